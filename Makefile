@@ -1,0 +1,45 @@
+# Two commands matter: `make book` and `make test`. Both work with git, make and Python 3.11+ alone.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
+
+export TOKENIZERS_PARALLELISM := false
+export PYTHONWARNINGS := ignore::DeprecationWarning
+
+.DEFAULT_GOAL := help
+.PHONY: help book test notebooks bench lint assets clean
+
+help: ## show this help
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+book: assets ## execute the notebooks and render the book to _build/html
+	$(BIN)/python book/build.py --strict
+	@echo "open _build/html/index.html"
+
+test: assets lint ## lint, run the unit tests and validate every notebook
+	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=1800 $(NOTEBOOKS)
+
+notebooks: assets ## execute the notebooks in place and refresh the ledger (for authors)
+	$(BIN)/python book/build.py --in-place
+
+bench: assets ## run all benchmarks and write _build/benchmarks.json
+	$(BIN)/python tests/benchmarks/run.py
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+assets: $(READY)
+	$(BIN)/python -m kernel.assets fetch
+
+$(READY): pyproject.toml constraints.txt
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[hub,book,test]'
+	touch $@
+
+clean: ## remove everything that was built, and the environment
+	rm -rf _build $(VENV) *.egg-info .pytest_cache .ruff_cache .hypothesis

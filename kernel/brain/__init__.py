@@ -1,0 +1,1 @@
+"""From EEG to one linear projection: cohorts, features, sources, read-out and topography."""

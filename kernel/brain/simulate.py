@@ -1,0 +1,541 @@
+"""Cohorts and raw EEG with a known truth, for tests, calibration and demonstration. No brain is involved.
+
+In:  a seed and a preset (or :class:`Settings`) that says how strongly valence, class, clip identity and
+     presentation order show in the features.
+Out: a :class:`~kernel.brain.cohort.Cohort` marked as simulated, or raw signals in µV, and the :class:`Truth`
+     behind them.
+Never: reads recorded EEG or ratings, claims to be real, or lets a label enter where the settings do not put
+       it.
+
+The log-amplitude of every place on the scalp (electrode or source), in nats, for subject s, clip c, second t
+and band b is
+
+    base_s + gain_s (I + mixing G_s) [valence v_c P_v + classes P_class(c) + clips P_clip(c)] envelope_c(t)
+           + drift gain_s (I + mixing G_s) P_drift position_sc + trial_sc + slow_sc(t),
+
+with patterns P of unit root mean square over places and bands. :func:`simulate_cohort` adds to it the
+estimation noise that the variance of a short band-passed signal has; :func:`simulate_raw` gives these
+amplitudes to sources in a spherical head, so that the noise arises by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy.special import digamma, polygamma
+
+from kernel.brain.cohort import (
+    FACED_CHANNELS,
+    FACED_CLASSES,
+    FACED_CLIP_EMOTIONS,
+    Cohort,
+    faced_hardware,
+    scalp_info,
+)
+from kernel.brain.features import band_edges, band_gain
+
+SFREQ = 250.0  # Hz, as the FACED release
+TRIAL = 30.0  # s of EEG kept of each clip
+N_SOURCES = 200
+RMS = 10.0  # µV, of the broadband signal at an average electrode
+
+# Mean valence of each class as 123 people rated it on 0-7: FACED, Chen et al. (2023),
+# doi:10.1038/s41597-023-02650-w
+CLASS_VALENCE = (1.70, 1.64, 1.57, 1.86, 3.18, 4.23, 4.79, 4.37, 4.43)
+RATING_MEAN, RATING_SD = 3.09, 1.30
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Amplitudes of the generator in nats (log-amplitude), except `gain` and `mixing`.
+
+    Attributes
+    ----------
+    valence, classes, clips : float
+        Effects shared by all subjects: along the clip's valence, of its class, of the clip alone.
+    drift : float
+        Effect of one standard deviation of presentation position.
+    trial, slow : float
+        Standard deviation of the offset of one trial and of an Ornstein-Uhlenbeck process of 8 s within it.
+    gain : float
+        Standard deviation over subjects of the log of the effects' size.
+    mixing : float
+        Size of the part of an effect that is a subject's own scrambling of it, relative to the shared part.
+    base : float
+        Standard deviation of a subject's constant topography.
+    """
+
+    valence: float = 0.008
+    classes: float = 0.026
+    clips: float = 0.03
+    drift: float = 0.0
+    trial: float = 0.16
+    slow: float = 0.06
+    gain: float = 0.4
+    mixing: float = 0.5
+    base: float = 0.5
+
+
+PRESETS: dict[str, Settings] = {
+    "default": Settings(),
+    "strong_valence": Settings(valence=0.03),
+    "no_valence": Settings(valence=0.0),
+    "identity_only": Settings(valence=0.0, classes=0.0, clips=0.04),
+    "order_drift": Settings(valence=0.0, classes=0.0, clips=0.0, drift=0.05),
+    "null": Settings(valence=0.0, classes=0.0, clips=0.0),
+}
+"""Truths by name. ``no_valence`` has classes without their order; ``identity_only`` clips without classes;
+``order_drift`` nothing but a drift along the presentation order; ``null`` nothing at all."""
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What was planted.
+
+    Attributes
+    ----------
+    settings : Settings
+        Amplitudes.
+    valence : ndarray, shape (28,)
+        Valence of each clip, mean 0 and standard deviation 1.
+    valence_pattern, drift_pattern : ndarray, shape (n_places, n_bands)
+        Patterns of unit root mean square; places are electrodes, or sources for a raw simulation.
+    class_patterns, clip_patterns : ndarray, shape (9 or 28, n_places, n_bands)
+        Patterns of unit root mean square.
+    effect : ndarray, shape (28, n_places, n_bands)
+        Mean effect of each clip in nats: the bracket of the module's formula.
+    gain : ndarray, shape (n_subjects,)
+        Size of the effects in each subject.
+    expected : ndarray, shape (n_subjects, 28, n_windows, n_channels, n_bands), or None
+        Raw simulations only: log of the expected variance, as differential entropy in nats.
+    """
+
+    settings: Settings
+    valence: np.ndarray
+    valence_pattern: np.ndarray
+    drift_pattern: np.ndarray
+    class_patterns: np.ndarray
+    clip_patterns: np.ndarray
+    effect: np.ndarray
+    gain: np.ndarray
+    expected: np.ndarray | None = None
+
+
+def simulate_cohort(
+    random_state: int | np.random.Generator | None = 0,
+    preset: str | Settings = "default",
+    *,
+    n_subjects: int = 123,
+    window: float = 1.0,
+    bands: str | Mapping[str, tuple[float, float]] = "official",
+) -> tuple[Cohort, Truth]:
+    """Simulate differential entropies of people who watch the 28 clips of FACED.
+
+    Presets of one seed share every pattern, order and noise: they differ by the amplitudes alone. The first
+    subjects do not depend on how many follow. The two recording cohorts are named as in FACED but do not
+    differ.
+
+    Parameters
+    ----------
+    random_state : int, Generator or None
+        Seed or generator; an int becomes part of the cohort's label.
+    preset : str or Settings
+        A name of :data:`PRESETS` or amplitudes of one's own.
+    n_subjects : int
+        Subjects, numbered from 0.
+    window : float
+        Seconds; 30 must be a multiple. ``window=30`` gives one value per trial, at a fraction of the time:
+        enough for all that averages over seconds.
+    bands : str or mapping
+        Band table, as for :func:`~kernel.brain.features.differential_entropy`; five bands.
+
+    Returns
+    -------
+    Cohort
+        Simulated; channels of FACED; with presentation orders by the rule of :func:`simulate_orders` and mean
+        ratings of valence that are the planted valence in units of 0-7.
+    Truth
+        What was planted.
+
+    Raises
+    ------
+    ValueError
+        If the preset is unknown, or a number or window is not possible.
+    """
+    rng, order_rng, subject_rngs = _generators(random_state, n_subjects)
+    edges = band_edges(bands)
+    n_windows = _count_windows(window)
+    head = _head(FACED_CHANNELS)
+    fields = _Fields(_settings(preset), head.directions, n_bands=len(edges), window=window, rng=rng)
+    orders = simulate_orders(n_subjects, random_state=order_rng)
+    variance, dof = _moments(edges, window)
+    roots = _root(head.correlation), _root(head.correlation**2)
+    offset = 0.5 * np.log(2 * np.pi * np.e * variance.sum(0)) + head.log_gain[:, None]
+
+    de = np.empty((n_subjects, 28, n_windows, len(FACED_CHANNELS), len(edges)), dtype=np.float32)
+    gain = np.empty(n_subjects)
+    for subject, subject_rng in enumerate(subject_rngs):
+        de[subject], gain[subject] = fields.draw(orders[subject], subject_rng)
+        de[subject] += offset
+        for band, nu in enumerate(dof):
+            noise = _log_variance_noise(28 * n_windows, nu, roots, subject_rng)
+            de[subject, ..., band] += noise.reshape(28, n_windows, -1)
+    cohort = Cohort.from_arrays(
+        de,
+        subjects=range(n_subjects),
+        emotions=FACED_CLIP_EMOTIONS,
+        channels=FACED_CHANNELS,
+        bands=bands,
+        window=window,
+        classes=FACED_CLASSES,
+        order=orders,
+        hardware=faced_hardware(range(n_subjects)),
+        ratings={"valence": RATING_MEAN + RATING_SD * fields.valence},
+        dataset="FACED",
+        provenance=f"simulated: {preset}",
+        simulated=True,
+        seed=random_state if isinstance(random_state, int | np.integer) else None,
+    )
+    return cohort, fields.truth(gain)
+
+
+def simulate_raw(
+    random_state: int | np.random.Generator | None = 0,
+    preset: str | Settings = "default",
+    *,
+    n_subjects: int = 1,
+    bands: str | Mapping[str, tuple[float, float]] = "official",
+) -> tuple[np.ndarray, Truth]:
+    """Simulate raw EEG of a few people: 1/f sources in a spherical head, seen by the electrodes of FACED.
+
+    Sources lie on a shell inside mne's four-layer sphere and point outwards; each is Gaussian noise with a
+    1/f spectrum whose amplitude in every band and second is that of the module's formula. Signals are in
+    average reference, at 250 Hz.
+
+    Parameters
+    ----------
+    random_state : int, Generator or None
+        Seed or generator.
+    preset : str or Settings
+        A name of :data:`PRESETS` or amplitudes of one's own.
+    n_subjects : int
+        Subjects; each takes seconds and 27 MB.
+    bands : str or mapping
+        Bands in which the amplitudes vary.
+
+    Returns
+    -------
+    raw : ndarray, shape (n_subjects, 28, 32, 7500), float32
+        µV.
+    Truth
+        What was planted in the sources, and the differential entropy to expect at the electrodes in windows
+        of 1 s.
+
+    Raises
+    ------
+    ValueError
+        If the preset is unknown or a number is not possible.
+    """
+    rng, order_rng, subject_rngs = _generators(random_state, n_subjects)
+    edges = band_edges(bands)
+    head = _head(FACED_CHANNELS)
+    fields = _Fields(_settings(preset), head.sources, n_bands=len(edges), window=1.0, rng=rng)
+    orders = simulate_orders(n_subjects, random_state=order_rng)
+    n_samples = round(TRIAL * SFREQ)
+    shapes = np.sqrt(_spectra(edges, n_samples) * n_samples).astype(np.float32)  # unit white noise to µV
+    variance, _ = _moments(edges, 1.0)
+    lead_field = head.lead_field.astype(np.float32)
+
+    raw = np.empty((n_subjects, 28, len(FACED_CHANNELS), n_samples), dtype=np.float32)
+    gain = np.empty(n_subjects)
+    expected = np.empty((n_subjects, 28, round(TRIAL), len(FACED_CHANNELS), len(edges)))
+    for subject, subject_rng in enumerate(subject_rngs):
+        field, gain[subject] = fields.draw(orders[subject], subject_rng)
+        power = head.lead_field**2 @ np.exp(2 * field)  # (28, 30, n_channels, n_bands)
+        expected[subject] = 0.5 * np.log(2 * np.pi * np.e * power @ variance)
+        for clip in range(28):
+            spectrum = 0
+            for band, shape in enumerate(shapes):
+                amplitude = np.repeat(np.exp(field[clip, :, :, band].T), round(SFREQ), axis=1)
+                white = subject_rng.standard_normal(amplitude.shape, dtype=np.float32)
+                spectrum = spectrum + shape * np.fft.rfft(lead_field @ (amplitude * white))
+            raw[subject, clip] = np.fft.irfft(spectrum, n=n_samples)
+    return raw, fields.truth(gain, expected)
+
+
+def simulate_orders(
+    n_subjects: int, *, random_state: int | np.random.Generator | None = 0, lead: float = 0.08
+) -> np.ndarray:
+    """Draw presentation orders of the 28 clips by the rule that FACED's own follow.
+
+    Clips come in seven blocks of four: three of negative, three of positive valence, one neutral, in random
+    order. A negative or positive block holds one clip of each of its four classes, in random order.
+
+    Parameters
+    ----------
+    n_subjects : int
+        Orders to draw.
+    random_state : int, Generator or None
+        Seed or generator.
+    lead : float
+        How much earlier positive blocks tend to come than negative ones, in standard deviations of the random
+        key by which blocks are sorted; 0 for none. The default gives, on average over cohorts of 123, FACED's
+        correlation of -.32 between a clip's mean position and its mean valence.
+
+    Returns
+    -------
+    ndarray of int, shape (n_subjects, 28)
+        Position of each clip, from 1.
+    """
+    rng = np.random.default_rng(random_state)
+    sides = {-1: np.arange(12).reshape(4, 3), 1: np.arange(16, 28).reshape(4, 3)}  # clips by class
+    orders = np.empty((n_subjects, 28), dtype=int)
+    for order in orders:
+        blocks = [(rng.standard_normal(), rng.permutation(np.arange(12, 16)))]
+        for side, clips in sides.items():
+            for block in rng.permuted(clips, axis=1).T:
+                blocks.append((rng.standard_normal() - side * lead / 2, rng.permutation(block)))
+        blocks.sort(key=lambda block: block[0])
+        order[np.concatenate([clips for _, clips in blocks])] = np.arange(1, 29)
+    return orders
+
+
+# The amplitude field
+
+
+class _Fields:
+    """Log-amplitudes at some places of the scalp: shared patterns, drawn once, and subjects one by one."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        directions: np.ndarray,
+        *,
+        n_bands: int,
+        window: float,
+        rng: np.random.Generator,
+    ) -> None:
+        self.settings = settings
+        squared = ((directions[:, None] - directions[None]) ** 2).sum(-1)
+        self._space = _root(np.exp(-squared / (2 * 0.6**2)))
+        self._band = _root(0.5 ** np.abs(np.subtract.outer(np.arange(n_bands), np.arange(n_bands))))
+        self._n_windows = _count_windows(window)
+        self._window = window
+
+        classes = np.array([FACED_CLASSES.index(emotion) for emotion in FACED_CLIP_EMOTIONS])
+        means = np.array(CLASS_VALENCE)
+        valence = ((means - means.mean()) / means.std())[classes] + 0.35 * rng.standard_normal(28)
+        self.valence = (valence - valence.mean()) / valence.std()
+        profile = np.interp(np.linspace(0, 4, n_bands), np.arange(5), (0.1, 0.15, -0.5, 0.7, 1.0))
+        posterior = 1 / (1 + np.exp(directions[:, 1] / 0.25))  # y points to the nose
+        self.valence_pattern = _unit(posterior[:, None] * profile)
+        self.class_patterns = _unit(self._smooth(rng.standard_normal((9, len(directions), n_bands))))
+        self.clip_patterns = _unit(self._smooth(rng.standard_normal((28, len(directions), n_bands))))
+        self.drift_pattern = _unit(self._smooth(rng.standard_normal((len(directions), n_bands))))
+        self.effect = (
+            settings.valence * self.valence[:, None, None] * self.valence_pattern
+            + settings.classes * self.class_patterns[classes]
+            + settings.clips * self.clip_patterns
+        )
+        wave = 1 + 0.4 * _ornstein_uhlenbeck(rng.standard_normal((28, self._n_windows)), window)
+        self._envelope = np.clip(wave, 0.1, None)
+        self._envelope /= self._envelope.mean(1, keepdims=True)
+
+    def draw(self, order: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+        """Log-amplitudes (28, n_windows, n_places, n_bands) of a subject shown this order, and their gain."""
+        settings, shape = self.settings, self.effect.shape[1:]
+        gain = float(np.exp(settings.gain * rng.standard_normal()))
+        scramble = self._space @ rng.standard_normal((shape[0], shape[0])) / np.sqrt(shape[0])
+        drift = settings.drift * ((order - 14.5) / np.sqrt(65.25))[:, None, None] * self.drift_pattern
+        effect, drift = (gain * (part + settings.mixing * scramble @ part) for part in (self.effect, drift))
+        base = settings.base * self._smooth(rng.standard_normal(shape))
+        trial = settings.trial * self._smooth(rng.standard_normal((28, *shape)))
+        steps = rng.standard_normal((28, self._n_windows, *shape), dtype=np.float32)
+        field = settings.slow * self._smooth(_ornstein_uhlenbeck(steps, self._window))
+        field += self._envelope[..., None, None] * effect[:, None]
+        field += (base + trial + drift)[:, None]
+        return field, gain
+
+    def truth(self, gain: np.ndarray, expected: np.ndarray | None = None) -> Truth:
+        """What was planted."""
+        return Truth(
+            settings=self.settings,
+            valence=self.valence,
+            valence_pattern=self.valence_pattern,
+            drift_pattern=self.drift_pattern,
+            class_patterns=self.class_patterns,
+            clip_patterns=self.clip_patterns,
+            effect=self.effect,
+            gain=gain,
+            expected=expected,
+        )
+
+    def _smooth(self, white: np.ndarray) -> np.ndarray:
+        """Correlate white noise (..., n_places, n_bands) over places and bands, in its own precision."""
+        return self._space.astype(white.dtype) @ (white @ self._band.T.astype(white.dtype))
+
+
+def _ornstein_uhlenbeck(white: np.ndarray, window: float, tau: float = 8.0) -> np.ndarray:
+    """Means over consecutive windows (axis 1) of a process of unit variance and time constant `tau` in s."""
+    ratio = window / tau
+    variance = 2 * (ratio - 1 + np.exp(-ratio)) / ratio**2
+    phi = (1 - np.exp(-ratio)) ** 2 / ratio**2 / variance  # correlation of neighbouring means
+    out = white * np.asarray(np.sqrt(variance * (1 - phi**2)), dtype=white.dtype)
+    out[:, 0] = white[:, 0] * np.sqrt(variance)
+    for step in range(1, out.shape[1]):
+        out[:, step] += phi * out[:, step - 1]
+    return out
+
+
+def _unit(pattern: np.ndarray) -> np.ndarray:
+    """Scale to unit root mean square over the last two axes."""
+    return pattern / np.sqrt((pattern**2).mean((-2, -1), keepdims=True))
+
+
+def _root(covariance: np.ndarray) -> np.ndarray:
+    """Symmetric root of a covariance that may be singular; unlike other roots, the same on every machine."""
+    values, vectors = np.linalg.eigh(covariance)
+    return (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
+
+
+# Noise of a variance estimate
+
+
+def _spectra(edges: dict[str, tuple[float, float]], n_samples: int) -> np.ndarray:
+    """Power in µV² of each frequency of the real FFT, split by band: (n_bands, n_samples // 2 + 1).
+
+    The sum over bands falls as 1/f from the lowest to the highest edge and adds up to ``RMS ** 2``.
+    """
+    frequencies = np.fft.rfftfreq(n_samples, 1 / SFREQ)
+    spectra = np.zeros((len(edges), len(frequencies)))
+    for row, (low, high) in zip(spectra, edges.values(), strict=True):
+        inside = (frequencies >= low) & (frequencies < high)
+        row[inside] = 1 / frequencies[inside]
+    return spectra * RMS**2 / spectra.sum() / 2  # half, for the negative frequencies
+
+
+def _moments(edges: dict[str, tuple[float, float]], window: float) -> tuple[np.ndarray, np.ndarray]:
+    """What the variance in a window of a filtered 1/f signal is worth.
+
+    Returns
+    -------
+    variance : ndarray, shape (n_bands, n_bands)
+        Expected variance in µV² that the part of the spectrum in one band (row) leaves behind the filter of
+        another.
+    dof : ndarray of float, shape (n_bands,)
+        Degrees of freedom of the variance estimate, 2 E² / Var (Welch-Satterthwaite), about twice bandwidth
+        times window.
+    """
+    n = round(window * SFREQ)
+    n_fft = round(TRIAL * SFREQ) * 4
+    frequencies = np.fft.rfftfreq(n_fft, 1 / SFREQ)
+    power = _spectra(edges, n_fft)
+    gains = np.stack([band_gain(frequencies, *edge) ** 2 for edge in edges.values()])
+    lags = n_fft * np.fft.irfft(power[:, None] * gains, n=n_fft)[..., :n]  # autocovariance
+    variance = np.array([[_centred_traces(r)[0] for r in row] for row in lags]) / n
+    first, second = np.array([_centred_traces(r) for r in lags.sum(0)]).T
+    return variance, first**2 / second
+
+
+def _centred_traces(r: np.ndarray) -> tuple[float, float]:
+    """tr(PC) and tr(PCPC) in linear time; C is the Toeplitz matrix of `r`, P = I - 11ᵀ/n centres."""
+    n = len(r)
+    rows = np.cumsum(r) + np.cumsum(r)[::-1] - r[0]  # C 1
+    total = rows.sum()
+    squares = n * r[0] ** 2 + 2 * ((n - np.arange(1, n)) * r[1:] ** 2).sum()
+    return n * r[0] - total / n, squares - 2 * (rows**2).sum() / n + (total / n) ** 2
+
+
+def _log_variance_noise(
+    n: int, dof: float, roots: tuple[np.ndarray, np.ndarray], rng: np.random.Generator
+) -> np.ndarray:
+    """Half the log of n estimates (n, n_channels) of the variance of Gaussian channels, each truly 1.
+
+    They are the diagonal of a Wishart matrix: chi-square over their degrees of freedom, with the correlation
+    that the squares of correlated channels have. With many degrees of freedom the log is nearly Gaussian:
+    then a Gaussian of the same mean and variance. `roots` are those of the channels' correlation and of its
+    square.
+    """
+    if dof <= 64:
+        nu = round(dof)
+        white = rng.standard_normal((n * nu, len(roots[0])), dtype=np.float32)
+        squares = (white @ roots[0].T.astype(np.float32)) ** 2
+        return 0.5 * np.log(squares.reshape(n, nu, -1).mean(1))
+    mean = 0.5 * (digamma(dof / 2) - np.log(dof / 2))
+    sd = 0.5 * np.sqrt(polygamma(1, dof / 2))
+    return mean + sd * rng.standard_normal((n, len(roots[1]))) @ roots[1].T
+
+
+# The head
+
+
+@dataclass(frozen=True, eq=False)
+class _Head:
+    directions: np.ndarray  # (n_channels, 3), unit vectors from the centre; y to the nose, z up
+    sources: np.ndarray  # (n_sources, 3), likewise
+    lead_field: np.ndarray  # (n_channels, n_sources), average reference, mean squared row length 1
+    correlation: np.ndarray  # (n_channels, n_channels), of independent sources of equal power
+    log_gain: np.ndarray  # (n_channels,), log of the amplitude of these at each electrode
+
+
+@lru_cache(maxsize=4)
+def _head(channels: tuple[str, ...]) -> _Head:
+    """Electrodes over N_SOURCES radial dipoles on a shell of mne's spherical head."""
+    import mne
+
+    info = scalp_info(channels, sfreq=SFREQ)
+    centre = np.array([0.0, 0.0, 0.04])
+    sphere = mne.make_sphere_model(r0=centre, head_radius=0.095, verbose="error")
+    step = (np.arange(N_SOURCES) + 0.5) / N_SOURCES  # a Fibonacci spiral down to just below the equator
+    height, angle = 1 - 1.1 * step, np.pi * (1 + 5**0.5) * N_SOURCES * step
+    across = np.sqrt(1 - height**2)
+    sources = np.column_stack([across * np.cos(angle), across * np.sin(angle), height])
+    space = mne.setup_volume_source_space(
+        pos={"rr": centre + 0.07 * sources, "nn": sources}, sphere=sphere, sphere_units="m", verbose="error"
+    )
+    identity = mne.transforms.Transform("head", "mri")
+    forward = mne.make_forward_solution(info, identity, space, sphere, meg=False, eeg=True, verbose="error")
+    forward = mne.convert_forward_solution(forward, force_fixed=True, verbose="error")
+    lead_field = forward["sol"]["data"]
+    lead_field = lead_field - lead_field.mean(0)
+    lead_field /= np.sqrt((lead_field**2).sum(1).mean())
+    length = np.sqrt((lead_field**2).sum(1))
+    directions = np.array([channel["loc"][:3] for channel in info["chs"]]) - centre
+    return _Head(
+        directions=directions / np.linalg.norm(directions, axis=1, keepdims=True),
+        sources=sources,
+        lead_field=lead_field,
+        correlation=(lead_field / length[:, None]) @ (lead_field / length[:, None]).T,
+        log_gain=np.log(length),
+    )
+
+
+# Arguments
+
+
+def _settings(preset: str | Settings) -> Settings:
+    if isinstance(preset, Settings):
+        return preset
+    if preset not in PRESETS:
+        raise ValueError(f"no preset named {preset!r}; there are {', '.join(PRESETS)}, or give Settings(...)")
+    return PRESETS[preset]
+
+
+def _generators(
+    random_state: int | np.random.Generator | None, n_subjects: int
+) -> tuple[np.random.Generator, np.random.Generator, list[np.random.Generator]]:
+    """Generators of the patterns that subjects share, of the orders, and of each subject."""
+    if n_subjects < 1:
+        raise ValueError(f"n_subjects must be at least 1, got {n_subjects}")
+    shared, orders, *subjects = np.random.default_rng(random_state).spawn(2 + n_subjects)
+    return shared, orders, subjects
+
+
+def _count_windows(window: float) -> int:
+    n_windows = round(TRIAL / window) if window > 0 else 0
+    if n_windows < 1 or not np.isclose(n_windows * window, TRIAL):
+        raise ValueError(f"window must divide the trial of {TRIAL:g} s, got {window!r} s")
+    return n_windows

@@ -1,0 +1,410 @@
+"""Digests, atomic writes and the user's cache: nothing stale, nothing half-written.
+
+In:  names of modules, plain values and arrays, target paths.
+Out: hexadecimal digests, temporary paths that become the target in one step, cached arrays.
+Never leaves a partial file or folder under its final name, never unpickles, never deletes a finished result.
+
+Temporary names start with ``.tmp-``. A process that is killed may leave one behind; nothing here reads it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import struct
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+import platformdirs
+from numpy.typing import ArrayLike
+
+CACHE_VARIABLE = "KERNEL_CACHE"
+_PACKAGE = Path(__file__).resolve().parent
+_SOURCE_SUFFIXES = (".py", ".yaml", ".csv")
+
+
+class CacheNotWritableError(OSError):
+    """The cache folder cannot be made or written to."""
+
+
+def source_digest(*names: str) -> str:
+    """Digest of the code and data that this package computes with, the key of every cache.
+
+    If a file was edited after the package had been imported, the running code may be the old or the new one.
+    The digest then differs from both clean ones, so that neither is served the other's numbers.
+
+    Parameters
+    ----------
+    *names : str
+        Modules, packages or data folders below ``kernel``, e.g. ``"files"``, ``"language"``,
+        ``"language.models"``. Without any, every ``.py``, ``.yaml`` and ``.csv`` of the package is taken, and
+        ``constraints.txt`` if it lies beside the package.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits (SHA-256 over sorted relative paths and bytes).
+
+    Raises
+    ------
+    ValueError
+        If a name is no module, package or data folder of ``kernel``; lists the ones at its level.
+    """
+    now = _restrict(_source_hashes(_PACKAGE), names)
+    imported = _restrict(_HASHES_AT_IMPORT, names, strict=False)
+    return digest(now) if now == imported else digest(now, imported)
+
+
+def digest(*parts: Any) -> str:
+    """Digest of the content and types of values, the same in every process.
+
+    Types and lengths are part of the content: ``("a", "b")``, ``("ab",)``, ``["a", "b"]``, ``1``, ``1.0``
+    and ``True`` all differ. The order of a dict's keys does not count, nor do the memory layout of an array
+    and the device of a tensor.
+
+    Parameters
+    ----------
+    *parts : None, number, str, bytes, tuple, list, dict, numpy array or scalar, torch tensor
+        Nested to any depth.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits (SHA-256).
+
+    Raises
+    ------
+    TypeError
+        If a value of another type is met, whose content is not defined here.
+    """
+    hasher = hashlib.sha256()
+    _feed(hasher, parts)
+    return hasher.hexdigest()
+
+
+@contextmanager
+def atomic_path(target: str | Path) -> Iterator[Path]:
+    """Write a file completely or not at all.
+
+    Parameters
+    ----------
+    target : str or Path
+        The file to make or replace. Its folder is made if needed.
+
+    Yields
+    ------
+    Path
+        A name in the same folder with the same ending. If the block ends well, the file is flushed to the
+        disk and takes the target's place in one step; if not (an interruption included), it is removed and
+        an older target stays.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the block ends well but wrote nothing.
+    OSError
+        If the folder cannot be written to.
+
+    Examples
+    --------
+    >>> with atomic_path("results.json") as temporary:          # doctest: +SKIP
+    ...     temporary.write_text("{}")
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary(target)
+    try:
+        yield temporary
+        if not temporary.is_file():
+            raise FileNotFoundError(f"nothing was written to {temporary}, so {target} is left as it was")
+        _flush(temporary)
+        os.replace(temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    _flush_folder(target.parent)
+
+
+@contextmanager
+def atomic_folder(target: str | Path) -> Iterator[Path]:
+    """Fill a folder completely or not at all.
+
+    Parameters
+    ----------
+    target : str or Path
+        The folder to make. Its parent is made if needed.
+
+    Yields
+    ------
+    Path
+        An empty folder beside the target, renamed to it when the block ends well and removed when it does
+        not. If another process has filled the target meanwhile, the other's folder stays and this one is
+        removed.
+
+    Raises
+    ------
+    OSError
+        If the parent cannot be written to, or a file bears the target's name.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary(target)
+    temporary.mkdir()
+    try:
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                _flush(file)
+        try:
+            os.rename(temporary, target)
+        except OSError:
+            if not target.is_dir():
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)  # already gone after a rename
+    _flush_folder(target.parent)
+
+
+def cache_dir(*parts: str, create: bool = True) -> Path:
+    """A folder in the user's cache.
+
+    The root is the environment variable ``KERNEL_CACHE`` if set, else the platform's place for caches.
+
+    Parameters
+    ----------
+    *parts : str
+        Names below the root.
+    create : bool
+        Make the folder and check that it can be written to; False only tells where it would be.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    CacheNotWritableError
+        If the folder cannot be made or written to.
+    ValueError
+        If the parts lead out of the cache.
+    """
+    chosen = os.environ.get(CACHE_VARIABLE)
+    root = (
+        Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("valence-axis", appauthor=False)
+    )
+    below = PurePath(*parts)
+    if below.is_absolute() or ".." in below.parts:
+        raise ValueError(f"{str(below)!r} leads out of the cache: use plain names")
+    folder = root.absolute() / below
+    if create:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cache_not_writable(folder, error) from error
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise cache_not_writable(folder, "no permission to write")
+    return folder
+
+
+def cache_not_writable(folder: Path, reason: object) -> CacheNotWritableError:
+    """The error to raise when writing to a cache folder fails: names the folder, the reason and the cure."""
+    if isinstance(reason, OSError):
+        reason = reason.strerror or reason
+    return CacheNotWritableError(
+        f"cannot write to the cache folder {folder} ({reason}): free space or grant permission there, or set "
+        f"the environment variable {CACHE_VARIABLE} to a folder that you can write to."
+    )
+
+
+def load_or_compute(folder: str | Path, key: str, compute: Callable[[], ArrayLike]) -> np.ndarray:
+    """The array stored under a key; computed and stored if it is not there.
+
+    A stored file that cannot be read counts as absent and is replaced, with a warning. If the folder cannot
+    be written to, the array is computed and returned all the same, with one warning.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Where the ``.npy`` files lie; a relative one is taken inside `cache_dir`.
+    key : str
+        Everything that determines the array, as a `digest`. Letters, digits, ``_`` and ``-``.
+    compute : callable
+        Takes nothing, returns the array.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype that ``compute`` gives.
+
+    Raises
+    ------
+    ValueError
+        If the key is no plain name.
+    TypeError
+        If ``compute`` gives an array of objects, which would need pickle.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", key):
+        raise ValueError(f"key takes letters, digits, '_' and '-', got {key!r}: use kernel.files.digest")
+    folder = Path(folder)
+    if not folder.is_absolute():
+        folder = cache_dir(*folder.parts, create=False)
+    target = folder / f"{key}.npy"
+    stored = _read_array(target)
+    if stored is not None:
+        return stored
+    array = np.asarray(compute())
+    if array.dtype.hasobject:
+        raise TypeError(
+            f"cannot cache an array of dtype {array.dtype}: convert it to numbers or fixed-width text"
+        )
+    try:
+        with atomic_path(target) as temporary:
+            np.save(temporary, array, allow_pickle=False)
+    except OSError as error:
+        warnings.warn(f"{cache_not_writable(folder, error)} Results are computed but not kept.", stacklevel=2)
+    return array
+
+
+def _read_array(path: Path) -> np.ndarray | None:
+    try:
+        with path.open("rb") as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, EOFError, MemoryError) as error:
+        warnings.warn(f"cached array {path} is unreadable ({error}): computing it anew", stacklevel=3)
+        return None
+
+
+def _temporary(target: Path) -> Path:
+    # the whole name is kept at the end: writers such as np.save append an ending that they miss
+    return target.with_name(f".tmp-{secrets.token_hex(6)}-{target.name}")
+
+
+def _flush(file: Path) -> None:
+    with file.open("rb+") as handle:
+        os.fsync(handle.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename survive a power cut; best effort, since some systems cannot open folders."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _source_hashes(package: Path) -> dict[str, str]:
+    """SHA-256 of every source and data file, by path relative to the package."""
+    found = [path for path in package.rglob("*") if path.suffix in _SOURCE_SUFFIXES and path.is_file()]
+    hashes = {
+        path.relative_to(package).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in found
+    }
+    constraints = package.parent / "constraints.txt"
+    if constraints.is_file():
+        hashes["../constraints.txt"] = hashlib.sha256(constraints.read_bytes()).hexdigest()
+    return hashes
+
+
+def _restrict(hashes: dict[str, str], names: tuple[str, ...], *, strict: bool = True) -> dict[str, str]:
+    if not names:
+        return hashes
+    chosen: dict[str, str] = {}
+    for name in names:
+        stem = name.replace(".", "/")
+        matches = {p: h for p, h in hashes.items() if p == f"{stem}.py" or p.startswith(f"{stem}/")}
+        if strict and (not matches or not stem):
+            raise ValueError(
+                f"kernel has no module or package {name!r}: choose from {_names_beside(hashes, stem)}"
+            )
+        chosen |= matches
+    return chosen
+
+
+def _names_beside(hashes: dict[str, str], stem: str) -> list[str]:
+    """Names at the level of a wrong one, or at the nearest level above that exists."""
+    parent = stem.rpartition("/")[0]
+    prefix = f"{parent}/" if parent else ""
+    below = [path.removeprefix(prefix) for path in hashes if path.startswith(prefix)]
+    names = {path.split("/")[0].removesuffix(".py") for path in below} - {"__init__", ".."}
+    if not names and parent:
+        return _names_beside(hashes, parent)
+    return sorted(f"{prefix}{name}".replace("/", ".") for name in names)
+
+
+_HASHES_AT_IMPORT = _source_hashes(_PACKAGE)
+
+
+def _feed(hasher: Any, part: Any) -> None:
+    """Feed a value as tag, length and content, so that no two different values give the same bytes."""
+    if isinstance(part, (np.ndarray, np.generic)):  # before float and str: some numpy scalars are both
+        _feed_array(hasher, part)
+    elif part is None or isinstance(part, (bool, int, float, complex)):
+        _feed_bytes(hasher, _number_tag(part), _number_bytes(part))
+    elif isinstance(part, str):
+        _feed_bytes(hasher, b"s", part.encode("utf-8", "surrogatepass"))
+    elif isinstance(part, bytes):
+        _feed_bytes(hasher, b"b", part)
+    elif isinstance(part, (tuple, list)):
+        hasher.update((b"t" if isinstance(part, tuple) else b"l") + struct.pack("<Q", len(part)))
+        for child in part:
+            _feed(hasher, child)
+    elif isinstance(part, dict):
+        hasher.update(b"d" + struct.pack("<Q", len(part)))
+        for key in sorted(part, key=digest):
+            _feed(hasher, key)
+            _feed(hasher, part[key])
+    elif type(part).__module__.partition(".")[0] == "torch" and hasattr(part, "detach"):
+        _feed_tensor(hasher, part)
+    else:
+        kind = f"{type(part).__module__}.{type(part).__qualname__}"
+        raise TypeError(f"cannot digest {kind}: pass its content as numbers, text, bytes or arrays")
+
+
+def _feed_bytes(hasher: Any, tag: bytes, content: Any) -> None:
+    hasher.update(tag + struct.pack("<Q", len(content)))
+    hasher.update(content)
+
+
+def _number_tag(number: complex | None) -> bytes:
+    # bool is an int: the first match counts
+    kinds = {bool: b"?", int: b"i", float: b"f", complex: b"c", type(None): b"0"}
+    return next(tag for kind, tag in kinds.items() if isinstance(number, kind))
+
+
+def _number_bytes(number: complex | None) -> bytes:
+    if isinstance(number, float):
+        return struct.pack("<d", number)
+    if isinstance(number, complex):
+        return struct.pack("<dd", number.real, number.imag)
+    return b"" if number is None else format(int(number), "x").encode()
+
+
+def _feed_array(hasher: Any, array: Any) -> None:
+    if isinstance(array, np.ma.MaskedArray) or array.dtype.kind in "OV":
+        raise TypeError(
+            f"cannot digest a {type(array).__name__} of dtype {array.dtype}: pass its values as plain arrays"
+        )
+    flat = np.ascontiguousarray(array).reshape(-1)
+    _feed(hasher, ("numpy", array.dtype.str, tuple(array.shape)))
+    _feed_bytes(hasher, b"a", flat.view(np.uint8) if flat.size else b"")
+
+
+def _feed_tensor(hasher: Any, tensor: Any) -> None:
+    import torch
+
+    if tensor.layout != torch.strided or tensor.is_quantized:
+        raise TypeError(f"cannot digest a {tensor.layout} tensor of {tensor.dtype}: pass it dense")
+    flat = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous().reshape(-1)
+    _feed(hasher, ("torch", str(tensor.dtype), tuple(tensor.shape)))
+    _feed_bytes(hasher, b"a", flat.view(torch.uint8).numpy() if flat.numel() else b"")

@@ -1,0 +1,356 @@
+"""The valence axis: the first principal component of class centroids.
+
+In:  hidden states (n_texts, n_features) and one emotion per text.
+Out: unit directions, positions, projections; numpy in, numpy out; torch in, torch out on the same device.
+Never loads a model and never looks at a rating.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from kernel.language.stories import EMOTIONS
+from kernel.stats import Interval
+
+
+class ValenceAxis(TransformerMixin, BaseEstimator):
+    r"""Principal components of mean-centred class centroids.
+
+    With :math:`c_1 \dots c_K` the class means of the hidden states and :math:`\bar c` their mean, the axis is the
+    first right singular vector :math:`v` of the K x D matrix with rows :math:`c_k - \bar c`, signed so that
+    the class `orient` lies at a positive position :math:`(c_k - \bar c) \cdot v` [1]_.
+
+    Parameters
+    ----------
+    n_components : int
+        Components to keep; the first is the axis.
+    orient : str
+        Class that must lie on the positive side.
+
+    Attributes
+    ----------
+    direction_ : array, shape (n_features,)
+        Unit vector of the axis.
+    components_ : array, shape (n_components, n_features)
+        All directions; `direction_` is the first.
+    centroids_ : array, shape (n_classes, n_features)
+        Class means in the order of `classes_`.
+    positions_ : array, shape (n_classes,)
+        Class centroids on the axis, in units of the hidden states.
+    explained_variance_ratio_ : array, shape (n_components,)
+        Share of the between-class variance.
+    classes_ : tuple of str
+        FACED order for FACED emotions, alphabetical otherwise.
+    mean_ : array, shape (n_features,)
+        Mean of the centroids, the axis' origin.
+
+    References
+    ----------
+    .. [1] Radwan et al. (2026), A Shared Valence Axis Across Modern LLMs and Human EEG. arXiv:2606.00129
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> emotions = ["anger", "neutral", "joy"] * 20
+    >>> H = rng.standard_normal((60, 8)) + 5 * np.outer(np.tile([-1, 0, 1], 20), np.eye(8)[2])
+    >>> axis = ValenceAxis().fit(H, emotions)
+    >>> int(np.argmax(axis.direction_))
+    2
+    """
+
+    def __init__(self, n_components: int = 1, orient: str = "joy"):
+        self.n_components = n_components
+        self.orient = orient
+
+    def fit(self, X: Any, y: Sequence[str]) -> ValenceAxis:
+        """Find the axis.
+
+        Parameters
+        ----------
+        X : array or tensor, shape (n_texts, n_features)
+            Hidden states of one layer and position.
+        y : sequence of str, length n_texts
+            Emotion of each text; one text a class is enough.
+
+        Returns
+        -------
+        ValenceAxis
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If shapes disagree, a value is not finite, `orient` is missing or sits at zero, or there are too
+            few classes.
+        TypeError
+            If the hidden states are not floating point.
+        """
+        X = _check_states(X)
+        emotions = np.asarray(y, dtype=object)
+        if len(emotions) != len(X):
+            raise ValueError(f"{len(X)} hidden states but {len(emotions)} emotions: one emotion per text")
+        self.classes_ = _ordered_classes(emotions)
+        self._check_classes(X)
+        self.centroids_ = _stack([X[np.flatnonzero(emotions == c)].mean(0) for c in self.classes_])
+        self.mean_ = self.centroids_.mean(0)
+        self.n_features_in_ = X.shape[1]
+        centred = self.centroids_ - self.mean_
+        _, singular, components = _linalg(X).svd(centred, full_matrices=False)
+        self.components_ = components[: self.n_components]
+        self.explained_variance_ratio_ = (singular**2 / (singular**2).sum())[: self.n_components]
+        at = float(centred[self.classes_.index(self.orient)] @ self.components_[0])
+        if abs(at) < 1e-6 * float(abs(singular[0])):
+            raise ValueError(f"class {self.orient!r} sits at zero on the axis, so the axis has no sign: orient by another")
+        if at < 0:
+            self.components_ = -self.components_
+        self.direction_ = self.components_[0]
+        self.positions_ = centred @ self.direction_
+        return self
+
+    def _check_classes(self, X: Any) -> None:
+        if not 1 <= self.n_components < len(self.classes_):
+            raise ValueError(
+                f"n_components must lie in 1..{len(self.classes_) - 1} for {len(self.classes_)} classes, "
+                f"got {self.n_components}"
+            )
+        if self.orient not in self.classes_:
+            raise ValueError(f"orient={self.orient!r} is not among the classes {self.classes_}")
+
+    def transform(self, X: Any) -> Any:
+        """Coordinates on all components, shape (n_texts, n_components), origin at `mean_`."""
+        check_is_fitted(self)
+        X = _check_states(X, self.n_features_in_)
+        return (X - _like(self.mean_, X)) @ _like(self.components_, X).T
+
+    def project(self, X: Any) -> Any:
+        """Positions on the axis, shape (n_texts,), in units of the hidden states."""
+        return self.transform(X)[:, 0]
+
+    def ablate(self, X: Any) -> Any:
+        r"""Hidden states without the axis, :math:`x - (x \cdot v)\,v` for every component, same shape."""
+        check_is_fitted(self)
+        X = _check_states(X, self.n_features_in_)
+        directions = _like(self.components_, X)
+        return X - (X @ directions.T) @ directions
+
+
+@dataclass(frozen=True)
+class DirectionBootstrap:
+    """Stability of an axis over resampled paraphrases.
+
+    Attributes
+    ----------
+    cosines : ndarray, shape (n_resamples,)
+        Absolute cosine of each resampled axis with the full one.
+    interval : Interval
+        Median and percentile limits of the cosines.
+    """
+
+    cosines: np.ndarray
+    interval: Interval
+
+
+def bootstrap_direction(
+    X: np.ndarray,
+    y: Sequence[str],
+    *,
+    n_resamples: int = 1000,
+    confidence: float = 0.95,
+    random_state: int | np.random.Generator | None = None,
+) -> DirectionBootstrap:
+    """Resample paraphrases within each class and compare the axes with the one of all texts.
+
+    Resampled centroids are weighted sums of the texts, and the axis of a resample follows from the K x K
+    Gram matrix of its centred centroids, so no resample touches the D features twice.
+
+    Parameters
+    ----------
+    X : ndarray, shape (n_texts, n_features)
+        Hidden states.
+    y : sequence of str
+        Emotions; at least two texts a class.
+    n_resamples, confidence, random_state
+        As in `kernel.stats.bootstrap_interval`.
+
+    Returns
+    -------
+    DirectionBootstrap
+
+    Raises
+    ------
+    ValueError
+        If a class has a single text: nothing can be resampled.
+    """
+    X = np.asarray(_check_states(X), dtype=float)
+    emotions = np.asarray(y, dtype=object)
+    classes = _ordered_classes(emotions)
+    rows = [np.flatnonzero(emotions == c) for c in classes]
+    if min(map(len, rows)) < 2:
+        lone = [c for c, r in zip(classes, rows, strict=True) if len(r) < 2]
+        raise ValueError(f"classes {lone} have one text: a bootstrap needs two or more paraphrases a class")
+    rng = np.random.default_rng(random_state)
+    axis = ValenceAxis(orient=classes[-1]).fit(X, y)
+
+    cosines = np.empty(n_resamples)
+    for b in range(n_resamples):
+        weights = np.zeros((len(classes), len(X)))
+        for k, r in enumerate(rows):
+            np.add.at(weights[k], rng.choice(r, len(r)), 1 / len(r))
+        centroids = weights @ X
+        centred = centroids - centroids.mean(0)
+        _, vectors = np.linalg.eigh(centred @ centred.T)
+        direction = vectors[:, -1] @ centred
+        cosines[b] = abs(direction @ axis.direction_) / np.linalg.norm(direction)
+    tail = 50 * (1 - confidence)
+    low, middle, high = np.percentile(cosines, [tail, 50, 100 - tail])
+    return DirectionBootstrap(cosines, Interval(float(middle), float(low), float(high)))
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well several axes, or their projections of the same items, agree.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Order of the matrix.
+    matrix : ndarray, shape (n, n)
+        Cosine or Pearson correlation.
+    overall, within, across : Interval or None
+        Mean off-diagonal entry over all pairs, pairs of one family, pairs of different families; None where
+        there is no such pair. Limits come from resampled items and are NaN for cosines, which have none.
+    """
+
+    names: tuple[str, ...]
+    matrix: np.ndarray
+    overall: Interval
+    within: Interval | None
+    across: Interval | None
+
+
+def agreement(
+    vectors: Mapping[str, Any],
+    *,
+    metric: str = "pearson",
+    families: Mapping[str, str] | None = None,
+    n_resamples: int = 2000,
+    confidence: float = 0.95,
+    random_state: int | np.random.Generator | None = None,
+) -> Agreement:
+    """Pairwise agreement of axes (``metric="cosine"``) or of projections of the same items (``"pearson"``).
+
+    Parameters
+    ----------
+    vectors : mapping of name to array, all of one shape (n,)
+        Directions of one feature space, or projections of one list of items.
+    metric : {"pearson", "cosine"}
+        Cosine compares directions, Pearson compares projections.
+    families : mapping of name to family, optional
+        Splits the pairs into within and across; without it each name is its own family.
+    n_resamples, confidence, random_state
+        Item bootstrap of the Pearson means.
+
+    Returns
+    -------
+    Agreement
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two vectors, lengths differ, one is constant, or the metric is unknown.
+    """
+    if metric not in ("pearson", "cosine"):
+        raise ValueError(f"metric must be 'pearson' or 'cosine', got {metric!r}")
+    if len(vectors) < 2:
+        raise ValueError(f"agreement needs two vectors or more, got {len(vectors)}")
+    names = tuple(vectors)
+    rows = [np.asarray(_to_numpy(vectors[name]), dtype=float) for name in names]
+    if len({row.shape for row in rows}) > 1 or rows[0].ndim != 1:
+        shapes = {name: row.shape for name, row in zip(names, rows, strict=True)}
+        raise ValueError(f"vectors must share one shape (n,), got {shapes}")
+    V = np.stack(rows)
+    for name, row in zip(names, V, strict=True):
+        if not np.isfinite(row).all() or np.ptp(row) == 0:
+            raise ValueError(f"vector {name!r} is constant or not finite")
+
+    matrix = _correlation(V, metric)
+    upper = np.triu(np.ones((len(names), len(names)), dtype=bool), 1)
+    family = np.array([families[name] if families else name for name in names], dtype=object)
+    same = family[:, None] == family[None, :]
+    rng = np.random.default_rng(random_state)
+    resampled = None
+    if metric == "pearson":
+        picks = (rng.integers(V.shape[1], size=V.shape[1]) for _ in range(n_resamples))
+        resampled = np.stack([_correlation(V[:, pick], metric) for pick in picks])
+
+    def mean_over(pairs: np.ndarray) -> Interval | None:
+        if not pairs.any():
+            return None
+        if resampled is None:
+            return Interval(float(matrix[pairs].mean()), float("nan"), float("nan"))
+        tail = 50 * (1 - confidence)
+        low, high = np.percentile(resampled[:, pairs].mean(1), [tail, 100 - tail])
+        return Interval(float(matrix[pairs].mean()), float(low), float(high))
+
+    return Agreement(names, matrix, mean_over(upper), mean_over(upper & same), mean_over(upper & ~same))
+
+
+def _correlation(V: np.ndarray, metric: str) -> np.ndarray:
+    centred = V - V.mean(1, keepdims=True) if metric == "pearson" else V
+    norms = np.linalg.norm(centred, axis=1, keepdims=True)
+    units = centred / np.where(norms == 0, 1, norms)
+    return units @ units.T
+
+
+def _ordered_classes(emotions: np.ndarray) -> tuple[str, ...]:
+    if any(not isinstance(e, str) or not e for e in emotions):
+        bad = next(e for e in emotions if not isinstance(e, str) or not e)
+        raise ValueError(f"emotions must be non-empty strings, got {bad!r}")
+    present = set(emotions)
+    if present <= set(EMOTIONS):
+        return tuple(e for e in EMOTIONS if e in present)
+    return tuple(sorted(present))
+
+
+def _check_states(X: Any, n_features: int | None = None) -> Any:
+    """Numpy array or tensor of shape (n, d), floating, finite."""
+    if not isinstance(X, torch.Tensor):
+        X = np.asarray(X)
+    if X.ndim != 2 or 0 in X.shape:
+        hint = "; take one layer with H[:, 0]" if X.ndim == 3 else ""
+        raise ValueError(f"hidden states must have shape (n_texts, n_features), got {tuple(X.shape)}{hint}")
+    if not (X.is_floating_point() if isinstance(X, torch.Tensor) else np.issubdtype(X.dtype, np.floating)):
+        raise TypeError(f"hidden states must be floating point, got {X.dtype}")
+    finite = torch.isfinite(X).all(1) if isinstance(X, torch.Tensor) else np.isfinite(X).all(1)
+    if not bool(finite.all()):
+        row = int(np.flatnonzero(~_to_numpy(finite))[0])
+        raise ValueError(f"hidden states of text {row} hold NaN or inf: drop the text or use a wider dtype")
+    if n_features is not None and X.shape[1] != n_features:
+        raise ValueError(f"the axis has {n_features} features, the hidden states {X.shape[1]}")
+    return X
+
+
+def _linalg(X: Any) -> Any:
+    return torch.linalg if isinstance(X, torch.Tensor) else np.linalg
+
+
+def _stack(rows: list) -> Any:
+    return torch.stack(rows) if isinstance(rows[0], torch.Tensor) else np.stack(rows)
+
+
+def _to_numpy(x: Any) -> np.ndarray:
+    return x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
+
+
+def _like(values: Any, X: Any) -> Any:
+    """The fitted array in the kind, dtype and device of the input."""
+    if isinstance(X, torch.Tensor):
+        return torch.as_tensor(values, dtype=X.dtype, device=X.device)
+    return _to_numpy(values)

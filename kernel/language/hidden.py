@@ -1,0 +1,249 @@
+"""Hidden states of many texts, few layers and one position each.
+
+In:  a `LanguageModel` and a list of texts.
+Out: a float32 array (n_texts, n_layers, n_features).
+Never keeps a layer, a position or an output head that was not asked for; never changes the model.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from kernel import files
+from kernel.language.models import LanguageModel
+
+#: The short affect cue that small models need before their last token carries valence.
+AFFECT_CUE = " This made me feel very"
+
+# Tokens in one batch: on a CPU the activations of a batch should stay in the cache, a GPU wants work.
+_TOKEN_BUDGET = {"cpu": 512, "mps": 4096, "cuda": 16384}
+
+
+class LayerError(ValueError):
+    """A layer that the model does not have."""
+
+
+class _Done(Exception):
+    """Raised inside a forward pass once the last wanted layer has been read."""
+
+
+def hidden_states(
+    lm: LanguageModel,
+    texts: Sequence[str],
+    layers: str | int | Iterable[int] = "penultimate",
+    cue: str | None = None,
+    position: str | int = "last",
+    batch_size: int | None = None,
+    *,
+    cache: bool = True,
+    progress: bool = True,
+) -> np.ndarray:
+    r"""Hidden states at one position per text.
+
+    Layer 0 is the embedding, layer k the residual stream after block k, layer L the output after the final
+    norm, as transformers numbers ``output_hidden_states``. Texts are sorted by length and padded on the
+    right, where a causal model cannot see, so the result equals one pass per text. The pass stops after the
+    deepest wanted layer.
+
+    Parameters
+    ----------
+    lm : LanguageModel
+        Decides device and dtype of the computation.
+    texts : sequence of str
+        Non-empty texts. One that is longer than the model's context loses its beginning, with a warning.
+    layers : {"penultimate", "last", "all"}, int or iterable of int
+        Which layers; negative numbers count from layer L = -1, so "penultimate" is -2.
+    cue : str or None
+        Appended to every text, e.g. `AFFECT_CUE`.
+    position : {"last", "mean"} or int
+        The last token, the mean over tokens, or a token by number (negative from the end).
+    batch_size : int or None
+        Texts in a batch; None fills a token budget suited to the device.
+    cache : bool
+        Keep the result in the user's cache, addressed by weights, texts, options and source code.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_texts, n_layers, n_features)
+
+    Raises
+    ------
+    ValueError
+        If the list or a text is empty, or a position lies outside a text.
+    TypeError
+        If something other than a string is among the texts.
+    LayerError
+        If the model has no such layer.
+
+    Examples
+    --------
+    >>> H = hidden_states(lm, ["What a day!"], layers="all", cue=AFFECT_CUE)     # doctest: +SKIP
+    """
+    texts = _check_texts(texts, cue)
+    wanted = resolve_layers(layers, lm.n_layers)
+    if isinstance(position, str) and position not in ("last", "mean"):
+        raise ValueError(f"position must be 'last', 'mean' or a token number, got {position!r}")
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+
+    def compute() -> np.ndarray:
+        return _compute(lm, texts, wanted, position, batch_size, progress)
+
+    if not cache:
+        return compute()
+    key = files.digest(
+        lm.fingerprint(),
+        str(lm.dtype),
+        lm.device.type,
+        texts,
+        wanted,
+        position,
+        torch.__version__,
+        files.source_digest("files", "language.models", "language.hidden"),
+    )
+    return files.load_or_compute("hidden", key, compute)
+
+
+def resolve_layers(layers: str | int | Iterable[int], n_layers: int) -> list[int]:
+    """Layer numbers 0..n_layers for a specification; raises `LayerError` naming the range."""
+    named = {"penultimate": [n_layers - 1], "last": [n_layers], "all": list(range(n_layers + 1))}
+    if isinstance(layers, str):
+        if layers not in named:
+            raise LayerError(f"layers must be one of {sorted(named)} or numbers, got {layers!r}")
+        return named[layers]
+    numbers = [layers] if isinstance(layers, (int, np.integer)) else list(layers)
+    if not numbers:
+        raise LayerError("layers is empty: name at least one layer")
+    resolved = [int(k) + n_layers + 1 if k < 0 else int(k) for k in numbers]
+    for given, k in zip(numbers, resolved, strict=True):
+        if not 0 <= k <= n_layers:
+            raise LayerError(f"layer {given} does not exist: this model has layers 0 to {n_layers}")
+    return resolved
+
+
+def _check_texts(texts: Sequence[str], cue: str | None) -> list[str]:
+    if isinstance(texts, str):
+        raise TypeError("texts is one string: pass a list of strings")
+    texts = list(texts)
+    if not texts:
+        raise ValueError("texts is empty: pass at least one text")
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(f"texts[{i}] is {type(text).__name__}, not a string")
+        if not text.strip():
+            raise ValueError(f"texts[{i}] is empty: drop it or say what it should be")
+    return [text + (cue or "") for text in texts]
+
+
+def _compute(
+    lm: LanguageModel,
+    texts: list[str],
+    wanted: list[int],
+    position: str | int,
+    batch_size: int | None,
+    progress: bool,
+) -> np.ndarray:
+    tokens = _tokenise(lm, texts)
+    out = np.empty((len(texts), len(wanted), lm.n_features), dtype=np.float32)
+    bar = tqdm(total=len(texts), desc=f"{lm.name}: hidden states", unit="text", disable=not progress, leave=False)
+    with torch.inference_mode(), bar:
+        for rows in _batches(tokens, batch_size, _TOKEN_BUDGET.get(lm.device.type, 4096)):
+            out[rows] = _batch_states(lm, [tokens[i] for i in rows], wanted, position).cpu().numpy()
+            bar.update(len(rows))
+    return out
+
+
+def _tokenise(lm: LanguageModel, texts: list[str]) -> list[list[int]]:
+    tokens = lm.tokenizer(texts, padding=False, truncation=False, verbose=False)["input_ids"]
+    too_long = [i for i, ids in enumerate(tokens) if len(ids) > lm.max_length]
+    if too_long:
+        warnings.warn(
+            f"{len(too_long)} of {len(texts)} texts exceed the context of {lm.max_length} tokens "
+            f"(first: texts[{too_long[0]}], {len(tokens[too_long[0]])} tokens); their beginnings are cut off",
+            stacklevel=4,
+        )
+    return [ids[-lm.max_length :] for ids in tokens]
+
+
+def _batches(tokens: list[list[int]], batch_size: int | None, budget: int) -> Iterator[list[int]]:
+    """Row numbers by length; each batch has at most `batch_size` texts or `budget` padded tokens."""
+    order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
+    batch: list[int] = []
+    for i in order:
+        full = len(batch) == batch_size if batch_size else (len(batch) + 1) * len(tokens[i]) > budget
+        if batch and full:
+            yield batch
+            batch = []
+        batch.append(i)
+    yield batch
+
+
+def _batch_states(
+    lm: LanguageModel, tokens: list[list[int]], wanted: list[int], position: str | int
+) -> torch.Tensor:
+    """States of one batch, (n_texts, n_wanted, n_features), on the model's device in float32."""
+    lengths = torch.tensor([len(ids) for ids in tokens])
+    longest = int(lengths.max())
+    padding = lm.tokenizer.pad_token_id or 0
+    ids = torch.tensor([row + [padding] * (longest - len(row)) for row in tokens], device=lm.device)
+    mask = (torch.arange(longest) < lengths[:, None]).to(lm.device)
+    read = _reader(lengths, mask, position)
+    if lm.causal is None:
+        inputs = {"input_ids": ids, "attention_mask": mask.long()}
+    else:  # right padding is invisible to a causal model, and no mask means the fast attention kernel
+        inputs = {"input_ids": ids, "use_cache": False}
+
+    states: dict[int, torch.Tensor] = {}
+    with _reading(lm, set(wanted), read, states):
+        try:
+            final = lm.base(**inputs).last_hidden_state
+            states[lm.n_layers] = read(final)
+        except _Done:
+            pass
+    return torch.stack([states[k] for k in wanted], dim=1)
+
+
+def _reader(lengths: torch.Tensor, mask: torch.Tensor, position: str | int):
+    """A function (n_texts, n_tokens, n_features) -> (n_texts, n_features) for the wanted position."""
+    if position == "mean":
+        weights = (mask / mask.sum(1, keepdim=True)).unsqueeze(-1)
+        return lambda states: (states.float() * weights).sum(1)
+    at = -1 if position == "last" else int(position)
+    index = lengths + at if at < 0 else torch.full_like(lengths, at)
+    if (index < 0).any() or (index >= lengths).any():
+        raise ValueError(f"position {position} lies outside a text of {int(lengths.min())} tokens")
+    rows = torch.arange(len(lengths), device=mask.device)
+    index = index.to(mask.device)
+    return lambda states: states[rows, index].float()
+
+
+@contextmanager
+def _reading(lm: LanguageModel, wanted: set[int], read, states: dict[int, torch.Tensor]) -> Iterator[None]:
+    """Read the wanted layers as they enter the next block; stop the pass after the deepest one."""
+    deepest = max(wanted)
+    handles = []
+
+    def watch(k: int):
+        def hook(module, args, kwargs):
+            states[k] = read(args[0] if args else kwargs["hidden_states"])
+            if k == deepest:
+                raise _Done
+
+        return hook
+
+    try:
+        for k, block in enumerate(lm.blocks):
+            if k in wanted:
+                handles.append(block.register_forward_pre_hook(watch(k), with_kwargs=True))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -1,0 +1,318 @@
+"""Language models: who they are and how they are loaded.
+
+In:  a name of the registry, a hub id (``organisation/model``) or a folder with safetensors weights.
+Out: a `LanguageModel`: network, tokenizer and the few facts that the other modules need.
+Never runs remote code, never reads pickled weights, never downloads a bundled model by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from kernel import assets, files
+
+
+class UnknownModelError(KeyError):
+    """The name is neither in the registry, nor a hub id, nor a folder."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class ModelLoadError(RuntimeError):
+    """The weights could not be loaded; the message names the cure."""
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What is known about a model before it is loaded.
+
+    Attributes
+    ----------
+    name : str
+        Registry name.
+    source : str
+        Hub id, or the name of a bundled asset.
+    family : str
+        Models of one family share training data and recipe.
+    n_layers : int or None
+        Transformer blocks; None where the paper's wording does not settle it.
+    n_parameters : float
+        Nominal size.
+    paper_r : float or None
+        The paper's per-clip correlation with behavioural valence (arXiv:2606.00129), None for models it lacks.
+    bundled : bool
+        True if the weights come with `kernel.assets`, without an account.
+    note : str
+        Licence gates and choices made where the paper is ambiguous.
+    """
+
+    name: str
+    source: str
+    family: str
+    n_layers: int | None
+    n_parameters: float
+    paper_r: float | None = None
+    bundled: bool = False
+    note: str = ""
+
+
+_CARDS = (
+    ModelCard("SmolLM2-135M-Instruct", "smollm2-135m-instruct", "SmolLM2", 30, 135e6, None, True),
+    ModelCard("Gemma-3-270M", "gemma-3-270m", "Gemma", 18, 270e6, None, True, "Gemma Terms of Use"),
+    ModelCard("Qwen3-14B", "Qwen/Qwen3-14B", "Qwen3", 40, 14.8e9, 0.944),
+    ModelCard("Qwen3-4B", "Qwen/Qwen3-4B", "Qwen3", 36, 4.0e9, 0.944, note="the paper's lead model"),
+    ModelCard("Qwen3-8B", "Qwen/Qwen3-8B", "Qwen3", 36, 8.2e9, 0.941),
+    ModelCard("Qwen3-32B", "Qwen/Qwen3-32B", "Qwen3", 64, 32.8e9, 0.937),
+    ModelCard("Mistral-7B", "mistralai/Mistral-7B-v0.3", "Mistral", 32, 7.2e9, 0.935, note="version not stated"),
+    ModelCard("Qwen3-0.6B", "Qwen/Qwen3-0.6B", "Qwen3", 28, 0.6e9, 0.933),
+    ModelCard("Qwen3-1.7B", "Qwen/Qwen3-1.7B", "Qwen3", 28, 1.7e9, 0.930),
+    ModelCard(
+        "Llama-4-Scout-17B",
+        "meta-llama/Llama-4-Scout-17B-16E",
+        "Llama",
+        48,
+        109e9,
+        0.826,
+        note="gated; 17B active of 109B",
+    ),
+    ModelCard(
+        "Gemma-27B", "google/gemma-3-27b-pt", "Gemma", 62, 27e9, 0.807, note="gated; generation not stated"
+    ),
+    ModelCard("Gemma-4-31B", "google/gemma-4-31B", "Gemma", None, 31e9, 0.715, note="gated"),
+    ModelCard("Phi-2-2.7B", "microsoft/phi-2", "Phi", 32, 2.7e9, 0.651),
+    ModelCard("Pythia-1.4B", "EleutherAI/pythia-1.4b", "Pythia", 24, 1.4e9, 0.276),
+    ModelCard("TinyLlama-1.1B", "TinyLlama/TinyLlama-1.1B-Chat-v1.0", "Llama", 22, 1.1e9, 0.128),
+    ModelCard("BLOOM-560M", "bigscience/bloom-560m", "BLOOM", 24, 0.56e9, 0.031),
+)
+#: The paper's 14 models and the bundled two, by name.
+REGISTRY: dict[str, ModelCard] = {card.name: card for card in _CARDS}
+
+
+@dataclass
+class LanguageModel:
+    """A network with its tokenizer, ready for `kernel.language.hidden.hidden_states`.
+
+    Attributes
+    ----------
+    name : str
+        Registry name, hub id or folder name.
+    base : torch.nn.Module
+        The transformer without its output head.
+    tokenizer : transformers.PreTrainedTokenizerBase
+        The matching tokenizer.
+    causal : torch.nn.Module or None
+        The network with its language-model head; None for encoders.
+    family : str
+        Family of the registry, or the architecture's name.
+    """
+
+    name: str
+    base: nn.Module
+    tokenizer: Any
+    causal: nn.Module | None = None
+    family: str = ""
+    _digest: tuple[tuple, str] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def n_layers(self) -> int:
+        """Number of transformer blocks."""
+        return _text_config(self.base).num_hidden_layers
+
+    @property
+    def n_features(self) -> int:
+        """Width of the residual stream."""
+        return _text_config(self.base).hidden_size
+
+    @property
+    def max_length(self) -> int:
+        """Longest input in tokens that the position encoding was made for."""
+        return int(getattr(_text_config(self.base), "max_position_embeddings", 2048))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.base.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Number format of the weights."""
+        return next(self.base.parameters()).dtype
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        """The transformer blocks in order; raises ValueError for an architecture without such a list."""
+        for module in self.base.modules():
+            if isinstance(module, nn.ModuleList) and len(module) == self.n_layers:
+                return module
+        raise ValueError(f"{self.name}: no list of {self.n_layers} blocks found in {type(self.base).__name__}")
+
+    def fingerprint(self) -> str:
+        """Digest of weights, configuration and tokenizer; changes whenever a weight changes.
+
+        Every byte is hashed once; later calls only look at PyTorch's in-place counters.
+        """
+        tensors = [*self.base.parameters(), *self.base.buffers()]
+        state = tuple((t.data_ptr(), t._version) for t in tensors)
+        if self._digest is None or self._digest[0] != state:
+            sha = hashlib.sha256()
+            sha.update(repr(sorted(_text_config(self.base).to_dict().items(), key=str)).encode())
+            sha.update(repr(sorted(self.tokenizer.get_vocab().items())).encode())
+            for tensor in tensors:
+                flat = tensor.detach().cpu().contiguous().reshape(-1)
+                sha.update(repr((tuple(tensor.shape), str(tensor.dtype))).encode())
+                sha.update(flat.view(torch.uint8).numpy() if flat.numel() else b"")
+            self._digest = (state, sha.hexdigest())
+        return self._digest[1]
+
+
+def _text_config(model: nn.Module) -> Any:
+    """Configuration of the text tower (multimodal models nest it)."""
+    return model.config.get_text_config()
+
+
+def load_language_model(
+    name: str, device: str | torch.device | None = None, dtype: torch.dtype | None = None
+) -> LanguageModel:
+    """Load a language model by name.
+
+    Bundled models are de-quantised once and kept as safetensors in the user's cache; every later load
+    takes a second. Hub models need the ``hub`` extra and, where gated, an accepted licence.
+
+    Parameters
+    ----------
+    name : str
+        A name in `REGISTRY`, a hub id, or a folder holding a transformers model in safetensors.
+    device : str, torch.device or None
+        None takes the first CUDA device, else MPS, else the CPU.
+    dtype : torch.dtype or None
+        None means float32 on a CPU and the published format elsewhere.
+
+    Returns
+    -------
+    LanguageModel
+
+    Raises
+    ------
+    UnknownModelError
+        If the name is not known; lists the registry.
+    kernel.assets.AssetMissingError
+        If a bundled model has not been fetched yet.
+    ModelLoadError
+        If the hub or the folder does not give a usable model.
+    """
+    device = torch.device(device) if device is not None else default_device()
+    if dtype is None and device.type == "cpu":
+        dtype = torch.float32
+    card = REGISTRY.get(name)
+    if card is not None and card.bundled:
+        source: str | Path = _dequantised(card)
+    elif card is not None:
+        source = card.source
+    elif Path(name).is_dir() or name.count("/") == 1:
+        source = name
+    else:
+        raise UnknownModelError(
+            f"unknown model {name!r}: use a hub id 'organisation/model', a folder, or one of {sorted(REGISTRY)}"
+        )
+    causal, tokenizer = _from_pretrained(source, dtype)
+    family = card.family if card else causal.config.model_type
+    causal = causal.to(device).eval()
+    return LanguageModel(Path(name).name if card is None else name, causal.base_model, tokenizer, causal, family)
+
+
+def load_encoder(device: str | torch.device | None = None) -> LanguageModel:
+    """The sentence encoder all-MiniLM-L6-v2 (Reimers & Gurevych 2019, doi:10.18653/v1/D19-1410).
+
+    Read it with ``hidden_states(..., layers="last", position="mean")``.
+    """
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = assets.path("all-minilm-l6-v2")
+    base = AutoModel.from_pretrained(folder, use_safetensors=True, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    device = torch.device(device) if device is not None else default_device()
+    return LanguageModel("all-MiniLM-L6-v2", base.to(device).eval(), tokenizer, None, "MiniLM")
+
+
+def random_twin(lm: LanguageModel, *, random_state: int = 0) -> LanguageModel:
+    """The same architecture and tokenizer with freshly initialised weights: what training did not put there.
+
+    Parameters
+    ----------
+    lm : LanguageModel
+        A causal model.
+    random_state : int
+        Seed of the initialisation; the global random state is left as it was.
+
+    Returns
+    -------
+    LanguageModel
+        On the same device, in the same dtype.
+    """
+    if lm.causal is None:
+        raise ValueError(f"{lm.name} is an encoder: the twin is made for causal models")
+    from transformers import AutoModelForCausalLM
+
+    with torch.random.fork_rng():
+        torch.manual_seed(random_state)
+        causal = AutoModelForCausalLM.from_config(lm.causal.config)
+    causal = causal.to(device=lm.device, dtype=lm.dtype).eval()
+    return replace(lm, name=f"{lm.name} (random weights)", base=causal.base_model, causal=causal, _digest=None)
+
+
+def default_device() -> torch.device:
+    """CUDA if present, else MPS, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def _from_pretrained(source: str | Path, dtype: torch.dtype | None) -> tuple[nn.Module, Any]:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    local = Path(source).is_dir()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local)
+        model = AutoModelForCausalLM.from_pretrained(
+            source, dtype=dtype or "auto", use_safetensors=True, local_files_only=local
+        )
+    except (OSError, ValueError) as error:
+        raise ModelLoadError(
+            f"could not load {str(source)!r}: {error}\nCheck the name and the network; a gated model needs its licence "
+            "accepted and `hf auth login`; weights must be safetensors and need no remote code."
+        ) from error
+    return model, tokenizer
+
+
+def _dequantised(card: ModelCard) -> Path:
+    """Folder with the bundled model in float32 safetensors, made from its GGUF file on first use."""
+    folder = assets.path(card.source)
+    gguf = next(folder.rglob("*.gguf"))
+    key = files.digest(assets.ASSETS[card.source].sha256, files.source_digest("files", "assets", "language.models"))
+    target = files.cache_dir("models") / f"{card.name}-{key[:16]}"
+    if target.is_dir():
+        return target
+
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    quantised = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    config = quantised.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    # transformers refuses to save a model that came from GGUF, so its numbers move into a plain twin
+    plain = AutoModelForCausalLM.from_config(config)
+    plain.load_state_dict(quantised.state_dict())
+    with files.atomic_folder(target) as folder:
+        plain.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    return target

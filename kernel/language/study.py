@@ -1,0 +1,241 @@
+"""Whole studies in one call: build an axis, score it, compare it, and run it over many models.
+
+In:  a model and stories, or a list of model names.
+Out: one result object, or one result file per model.
+Never decides a verdict: that is the ledger's work.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from kernel import files
+from kernel.language.axis import Agreement, ValenceAxis, agreement
+from kernel.language.hidden import AFFECT_CUE, hidden_states
+from kernel.language.models import REGISTRY, LanguageModel, load_language_model
+from kernel.language.sentiment import Benchmark, load_benchmark, zero_shot
+from kernel.language.stories import load_stories
+
+DEFAULT_BENCHMARKS = ("movie", "amazon", "tweets")
+
+
+@dataclass(frozen=True)
+class ValenceAxisResult:
+    """What `construct_valence_axis` found.
+
+    Attributes
+    ----------
+    model : str
+        Name of the model.
+    axis : ValenceAxis
+        The fitted axis.
+    sentiment : DataFrame
+        One row per benchmark: n, AUC with interval, Pearson and Spearman correlation.
+    scores : dict of str to ndarray
+        Projections of the benchmark texts, by benchmark.
+    consistency : Agreement or None
+        Pearson agreement of those projections with the other models'; None without others.
+    """
+
+    model: str
+    axis: ValenceAxis
+    sentiment: pd.DataFrame
+    scores: dict[str, np.ndarray]
+    consistency: Agreement | None
+
+
+def construct_valence_axis(
+    lm: LanguageModel | str,
+    emotion_sentences: Mapping[str, str | Sequence[str]] | None = None,
+    *,
+    cue: str | None = AFFECT_CUE,
+    layer: str | int = "penultimate",
+    orient: str = "joy",
+    benchmarks: Sequence[str | Benchmark] = DEFAULT_BENCHMARKS,
+    n_texts: int | None = 300,
+    min_abs_rating: float = 1.0,
+    compare_with: Sequence[ValenceAxisResult] = (),
+    random_state: int = 0,
+    progress: bool = True,
+) -> ValenceAxisResult:
+    """Build the valence axis of a model from emotional sentences and test it on human ratings.
+
+    Parameters
+    ----------
+    lm : LanguageModel or str
+        A loaded model, or a name for `load_language_model`.
+    emotion_sentences : mapping of emotion to sentence(s), optional
+        None takes the nine FACED stories with all their paraphrases.
+    cue : str or None
+        Appended to stories and benchmark texts; None is the paper's bare read-out.
+    layer : str or int
+        One layer of `hidden_states`.
+    orient : str
+        Emotion on the positive side.
+    benchmarks : sequence of str or Benchmark
+        Human-rated texts; an empty sequence skips the test.
+    n_texts : int or None
+        Random sample per named benchmark (fewer where a set is smaller); None takes all.
+    min_abs_rating : float
+        Leave out texts that people rated nearer to neutral than this.
+    compare_with : sequence of ValenceAxisResult
+        Results of other models on the same benchmarks and seed.
+    random_state : int
+        Seed of samples and intervals.
+    progress : bool
+        Show progress bars.
+
+    Returns
+    -------
+    ValenceAxisResult
+
+    Raises
+    ------
+    ValueError
+        If an emotion has no sentence, or a compared result lacks the benchmarks.
+
+    Examples
+    --------
+    >>> import kernel
+    >>> result = kernel.construct_valence_axis("SmolLM2-135M-Instruct")     # doctest: +SKIP
+    >>> result.sentiment                                                    # doctest: +SKIP
+    """
+    if isinstance(lm, str):
+        lm = load_language_model(lm)
+    texts, emotions = _flatten(emotion_sentences)
+
+    def states(items: Sequence[str]) -> np.ndarray:
+        return hidden_states(lm, items, layer, cue, progress=progress)[:, 0]
+
+    axis = ValenceAxis(orient=orient).fit(states(texts), emotions)
+    rows, scores = [], {}
+    for item in benchmarks:
+        benchmark = item if isinstance(item, Benchmark) else _sample(item, n_texts, min_abs_rating, random_state)
+        scores[benchmark.name] = axis.project(states(benchmark.texts))
+        rows.append(zero_shot(scores[benchmark.name], benchmark, random_state=random_state).row())
+    consistency = _consistency(lm.name, scores, compare_with, random_state)
+    return ValenceAxisResult(lm.name, axis, pd.DataFrame(rows), scores, consistency)
+
+
+def _flatten(sentences: Mapping[str, str | Sequence[str]] | None) -> tuple[list[str], list[str]]:
+    if sentences is None:
+        stories = load_stories()
+        return list(stories.texts), list(stories.emotions)
+    texts, emotions = [], []
+    for emotion, given in sentences.items():
+        given = [given] if isinstance(given, str) else list(given)
+        if not given:
+            raise ValueError(f"emotion {emotion!r} has no sentence")
+        texts += given
+        emotions += [emotion] * len(given)
+    return texts, emotions
+
+
+def _sample(name: str, n: int | None, min_abs_rating: float, random_state: int) -> Benchmark:
+    full = load_benchmark(name, min_abs_rating=min_abs_rating)
+    if n is None or n >= len(full):
+        return full
+    return load_benchmark(name, n=n, min_abs_rating=min_abs_rating, random_state=random_state)
+
+
+def _consistency(
+    name: str, scores: dict[str, np.ndarray], others: Sequence[ValenceAxisResult], random_state: int
+) -> Agreement | None:
+    if not others:
+        return None
+    vectors = {name: np.concatenate([zscore(s) for s in scores.values()])}
+    for other in others:
+        shapes = {key: values.shape for key, values in scores.items()}
+        if {key: values.shape for key, values in other.scores.items()} != shapes:
+            raise ValueError(f"{other.model} was scored on other texts: use the same benchmarks, n_texts and random_state")
+        label = other.model if other.model not in vectors else f"{other.model} ({len(vectors) + 1})"
+        vectors[label] = np.concatenate([zscore(other.scores[key]) for key in scores])
+    families = {key: REGISTRY[key].family if key in REGISTRY else key for key in vectors}
+    return agreement(vectors, families=families, random_state=random_state)
+
+
+def zscore(x: np.ndarray) -> np.ndarray:
+    """Zero mean and unit standard deviation."""
+    return (x - x.mean()) / x.std()
+
+
+def run_registry(
+    models: Sequence[str],
+    folder: str | Path,
+    *,
+    retry_failed: bool = False,
+    progress: bool = True,
+    **options,
+) -> pd.DataFrame:
+    """Run `construct_valence_axis` on many models; one result file per model, failures recorded and skipped.
+
+    A second call with the same options resumes: models with a file are read, not run. Files are written
+    atomically and hold plain JSON.
+
+    Parameters
+    ----------
+    models : sequence of str
+        Names for `load_language_model`.
+    folder : path
+        Where the result files go.
+    retry_failed : bool
+        Run models again whose file records a failure.
+    progress : bool
+        Show progress bars.
+    **options
+        Passed on to `construct_valence_axis`; they and the package's source are part of a file's identity.
+
+    Returns
+    -------
+    DataFrame
+        One row per model: status, explained variance ratio, AUC by benchmark, the paper's r, or the error.
+
+    Raises
+    ------
+    kernel.files.CacheNotWritableError, OSError
+        If the folder cannot be written: that is not a failure of a model.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    identity = files.digest(sorted((key, repr(value)) for key, value in options.items()), files.source_digest())
+    rows = []
+    for name in tqdm(models, desc="models", disable=not progress):
+        target = folder / f"{name.replace('/', '--')}.json"
+        record = _read_record(target)
+        stale = record is None or record["identity"] != identity
+        if stale or (retry_failed and record["status"] == "failed"):
+            record = {"model": name, "identity": identity, **_run_one(name, progress, options)}
+            with files.atomic_path(target) as temporary:
+                temporary.write_text(json.dumps(record, indent=1))
+        rows.append({key: value for key, value in record.items() if key not in ("identity", "positions")})
+    return pd.DataFrame(rows)
+
+
+def _read_record(path: Path) -> dict | None:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, json.JSONDecodeError):
+        return None
+
+
+def _run_one(name: str, progress: bool, options: dict) -> dict:
+    try:
+        result = construct_valence_axis(name, progress=progress, **options)
+    except Exception as error:  # one model's failure must not lose the others' hours
+        return {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+    record = {
+        "status": "done",
+        "explained_variance_ratio": float(result.axis.explained_variance_ratio_[0]),
+        "positions": dict(zip(result.axis.classes_, map(float, result.axis.positions_), strict=True)),
+        "paper_r": REGISTRY[name].paper_r if name in REGISTRY else None,
+    }
+    for row in result.sentiment.to_dict("records"):
+        record[f"auc_{row['benchmark']}"] = float(row["auc"])
+    return record

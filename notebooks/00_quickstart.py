@@ -1,0 +1,92 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Five minutes with the valence axis
+#
+# **The claim.** Nine short stories, one per emotion, are enough to find a direction in a language model along which *any*
+# text can be placed between bad and good {cite:p}`radwan2026shared`. Nobody labels anything.
+#
+# **What you do here.** Build that axis in a small language model, put your own sentences on it, and check it against
+# people who rated the same texts. Everything runs on a laptop, without an account.
+#
+# **Data of this page.** A real language model (SmolLM2-135M-Instruct, Apache-2.0 {cite:p}`allal2025smollm2`) and real human
+# ratings of movie, product and tweet snippets {cite:p}`hutto2014vader`. Nothing is simulated.
+
+# %%
+import kernel
+from kernel import plots
+
+plots.set_style()
+result = kernel.construct_valence_axis("SmolLM2-135M-Instruct", progress=False)
+
+# %% [markdown]
+# The call read 450 stories (nine emotions, fifty tellings each), averaged the model's last-token states for each
+# emotion, and took the first principal component of the nine averages:
+#
+# $$ v = \mathrm{PC}_1\bigl(c_1 - \bar c, \dots, c_9 - \bar c\bigr), \qquad \mathrm{valence}(x) = (h(x) - \bar c) \cdot v . $$
+#
+# One thing differs from the paper: a model this small needs a nudge, so every text ends in the words
+# *This made me feel very*. What happens without them is the subject of [the next chapter](01_axis.ipynb).
+#
+# ## Your text
+#
+# Change the sentences and run the cell.
+
+# %%
+import pandas as pd
+
+sentences = [
+    "The nurse smiled and said the scan was clear.",
+    "They cancelled the train and left us on the platform all night.",
+    "The meeting is in room four.",
+    "My grandmother's letter arrived, full of pressed violets.",
+    "Somebody had poisoned the neighbour's dog.",
+    "I laughed so hard that the soup came out of my nose.",
+]
+lm = kernel.load_language_model("SmolLM2-135M-Instruct")
+states = kernel.hidden_states(lm, sentences, cue=" This made me feel very", progress=False)[:, 0]
+scale = result.axis.positions_.std()
+pd.DataFrame({"valence": (result.axis.project(states) / scale).round(2), "sentence": sentences}).sort_values(
+    "valence"
+).style.hide(axis="index").format(precision=2)
+
+# %% [markdown]
+# Valence is given in standard deviations of the nine emotions' positions.
+#
+# ## People's ratings
+#
+# The same axis, on snippets that about twenty people rated from $-4$ to $4$ (snippets rated nearer to neutral than
+# one point are left out). AUC is the chance that a text people liked lies above a text they disliked; one half is chance.
+
+# %% tags=["nbval-check-output"]
+result.sentiment.assign(auc=result.sentiment["auc"].round(1))[["benchmark", "n", "auc"]]
+
+# %%
+table = result.sentiment.assign(label=result.sentiment["benchmark"])
+plots.plot_forest(table, value="auc", label="zero-shot AUC with 95 % interval (real human ratings)", reference=0.5);
+
+# %% [markdown]
+# ## Your model
+#
+# ```python
+# result = kernel.construct_valence_axis("Qwen/Qwen3-0.6B")          # any hub id, or a folder with safetensors
+# result = kernel.construct_valence_axis(lm, {"anger": "...", "neutral": "...", "joy": "..."}, cue=None)
+# ```
+#
+# Any causal model that transformers can load works; no remote code is ever run. A graphics card is used if there is one.
+#
+# ## What this page does not show
+#
+# A high AUC is not yet evidence that the axis is special: a random direction at the same position of the same model is
+# often far from one half as well. Whether the axis beats that, whether it needs the nine emotions, and what is left
+# without it are asked in [the sentiment chapter](02_sentiment.ipynb). The verdicts are in [the ledger](../book/claims.md).

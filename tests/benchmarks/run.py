@@ -1,0 +1,65 @@
+"""Run every benchmark beside this file and write one JSON: name, ratio, both times, sizes, machine.
+
+Each ``bench_*.py`` offers ``benchmarks()``, a list of dicts with at least ``name``, ``ratio`` (ours over the
+reference), ``reference`` (what it is compared with) and ``sizes``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+
+import torch
+
+from kernel import files
+
+HERE = Path(__file__).parent
+
+
+def load(path: Path):
+    """Import a benchmark file by its path."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def machine() -> dict[str, str | int]:
+    """What the ratios were measured on."""
+    return {
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count() or 1,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "device": "cuda" if torch.cuda.is_available() else "cpu",
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, default=Path("_build/benchmarks.json"))
+    parser.add_argument("names", nargs="*", help="run only the files whose name holds one of these")
+    options = parser.parse_args()
+    results = []
+    for path in sorted(HERE.glob("bench_*.py")):
+        if options.names and not any(name in path.stem for name in options.names):
+            continue
+        print(f"{path.stem} ...", flush=True)
+        for row in load(path).benchmarks():
+            print(f"  {row['name']}: {row['ratio']:.2f} x against {row['reference']}", flush=True)
+            results.append(row)
+    if not results:
+        sys.exit(f"no benchmark matches {options.names}")
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    with files.atomic_path(options.output) as temporary:
+        temporary.write_text(json.dumps({"machine": machine(), "benchmarks": results}, indent=1))
+    print(f"wrote {options.output}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""The axis must come back where it was planted, and nowhere else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.decomposition import PCA
+
+from kernel.language.axis import ValenceAxis, agreement, bootstrap_direction
+from kernel.language.stories import EMOTIONS
+
+VALENCE = dict(zip(EMOTIONS, (-1.0, -1.1, -0.9, -1.0, 0.1, 0.9, 1.1, 1.0, 0.9), strict=True))
+
+
+def planted(rng, n_per_class=40, n_features=64, strength=4.0):
+    """Hidden states with valence along one random unit direction, unit noise in all others."""
+    direction = rng.standard_normal(n_features)
+    direction /= np.linalg.norm(direction)
+    emotions = np.repeat(EMOTIONS, n_per_class)
+    valence = np.array([VALENCE[e] for e in emotions])
+    H = rng.standard_normal((len(emotions), n_features)) + strength * np.outer(valence, direction) + 3.0
+    return H, emotions, direction
+
+
+def test_finds_the_planted_direction_with_its_sign(rng):
+    H, emotions, direction = planted(rng)
+    axis = ValenceAxis().fit(H, emotions)
+    assert axis.direction_ @ direction > 0.99
+    assert np.corrcoef(axis.positions_, list(VALENCE.values()))[0, 1] > 0.99
+    assert axis.explained_variance_ratio_[0] > 0.9
+
+
+def test_finds_no_direction_without_one(rng):
+    cosines = []
+    for _ in range(200):
+        H, emotions, direction = planted(rng, n_per_class=5, strength=0.0)
+        cosines.append(ValenceAxis().fit(H, emotions).direction_ @ direction)
+    # the cosine of a random unit vector with a fixed one has variance 1 / d
+    assert np.var(cosines) == pytest.approx(1 / 64, rel=0.35)
+    assert abs(np.mean(cosines)) < 4 / np.sqrt(64 * 200)
+
+
+def test_agrees_with_scikit_learns_pca_of_the_centroids(rng):
+    H, emotions, _ = planted(rng, strength=1.0)
+    axis = ValenceAxis(n_components=3).fit(H, emotions)
+    centroids = np.stack([H[emotions == e].mean(0) for e in EMOTIONS])
+    oracle = PCA(3).fit(centroids)
+    np.testing.assert_allclose(np.abs(np.sum(axis.components_ * oracle.components_, 1)), 1, atol=1e-10)
+    np.testing.assert_allclose(axis.explained_variance_ratio_, oracle.explained_variance_ratio_, atol=1e-10)
+    np.testing.assert_allclose(np.abs(axis.transform(H)), np.abs(oracle.transform(H)), atol=1e-8)
+
+
+def test_torch_in_torch_out_on_the_same_device(rng, device):
+    H, emotions, _ = planted(rng)
+    axis = ValenceAxis(n_components=2).fit(H.astype("float32"), emotions)
+    tensor = torch.tensor(H, dtype=torch.float32, device=device)
+    on_device = ValenceAxis(n_components=2).fit(tensor, emotions)
+    for result in (on_device.direction_, on_device.project(tensor), on_device.ablate(tensor), axis.project(tensor)):
+        assert isinstance(result, torch.Tensor)
+        assert result.device.type == device
+    np.testing.assert_allclose(on_device.project(tensor).cpu(), axis.project(H.astype("float32")), atol=1e-3)
+    assert isinstance(on_device.project(H.astype("float32")), np.ndarray)
+
+
+def test_projection_and_ablation_are_what_they_say(rng):
+    H, emotions, _ = planted(rng)
+    axis = ValenceAxis().fit(H, emotions)
+    np.testing.assert_allclose(axis.project(axis.centroids_), axis.positions_, atol=1e-10)
+    ablated = axis.ablate(H)
+    np.testing.assert_allclose(ablated @ axis.direction_, 0, atol=1e-10)
+    orthogonal = H - np.outer(H @ axis.direction_, axis.direction_)
+    np.testing.assert_allclose(ablated, orthogonal, atol=1e-10)
+
+
+def test_orientation_follows_the_named_class(rng):
+    H, emotions, direction = planted(rng)
+    assert ValenceAxis(orient="anger").fit(H, emotions).direction_ @ direction < -0.99
+
+
+def test_one_sentence_a_class_is_enough(rng):
+    H, _, direction = planted(rng, n_per_class=1, strength=10)
+    assert ValenceAxis().fit(H, EMOTIONS).direction_ @ direction > 0.8
+
+
+def test_own_classes_are_ordered_alphabetically(rng):
+    axis = ValenceAxis(orient="up").fit(np.array([[1.0, 0], [2, 0], [-3, 0]]), ["up", "mid", "down"])
+    assert axis.classes_ == ("down", "mid", "up")
+
+
+def test_joy_at_zero_is_an_error():
+    H = np.array([[-1.0, 0], [1, 0], [0, 0]])
+    with pytest.raises(ValueError, match="'joy' sits at zero"):
+        ValenceAxis().fit(H, ["anger", "tenderness", "joy"])
+
+
+@pytest.mark.parametrize(
+    ("H", "emotions", "error", "message"),
+    [
+        (np.zeros((0, 3)), [], ValueError, r"shape \(n_texts, n_features\)"),
+        (np.zeros((2, 1, 3)), ["joy", "anger"], ValueError, r"H\[:, 0\]"),
+        (np.eye(3), ["joy", "anger"], ValueError, "3 hidden states but 2 emotions"),
+        (np.eye(3), ["joy", "anger", None], ValueError, "non-empty strings, got None"),
+        (np.eye(3), ["fear", "anger", "sadness"], ValueError, "orient='joy' is not among"),
+        (np.eye(2), ["joy", "joy"], ValueError, "n_components"),
+        (np.array([[1.0, np.nan], [0, 1]]), ["joy", "anger"], ValueError, "text 0 hold NaN"),
+        (np.array([[1.0, 1], [0, np.inf]]), ["joy", "anger"], ValueError, "text 1 hold NaN or inf"),
+        (np.eye(2, dtype=int), ["joy", "anger"], TypeError, "floating point, got int64"),
+    ],
+)
+def test_names_what_it_cannot_use(H, emotions, error, message):
+    with pytest.raises(error, match=message):
+        ValenceAxis().fit(H, emotions)
+
+
+def test_projecting_other_features_is_an_error(rng):
+    axis = ValenceAxis().fit(np.eye(2), ["joy", "anger"])
+    with pytest.raises(ValueError, match="2 features, the hidden states 5"):
+        axis.project(np.zeros((1, 5)))
+
+
+def test_bootstrap_knows_a_firm_axis_from_a_loose_one(rng):
+    H, emotions, _ = planted(rng, strength=4.0)
+    firm = bootstrap_direction(H, emotions, n_resamples=200, random_state=0)
+    loose_H, loose_emotions, _ = planted(rng, strength=0.0)
+    loose = bootstrap_direction(loose_H, loose_emotions, n_resamples=200, random_state=0)
+    assert firm.interval.low > 0.95
+    assert loose.interval.high < 0.95
+    with pytest.raises(ValueError, match="have one text"):
+        bootstrap_direction(np.eye(2), ["joy", "anger"])
+
+
+def test_agreement_matches_numpy_and_splits_families(rng):
+    shared = rng.standard_normal(400)
+    vectors = {f"m{i}": shared + noise * rng.standard_normal(400) for i, noise in enumerate((0.1, 0.1, 3.0))}
+    result = agreement(vectors, families={"m0": "a", "m1": "a", "m2": "b"}, n_resamples=300, random_state=0)
+    np.testing.assert_allclose(result.matrix, np.corrcoef(list(vectors.values())), atol=1e-12)
+    assert result.within.value == pytest.approx(result.matrix[0, 1])
+    assert result.across.value == pytest.approx((result.matrix[0, 2] + result.matrix[1, 2]) / 2)
+    assert result.within.low < result.within.value < result.within.high
+    assert result.across.high < result.within.low
+
+
+def test_agreement_of_unrelated_projections_includes_zero(rng):
+    covered = 0
+    for seed in range(60):
+        vectors = {"a": rng.standard_normal(80), "b": rng.standard_normal(80)}
+        overall = agreement(vectors, n_resamples=300, random_state=seed).overall
+        covered += overall.low < 0 < overall.high
+    assert covered >= 50  # 57 expected of 60 at 95 %, 50 is more than 3 binomial sd below
+
+
+def test_agreement_refuses_what_it_cannot_compare(rng):
+    x = rng.standard_normal(5)
+    with pytest.raises(ValueError, match="two vectors"):
+        agreement({"a": x})
+    with pytest.raises(ValueError, match="one shape"):
+        agreement({"a": x, "b": x[:4]})
+    with pytest.raises(ValueError, match="'b' is constant"):
+        agreement({"a": x, "b": np.ones(5)})
+    with pytest.raises(ValueError, match="metric"):
+        agreement({"a": x, "b": x}, metric="spearman")
+    assert np.isnan(agreement({"a": x, "b": 2 * x}, metric="cosine").overall.low)

@@ -1,0 +1,383 @@
+"""The container: round trip, what it refuses, standardisation, segments, splits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from sklearn.preprocessing import StandardScaler
+
+from kernel.brain.cohort import (
+    FACED_CHANNELS,
+    FACED_CLASSES,
+    FACED_CLIP_EMOTIONS,
+    FACED_SCALP,
+    Cohort,
+    cohort_tensor,
+    faced_hardware,
+    make_split,
+    scalp_info,
+    segments,
+    standardise,
+)
+
+CHANNELS = ("Fz", "Cz", "Oz")
+
+
+def make(rng, n_subjects=6, n_windows=30, channels=CHANNELS, de=None, **changes):
+    """A cohort of FACED's design with few channels; `changes` go to the constructor."""
+    if de is None:
+        de = rng.standard_normal((n_subjects, 28, n_windows, len(channels), 5))
+    arguments = dict(
+        subjects=range(len(de)),
+        emotions=FACED_CLIP_EMOTIONS,
+        channels=channels,
+        dataset="FACED",
+        provenance="made in a test",
+        hardware=faced_hardware(range(len(de))),
+    )
+    return Cohort.from_arrays(de, **(arguments | changes))
+
+
+def make_seed_v(rng, n_subjects=4):
+    labels = [["happy", "fear", "neutral", "sad", "disgust"] * 3] * 3
+    de = rng.standard_normal((n_subjects, 45, 6, 2, 5))
+    return Cohort.from_arrays(
+        de,
+        subjects=range(1, n_subjects + 1),
+        emotions=np.ravel(labels).tolist(),
+        channels=("FP1", "OZ"),
+        session=np.repeat([1, 2, 3], 15).tolist(),
+        window=4.0,
+        dataset="SEED-V",
+        provenance="made in a test",
+    )
+
+
+def test_faced_design():
+    assert len(set(FACED_CHANNELS)) == 32 and FACED_CHANNELS[30:] == ("A2", "A1")
+    assert FACED_CHANNELS[25:30] == ("PO3", "PO4", "Oz", "O1", "O2") and len(FACED_SCALP) == 30
+    assert [FACED_CLIP_EMOTIONS.count(name) for name in FACED_CLASSES] == [3, 3, 3, 3, 4, 3, 3, 3, 3]
+    assert faced_hardware([0, 60, 61, 122]) == ["cohort 1", "cohort 1", "cohort 2", "cohort 2"]
+
+
+def test_holds_what_was_given(rng):
+    order = np.array([rng.permutation(28) + 1 for _ in range(6)], dtype=float)
+    order[2] = np.nan
+    cohort = make(rng, order=order, ratings={"valence": np.arange(28), "arousal": np.ones(28)}, bands="paper")
+    assert cohort.classes == FACED_CLASSES
+    np.testing.assert_array_equal(np.array(cohort.classes)[cohort.y], cohort.emotions)
+    np.testing.assert_array_equal(cohort.order, order)
+    np.testing.assert_array_equal(cohort.rating("valence"), np.arange(28))
+    np.testing.assert_array_equal(cohort.clips, np.arange(1, 29))
+    assert cohort.bands["alpha"] == (8.0, 13.0) and cohort.data.attrs["band_table"] == "paper"
+    assert cohort.de.dtype == np.float32 and cohort.present.all() and (cohort.n_windows == 30).all()
+    assert cohort.data["second"].values[-1] == 29.0
+    with pytest.raises(KeyError, match="liking"):
+        cohort.rating("liking")
+
+
+def test_a_float32_array_is_not_copied(rng):
+    de = rng.standard_normal((2, 28, 3, 3, 5)).astype(np.float32)
+    assert np.shares_memory(make(rng, de=de).de, de)
+
+
+@pytest.mark.parametrize(
+    ("changes", "label"),
+    [
+        ({}, "FACED"),
+        ({"simulated": True, "seed": 7}, "simulated cohort, seed 7 (no real EEG)"),
+        ({"simulated": True}, "simulated cohort (no real EEG)"),
+    ],
+)
+def test_label_says_when_no_brain_was_recorded(rng, changes, label):
+    cohort = make(rng, **changes)
+    assert cohort.label == label and cohort.simulated == bool(changes)
+    assert standardise(cohort).select(clips=[1, 2]).label == label
+
+
+# Files
+
+
+def test_round_trip_is_exact(rng, tmp_path):
+    de = rng.standard_normal((3, 28, 4, 3, 5))
+    de[0, 5] = np.nan
+    de[1, 7, 2:] = np.nan
+    order = np.tile(np.arange(1, 29), (3, 1))
+    cohort = make(rng, de=de, order=order, ratings={"valence": np.arange(28) / 7}, simulated=True, seed=3)
+    cohort.save(tmp_path / "cohort.nc")
+    back = Cohort.load(tmp_path / "cohort.nc")
+    assert back.data.identical(cohort.data)
+    assert {name: v.dtype for name, v in back.data.variables.items()} == {
+        name: v.dtype for name, v in cohort.data.variables.items()
+    }
+    assert back.simulated and back.label == cohort.label
+
+
+def test_an_interrupted_save_keeps_the_old_file(rng, tmp_path, monkeypatch):
+    old = make(rng, n_windows=2)
+    old.save(tmp_path / "cohort.nc")
+
+    def half(self, path, engine):
+        path.write_bytes(b"CDF")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(xr.Dataset, "to_netcdf", half)
+    with pytest.raises(KeyboardInterrupt):
+        make(rng, n_windows=2).save(tmp_path / "cohort.nc")
+    assert Cohort.load(tmp_path / "cohort.nc").data.identical(old.data)
+    assert [path.name for path in tmp_path.iterdir()] == ["cohort.nc"]
+
+
+def test_loading_names_the_file_and_what_is_wrong(rng, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.nc"):
+        Cohort.load(tmp_path / "nowhere.nc")
+    (tmp_path / "text.nc").write_text("not netCDF")
+    with pytest.raises(ValueError, match=r"text\.nc is not a readable netCDF"):
+        Cohort.load(tmp_path / "text.nc")
+    xr.Dataset({"x": ("t", np.arange(3.0))}).to_netcdf(tmp_path / "other.nc", engine="scipy")
+    with pytest.raises(ValueError, match=r"other\.nc is not a valid cohort: the data set lacks"):
+        Cohort.load(tmp_path / "other.nc")
+    make(rng).save(tmp_path / "whole.nc")
+    (tmp_path / "cut.nc").write_bytes((tmp_path / "whole.nc").read_bytes()[:2000])
+    with pytest.raises(ValueError, match=r"cut\.nc"):
+        Cohort.load(tmp_path / "cut.nc")
+
+
+# What it refuses
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"subjects": range(5)}, "de has 6 along 'subject', 5 were named"),
+        ({"subjects": [0, 1, 2, 3, 4, 4]}, r"subject \[4\] occur more than once"),
+        ({"channels": ("Fz", "Cz", "Cz")}, r"channel \['Cz'\] occur more than once"),
+        ({"clips": range(28)}, "numbered from 1, got 0"),
+        ({"classes": FACED_CLASSES[1:]}, r"emotions \['anger'\] are not among the classes"),
+        ({"bands": "theirs"}, "no band table 'theirs'"),
+        ({"bands": {"a": (1, 4), "b": (4, 8)}}, "de has 5 along 'band', 2 were named"),
+        ({"order": np.zeros((6, 28))}, "subject 0 has position 0"),
+        ({"order": np.ones((6, 28))}, "subject 0 has two clips at the same position"),
+        ({"order": np.full((6, 28), 1.5)}, "whole positions"),
+        ({"order": np.ones((28, 6))}, r"order must be \(n_subjects, n_clips\)"),
+        ({"window": 0.0}, "window must be a positive number"),
+        ({"ratings": {"valence": np.ones(9)}}, "item|clip|conflicting"),
+    ],
+)
+def test_a_wrong_design_is_named(rng, changes, message):
+    with pytest.raises(ValueError, match=message):
+        make(rng, **changes)
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "message"),
+    [
+        ((2, 3, 4, 1, 0), -np.inf, "infinite differential entropy in subject 2, clip 4, Cz/delta"),
+        ((2, 3, 4, 1, 0), np.nan, "NaN in subject 2, clip 4, window 4, Cz"),
+        ((2, 3, slice(0, 5)), np.nan, r"NaN windows within subject 2, clips \[4\]"),
+    ],
+)
+def test_broken_values_are_named(rng, where, value, message):
+    de = rng.standard_normal((6, 28, 30, 3, 5))
+    de[where] = value
+    with pytest.raises(ValueError, match=message):
+        make(rng, de=de)
+
+
+def test_a_data_set_of_another_kind_is_refused(rng):
+    with pytest.raises(ValueError, match="not dict"):
+        Cohort({})
+    with pytest.raises(ValueError, match="must be float32"):
+        Cohort(make(rng).data.astype(float))
+    with pytest.raises(ValueError, match="5 axes"):
+        make(rng, de=np.zeros((6, 28, 3)))
+
+
+# Views
+
+
+def test_select_keeps_the_order_asked_for(rng):
+    cohort = make(rng)
+    part = cohort.select(subjects=[4, 1], channels=["Oz", "Fz"], bands=["gamma"])
+    np.testing.assert_array_equal(part.de, cohort.de[[4, 1]][..., [2, 0], 4:])
+    np.testing.assert_array_equal(part.subjects, [4, 1])
+    with pytest.raises(KeyError, match=r"no channel \['POz'\]"):
+        cohort.select(channels=["POz"])
+
+
+def test_info_places_electrodes_in_head_coordinates(rng):
+    info = scalp_info(("FP1", "Fp2", "Oz", "T7", "A1"), sfreq=1.0)
+    place = {channel["ch_name"]: channel["loc"][:3] for channel in info["chs"]}  # x right, y nose, z up
+    assert place["FP1"][0] < 0 < place["Fp2"][0] and place["FP1"][1] > 0 > place["Oz"][1]
+    assert place["T7"][0] < place["FP1"][0] and place["A1"][2] < place["T7"][2]
+    assert make(rng).info().ch_names == list(CHANNELS)
+    with pytest.raises(ValueError, match=r"\['CB1'\]"):
+        scalp_info(("Oz", "CB1"), sfreq=1.0)
+
+
+def test_standardising_equals_scikit_learn_subject_by_subject(rng):
+    de = 3 + 2 * rng.standard_normal((4, 28, 30, 3, 5))
+    de[1, 20] = np.nan
+    found = standardise(make(rng, de=de))
+    assert found.data.attrs["unit"] == "z"
+    for subject in range(4):
+        table = de[subject].astype(np.float32).reshape(-1, 15)
+        expected = (
+            StandardScaler().fit_transform(table).reshape(28, 30, 3, 5)
+        )  # scikit-learn passes NaN through
+        np.testing.assert_allclose(found.de[subject], expected, atol=1e-5)
+
+
+def test_standardising_removes_what_belongs_to_a_subject_and_sees_no_label(rng):
+    de = rng.standard_normal((4, 28, 30, 3, 5))
+    other = de * rng.uniform(0.5, 2, (4, 1, 1, 3, 5)) + rng.normal(0, 5, (4, 1, 1, 3, 5))
+    np.testing.assert_allclose(
+        standardise(make(rng, de=other)).de, standardise(make(rng, de=de)).de, atol=1e-4
+    )
+    shuffled = make(rng, de=de, emotions=FACED_CLIP_EMOTIONS[::-1], classes=FACED_CLASSES)
+    np.testing.assert_array_equal(standardise(shuffled).de, standardise(make(rng, de=de)).de)
+
+
+def test_standardising_names_what_does_not_vary(rng):
+    de = rng.standard_normal((3, 28, 3, 3, 5))
+    de[2, ..., 1, 3] = 0.7
+    with pytest.raises(ValueError, match="Cz/beta of subject 2 does not vary"):
+        standardise(make(rng, de=de))
+    de[1] = np.nan
+    with pytest.raises(ValueError, match="subject 1 has no trial"):
+        standardise(make(rng, de=de))
+
+
+def test_segments_are_means_of_consecutive_windows(rng):
+    de = rng.standard_normal((3, 28, 32, 3, 5))
+    de[1, 4] = np.nan
+    de[2, 6, 25:] = np.nan
+    cohort = make(rng, de=de)
+    found = segments(cohort, length=10)
+    assert len(found.y) == 3 * 28 * 3 - 3 - 1 and found.X.dtype == np.float32
+    for row in range(0, len(found.y), 7):
+        subject, clip, segment = found.subject[row], found.clip[row] - 1, found.segment[row]
+        expected = de[subject, clip, 10 * segment : 10 * segment + 10].mean(0)
+        np.testing.assert_allclose(found.X[row].reshape(3, 5), expected, atol=1e-6)
+        assert FACED_CLASSES[found.y[row]] == FACED_CLIP_EMOTIONS[clip]
+    mask = np.zeros((3, 28), dtype=bool)
+    mask[2, 6] = mask[0, 0] = True
+    rows = found.rows(mask)
+    assert list(zip(found.subject[rows], found.clip[rows], strict=True)) == [(0, 1)] * 3 + [(2, 7)] * 2
+
+
+def test_segments_need_whole_windows(rng):
+    with pytest.raises(ValueError, match=r"10.0 s is not a whole number of windows of 4.0 s"):
+        segments(make_seed_v(rng))
+    assert segments(make_seed_v(rng), length=8).X.shape == (4 * 45 * 3, 10)
+    with pytest.raises(ValueError, match=r"exceeds the longest trial, 30\.0 s"):
+        segments(make(rng), length=31)
+
+
+def test_cohort_tensor_weighs_subjects_alike(rng):
+    de = rng.standard_normal((5, 28, 30, 3, 5))
+    de[1, 4] = np.nan
+    de[2, 6, 3:] = np.nan
+    expected = np.nanmean(np.nanmean(np.where(np.isnan(de), np.nan, de)[[0, 2, 3, 4]], axis=2), axis=0)
+    found = cohort_tensor(make(rng, de=de))
+    np.testing.assert_allclose(found[4], expected[4], atol=1e-6)
+    np.testing.assert_allclose(found[6], np.stack([np.nanmean(s[6], axis=0) for s in de]).mean(0), atol=1e-6)
+    de[:, 9] = np.nan
+    with pytest.raises(ValueError, match=r"no subject has clips \[10\]"):
+        cohort_tensor(make(rng, de=de))
+
+
+# Splits
+
+NAMES = ("standard", "cohort_matched", "leave_clips_out", "leave_subjects_out")
+
+
+@pytest.fixture
+def faced(rng):
+    return make(rng, n_subjects=123, n_windows=1, channels=("Oz",))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_splits_are_disjoint_by_subject_and_reproducible(faced, name):
+    split = make_split(faced, name, random_state=5)
+    assert (split.train.astype(int) + split.validation + split.test).max() == 1
+    subjects = [mask.any(1) for mask in (split.train, split.validation, split.test)]
+    assert np.sum(subjects, axis=0).max() == 1 and not split.shares_subjects
+    again = make_split(faced, name, random_state=5)
+    np.testing.assert_array_equal(split.test, again.test)
+    for mask in (split.train, split.validation, split.test):
+        assert set(faced.y[mask.any(0)]) == set(range(9))
+    moved = make_split(faced, name, random_state=6)
+    assert (moved.test != split.test).any() == (name != "standard")
+
+
+def test_standard_split_is_the_published_one(faced):
+    split = make_split(faced, "standard")
+    for mask, ids in (
+        (split.train, range(80)),
+        (split.validation, range(80, 100)),
+        (split.test, range(100, 123)),
+    ):
+        np.testing.assert_array_equal(mask, np.isin(faced.subjects, ids)[:, None] & np.ones(28, dtype=bool))
+    assert split.shares_clips
+    part = faced.select(subjects=[101, 3, 85])  # by id, wherever the subject stands
+    np.testing.assert_array_equal(make_split(part, "standard").test.any(1), [True, False, False])
+
+
+def test_matched_split_has_the_same_mix_of_hardware_everywhere(faced):
+    split = make_split(faced, "cohort_matched")
+    second = faced.hardware == "cohort 2"
+    for mask, size in ((split.train, 80), (split.validation, 20), (split.test, 23)):
+        members = mask.any(1)
+        assert members.sum() == pytest.approx(size, abs=1)
+        assert second[members].mean() == pytest.approx(62 / 123, abs=0.5 / size + 0.01)
+    standard = make_split(faced, "standard")
+    assert second[standard.test.any(1)].all() and not second[standard.train.any(1)].all()
+
+
+def test_leave_clips_out_has_new_clips_of_every_class_and_folds_reach_all(faced):
+    tested = np.zeros(28, dtype=int)
+    for fold in range(4):
+        split = make_split(faced, "leave_clips_out", fold=fold)
+        clips = split.test.any(0)
+        assert not split.shares_clips and not (split.validation & split.test.any(0)).any()
+        np.testing.assert_array_equal(np.bincount(faced.y[clips], minlength=9), 1)
+        np.testing.assert_array_equal(split.train.any(0), ~clips)
+        tested += clips
+    assert (tested >= 1).all()
+
+
+def test_leave_subjects_out_folds_test_everybody_once(faced):
+    tests = [make_split(faced, "leave_subjects_out", fold=fold).test for fold in range(5)]
+    np.testing.assert_array_equal(np.sum(tests, axis=0), 1)
+
+
+def test_seed_v_split_shares_its_subjects_and_says_so(rng):
+    cohort = make_seed_v(rng)
+    split = make_split(cohort, "cbramod")
+    assert split.shares_subjects and not split.shares_clips and "share every subject" in split.note
+    np.testing.assert_array_equal(np.flatnonzero(split.train[0]), [*range(5), *range(15, 20), *range(30, 35)])
+    np.testing.assert_array_equal(
+        np.flatnonzero(split.test[0]), [*range(10, 15), *range(25, 30), *range(40, 45)]
+    )
+    with pytest.raises(ValueError, match="is defined for FACED, this cohort is SEED-V"):
+        make_split(cohort, "standard")
+    with pytest.raises(ValueError, match="needs 5 subjects, the cohort has 4"):
+        make_split(cohort, "leave_subjects_out")
+
+
+def test_missing_trials_belong_to_no_set_and_empty_sets_are_refused(rng):
+    de = rng.standard_normal((123, 28, 1, 1, 5))
+    de[110, 3] = np.nan
+    cohort = make(rng, de=de, channels=("Oz",))
+    split = make_split(cohort, "standard")
+    assert not split.test[110, 3] and split.test[110, 4]
+    with pytest.raises(ValueError, match="leaves validation empty"):
+        make_split(cohort.select(subjects=range(80)), "standard")
+    with pytest.raises(ValueError, match="no split named 'mine'"):
+        make_split(cohort, "mine")
+    with pytest.raises(ValueError, match="fold must be 0 or more"):
+        make_split(cohort, "leave_clips_out", fold=-1)
+    with pytest.raises(ValueError, match="needs two clips of 'anger'"):
+        make_split(cohort.select(clips=[1, 4, 5]), "leave_clips_out")

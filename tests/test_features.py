@@ -1,0 +1,225 @@
+"""Differential entropy against closed forms, mne, and a plain numpy float64 implementation."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import mne
+import numpy as np
+import pytest
+import scipy.signal
+import torch
+from scipy.special import digamma, polygamma
+
+from kernel.brain.features import BANDS, band_edges, band_gain, differential_entropy, resample
+
+SFREQ = 250.0
+
+
+def oracle(x, bands, window):
+    """One signal, step by step: detrend, even reflection, FFT, cosine slopes, windows cut with np.var."""
+    n, out = len(x), []
+    slopes = [min(max(low / 4, 2), low) for low, _ in BANDS[bands].values()]
+    pad = int(np.ceil(3.3 / min(slopes) * SFREQ))
+    fade = np.sin(np.linspace(0, np.pi / 2, pad)) ** 2
+    longer = np.pad(scipy.signal.detrend(x), pad, mode="reflect") * np.concatenate(
+        [fade, np.ones(n), fade[::-1]]
+    )
+    f = np.fft.rfftfreq(len(longer), 1 / SFREQ)
+    cuts = np.rint(np.arange(int(n / (window * SFREQ) + 1e-9) + 1) * window * SFREQ).astype(int)
+    for (low, high), below in zip(BANDS[bands].values(), slopes, strict=True):
+        gain = np.interp(f, [low - below, low], [0, 1]) * np.interp(
+            f, [high, high + max(high / 4, 2)], [1, 0]
+        )
+        y = np.fft.irfft(np.fft.rfft(longer) * np.sin(np.pi / 2 * gain) ** 2, n=len(longer))[pad : pad + n]
+        out.append([0.5 * np.log(2 * np.pi * np.e * np.var(y[a:b])) for a, b in pairwise(cuts)])
+    return np.array(out).T
+
+
+def structured(rng, n=24, seconds=30):
+    """Oscillations in every band whose power wanders over orders of magnitude, on a 1/f background."""
+    t = np.arange(int(seconds * SFREQ)) / SFREQ
+    f = np.fft.rfftfreq(len(t), 1 / SFREQ)
+    background = rng.standard_normal((n, len(f))) + 1j * rng.standard_normal((n, len(f)))
+    x = 30 * np.fft.irfft(background / np.sqrt(np.maximum(f, 0.1)), n=len(t))
+    for centre in (2.5, 6, 10.5, 21, 38):
+        envelope = np.exp(
+            2 * np.sin(2 * np.pi * rng.uniform(0.02, 0.06, (n, 1)) * t + rng.uniform(0, 6, (n, 1)))
+        )
+        x = x + envelope * np.sin(2 * np.pi * centre * t + rng.uniform(0, 6, (n, 1)))
+    return x
+
+
+@pytest.mark.parametrize("bands", BANDS)
+@pytest.mark.parametrize("window", [1.0, 1 / 3, 0.7, 4.0])
+def test_equals_a_plain_numpy_implementation(rng, bands, window):
+    x = structured(rng, n=2)
+    expected = np.stack([oracle(signal, bands, window) for signal in x])
+    found = differential_entropy(x, SFREQ, bands, window=window)
+    assert found.shape == (2, int(30 / window + 1e-9), 5)
+    np.testing.assert_allclose(found, expected, atol=2e-3)  # the length of the FFT differs
+
+
+@pytest.mark.parametrize("bands", BANDS)
+def test_agrees_with_mne_filters_on_structured_signals(rng, bands):
+    x = structured(rng)
+    found = differential_entropy(x, SFREQ, bands)
+    references = []
+    for low, high in BANDS[bands].values():
+        filtered = mne.filter.filter_data(x, SFREQ, low, high, verbose="error")
+        references.append(0.5 * np.log(2 * np.pi * np.e * filtered.reshape(len(x), 30, 250).var(-1)))
+    reference = np.stack(references, axis=-1)
+    assert np.corrcoef(found.ravel(), reference.ravel())[0, 1] > 0.99
+    # mne continues the ends by odd reflection, which only the first and last seconds feel
+    for band in range(5):
+        pair = found[:, 2:-2, band].ravel(), reference[:, 2:-2, band].ravel()
+        assert np.corrcoef(*pair)[0, 1] > 0.99
+        assert np.abs(pair[0] - pair[1]).mean() < 0.05
+
+
+def test_white_noise_has_the_entropy_its_bandwidth_gives_it(rng):
+    sigma, window = 3.0, 10.0
+    found = differential_entropy(sigma * rng.standard_normal((150, 7500)), SFREQ, "paper", window=window)
+    f = np.linspace(0, 125, 200_001)
+    for band, edges in enumerate(BANDS["paper"].values()):
+        power = band_gain(f, *edges) ** 2
+        variance = sigma**2 * power.mean()
+        nu = 2 * window * power.sum() ** 2 / (power**2).sum() * (f[1] - f[0])  # degrees of freedom, 2 B T
+        expected = 0.5 * np.log(2 * np.pi * np.e * variance) + 0.5 * (digamma(nu / 2) - np.log(nu / 2))
+        standard_error = 0.5 * np.sqrt(polygamma(1, nu / 2) / found[..., band].size)
+        # a window's own mean takes at most one of nu degrees of freedom: 1 / (2 nu) nats
+        assert abs(found[..., band].mean() - expected) < 4 * standard_error + 0.5 / nu
+        assert found[..., band].std() == pytest.approx(0.5 * np.sqrt(polygamma(1, nu / 2)), rel=0.1)
+
+
+@pytest.mark.parametrize(("frequency", "band"), [(2.0, 0), (6.0, 1), (10.25, 2), (22.0, 3), (38.0, 4)])
+def test_a_sine_lies_in_its_band_alone(frequency, band):
+    t = np.arange(7500) / SFREQ
+    found = differential_entropy(7 * np.sin(2 * np.pi * frequency * t), SFREQ)
+    assert found[5:-5, band] == pytest.approx(0.5 * np.log(2 * np.pi * np.e * 49 / 2), abs=5e-3)
+    assert (np.delete(found[5:-5], band, axis=1) < found[5:-5, [band]] - 5).all()
+
+
+def test_doubling_the_amplitude_adds_ln_2_and_units_are_kept(rng):
+    x = structured(rng, n=3)
+    de = differential_entropy(x, SFREQ)
+    np.testing.assert_allclose(differential_entropy(2 * x, SFREQ), de + np.log(2), atol=1e-9)
+    np.testing.assert_allclose(differential_entropy(x * 1e-6, SFREQ), de - np.log(1e6), atol=1e-9)
+
+
+def test_it_has_no_phase_time_reversed_in_is_time_reversed_out(rng):
+    x = structured(rng, n=4)
+    forward, backward = differential_entropy(x, SFREQ), differential_entropy(x[:, ::-1].copy(), SFREQ)
+    np.testing.assert_allclose(forward[:, 1:-1], backward[:, ::-1][:, 1:-1], atol=2e-3)
+
+
+def test_offset_and_trend_do_not_ring_at_the_ends(rng):
+    x = structured(rng, n=4)
+    drifting = x + 5e3 + np.linspace(0, 300, x.shape[-1])
+    np.testing.assert_allclose(
+        differential_entropy(drifting, SFREQ), differential_entropy(x, SFREQ), atol=0.05
+    )
+
+
+@pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0])
+def test_first_and_last_window_are_as_good_as_the_others(rng, exponent):
+    f = np.fft.rfftfreq(15_000, 1 / SFREQ)
+    noise = rng.standard_normal((400, len(f))) + 1j * rng.standard_normal((400, len(f)))
+    longer = np.fft.irfft(noise / np.maximum(f, 0.1) ** exponent, n=15_000)
+    truth = differential_entropy(longer, SFREQ)[:, 15:45]
+    found = differential_entropy(longer[:, 3750:11_250], SFREQ)
+    ends = (found - truth)[:, [0, -1]]
+    assert (np.abs(ends.mean((0, 1))) < 0.02 + 3 * ends.std((0, 1)) / np.sqrt(800)).all()
+    assert (ends.std((0, 1)) < 0.2).all()  # an estimate of one second itself has .3 in the slowest band
+
+
+def test_torch_in_torch_out_on_its_device(rng, device):
+    x = structured(rng, n=6).astype(np.float32).reshape(2, 3, -1)
+    found = differential_entropy(torch.from_numpy(x).to(device), SFREQ)
+    assert found.device.type == device and found.dtype == torch.float32
+    expected = differential_entropy(x, SFREQ)
+    assert isinstance(expected, np.ndarray) and expected.dtype == np.float32
+    np.testing.assert_allclose(found.cpu().numpy(), expected, atol=1e-4)
+    np.testing.assert_allclose(expected, differential_entropy(x.astype(float), SFREQ), atol=1e-3)
+
+
+def test_leading_axes_are_a_batch_and_chunks_leave_no_seam(rng):
+    x = rng.standard_normal((2, 5, 29, 1000))  # 290 signals, more than two chunks
+    whole = differential_entropy(x, SFREQ)
+    assert whole.shape == (2, 5, 29, 4, 5)
+    np.testing.assert_allclose(whole[1, 4, 28], differential_entropy(x[1, 4, 28], SFREQ), atol=1e-9)
+
+
+def test_a_flat_signal_is_minus_infinity_and_nan_stays_in_its_signal(rng):
+    x = structured(rng, n=4).astype(np.float32)
+    clean = differential_entropy(x, SFREQ)
+    x[1], x[2, 100] = 0.1, np.nan
+    found = differential_entropy(x, SFREQ)
+    assert np.isneginf(found[1]).all() and np.isnan(found[2]).all()
+    np.testing.assert_array_equal(found[[0, 3]], clean[[0, 3]])
+
+
+def test_input_is_left_alone(rng):
+    x = structured(rng, n=1)
+    before = x.copy()
+    differential_entropy(x, SFREQ)
+    np.testing.assert_array_equal(x, before)
+
+
+def test_integers_are_taken_as_they_are(rng):
+    x = (100 * structured(rng, n=1)).astype(np.int16)
+    np.testing.assert_allclose(
+        differential_entropy(x, SFREQ), differential_entropy(x.astype(float), SFREQ), atol=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sfreq": 90.0}, "'gamma' ends at 47.0 Hz"),
+        ({"window": 40.0}, "shorter than one window of 40.0 s"),
+        ({"window": 0.001}, "fewer than two samples"),
+        ({"bands": "mine"}, "no band table 'mine'"),
+        ({"bands": {"x": (8.0, 4.0)}}, "band 'x' needs 0 < low < high"),
+        ({"bands": {"x": (0.0, 4.0)}}, "band 'x' needs 0 < low < high"),
+        ({"bands": {}}, "empty"),
+        ({"x": np.float64(3.0)}, "time axis"),
+    ],
+)
+def test_errors_name_what_cannot_be(change, message):
+    arguments = {"x": np.ones(7500), "sfreq": SFREQ, "bands": "official"} | change
+    with pytest.raises(ValueError, match=message):
+        differential_entropy(**arguments)
+
+
+def test_gain_is_one_in_the_band_half_midway_and_zero_beyond():
+    gain = band_gain(np.array([0.0, 6.0, 7.0, 8.0, 14.0, 15.75, 17.5, 60.0]), 8, 14)
+    np.testing.assert_allclose(gain, [0, 0, 0.5, 1, 1, 0.5, 0, 0], atol=1e-12)
+
+
+def test_the_two_tables_differ_where_the_sources_differ():
+    assert band_edges("paper")["delta"] == (0.5, 4.0) and band_edges("official")["delta"] == (1.0, 4.0)
+    assert band_edges("paper")["alpha"] == (8.0, 13.0) and band_edges("official")["alpha"] == (8.0, 14.0)
+
+
+@pytest.mark.parametrize(("sfreq", "target"), [(1000.0, 250.0), (250.0, 200.0), (200.0, 250.0)])
+def test_resampling_gives_the_same_sine_at_other_times(sfreq, target):
+    before, after = np.arange(int(10 * sfreq)) / sfreq, np.arange(int(10 * target)) / target
+    found = resample(np.sin(2 * np.pi * 11 * before)[None], sfreq, target)[0]
+    assert len(found) == len(after)
+    middle = slice(int(target), -int(target))
+    np.testing.assert_allclose(found[middle], np.sin(2 * np.pi * 11 * after)[middle], atol=5e-3)
+
+
+def test_resampling_removes_what_would_alias():
+    t = np.arange(10_000) / 1000
+    assert np.abs(resample(np.sin(2 * np.pi * 180 * t), 1000, 250)[100:-100]).max() < 0.01
+
+
+def test_resampling_by_nothing_or_nonsense():
+    x = np.arange(10.0)
+    np.testing.assert_array_equal(resample(x, 250, 250), x)
+    with pytest.raises(ValueError, match="positive, got 0 and 250"):
+        resample(x, 0, 250)
+    with pytest.raises(ValueError, match="not a ratio"):
+        resample(x, 1000 * np.pi, 250)

@@ -1,0 +1,125 @@
+"""Batched hidden states must equal one plain transformers pass per text, for every architecture and option."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from conftest import make_tiny_lm
+
+from kernel.language.hidden import LayerError, hidden_states, resolve_layers
+
+TEXTS = [f"{' '.join(f'w{(7 * i + j) % 198}' for j in range(1 + (5 * i) % 17))}" for i in range(23)]
+
+
+def one_by_one(lm, texts, position=-1):
+    """The oracle: transformers itself, one text at a time, nothing shared with our code."""
+    rows = []
+    for text in texts:
+        ids = lm.tokenizer(text, return_tensors="pt").to(lm.device)
+        with torch.no_grad():
+            states = lm.base(input_ids=ids["input_ids"], output_hidden_states=True).hidden_states
+        pick = [s[0].mean(0) if position == "mean" else s[0, position] for s in states]
+        rows.append(torch.stack(pick).float().cpu().numpy())
+    return np.stack(rows)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gemma", "gpt2"])
+@pytest.mark.parametrize("batch_size", [None, 1, 4])
+def test_equals_one_pass_per_text(architecture, batch_size, device):
+    lm = make_tiny_lm(architecture, device=device)
+    H = hidden_states(lm, TEXTS, "all", batch_size=batch_size, cache=False, progress=False)
+    assert H.shape == (len(TEXTS), lm.n_layers + 1, lm.n_features)
+    np.testing.assert_allclose(H, one_by_one(lm, TEXTS), atol=1e-4)
+
+
+@pytest.mark.parametrize("position", ["mean", 0])
+def test_other_positions_equal_the_oracle(tiny_lm, position):
+    H = hidden_states(tiny_lm, TEXTS, "all", position=position, cache=False, progress=False)
+    np.testing.assert_allclose(H, one_by_one(tiny_lm, TEXTS, position), atol=1e-4)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_the_tokenizers_padding_side_does_not_matter(tiny_lm, side):
+    tiny_lm.tokenizer.padding_side = side
+    H = hidden_states(tiny_lm, TEXTS, "penultimate", cache=False, progress=False)
+    np.testing.assert_allclose(H[:, 0], one_by_one(tiny_lm, TEXTS)[:, -2], atol=1e-4)
+
+
+def test_keeps_the_order_of_layers_and_texts_and_repeats(tiny_lm):
+    H = hidden_states(tiny_lm, [TEXTS[3], TEXTS[1], TEXTS[3]], [-1, 0], cache=False, progress=False)
+    oracle = one_by_one(tiny_lm, [TEXTS[3], TEXTS[1], TEXTS[3]])
+    np.testing.assert_allclose(H, oracle[:, [-1, 0]], atol=1e-4)
+
+
+def test_the_cue_is_part_of_the_text(tiny_lm):
+    cued = hidden_states(tiny_lm, ["w1 w2", "w3"], cue=" w9", cache=False, progress=False)
+    written = hidden_states(tiny_lm, ["w1 w2 w9", "w3 w9"], cache=False, progress=False)
+    bare = hidden_states(tiny_lm, ["w1 w2", "w3"], cache=False, progress=False)
+    np.testing.assert_allclose(cued, written, atol=1e-6)
+    assert np.abs(cued - bare).max() > 1e-2
+
+
+def test_leaves_no_hook_behind_even_after_a_failure(tiny_lm):
+    with pytest.raises(ValueError, match="position 40 lies outside"):
+        hidden_states(tiny_lm, TEXTS, "all", position=40, cache=False, progress=False)
+    assert not any(block._forward_pre_hooks for block in tiny_lm.blocks)
+
+
+def test_long_texts_lose_their_beginning_with_a_warning():
+    lm = make_tiny_lm(max_length=8)
+    long = " ".join(f"w{i}" for i in range(20))
+    with pytest.warns(UserWarning, match=r"1 of 2 texts exceed the context of 8 tokens .*texts\[1\], 20 tokens"):
+        H = hidden_states(lm, ["w1", long], cache=False, progress=False)
+    tail = " ".join(f"w{i}" for i in range(12, 20))
+    np.testing.assert_allclose(H[1], hidden_states(lm, [tail], cache=False, progress=False)[0], atol=1e-5)
+
+
+def test_the_cache_serves_and_knows_when_not_to(tiny_lm, monkeypatch):
+    import kernel.language.hidden as module
+
+    passes = []
+    compute = module._compute
+    monkeypatch.setattr(module, "_compute", lambda *args: passes.append(1) or compute(*args))
+
+    def call(**options):
+        return hidden_states(tiny_lm, TEXTS[:3], progress=False, **options)
+
+    first = call()
+    np.testing.assert_array_equal(call(), first)
+    assert len(passes) == 1
+    call(cue=" w5")
+    call(layers=0)
+    call(position="mean")
+    assert len(passes) == 4
+    with torch.no_grad():
+        next(iter(tiny_lm.blocks.parameters())).mul_(1.5)
+    assert np.abs(call() - first).max() > 1e-4
+    assert len(passes) == 5
+
+
+@pytest.mark.parametrize(
+    ("texts", "error", "message"),
+    [
+        ([], ValueError, "texts is empty"),
+        (["w1", "  "], ValueError, r"texts\[1\] is empty"),
+        (["w1", 3], TypeError, r"texts\[1\] is int"),
+        ("w1", TypeError, "one string"),
+    ],
+)
+def test_names_the_text_it_cannot_use(tiny_lm, texts, error, message):
+    with pytest.raises(error, match=message):
+        hidden_states(tiny_lm, texts)
+
+
+@pytest.mark.parametrize("layers", [5, -6, [0, 9], "middle", []])
+def test_names_the_layers_there_are(layers):
+    with pytest.raises(LayerError, match=r"0 to 4|must be one of|empty"):
+        resolve_layers(layers, 4)
+
+
+def test_unknown_position_and_batch_size(tiny_lm):
+    with pytest.raises(ValueError, match="position must be"):
+        hidden_states(tiny_lm, ["w1"], position="first")
+    with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
+        hidden_states(tiny_lm, ["w1"], batch_size=0)

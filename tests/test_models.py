@@ -1,0 +1,126 @@
+"""Loading, fingerprints and twins; the bundled models must speak English."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from conftest import make_tiny_lm, tiny_tokenizer
+
+from kernel.language import models
+from kernel.language.hidden import hidden_states
+from kernel.language.models import (
+    REGISTRY,
+    ModelLoadError,
+    UnknownModelError,
+    load_encoder,
+    load_language_model,
+    random_twin,
+)
+
+BUNDLED = [name for name, card in REGISTRY.items() if card.bundled]
+
+
+def test_the_registry_holds_the_papers_fourteen_and_the_bundled_two():
+    paper = [card for card in REGISTRY.values() if card.paper_r is not None]
+    assert len(paper) == 14
+    assert len(BUNDLED) == 2
+    assert sum(card.paper_r > 0.85 for card in paper) == 7
+    assert sum(card.paper_r < 0.4 for card in paper) == 3
+    assert len({card.source for card in REGISTRY.values()}) == len(REGISTRY)
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(UnknownModelError, match="unknown model 'Qwen9'.*SmolLM2"):
+        load_language_model("Qwen9")
+
+
+def test_a_folder_loads_like_a_hub_model(tmp_path):
+    lm = make_tiny_lm()
+    folder = tmp_path / "mine"
+    lm.causal.save_pretrained(folder)
+    lm.tokenizer.save_pretrained(folder)
+    loaded = load_language_model(str(folder), device="cpu")
+    assert (loaded.name, loaded.n_layers, loaded.n_features, loaded.dtype) == ("mine", 4, 32, torch.float32)
+    texts = ["w1 w2", "w3"]
+    options = dict(cache=False, progress=False)
+    np.testing.assert_allclose(hidden_states(loaded, texts, **options), hidden_states(lm, texts, **options), atol=1e-6)
+    half = load_language_model(str(folder), device="cpu", dtype=torch.bfloat16)
+    assert half.dtype == torch.bfloat16
+    assert hidden_states(half, texts, **options).dtype == np.float32
+
+
+def test_pickled_weights_and_empty_folders_are_refused(tmp_path):
+    lm = make_tiny_lm()
+    lm.causal.config.save_pretrained(tmp_path)
+    lm.tokenizer.save_pretrained(tmp_path)
+    torch.save(lm.causal.state_dict(), tmp_path / "pytorch_model.bin")
+    with pytest.raises(ModelLoadError, match="safetensors"):
+        load_language_model(str(tmp_path), device="cpu")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelLoadError, match="could not load"):
+        load_language_model(str(tmp_path / "empty"), device="cpu")
+
+
+def test_remote_code_is_never_asked_for(monkeypatch):
+    import transformers
+
+    asked = {}
+
+    def capture(source, **options):
+        asked.update(options)
+        raise OSError("offline")
+
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", lambda *a, **k: tiny_tokenizer())
+    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", capture)
+    with pytest.raises(ModelLoadError, match="offline"):
+        load_language_model("some/model", device="cpu")
+    assert not asked.get("trust_remote_code", False)
+    assert asked["use_safetensors"] is True
+
+
+def test_the_fingerprint_follows_the_weights():
+    lm, same, other = make_tiny_lm(seed=0), make_tiny_lm(seed=0), make_tiny_lm(seed=1)
+    assert lm.fingerprint() == same.fingerprint() != other.fingerprint()
+    with torch.no_grad():
+        lm.base.get_input_embeddings().weight[7, 3] += 1e-3
+    assert lm.fingerprint() != same.fingerprint()
+
+
+def test_the_twin_shares_architecture_but_no_weight():
+    lm = make_tiny_lm()
+    state = torch.random.get_rng_state()
+    twin = random_twin(lm, random_state=5)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert twin.n_layers == lm.n_layers and twin.tokenizer is lm.tokenizer
+    assert twin.fingerprint() == random_twin(lm, random_state=5).fingerprint() != lm.fingerprint()
+    mine, theirs = (m.base.get_input_embeddings().weight.flatten() for m in (lm, twin))
+    assert abs(torch.corrcoef(torch.stack([mine, theirs]))[0, 1]) < 5 / np.sqrt(mine.numel())
+
+
+@pytest.mark.assets
+@pytest.mark.parametrize("name", BUNDLED)
+def test_a_bundled_model_predicts_english_and_its_twin_does_not(name):
+    lm = load_language_model(name, device="cpu")
+    card = REGISTRY[name]
+    assert (lm.n_layers, lm.dtype, lm.family) == (card.n_layers, torch.float32, card.family)
+    ids = lm.tokenizer("The capital of France is Paris, and the capital of Italy is Rome.", return_tensors="pt")
+    with torch.no_grad():
+        loss = lm.causal(ids["input_ids"], labels=ids["input_ids"]).loss.item()
+        chance = random_twin(lm).causal(ids["input_ids"], labels=ids["input_ids"]).loss.item()
+    assert loss < 3.5  # about 30 equally likely tokens; a broken de-quantisation is far off
+    assert chance > 0.8 * np.log(lm.base.config.vocab_size)
+
+
+@pytest.mark.assets
+def test_the_sentence_encoder_knows_a_paraphrase():
+    encoder = load_encoder("cpu")
+    texts = ["A man is eating food.", "Someone eats a meal.", "The stock market fell sharply."]
+    E = hidden_states(encoder, texts, "last", position="mean", progress=False)[:, 0]
+    E /= np.linalg.norm(E, axis=1, keepdims=True)
+    assert E[0] @ E[1] > 0.5 > 0.2 > E[0] @ E[2]
+
+
+def test_a_bundled_model_that_is_not_there_names_the_cure():
+    with pytest.raises(models.assets.AssetMissingError, match="kernel.assets fetch"):
+        load_language_model("SmolLM2-135M-Instruct")

@@ -1,0 +1,242 @@
+"""The simulation: what is planted comes back, what is not does not, and two roads lead to one result."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.special import digamma, polygamma
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.metrics import balanced_accuracy_score
+
+from kernel.brain.cohort import cohort_tensor, make_split, segments, standardise
+from kernel.brain.features import differential_entropy
+from kernel.brain.simulate import PRESETS, Settings, simulate_cohort, simulate_orders, simulate_raw
+
+NOTHING = Settings(valence=0, classes=0, clips=0, trial=0, slow=0, base=0)
+
+
+def decode(preset, split, seed=0):
+    """Balanced accuracy of shrinkage LDA on the test trials of a split."""
+    cohort, _ = simulate_cohort(seed, preset, window=10.0)
+    rows = segments(standardise(cohort))
+    train, test = (
+        rows.rows(mask) for mask in (make_split(cohort, split).train, make_split(cohort, split).test)
+    )
+    model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(rows.X[train], rows.y[train])
+    return balanced_accuracy_score(rows.y[test], model.predict(rows.X[test]))
+
+
+def pattern_of(target, cohort):
+    """Covariance of the standardised cohort tensor with a value per clip: (n_channels, n_bands)."""
+    return np.tensordot(target - target.mean(), cohort_tensor(standardise(cohort)), axes=1)
+
+
+def correlation(a, b):
+    return np.corrcoef(np.ravel(a), np.ravel(b))[0, 1]
+
+
+# Reproducible, marked, shared noise
+
+
+def test_a_seed_gives_one_cohort_and_another_seed_another():
+    one, truth = simulate_cohort(4, n_subjects=3)
+    two, _ = simulate_cohort(4, n_subjects=3)
+    other, _ = simulate_cohort(5, n_subjects=3)
+    assert one.data.identical(two.data) and not np.allclose(one.de, other.de)
+    assert one.de.shape == (3, 28, 30, 32, 5) and np.isfinite(one.de).all()
+    assert one.label == "simulated cohort, seed 4 (no real EEG)"
+    assert (
+        simulate_cohort(np.random.default_rng(4), n_subjects=3)[0].label == "simulated cohort (no real EEG)"
+    )
+    assert truth.valence.mean() == pytest.approx(0) and truth.valence.std() == pytest.approx(1)
+    assert correlation(one.rating("valence"), truth.valence) == pytest.approx(1)
+    assert ((one.rating("valence") > 0) & (one.rating("valence") < 7)).all()
+    with pytest.raises(KeyError):
+        one.rating("arousal")
+
+
+def test_the_first_subjects_do_not_depend_on_how_many_follow():
+    few, _ = simulate_cohort(1, n_subjects=3, window=30.0)
+    many, _ = simulate_cohort(1, n_subjects=7, window=30.0)
+    np.testing.assert_array_equal(many.de[:3], few.de)
+    np.testing.assert_array_equal(many.order[:3], few.order)
+
+
+def test_presets_differ_by_their_amplitudes_alone():
+    strong, truth = simulate_cohort(2, "strong_valence", n_subjects=4)
+    without, _ = simulate_cohort(2, "no_valence", n_subjects=4)
+    added = (strong.de.astype(float) - without.de).mean(2)  # the time course has mean 1
+    for subject, gain in zip(added, truth.gain, strict=True):
+        own = np.tensordot(truth.valence, subject, axes=1) / 28  # this subject's version of the pattern
+        np.testing.assert_allclose(subject, truth.valence[:, None, None] * own, atol=1e-4)
+        # the shared part has root mean square .03 x gain; the subject's own half of it is independent
+        assert (own * truth.valence_pattern).mean() / (0.03 * gain) == pytest.approx(1, abs=0.5)
+
+
+def test_effects_have_the_size_that_the_settings_say():
+    _, truth = simulate_cohort(0, n_subjects=1)
+    for pattern in (truth.valence_pattern, truth.drift_pattern, *truth.class_patterns, *truth.clip_patterns):
+        assert np.sqrt((pattern**2).mean()) == pytest.approx(1)
+    expected = np.sqrt(0.008**2 + 0.026**2 + 0.03**2)
+    assert np.sqrt((truth.effect**2).mean()) == pytest.approx(expected, rel=0.15)
+    posterior, frontal = truth.valence_pattern[[25, 26, 27, 28, 29]], truth.valence_pattern[:7]
+    assert np.abs(posterior).mean() > 3 * np.abs(frontal).mean()
+    assert (posterior[:, 4] > 0).all() and (posterior[:, 2] < 0).all()  # gamma up, alpha down
+
+
+def test_errors_name_what_cannot_be():
+    with pytest.raises(ValueError, match="no preset named 'strong'; there are default"):
+        simulate_cohort(0, "strong")
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        simulate_cohort(0, n_subjects=0)
+    for window in (7.0, 0.0, -1.0, 60.0):
+        with pytest.raises(ValueError, match="must divide the trial of 30 s"):
+            simulate_cohort(0, window=window, n_subjects=1)
+
+
+# Truth and its absence
+
+
+def test_strong_valence_comes_back_at_its_place_and_absent_valence_does_not():
+    found = {"strong_valence": [], "no_valence": [], "null": []}
+    for preset, values in found.items():
+        for seed in range(8):
+            cohort, truth = simulate_cohort(seed, preset, window=30.0)
+            values.append(correlation(pattern_of(truth.valence, cohort), truth.valence_pattern))
+    assert np.min(found["strong_valence"]) > 0.8
+    for preset in ("no_valence", "null"):
+        assert abs(np.mean(found[preset])) < 3 * np.std(found[preset], ddof=1) / np.sqrt(8)
+
+
+def test_which_presets_can_be_decoded_and_from_what():
+    # chance is 1/9; 23 subjects x 28 clips as independent trials have a standard error of .0124
+    chance = pytest.approx(1 / 9, abs=4 * 0.0124)
+    assert decode("null", "standard") == chance
+    assert decode("order_drift", "standard") < 0.2
+    assert decode("identity_only", "standard") > 0.4  # the same clips in train and test
+    assert decode("identity_only", "leave_clips_out") == pytest.approx(
+        1 / 9, abs=0.08
+    )  # nine clips, not 207 trials
+    assert decode("no_valence", "leave_clips_out") > 0.3
+
+
+@pytest.mark.parametrize(("preset", "planted"), [("order_drift", True), ("null", False)])
+def test_drift_follows_the_order_only_where_planted(preset, planted):
+    slopes = []
+    for seed in range(6):
+        cohort, truth = simulate_cohort(seed, preset, n_subjects=40, window=30.0)
+        trials = standardise(cohort).de[:, :, 0].astype(float)
+        along = np.tensordot(trials, truth.drift_pattern, axes=2)
+        slopes.append(np.mean([np.corrcoef(a, p)[0, 1] for a, p in zip(along, cohort.order, strict=True)]))
+    # 40 subjects x 28 trials without drift: standard error 1 / sqrt(40 * 27) = .03
+    assert (np.min(slopes) > 0.3) if planted else (np.abs(slopes).max() < 4 * 0.03)
+
+
+# Presentation order
+
+
+def test_orders_follow_the_block_rule():
+    orders = simulate_orders(200, random_state=0)
+    valence = np.repeat([-1, 0, 1], [12, 4, 12])
+    emotion = np.repeat(np.arange(9), [3, 3, 3, 3, 4, 3, 3, 3, 3])
+    for order in orders:
+        np.testing.assert_array_equal(np.sort(order), np.arange(1, 29))
+        shown = np.argsort(order)
+        for block in shown.reshape(7, 4):
+            assert len(set(valence[block])) == 1
+            assert len(set(emotion[block])) == (1 if valence[block[0]] == 0 else 4)
+
+
+def test_order_statistics_are_those_of_faced():
+    orders = simulate_orders(123 * 40, random_state=1).reshape(40, 123, 28)
+    valence = np.repeat([-1, 0, 1], [12, 4, 12])
+    shown = valence[np.argsort(orders.reshape(-1, 28), axis=1)]
+    same = (shown[:, 1:] == shown[:, :-1]).mean()
+    # 21 of 27 steps stay in a block; of 6 between blocks, 12 in 42 pairs of blocks agree; FACED's own is .848
+    assert same == pytest.approx((21 + 6 * 12 / 42) / 27, abs=0.003)
+    assert same == pytest.approx(0.848, abs=0.01)
+    lean = [np.corrcoef(cohort.mean(0), valence)[0, 1] for cohort in orders]
+    assert np.mean(lean) == pytest.approx(-0.32, abs=3 * np.std(lean) / np.sqrt(40))
+    fair = simulate_orders(123 * 40, random_state=1, lead=0.0).reshape(40, 123, 28)
+    lean = [np.corrcoef(cohort.mean(0), valence)[0, 1] for cohort in fair]
+    assert abs(np.mean(lean)) < 3 * np.std(lean) / np.sqrt(40)
+
+
+# Two roads: features planted directly, and raw signals through head, filters and windows
+
+
+@pytest.fixture(scope="module")
+def noise():
+    """Log-variance noise of both roads, (840, 32, 5), with nothing else in them."""
+    raw, truth = simulate_raw(0, NOTHING)
+    by_signal = differential_entropy(raw, 250.0).swapaxes(-3, -2) - truth.expected
+    cohort, _ = simulate_cohort(0, NOTHING, n_subjects=1)
+    level = truth.expected[0, 0, 0]
+    np.testing.assert_allclose(truth.expected, np.broadcast_to(level, truth.expected.shape))
+    return by_signal.reshape(-1, 32, 5), (cohort.de - level).reshape(-1, 32, 5)
+
+
+def test_both_roads_have_the_same_mean_and_spread(noise):
+    by_signal, by_feature = noise
+    for band in range(5):
+        a, b = by_signal[..., band], by_feature[..., band]
+        # 840 windows; channels are correlated, so that all 32 count as no more than one
+        error = np.sqrt((a.var() + b.var()) / 840)
+        assert abs(a.mean() - b.mean()) < 4 * error
+        assert a.std() == pytest.approx(b.std(), rel=0.08)
+
+
+def test_both_roads_correlate_channels_alike(noise):
+    upper = np.triu_indices(32, 1)
+    for band in range(5):
+        a, b = (np.corrcoef(road[..., band].T)[upper] for road in noise)
+        # either is known to 1 / sqrt(840) = .035
+        assert np.sqrt(np.mean((a - b) ** 2)) < 2 * np.sqrt(2 / 840)
+        # values spread by .15 or more: reliability .95 of either
+        assert correlation(a, b) > 0.9
+
+
+def test_raw_amplitudes_carry_what_was_planted():
+    settings = replace(NOTHING, valence=0.3, gain=0.0, mixing=0.0)
+    raw, truth = simulate_raw(1, settings)
+    assert raw.shape == (1, 28, 32, 7500) and raw.dtype == np.float32
+    np.testing.assert_allclose(raw.mean(2), 0, atol=1e-3)  # average reference
+    assert 5 < raw.std() < 20  # µV
+    found = differential_entropy(raw, 250.0).swapaxes(-3, -2).mean(2)[0]
+    expected = truth.expected.mean(2)[0]
+    slopes, planted = (np.tensordot(truth.valence, de, axes=1) for de in (found, expected))
+    assert correlation(slopes, planted) > 0.98
+    assert correlation(planted[:, 4], planted[:, 2]) < -0.9  # alpha falls where gamma rises
+
+
+def test_noise_has_the_moments_of_a_log_chi_square(noise):
+    spread = noise[1].std((0, 1))
+    for value, (low, high) in zip(spread, ((4, 12), (8, 16), (12, 24), (30, 50), (30, 50)), strict=True):
+        few, many = (0.5 * np.sqrt(polygamma(1, nu / 2)) for nu in (low, high))
+        assert many < value < few
+    # mean and spread must name the same degrees of freedom
+    for band in range(5):
+        grid = np.arange(3, 80)
+        nu = grid[np.argmin(np.abs(0.5 * np.sqrt(polygamma(1, grid / 2)) - spread[band]))]
+        mean = 0.5 * (digamma(nu / 2) - np.log(nu / 2))
+        assert noise[1][..., band].mean() == pytest.approx(mean, abs=4 * spread[band] / np.sqrt(840) + 0.005)
+
+
+def test_one_window_of_30_s_is_worth_thirty_of_1_s():
+    fine, fine_truth = simulate_cohort(3, "null", n_subjects=30)
+    coarse, coarse_truth = simulate_cohort(3, "null", n_subjects=30, window=30.0)
+    assert coarse.de.shape == (30, 28, 1, 32, 5)
+    a, b = fine.de.mean(2), coarse.de[:, :, 0]
+    # 30 x 27 trials, smooth over places: the spread is known to about 1 / sqrt(2 * 810) = 2.5 %
+    np.testing.assert_allclose(a.std(1).mean((0, 1)), b.std(1).mean((0, 1)), rtol=0.1)
+    assert abs((a - b).mean((0, 1, 2))).max() < 0.1
+    np.testing.assert_array_equal(fine.order, coarse.order)
+    np.testing.assert_array_equal(fine_truth.effect, coarse_truth.effect)
+
+
+def test_every_preset_is_a_setting():
+    assert set(PRESETS) == {"default", "strong_valence", "no_valence", "identity_only", "order_drift", "null"}
+    assert PRESETS["no_valence"] == replace(PRESETS["default"], valence=0.0)
+    assert PRESETS["null"].drift == PRESETS["default"].drift == 0

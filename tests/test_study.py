@@ -1,0 +1,92 @@
+"""One call from sentences to scores; a registry run that survives failures and interruptions."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from conftest import make_tiny_lm
+
+import kernel
+from kernel.language import study
+from kernel.language.models import ModelLoadError
+from kernel.language.sentiment import Benchmark
+
+SENTENCES = {"anger": ["w1 w2 w3", "w4 w1"], "neutral": "w50 w51", "joy": ["w100 w101", "w102"]}
+
+
+def toy_benchmark(name="toy", n=24, seed=0):
+    rng = np.random.default_rng(seed)
+    texts = tuple(f"w{i} w{(3 * i) % 198}" for i in range(n))
+    return Benchmark(name, texts, np.where(np.arange(n) % 2, 1.0, -1.0) * rng.uniform(1, 3, n), "none")
+
+
+@pytest.fixture
+def build(tiny_lm):
+    def build(lm=tiny_lm, **options):
+        options = {"benchmarks": [toy_benchmark()], "cue": None, "progress": False, **options}
+        return kernel.construct_valence_axis(lm, SENTENCES, **options)
+
+    return build
+
+
+def test_one_call_gives_axis_scores_and_consistency(build, tiny_lm):
+    first = build()
+    assert first.axis.classes_ == ("anger", "neutral", "joy")
+    assert first.sentiment["benchmark"].tolist() == ["toy"]
+    assert first.scores["toy"].shape == (24,)
+    assert first.consistency is None
+    same = build(compare_with=[first])
+    assert same.consistency.names == ("tiny-llama", "tiny-llama (2)")
+    assert same.consistency.overall.value == pytest.approx(1)
+
+
+def test_other_models_are_compared_text_by_text(build):
+    first = build()
+    other = build(lm=make_tiny_lm("gpt2", seed=3), compare_with=[first])
+    expected = np.corrcoef(first.scores["toy"], other.scores["toy"])[0, 1]
+    assert other.consistency.names == ("tiny-gpt2", "tiny-llama")
+    assert other.consistency.matrix[0, 1] == pytest.approx(expected, abs=1e-6)
+    with pytest.raises(ValueError, match="scored on other texts"):
+        build(lm=make_tiny_lm("gpt2", seed=3), benchmarks=[toy_benchmark(n=20)], compare_with=[first])
+
+
+def test_bad_sentences_are_named(tiny_lm):
+    with pytest.raises(ValueError, match="'fear' has no sentence"):
+        kernel.construct_valence_axis(tiny_lm, {"joy": "w1", "fear": []}, benchmarks=[])
+    with pytest.raises(ValueError, match="orient='joy'"):
+        kernel.construct_valence_axis(tiny_lm, {"anger": "w1", "fear": "w2"}, benchmarks=[], progress=False)
+
+
+def test_a_registry_run_records_failures_and_resumes(tmp_path, monkeypatch):
+    started = []
+
+    def load(name):
+        started.append(name)
+        if name == "broken/model":
+            raise ModelLoadError("gated")
+        if name == "interrupted/model" and len(started) < 4:
+            raise KeyboardInterrupt
+        return make_tiny_lm(seed=len(name))
+
+    monkeypatch.setattr(study, "load_language_model", load)
+    monkeypatch.setattr(study, "load_stories", lambda: pytest.fail("sentences were given"))
+    options = dict(emotion_sentences=SENTENCES, benchmarks=[toy_benchmark()], cue=None, progress=False)
+    names = ["good/model", "broken/model", "interrupted/model"]
+    with pytest.raises(KeyboardInterrupt):
+        study.run_registry(names, tmp_path, **options)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["broken--model.json", "good--model.json"]
+
+    table = study.run_registry(names, tmp_path, **options).set_index("model")
+    assert started == ["good/model", "broken/model", "interrupted/model", "interrupted/model"]
+    assert table.loc["broken/model", "status"] == "failed"
+    assert "gated" in table.loc["broken/model", "error"]
+    assert 0 <= table.loc["good/model", "auc_toy"] <= 1
+
+    (tmp_path / "good--model.json").write_text('{"half": ')
+    study.run_registry(names, tmp_path, retry_failed=True, **options)
+    assert started[4:] == ["good/model", "broken/model"]
+    assert json.loads((tmp_path / "good--model.json").read_text())["status"] == "done"
+    study.run_registry(["good/model"], tmp_path, **{**options, "orient": "anger"})
+    assert started[6:] == ["good/model"]
