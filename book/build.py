@@ -1,20 +1,26 @@
-"""Execute the chapters and render the book; nothing served is ever staler than its sources.
+"""Compute the book: execute the chapters that changed, generate the ledger page, render everything.
 
-A chapter is executed again when its own code, the package's source and data, the lock, or the interpreter changes.
-Executed copies, the ledger and the rendered pages live in ``_build``; the working tree is only written by
-``--in-place``, which refreshes the committed notebooks and the committed ledger.
+In:  ``_toc.yml``, ``_config.yml``, ``book/``, the chapters ``notebooks/*.py`` and the package beside them.
+Out: ``_build/html``; with ``--in-place`` the executed ``notebooks/*.ipynb`` and ``book/claims.json`` instead.
+Never serves a stale number: a chapter is executed again whenever its code, any source of the package, the
+pinned or installed versions or the files under KERNEL_DATA change, and then every page is rendered anew.
+Never writes outside ``_build``, except for ``--in-place``.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Iterator
+from importlib.metadata import distributions
 from pathlib import Path
 
 import jupytext
@@ -22,166 +28,312 @@ import nbformat
 import yaml
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
-
-from kernel import files
+from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "_build"
-EXECUTED, STAGE, HTML = BUILD / "executed", BUILD / "source", BUILD / "html"
-CELL_TIMEOUT = 1800
+SOURCE, EXECUTED, HTML = BUILD / "source", BUILD / "executed", BUILD / "html"
+RENDERED = BUILD / "rendered.txt"
+STAGED = ("_config.yml", "_toc.yml", "CHANGELOG.md")
+
+sys.path.insert(0, str(ROOT))  # the package of this very tree, whatever else is installed
 
 
 class BuildError(RuntimeError):
-    """The book could not be built; the message says where and why."""
+    """The book could not be built."""
 
 
-def chapters() -> list[Path]:
-    """The notebooks' scripts, in order."""
-    return sorted((ROOT / "notebooks").glob("*.py"))
+# ---- what belongs to the book
 
 
-def chapter_digest(script: Path) -> str:
-    """What the output of a chapter depends on: its code, the package, the lock and the interpreter."""
-    lock = (ROOT / "constraints.txt").read_bytes()
-    return files.digest(files.source_digest(), lock, script.read_bytes(), platform.python_version())
+def pages(toc: Path = ROOT / "_toc.yml") -> list[str]:
+    """Every page of the table of contents, root first, as paths without ending."""
+
+    def walk(node: object) -> Iterator[str]:
+        if isinstance(node, dict):
+            yield from (str(node[key]) for key in ("root", "file") if key in node)
+            for key in ("parts", "chapters", "sections"):
+                yield from walk(node.get(key))
+        elif isinstance(node, list):
+            for child in node:
+                yield from walk(child)
+
+    return list(walk(yaml.safe_load(toc.read_text(encoding="utf-8"))))
 
 
-def execute(script: Path, ledger: Path) -> nbformat.NotebookNode:
-    """Run a percent script as a notebook, with results recorded in `ledger`."""
-    notebook = jupytext.read(script)
-    for number, cell in enumerate(notebook.cells):
-        cell["id"] = f"{script.stem.replace('_', '-')}-{number}"  # stable, so that diffs are small
-    client = NotebookClient(notebook, timeout=CELL_TIMEOUT, kernel_name="python3", record_timing=False)
-    environment = {**os.environ, "KERNEL_LEDGER": str(ledger), "TOKENIZERS_PARALLELISM": "false"}
-    try:
-        client.execute(cwd=str(script.parent), env=environment)
-    except CellExecutionError as error:
-        raise BuildError(f"notebooks/{script.name} failed:\n{error}") from error
-    notebook.metadata.pop("widgets", None)
-    notebook.metadata["language_info"] = {"name": "python"}  # the version would differ between machines
+def chapters(names: Iterable[str] = ()) -> list[Path]:
+    """The percent scripts of the table of contents, or those whose name holds one of `names`."""
+    scripts = [ROOT / f"{page}.py" for page in pages() if page.startswith("notebooks/")]
+    missing = [str(script.relative_to(ROOT)) for script in scripts if not script.is_file()]
+    if missing:
+        raise BuildError(f"_toc.yml names chapters that do not exist: {', '.join(missing)}")
+    names = list(names)
+    chosen = [script for script in scripts if not names or any(name in script.stem for name in names)]
+    if not chosen:
+        raise BuildError(f"no chapter matches {names}: choose from {[script.stem for script in scripts]}")
+    return chosen
+
+
+# ---- executing chapters
+
+
+def read_chapter(script: Path) -> NotebookNode:
+    """A percent script as a notebook whose identifiers depend on position alone, so that diffs stay small."""
+    notebook = jupytext.read(script, fmt="py:percent")
+    for index, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{index:02d}"
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
     return notebook
 
 
-def write_notebook(notebook: nbformat.NotebookNode, target: Path) -> None:
-    """Write atomically."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with files.atomic_path(target) as temporary:
-        nbformat.write(notebook, temporary)
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def run_chapters() -> bool:
-    """Execute what is out of date into ``_build``; True if anything was executed."""
-    ledger = BUILD / "claims.json"
-    changed = False
-    EXECUTED.mkdir(parents=True, exist_ok=True)
-    for script in chapters():
-        target, stamp = EXECUTED / f"{script.stem}.ipynb", EXECUTED / f"{script.stem}.digest"
-        digest = chapter_digest(script)
-        if target.exists() and stamp.exists() and stamp.read_text() == digest:
-            print(f"{script.stem}: up to date", flush=True)
-            continue
-        print(f"{script.stem}: executing ...", end=" ", flush=True)
-        start = time.monotonic()
-        stamp.unlink(missing_ok=True)
-        write_notebook(execute(script, ledger), target)
-        stamp.write_text(digest)
-        print(f"{time.monotonic() - start:.0f} s", flush=True)
-        changed = True
-    return changed
+def environment_digest() -> str:
+    """Digest of all that can change a number besides a chapter's own code."""
+    from kernel import files
 
-
-def run_in_place() -> None:
-    """Refresh the committed notebooks and the committed ledger."""
-    ledger = ROOT / "book" / "claims.json"
-    for script in chapters():
-        print(f"{script.stem}: executing ...", end=" ", flush=True)
-        start = time.monotonic()
-        write_notebook(execute(script, ledger), script.with_suffix(".ipynb"))
-        print(f"{time.monotonic() - start:.0f} s", flush=True)
-
-
-def stage() -> None:
-    """Lay out the book's sources with the executed chapters in place."""
-    from kernel import claims
-
-    shutil.rmtree(STAGE, ignore_errors=True)
-    STAGE.mkdir(parents=True)
-    for name in ("_config.yml", "_toc.yml", "CHANGELOG.md"):
-        shutil.copy2(ROOT / name, STAGE / name)
-    shutil.copytree(ROOT / "book", STAGE / "book", ignore=shutil.ignore_patterns("*.py", "*.json", "__pycache__"))
-    (STAGE / "notebooks").mkdir()
-    for script in chapters():
-        shutil.copy2(EXECUTED / f"{script.stem}.ipynb", STAGE / "notebooks" / f"{script.stem}.ipynb")
-    page = STAGE / "book" / "claims.md"
-    page.write_text(page.read_text() + "\n" + claims.ledger_markdown(BUILD / "claims.json"))
-
-
-def render(strict: bool) -> None:
-    """Run Jupyter Book on the staged sources."""
-    command = [sys.executable, "-m", "jupyter_book", "build", str(STAGE), "--path-output", str(BUILD / "book"), "--all"]
-    command += ["-W", "-n", "--keep-going"] if strict else []
-    if subprocess.run(command, cwd=ROOT).returncode:
-        raise BuildError("Jupyter Book failed; its messages are above")
-    built = BUILD / "book" / "_build" / "html"
-    missing = [page for page in pages() if not (built / f"{page}.html").exists()]
-    if missing or not (built / "index.html").exists():
-        raise BuildError(f"pages are missing from the book: {missing or ['index']}")
-    shutil.rmtree(HTML, ignore_errors=True)
-    shutil.copytree(built, HTML)
-
-
-def pages() -> list[str]:
-    """Every page named in the table of contents, without suffix."""
-
-    def walk(node):
-        if isinstance(node, dict):
-            for key, value in node.items():
-                if key in ("root", "file"):
-                    yield value
-                else:
-                    yield from walk(value)
-        elif isinstance(node, list):
-            for item in node:
-                yield from walk(item)
-
-    return list(walk(yaml.safe_load((ROOT / "_toc.yml").read_text())))
-
-
-def page_digest() -> str:
-    """What the rendered pages depend on besides the executed chapters."""
-    sources = [p for p in sorted((ROOT / "book").rglob("*")) if p.is_file() and "__pycache__" not in p.parts]
-    sources += [ROOT / name for name in ("_config.yml", "_toc.yml", "CHANGELOG.md", "constraints.txt")]
-    executed = sorted(EXECUTED.glob("*.digest"))
-    ledger = BUILD / "claims.json"
-    return files.digest(
-        files.source_digest(),
-        [(str(p.relative_to(ROOT)), p.read_bytes()) for p in sources + executed],
-        ledger.read_bytes() if ledger.exists() else b"",
+    versions = sorted(f"{d.metadata['Name']}=={d.version}" for d in distributions())
+    lock = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    return _sha256(
+        files.source_digest(), lock, *versions, platform.python_version(), platform.machine(), *_data()
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--strict", action="store_true", help="treat every warning of the book as an error")
-    parser.add_argument("--in-place", action="store_true", help="refresh the committed notebooks and ledger, no book")
+def _data() -> Iterator[str]:
+    """Names, sizes and times of the reader's own data, which may be too large to hash at each build."""
+    folder = os.environ.get("KERNEL_DATA", "")
+    yield folder
+    if folder:
+        for path in sorted(Path(folder).expanduser().rglob("*")):
+            if path.is_file():
+                found = path.stat()
+                yield f"{path} {found.st_size} {found.st_mtime_ns}"
+
+
+def _sha256(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def executed_chapter(script: Path, environment: str, *, force: bool = False) -> NotebookNode:
+    """A chapter with its outputs, from the cache if nothing that counts has changed.
+
+    The rows that it adds to the ledger are in the metadata under ``build``. Text cells are always current:
+    only code enters the key.
+    """
+    notebook = read_chapter(script)
+    code = [cell.source + json.dumps(cell.metadata, sort_keys=True) for cell in code_cells(notebook)]
+    key = _sha256(environment, *code)
+    stored = EXECUTED / f"{script.stem}.ipynb"
+    if not force and stored.is_file():
+        cached = nbformat.read(stored, as_version=4)
+        if cached.metadata.get("build", {}).get("key") == key:
+            for cell, done in zip(code_cells(notebook), code_cells(cached), strict=True):
+                cell.outputs, cell.execution_count = done.outputs, done.execution_count
+            notebook.metadata["build"] = cached.metadata["build"]
+            print(f"  {script.stem}: unchanged", flush=True)
+            return notebook
+    started = time.monotonic()
+    print(f"  {script.stem}: executing ...", flush=True)
+    notebook.metadata["build"] = {"key": key, "claims": execute(notebook, script)}
+    write_atomically(stored, nbformat.writes(notebook))
+    print(f"  {script.stem}: {time.monotonic() - started:.0f} s", flush=True)
+    return notebook
+
+
+def execute(notebook: NotebookNode, script: Path) -> list[dict]:
+    """Run all cells where the chapter lies, with a ledger of its own; returns the rows written there."""
+    EXECUTED.mkdir(parents=True, exist_ok=True)
+    ledger = EXECUTED / f"{script.stem}.claims.json"
+    ledger.unlink(missing_ok=True)
+    environment = {**_child_environment(), "KERNEL_LEDGER": str(ledger)}
+    client = NotebookClient(
+        notebook,
+        timeout=None,
+        kernel_name="python3",
+        record_timing=False,
+        extra_arguments=["--log-level=40"],  # errors only: a notice at each start would bury the progress
+        resources={"metadata": {"path": str(script.parent)}},
+    )
+    try:
+        client.execute(env=environment)
+    except CellExecutionError as error:
+        raise BuildError(_failure(notebook, script, error)) from None
+    notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
+    return json.loads(ledger.read_text(encoding="utf-8")) if ledger.is_file() else []
+
+
+def _child_environment() -> dict[str, str]:
+    quiet = {
+        "TOKENIZERS_PARALLELISM": "false",
+        "TQDM_DISABLE": "1",  # one line a chapter is progress enough; bars would be stored as outputs
+        "PYTHONWARNINGS": "ignore::DeprecationWarning,ignore:IProgress not found",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "JUPYTER_PREFER_ENV_PATH": "1",
+    }
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, **quiet, "PYTHONPATH": path}
+
+
+def _failure(notebook: NotebookNode, script: Path, error: CellExecutionError) -> str:
+    for index, cell in enumerate(notebook.cells):
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                traceback = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(output.traceback))
+                return f"{script.relative_to(ROOT)} failed in cell {index}:\n\n{cell.source}\n\n{traceback}"
+    return f"{script.relative_to(ROOT)} failed:\n{error}"
+
+
+def execute_all(scripts: Iterable[Path], *, force: bool = False) -> dict[Path, NotebookNode]:
+    """All chapters executed; those that fail are reported together at the end."""
+    environment = environment_digest()
+    done, failures = {}, []
+    for script in scripts:
+        try:
+            done[script] = executed_chapter(script, environment, force=force)
+        except BuildError as error:
+            failures.append(str(error))
+            print(f"  {script.stem}: FAILED", flush=True)
+    if failures:
+        raise BuildError("\n\n".join(failures))
+    return done
+
+
+def merge_ledgers(notebooks: Iterable[NotebookNode], *, into: Iterable[dict] = ()) -> str:
+    """One ledger of all chapters' rows; the later wins where two judge one claim on the same data."""
+    rows = {(row["id"], row["data"]): row for row in into}
+    for notebook in notebooks:
+        rows.update({(row["id"], row["data"]): row for row in notebook.metadata["build"]["claims"]})
+    return json.dumps([rows[key] for key in sorted(rows)], indent=1, ensure_ascii=False) + "\n"
+
+
+# ---- writing
+
+
+def write_atomically(target: Path, text: str) -> None:
+    """Write a text file in one step, and not at all if it holds that text already."""
+    if target.is_file() and target.read_text(encoding="utf-8") == text:
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".tmp-{os.getpid()}-{target.name}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def publishable(notebook: NotebookNode) -> str:
+    """A notebook as it is committed and rendered: without the build's own notes."""
+    notebook = nbformat.from_dict({**notebook, "metadata": {**notebook.metadata}})
+    notebook.metadata.pop("build", None)
+    nbformat.validate(notebook)
+    return nbformat.writes(notebook)
+
+
+def run_in_place(names: Iterable[str]) -> None:
+    """Execute chapters again and write the committed pairs and the committed ledger."""
+    names = list(names)
+    done = execute_all(chapters(names), force=True)
+    for script, notebook in done.items():
+        write_atomically(script.with_suffix(".ipynb"), publishable(notebook) + "\n")
+    ledger = ROOT / "book" / "claims.json"
+    kept = json.loads(ledger.read_text(encoding="utf-8")) if names and ledger.is_file() else []
+    write_atomically(ledger, merge_ledgers(done.values(), into=kept))
+
+
+# ---- rendering
+
+
+def stage(done: dict[Path, NotebookNode]) -> str:
+    """Lay out the sources of the pages; returns the digest of all of them."""
+    ledger = BUILD / "claims.json"
+    write_atomically(ledger, merge_ledgers(done.values()))
+    shutil.rmtree(SOURCE, ignore_errors=True)
+    SOURCE.mkdir(parents=True)
+    for name in STAGED:
+        if (ROOT / name).is_file():
+            shutil.copy2(ROOT / name, SOURCE / name)
+    shutil.copytree(
+        ROOT / "book", SOURCE / "book", ignore=shutil.ignore_patterns("build.py", "*.json", "__pycache__")
+    )
+    for script, notebook in done.items():
+        write_atomically(SOURCE / "notebooks" / f"{script.stem}.ipynb", publishable(notebook))
+    page = SOURCE / "book" / "claims.md"
+    if page.is_file():
+        from kernel.claims import ledger_markdown
+
+        text = page.read_text(encoding="utf-8")
+        page.write_text(f"{text}\n{ledger_markdown(ledger)}", encoding="utf-8")
+    found = sorted(path for path in SOURCE.rglob("*") if path.is_file())
+    contents = (f"{p.relative_to(SOURCE)} {hashlib.sha256(p.read_bytes()).hexdigest()}" for p in found)
+    return _sha256(*contents)
+
+
+def render(key: str, *, strict: bool) -> None:
+    """Run Jupyter Book on the staged sources, in full unless nothing has changed since the last success.
+
+    A partial render is never attempted: it would be silent about warnings that an earlier one has told.
+    """
+    if RENDERED.is_file() and RENDERED.read_text(encoding="utf-8") == key and not missing_pages():
+        print("  pages: unchanged", flush=True)
+        return
+    RENDERED.unlink(missing_ok=True)
+    shutil.rmtree(HTML, ignore_errors=True)
+    shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
+    started = time.monotonic()
+    options = ["-W", "-n", "--keep-going"] if strict else []
+    code = "from jupyter_book.cli.main import main; main()"
+    command = [sys.executable, "-c", code, "build", str(SOURCE), "--path-output", str(ROOT), "-q", *options]
+    finished = subprocess.run(
+        command, cwd=SOURCE, env={**_child_environment(), "PYTHONWARNINGS": "ignore"}, check=False
+    )
+    if finished.returncode:
+        raise BuildError("the pages could not be rendered cleanly: the warnings above name the places")
+    if missing := missing_pages():
+        raise BuildError(f"rendered, but these pages are missing: {', '.join(missing)}")
+    write_atomically(RENDERED, key)
+    print(f"  pages: {time.monotonic() - started:.0f} s", flush=True)
+
+
+def missing_pages() -> list[str]:
+    """Pages that the table of contents promises and the built book does not hold."""
+    wanted = ["index.html", *(f"{page}.html" for page in pages())]
+    return [page for page in wanted if not (HTML / page).is_file() or not (HTML / page).stat().st_size]
+
+
+def build(*, strict: bool) -> None:
+    done = execute_all(chapters())
+    staged = stage(done)
+    render(_sha256(staged, environment_digest(), str(strict)), strict=strict)
+    print(f"The book is at {HTML / 'index.html'}", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Compute the book.")
+    parser.add_argument("--strict", action="store_true", help="treat every warning as an error")
+    parser.add_argument(
+        "--in-place", action="store_true", help="execute notebooks/*.ipynb and book/claims.json anew"
+    )
+    parser.add_argument(
+        "names", nargs="*", help="with --in-place: only chapters whose name holds one of these"
+    )
     options = parser.parse_args()
+    if options.names and not options.in_place:
+        parser.error("names are for --in-place")
     try:
         if options.in_place:
-            run_in_place()
-            return
-        run_chapters()
-        stamp, digest = BUILD / "book.json", page_digest()
-        wanted = {"digest": digest, "strict": options.strict}
-        if (HTML / "index.html").exists() and stamp.exists() and json.loads(stamp.read_text()) == wanted:
-            print("the book is up to date")
-            return
-        stamp.unlink(missing_ok=True)
-        stage()
-        render(options.strict)
-        stamp.write_text(json.dumps(wanted))
+            run_in_place(options.names)
+        else:
+            build(strict=options.strict)
     except BuildError as error:
-        sys.exit(str(error))
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

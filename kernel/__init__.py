@@ -1,7 +1,7 @@
 """The valence axis of language models and human EEG, audited.
 
-Three calls lead in: `construct_valence_axis` builds the axis of a language model and tests it on human ratings; the
-projection of EEG and the residual ensemble join it as their parts are built.
+Three calls lead in: `construct_valence_axis` builds the axis of a language model and tests it on human
+ratings; the projection of EEG and the residual ensemble join it as their parts are built.
 """
 
 from __future__ import annotations

@@ -7,30 +7,53 @@ Never computes a statistic and never changes a rule.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import operator
 import os
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files as resources
+from numbers import Real
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 import yaml
+from filelock import FileLock
 
 from kernel import files, stats
 
 _OPERATORS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _FIELDS = ("value", "low", "high", "p", "n")
-_KEYS = {"id", "claim", "paper", "estimand", "supported", "not_supported", "needs", "chapter"}
+_KEYS = ("id", "part", "claim", "paper", "estimand", "supported", "not_supported", "needs", "chapter")
+_OPTIONAL_KEYS = ("caveat",)
+_RULES = ("supported", "not_supported")
+
 VERDICTS = ("supported", "not supported", "inconclusive", "not run")
+#: The paper's claims in its order, as the ledger heads them.
+GROUPS = MappingProxyType(
+    {
+        "C1": "Nine sentences give a valence axis",
+        "C2": "Zero-shot sentiment",
+        "C3": "Consistency across models",
+        "C4": "One linear projection of EEG tracks the axis",
+        "C5": "Topography",
+        "C6": "Classifiers rediscover the axis",
+        "C7": "Saturation: no alignment strategy helps",
+        "C8": "The residual ensemble",
+        "C9": "Replication on SEED-V",
+    }
+)
+_SIMULATED = " (simulated)"
 
 
 class ClaimsError(ValueError):
-    """The claims file or a recorded result does not have the agreed form."""
+    """The claims file, a recorded result or a ledger does not have the agreed form."""
 
 
 class UnknownClaimError(KeyError):
@@ -41,24 +64,38 @@ class UnknownClaimError(KeyError):
 
 
 class LedgerNotFoundError(FileNotFoundError):
-    """No ledger file could be located."""
+    """No place for a ledger could be found."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One comparison of a decision rule, such as ``low > 0.5``."""
+    """One comparison, such as ``low > 0.5``."""
 
     field: str
     op: str
     than: float
 
-    def holds(self, row: Mapping[str, float | None]) -> bool:
+    def holds(self, measured: Mapping[str, float | None]) -> bool:
         """Whether it holds; a value that was not measured never satisfies a condition."""
-        found = row.get(self.field)
+        found = measured.get(self.field)
         return found is not None and _OPERATORS[self.op](found, self.than)
 
     def __str__(self) -> str:
         return f"{self.field} {self.op} {self.than:g}"
+
+
+@dataclass(frozen=True)
+class Clause:
+    """One line of a rule: a comparison, or several of which one must hold."""
+
+    alternatives: tuple[Condition, ...]
+
+    def holds(self, measured: Mapping[str, float | None]) -> bool:
+        """Whether any alternative holds."""
+        return any(condition.holds(measured) for condition in self.alternatives)
+
+    def __str__(self) -> str:
+        return " or ".join(map(str, self.alternatives))
 
 
 @dataclass(frozen=True)
@@ -69,36 +106,65 @@ class Claim:
     ----------
     id : str
         Number of the claim and a name, such as ``C1.pc1_share``.
+    part : str
+        Part of the book that tests it, I to V.
     claim : str
         What the paper says, in one sentence.
     paper : str
         The paper's figure.
     estimand : str
         What we compute.
-    supported, not_supported : tuple of Condition
+    supported, not_supported : tuple of Clause
         All must hold; where neither set holds the verdict is inconclusive.
     needs : str
         Data it takes.
     chapter : str
         Notebook that runs it; empty while there is none.
+    caveat : str
+        What the figure or the rule cannot say.
     """
 
     id: str
+    part: str
     claim: str
     paper: str
     estimand: str
-    supported: tuple[Condition, ...]
-    not_supported: tuple[Condition, ...]
+    supported: tuple[Clause, ...]
+    not_supported: tuple[Clause, ...]
     needs: str
     chapter: str
+    caveat: str = ""
 
-    def verdict(self, row: Mapping[str, float | None]) -> str:
-        """Apply the rule to measured values."""
-        if all(condition.holds(row) for condition in self.supported):
+    def verdict(self, measured: Mapping[str, float | None]) -> str:
+        """Apply the rule to measured values.
+
+        Parameters
+        ----------
+        measured : mapping
+            Some of ``value``, ``low``, ``high``, ``p`` and ``n``.
+
+        Returns
+        -------
+        {"supported", "not supported", "inconclusive"}
+        """
+        if all(clause.holds(measured) for clause in self.supported):
             return "supported"
-        if all(condition.holds(row) for condition in self.not_supported):
+        if all(clause.holds(measured) for clause in self.not_supported):
             return "not supported"
         return "inconclusive"
+
+    @property
+    def rule(self) -> str:
+        """Both sides of the rule in words."""
+        yes, no = (" and ".join(map(str, side)) for side in (self.supported, self.not_supported))
+        return f"supported if {yes}; not supported if {no}"
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """What the rule asks for."""
+        return frozenset(
+            c.field for clause in self.supported + self.not_supported for c in clause.alternatives
+        )
 
 
 @dataclass(frozen=True)
@@ -110,7 +176,7 @@ class Row:
     id, data : str
         The claim and the data it was tested on; together they are the key.
     value, low, high, p, n : float or None
-        Estimate, interval, p-value against the stated null, and number of units.
+        Estimate, interval, p-value against the stated null, and number of units, as rounded for print.
     simulated : bool
         Whether the data were simulated.
     verdict : str
@@ -130,37 +196,125 @@ class Row:
     verdict: str
     note: str = ""
 
+    def _repr_markdown_(self) -> str:
+        found = "; ".join(filter(None, (_estimate(asdict(self)), self.data, self.note)))
+        return f"`{self.id}`: **{self.verdict}** ({found})"
+
+
+# ---- claims
+
 
 @cache
-def load_claims() -> dict[str, Claim]:
+def load_claims() -> Mapping[str, Claim]:
     """All claims by id, in the paper's order; raises `ClaimsError` where the file is malformed."""
     text = resources("kernel").joinpath("data/claims.yaml").read_text(encoding="utf-8")
-    return parse_claims(text)
+    return MappingProxyType(parse_claims(text))
 
 
 def parse_claims(text: str) -> dict[str, Claim]:
-    """Read and check a claims file; every unknown key, field or operator is an error."""
+    """Read and check a claims file.
+
+    Parameters
+    ----------
+    text : str
+        YAML: a list of claims with the keys of `Claim`. A rule is a list of lines, each ``field op number``
+        or several joined by ``or``.
+
+    Returns
+    -------
+    dict of str to Claim
+
+    Raises
+    ------
+    ClaimsError
+        At any unknown or missing key, claim number, field or operator, an id that stands twice, an empty
+        rule, or a rule whose two sides can hold at once.
+    """
+    entries = yaml.safe_load(text)
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ClaimsError("a claims file is a list of mappings")
     claims: dict[str, Claim] = {}
-    for entry in yaml.safe_load(text):
-        if set(entry) != _KEYS:
-            raise ClaimsError(f"claim {entry.get('id')!r}: keys differ by {sorted(set(entry) ^ _KEYS)}")
-        if entry["id"] in claims:
-            raise ClaimsError(f"claim {entry['id']!r} stands twice")
-        rules = {key: tuple(_condition(entry["id"], text) for text in entry[key]) for key in ("supported", "not_supported")}
-        if not all(rules.values()):
-            raise ClaimsError(f"claim {entry['id']!r}: a rule without conditions would always hold")
-        claims[entry["id"]] = Claim(**{**entry, **rules})
+    for entry in entries:
+        claim = _parse_claim(entry)
+        if claim.id in claims:
+            raise ClaimsError(f"claim {claim.id!r} stands twice")
+        claims[claim.id] = claim
     return claims
 
 
-def _condition(claim_id: str, text: str) -> Condition:
-    parts = str(text).split()
-    if len(parts) != 3 or parts[0] not in _FIELDS or parts[1] not in _OPERATORS:
+def _parse_claim(entry: Mapping[str, Any]) -> Claim:
+    name = entry.get("id")
+    missing, unknown = set(_KEYS) - set(entry), set(entry) - set(_KEYS) - set(_OPTIONAL_KEYS)
+    if missing or unknown:
+        raise ClaimsError(f"claim {name!r}: keys missing {sorted(missing)}, keys unknown {sorted(unknown)}")
+    group, dot, rest = str(name).partition(".")
+    if group not in GROUPS or not dot or not rest.isidentifier():
+        raise ClaimsError(f"claim {name!r}: an id is one of {', '.join(GROUPS)}, a dot and a plain name")
+    texts = {key: text for key, text in entry.items() if key not in _RULES}
+    for key, text in texts.items():
+        if not isinstance(text, str) or not (text.strip() or key in ("chapter", "caveat")):
+            raise ClaimsError(f"claim {name!r}: {key} must be text, got {text!r}")
+    rules = {}
+    for key in _RULES:
+        if not isinstance(entry[key], list) or not entry[key]:
+            raise ClaimsError(f"claim {name!r}: {key} must be a list of conditions, got {entry[key]!r}")
+        rules[key] = tuple(_parse_clause(name, line) for line in entry[key])
+    claim = Claim(**texts, **rules)
+    if _can_hold(claim.supported + claim.not_supported):
+        raise ClaimsError(f"claim {name!r}: its rule can support and not support at once: {claim.rule}")
+    return claim
+
+
+def _parse_clause(name: str, line: Any) -> Clause:
+    return Clause(tuple(_parse_condition(name, text) for text in str(line).split(" or ")))
+
+
+def _parse_condition(name: str, text: str) -> Condition:
+    parts = text.split()
+    try:
+        field, op, than = parts
+        condition = Condition(field, op, float(than))
+    except ValueError:
+        condition = None
+    if (
+        condition is None
+        or condition.field not in _FIELDS
+        or condition.op not in _OPERATORS
+        or not math.isfinite(condition.than)
+    ):
         raise ClaimsError(
-            f"claim {claim_id!r}: condition {text!r} is not 'field op number' with field in {_FIELDS} "
-            f"and op in {sorted(_OPERATORS)}"
+            f"claim {name!r}: condition {text!r} is not 'field op number' with field one of {_FIELDS} "
+            f"and op one of {tuple(_OPERATORS)}"
         )
-    return Condition(parts[0], parts[1], float(parts[2]))
+    return condition
+
+
+def _can_hold(clauses: Sequence[Clause]) -> bool:
+    """Whether some measured values satisfy every clause, given that low never exceeds high."""
+    return any(map(_compatible, itertools.product(*(clause.alternatives for clause in clauses))))
+
+
+def _compatible(conditions: Sequence[Condition]) -> bool:
+    def floor(field: str) -> tuple[float, bool]:  # the second entry: the bound itself is excluded
+        return max(
+            ((c.than, c.op == ">") for c in conditions if c.field == field and c.op[0] == ">"),
+            default=(-math.inf, False),
+        )
+
+    def ceiling(field: str) -> tuple[float, bool]:  # the second entry: the bound itself is included
+        return min(
+            ((c.than, c.op == "<=") for c in conditions if c.field == field and c.op[0] == "<"),
+            default=(math.inf, True),
+        )
+
+    for below, above in (*((field, field) for field in _FIELDS), ("low", "high")):
+        (least, excluded), (most, included) = floor(below), ceiling(above)
+        if least > most or (least == most and (excluded or not included)):
+            return False
+    return True
+
+
+# ---- results
 
 
 def record(
@@ -177,6 +331,9 @@ def record(
     path: str | Path | None = None,
 ) -> Row:
     """Judge a result by the rule fixed in advance and write it to the ledger.
+
+    The rule sees the numbers as they come; what is stored is rounded to what survives a change of machine.
+    A second result for the same claim and data replaces the first.
 
     Parameters
     ----------
@@ -202,49 +359,76 @@ def record(
     UnknownClaimError
         If there is no such claim.
     ClaimsError
-        If a number is not finite, the interval is upside down, or the rule needs a value that is missing.
+        If a number is out of range, the interval is upside down, the rule needs a value that is missing, or
+        the data label is empty or contradicts `simulated`.
     LedgerNotFoundError
         If there is nowhere to write.
     """
     claims = load_claims()
     if claim_id not in claims:
-        raise UnknownClaimError(f"unknown claim {claim_id!r}: the claims are {list(claims)}")
+        raise UnknownClaimError(f"unknown claim {claim_id!r}: choose from {', '.join(claims)}")
     claim = claims[claim_id]
     measured = {"value": value, "low": low, "high": high, "p": p, "n": n}
     _check_measured(claim, measured)
-    if simulated and "simulated" not in data:
-        data = f"{data} (simulated)"
-    verdict = claim.verdict(measured) + (" (simulated)" if simulated else "")
-    rounded = {key: None if v is None else _round(v) for key, v in measured.items()}
-    row = Row(claim_id, data, simulated=simulated, verdict=verdict, note=note, **rounded)
-    target = ledger_path(path)
-    rows = {(r.id, r.data): r for r in read_ledger(target)}
-    rows[row.id, row.data] = row
-    _write_ledger(target, [rows[key] for key in sorted(rows) if key[0] in claims])
+    row = Row(
+        id=claim_id,
+        data=_data_label(claim, data, simulated),
+        **{key: None if found is None else _round(key, found) for key, found in measured.items()},
+        simulated=bool(simulated),
+        verdict=claim.verdict(measured) + (_SIMULATED if simulated else ""),
+        note=note,
+    )
+    _add(ledger_path(path), row)
     return row
 
 
-def _check_measured(claim: Claim, measured: Mapping[str, float | None]) -> None:
+def _check_measured(claim: Claim, measured: Mapping[str, Any]) -> None:
     for key, found in measured.items():
-        if found is not None and not math.isfinite(found):
-            raise ClaimsError(f"{claim.id}: {key} must be finite, got {found}")
-    if measured["low"] is not None and measured["high"] is not None and measured["low"] > measured["high"]:
-        raise ClaimsError(f"{claim.id}: the interval {measured['low']} to {measured['high']} is upside down")
-    needed = {c.field for c in claim.supported + claim.not_supported}
-    missing = sorted(key for key in needed if measured[key] is None)
+        if found is None:
+            continue
+        if not isinstance(found, Real) or not math.isfinite(found):
+            raise ClaimsError(f"{claim.id}: {key} must be a finite number, got {found!r}")
+    low, high, p, n = (measured[key] for key in ("low", "high", "p", "n"))
+    if (low is None) != (high is None):
+        raise ClaimsError(f"{claim.id}: an interval has two limits, got low {low} and high {high}")
+    if low is not None and low > high:
+        raise ClaimsError(f"{claim.id}: the interval {low} to {high} is upside down")
+    if p is not None and not 0 <= p <= 1:
+        raise ClaimsError(f"{claim.id}: p must lie in [0, 1], got {p}")
+    if n is not None and (n < 1 or n != int(n)):
+        raise ClaimsError(f"{claim.id}: n must be a count, got {n}")
+    missing = sorted(key for key in claim.fields if measured[key] is None)
     if missing:
-        raise ClaimsError(f"{claim.id}: its rule needs {missing}, which were not given")
+        raise ClaimsError(f"{claim.id}: its rule needs {', '.join(missing)} ({claim.rule})")
 
 
-def _round(value: float) -> float | int:
-    """Two decimals, or one digit for smaller numbers: what survives a change of machine."""
-    if isinstance(value, int) or float(value).is_integer():
-        return int(value)
-    return round(float(value), 2) if abs(value) >= 0.01 else float(f"{value:.0e}")
+def _data_label(claim: Claim, data: str, simulated: bool) -> str:
+    if not data.strip():
+        raise ClaimsError(f"{claim.id}: data is empty: say what the value was computed on")
+    if "simulated" in data and not simulated:
+        raise ClaimsError(f"{claim.id}: data {data!r} says simulated, but simulated=False was passed")
+    return data + _SIMULATED if simulated and "simulated" not in data else data
+
+
+def _round(key: str, found: float) -> float | int:
+    """What survives a change of machine: two decimals, and of smaller numbers one digit, of p-values two."""
+    if float(found).is_integer():
+        return int(found)
+    number = float(found)
+    digits = 2 if key == "p" else 1
+    if abs(number) >= (0.1 if key == "p" else 0.01):
+        return round(number, 2)
+    return float(f"{number:.{digits}g}")
+
+
+# ---- the file
 
 
 def ledger_path(path: str | Path | None = None) -> Path:
-    """Where the ledger is: the argument, KERNEL_LEDGER, or ``book/claims.json`` in a folder above this one."""
+    """Where the ledger is: the argument, KERNEL_LEDGER, or ``book/claims.json`` in a folder above this one.
+
+    Raises `LedgerNotFoundError` if there is none of the three.
+    """
     if path is not None:
         return Path(path)
     if os.environ.get("KERNEL_LEDGER"):
@@ -253,102 +437,181 @@ def ledger_path(path: str | Path | None = None) -> Path:
     for folder in (here, *here.parents):
         if (folder / "_toc.yml").exists() and (folder / "book").is_dir():
             return folder / "book" / "claims.json"
-    raise LedgerNotFoundError(f"no book above {here}: set KERNEL_LEDGER to a file, or pass path=")
+    raise LedgerNotFoundError(f"no book around {here}: set KERNEL_LEDGER to a file, or pass path=")
 
 
 def read_ledger(path: str | Path | None = None) -> list[Row]:
     """All recorded rows; an absent ledger is empty, a damaged one raises `ClaimsError`."""
     target = ledger_path(path)
-    if not target.exists():
-        return []
     try:
         return [Row(**entry) for entry in json.loads(target.read_text(encoding="utf-8"))]
-    except (json.JSONDecodeError, TypeError) as error:
-        raise ClaimsError(f"{target} is not a ledger ({error}): delete it and run the chapters again") from error
+    except FileNotFoundError:
+        return []
+    except (UnicodeDecodeError, json.JSONDecodeError, TypeError) as error:
+        raise ClaimsError(
+            f"{target} is not a ledger ({error}): delete it and run the chapters again"
+        ) from error
 
 
-def _write_ledger(target: Path, rows: Sequence[Row]) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with files.atomic_path(target) as temporary:
-        temporary.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
+def _add(target: Path, row: Row) -> None:
+    """Insert or replace one row; chapters that run side by side wait for one another."""
+    name = files.digest(str(target.resolve()))[:16]
+    with FileLock(Path(tempfile.gettempdir()) / f"valence-axis-ledger-{name}.lock"):
+        rows = {(r.id, r.data): r for r in read_ledger(target) if r.id in load_claims()}
+        rows[row.id, row.data] = row
+        entries = [asdict(rows[key]) for key in sorted(rows)]
+        with files.atomic_path(target) as temporary:
+            text = json.dumps(entries, indent=1, ensure_ascii=False) + "\n"
+            temporary.write_text(text, encoding="utf-8")
+
+
+# ---- views
 
 
 def show(*rows: Row) -> pd.DataFrame:
-    """The end of a chapter: claim, data and verdict of its rows, one line each; stable across machines."""
+    """The end of a chapter: its rows with the paper's figure beside ours.
+
+    Parameters
+    ----------
+    *rows : Row
+        As `record` returns them.
+
+    Returns
+    -------
+    DataFrame indexed by claim id
+        Text columns ``claim``, ``paper``, ``ours``, ``interval``, ``p``, ``data`` and ``verdict``, rounded as
+        in the ledger. Where a stored output is compared across machines, select ``verdict``.
+    """
     claims = load_claims()
-    return pd.DataFrame(
-        [{"claim": r.id, "question": claims[r.id].estimand, "data": r.data, "verdict": r.verdict} for r in rows]
-    )
+    table = [
+        {
+            "claim": claims[row.id].claim,
+            "paper": claims[row.id].paper,
+            "ours": _number(row.value),
+            "interval": _interval(row.low, row.high),
+            "p": _number(row.p),
+            "data": row.data,
+            "verdict": row.verdict,
+        }
+        for row in rows
+    ]
+    columns = ["claim", "paper", "ours", "interval", "p", "data", "verdict"]
+    return pd.DataFrame(table, index=pd.Index([row.id for row in rows], name="id"), columns=columns)
 
 
 def ledger(path: str | Path | None = None) -> pd.DataFrame:
-    """Every claim with every result; claims without a result appear as "not run"."""
+    """Every claim with every result, one row each; claims without a result appear as "not run".
+
+    Parameters
+    ----------
+    path : path, optional
+        As in `record`.
+
+    Returns
+    -------
+    DataFrame
+        The attributes of `Claim`, the rule in words as ``rule``, and those of `Row`.
+    """
     found: dict[str, list[Row]] = {}
     for row in read_ledger(path):
         found.setdefault(row.id, []).append(row)
+    of_claim = ("id", "part", "claim", "paper", "estimand", "rule", "needs", "chapter", "caveat")
+    of_row = ("data", *_FIELDS, "simulated", "verdict", "note")
     table = []
     for claim in load_claims().values():
-        base = {"id": claim.id, "claim": claim.claim, "paper": claim.paper, "estimand": claim.estimand, "needs": claim.needs}
-        rule = {"rule": " and ".join(map(str, claim.supported)), "chapter": claim.chapter}
+        base = {key: getattr(claim, key) for key in of_claim}
         rows: list[dict[str, Any]] = [asdict(row) for row in found.get(claim.id, [])]
-        for row in rows or [{"verdict": "not run"}]:
-            table.append({**base, **row, **rule})
-    columns = ["id", "claim", "paper", "estimand", "needs", "data", *_FIELDS, "simulated", "verdict", "note", "rule", "chapter"]
-    return pd.DataFrame(table).reindex(columns=columns)
+        table += [base | row for row in rows or [{"verdict": "not run"}]]
+    return pd.DataFrame(table).reindex(columns=[*of_claim, *of_row])
 
 
 def ledger_markdown(path: str | Path | None = None) -> str:
-    """The ledger as a page: a count of verdicts, then one table for each claim C1 to C9."""
+    """The ledger as text of a page: how many verdicts of each kind, then one table for each of C1 to C9.
+
+    Parameters
+    ----------
+    path : path, optional
+        As in `record`. The page is meant for the folder ``book``: chapters are linked relative to it.
+
+    Returns
+    -------
+    str
+        MyST Markdown.
+    """
     table = ledger(path)
-    kinds = table["verdict"].str.removesuffix(" (simulated)")
-    simulated = table["verdict"].str.endswith("(simulated)")
-    lines = ["| verdict | real data | simulated data |", "|---|---|---|"]
-    for verdict in VERDICTS:
-        counts = [int((kinds.eq(verdict) & mask).sum()) for mask in (~simulated, simulated)]
-        lines.append(f"| {verdict} | {counts[0]} | {counts[1]} |")
-    for group, rows in table.groupby(table["id"].str.partition(".")[0], sort=False):
-        lines += ["", f"## {group}", "", "| claim | paper | ours | verdict |", "|---|---|---|---|"]
-        for row in rows.to_dict("records"):
-            lines.append(f"| {_claim_cell(row)} | {row['paper']} | {_found_cell(row)} | {_verdict_cell(row)} |")
+    group = table["id"].str.partition(".")[0]
+    lines = _count_lines(table, group)
+    for name, rows in table.groupby(group, sort=False):
+        lines += ["", f"## {name}: {GROUPS[name]}", ""]
+        lines += _table(["claim", "paper", "ours", "verdict"], map(_ledger_cells, rows.to_dict("records")))
     return "\n".join(lines) + "\n"
 
 
-def _claim_cell(row: Mapping[str, Any]) -> str:
-    return f"`{row['id']}`<br>{row['claim']}"
+def _count_lines(table: pd.DataFrame, group: pd.Series) -> list[str]:
+    """Count results by claim and verdict, real and simulated data apart."""
+    kind = table["verdict"].str.removesuffix(_SIMULATED)
+    simulated = table["verdict"].str.endswith(_SIMULATED)
+
+    def cell(mask: pd.Series) -> str:
+        real, made = int((mask & ~simulated).sum()), int((mask & simulated).sum())
+        return " + ".join(
+            filter(None, (str(real) if real or not made else "", f"{made} simulated" if made else ""))
+        )
+
+    rows = [
+        [f"{name}: {title}", *(cell((group == name) & (kind == verdict)) for verdict in VERDICTS)]
+        for name, title in GROUPS.items()
+    ]
+    rows.append(["**all**", *(cell(kind == verdict) for verdict in VERDICTS)])
+    return _table(["claim", *VERDICTS], rows)
 
 
-def _found_cell(row: Mapping[str, Any]) -> str:
+def _ledger_cells(row: Mapping[str, Any]) -> list[str]:
+    """Claim, the paper's figure, what was found, and the verdict, of one row of the ledger."""
+    claim = [f"`{row['id']}`", row["claim"], f"*{row['caveat']}*" if row["caveat"] else ""]
     if row["verdict"] == "not run":
-        return f"needs: {row['needs']}"
-    text = f"{row['value']:g}"
-    if pd.notna(row["low"]) and pd.notna(row["high"]):
-        text += f" [{row['low']:g}, {row['high']:g}]"
-    if pd.notna(row["p"]):
-        text += f", p {row['p']:g}"
-    if pd.notna(row["n"]):
-        text += f", n {row['n']:g}"
-    text += f"<br>{row['estimand']}; {row['data']}"
-    return text + (f". {row['note']}" if row["note"] else "")
+        found = [row["estimand"], f"needs {row['needs']}"]
+        link = ""
+    else:
+        found = [f"**{_estimate(row)}**", row["estimand"], row["data"], row["note"]]
+        link = f"[chapter](../notebooks/{row['chapter']}.ipynb)" if row["chapter"] else ""
+    verdict = [f"**{row['verdict']}**", row["rule"], link]
+    return ["<br>".join(filter(None, cell)) for cell in (claim, [row["paper"]], found, verdict)]
 
 
-def _verdict_cell(row: Mapping[str, Any]) -> str:
-    verdict = f"**{row['verdict']}**"
-    if row["chapter"] and row["verdict"] != "not run":
-        verdict += f"<br>[chapter](../notebooks/{row['chapter']}.ipynb)"
-    return f"{verdict}<br>supported if {row['rule']}"
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    # a bar would end the cell, even in code and mathematics
+    body = [[str(cell).replace("|", r"\|").replace("\n", " ") for cell in row] for row in rows]
+    return [f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *body]]
+
+
+def _estimate(row: Mapping[str, Any]) -> str:
+    """Estimate, interval, p and n in one line, as far as they were measured."""
+    parts = [f"{_number(row['value'])} {_interval(row['low'], row['high'])}".strip()]
+    parts += [f"{key} {_number(row[key])}" for key in ("p", "n") if pd.notna(row[key])]
+    return ", ".join(parts)
+
+
+def _number(found: float | None) -> str:
+    return "" if found is None or pd.isna(found) else f"{found:g}"
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return f"[{_number(low)}, {_number(high)}]" if _number(low) else ""
 
 
 def paper_alignment_table() -> pd.DataFrame:
     """The paper's 25 alignment strategies with its own p-values, and those adjusted for 25 tests.
 
-    Printed bounds such as "< 1e-4" are taken at the bound, which is the paper's side of the doubt for a single
-    test and leaves the adjusted count as printed figures give it.
+    Figures printed as bounds, such as "< 1e-4", are taken at the bound and marked; the true value may be
+    smaller, so the number of strategies that survive a correction is a lower limit.
 
     Returns
     -------
-    DataFrame
-        Columns ``number``, ``strategy``, ``delta`` (balanced accuracy), ``p``, ``p_holm``, ``p_bh``.
+    DataFrame, 25 rows
+        Columns ``number``, ``strategy``, ``delta`` (change of balanced accuracy), ``p``, ``bound`` (bool),
+        ``p_holm``, ``p_bh``.
     """
     with resources("kernel").joinpath("data/alignment_p_values.csv").open(encoding="utf-8") as file:
-        table = pd.read_csv(file, comment="#")
+        table = pd.read_csv(file, comment="#", true_values=["yes"], false_values=["no"])
     return table.assign(p_holm=stats.holm(table["p"]), p_bh=stats.benjamini_hochberg(table["p"]))

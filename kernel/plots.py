@@ -80,7 +80,9 @@ def plot_positions(axes: Mapping[str, tuple[ValenceAxis, np.ndarray, Sequence[st
             points = np.asarray(projections)[np.asarray(emotions) == emotion] / scale
             jitter = np.random.default_rng(row).uniform(-0.28, 0.28, len(points))
             ax.scatter(points, row + jitter, s=9, color=colours[emotion], alpha=0.55, linewidths=0)
-            ax.scatter(points.mean(), row, s=70, color=colours[emotion], edgecolor=INK, linewidth=0.8, zorder=3)
+            ax.scatter(
+                points.mean(), row, s=70, color=colours[emotion], edgecolor=INK, linewidth=0.8, zorder=3
+            )
         ax.axvline(0, color=GREY, lw=0.8, ls=":")
         ax.set(title=title, xlabel="position on the axis (sd of centroids)")
         ax.set_yticks(range(len(present)), present)
@@ -96,9 +98,15 @@ def plot_layer_sweep(sweep: pd.DataFrame) -> Figure:
         Columns ``model``, ``depth`` (layer / number of layers), ``auc``, ``share``, ``cosine``.
     """
     fig, panels = plt.subplots(1, 3, figsize=(11, 3.2))
-    labels = {"auc": "zero-shot AUC", "share": "PC1 share of between-class variance", "cosine": "cosine to penultimate axis"}
+    labels = {
+        "auc": "zero-shot AUC",
+        "share": "PC1 share of between-class variance",
+        "cosine": "cosine to penultimate axis",
+    }
     for ax, (column, label) in zip(panels, labels.items(), strict=True):
-        for colour, (model, rows) in zip((BLUE, ORANGE, GREEN), sweep.groupby("model", sort=False), strict=False):
+        for colour, (model, rows) in zip(
+            (BLUE, ORANGE, GREEN), sweep.groupby("model", sort=False), strict=False
+        ):
             ax.plot(rows["depth"], rows[column], marker="o", ms=3.5, lw=1.4, color=colour, label=model)
         ax.set(xlabel="depth (layer / layers)", title=label)
     panels[0].axhline(0.5, color=GREY, lw=0.8, ls=":")
@@ -106,7 +114,9 @@ def plot_layer_sweep(sweep: pd.DataFrame) -> Figure:
     return fig
 
 
-def plot_forest(table: pd.DataFrame, *, value: str, label: str, group: str | None = None, reference: float | None = None) -> Figure:
+def plot_forest(
+    table: pd.DataFrame, *, value: str, label: str, group: str | None = None, reference: float | None = None
+) -> Figure:
     """Values with intervals, one row each; columns ``{value}_low`` and ``{value}_high`` hold the limits."""
     fig, ax = plt.subplots(figsize=(7, 0.32 * len(table) + 1.2))
     groups = list(dict.fromkeys(table[group])) if group else [None]
@@ -127,7 +137,9 @@ def plot_forest(table: pd.DataFrame, *, value: str, label: str, group: str | Non
     return fig
 
 
-def plot_nulls(nulls: Mapping[str, tuple[np.ndarray, float]], *, label: str, reference: float | None = None) -> Figure:
+def plot_nulls(
+    nulls: Mapping[str, tuple[np.ndarray, float]], *, label: str, reference: float | None = None
+) -> Figure:
     """Histograms of null distributions with the observed value, one panel each.
 
     Parameters
@@ -147,7 +159,9 @@ def plot_nulls(nulls: Mapping[str, tuple[np.ndarray, float]], *, label: str, ref
     return fig
 
 
-def plot_scatter(table: pd.DataFrame, *, x: str, y: str, emotion: str, xlabel: str, ylabel: str, title: str = "") -> Figure:
+def plot_scatter(
+    table: pd.DataFrame, *, x: str, y: str, emotion: str, xlabel: str, ylabel: str, title: str = ""
+) -> Figure:
     """Items by two values, coloured and labelled by emotion."""
     colours = emotion_colours()
     fig, ax = plt.subplots(figsize=(5.2, 4))

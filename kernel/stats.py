@@ -1,15 +1,15 @@
 """Intervals, nulls and multiple testing.
 
-In:  numpy arrays; a statistic is a function whose arrays may carry leading batch axes.
+In:  numpy arrays (torch tensors where features are meant); a statistic is a function whose arrays may carry
+     leading batch axes.
 Out: floats and small frozen results.
 Never reads files, never plots, never touches the global random state.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,8 +19,8 @@ from scipy.stats import norm, rankdata
 
 Seed = int | np.random.Generator | None
 
-# Elements of a batch of resamples held at once.
-_CHUNK = 4_000_000
+# Elements of a batch of resamples held at once: 16 MB per array of float64.
+_CHUNK = 2_000_000
 
 
 class Interval(NamedTuple):
@@ -40,8 +40,45 @@ def auc(scores: ArrayLike, labels: ArrayLike) -> np.ndarray | float:
     ----------
     scores : array_like, shape (..., n)
         Higher means more positive.
-    labels : array_like of bool, shape (n,) or (..., n)
+    labels : array_like of bool or of 0 and 1, shape (n,) or (..., n)
         Both classes must occur in each row.
+
+    Returns
+    -------
+    float or ndarray, shape (...)
+        One half where all scores are equal.
+
+    Raises
+    ------
+    ValueError
+        If a score is not finite, a label is neither 0 nor 1, or a class is missing.
+
+    References
+    ----------
+    .. [1] Hanley & McNeil (1982), Radiology 143(1). doi:10.1148/radiology.143.1.7063747
+    """
+    scores, labels = _finite(scores, "scores"), _binary(labels)
+    if scores.ndim == 0 or labels.ndim == 0 or scores.shape[-1] != labels.shape[-1]:
+        raise ValueError(f"scores and labels must have one length, got {scores.shape} and {labels.shape}")
+    positive = labels.sum(-1)
+    negative = labels.shape[-1] - positive
+    if (positive == 0).any() or (negative == 0).any():
+        raise ValueError(
+            "labels hold one class only: an AUC needs positive and negative items; "
+            "in a bootstrap, pass strata=labels"
+        )
+    rank_sum = (rankdata(scores, axis=-1) * labels).sum(-1)
+    area = (rank_sum - positive * (positive + 1) / 2) / (positive * negative)
+    return float(area) if area.ndim == 0 else area
+
+
+def pearson(x: ArrayLike, y: ArrayLike) -> np.ndarray | float:
+    """Pearson correlation over the last axis, broadcast over the others.
+
+    Parameters
+    ----------
+    x, y : array_like, shape (..., n)
+        Finite values; one length.
 
     Returns
     -------
@@ -50,35 +87,29 @@ def auc(scores: ArrayLike, labels: ArrayLike) -> np.ndarray | float:
     Raises
     ------
     ValueError
-        If a score is not finite or a class is missing.
-
-    References
-    ----------
-    .. [1] Hanley & McNeil (1982), Radiology 143(1). doi:10.1148/radiology.143.1.7063747
+        If lengths differ, a value is not finite, or a row does not vary.
     """
-    scores = _finite(scores, "scores")
-    labels = np.broadcast_to(np.asarray(labels, dtype=bool), scores.shape)
-    positive = labels.sum(-1)
-    negative = labels.shape[-1] - positive
-    if (positive == 0).any() or (negative == 0).any():
-        raise ValueError("labels hold one class only: an AUC needs positive and negative items")
-    ranks = rankdata(scores, axis=-1)
-    area = ((ranks * labels).sum(-1) - positive * (positive + 1) / 2) / (positive * negative)
-    return float(area) if area.ndim == 0 else area
-
-
-def pearson(x: ArrayLike, y: ArrayLike) -> np.ndarray | float:
-    """Pearson correlation over the last axis, broadcast over the others; raises ValueError for constants."""
     x, y = _finite(x, "x"), _finite(y, "y")
-    if x.shape[-1] != y.shape[-1]:
-        raise ValueError(f"x and y must have one length, got {x.shape[-1]} and {y.shape[-1]}")
-    x = x - x.mean(-1, keepdims=True)
-    y = y - y.mean(-1, keepdims=True)
-    norms = np.sqrt((x**2).sum(-1) * (y**2).sum(-1))
-    if (norms == 0).any():
-        raise ValueError("a correlation with a constant is undefined: x or y does not vary")
-    r = (x * y).sum(-1) / norms
+    if x.ndim == 0 or y.ndim == 0 or x.shape[-1] != y.shape[-1]:
+        raise ValueError(f"x and y must have one length, got {x.shape} and {y.shape}")
+    x, y = _unit(x, "x"), _unit(y, "y")
+    # rounding may leave a perfect correlation a hair outside
+    r = np.clip((x * y).sum(-1), -1, 1)
     return float(r) if r.ndim == 0 else r
+
+
+def _unit(x: np.ndarray, name: str) -> np.ndarray:
+    """Centre and scale to length one over the last axis."""
+    mean = x.mean(-1, keepdims=True)
+    centred = x - mean
+    length = np.linalg.norm(centred, axis=-1, keepdims=True)
+    # a constant such as 0.1 differs from its computed mean in the last digit
+    constant = length <= 1e-13 * np.sqrt(x.shape[-1]) * np.abs(mean)
+    if constant.any():
+        raise ValueError(
+            f"{name} is constant at {mean[constant][0]:g}: its correlation is undefined, leave it out"
+        )
+    return centred / length
 
 
 def spearman(x: ArrayLike, y: ArrayLike) -> np.ndarray | float:
@@ -100,17 +131,19 @@ def bootstrap_interval(
     Parameters
     ----------
     statistic : callable
-        Takes the arrays with a leading batch axis, (n_batch, n), and returns (n_batch,).
-    *arrays : array_like, shape (n,)
+        Takes the arrays as they are and gives a float; takes them with a leading batch axis, (n_batch, n),
+        and gives (n_batch,).
+    *arrays : array_like, shape (n, ...)
         Resampled together.
     n_resamples : int
         Bootstrap samples.
     confidence : float
         Coverage between 0 and 1.
     groups : array_like, shape (n,), optional
-        Whole groups (subjects) are resampled instead of items.
+        Whole groups (subjects) are resampled instead of items. Groups of unequal size make the number of
+        items vary between samples, so `statistic` is then called once per sample.
     strata : array_like, shape (n,), optional
-        Items are resampled within each stratum. Not together with `groups`.
+        Units are resampled within each stratum, such as a label; with `groups`, one stratum per group.
     random_state : int, Generator or None
         Seed.
 
@@ -119,59 +152,79 @@ def bootstrap_interval(
     Interval
         The statistic of the data with percentile limits.
 
+    Raises
+    ------
+    ValueError
+        If lengths differ, an option is out of range, nothing can be resampled, or the statistic gives no
+        finite number for some sample.
+
     References
     ----------
     .. [1] Efron & Tibshirani (1993), An Introduction to the Bootstrap. doi:10.1007/978-1-4899-4541-9
+
+    Examples
+    --------
+    >>> scores, labels = [0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1]
+    >>> bootstrap_interval(auc, scores, labels, strata=labels, random_state=0).value
+    0.75
     """
     data = [np.asarray(a) for a in arrays]
-    n = len(data[0])
-    if any(len(a) != n for a in data):
-        raise ValueError(f"arrays must have one length, got {[len(a) for a in data]}")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie between 0 and 1, got {confidence}")
-    if n_resamples < 1:
-        raise ValueError(f"n_resamples must be at least 1, got {n_resamples}")
-    if groups is not None and strata is not None:
-        raise ValueError("groups and strata exclude one another: resample groups or within strata")
+    if not data or any(a.shape[:1] != data[0].shape[:1] for a in data) or data[0].ndim == 0:
+        raise ValueError(f"arrays must have one length, got shapes {[a.shape for a in data]}")
+    _check_confidence(confidence)
+    _check_count(n_resamples, "n_resamples")
+    members, strata = _units(len(data[0]), groups, strata)
     rng = np.random.default_rng(random_state)
 
-    if groups is not None:
-        values = _resample_groups(statistic, data, np.asarray(groups), n_resamples, rng)
-    else:
-        values = _resample_items(statistic, data, strata, n_resamples, rng)
+    values = np.concatenate(
+        [
+            _one_each(statistic(*(a[rows] for a in data)), len(rows))
+            for rows in _resamples(members, strata, n_resamples, rng)
+        ]
+    )
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"the statistic is not finite in {(~np.isfinite(values)).sum()} of {n_resamples} samples: "
+            "resample within strata, or use a statistic that is always defined"
+        )
     tail = 50 * (1 - confidence)
     low, high = np.percentile(values, [tail, 100 - tail])
     return Interval(float(statistic(*data)), float(low), float(high))
 
 
-def _resample_items(statistic, data, strata, n_resamples, rng) -> np.ndarray:
-    n = len(data[0])
-    labels = np.zeros(n, dtype=int) if strata is None else np.unique(np.asarray(strata), return_inverse=True)[1]
-    if len(labels) != n:
-        raise ValueError(f"strata must have length {n}, got {len(labels)}")
-    members = [np.flatnonzero(labels == k) for k in range(labels.max() + 1)]
-    values = []
-    for size in _chunks(n_resamples, n):
-        picks = np.concatenate([m[rng.integers(len(m), size=(size, len(m)))] for m in members], axis=1)
-        values.append(np.atleast_1d(statistic(*(a[picks] for a in data))))
-    return np.concatenate(values)
+def _units(
+    n: int, groups: ArrayLike | None, strata: ArrayLike | None
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Rows of each unit of resampling, and units of each stratum."""
+    item_stratum = _codes(strata, n, "strata") if strata is not None else np.zeros(n, dtype=int)
+    unit = _codes(groups, n, "groups") if groups is not None else np.arange(n)
+    members = _rows_of(unit)
+    unit_stratum = np.array([item_stratum[rows[0]] for rows in members])
+    if not np.array_equal(unit_stratum[unit], item_stratum):
+        raise ValueError("strata vary within a group: whole groups can only be resampled within one stratum")
+    strata_members = _rows_of(unit_stratum)
+    if max(map(len, strata_members)) < 2:
+        raise ValueError("no stratum holds two units: nothing can be resampled")
+    return members, strata_members
 
 
-def _resample_groups(statistic, data, groups, n_resamples, rng) -> np.ndarray:
-    if len(groups) != len(data[0]):
-        raise ValueError(f"groups must have length {len(data[0])}, got {len(groups)}")
-    members = [np.flatnonzero(groups == g) for g in np.unique(groups)]
-    if len(members) < 2:
-        raise ValueError("groups hold one group only: nothing can be resampled")
-    values = np.empty(n_resamples)
-    for b in range(n_resamples):
-        rows = np.concatenate([members[g] for g in rng.integers(len(members), size=len(members))])
-        values[b] = np.squeeze(statistic(*(a[None, rows] for a in data)))
-    return values
+def _resamples(
+    members: list[np.ndarray], strata: list[np.ndarray], n_resamples: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """Yield rows of bootstrap samples, (n_batch, n_rows) at a time."""
+    equal = len({len(rows) for rows in members}) == 1
+    table = np.stack(members) if equal else None
+    for size in _chunks(n_resamples, sum(map(len, members))):
+        picks = np.concatenate([s[rng.integers(len(s), size=(size, len(s)))] for s in strata], axis=1)
+        if table is not None:
+            yield table[picks].reshape(size, -1)
+        else:
+            for pick in picks:
+                yield np.concatenate([members[unit] for unit in pick])[None]
 
 
 def permutation_p(observed: float, null: ArrayLike, *, alternative: str = "two-sided") -> float:
-    """Share of the null at least as extreme as the observed value, the observed one counted in.
+    r"""Share of the null at least as extreme as the observed value, the observed one counted in.
 
     Parameters
     ----------
@@ -180,12 +233,17 @@ def permutation_p(observed: float, null: ArrayLike, *, alternative: str = "two-s
     null : array_like, shape (n,)
         The statistic of random permutations or draws.
     alternative : {"two-sided", "greater", "less"}
-        Two-sided compares absolute values.
+        Two-sided compares absolute values: subtract the centre of the null first if it is not zero.
 
     Returns
     -------
     float
-        In (0, 1]; never zero.
+        :math:`(1 + \#\{\text{null as extreme}\}) / (1 + n)`, in (0, 1]; never zero.
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite, the null is empty, or the alternative is unknown.
 
     References
     ----------
@@ -212,7 +270,19 @@ def _extreme(observed: float, null: np.ndarray, alternative: str) -> np.ndarray:
 
 @dataclass(frozen=True)
 class PermutationResult:
-    """Outcome of a permutation test: the statistic, its p-value, its null, and whether all orders were seen."""
+    """Outcome of a permutation test.
+
+    Attributes
+    ----------
+    observed : float
+        The statistic of the data.
+    p : float
+        Its p-value.
+    null : ndarray, shape (n_orders,)
+        The statistic under permutation.
+    exact : bool
+        Whether `null` holds every distinct order, the observed one included.
+    """
 
     observed: float
     p: float
@@ -235,13 +305,15 @@ def permutation_test(
     Parameters
     ----------
     statistic : callable
-        ``statistic(x, y)`` with y of shape (n,) or (n_batch, n).
-    x, y : array_like, shape (n,)
+        ``statistic(x, y)`` with y of shape (n,) or (n_batch, n), giving a float or (n_batch,).
+    x, y : array_like, shape (n, ...) and (n,)
         Paired values.
     groups : array_like, shape (n,), optional
-        `y` must be constant within a group; the groups' values are permuted among the groups.
+        The unit of exchange, such as the emotion of each clip: `y` must be constant within a group, and the
+        groups' values are permuted among the groups, whatever their sizes.
     n_permutations : int
-        Random permutations; when there are no more distinct orders than this, all are enumerated.
+        Random permutations. When `y` has no more distinct orders than this, all are enumerated instead; tied
+        values make orders coincide, so nine emotions coded -1, 0, 1 have 630 and not 9! of them.
     alternative : {"two-sided", "greater", "less"}
         As in `permutation_p`.
     random_state : int, Generator or None
@@ -251,48 +323,121 @@ def permutation_test(
     -------
     PermutationResult
         With an exact p (identity included) or the +1 rule.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, there is one unit only, or `y` varies within a group.
     """
     x, y = np.asarray(x), np.asarray(y)
-    if len(x) != len(y):
-        raise ValueError(f"x and y must have one length, got {len(x)} and {len(y)}")
-    inverse = np.arange(len(y)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    k = int(inverse.max()) + 1
-    if k < 2:
+    if y.ndim != 1 or x.ndim == 0 or len(x) != len(y):
+        raise ValueError(f"x and y must have one length, got shapes {x.shape} and {y.shape}")
+    _check_count(n_permutations, "n_permutations")
+    unit = np.arange(len(y)) if groups is None else _codes(groups, len(y), "groups")
+    level = np.array([y[rows[0]] for rows in _rows_of(unit)])
+    if len(level) < 2:
         raise ValueError("there is one unit only: nothing can be permuted")
-    levels = np.array([y[inverse == g][0] for g in range(k)])
-    if not np.array_equal(levels[inverse], y):
+    if not np.array_equal(level[unit], y):
         raise ValueError("y varies within a group: permuting groups needs one value per group")
 
-    rng = np.random.default_rng(random_state)
-    exact = math.factorial(k) <= n_permutations if k <= 20 else False
+    values, code, counts = np.unique(level, return_inverse=True, return_counts=True)
+    exact = _n_arrangements(counts) <= n_permutations
     if exact:
-        orders = np.array(list(itertools.permutations(range(k))))
+        orders = _arrangements(counts)
+        batches = (orders[part] for part in _slices(len(orders), len(y)))
     else:
-        orders = rng.permuted(np.tile(np.arange(k), (n_permutations, 1)), axis=1)
-    null = np.concatenate(
-        [np.atleast_1d(statistic(x, levels[part][:, inverse])) for part in np.array_split(orders, _parts(orders, len(y)))]
-    )
+        rng = np.random.default_rng(random_state)
+        sizes = _chunks(n_permutations, len(y))
+        batches = (rng.permuted(np.tile(code, (size, 1)), axis=1) for size in sizes)
+    null = np.concatenate([_one_each(statistic(x, values[batch[:, unit]]), len(batch)) for batch in batches])
     observed = float(statistic(x, y))
-    p = float(_extreme(observed, null, alternative).mean()) if exact else permutation_p(observed, null, alternative=alternative)
+    if exact:
+        p = float(_extreme(observed, _finite(null, "null"), alternative).mean())
+    else:
+        p = permutation_p(observed, null, alternative=alternative)
     return PermutationResult(observed, p, null, exact)
 
 
-def fisher_interval(r: float, n: int, confidence: float = 0.95) -> Interval:
-    r"""Interval of a correlation by Fisher's :math:`z = \operatorname{artanh} r`, standard error :math:`1/\sqrt{n-3}`.
+def _n_arrangements(counts: np.ndarray) -> int:
+    """Distinct orders of a multiset: n! over the product of the counts' factorials."""
+    orders = math.factorial(int(counts.sum()))
+    for count in counts:
+        orders //= math.factorial(int(count))
+    return orders
 
-    Raises ValueError if `n` is below four or `r` outside (-1, 1).
+
+def _arrangements(counts: np.ndarray) -> np.ndarray:
+    """Every distinct order of a multiset, (n_orders, n) of value numbers."""
+    orders, left = np.zeros((1, 0), dtype=np.intp), counts[None].copy()
+    for _ in range(counts.sum()):
+        row, value = np.nonzero(left)  # each beginning with each value that it has not used up
+        orders = np.column_stack([orders[row], value])
+        left = left[row]
+        left[np.arange(len(row)), value] -= 1
+    return orders
+
+
+def fisher_interval(r: float, n: int, confidence: float = 0.95) -> Interval:
+    r"""Interval of a Pearson correlation by Fisher's transformation.
+
+    .. math:: \tanh\bigl(\operatorname{artanh} r \pm z_{(1 + c) / 2} / \sqrt{n - 3}\bigr)
+
+    Parameters
+    ----------
+    r : float
+        Inside (-1, 1).
+    n : int
+        Independent pairs, four or more.
+    confidence : float
+        Coverage c between 0 and 1.
+
+    Returns
+    -------
+    Interval
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    References
+    ----------
+    .. [1] Fisher (1915), Biometrika 10(4). doi:10.1093/biomet/10.4.507
     """
     if n < 4:
         raise ValueError(f"Fisher's interval needs n >= 4, got {n}")
     if not -1 < r < 1:
         raise ValueError(f"r must lie inside (-1, 1), got {r}")
-    half = norm.ppf(0.5 + confidence / 2) / math.sqrt(n - 3)
+    _check_confidence(confidence)
+    half = float(norm.ppf(0.5 + confidence / 2)) / math.sqrt(n - 3)
     z = math.atanh(r)
     return Interval(float(r), math.tanh(z - half), math.tanh(z + half))
 
 
 def holm(p: ArrayLike) -> np.ndarray:
-    """Holm's step-down adjusted p-values (Holm 1979, Scandinavian Journal of Statistics 6), shape of `p`."""
+    r"""Holm's step-down adjustment: bounds the chance of any false alarm under any dependence.
+
+    .. math:: \tilde p_{(i)} = \max_{j \le i} \min\bigl(1, (m - j + 1)\, p_{(j)}\bigr)
+
+    Parameters
+    ----------
+    p : array_like, shape (m,)
+        p-values of one family of tests.
+
+    Returns
+    -------
+    ndarray, shape (m,)
+        Adjusted p-values in the order of `p`.
+
+    Raises
+    ------
+    ValueError
+        If `p` is empty or holds NaN or values outside [0, 1].
+
+    References
+    ----------
+    .. [1] Holm (1979), Scandinavian Journal of Statistics 6(2), 65-70. https://www.jstor.org/stable/4615733
+    """
     p = _p_values(p)
     order = np.argsort(p)
     adjusted = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1))
@@ -300,7 +445,29 @@ def holm(p: ArrayLike) -> np.ndarray:
 
 
 def benjamini_hochberg(p: ArrayLike) -> np.ndarray:
-    """Benjamini-Hochberg adjusted p-values (1995, doi:10.1111/j.2517-6161.1995.tb02031.x), shape of `p`."""
+    r"""Benjamini-Hochberg adjustment: bounds the expected share of false alarms among the findings.
+
+    .. math:: \tilde p_{(i)} = \min_{j \ge i} \min\bigl(1, m\, p_{(j)} / j\bigr)
+
+    Parameters
+    ----------
+    p : array_like, shape (m,)
+        p-values of one family of independent (or positively dependent) tests.
+
+    Returns
+    -------
+    ndarray, shape (m,)
+        Adjusted p-values in the order of `p`.
+
+    Raises
+    ------
+    ValueError
+        If `p` is empty or holds NaN or values outside [0, 1].
+
+    References
+    ----------
+    .. [1] Benjamini & Hochberg (1995). doi:10.1111/j.2517-6161.1995.tb02031.x
+    """
     p = _p_values(p)
     order = np.argsort(p)
     raw = p[order] * p.size / np.arange(1, p.size + 1)
@@ -312,8 +479,9 @@ def _p_values(p: ArrayLike) -> np.ndarray:
     p = np.asarray(p, dtype=float)
     if p.ndim != 1 or p.size == 0:
         raise ValueError(f"p must be a non-empty list of p-values, got shape {p.shape}")
-    if not ((p >= 0) & (p <= 1)).all():
-        raise ValueError(f"p-values must lie in [0, 1], got {p[~((p >= 0) & (p <= 1))][0]}")
+    outside = ~((p >= 0) & (p <= 1))
+    if outside.any():
+        raise ValueError(f"p-values must lie in [0, 1], got {p[outside][0]}: drop tests that were not run")
     return p
 
 
@@ -337,12 +505,24 @@ class SpreadNull:
         Standard deviation of the null around one half, where symmetry puts its mean.
     p : float
         Share of directions with ``|AUC - 0.5|`` at least as large, with the +1 rule.
+    deviation : float
+        ``|observed - 0.5|``.
+    percentile : float
+        Percentage of random directions with a smaller ``|AUC - 0.5|``.
     """
 
     observed: float
     null: np.ndarray
     sd: float
     p: float
+
+    @property
+    def deviation(self) -> float:
+        return abs(self.observed - 0.5)
+
+    @property
+    def percentile(self) -> float:
+        return float(100 * np.mean(np.abs(self.null - 0.5) < self.deviation))
 
 
 def spread_null(
@@ -361,23 +541,29 @@ def spread_null(
 
     Parameters
     ----------
-    features : array_like, shape (n_items, n_features)
+    features : array_like or Tensor, shape (n_items, n_features)
         What is projected.
     labels : array_like of bool, shape (n_items,)
         Both classes must occur.
-    direction : array_like, shape (n_features,)
+    direction : array_like or Tensor, shape (n_features,)
         The axis.
     n_directions : int
         Random directions.
     covariance : {None, "matched"}
-        None draws isotropic directions; "matched" draws them with the covariance of the features, so that they
-        favour the subspace where items vary.
+        None draws isotropic directions; "matched" draws them with the covariance of the features, so that
+        they favour the subspace where items vary.
     random_state : int, Generator or None
         Seed.
 
     Returns
     -------
     SpreadNull
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, a value is not finite, the direction is zero, all items are alike, or a class is
+        missing.
     """
     X = _finite(features, "features")
     axis = _finite(direction, "direction")
@@ -385,11 +571,16 @@ def spread_null(
         raise ValueError(f"direction must have shape (n_features,) of features {X.shape}, got {axis.shape}")
     if covariance not in (None, "matched"):
         raise ValueError(f"covariance must be None or 'matched', got {covariance!r}")
-    rng = np.random.default_rng(random_state)
+    _check_count(n_directions, "n_directions")
+    if not axis.any():
+        raise ValueError("direction is zero: an axis needs a length")
     centred = X - X.mean(0)
+    if not centred.any():
+        raise ValueError(f"features hold {len(X)} equal rows: there is nothing to project")
+    rng = np.random.default_rng(random_state)
     null = []
     for size in _chunks(n_directions, max(X.shape)):
-        if covariance == "matched":  # Gaussian mixtures of the items have exactly the items' covariance
+        if covariance == "matched":  # Gaussian combinations of centred items have the items' covariance
             draws = rng.standard_normal((size, len(X))) @ centred
         else:
             draws = rng.standard_normal((size, X.shape[1]))
@@ -448,36 +639,93 @@ def class_constant_null(
     Returns
     -------
     ClassConstantNull
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, there is one class only, or the target is constant or not finite.
     """
     target = _finite(target, "target")
-    inverse = np.unique(np.asarray(classes), return_inverse=True)[1]
-    if len(inverse) != len(target):
-        raise ValueError(f"classes must have length {len(target)}, got {len(inverse)}")
-    k = int(inverse.max()) + 1
-    if k < 2:
+    if target.ndim != 1:
+        raise ValueError(f"target must have shape (n_items,), got {target.shape}")
+    _check_count(n_directions, "n_directions")
+    code = _codes(classes, len(target), "classes")
+    members = _rows_of(code)
+    if len(members) < 2:
         raise ValueError("classes hold one class only: a class-constant predictor would be constant")
     rng = np.random.default_rng(random_state)
-    constant = np.abs(pearson(rng.standard_normal((n_directions, k))[:, inverse], target))
+    constant = np.abs(pearson(rng.standard_normal((n_directions, len(members)))[:, code], target))
     free = np.abs(pearson(rng.standard_normal((n_directions, len(target))), target))
-    means = np.array([target[inverse == c].mean() for c in range(k)])[inverse]
+    means = np.array([target[rows].mean() for rows in members])
     return ClassConstantNull(
-        constant, float(np.quantile(constant, 0.95)), float(np.quantile(free, 0.95)), float(pearson(means, target))
+        null=constant,
+        quantile_95=float(np.quantile(constant, 0.95)),
+        free_quantile_95=float(np.quantile(free, 0.95)),
+        ceiling=float(pearson(means[code], target)),
     )
 
 
 def _finite(values: ArrayLike, name: str) -> np.ndarray:
     if hasattr(values, "detach"):
-        values = values.detach().cpu().numpy()
+        values = values.detach().cpu().double().numpy()
     values = np.asarray(values, dtype=float)
     if not np.isfinite(values).all():
         raise ValueError(f"{name} holds NaN or inf: drop or impute these items first")
     return values
 
 
+def _binary(labels: ArrayLike) -> np.ndarray:
+    labels = np.asarray(labels)
+    if labels.dtype != bool:
+        other = labels[(labels != 0) & (labels != 1)]
+        if other.size:
+            raise ValueError(
+                f"labels must be bool or 0 and 1, got {other.flat[0]!r}: compare with a threshold"
+            )
+    return labels.astype(bool)
+
+
+def _codes(values: ArrayLike, n: int, name: str) -> np.ndarray:
+    """Number each item's value from zero, in sorted order."""
+    values = np.asarray(values)
+    if values.shape != (n,):
+        raise ValueError(f"{name} must have shape ({n},), got {values.shape}")
+    return np.unique(values, return_inverse=True)[1]
+
+
+def _rows_of(code: np.ndarray) -> list[np.ndarray]:
+    """Rows of each number, in order."""
+    return np.split(np.argsort(code, kind="stable"), np.cumsum(np.bincount(code))[:-1])
+
+
+def _one_each(values: Any, n: int) -> np.ndarray:
+    """What a statistic gave for a batch; a single number would pass for all of them unnoticed."""
+    values = np.asarray(values, dtype=float)
+    if values.shape != (n,):
+        raise ValueError(
+            f"statistic gave shape {values.shape} for a batch of {n}: reduce the last axis only (axis=-1)"
+        )
+    return values
+
+
+def _check_confidence(confidence: float) -> None:
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1, got {confidence}")
+
+
+def _check_count(count: int, name: str) -> None:
+    if count < 1:
+        raise ValueError(f"{name} must be at least 1, got {count}")
+
+
 def _chunks(total: int, width: int) -> list[int]:
+    """Sizes of batches of rows of this width that fit in memory together."""
     size = max(1, _CHUNK // max(1, width))
     return [min(size, total - start) for start in range(0, total, size)]
 
 
-def _parts(orders: np.ndarray, width: int) -> int:
-    return max(1, math.ceil(len(orders) * width / _CHUNK))
+def _slices(total: int, width: int) -> Iterator[slice]:
+    stop = 0
+    for size in _chunks(total, width):
+        start, stop = stop, stop + size
+        yield slice(start, stop)

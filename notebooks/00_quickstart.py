@@ -30,13 +30,14 @@ plots.set_style()
 result = kernel.construct_valence_axis("SmolLM2-135M-Instruct", progress=False)
 
 # %% [markdown]
-# The call read 450 stories (nine emotions, fifty tellings each), averaged the model's last-token states for each
-# emotion, and took the first principal component of the nine averages:
+# The call read 54 stories (six for each of nine emotions), averaged the model's last-token states for each emotion,
+# and took the first principal component of the nine averages:
 #
 # $$ v = \mathrm{PC}_1\bigl(c_1 - \bar c, \dots, c_9 - \bar c\bigr), \qquad \mathrm{valence}(x) = (h(x) - \bar c) \cdot v . $$
 #
-# One thing differs from the paper: a model this small needs a nudge, so every text ends in the words
-# *This made me feel very*. What happens without them is the subject of [the next chapter](01_axis.ipynb).
+# Two things differ from the paper. A model this small needs a nudge, so every text ends in the words *This made me feel
+# very*; and six different stories stand for each emotion, where the paper tells one story fifty times. What happens
+# without either is the subject of [the next chapter](01_axis.ipynb).
 #
 # ## Your text
 #
@@ -56,9 +57,7 @@ sentences = [
 lm = kernel.load_language_model("SmolLM2-135M-Instruct")
 states = kernel.hidden_states(lm, sentences, cue=" This made me feel very", progress=False)[:, 0]
 scale = result.axis.positions_.std()
-pd.DataFrame({"valence": (result.axis.project(states) / scale).round(2), "sentence": sentences}).sort_values(
-    "valence"
-).style.hide(axis="index").format(precision=2)
+pd.DataFrame({"sentence": sentences, "valence": (result.axis.project(states) / scale).round(2)}).sort_values("valence")
 
 # %% [markdown]
 # Valence is given in standard deviations of the nine emotions' positions.
@@ -68,12 +67,18 @@ pd.DataFrame({"valence": (result.axis.project(states) / scale).round(2), "senten
 # The same axis, on snippets that about twenty people rated from $-4$ to $4$ (snippets rated nearer to neutral than
 # one point are left out). AUC is the chance that a text people liked lies above a text they disliked; one half is chance.
 
+# %%
+result.sentiment.round(2)
+
 # %% tags=["nbval-check-output"]
-result.sentiment.assign(auc=result.sentiment["auc"].round(1))[["benchmark", "n", "auc"]]
+for row in result.sentiment.itertuples():
+    print(f"{row.benchmark}: {row.n} texts, interval above chance: {row.auc_low > 0.5}")
 
 # %%
 table = result.sentiment.assign(label=result.sentiment["benchmark"])
-plots.plot_forest(table, value="auc", label="zero-shot AUC with 95 % interval (real human ratings)", reference=0.5);
+fig = plots.plot_forest(
+    table, value="auc", label="zero-shot AUC with 95 % interval (real human ratings)", reference=0.5
+)
 
 # %% [markdown]
 # ## Your model

@@ -14,17 +14,17 @@
 # %% [markdown]
 # # The axis: nine emotions, one direction
 #
-# **The claim.** One short story for each of nine emotions, a language model's last-token state at the penultimate layer, and
-# the first principal component (PC1) of the nine class means: that direction is valence. In the paper PC1 carries 41 to
-# 58 % of the variance between classes over 14 models, one story a class already gives a usable axis, other stories give
-# the same axis (r > .93), and the axis of the input layer is another one (cosine below .30, the "V-shape")
-# {cite:p}`radwan2026shared`.
+# **The claim.** One short story for each of nine emotions, fifty tellings of each, a language model's last-token state at the
+# penultimate layer, and the first principal component (PC1) of the nine class means: that direction is valence. In the
+# paper PC1 carries 41 to 58 % of the variance between classes over 14 models, one story a class already gives a usable
+# axis, other stories give the same axis (r > .93), and the axis of the input layer is another one (cosine below .30, the
+# "V-shape") {cite:p}`radwan2026shared`.
 #
 # **Why it matters.** A direction found without labels would be a ruler that every model shares, and something to look
 # for in brains.
 #
 # **Data of this chapter.** Two real language models, SmolLM2-135M-Instruct {cite:p}`allal2025smollm2` and Gemma-3-270M
-# {cite:p}`gemma2025gemma3`; 450 stories written for this project; real human ratings of movie snippets
+# {cite:p}`gemma2025gemma3`; 495 stories written for this project; real human ratings of movie snippets
 # {cite:p}`hutto2014vader`. Nothing is simulated. Both models are far smaller than the paper's, which had 0.6 to 109
 # billion parameters; what they do says nothing about those.
 
@@ -39,7 +39,7 @@ from kernel.language.axis import ValenceAxis, agreement, bootstrap_direction
 from kernel.language.hidden import AFFECT_CUE, hidden_states
 from kernel.language.models import load_language_model
 from kernel.language.sentiment import load_benchmark
-from kernel.language.stories import EMOTIONS, VALENCE_CODE, load_stories
+from kernel.language.stories import EMOTIONS, VALENCE_CODE, diverse_stories, load_stories
 
 plots.set_style()
 MODELS = ("SmolLM2-135M-Instruct", "Gemma-3-270M")
@@ -50,61 +50,269 @@ CUES = {"cued": AFFECT_CUE, "bare": None}
 
 # %%
 gemma = assets.ASSETS["gemma-3-270m"]
-print(f"{gemma.name}: {gemma.licence}")
-print(gemma.terms)
+print(f"{gemma.name}: {gemma.licence}\n{gemma.terms}")
 
 # %% [markdown]
-# ## Construction
+# ## Method
 #
 # With $c_k$ the mean hidden state of emotion $k$ and $\bar c$ the mean of the nine,
 #
 # $$ v = \arg\max_{\lVert v \rVert = 1} \sum_{k=1}^{9} \bigl( (c_k - \bar c) \cdot v \bigr)^2, \qquad (c_\text{joy} - \bar c) \cdot v > 0 . $$
 #
-# The last token of a story is read either *bare*, as in the paper, or after a short *cue* ("This made me feel very"), which
-# asks the model for the feeling before it is read.
+# Two choices are crossed. *Read-out*: the last token of the story is read *bare*, as in the paper, or after a short *cue*
+# ("This made me feel very"), which asks the model for the feeling before it is read. *Stories*: *fifty tellings* of one
+# story an emotion, as in the paper, or *six stories* on different topics, told once each.
 
 # %%
-stories = load_stories()
-emotions = np.array(stories.emotions)
+STORIES = {"fifty tellings": load_stories(), "six stories": diverse_stories()}
 movie = load_benchmark("movie", n=300, min_abs_rating=1.0)
+pd.DataFrame(
+    {"emotion": e, "its first story": STORIES["fifty tellings"].sources[e], "another telling": t}
+    for e, t, i in zip(STORIES["fifty tellings"].emotions, STORIES["fifty tellings"].texts, STORIES["fifty tellings"].indices, strict=True)
+    if i == 1
+).set_index("emotion")
 
-H = {}  # (model, read-out) -> states of the stories and of the movie snippets at every layer
+# %% [markdown]
+# Each telling repeats the whole story in other words, and passes the paper's filters: 5 to 80 tokens, and a cosine distance of
+# at least .10 to the source in the paper's sentence encoder. The paper's own paraphrases are not public.
+
+# %%
+S, M = {}, {}  # states of the stories (every layer) and of the movie snippets (every layer)
 for name in MODELS:
     lm = load_language_model(name)
     for readout, cue in CUES.items():
-        H[name, readout] = tuple(
-            hidden_states(lm, texts, "all", cue, progress=False) for texts in (stories.texts, movie.texts)
-        )
+        M[name, readout] = hidden_states(lm, movie.texts, "all", cue, progress=False)
+        for kind, stories in STORIES.items():
+            S[name, readout, kind] = hidden_states(lm, stories.texts, "all", cue, progress=False)
 
-axes = {key: ValenceAxis().fit(states[:, -2], emotions) for key, (states, _) in H.items()}
-
-# %%
-plots.plot_positions(
-    {f"{name}, {readout}": (axes[name, readout], axes[name, readout].project(H[name, readout][0][:, -2]), emotions)
-     for readout, name in itertools.product(CUES, MODELS)}
-);
+axes = {key: ValenceAxis().fit(states[:, -2], STORIES[key[2]].emotions) for key, states in S.items()}
 
 # %% [markdown]
-# Each dot is one telling of a story, each ringed dot an emotion's mean. A valence axis runs from brown to teal.
+# ## The figure
 #
+# Each dot is one text, each ringed dot an emotion's mean. A valence axis runs from brown to teal.
+
+# %%
+fig = plots.plot_positions(
+    {
+        f"{name}\ncued, {kind}": (
+            axes[name, "cued", kind],
+            axes[name, "cued", kind].project(S[name, "cued", kind][:, -2]),
+            STORIES[kind].emotions,
+        )
+        for name, kind in itertools.product(MODELS, STORIES)
+    }
+)
+
+# %% [markdown]
 # ## The numbers
 #
-# *Order* is the Spearman correlation of the nine positions with the code $-1, 0, +1$ for negative, neutral and positive
-# emotions; its p-value comes from permuting the emotions. The AUC asks whether the axis also orders movie snippets that
-# people rated. The orientation of the axis uses one bit of knowledge (joy is good), so an order correlation of random
-# directions is not zero on average; the permutation below repeats the orientation for every permuted set.
+# *Order* is the Spearman correlation of the nine positions with the code $-1, 0, +1$; its p-value counts all distinct
+# orders of the code and is two-sided, because the sign of the axis is a convention (joy is positive). *AUC* asks whether
+# the axis also orders movie snippets that people rated. Its p-value ranks $|\mathrm{AUC} - .5|$ among random
+# directions of the same states: [the next chapter](02_sentiment.ipynb) says why this null and no other. The share of PC1
+# is compared with shares from stories whose emotions are shuffled.
 
 # %%
 code = np.array([VALENCE_CODE[e] for e in EMOTIONS], dtype=float)
-rows = []
-for (name, readout), axis in axes.items():
-    order = stats.permutation_test(stats.spearman, axis.positions_, code, n_permutations=10_000, alternative="greater", random_state=0)
-    scores = axis.project(H[name, readout][1][:, -2])
-    auc = stats.bootstrap_interval(stats.auc, scores, movie.labels, strata=movie.labels, random_state=0)
-    rows.append({
-        "model": name, "read-out": readout, "PC1 share": axis.explained_variance_ratio_[0],
-        "order": order.observed, "order p": order.p,
-        "AUC": auc.value, "AUC low": auc.low, "AUC high": auc.high,
-    })
-summary = pd.DataFrame(rows)
+
+
+def shuffled_shares(states, emotions, n_shuffles=200, random_state=0):
+    rng = np.random.default_rng(random_state)
+    return [ValenceAxis().fit(states, rng.permutation(emotions)).explained_variance_ratio_[0] for _ in range(n_shuffles)]
+
+
+def describe(key):
+    name, readout, kind = key
+    axis, snippets = axes[key], M[name, readout][:, -2]
+    share_null = shuffled_shares(S[key][:, -2], np.array(STORIES[kind].emotions, dtype=object))
+    order = stats.permutation_test(stats.spearman, axis.positions_, code, random_state=0)
+    auc = stats.bootstrap_interval(stats.auc, axis.project(snippets), movie.labels, strata=movie.labels, random_state=0)
+    spread = stats.spread_null(snippets, movie.labels, axis.direction_, random_state=0)
+    return {
+        "share": axis.explained_variance_ratio_[0],
+        "share p": stats.permutation_p(axis.explained_variance_ratio_[0], share_null, alternative="greater"),
+        "order": abs(order.observed), "order p": order.p,
+        "AUC": auc.value, "AUC low": auc.low, "AUC high": auc.high, "AUC p": spread.p,
+    }
+
+
+summary = pd.DataFrame({key: describe(key) for key in axes}).T.rename_axis(["model", "read-out", "stories"])
 summary.round(2)
+
+# %%
+labels = summary.reset_index()
+labels["label"] = labels["model"] + ", " + labels["read-out"] + ", " + labels["stories"]
+labels = labels.rename(columns={"AUC low": "AUC_low", "AUC high": "AUC_high"})
+fig = plots.plot_forest(labels, value="AUC", group="stories", label="AUC on movie snippets, 95 % interval (real ratings)", reference=0.5)
+
+# %% [markdown]
+# ### One story, or fifty tellings, or six stories
+#
+# One telling is drawn for each emotion, fifty times over; and each of the six sets of nine single stories is tried by
+# itself. The sign of each axis is that of joy. An AUC far *below* one half means that the direction is there and its sign
+# is wrong.
+
+# %%
+def draws(name, n_draws=50, random_state=0):
+    """AUC and cosine to the full axis of axes built from one telling an emotion."""
+    rng = np.random.default_rng(random_state)
+    key = (name, "cued", "fifty tellings")
+    emotions = np.array(STORIES["fifty tellings"].emotions)
+    picks = np.array([[rng.choice(np.flatnonzero(emotions == e)) for e in EMOTIONS] for _ in range(n_draws)])
+    fitted = [ValenceAxis().fit(S[key][pick, -2], EMOTIONS) for pick in picks]
+    scores = np.stack([a.project(M[name, "cued"][:, -2]) for a in fitted])
+    return stats.auc(scores, movie.labels), np.array([a.direction_ @ axes[key].direction_ for a in fitted])
+
+
+def by_set(name):
+    """Projections of the snippets on the axes of the six sets of nine single stories."""
+    states, index = S[name, "cued", "six stories"][:, -2], np.array(STORIES["six stories"].indices)
+    emotions = np.array(STORIES["six stories"].emotions)
+    fitted = [ValenceAxis().fit(states[index == k], emotions[index == k]) for k in range(6)]
+    return {f"set {k}": a.project(M[name, "cued"][:, -2]) for k, a in enumerate(fitted)}
+
+
+one_shot = {name: draws(name) for name in MODELS}
+sets = {name: by_set(name) for name in MODELS}
+pd.DataFrame(
+    {
+        name: {
+            "one telling, middle 95 % of draws": "{:.2f} to {:.2f}".format(*np.percentile(one_shot[name][0], [2.5, 97.5])),
+            **{key: f"{stats.auc(scores, movie.labels):.2f}" for key, scores in sets[name].items()},
+            "fifty tellings": f"{summary.loc[(name, 'cued', 'fifty tellings'), 'AUC']:.2f}",
+            "six stories": f"{summary.loc[(name, 'cued', 'six stories'), 'AUC']:.2f}",
+        }
+        for name in MODELS
+    }
+).rename_axis("AUC on movie snippets")
+
+# %% [markdown]
+# A single telling an emotion gives anything from a good axis to the same axis with the wrong sign: joy does not always end up on
+# the side of good. Averaging over tellings or over topics steadies it. How firm an axis is under resampled tellings of
+# one story says little, though, about how firm it is under *other* stories:
+
+# %%
+firmness = {
+    name: bootstrap_direction(S[name, "cued", "fifty tellings"][:, -2], STORIES["fifty tellings"].emotions, n_resamples=300, random_state=0)
+    for name in MODELS
+}
+robust = {name: agreement(sets[name], n_resamples=500, random_state=0) for name in MODELS}
+pd.DataFrame(
+    {
+        name: {
+            "cosine under resampled tellings (2.5 %)": firmness[name].interval.low,
+            "mean r between sets of other stories": robust[name].overall.value,
+            "lowest r": robust[name].matrix.min(),
+        }
+        for name in MODELS
+    }
+).round(2)
+
+# %% [markdown]
+# ### Layers
+#
+# The same axis, fitted at every layer. At the input layer a cued text ends in the same token as every other, so its
+# last-token state is one point and no axis exists; a bare text ends in its own last token, nearly always a full stop, so
+# the axis there is one of punctuation. A small
+# cosine between the input axis and the penultimate one is therefore close to arithmetic, and two random directions of
+# these spaces would have a smaller one still.
+
+# %%
+def sweep(name, readout="cued", kind="six stories"):
+    states, emotions = S[name, readout, kind], STORIES[kind].emotions
+    last = axes[name, readout, kind].direction_
+    for layer in range(1, states.shape[1]):
+        axis = ValenceAxis().fit(states[:, layer], emotions)
+        yield {
+            "model": name, "layer": layer, "depth": layer / (states.shape[1] - 1),
+            "auc": stats.auc(axis.project(M[name, readout][:, layer]), movie.labels),
+            "share": axis.explained_variance_ratio_[0], "cosine": axis.direction_ @ last,
+        }
+
+
+layers = pd.DataFrame([row for name in MODELS for row in sweep(name)])
+fig = plots.plot_layer_sweep(layers)
+
+# %%
+def input_cosine(name):
+    """Cosine of the bare axis at the input layer with the bare penultimate axis."""
+    states, emotions = S[name, "bare", "fifty tellings"], STORIES["fifty tellings"].emotions
+    spread = np.ptp(states[:, 0], axis=0).max()
+    if spread < 1e-6:
+        return None
+    return float(abs(ValenceAxis().fit(states[:, 0], emotions).direction_ @ axes[name, "bare", "fifty tellings"].direction_))
+
+
+def thirds(name):
+    """AUC in the last third of the layers minus the first third, with an interval over snippets."""
+    rows = layers[layers["model"] == name]["layer"].to_numpy()
+    emotions = STORIES["six stories"].emotions
+    scores = {k: ValenceAxis().fit(S[name, "cued", "six stories"][:, k], emotions).project(M[name, "cued"][:, k]) for k in rows}
+    early, late = (np.stack([scores[k] for k in part]) for part in (rows[: len(rows) // 3], rows[-(len(rows) // 3) :]))
+
+    def difference(pick, labels):
+        pick = pick.astype(int)
+        mean = lambda block: np.mean([stats.auc(row[pick], labels) for row in block], axis=0)
+        return mean(late) - mean(early)
+
+    return stats.bootstrap_interval(difference, np.arange(len(movie)), movie.labels, strata=movie.labels, n_resamples=300, random_state=0)
+
+
+inputs = {name: input_cosine(name) for name in MODELS}
+late = {name: thirds(name) for name in MODELS}
+{name: {"input cosine": inputs[name], "late minus early": tuple(np.round(late[name], 2))} for name in MODELS}
+
+# %% [markdown]
+# ## Verdict
+#
+# The rules were fixed before the results. Where a model has no axis at the input layer, there is no row for it.
+
+# %%
+rows = []
+for name in MODELS:
+    for kind, readout in itertools.product(STORIES, CUES):
+        s, data = summary.loc[(name, readout, kind)], f"{name}, {kind}"
+        claim = "C1.cued_recipe" if readout == "cued" else "C1.bare_recipe"
+        rows.append(claims.record(claim, value=s["AUC"], low=s["AUC low"], high=s["AUC high"], p=s["AUC p"], n=len(movie), data=data, simulated=False))
+        if readout == "cued":
+            rows.append(claims.record("C1.pc1_share", value=s["share"], p=s["share p"], n=9, data=data, simulated=False))
+            rows.append(claims.record("C1.valence_order", value=s["order"], p=s["order p"], n=9, data=data, simulated=False))
+    auc, cosine = one_shot[name]
+    gain = summary.loc[(name, "cued", "fifty tellings"), "AUC"] - auc
+    for claim, values in (("C1.one_shot", auc), ("C1.n_shot_gain", gain), ("C1.n_shot_cosine", cosine)):
+        low, high = np.percentile(values, [2.5, 97.5])
+        rows.append(claims.record(claim, value=values.mean(), low=low, high=high, n=len(values), data=name, simulated=False))
+    overall = robust[name].overall
+    rows.append(claims.record("C1.prompt_robustness", value=overall.value, low=overall.low, high=overall.high, n=15, data=name, simulated=False))
+    if inputs[name] is not None:
+        rows.append(claims.record("C1.v_shape", value=inputs[name], n=1, data=name, simulated=False))
+    rows.append(claims.record("C1.late_layers", value=late[name].value, low=late[name].low, high=late[name].high, n=len(movie), data=name, simulated=False))
+    pair = [axes[name, "cued", kind].project(M[name, "cued"][:, -2]) for kind in ("six stories", "fifty tellings")]
+    more = stats.bootstrap_interval(
+        lambda a, b, y: stats.auc(a, y) - stats.auc(b, y), *pair, movie.labels, strata=movie.labels, random_state=0
+    )
+    rows.append(claims.record("C1.more_stories", value=more.value, low=more.low, high=more.high, n=len(movie), data=name, simulated=False))
+claims.show(*rows)[["paper", "ours", "interval", "p", "data"]]
+
+# %% tags=["nbval-check-output"]
+# verdicts with room to spare; those nearer to their rule's limit may differ on another processor
+FIRM = ("C1.pc1_share", "C1.prompt_robustness", "C1.late_layers", "C1.one_shot")
+claims.show(*[row for row in rows if row.id in FIRM])[["data", "verdict"]]
+
+# %% [markdown]
+# **What stands.** A direction that orders people's ratings of other texts *is* there in models of this size, in late layers,
+# once the read-out is cued; fifty tellings of one story and six stories told once both find it. **What does not.** PC1's share
+# of the variance is smaller than in the paper, and no larger than with shuffled emotions, so the share is no evidence for the
+# axis. Nine single stories are not enough here: other stories give other axes, or the same one upside down. The bare
+# read-out is at best marginal. **What is not shown.** Whether larger models need neither cue nor averaging: the paper says
+# so, and these two models cannot tell. The low cosine with the input layer meets its rule for a reason that has nothing to
+# do with valence.
+#
+# ## On your own model
+#
+# ```python
+# import kernel
+# kernel.construct_valence_axis("Qwen/Qwen3-0.6B", cue=None)                      # the paper's bare read-out
+# kernel.construct_valence_axis(lm, {"anger": [...], "neutral": [...], "joy": [...]})   # your own stories
+# ```

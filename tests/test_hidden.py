@@ -1,4 +1,4 @@
-"""Batched hidden states must equal one plain transformers pass per text, for every architecture and option."""
+"""Batched hidden states must equal one plain transformers pass per text, whatever the architecture."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ def test_leaves_no_hook_behind_even_after_a_failure(tiny_lm):
 def test_long_texts_lose_their_beginning_with_a_warning():
     lm = make_tiny_lm(max_length=8)
     long = " ".join(f"w{i}" for i in range(20))
-    with pytest.warns(UserWarning, match=r"1 of 2 texts exceed the context of 8 tokens .*texts\[1\], 20 tokens"):
+    with pytest.warns(
+        UserWarning, match=r"1 of 2 texts exceed the context of 8 tokens .*texts\[1\], 20 tokens"
+    ):
         H = hidden_states(lm, ["w1", long], cache=False, progress=False)
     tail = " ".join(f"w{i}" for i in range(12, 20))
     np.testing.assert_allclose(H[1], hidden_states(lm, [tail], cache=False, progress=False)[0], atol=1e-5)

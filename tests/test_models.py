@@ -31,7 +31,7 @@ def test_the_registry_holds_the_papers_fourteen_and_the_bundled_two():
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(UnknownModelError, match="unknown model 'Qwen9'.*SmolLM2"):
+    with pytest.raises(UnknownModelError, match=r"unknown model 'Qwen9'.*SmolLM2"):
         load_language_model("Qwen9")
 
 
@@ -44,7 +44,9 @@ def test_a_folder_loads_like_a_hub_model(tmp_path):
     assert (loaded.name, loaded.n_layers, loaded.n_features, loaded.dtype) == ("mine", 4, 32, torch.float32)
     texts = ["w1 w2", "w3"]
     options = dict(cache=False, progress=False)
-    np.testing.assert_allclose(hidden_states(loaded, texts, **options), hidden_states(lm, texts, **options), atol=1e-6)
+    np.testing.assert_allclose(
+        hidden_states(loaded, texts, **options), hidden_states(lm, texts, **options), atol=1e-6
+    )
     half = load_language_model(str(folder), device="cpu", dtype=torch.bfloat16)
     assert half.dtype == torch.bfloat16
     assert hidden_states(half, texts, **options).dtype == np.float32
@@ -104,7 +106,9 @@ def test_a_bundled_model_predicts_english_and_its_twin_does_not(name):
     lm = load_language_model(name, device="cpu")
     card = REGISTRY[name]
     assert (lm.n_layers, lm.dtype, lm.family) == (card.n_layers, torch.float32, card.family)
-    ids = lm.tokenizer("The capital of France is Paris, and the capital of Italy is Rome.", return_tensors="pt")
+    ids = lm.tokenizer(
+        "The capital of France is Paris, and the capital of Italy is Rome.", return_tensors="pt"
+    )
     with torch.no_grad():
         loss = lm.causal(ids["input_ids"], labels=ids["input_ids"]).loss.item()
         chance = random_twin(lm).causal(ids["input_ids"], labels=ids["input_ids"]).loss.item()
@@ -122,5 +126,5 @@ def test_the_sentence_encoder_knows_a_paraphrase():
 
 
 def test_a_bundled_model_that_is_not_there_names_the_cure():
-    with pytest.raises(models.assets.AssetMissingError, match="kernel.assets fetch"):
+    with pytest.raises(models.assets.AssetMissingError, match=r"kernel\.assets fetch"):
         load_language_model("SmolLM2-135M-Instruct")

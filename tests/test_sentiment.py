@@ -58,7 +58,9 @@ def test_prototypes_find_the_side_and_need_both(rng):
 
 
 def test_vader_orders_the_obvious():
-    good, flat, bad = sentiment.vader_scores(["A wonderful, happy day!", "The table has legs.", "A horrible, sad mess."])
+    good, flat, bad = sentiment.vader_scores(
+        ["A wonderful, happy day!", "The table has legs.", "A horrible, sad mess."]
+    )
     assert good > 0.5 > flat == 0 > -0.5 > bad
 
 
@@ -110,7 +112,7 @@ def test_shuffled_emotions_lose_the_axis(rng):
 
 
 def test_unknown_benchmark_and_too_many_texts(monkeypatch):
-    with pytest.raises(sentiment.UnknownBenchmarkError, match="unknown benchmark 'sst3'.*movie.*sst2"):
+    with pytest.raises(sentiment.UnknownBenchmarkError, match=r"unknown benchmark 'sst3'.*movie.*sst2"):
         load_benchmark("sst3")
     with pytest.raises(sentiment.assets.AssetMissingError):
         load_benchmark("movie")
@@ -138,7 +140,9 @@ def test_hub_sets_go_through_datasets_with_the_right_labels(monkeypatch):
 
 
 @pytest.mark.assets
-@pytest.mark.parametrize(("name", "size"), [("movie", 10_600), ("amazon", 3_600), ("tweets", 4_100), ("editorials", 4_900)])
+@pytest.mark.parametrize(
+    ("name", "size"), [("movie", 10_600), ("amazon", 3_600), ("tweets", 4_100), ("editorials", 4_900)]
+)
 def test_the_snippet_sets_are_whole(name, size):
     full = load_benchmark(name)
     assert len(full) > size * 0.97

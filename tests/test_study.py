@@ -71,7 +71,7 @@ def test_a_registry_run_records_failures_and_resumes(tmp_path, monkeypatch):
         return make_tiny_lm(seed=len(name))
 
     monkeypatch.setattr(study, "load_language_model", load)
-    monkeypatch.setattr(study, "load_stories", lambda: pytest.fail("sentences were given"))
+    monkeypatch.setattr(study, "diverse_stories", lambda: pytest.fail("sentences were given"))
     options = dict(emotion_sentences=SENTENCES, benchmarks=[toy_benchmark()], cue=None, progress=False)
     names = ["good/model", "broken/model", "interrupted/model"]
     with pytest.raises(KeyboardInterrupt):

@@ -455,11 +455,10 @@ def _log_variance_noise(
     """Half the log of n estimates (n, n_channels) of the variance of Gaussian channels, each truly 1.
 
     They are the diagonal of a Wishart matrix: chi-square over their degrees of freedom, with the correlation
-    that the squares of correlated channels have. With many degrees of freedom the log is nearly Gaussian:
-    then a Gaussian of the same mean and variance. `roots` are those of the channels' correlation and of its
-    square.
+    that the squares of correlated channels have. Beyond 32 degrees of freedom the log is nearly Gaussian and
+    is drawn as such, with the same mean and variance. `roots` are those of the correlation and of its square.
     """
-    if dof <= 64:
+    if dof <= 32:
         nu = round(dof)
         white = rng.standard_normal((n * nu, len(roots[0])), dtype=np.float32)
         squares = (white @ roots[0].T.astype(np.float32)) ** 2

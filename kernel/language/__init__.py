@@ -1,1 +1,1 @@
-"""From words to an axis: stories, language models, hidden states, the valence axis and its sentiment tests."""
+"""From words to an axis: stories, language models, hidden states, the axis and its sentiment tests."""

@@ -23,9 +23,9 @@ from kernel.stats import Interval
 class ValenceAxis(TransformerMixin, BaseEstimator):
     r"""Principal components of mean-centred class centroids.
 
-    With :math:`c_1 \dots c_K` the class means of the hidden states and :math:`\bar c` their mean, the axis is the
-    first right singular vector :math:`v` of the K x D matrix with rows :math:`c_k - \bar c`, signed so that
-    the class `orient` lies at a positive position :math:`(c_k - \bar c) \cdot v` [1]_.
+    With :math:`c_1 \dots c_K` the class means of the hidden states and :math:`\bar c` their mean, the axis is
+    the first right singular vector :math:`v` of the K x D matrix with rows :math:`c_k - \bar c`, signed so
+    that the class `orient` lies at a positive position :math:`(c_k - \bar c) \cdot v` [1]_.
 
     Parameters
     ----------
@@ -107,7 +107,9 @@ class ValenceAxis(TransformerMixin, BaseEstimator):
         self.explained_variance_ratio_ = (singular**2 / (singular**2).sum())[: self.n_components]
         at = float(centred[self.classes_.index(self.orient)] @ self.components_[0])
         if abs(at) < 1e-6 * float(abs(singular[0])):
-            raise ValueError(f"class {self.orient!r} sits at zero on the axis, so the axis has no sign: orient by another")
+            raise ValueError(
+                f"class {self.orient!r} sits at zero on the axis, so the axis has no sign: orient by another"
+            )
         if at < 0:
             self.components_ = -self.components_
         self.direction_ = self.components_[0]

@@ -153,7 +153,9 @@ def _compute(
 ) -> np.ndarray:
     tokens = _tokenise(lm, texts)
     out = np.empty((len(texts), len(wanted), lm.n_features), dtype=np.float32)
-    bar = tqdm(total=len(texts), desc=f"{lm.name}: hidden states", unit="text", disable=not progress, leave=False)
+    bar = tqdm(
+        total=len(texts), desc=f"{lm.name}: hidden states", unit="text", disable=not progress, leave=False
+    )
     with torch.inference_mode(), bar:
         for rows in _batches(tokens, batch_size, _TOKEN_BUDGET.get(lm.device.type, 4096)):
             out[rows] = _batch_states(lm, [tokens[i] for i in rows], wanted, position).cpu().numpy()

@@ -46,7 +46,7 @@ class ModelCard:
     n_parameters : float
         Nominal size.
     paper_r : float or None
-        The paper's per-clip correlation with behavioural valence (arXiv:2606.00129), None for models it lacks.
+        The paper's per-clip correlation with behavioural valence (arXiv:2606.00129); None where it has none.
     bundled : bool
         True if the weights come with `kernel.assets`, without an account.
     note : str
@@ -70,7 +70,9 @@ _CARDS = (
     ModelCard("Qwen3-4B", "Qwen/Qwen3-4B", "Qwen3", 36, 4.0e9, 0.944, note="the paper's lead model"),
     ModelCard("Qwen3-8B", "Qwen/Qwen3-8B", "Qwen3", 36, 8.2e9, 0.941),
     ModelCard("Qwen3-32B", "Qwen/Qwen3-32B", "Qwen3", 64, 32.8e9, 0.937),
-    ModelCard("Mistral-7B", "mistralai/Mistral-7B-v0.3", "Mistral", 32, 7.2e9, 0.935, note="version not stated"),
+    ModelCard(
+        "Mistral-7B", "mistralai/Mistral-7B-v0.3", "Mistral", 32, 7.2e9, 0.935, note="version not stated"
+    ),
     ModelCard("Qwen3-0.6B", "Qwen/Qwen3-0.6B", "Qwen3", 28, 0.6e9, 0.933),
     ModelCard("Qwen3-1.7B", "Qwen/Qwen3-1.7B", "Qwen3", 28, 1.7e9, 0.930),
     ModelCard(
@@ -151,7 +153,9 @@ class LanguageModel:
         for module in self.base.modules():
             if isinstance(module, nn.ModuleList) and len(module) == self.n_layers:
                 return module
-        raise ValueError(f"{self.name}: no list of {self.n_layers} blocks found in {type(self.base).__name__}")
+        raise ValueError(
+            f"{self.name}: no list of {self.n_layers} blocks found in {type(self.base).__name__}"
+        )
 
     def fingerprint(self) -> str:
         """Digest of weights, configuration and tokenizer; changes whenever a weight changes.
@@ -219,12 +223,15 @@ def load_language_model(
         source = name
     else:
         raise UnknownModelError(
-            f"unknown model {name!r}: use a hub id 'organisation/model', a folder, or one of {sorted(REGISTRY)}"
+            f"unknown model {name!r}: use a hub id 'organisation/model', a folder, "
+            f"or one of {sorted(REGISTRY)}"
         )
     causal, tokenizer = _from_pretrained(source, dtype)
     family = card.family if card else causal.config.model_type
     causal = causal.to(device).eval()
-    return LanguageModel(Path(name).name if card is None else name, causal.base_model, tokenizer, causal, family)
+    return LanguageModel(
+        Path(name).name if card is None else name, causal.base_model, tokenizer, causal, family
+    )
 
 
 def load_encoder(device: str | torch.device | None = None) -> LanguageModel:
@@ -264,7 +271,9 @@ def random_twin(lm: LanguageModel, *, random_state: int = 0) -> LanguageModel:
         torch.manual_seed(random_state)
         causal = AutoModelForCausalLM.from_config(lm.causal.config)
     causal = causal.to(device=lm.device, dtype=lm.dtype).eval()
-    return replace(lm, name=f"{lm.name} (random weights)", base=causal.base_model, causal=causal, _digest=None)
+    return replace(
+        lm, name=f"{lm.name} (random weights)", base=causal.base_model, causal=causal, _digest=None
+    )
 
 
 def default_device() -> torch.device:
@@ -287,8 +296,8 @@ def _from_pretrained(source: str | Path, dtype: torch.dtype | None) -> tuple[nn.
         )
     except (OSError, ValueError) as error:
         raise ModelLoadError(
-            f"could not load {str(source)!r}: {error}\nCheck the name and the network; a gated model needs its licence "
-            "accepted and `hf auth login`; weights must be safetensors and need no remote code."
+            f"could not load {str(source)!r}: {error}\nCheck the name and the network; a gated model needs "
+            "its licence accepted and `hf auth login`; weights must be safetensors and need no remote code."
         ) from error
     return model, tokenizer
 
@@ -297,7 +306,9 @@ def _dequantised(card: ModelCard) -> Path:
     """Folder with the bundled model in float32 safetensors, made from its GGUF file on first use."""
     folder = assets.path(card.source)
     gguf = next(folder.rglob("*.gguf"))
-    key = files.digest(assets.ASSETS[card.source].sha256, files.source_digest("files", "assets", "language.models"))
+    key = files.digest(
+        assets.ASSETS[card.source].sha256, files.source_digest("files", "assets", "language.models")
+    )
     target = files.cache_dir("models") / f"{card.name}-{key[:16]}"
     if target.is_dir():
         return target

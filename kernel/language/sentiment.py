@@ -2,7 +2,7 @@
 
 In:  names of benchmarks; hidden states or scores, one per text.
 Out: plain arrays and small results with intervals.
-Never fits anything to the ratings except in the functions that say so (the supervised baseline and the probe).
+Never fits anything to the ratings except in functions that say so (the supervised baseline and the probe).
 """
 
 from __future__ import annotations
@@ -87,14 +87,30 @@ class _HubSource:
 
 
 _HUB = {
-    "sst2": _HubSource("stanfordnlp/sst2", None, "validation", "sentence", 0, 1, "Socher et al. (2013), EMNLP D13-1170"),
+    "sst2": _HubSource(
+        "stanfordnlp/sst2", None, "validation", "sentence", 0, 1, "Socher et al. (2013), EMNLP D13-1170"
+    ),
     "imdb": _HubSource("stanfordnlp/imdb", None, "test", "text", 0, 1, "Maas et al. (2011), ACL P11-1015"),
-    "yelp": _HubSource("fancyzhx/yelp_polarity", None, "test", "text", 0, 1, "Zhang et al. (2015), arXiv:1509.01626"),
+    "yelp": _HubSource(
+        "fancyzhx/yelp_polarity", None, "test", "text", 0, 1, "Zhang et al. (2015), arXiv:1509.01626"
+    ),
     "tweeteval": _HubSource(
-        "cardiffnlp/tweet_eval", "sentiment", "test", "text", 0, 2, "Rosenthal et al. (2017), doi:10.18653/v1/S17-2088"
+        "cardiffnlp/tweet_eval",
+        "sentiment",
+        "test",
+        "text",
+        0,
+        2,
+        "Rosenthal et al. (2017), doi:10.18653/v1/S17-2088",
     ),
     "rotten_tomatoes": _HubSource(
-        "cornell-movie-review-data/rotten_tomatoes", None, "test", "text", 0, 1, "Pang & Lee (2005), ACL P05-1015"
+        "cornell-movie-review-data/rotten_tomatoes",
+        None,
+        "test",
+        "text",
+        0,
+        1,
+        "Pang & Lee (2005), ACL P05-1015",
     ),
 }
 #: Benchmarks that need no account and no hub.
@@ -112,9 +128,9 @@ def load_benchmark(
 ) -> Benchmark:
     """Load human-rated texts.
 
-    The snippet sets (``movie``, ``amazon``, ``tweets``, ``editorials``) are rated by about 20 people a text (tweets
-    by up to 99) on a scale from -4 to 4. The rating is the mean of the individual ratings of the release; for
-    196 tweets it differs from the release's own table of means. ``lexicon`` holds single rated words.
+    The snippet sets (``movie``, ``amazon``, ``tweets``, ``editorials``) are rated by about 20 people a text
+    (tweets by up to 99) on a scale from -4 to 4. The rating is the mean of the individual ratings of the
+    release; for 196 tweets it differs from the release's own table of means. ``lexicon`` holds single rated words.
 
     Parameters
     ----------
@@ -156,7 +172,9 @@ def load_benchmark(
     table = table[(table["rating"].abs() >= min_abs_rating) & (table["rating"] != 0)]
     if n is not None:
         if not 1 <= n <= len(table):
-            raise ValueError(f"n={n} texts asked of {name!r}, which has {len(table)} with |rating| >= {min_abs_rating}")
+            raise ValueError(
+                f"n={n} texts asked of {name!r}, which has {len(table)} with |rating| >= {min_abs_rating}"
+            )
         rows = np.random.default_rng(random_state).choice(len(table), n, replace=False)
         table = table.iloc[np.sort(rows)]
     citation = _HUB[name].citation if name in _HUB else _HUTTO
@@ -199,7 +217,8 @@ def _read_hub(name: str) -> pd.DataFrame:
         data = load_dataset(source.path, source.config, split=source.split)
     except Exception as error:  # datasets raises many kinds; the cure is the same
         raise BenchmarkLoadError(
-            f"could not load {source.path!r} ({error}): check the network, or fill the datasets cache beforehand"
+            f"could not load {source.path!r} ({error}): check the network, "
+            "or fill the datasets cache beforehand"
         ) from error
     labels = np.asarray(data["label"])
     keep = np.isin(labels, [source.negative, source.positive])
@@ -271,7 +290,9 @@ def zero_shot(
     """
     scores = np.asarray(scores, dtype=float)
     if scores.shape != (len(benchmark),):
-        raise ValueError(f"scores must have shape ({len(benchmark)},) like {benchmark.name!r}, got {scores.shape}")
+        raise ValueError(
+            f"scores must have shape ({len(benchmark)},) like {benchmark.name!r}, got {scores.shape}"
+        )
     labels = benchmark.labels
     options = dict(n_resamples=n_resamples, confidence=confidence, strata=labels)
     rng = np.random.default_rng(random_state)
@@ -398,7 +419,9 @@ class AblationEffect:
     @property
     def p(self) -> float:
         """Share of random directions whose ablation costs the probe as much, with the +1 rule."""
-        return stats.permutation_p(self.probe_loss, self.probe_before - self.probe_random, alternative="greater")
+        return stats.permutation_p(
+            self.probe_loss, self.probe_before - self.probe_random, alternative="greater"
+        )
 
 
 def ablation_effect(
@@ -480,5 +503,7 @@ def shuffled_emotions(
 def subset(benchmark: Benchmark, rows: np.ndarray) -> Benchmark:
     """The texts of `rows` as a benchmark of their own."""
     return replace(
-        benchmark, texts=tuple(np.asarray(benchmark.texts, dtype=object)[rows]), ratings=benchmark.ratings[rows]
+        benchmark,
+        texts=tuple(np.asarray(benchmark.texts, dtype=object)[rows]),
+        ratings=benchmark.ratings[rows],
     )

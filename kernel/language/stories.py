@@ -1,8 +1,11 @@
-"""Emotional stories, their paraphrases, and the nonce words that empty them.
+"""Stories that evoke emotions, their paraphrases, and their nonsense twins.
 
-In:  names of story sets; texts.
-Out: texts with one emotion each.
-Never downloads anything; generating new paraphrases needs a model that the caller has loaded.
+In:  names of bundled story sets; or a story, a language model and a sentence encoder, both loaded.
+Out: texts with their emotions; boolean masks; new paraphrases; texts whose content words are invented.
+Never loads a model or an encoder, never touches the global random state, never writes a file.
+
+The bundled texts were written for this project. Every text ends in a full stop, so that a read-out at the
+last token meets the same token in every class.
 """
 
 from __future__ import annotations
@@ -11,44 +14,57 @@ import csv
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files as resources
+from importlib import resources
+from itertools import count, islice, product
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-#: The nine emotions of FACED, in its order (Chen et al. 2023, doi:10.1038/s41597-023-02650-w).
+if TYPE_CHECKING:  # the registry of models is not needed to read stories
+    from kernel.language.models import LanguageModel
+
+#: The nine emotions of FACED, in the order of its clips.
 EMOTIONS = ("anger", "disgust", "fear", "sadness", "neutral", "amusement", "inspiration", "joy", "tenderness")
 #: Sign of each emotion's valence.
 VALENCE_CODE = dict(zip(EMOTIONS, (-1, -1, -1, -1, 0, 1, 1, 1, 1), strict=True))
-#: Emotion of FACED's clips 1 to 28.
-CLIP_EMOTIONS = tuple(e for e in EMOTIONS for _ in range(4 if e == "neutral" else 3))
-#: Names for `load_stories`.
+#: Emotion of FACED's clips 1 to 28, at positions 0 to 27; neutral has four clips, the others three.
+CLIP_EMOTIONS = tuple(emotion for emotion in EMOTIONS for _ in range(4 if emotion == "neutral" else 3))
+#: Labels of the arousal set, from deeply calm to extremely aroused.
+AROUSAL_GRADES = tuple(f"arousal_{grade}" for grade in range(1, 10))
+#: Names that `load_stories` knows.
 STORY_SETS = ("main", "alt1", "alt2", "alt3", "alt4", "alt5", "arousal")
 
-#: Bounds of the paper's paraphrase filters (arXiv:2606.00129): tokens, and cosine distance to the source.
-MIN_TOKENS, MAX_TOKENS, MIN_DISTANCE = 5, 80, 0.10
+
+class UnknownStorySetError(KeyError):
+    """No such set of stories."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class ParaphraseError(RuntimeError):
-    """A model did not give enough paraphrases that pass the filters."""
+    """Too few generated paraphrases passed the filters; the message counts why."""
 
 
 @dataclass(frozen=True)
 class Stories:
-    """Texts with one emotion each.
+    """Texts with the emotion that each one tells of.
 
     Attributes
     ----------
     name : str
         Name of the set.
-    texts, emotions : tuple of str
-        One emotion per text, grouped by emotion, the source story first.
+    texts : tuple of str
+        One to three sentences each.
+    emotions : tuple of str
+        Emotion (or arousal grade) of each text.
     indices : tuple of int
-        0 for the source, 1 and up for its paraphrases.
+        0 for the source story of its emotion, 1, 2, ... for the paraphrases.
     """
 
     name: str
@@ -61,35 +77,65 @@ class Stories:
 
     @property
     def sources(self) -> dict[str, str]:
-        """The source story of each emotion."""
-        return {e: t for t, e, i in zip(self.texts, self.emotions, self.indices, strict=True) if i == 0}
+        """The source story of each emotion, in the set's order."""
+        rows = zip(self.emotions, self.indices, self.texts, strict=True)
+        return {emotion: text for emotion, index, text in rows if index == 0}
+
+    @property
+    def valence(self) -> tuple[int, ...]:
+        """Sign of each text's valence: -1, 0 or +1.
+
+        The arousal set has no neutral texts. Pleasant and unpleasant ones alternate within each grade and the
+        sources alternate over the grades, so that grade and sign are uncorrelated for any number of texts.
+        """
+        if self.name == "arousal":
+            grades = (AROUSAL_GRADES.index(emotion) for emotion in self.emotions)
+            return tuple(1 - 2 * ((g + i) % 2) for g, i in zip(grades, self.indices, strict=True))
+        return tuple(VALENCE_CODE[emotion] for emotion in self.emotions)
 
     def subset(self, n_per_emotion: int) -> Stories:
-        """The source and the first paraphrases of each emotion, `n_per_emotion` texts in all.
+        """The source and the first paraphrases of each emotion.
 
-        Raises ValueError if an emotion has fewer.
+        Parameters
+        ----------
+        n_per_emotion : int
+            Texts to keep for each emotion, the source included.
+
+        Returns
+        -------
+        Stories
+
+        Raises
+        ------
+        ValueError
+            If an emotion has fewer texts, or `n_per_emotion` is below 1.
         """
         available = min(Counter(self.emotions).values())
         if not 1 <= n_per_emotion <= available:
-            raise ValueError(f"n_per_emotion must lie in 1..{available} for the set {self.name!r}, got {n_per_emotion}")
-        rows = [i for i, index in enumerate(self.indices) if index < n_per_emotion]
-        pick = [tuple(column[i] for i in rows) for column in (self.texts, self.emotions, self.indices)]
-        return Stories(self.name, *pick)
+            raise ValueError(
+                f"n_per_emotion={n_per_emotion!r} asked of {self.name!r}, "
+                f"which has {available} texts per emotion: use 1 to {available}"
+            )
+        keep = [k for k, index in enumerate(self.indices) if index < n_per_emotion]
+        columns = (self.texts, self.emotions, self.indices)
+        return Stories(self.name, *(tuple(column[k] for k in keep) for column in columns))
 
 
 def load_stories(which: str = "main", *, n_per_emotion: int | None = None) -> Stories:
-    """Load a set of stories written for this project.
+    """Load a bundled set of stories.
 
-    ``main`` holds a source story and 49 paraphrases for each of the nine emotions; ``alt1`` to ``alt5`` hold nine
-    other stories each, on work, school, travel, family and sport; ``arousal`` holds ten texts for each of nine
-    labels, three grades of arousal crossed with three of valence (``calm_negative`` to ``excited_positive``).
+    ``main`` holds, for each of the nine emotions, one source story and 49 further tellings of it: the recipe
+    of [1]_ with paraphrases by hand in place of a model's. Each retells the whole story.
+    ``alt1`` to ``alt5`` hold one other story for each emotion, set at work, at school, on journeys, at
+    home and in sport. ``arousal`` holds ten unrelated scenes for each of `AROUSAL_GRADES`, half of them
+    pleasant (`Stories.valence`).
 
     Parameters
     ----------
     which : str
         One of `STORY_SETS`.
     n_per_emotion : int or None
-        So many texts of each emotion, the source first; None takes all.
+        As in `Stories.subset`; None takes all.
 
     Returns
     -------
@@ -97,267 +143,433 @@ def load_stories(which: str = "main", *, n_per_emotion: int | None = None) -> St
 
     Raises
     ------
+    UnknownStorySetError
+        Lists the known names.
     ValueError
-        If the set is unknown or has fewer texts than asked for.
-    """
-    if which not in STORY_SETS:
-        raise ValueError(f"unknown story set {which!r}: use one of {STORY_SETS}")
-    rows = [row for row in _table() if row["set"] == which]
-    stories = Stories(
-        which,
-        tuple(row["text"] for row in rows),
-        tuple(row["emotion"] for row in rows),
-        tuple(int(row["index"]) for row in rows),
-    )
-    return stories if n_per_emotion is None else stories.subset(n_per_emotion)
+        If more texts are asked for than there are.
 
-
-@cache
-def _table() -> tuple[dict[str, str], ...]:
-    with resources("kernel.language").joinpath("data/stories.csv").open(encoding="utf-8", newline="") as file:
-        return tuple(csv.DictReader(file))
-
-
-_FUNCTION_WORDS = frozenset(
-    """a about above across after again against ago all almost along already also although always am among an and
-    another any anyone anything are around as at away back be because been before behind being below beneath beside
-    besides between beyond both but by can cannot could did do does doing done down during each either else enough
-    even ever every everyone everything except few fewer first for from further had half has have having he her here
-    hers herself him himself his how however i if in inside instead into is it its itself just last least less like
-    many may me might mine more most much must my myself near neither never next no nobody none nor not nothing now
-    of off often on once one only onto or other others ought our ours ourselves out outside over own per perhaps
-    quite rather same second several shall she should since so some somebody someone something sometimes soon still
-    such than that the their theirs them themselves then there these they this those though three through throughout
-    till to together too toward towards two under unless until up upon us very was we were what whatever when
-    whenever where wherever whether which whichever while who whoever whole whom whose why will with within without
-    would yes yet you your yours yourself yourselves
-    i'm i've i'll i'd you're you've you'll you'd he's he'd he'll she's she'd she'll it's it'll we're we've we'll we'd
-    they're they've they'll they'd that's there's who's what's isn't aren't wasn't weren't don't doesn't didn't
-    hasn't haven't hadn't won't wouldn't can't couldn't shouldn't mustn't let's
-    four five six seven eight nine ten""".split()
-)
-_ENDINGS = ("ing", "ed", "ly", "s")
-_ONSETS = ("bl", "br", "dr", "fl", "fr", "gl", "gr", "pl", "pr", "sk", "sl", "sn", "spl", "str", "thr", "tr", "v", "z", "n", "m")
-_NUCLEI = ("a", "e", "i", "o", "u", "oo", "ea", "ai")
-_CODAS = ("b", "ck", "dge", "ft", "lb", "lf", "mp", "nk", "nt", "rb", "rf", "rv", "sp", "th", "x", "zz")
-
-
-def nonce(text: str) -> str:
-    """Replace every content word by an invented one; keep function words, endings, punctuation and capitals.
-
-    The same word becomes the same invented word everywhere, chosen by a digest of its lower-cased stem, with
-    about as many syllables. It is the control of the paper that empties texts of meaning (arXiv:2606.00129).
-
-    Parameters
+    References
     ----------
-    text : str
-        Any English text.
-
-    Returns
-    -------
-    str
+    .. [1] Radwan et al. (2026), A Shared Valence Axis Across Modern LLMs and Human EEG. arXiv:2606.00129
 
     Examples
     --------
-    >>> nonce("The dog was barking.").startswith("The ")
-    True
+    >>> stories = load_stories(n_per_emotion=5)
+    >>> len(stories), stories.emotions[0], stories.indices[:6]
+    (45, 'anger', (0, 1, 2, 3, 4, 0))
     """
-    return re.sub(r"[A-Za-z][A-Za-z']*", lambda match: _nonce_word(match.group()), text)
+    if which not in STORY_SETS:
+        raise UnknownStorySetError(f"unknown story set {which!r}: use one of {list(STORY_SETS)}")
+    rows = [row for row in _read_rows() if row[0] == which]
+    _, emotions, indices, texts = zip(*rows, strict=True)
+    stories = Stories(which, texts, emotions, tuple(map(int, indices)))
+    return stories if n_per_emotion is None else stories.subset(n_per_emotion)
 
 
-def _nonce_word(word: str) -> str:
-    lower = word.lower()
-    if lower in _FUNCTION_WORDS:
-        return word
-    stem, ending = _split_ending(lower.removesuffix("'s"))
-    possessive = "'s" if lower.endswith("'s") else ""
-    syllables = max(1, min(3, len(re.findall(r"[aeiouy]+", stem))))
-    digest = hashlib.sha256(stem.encode()).digest()
-    invented = "".join(
-        _ONSETS[digest[3 * k] % len(_ONSETS)]
-        + _NUCLEI[digest[3 * k + 1] % len(_NUCLEI)]
-        + (_CODAS[digest[3 * k + 2] % len(_CODAS)] if k == syllables - 1 else "")
-        for k in range(syllables)
-    )
-    # a second onset and nucleus keep short inventions off the short words of English
-    invented = invented if syllables > 1 else invented + "o" + "bdgkmptz"[digest[9] % 8]
-    invented += ending + possessive
-    if word.isupper() and len(word) > 1:
-        return invented.upper()
-    return invented.capitalize() if word[0].isupper() else invented
+def diverse_stories() -> Stories:
+    """Six different stories for each emotion: the sources of ``main`` and ``alt1`` to ``alt5``.
+
+    Where ``main`` tells one story fifty times, this set changes the topic each time, so that a class mean
+    holds the emotion rather than the plot.
+
+    Returns
+    -------
+    Stories
+        54 texts; `Stories.indices` number the sets.
+    """
+    sets = [load_stories(name, n_per_emotion=1) for name in STORY_SETS if name != "arousal"]
+    rows = [(e, i, stories.sources[e]) for e in EMOTIONS for i, stories in enumerate(sets)]
+    emotions, indices, texts = zip(*rows, strict=True)
+    return Stories("diverse", texts, emotions, indices)
 
 
-def _split_ending(word: str) -> tuple[str, str]:
-    for ending in _ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
-            return word[: -len(ending)], ending
-    return word, ""
+@cache
+def _read_rows() -> tuple[tuple[str, ...], ...]:
+    """Rows (set, emotion, index, text) of the bundled table."""
+    table = resources.files("kernel.language") / "data" / "stories.csv"
+    with table.open(encoding="utf-8", newline="") as file:
+        return tuple(map(tuple, list(csv.reader(file))[1:]))
+
+
+# --- filters and paraphrases
 
 
 def paraphrase_mask(
     source: str,
     candidates: Sequence[str],
     *,
-    embed: Callable[[list[str]], np.ndarray],
+    embed: Callable[[list[str]], Any],
     count_tokens: Callable[[str], int],
-    min_tokens: int = MIN_TOKENS,
-    max_tokens: int = MAX_TOKENS,
-    min_distance: float = MIN_DISTANCE,
+    min_tokens: int = 5,
+    max_tokens: int = 80,
+    min_distance: float = 0.10,
 ) -> np.ndarray:
-    """Which candidates pass the paper's filters: length, distance to the source, no repetition.
+    r"""Which candidates are usable paraphrases of a story.
+
+    A candidate is kept if its length lies within bounds, if its cosine distance to the source,
+    :math:`1 - \cos(e_s, e_c)`, reaches `min_distance` [1]_, and if neither the source nor a candidate kept
+    before it reads the same up to case and white space.
 
     Parameters
     ----------
     source : str
-        The story.
+        The story that was paraphrased.
     candidates : sequence of str
-        Would-be paraphrases.
+        Its paraphrases.
     embed : callable
-        Texts to vectors, (n_texts, n_features).
+        Maps a list of n texts to their sentence embeddings, array_like of shape (n, n_features), of any norm.
     count_tokens : callable
-        Text to its number of tokens.
-    min_tokens, max_tokens, min_distance
-        Bounds, inclusive; the distance is one minus the cosine.
+        Maps a text to its number of tokens.
+    min_tokens, max_tokens : int
+        Bounds of the length in tokens, both included.
+    min_distance : float
+        Smallest cosine distance to the source.
 
     Returns
     -------
     ndarray of bool, shape (n_candidates,)
+
+    Raises
+    ------
+    TypeError
+        If `candidates` is a single string.
+    ValueError
+        If the bounds exclude everything, or the embeddings are misshapen, not finite or zero.
+
+    References
+    ----------
+    .. [1] Radwan et al. (2026), arXiv:2606.00129, filters by Sentence-BERT, doi:10.18653/v1/D19-1410
     """
-    reasons = _rejections(source, candidates, embed, count_tokens, min_tokens, max_tokens, min_distance)
-    return np.array([reason is None for reason in reasons], dtype=bool)
+    if isinstance(candidates, str):
+        raise TypeError("candidates must be a sequence of texts, got one string: wrap it in a list")
+    if not 0 <= min_tokens <= max_tokens:
+        raise ValueError(f"need 0 <= min_tokens <= max_tokens, got {min_tokens} and {max_tokens}")
+    if not 0 <= min_distance <= 2:
+        raise ValueError(f"min_distance must lie in 0..2, the range of cosine distances, got {min_distance}")
+    verdicts = _judge(source, candidates, embed, count_tokens, (min_tokens, max_tokens), min_distance, set())
+    return np.array([verdict == "kept" for verdict in verdicts], dtype=bool)
 
 
-def _rejections(
+def _judge(
     source: str,
     candidates: Sequence[str],
-    embed: Callable[[list[str]], np.ndarray],
+    embed: Callable[[list[str]], Any],
     count_tokens: Callable[[str], int],
-    min_tokens: int,
-    max_tokens: int,
+    bounds: tuple[int, int],
     min_distance: float,
-) -> list[str | None]:
-    """Why each candidate is refused, None for the good ones."""
-    if not len(candidates):
+    seen: set[str],
+) -> list[str]:
+    """Verdict on each candidate; texts that are kept are added to `seen`."""
+    if not candidates:
         return []
-    vectors = np.asarray(embed([source, *candidates]), dtype=float)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    distances = 1 - vectors[1:] @ vectors[0]
-    seen = {_normal(source)}
-    reasons: list[str | None] = []
+    distances = _distances(source, candidates, embed)
+    seen.add(_normalised(source))
+    verdicts = []
     for text, distance in zip(candidates, distances, strict=True):
         length = count_tokens(text)
-        if _normal(text) in seen:
-            reasons.append("repeated")
-        elif length < min_tokens:
-            reasons.append("too short")
-        elif length > max_tokens:
-            reasons.append("too long")
+        if length < bounds[0]:
+            verdicts.append("too short")
+        elif length > bounds[1]:
+            verdicts.append("too long")
+        elif _normalised(text) in seen:
+            verdicts.append("duplicate")
         elif distance < min_distance:
-            reasons.append("too close")
+            verdicts.append("too close to the source")
         else:
-            reasons.append(None)
-        seen.add(_normal(text))
-    return reasons
+            seen.add(_normalised(text))
+            verdicts.append("kept")
+    return verdicts
 
 
-def _normal(text: str) -> str:
-    return " ".join(text.lower().split())
+def _distances(source: str, candidates: Sequence[str], embed: Callable[[list[str]], Any]) -> np.ndarray:
+    """Cosine distance of each candidate to the source, shape (n_candidates,)."""
+    vectors = np.asarray(embed([source, *candidates]), dtype=float)
+    if vectors.ndim != 2 or len(vectors) != len(candidates) + 1:
+        raise ValueError(
+            f"embed gave shape {vectors.shape} for {len(candidates) + 1} texts: one row per text is needed"
+        )
+    norms = np.linalg.norm(vectors, axis=1)
+    if not (np.isfinite(norms).all() and norms.all()):
+        raise ValueError("embed gave a vector that is zero or not finite, which has no cosine distance")
+    vectors /= norms[:, None]
+    return 1 - vectors[1:] @ vectors[0]
+
+
+def _normalised(text: str) -> str:
+    return " ".join(text.casefold().split())
 
 
 def paraphrase(
-    lm,
+    lm: LanguageModel,
     story: str,
     n: int,
     *,
-    embed: Callable[[list[str]], np.ndarray],
+    embed: Callable[[list[str]], Any],
     temperature: float = 0.7,
     max_rounds: int = 20,
     batch_size: int = 8,
-    random_state: int = 0,
+    random_state: int | np.random.Generator | None = None,
     progress: bool = True,
 ) -> list[str]:
-    """New paraphrases of a story from an instruct model, passed through the paper's filters.
+    """Paraphrase a story with a language model until enough texts pass the filters of `paraphrase_mask`.
+
+    Answers are sampled from the model's whole distribution. Of each, the first line is taken, without list
+    marks and quotation marks around it, up to its last complete sentence. The filters look at length,
+    distance and repetition, not at sense: read what a small model wrote before you use it.
 
     Parameters
     ----------
     lm : LanguageModel
-        A causal instruct model.
+        An instruct model; its chat template is used if it has one.
     story : str
-        What to tell again.
+        The source.
     n : int
         Paraphrases wanted.
     embed : callable
-        Texts to vectors, for the distance filter.
+        Sentence encoder as in `paraphrase_mask`.
     temperature : float
-        Sampling temperature; the paper used 0.7.
-    max_rounds, batch_size : int
-        So many rounds of so many samples at most.
-    random_state : int
-        Seed; the global random state is left as it was.
+        Sampling temperature; the paper's is 0.7.
+    max_rounds : int
+        Batches to generate before giving up.
+    batch_size : int
+        Answers in a batch.
+    random_state : int, Generator or None
+        Seed of the sampling. PyTorch's global random state is left as it was.
     progress : bool
         Show a progress bar.
 
     Returns
     -------
     list of str, length n
+        In the order of their generation.
 
     Raises
     ------
     ParaphraseError
-        If the rounds are used up; says how many were kept and why the others were refused.
+        If `max_rounds` are not enough; tells how many were kept and why the others were rejected.
+    ValueError
+        If the story is blank, a number is out of range, or the model cannot generate.
     """
+    if not story.strip():
+        raise ValueError("the story is blank: there is nothing to paraphrase")
+    if min(n, max_rounds, batch_size) < 1 or temperature <= 0:
+        raise ValueError(
+            "n, max_rounds, batch_size and temperature must be positive, "
+            f"got {n}, {max_rounds}, {batch_size} and {temperature}"
+        )
     if lm.causal is None:
-        raise ValueError(f"{lm.name} is an encoder and cannot write: use an instruct model")
-    if n < 1:
-        raise ValueError(f"n must be at least 1, got {n}")
+        raise ValueError(f"{lm.name} has no language-model head and cannot generate: use a causal model")
 
     def count_tokens(text: str) -> int:
-        return len(lm.tokenizer(text)["input_ids"])
+        return len(lm.tokenizer(text, add_special_tokens=False)["input_ids"])
 
+    rng = np.random.default_rng(random_state)
     kept: list[str] = []
-    refused: Counter[str] = Counter()
-    with tqdm(total=n, desc="paraphrases", disable=not progress, leave=False) as bar:
-        for step in range(max_rounds):
-            candidates = _generate(lm, story, batch_size, temperature, random_state + step)
-            reasons = _rejections(
-                story, [*kept, *candidates], embed, count_tokens, MIN_TOKENS, MAX_TOKENS, MIN_DISTANCE
-            )[len(kept) :]
-            fresh = [text for text, reason in zip(candidates, reasons, strict=True) if reason is None]
-            refused.update(reason for reason in reasons if reason)
-            bar.update(min(n, len(kept) + len(fresh)) - len(kept))
-            kept = (kept + fresh)[:n]
-            if len(kept) == n:
-                return kept
+    counts: Counter[str] = Counter()
+    seen: set[str] = set()
+    with tqdm(total=n, desc="paraphrases", disable=not progress) as bar:
+        for _ in range(max_rounds):
+            seed = int(rng.integers(2**31))
+            answers = [_first_line(answer) for answer in _generate(lm, story, batch_size, temperature, seed)]
+            verdicts = _judge(story, answers, embed, count_tokens, (5, 80), 0.10, seen)
+            good = [text for text, verdict in zip(answers, verdicts, strict=True) if verdict == "kept"]
+            counts.update(verdicts)
+            bar.update(min(len(good), n - len(kept)))
+            kept += good
+            if len(kept) >= n:
+                return kept[:n]
+    rejected = ", ".join(f"{number} {why}" for why, number in counts.most_common() if why != "kept")
     raise ParaphraseError(
-        f"{lm.name} gave {len(kept)} of {n} paraphrases in {max_rounds} rounds of {batch_size}; "
-        f"refused: {dict(refused)}. Raise max_rounds or the temperature, or use a larger model."
+        f"{lm.name} gave {len(kept)} of {n} paraphrases in {max_rounds} rounds of {batch_size}; rejected: "
+        f"{rejected or 'none'}. Raise max_rounds or the temperature, or use a larger model."
     )
 
 
-def _generate(lm, story: str, n: int, temperature: float, seed: int) -> list[str]:
-    prompt = f"Rewrite this short story in other words, in one or two sentences. Reply with the story only.\n\n{story}"
-    if lm.tokenizer.chat_template:
-        prompt = lm.tokenizer.apply_chat_template(
-            [{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True
-        )
-    ids = lm.tokenizer(prompt, return_tensors="pt")["input_ids"].to(lm.device)
+def _generate(lm: LanguageModel, story: str, n: int, temperature: float, seed: int) -> list[str]:
+    """Sampled answers to one prompt."""
+    inputs = lm.tokenizer(_prompt(lm.tokenizer, story), add_special_tokens=False, return_tensors="pt")
+    inputs = {key: inputs[key].to(lm.device) for key in ("input_ids", "attention_mask")}
+    pad = lm.tokenizer.pad_token_id if lm.tokenizer.pad_token_id is not None else lm.tokenizer.eos_token_id
     with torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(seed)
-        out = lm.causal.generate(
-            ids,
-            attention_mask=torch.ones_like(ids),
+        output = lm.causal.generate(
+            **inputs,
             do_sample=True,
             temperature=temperature,
+            top_k=0,
+            top_p=1.0,
             num_return_sequences=n,
-            max_new_tokens=MAX_TOKENS,
-            pad_token_id=lm.tokenizer.pad_token_id or lm.tokenizer.eos_token_id,
+            max_new_tokens=96,  # above the filter's 80, so that an answer cut off here is seen to be too long
+            pad_token_id=pad,
         )
-    return [_clean(lm.tokenizer.decode(row[ids.shape[1] :], skip_special_tokens=True)) for row in out]
+    return lm.tokenizer.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
 
 
-def _clean(text: str) -> str:
-    """First line without list marks and quotes, cut after its last full stop."""
-    line = next((part for part in text.splitlines() if part.strip()), "").strip()
-    line = re.sub(r"^(?:[-*•]|\d+[.)])\s*", "", line).strip("\"'“” ")
-    end = max(line.rfind(mark) for mark in ".!?")
-    return line[: end + 1] if end > 0 else line
+def _prompt(tokenizer: Any, story: str) -> str:
+    if getattr(tokenizer, "chat_template", None) is None:
+        return f"A story: {story}\nThe same story, told in other words: "
+    request = (
+        "Retell this story in other words, as one to three sentences on a single line. "
+        f"Answer with the new story alone.\n\n{story}"
+    )
+    return tokenizer.apply_chat_template(
+        [{"role": "user", "content": request}], tokenize=False, add_generation_prompt=True
+    )
+
+
+_LIST_MARK = re.compile(r"^(?:[-*•–]|\(?\d{1,2}[.):])\s+")
+_COMPLETE = re.compile(r".*[.!?…][\"'”’]*", re.DOTALL)
+
+
+def _first_line(answer: str) -> str:
+    """The first line that is not an announcement, bare of marks, up to its last sentence end."""
+    lines = (line.strip() for line in answer.splitlines())
+    line = next((line for line in lines if line and not line.endswith(":")), "")
+    line = _LIST_MARK.sub("", line)
+    for left, right in ('""', "''", "“”", "‘’", "**"):
+        if len(line) > 1 and line[0] == left and line[-1] == right and left not in line[1:-1]:
+            line = line[1:-1].strip()
+    complete = _COMPLETE.match(line)
+    return complete.group() if complete else ""
+
+
+# --- nonce words
+
+#: English function words, contractions and number words, which `nonce` keeps.
+FUNCTION_WORDS = frozenset(
+    """
+    a an the this that these those each every either neither both all any some none no such another other
+    others same own few fewer many more most much less least several enough half i me my mine myself you
+    your yours yourself yourselves he him his himself she her hers herself it its itself we us our ours
+    ourselves they them their theirs themselves one ones oneself thou thee thy who whom whose which what
+    whatever whichever whoever whomever somebody someone something anybody anyone anything everybody
+    everyone everything nobody nothing be am is are was were been being do does did doing done have has
+    had having can could may might must shall should will would ought need dare used not never nor or and
+    but yet so if unless because since although though while whereas whether than as lest once until till
+    when whenever where wherever why how however therefore thus hence otherwise else instead of in on at
+    by for with without within from to into onto upon up down out off over under above below beneath about
+    across after against along alongside amid among amongst around before behind beside besides between
+    beyond despite during except inside outside near next opposite past per round through throughout
+    toward towards underneath unlike via versus here there everywhere somewhere anywhere nowhere now then
+    again ever always often sometimes soon still already just only even also too very quite rather almost
+    nearly perhaps maybe away back together apart ago zero two three four five six seven eight nine ten
+    eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty forty fifty
+    sixty seventy eighty ninety hundred thousand million billion first second third isn't aren't wasn't
+    weren't don't doesn't didn't haven't hasn't hadn't can't cannot couldn't mayn't mightn't mustn't
+    shan't shouldn't won't wouldn't needn't oughtn't daren't ain't i'm i've i'll i'd you're you've you'll
+    you'd he's he'll he'd she's she'll she'd it's it'll it'd we're we've we'll we'd they're they've
+    they'll they'd that's that'll that'd there's there'll there'd here's who's who'll who'd who've what's
+    what'll what're where's when's why's how's should've could've would've might've must've someone's
+    somebody's anyone's anybody's everyone's everybody's nobody's one's other's others' each other's let's
+    o'clock
+    """.split()
+)
+
+# Joined in every way these give some thousand syllables that English allows but hardly uses: rare clusters
+# before and after, and an end that the endings -s and -ed can follow without a change of spelling.
+_ONSETS = "bl br dr dw fl fr gl gr j k kl kr n pl pr skr sm sn spl spr thr thw tr tw v vl vr w y z zw".split()
+_LATER_ONSETS = "b d f g l m n p r t v z dr fl gr kl pl tr".split()
+_NUCLEI = "a e i o u ai ee oo".split()
+_CODAS = "lb lf lg lm lv mf nf nth rb rf rg rv zk".split()
+_REAL_SYLLABLES = frozenset(
+    {"dwarf", "nerf", "ninth", "verb", "wolf", "woolf"}
+)  # the ones that are in use after all
+_WORD = re.compile(r"(?<!\w)[^\W\d_]+(?:['’][^\W\d_]+)*(?!\w)")
+_CLITICS = frozenset({"s", "d", "m", "ll", "re", "ve", "t"})
+_ENDING = re.compile(r"^(.*[aeiouy].*?)(ing|ed|ly|s)$")
+_VOWELS = re.compile(r"[aeiouy]+")
+
+
+def nonce(text: str) -> str:
+    """Replace every content word by an invented one.
+
+    Function words (`FUNCTION_WORDS`), number words, single letters, everything that holds a digit,
+    punctuation, white space, capitals and the endings -ing, -ed, -ly, -s and 's stay, so that the syntax can
+    still be read and no content can; the control of [1]_. An invented word depends on the lower-case word
+    alone: the same word becomes the same nonsense in every text and on every machine, regular forms of one
+    stem share theirs, and the number of syllables and roughly the length are kept. It is never a word of the
+    bundled stories or a function word.
+
+    Parameters
+    ----------
+    text : str
+        English.
+
+    Returns
+    -------
+    str
+
+    References
+    ----------
+    .. [1] Radwan et al. (2026), arXiv:2606.00129, where nonce words bring the AUC down to 0.52
+
+    Examples
+    --------
+    >>> nonce("The dogs were not barking at 7!") == nonce("The dogs were not barking at 7!")
+    True
+    """
+    return _WORD.sub(lambda match: _nonce_token(match.group()), text)
+
+
+def _nonce_token(token: str) -> str:
+    if len(token) == 1 or token.casefold().replace("’", "'") in FUNCTION_WORDS:
+        return token
+    head, apostrophe, tail = re.match(r"([^'’]+)(['’]?)(.*)", token).groups()
+    if tail.casefold() not in _CLITICS:
+        tail = _nonce_token(tail) if tail else tail
+    return _nonce_word(head) + apostrophe + tail
+
+
+def _nonce_word(word: str) -> str:
+    if len(word) == 1 or word.casefold() in FUNCTION_WORDS:  # the head of "O'Brien", of "another's"
+        return word
+    invented = _invent(word.casefold())
+    if word.isupper():
+        return invented.upper()
+    return invented.capitalize() if word[0].isupper() else invented
+
+
+@cache
+def _invent(word: str) -> str:
+    """Nonsense for a lower-case word, its ending kept."""
+    stem, ending = _split_ending(word)
+    n_syllables = min(
+        max(1, len(_VOWELS.findall(stem.removesuffix("e")))), 12
+    )  # a digest has bytes for twelve
+    forbidden = _story_words() | FUNCTION_WORDS | {word}
+    fresh = (
+        c for c in _candidates(stem, n_syllables) if c + ending not in forbidden and c not in _REAL_SYLLABLES
+    )
+    # of a few, the one whose length comes nearest
+    return min(islice(fresh, 6), key=lambda candidate: abs(len(candidate) - len(stem))) + ending
+
+
+def _split_ending(word: str) -> tuple[str, str]:
+    """Stem and inflection; words like "sing", "need", "glass" have none."""
+    match = _ENDING.match(word)
+    if match is None or len(match[1]) < 3 or word.endswith(("ss", "us", "is", "eed")):
+        return word, ""
+    return match[1], match[2]
+
+
+def _candidates(stem: str, n_syllables: int) -> Iterator[str]:
+    """Endless pseudo-words, determined by a digest of the stem and not by a generator's stream."""
+    for attempt in count():
+        numbers = iter(hashlib.sha256(f"{attempt}:{stem}".encode()).digest())
+
+        def pick(options: Sequence[str], numbers: Iterator[int] = numbers) -> str:
+            return options[next(numbers) % len(options)]
+
+        later = (pick(_LATER_ONSETS) + pick(_NUCLEI) for _ in range(n_syllables - 1))
+        yield pick(_ONSETS) + pick(_NUCLEI) + "".join(later) + pick(_CODAS)
+
+
+def _monosyllables() -> Iterator[str]:
+    """Every one-syllable word that `nonce` can give, without an ending."""
+    return map("".join, product(_ONSETS, _NUCLEI, _CODAS))
+
+
+@cache
+def _story_words() -> frozenset[str]:
+    """Lower-case words of all bundled stories."""
+    return frozenset(word for row in _read_rows() for word in re.findall(r"[^\W\d_]+", row[3].casefold()))

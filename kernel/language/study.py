@@ -21,7 +21,7 @@ from kernel.language.axis import Agreement, ValenceAxis, agreement
 from kernel.language.hidden import AFFECT_CUE, hidden_states
 from kernel.language.models import REGISTRY, LanguageModel, load_language_model
 from kernel.language.sentiment import Benchmark, load_benchmark, zero_shot
-from kernel.language.stories import load_stories
+from kernel.language.stories import diverse_stories
 
 DEFAULT_BENCHMARKS = ("movie", "amazon", "tweets")
 
@@ -72,7 +72,7 @@ def construct_valence_axis(
     lm : LanguageModel or str
         A loaded model, or a name for `load_language_model`.
     emotion_sentences : mapping of emotion to sentence(s), optional
-        None takes the nine FACED stories with all their paraphrases.
+        None takes six different stories for each of the nine FACED emotions.
     cue : str or None
         Appended to stories and benchmark texts; None is the paper's bare read-out.
     layer : str or int
@@ -117,7 +117,9 @@ def construct_valence_axis(
     axis = ValenceAxis(orient=orient).fit(states(texts), emotions)
     rows, scores = [], {}
     for item in benchmarks:
-        benchmark = item if isinstance(item, Benchmark) else _sample(item, n_texts, min_abs_rating, random_state)
+        benchmark = (
+            item if isinstance(item, Benchmark) else _sample(item, n_texts, min_abs_rating, random_state)
+        )
         scores[benchmark.name] = axis.project(states(benchmark.texts))
         rows.append(zero_shot(scores[benchmark.name], benchmark, random_state=random_state).row())
     consistency = _consistency(lm.name, scores, compare_with, random_state)
@@ -126,7 +128,7 @@ def construct_valence_axis(
 
 def _flatten(sentences: Mapping[str, str | Sequence[str]] | None) -> tuple[list[str], list[str]]:
     if sentences is None:
-        stories = load_stories()
+        stories = diverse_stories()
         return list(stories.texts), list(stories.emotions)
     texts, emotions = [], []
     for emotion, given in sentences.items():
@@ -154,7 +156,9 @@ def _consistency(
     for other in others:
         shapes = {key: values.shape for key, values in scores.items()}
         if {key: values.shape for key, values in other.scores.items()} != shapes:
-            raise ValueError(f"{other.model} was scored on other texts: use the same benchmarks, n_texts and random_state")
+            raise ValueError(
+                f"{other.model} was scored on other texts: use the same benchmarks, n_texts and random_state"
+            )
         label = other.model if other.model not in vectors else f"{other.model} ({len(vectors) + 1})"
         vectors[label] = np.concatenate([zscore(other.scores[key]) for key in scores])
     families = {key: REGISTRY[key].family if key in REGISTRY else key for key in vectors}
@@ -204,7 +208,9 @@ def run_registry(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    identity = files.digest(sorted((key, repr(value)) for key, value in options.items()), files.source_digest())
+    identity = files.digest(
+        sorted((key, repr(value)) for key, value in options.items()), files.source_digest()
+    )
     rows = []
     for name in tqdm(models, desc="models", disable=not progress):
         target = folder / f"{name.replace('/', '--')}.json"

@@ -18,7 +18,11 @@ MODELS = ("SmolLM2-135M-Instruct", "Gemma-3-270M")
 
 def snippets() -> list[str]:
     """300 snippets: 100 of each of three sets."""
-    return [t for name in ("movie", "amazon", "tweets") for t in load_benchmark(name, n=100, min_abs_rating=1).texts]
+    return [
+        t
+        for name in ("movie", "amazon", "tweets")
+        for t in load_benchmark(name, n=100, min_abs_rating=1).texts
+    ]
 
 
 def plain_loop(lm, texts: list[str]) -> np.ndarray:
@@ -64,7 +68,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 def peak_kib(model: str, layers: str) -> int:
     """Peak memory of a process of its own, in KiB."""
     code = _PEAK.format(model=model, layers=layers)
-    run = subprocess.run([sys.executable, "-c", code], cwd=__file__.rpartition("/")[0], capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=__file__.rpartition("/")[0], capture_output=True, text=True
+    )
     run.check_returncode()
     return int(run.stdout.split()[-1])
 

@@ -1,0 +1,228 @@
+"""The build on a miniature project: never stale, loud when a chapter fails; and the real contents."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+CHAPTER = """\
+# %% [markdown]
+# # Toy
+#
+# Some words.
+
+# %% tags=["nbval-check-output"]
+import json, os
+from pathlib import Path
+
+from kernel.deep.below import answer
+
+with open("runs.txt", "a") as file:
+    file.write("x")
+Path(os.environ["KERNEL_LEDGER"]).write_text(json.dumps([{"id": "C1.toy", "data": "toy", "value": answer()}]))
+print("the answer is", answer())
+"""
+
+FILES = {
+    "_toc.yml": "format: jb-book\nroot: book/index\nchapters:\n  - file: notebooks/00_toy\n",
+    "_config.yml": "title: Toy\nonly_build_toc_files: true\nexecute:\n  execute_notebooks: 'off'\n",
+    "constraints.txt": "torch==2.13.0\n",
+    "book/index.md": "# Toy book\n\nSee [the chapter](../notebooks/00_toy.ipynb).\n",
+    "notebooks/00_toy.py": CHAPTER,
+    "kernel/__init__.py": '__version__ = "0"\n',
+    "kernel/deep/__init__.py": "",
+    "kernel/deep/below.py": "def answer():\n    return 41\n",
+}
+
+
+class Project:
+    """A small book with the real build script and the real digests."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        for name, text in FILES.items():
+            self.write(name, text)
+        shutil.copy2(ROOT / "book" / "build.py", folder / "book" / "build.py")
+        shutil.copy2(ROOT / "kernel" / "files.py", folder / "kernel" / "files.py")
+
+    def write(self, name, text):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def read(self, name):
+        return (self.folder / name).read_text()
+
+    def build(self, *options):
+        environment = {
+            k: v for k, v in os.environ.items() if k not in ("KERNEL_LEDGER", "KERNEL_DATA", "PYTHONPATH")
+        }
+        return subprocess.run(
+            [sys.executable, "book/build.py", *options],
+            cwd=self.folder,
+            env={**environment, "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    @property
+    def runs(self):
+        return len(self.read("notebooks/runs.txt"))
+
+    def served(self):
+        return re.search(r"the answer is (\d+)", self.read("_build/html/notebooks/00_toy.html"))[1]
+
+    def sources(self):
+        found = (path for path in self.folder.rglob("*") if path.is_file() and path.name != "runs.txt")
+        relative = (path.relative_to(self.folder) for path in found)
+        return {path.as_posix(): self.read(path) for path in relative if path.parts[0] != "_build"}
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path)
+
+
+def ok(finished):
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return finished.stdout
+
+
+def test_second_build_is_incremental_and_never_stale(project):
+    before = project.sources()
+    ok(project.build("--strict"))
+    assert project.served() == "41"
+    assert (project.folder / "_build/html/index.html").is_file()
+
+    again = ok(project.build("--strict"))
+    assert project.runs == 1
+    assert "00_toy: unchanged" in again and "pages: unchanged" in again
+    assert project.sources() == before, "a build writes below _build only"
+
+    project.write("notebooks/00_toy.py", CHAPTER.replace("Some words", "Other words"))
+    ok(project.build("--strict"))
+    assert project.runs == 1, "words alone need no execution"
+    assert "Other words" in project.read("_build/html/notebooks/00_toy.html")
+
+    project.write("kernel/deep/below.py", "def answer():\n    return 43\n")
+    ok(project.build("--strict"))
+    assert project.runs == 2
+    assert project.served() == "43"
+    assert [row["value"] for row in json.loads(project.read("_build/claims.json"))] == [43]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("constraints.txt", "torch==2.13.1\n"),
+        ("kernel/data/rules.yaml", "rule: other\n"),
+        ("notebooks/00_toy.py", CHAPTER.replace("the answer is", "the answer is  ")),
+    ],
+)
+def test_inputs_count_as_well(project, name, text):
+    build = load_build(project.folder)
+    (script,) = build.chapters()
+    keys = []
+    for _ in range(2):
+        # the digest of another process: in this one, the package has been imported from elsewhere
+        code = "import sys; sys.path.insert(0, 'book'); import build; print(build.environment_digest())"
+        found = subprocess.run(
+            [sys.executable, "-c", code], cwd=project.folder, capture_output=True, text=True, check=True
+        )
+        keys.append((found.stdout, [cell.source for cell in build.code_cells(build.read_chapter(script))]))
+        project.write(name, text)
+    assert keys[0] != keys[1]
+
+
+def test_a_failing_chapter_fails_the_build_by_name(project):
+    project.write("notebooks/00_toy.py", CHAPTER + "\n# %%\n1 / 0\n")
+    finished = project.build("--strict")
+    assert finished.returncode == 1
+    assert "notebooks/00_toy.py failed in cell 2" in finished.stderr
+    assert "ZeroDivisionError: division by zero" in finished.stderr
+    assert not (project.folder / "_build/html/index.html").exists()
+
+
+def test_a_warning_fails_the_strict_build_each_time(project):
+    project.write("book/index.md", "# Toy book\n\nSee [nothing](nowhere.md).\n")
+    for _ in range(2):
+        finished = project.build("--strict")
+        assert finished.returncode == 1
+        assert "nowhere.md" in finished.stdout + finished.stderr
+
+
+def test_in_place_writes_the_same_bytes_each_time(project):
+    ok(project.build("--in-place"))
+    first = project.sources()
+    notebook = json.loads(first["notebooks/00_toy.ipynb"])
+    assert [cell["id"] for cell in notebook["cells"]] == ["cell-00", "cell-01"]
+    assert "build" not in notebook["metadata"] and "version" not in notebook["metadata"]["language_info"]
+    assert json.loads(first["book/claims.json"]) == [{"id": "C1.toy", "data": "toy", "value": 41}]
+    ok(project.build("--in-place"))
+    assert project.runs == 2
+    assert project.sources() == first
+
+
+# ---- the real book
+
+
+def load_build(folder):
+    spec = importlib.util.spec_from_file_location("book_build", folder / "book" / "build.py")
+    module = importlib.util.module_from_spec(spec)
+    path = sys.path.copy()
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path[:] = path
+    return module
+
+
+def exists(path):
+    """A page is there if its source is: the pair of a chapter is made by executing its script."""
+    return path.is_file() or (path.suffix == ".ipynb" and path.with_suffix(".py").is_file())
+
+
+def test_every_page_of_the_contents_has_a_source():
+    missing = [
+        p
+        for p in load_build(ROOT).pages()
+        if not any(exists(ROOT / f"{p}{end}") for end in (".md", ".ipynb"))
+    ]
+    assert not missing
+
+
+def test_every_page_and_chapter_is_in_the_contents():
+    pages = set(load_build(ROOT).pages())
+    found = {f"notebooks/{p.stem}" for p in (ROOT / "notebooks").glob("*.py")}
+    found |= {f"book/{p.stem}" for p in (ROOT / "book").glob("*.md")}
+    assert found <= pages, f"add to _toc.yml: {sorted(found - pages)}"
+
+
+SOURCES = [*ROOT.glob("*.md"), *(ROOT / "book").glob("*.md"), *(ROOT / "notebooks").glob("*.py")]
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_internal_links_lead_somewhere(source):
+    targets = re.findall(r"\]\(([^)\s#]+)(?:#[^)]*)?\)", source.read_text(encoding="utf-8"))
+    internal = [target for target in targets if not re.match(r"[a-z]+:", target)]
+    assert [target for target in internal if not exists((source.parent / target).resolve())] == []
+
+
+def test_every_citation_is_in_the_bibliography():
+    known = set(re.findall(r"^@\w+\{([^,]+),", (ROOT / "book" / "references.bib").read_text(), re.M))
+    cited = set()
+    for source in SOURCES:
+        for keys in re.findall(r"\{cite:\w+\}`([^`]+)`", source.read_text(encoding="utf-8")):
+            cited |= {key.strip() for key in keys.split(",")}
+    assert cited and cited <= known, f"not in references.bib: {sorted(cited - known)}"

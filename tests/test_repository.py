@@ -1,0 +1,251 @@
+"""The repository agrees with itself: dependencies, versions, floors, workflows, no trace of a machine."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+import kernel
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+MADE_WITH = ("hub", "book", "test")  # the extras that `make` installs
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+FLOORS = {
+    **dict.fromkeys(["stats", "files", "assets", "ratings"], 1),
+    **dict.fromkeys(["language", "brain"], 2),
+    "decoding": 3,
+    **dict.fromkeys(["claims", "plots"], 4),
+}
+
+
+def pins():
+    lines = [line.split("#")[0].strip() for line in (ROOT / "constraints.txt").read_text().splitlines()]
+    return {canonicalize_name(name): version for name, _, version in (x.partition("==") for x in lines if x)}
+
+
+def requirements(extras):
+    return [*PROJECT["dependencies"], *(entry for extra in extras for entry in EXTRAS[extra])]
+
+
+# ---- dependencies
+
+
+def test_makefile_installs_the_extras_that_are_checked_here():
+    assert f"-e '.[{','.join(MADE_WITH)}]'" in (ROOT / "Makefile").read_text()
+
+
+def test_environment_equals_pyproject():
+    (entries,) = [
+        entry["pip"]
+        for entry in yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+        if isinstance(entry, dict)
+    ]
+    options = [entry for entry in entries if entry.startswith("-")]
+    assert options == ["-c constraints.txt", "-e ."]
+    assert sorted(set(entries) - set(options)) == sorted(requirements(MADE_WITH))
+
+
+@pytest.mark.parametrize("requirement", sorted(set(requirements(EXTRAS))))
+def test_constraints_pin_every_requirement_of_every_extra(requirement):
+    wanted = Requirement(requirement)
+    pinned = pins().get(canonicalize_name(wanted.name))
+    assert pinned, f"constraints.txt has no pin for {wanted.name}"
+    assert wanted.specifier.contains(pinned, prereleases=True), f"{wanted} excludes the pinned {pinned}"
+
+
+def test_no_requirement_is_listed_twice():
+    for group in (PROJECT["dependencies"], *EXTRAS.values()):
+        names = [canonicalize_name(Requirement(entry).name) for entry in group]
+        assert sorted(names) == sorted(set(names))
+
+
+def test_constraints_pin_whatever_the_installed_requirements_pull_in():
+    pinned, seen, queue = pins(), set(), [Requirement(entry) for entry in requirements(MADE_WITH)]
+    while queue:
+        requirement = queue.pop()
+        name = canonicalize_name(requirement.name)
+        if (name, frozenset(requirement.extras)) in seen or re.match("nvidia|cuda|triton", name):
+            continue  # the CUDA libraries of some torch builds are torch's own affair
+        seen.add((name, frozenset(requirement.extras)))
+        try:
+            needs = distribution(name).requires or []
+        except PackageNotFoundError:
+            continue  # needed on other platforms only
+        assert name in pinned, f"{name} is installed but not pinned"
+        for entry in map(Requirement, needs):
+            extras = requirement.extras or {""}
+            if entry.marker is None or any(entry.marker.evaluate({"extra": extra}) for extra in extras):
+                queue.append(entry)
+    assert len(seen) > 100  # a walk that stopped early would prove nothing
+
+
+def test_constraints_are_portable():
+    for name, version in pins().items():
+        assert Version(version).local is None, f"{name}=={version} exists in one index only"
+        assert not re.match("nvidia|cuda|triton", name), f"{name} cannot be had on every platform"
+
+
+# ---- versions
+
+
+def test_versions_agree():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    latest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M)[1]
+    assert kernel.__version__ == citation["version"] == latest
+
+
+def test_citation_names_the_paper():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["cff-version"] == "1.2.0"
+    assert [author["name"] for author in citation["authors"]] == ["The valence-axis developers"]
+    (paper,) = citation["references"]
+    assert paper["identifiers"] == [{"type": "doi", "value": "10.48550/arXiv.2606.00129"}]
+
+
+# ---- floors
+
+
+def home(module):
+    """The part of the package that a dotted name belongs to: ``kernel.language.axis`` -> ``language``."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == "kernel" and len(parts) > 1 else None
+
+
+def imported(source, package):
+    """Parts of the package that a source imports, also inside functions; relative names are resolved."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {home(alias.name) for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            if module == "kernel":
+                found |= {home(f"kernel.{alias.name}") for alias in node.names}
+            else:
+                found.add(home(module))
+    return found - {None}
+
+
+def trespasses(part, source, package):
+    """Imports of `source` that do not lead to a floor below, or stay within the part."""
+    return {
+        other
+        for other in imported(source, package)
+        if other != part
+        and not (FLOORS[other] < FLOORS[part] or (FLOORS[other] == FLOORS[part] and FLOORS[part] in (1, 4)))
+    }
+
+
+MODULES = [
+    path
+    for path in sorted((ROOT / "kernel").rglob("*.py"))
+    if path.parent.name != "kernel" or path.stem != "__init__"
+]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_imports_go_one_way(path):
+    relative = path.relative_to(ROOT).with_suffix("")
+    part = relative.parts[1]
+    assert part in FLOORS, f"give {part} a floor in this test"
+    assert not trespasses(part, path.read_text(), ".".join(relative.parts[:-1]))
+
+
+@pytest.mark.parametrize(
+    ("part", "source", "bad"),
+    [
+        ("language", "from kernel.brain.cohort import Cohort", {"brain"}),
+        ("brain", "def f():\n    from kernel import language", {"language"}),
+        ("stats", "import kernel.language.axis", {"language"}),
+        ("language", "from ..claims import record", {"claims"}),
+        ("language", "from . import axis\nfrom kernel import stats, files", set()),
+        ("decoding", "from kernel.brain import cohort\nfrom kernel.language import axis", set()),
+    ],
+)
+def test_the_floor_test_can_fail(part, source, bad):
+    assert trespasses(part, source, f"kernel.{part}") == bad
+
+
+# ---- workflows
+
+
+def test_workflows_follow_the_schema():
+    command = [
+        sys.executable,
+        "-m",
+        "check_jsonschema",
+        "--builtin-schema",
+        "vendor.github-workflows",
+        *map(str, WORKFLOWS),
+    ]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert len(WORKFLOWS) == 3
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_ask_for_little_and_end(path):
+    workflow = yaml.safe_load(path.read_text())
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        assert job["timeout-minutes"] <= 60
+        for step in job["steps"]:
+            assert re.fullmatch(r"actions/[\w-]+@v\d+", step.get("uses", "actions/none@v1"))
+
+
+@pytest.mark.skipif(
+    not shutil.which("actionlint"), reason="no actionlint on this machine; the CI workflow installs it"
+)
+def test_workflows_pass_actionlint():
+    finished = subprocess.run(
+        ["actionlint", *map(str, WORKFLOWS)], capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+# ---- no trace of a machine
+
+TRACES = re.compile(
+    r"(?<![\w.:/~])/(?:root|home|tmp|Users)/|"
+    r"pypi\.org|pythonhosted\.org|anaconda\.org|npmjs\.org|download\.pytorch\.org"
+)
+
+
+def tracked_files():
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return [path for line in listed.stdout.splitlines() if (path := ROOT / line).is_file()]
+
+
+def test_no_file_names_a_machine_path_or_a_registry():
+    found = []
+    for path in tracked_files():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue  # a picture
+        found += [f"{path.relative_to(ROOT)}: {match[0]}" for match in TRACES.finditer(text)]
+    assert not found
+
+
+@pytest.mark.parametrize(
+    "text", ["see " + "/root" + "/x", "https://pypi" + ".org/simple", "'" + "/tmp" + "/a'"]
+)
+def test_the_trace_test_can_fail(text):
+    assert TRACES.search(text)
