@@ -130,7 +130,7 @@ def load_benchmark(
 
     The snippet sets (``movie``, ``amazon``, ``tweets``, ``editorials``) are rated by about 20 people a text
     (tweets by up to 99) on a scale from -4 to 4. The rating is the mean of the individual ratings of the
-    release; for 196 tweets it differs from the release's own table of means. ``lexicon`` holds single rated words.
+    release; for 196 tweets it differs from the release's own table of means. ``lexicon`` holds single words.
 
     Parameters
     ----------
