@@ -72,8 +72,11 @@ def plot_positions(axes: Mapping[str, tuple[ValenceAxis, np.ndarray, Sequence[st
         Projections are divided by the spread of the centroids, so panels compare.
     """
     colours = emotion_colours()
-    fig, panels = plt.subplots(1, len(axes), figsize=(4.6 * len(axes), 3.6), sharey=True, squeeze=False)
-    for ax, (title, (axis, projections, emotions)) in zip(panels[0], axes.items(), strict=True):
+    n_rows = -(-len(axes) // 2)
+    fig, panels = plt.subplots(
+        n_rows, min(2, len(axes)), figsize=(9, 3.4 * n_rows), sharey=True, squeeze=False
+    )
+    for ax, (title, (axis, projections, emotions)) in zip(panels.flat, axes.items(), strict=False):
         scale = float(np.std(axis.positions_))
         present = [e for e in EMOTIONS if e in set(emotions)]
         for row, emotion in enumerate(present):
@@ -86,6 +89,8 @@ def plot_positions(axes: Mapping[str, tuple[ValenceAxis, np.ndarray, Sequence[st
         ax.axvline(0, color=GREY, lw=0.8, ls=":")
         ax.set(title=title, xlabel="position on the axis (sd of centroids)")
         ax.set_yticks(range(len(present)), present)
+    for ax in panels.flat[len(axes) :]:
+        ax.set_visible(False)
     return fig
 
 

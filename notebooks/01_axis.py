@@ -30,6 +30,7 @@
 
 # %%
 import itertools
+import textwrap
 
 import numpy as np
 import pandas as pd
@@ -50,7 +51,7 @@ CUES = {"cued": AFFECT_CUE, "bare": None}
 
 # %%
 gemma = assets.ASSETS["gemma-3-270m"]
-print(f"{gemma.name}: {gemma.licence}\n{gemma.terms}")
+print(f"{gemma.name}: {gemma.licence}", *textwrap.wrap(gemma.terms, 90), sep="\n")
 
 # %% [markdown]
 # ## Method
@@ -95,7 +96,7 @@ axes = {key: ValenceAxis().fit(states[:, -2], STORIES[key[2]].emotions) for key,
 # %%
 fig = plots.plot_positions(
     {
-        f"{name}\ncued, {kind}": (
+        f"{name}, {kind}": (
             axes[name, "cued", kind],
             axes[name, "cued", kind].project(S[name, "cued", kind][:, -2]),
             STORIES[kind].emotions,
