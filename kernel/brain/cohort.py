@@ -500,6 +500,14 @@ def segments(cohort: Cohort, *, length: float = 10.0) -> Segments:
     )
 
 
+def trial_features(cohort: Cohort) -> np.ndarray:
+    """Mean over seconds (n_subjects, n_clips, n_channels, n_bands), float64; NaN where a trial is missing."""
+    out = np.full((*cohort.de.shape[:2], *cohort.de.shape[3:]), np.nan)
+    for row, block, present in zip(out, cohort.de, cohort.present, strict=True):  # bounds the memory
+        row[present] = np.nanmean(block[present], axis=1, dtype=np.float64)
+    return out
+
+
 def cohort_tensor(cohort: Cohort) -> np.ndarray:
     """Mean over seconds, then over subjects: (n_clips, n_channels, n_bands), float64.
 
@@ -511,12 +519,7 @@ def cohort_tensor(cohort: Cohort) -> np.ndarray:
     unseen = cohort.clips[~cohort.present.any(0)]
     if unseen.size:
         raise ValueError(f"no subject has clips {unseen.tolist()}: drop them with cohort.select(clips=...)")
-    total = np.zeros((len(cohort.clips), *cohort.de.shape[3:]))
-    for block, present in zip(
-        cohort.de, cohort.present, strict=True
-    ):  # one subject at a time bounds the memory
-        total[present] += np.nanmean(block[present], axis=1, dtype=np.float64)
-    return total / cohort.present.sum(0)[:, None, None]
+    return np.nanmean(trial_features(cohort), axis=0)
 
 
 # Splits
