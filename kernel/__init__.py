@@ -1,7 +1,8 @@
 """The valence axis of language models and human EEG, audited.
 
 Three calls lead in: `construct_valence_axis` builds the axis of a language model and tests it on human
-ratings; the projection of EEG and the residual ensemble join it as their parts are built.
+ratings; `map_vaxis_to_eeg` projects EEG onto it and tests the projection; the residual ensemble joins them
+as its part is built.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "construct_valence_axis": "kernel.language.study",
+    "axis_positions": "kernel.language.study",
+    "map_vaxis_to_eeg": "kernel.brain.study",
+    "load_cohort": "kernel.brain.sources",
     "run_registry": "kernel.language.study",
     "load_language_model": "kernel.language.models",
     "hidden_states": "kernel.language.hidden",

@@ -8,6 +8,7 @@ Never computes a statistic that the ledger would need.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -16,8 +17,12 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from kernel.brain.topography import TimeCourse
 from kernel.language.axis import Agreement, ValenceAxis
 from kernel.language.stories import EMOTIONS, VALENCE_CODE
+
+if TYPE_CHECKING:
+    import mne
 
 #: Colour-blind-safe (Wong 2011, doi:10.1038/nmeth.1618): ours, reference, null, highlight.
 INK, BLUE, ORANGE, GREEN, GREY = "#222222", "#0072B2", "#D55E00", "#009E73", "#9A9A9A"
@@ -207,4 +212,270 @@ def plot_learning_curve(curve: pd.DataFrame, lines: Mapping[str, float]) -> Figu
         ax.axhline(value, color=colour, lw=1.6, ls="--", label=name)
     ax.set(xscale="log", xlabel="labelled training texts", ylabel="AUC")
     ax.legend(loc="lower right")
+    return fig
+
+
+def plot_features_from_raw(
+    traces: Mapping[str, np.ndarray], de: np.ndarray, *, sfreq: float, title: str
+) -> Figure:
+    """A signal, its bands, and their differential entropy second by second.
+
+    Parameters
+    ----------
+    traces : mapping of label to array (n_samples,)
+        The signal first, then one trace per band, all in one unit; drawn over each other in this order.
+    de : ndarray, shape (n_seconds, n_bands)
+        Differential entropy in nats, bands as in `traces`; each band is shown about its own mean.
+    sfreq : float
+        Samples per second of the traces.
+    title : str
+        What was recorded, and whether it was simulated.
+    """
+    fig, (left, right) = plt.subplots(1, 2, figsize=(10.5, 3.6))
+    spread = 6 * max(float(np.std(trace)) for trace in traces.values())
+    for row, (trace, colour) in enumerate(
+        zip(traces.values(), [INK] + [BLUE] * (len(traces) - 1), strict=True)
+    ):
+        left.plot(np.arange(len(trace)) / sfreq, trace - row * spread, color=colour, lw=0.7)
+    seconds = len(next(iter(traces.values()))) / sfreq
+    for edge in range(int(seconds) + 1):
+        left.axvline(edge, color=GREY, lw=0.8, ls=":")
+    left.set_yticks([-row * spread for row in range(len(traces))], traces)
+    left.set(xlabel="time (s)", title=title)
+    centred = (de - de.mean(0)).T
+    limit = np.abs(centred).max()
+    image = right.imshow(
+        centred, aspect="auto", cmap="vlag", vmin=-limit, vmax=limit, extent=(0, len(de), len(centred), 0)
+    )
+    right.set_yticks(np.arange(len(centred)) + 0.5, list(traces)[1:])
+    right.set(xlabel="window of 1 s", title="differential entropy")
+    fig.colorbar(image, ax=right, label="nats about the band's mean")
+    return fig
+
+
+def plot_recovery(
+    measured: np.ndarray, planted: np.ndarray, names: Sequence[str], *, label: str, title: str
+) -> Figure:
+    """Measured against planted values, one panel per column, with the line where they are equal.
+
+    Parameters
+    ----------
+    measured, planted : ndarray, shape (n, n_names)
+        Values in one unit.
+    names : sequence of str
+        Title of each panel.
+    label, title : str
+        What is measured and in which unit; of the whole figure.
+    """
+    fig, panels = plt.subplots(
+        1, len(names), figsize=(2.3 * len(names), 2.9), sharex=True, sharey=True, squeeze=False
+    )
+    for ax, name, x, y in zip(panels[0], names, planted.T, measured.T, strict=True):
+        ax.scatter(x, y, s=4, color=BLUE, alpha=0.35, linewidths=0)
+        ax.axline((0, 0), slope=1, color=INK, lw=0.8, ls=":")
+        ax.set(title=name, xlabel="planted")
+    panels[0, 0].set_ylabel(f"measured {label}")
+    fig.suptitle(title, fontsize=11)
+    return fig
+
+
+def plot_shares(table: pd.DataFrame, *, label: str, title: str) -> Figure:
+    """Parts of a whole as stacked bars: one bar per row, one colour per column."""
+    fig, ax = plt.subplots(figsize=(7, 0.5 * len(table) + 1.2))
+    left = np.zeros(len(table))
+    for colour, (part, values) in zip((ORANGE, GREEN, GREY, BLUE), table.items(), strict=False):
+        ax.barh(range(len(table)), values, left=left, color=colour, label=part)
+        left += values.to_numpy()
+    ax.set_yticks(range(len(table)), table.index)
+    ax.invert_yaxis()
+    ax.set(xlabel=label, title=title)
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return fig
+
+
+def plot_order(
+    clips: pd.DataFrame, panels: Mapping[str, str], *, value: str, emotion: str, ylabel: str
+) -> Figure:
+    """A value of each clip against its mean position in the session, one panel per column of positions.
+
+    Parameters
+    ----------
+    clips : DataFrame, one row per clip
+    panels : mapping of panel title to the column that holds mean positions
+    value, emotion : str
+        Columns for height and colour.
+    ylabel : str
+        What the value is.
+    """
+    colours = emotion_colours()
+    fig, axes = plt.subplots(
+        1, len(panels), figsize=(4 * len(panels) + 1, 3.6), sharex=True, sharey=True, squeeze=False
+    )
+    for ax, (title, column) in zip(axes[0], panels.items(), strict=True):
+        for name, rows in clips.groupby(emotion, sort=False):
+            ax.scatter(
+                rows[column], rows[value], s=42, color=colours[name], edgecolor=INK, linewidth=0.5, label=name
+            )
+        ax.axvline((1 + len(clips)) / 2, color=GREY, lw=0.8, ls=":")
+        ax.set(xlabel="mean position in the session", title=title)
+    axes[0, 0].set_ylabel(ylabel)
+    axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return fig
+
+
+def plot_position_classes(counts: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
+    """How often each class stands at each position, relative to an even spread.
+
+    Parameters
+    ----------
+    counts : mapping of panel title to array (n_positions, n_classes)
+        Trials.
+    classes : sequence of str
+        Name of each class.
+    """
+    fig, axes = plt.subplots(1, len(counts), figsize=(4.6 * len(counts) + 1, 3.2), sharey=True, squeeze=False)
+    for ax, (title, table) in zip(axes[0], counts.items(), strict=True):
+        ratio = table / table.sum(0) * len(table)
+        image = ax.imshow(
+            ratio.T,
+            aspect="auto",
+            cmap="PuOr_r",
+            vmin=0,
+            vmax=2,
+            extent=(0.5, len(table) + 0.5, len(classes), 0),
+        )
+        ax.set(xlabel="position in the session", title=title)
+        ax.set_yticks(np.arange(len(classes)) + 0.5, classes)
+    fig.colorbar(image, ax=axes[0].tolist(), extend="max", label="trials, 1 = even spread")
+    return fig
+
+
+def plot_noise_fit(
+    curve: pd.DataFrame, *, x: str, xlabel: str, reference: float, reference_label: str
+) -> Figure:
+    """Correlations reached by noise: mean and range of each kind along some setting.
+
+    Parameters
+    ----------
+    curve : DataFrame
+        Columns `x`, ``kind`` and ``r``, one row per draw.
+    x, xlabel : str
+        The setting, on a logarithmic axis.
+    reference, reference_label : float, str
+        A published value to compare with.
+    """
+    fig, ax = plt.subplots(figsize=(6, 3.6))
+    for colour, (kind, rows) in zip((ORANGE, BLUE, GREEN), curve.groupby("kind", sort=False), strict=False):
+        spread = rows.groupby(x)["r"].quantile([0.05, 0.5, 0.95]).unstack()
+        ax.fill_between(spread.index, spread[0.05], spread[0.95], color=colour, alpha=0.2, lw=0)
+        ax.plot(spread.index, spread[0.5], "o-", ms=4, color=colour, label=kind)
+    ax.axhline(reference, color=INK, lw=1, ls="--", label=reference_label)
+    ax.axhline(0, color=GREY, lw=0.8, ls=":")
+    ax.set(xscale="log", xlabel=xlabel, ylabel="correlation of fit and target", ylim=(-1.05, 1.05))
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return fig
+
+
+def plot_rejection_rates(rates: pd.DataFrame, *, n_null: int, title: str) -> Figure:
+    """How often each test rejects, by truth; the first `n_null` truths should all read .05.
+
+    Parameters
+    ----------
+    rates : DataFrame
+        Columns ``estimator``, ``null``, ``truth``, ``rate``, from `kernel.brain.calibration.rejection_rates`.
+    n_null : int
+        Number of leading truths without the effect; a line separates them.
+    """
+    table = rates.assign(test=rates["estimator"] + " | " + rates["null"]).pivot_table(
+        index="test", columns="truth", values="rate", sort=False, observed=True
+    )
+    fig, ax = plt.subplots(figsize=(9.5, 0.3 * len(table) + 1.6))
+    sns.heatmap(
+        table, vmin=0, vmax=1, cmap="cividis", annot=True, fmt=".2f", annot_kws={"size": 8},
+        cbar_kws={"label": "share of cohorts with p ≤ .05", "shrink": 0.6}, ax=ax,
+    )  # fmt: skip
+    ax.axvline(n_null, color="white", lw=4)
+    ax.set(xlabel="", ylabel="", title=title)
+    ax.tick_params(axis="x", rotation=25)
+    return fig
+
+
+def plot_held_out(panels: Mapping[str, tuple[np.ndarray, np.ndarray, Sequence[str]]]) -> Figure:
+    """Held-out predictions against positions, coloured by emotion, one panel each.
+
+    Parameters
+    ----------
+    panels : mapping of title to (positions (n_clips,), predictions (n_clips,), emotions)
+    """
+    colours = emotion_colours()
+    fig, axes = plt.subplots(1, len(panels), figsize=(3.6 * len(panels) + 1.4, 3.5), squeeze=False)
+    for ax, (title, (y, predicted, emotions)) in zip(axes[0], panels.items(), strict=True):
+        for name in [e for e in EMOTIONS if e in set(emotions)]:
+            rows = np.asarray(emotions) == name
+            ax.scatter(y[rows], predicted[rows], s=38, color=colours[name], edgecolor=INK, lw=0.5, label=name)
+        ax.set(xlabel="position on the axis", title=title)
+    axes[0, 0].set_ylabel("held-out prediction")
+    axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return fig
+
+
+def plot_topomaps(
+    maps: Mapping[str, np.ndarray],
+    info: mne.Info,
+    bands: Sequence[str],
+    *,
+    label: str,
+    limit: float | None = None,
+) -> Figure:
+    """Scalp maps, one row per entry and one column per band, on one scale centred at zero.
+
+    Parameters
+    ----------
+    maps : mapping of row title to array (n_channels, n_bands)
+    info : mne.Info
+        Positions of the channels.
+    bands : sequence of str
+        Names of the columns.
+    label : str
+        What is mapped.
+    limit : float, optional
+        End of the scale; by default the largest absolute value of all.
+    """
+    from mne.viz import plot_topomap
+
+    limit = max(float(np.abs(values).max()) for values in maps.values()) if limit is None else limit
+    fig, axes = plt.subplots(
+        len(maps), len(bands), figsize=(1.75 * len(bands) + 1.2, 2.1 * len(maps)), squeeze=False
+    )
+    for row, (title, values) in zip(axes, maps.items(), strict=True):
+        for ax, band, column in zip(row, bands, values.T, strict=True):
+            image, _ = plot_topomap(
+                column,
+                info,
+                axes=ax,
+                show=False,
+                cmap="PuOr_r",
+                vlim=(-limit, limit),
+                contours=0,
+                sensors=True,
+            )
+            ax.set_title(band if row is axes[0] else "", loc="center")
+        row[0].set_ylabel(title, fontsize=9)
+    fig.colorbar(image, ax=axes.ravel().tolist(), label=label, shrink=0.7)
+    return fig
+
+
+def plot_time_courses(panels: Mapping[str, TimeCourse]) -> Figure:
+    """Correlation with the axis second by second, one line per band, one panel per cohort."""
+    fig, axes = plt.subplots(
+        1, len(panels), figsize=(3.8 * len(panels) + 1.2, 3.2), sharey=True, squeeze=False
+    )
+    palette = sns.color_palette("colorblind", 5)
+    for ax, (title, course) in zip(axes[0], panels.items(), strict=True):
+        for colour, band, r in zip(palette, course.bands, course.r, strict=False):
+            ax.plot(course.seconds, r, lw=1.5, color=colour, label=band)
+        ax.axhline(0, color=GREY, lw=0.8, ls=":")
+        ax.set(xlabel="second of the kept EEG", title=title)
+    axes[0, 0].set_ylabel("r of scalp mean and axis")
+    axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1))
     return fig

@@ -1,17 +1,20 @@
-"""How 123 people rated the 28 clips of FACED.
+"""How 123 people rated the 28 clips of FACED, and when each clip was shown to them.
 
-In:  the credited table shipped with the package, or a long table of ratings.
-Out: means, standard deviations and counts per clip.
-Never holds an individual's rating.
+In:  the credited tables shipped with the package, or a long table of ratings.
+Out: means, standard deviations and counts per clip; counts of classes per position of the session, and what
+     a position alone says about the class.
+Never holds an individual's rating or order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files as resources
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 #: The twelve scales, each a slider from 0 to 7.
 SCALES = (
@@ -30,6 +33,23 @@ SCALES = (
 )
 #: Correlation over clips of mean valence in odd- and even-numbered subjects, not stepped up to full length.
 VALENCE_SPLIT_HALF_R = 0.9877
+#: Different orders of presentation among the 123 subjects, and how many of the 23 test subjects were shown
+#: the clips in exactly the order of some training subject.
+DISTINCT_ORDERS = 91
+TEST_ORDERS_IN_TRAIN = 10
+#: Clips that follow one another in every subject's session: three blocks of negative and three of positive
+#: valence, each with one clip of each of its four classes, and one of neutral clips.
+BLOCKS = (
+    (1, 4, 7, 10),
+    (2, 5, 8, 11),
+    (3, 6, 9, 12),
+    (13, 14, 15, 16),
+    (17, 20, 23, 26),
+    (18, 21, 24, 27),
+    (19, 22, 25, 28),
+)
+#: Subjects of the split that is usual for FACED.
+STANDARD_SETS = {"train": range(80), "validation": range(80, 100), "test": range(100, 123)}
 
 
 def load_ratings() -> pd.DataFrame:
@@ -55,8 +75,7 @@ def load_ratings() -> pd.DataFrame:
     >>> load_ratings().loc[1, "emotion"]
     'anger'
     """
-    with resources("kernel").joinpath("data/faced_ratings.csv").open(encoding="utf-8") as file:
-        return pd.read_csv(file, comment="#", index_col="clip")
+    return _shipped("faced_ratings", index="clip")
 
 
 def ratings_table(ratings: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFrame:
@@ -107,3 +126,239 @@ def ratings_table(ratings: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFram
         table[f"{scale}_mean"] = by_clip[scale].mean().round(4)
         table[f"{scale}_sd"] = by_clip[scale].std(ddof=1).round(4)
     return table
+
+
+@dataclass(frozen=True, eq=False)
+class OrderTables:
+    """When the clips were shown, over people.
+
+    Attributes
+    ----------
+    clips : DataFrame, one row per clip
+        ``emotion``; ``mean`` and ``sd`` (n - 1) of the clip's position from 1 up over all subjects; and its
+        mean position over the subjects of each set.
+    classes : DataFrame, indexed by set and position
+        One column per emotion: in how many subjects of the set a clip of it stood at that position.
+    transitions : DataFrame, valence before by valence after
+        How often, over all subjects, a clip of negative (-1), neutral (0) or positive (1) emotion was
+        followed by one of each.
+    """
+
+    clips: pd.DataFrame
+    classes: pd.DataFrame
+    transitions: pd.DataFrame
+
+    def counts(self, subjects: str) -> np.ndarray:
+        """Trials by position and class of one set of subjects, (n_positions, n_classes)."""
+        sets = self.classes.index.get_level_values("set").unique()
+        if subjects not in sets:
+            raise KeyError(f"no set {subjects!r}, only {', '.join(sets)}")
+        return self.classes.loc[subjects].to_numpy()
+
+    @property
+    def same_valence(self) -> float:
+        """Share of clips whose emotion has the valence of the clip before."""
+        counts = self.transitions.to_numpy()
+        return float(np.trace(counts) / counts.sum())
+
+
+def load_order() -> OrderTables:
+    """Where in the session 123 people were shown each of the 28 clips of FACED.
+
+    Returns
+    -------
+    OrderTables
+        Sets are those of `STANDARD_SETS`; classes stand in the order of the clips.
+
+    Notes
+    -----
+    Computed with `order_tables` from the source that `load_ratings` credits.
+
+    Examples
+    --------
+    >>> int(load_order().transitions.to_numpy().sum()) == 123 * 27
+    True
+    """
+    transitions = _shipped("faced_order_transitions", index="before")
+    return OrderTables(
+        clips=_shipped("faced_order_clips", index="clip"),
+        classes=_shipped("faced_order_classes", index=["set", "position"]),
+        transitions=transitions.rename(columns=int).rename_axis(columns="after"),
+    )
+
+
+def order_tables(
+    ratings: pd.DataFrame,
+    emotions: Sequence[str],
+    signs: Mapping[str, int],
+    *,
+    sets: Mapping[str, Sequence[int]] = STANDARD_SETS,
+) -> OrderTables:
+    """Summarise orders of presentation over subjects.
+
+    Parameters
+    ----------
+    ratings : DataFrame
+        One row per subject and clip, with columns ``subject``, ``clip`` (from 1) and ``order``, the clip's
+        position in the subject's session, from 1 without gaps.
+    emotions : sequence of str
+        Emotion of each clip, in order of clip number.
+    signs : mapping of str to int
+        Valence of each emotion: -1, 0 or 1.
+    sets : mapping of str to sequence of int
+        Subjects of each set; those that `ratings` lacks are ignored.
+
+    Returns
+    -------
+    OrderTables
+        Positions with four decimals.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, a subject's clips or positions are not 1 to n, each once, or nobody is in a
+        set.
+    """
+    missing = [column for column in ("subject", "clip", "order") if column not in ratings]
+    if missing:
+        raise ValueError(f"ratings lack the columns {missing}")
+    expected = list(range(1, len(emotions) + 1))
+    for subject, rows in ratings.groupby("subject"):
+        for column in ("clip", "order"):
+            found = sorted(rows[column].tolist())
+            if found != expected:
+                wanted = f"1 to {len(emotions)}, each once"
+                raise ValueError(f"{column} of subject {subject} must be {wanted}, got {found}")
+    order = ratings.pivot(index="subject", columns="clip", values="order")
+    members = {name: order[order.index.isin(subjects)] for name, subjects in sets.items()}
+    empty = [name for name, rows in members.items() if rows.empty]
+    if empty:
+        raise ValueError(f"no subject is in the sets {empty}: pass sets= that fit the ratings")
+
+    clips = pd.DataFrame({"emotion": list(emotions), "mean": order.mean(), "sd": order.std(ddof=1)})
+    clips = clips.assign(**{name: rows.mean() for name, rows in members.items()}).round(4)
+    classes = list(dict.fromkeys(emotions))
+    positions = pd.Index(expected, name="position")
+    counts = {
+        name: pd.DataFrame(position_counts(rows, emotions), positions, classes)
+        for name, rows in members.items()
+    }
+    valence = np.array([signs[emotion] for emotion in emotions])[np.argsort(order.to_numpy(), axis=1)]
+    transitions = pd.crosstab(valence[:, :-1].ravel(), valence[:, 1:].ravel())
+    transitions = transitions.reindex(index=[-1, 0, 1], columns=[-1, 0, 1], fill_value=0)
+    return OrderTables(
+        clips=clips,
+        classes=pd.concat(counts, names=["set", "position"]),
+        transitions=transitions.rename_axis(index="before", columns="after"),
+    )
+
+
+def draw_orders(
+    n_subjects: int,
+    *,
+    n_distinct: int | None = None,
+    random_state: int | np.random.Generator | None = None,
+) -> np.ndarray:
+    """Draw orders of presentation by chance alone: FACED's `BLOCKS` shuffled, and the clips within each.
+
+    Parameters
+    ----------
+    n_subjects : int
+        Orders to draw.
+    n_distinct : int, optional
+        Draw only so many; each goes to one subject and the other subjects get one of them at random, which
+        matches an experiment whose orders were used several times. By default every subject has their own.
+    random_state : int, Generator or None
+        Seed or generator.
+
+    Returns
+    -------
+    ndarray of int, shape (n_subjects, 28)
+        Position of each clip, from 1.
+
+    Raises
+    ------
+    ValueError
+        If `n_distinct` is not between 1 and `n_subjects`.
+    """
+    n_distinct = n_subjects if n_distinct is None else n_distinct
+    if not 1 <= n_distinct <= n_subjects:
+        raise ValueError(f"n_distinct must lie between 1 and {n_subjects} subjects, got {n_distinct}")
+    rng = np.random.default_rng(random_state)
+    blocks = np.array(BLOCKS)
+    block = rng.permuted(np.tile(np.arange(len(blocks)), (n_distinct, 1)), axis=1)
+    place = rng.permuted(np.tile(np.arange(blocks.shape[1]), (n_distinct, len(blocks), 1)), axis=2)
+    orders = np.empty((n_distinct, blocks.size), dtype=int)
+    orders[:, blocks - 1] = block[..., None] * blocks.shape[1] + place + 1
+    again = rng.integers(n_distinct, size=n_subjects - n_distinct)
+    return orders[rng.permutation(np.concatenate([np.arange(n_distinct), again]))]
+
+
+def position_counts(order: ArrayLike, emotions: Sequence[str]) -> np.ndarray:
+    """Count the trials of each class at each position.
+
+    Parameters
+    ----------
+    order : array_like, shape (n_subjects, n_clips)
+        Position of each clip, from 1.
+    emotions : sequence of str
+        Emotion of each clip.
+
+    Returns
+    -------
+    ndarray of int, shape (n_clips, n_classes)
+        Row p - 1 holds position p; classes in order of first appearance.
+    """
+    order = np.asarray(order)
+    classes = list(dict.fromkeys(emotions))
+    label = np.broadcast_to([classes.index(emotion) for emotion in emotions], order.shape)
+    counts = np.zeros((len(emotions), len(classes)), dtype=int)
+    np.add.at(counts, (order - 1, label), 1)
+    return counts
+
+
+def position_only_bacc(train: ArrayLike, test: ArrayLike) -> float:
+    r"""Balanced accuracy of a classifier that knows a trial's position in the session and nothing else.
+
+    It answers with the class under which the position was most likely in the training subjects,
+
+    .. math:: \hat k(p) = \arg\max_k N_{pk} / N_k,
+
+    which is Bayes' rule where every class counts alike, as it does in the score. Classes that tie share the
+    position's trials equally, which is what breaking ties at random gives on average; at a position that no
+    training subject had, all classes tie.
+
+    Parameters
+    ----------
+    train, test : array_like, shape (n_positions, n_classes)
+        Trials :math:`N_{pk}` by position and class, as `position_counts` gives them.
+
+    Returns
+    -------
+    float
+        Mean over classes of the share of test trials answered rightly; exact, not sampled.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, a count is negative, or a class has no trial.
+    """
+    train, test = np.asarray(train), np.asarray(test)
+    if train.ndim != 2 or train.shape != test.shape:
+        raise ValueError(
+            f"train and test must be (n_positions, n_classes), got {train.shape} and {test.shape}"
+        )
+    for name, counts in (("train", train), ("test", test)):
+        if (counts < 0).any():
+            raise ValueError(f"{name} holds the count {counts.min()}: counts are 0 or more")
+        if (counts.sum(0) == 0).any():
+            raise ValueError(f"class {np.flatnonzero(counts.sum(0) == 0)[0]} has no trial in {name}")
+    likelihood = train / train.sum(0)
+    answers = likelihood == likelihood.max(1, keepdims=True)  # equal fractions are equal as floats
+    answers = answers / answers.sum(1, keepdims=True)
+    return float(((answers * test).sum(0) / test.sum(0)).mean())
+
+
+def _shipped(name: str, *, index: str | list[str]) -> pd.DataFrame:
+    with resources("kernel").joinpath(f"data/{name}.csv").open(encoding="utf-8") as file:
+        return pd.read_csv(file, comment="#", index_col=index)

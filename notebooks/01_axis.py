@@ -25,8 +25,8 @@
 #
 # **Data of this chapter.** Two real language models, SmolLM2-135M-Instruct {cite:p}`allal2025smollm2` and Gemma-3-270M
 # {cite:p}`gemma2025gemma3`; 495 stories written for this project; real human ratings of movie snippets
-# {cite:p}`hutto2014vader`. Nothing is simulated. Both models are far smaller than the paper's, which had 0.6 to 109
-# billion parameters; what they do says nothing about those.
+# {cite:p}`hutto2014vader`. Nothing is simulated. Both models are smaller than any of the paper's fourteen (sizes below);
+# what they do says nothing about those.
 
 # %%
 import itertools
@@ -36,15 +36,20 @@ import numpy as np
 import pandas as pd
 
 from kernel import assets, claims, plots, stats
-from kernel.language.axis import ValenceAxis, agreement, bootstrap_direction
+from kernel.language.axis import ValenceAxis, agreement, bootstrap_direction, shuffled_shares
 from kernel.language.hidden import AFFECT_CUE, hidden_states
-from kernel.language.models import load_language_model
+from kernel.language.models import REGISTRY, load_language_model
 from kernel.language.sentiment import load_benchmark
 from kernel.language.stories import EMOTIONS, VALENCE_CODE, diverse_stories, load_stories
 
 plots.set_style()
 MODELS = ("SmolLM2-135M-Instruct", "Gemma-3-270M")
 CUES = {"cued": AFFECT_CUE, "bare": None}
+
+# %%
+for label, bundled in (("these models", True), ("the paper's", False)):
+    sizes = [card.n_parameters / 1e9 for card in REGISTRY.values() if card.bundled is bundled]
+    print(f"{label} ({len(sizes)}): nominally {min(sizes):.3g} to {max(sizes):.3g} billion parameters")
 
 # %% [markdown]
 # Gemma comes under its own terms of use, not under an open-source licence; using it means accepting them.
@@ -118,15 +123,10 @@ fig = plots.plot_positions(
 code = np.array([VALENCE_CODE[e] for e in EMOTIONS], dtype=float)
 
 
-def shuffled_shares(states, emotions, n_shuffles=200, random_state=0):
-    rng = np.random.default_rng(random_state)
-    return [ValenceAxis().fit(states, rng.permutation(emotions)).explained_variance_ratio_[0] for _ in range(n_shuffles)]
-
-
 def describe(key):
     name, readout, kind = key
     axis, snippets = axes[key], M[name, readout][:, -2]
-    share_null = shuffled_shares(S[key][:, -2], np.array(STORIES[kind].emotions, dtype=object))
+    share_null = shuffled_shares(S[key][:, -2], STORIES[kind].emotions, random_state=0)
     order = stats.permutation_test(stats.spearman, axis.positions_, code, random_state=0)
     auc = stats.bootstrap_interval(stats.auc, axis.project(snippets), movie.labels, strata=movie.labels, random_state=0)
     spread = stats.spread_null(snippets, movie.labels, axis.direction_, random_state=0)
@@ -220,19 +220,23 @@ pd.DataFrame(
 # these spaces would have a smaller one still.
 
 # %%
-def sweep(name, readout="cued", kind="six stories"):
-    states, emotions = S[name, readout, kind], STORIES[kind].emotions
-    last = axes[name, readout, kind].direction_
-    for layer in range(1, states.shape[1]):
-        axis = ValenceAxis().fit(states[:, layer], emotions)
-        yield {
-            "model": name, "layer": layer, "depth": layer / (states.shape[1] - 1),
-            "auc": stats.auc(axis.project(M[name, readout][:, layer]), movie.labels),
-            "share": axis.explained_variance_ratio_[0], "cosine": axis.direction_ @ last,
-        }
+def sweep(name):
+    """Axes of all layers above the input, and the snippets' projections on them, (n_layers, n_texts)."""
+    states, snippets = S[name, "cued", "six stories"], M[name, "cued"]
+    depth = range(1, states.shape[1])
+    fitted = [ValenceAxis().fit(states[:, k], STORIES["six stories"].emotions) for k in depth]
+    return fitted, np.stack([axis.project(snippets[:, k]) for k, axis in zip(depth, fitted, strict=True)])
 
 
-layers = pd.DataFrame([row for name in MODELS for row in sweep(name)])
+swept = {name: sweep(name) for name in MODELS}
+layers = pd.DataFrame(
+    {
+        "model": name, "layer": k, "depth": k / len(fitted), "auc": stats.auc(scores[k - 1], movie.labels),
+        "share": axis.explained_variance_ratio_[0], "cosine": axis.direction_ @ axes[name, "cued", "six stories"].direction_,
+    }
+    for name, (fitted, scores) in swept.items()
+    for k, axis in enumerate(fitted, start=1)
+)
 fig = plots.plot_layer_sweep(layers)
 
 # %%
@@ -247,15 +251,11 @@ def input_cosine(name):
 
 def thirds(name):
     """AUC in the last third of the layers minus the first third, with an interval over snippets."""
-    rows = layers[layers["model"] == name]["layer"].to_numpy()
-    emotions = STORIES["six stories"].emotions
-    scores = {k: ValenceAxis().fit(S[name, "cued", "six stories"][:, k], emotions).project(M[name, "cued"][:, k]) for k in rows}
-    early, late = (np.stack([scores[k] for k in part]) for part in (rows[: len(rows) // 3], rows[-(len(rows) // 3) :]))
+    _, scores = swept[name]
+    third = len(scores) // 3
 
     def difference(pick, labels):
-        pick = pick.astype(int)
-        mean = lambda block: np.mean([stats.auc(row[pick], labels) for row in block], axis=0)
-        return mean(late) - mean(early)
+        return stats.auc(scores[-third:, pick], labels).mean(0) - stats.auc(scores[:third, pick], labels).mean(0)
 
     return stats.bootstrap_interval(difference, np.arange(len(movie)), movie.labels, strata=movie.labels, n_resamples=300, random_state=0)
 

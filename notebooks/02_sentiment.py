@@ -216,9 +216,7 @@ for name, lm in models.items():
 ablation = {
     name: sentiment.ablation_effect(S[name, "six stories"], emotions, H[name, "movie"], labels, n_directions=60) for name in MODELS
 }
-for name in MODELS:
-    again = ValenceAxis().fit(axis[name].ablate(S[name, "six stories"]), emotions)
-    controls[name, "axis built again after ablation"] = interval(again.project(axis[name].ablate(H[name, "movie"])))
+controls |= {(name, "axis built again after ablation"): interval(e.scores_after) for name, e in ablation.items()}
 forest = pd.DataFrame(
     [
         {"label": f"{control}, {name}", "control": control, "auc": i.value, "auc_low": i.low, "auc_high": i.high}

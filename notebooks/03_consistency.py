@@ -36,6 +36,7 @@ from kernel.language.hidden import AFFECT_CUE, hidden_states
 from kernel.language.models import REGISTRY, load_language_model
 from kernel.language.sentiment import load_benchmark
 from kernel.language.stories import CLIP_EMOTIONS, EMOTIONS, VALENCE_CODE, diverse_stories, load_stories
+from kernel.language.study import zscore
 from kernel.ratings import load_ratings
 
 plots.set_style()
@@ -74,10 +75,7 @@ for name in MODELS:
 
 # %%
 def between(kind, keys):
-    def z(x):
-        return (x - x.mean()) / x.std()
-
-    vectors = {name: np.concatenate([z(scores[name, kind, key]) for key in keys]) for name in MODELS}
+    vectors = {name: np.concatenate([zscore(scores[name, kind, key]) for key in keys]) for name in MODELS}
     return agreement(vectors, families={m: REGISTRY[m].family for m in MODELS}, n_resamples=500, random_state=0)
 
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from kernel.language.axis import ValenceAxis, agreement, bootstrap_direction
+from kernel import stats
+from kernel.language.axis import ValenceAxis, agreement, bootstrap_direction, shuffled_shares
 from kernel.language.stories import EMOTIONS
 
 VALENCE = dict(zip(EMOTIONS, (-1.0, -1.1, -0.9, -1.0, 0.1, 0.9, 1.1, 1.0, 0.9), strict=True))
@@ -133,6 +134,61 @@ def test_bootstrap_knows_a_firm_axis_from_a_loose_one(rng):
     assert loose.interval.high < 0.95
     with pytest.raises(ValueError, match="have one text"):
         bootstrap_direction(np.eye(2), ["joy", "anger"])
+    with pytest.raises(ValueError, match="3 hidden states but 2 emotions"):
+        bootstrap_direction(np.eye(3), ["joy", "anger"])
+
+
+def share_p(H, emotions, **options):
+    """Chance of so large a share of PC1 with shuffled emotions."""
+    share = ValenceAxis().fit(H, emotions).explained_variance_ratio_[0]
+    return stats.permutation_p(share, shuffled_shares(H, emotions, **options), alternative="greater")
+
+
+def test_shuffled_shares_are_those_of_pca_on_shuffled_centroids(rng, device):
+    H, emotions, _ = planted(rng, n_per_class=6, strength=1.0)
+    H, emotions = H[:-4], emotions[:-4]  # classes of unequal size
+    shares = shuffled_shares(H, emotions, n_shuffles=5, random_state=7)
+    again = np.random.default_rng(7)
+    for share in shares:
+        shuffled = again.permutation(emotions)
+        centroids = np.stack([H[shuffled == e].mean(0) for e in EMOTIONS])
+        assert share == pytest.approx(PCA(1).fit(centroids).explained_variance_ratio_[0], abs=1e-12)
+    tensor = torch.tensor(H, dtype=torch.float32, device=device)
+    on_device = shuffled_shares(tensor, emotions, n_shuffles=5, random_state=7)
+    np.testing.assert_allclose(on_device, shares, atol=1e-5)
+
+
+def test_a_planted_axis_has_a_larger_share_than_shuffled_emotions(rng):
+    H, emotions, _ = planted(rng, n_per_class=10)
+    assert share_p(H, emotions, n_shuffles=200, random_state=0) == pytest.approx(1 / 201)
+
+
+@pytest.mark.parametrize("spread", [1.0, 20.0])
+def test_without_an_axis_the_share_is_one_among_the_shuffled(rng, spread):
+    ps = []
+    for seed in range(200):
+        H, emotions, _ = planted(rng, n_per_class=4, n_features=16, strength=0.0)
+        H[:, 0] *= spread  # texts that vary along one direction have a large share without any emotion
+        ps.append(share_p(H, emotions, n_shuffles=19, random_state=seed))
+    # uniform over 1/20 .. 20/20: mean 0.525 and, of 200, ten at the least value
+    assert np.mean(ps) == pytest.approx(0.525, abs=4 * 0.288 / np.sqrt(200))
+    assert np.sum(np.isclose(ps, 1 / 20)) <= 22  # four binomial sd above ten
+
+
+@pytest.mark.parametrize(
+    ("H", "emotions", "options", "error", "message"),
+    [
+        (np.eye(3), ["joy", "anger"], {}, ValueError, "3 hidden states but 2 emotions"),
+        (np.eye(3), ["joy", "anger", "joy"], {}, ValueError, "three classes or more"),
+        (np.eye(3), ["joy", "anger", "fear"], {}, ValueError, "one text: shuffling only renames"),
+        (np.ones((4, 2)), ["joy", "anger", "fear", "joy"], {}, ValueError, "4 equal rows"),
+        (np.eye(4), ["joy", "anger", "fear", "joy"], {"n_shuffles": 0}, ValueError, "at least 1, got 0"),
+        (np.eye(3, dtype=int), ["joy", "anger", "fear"], {}, TypeError, "floating point, got int64"),
+    ],
+)
+def test_shuffled_shares_name_what_they_cannot_use(H, emotions, options, error, message):
+    with pytest.raises(error, match=message):
+        shuffled_shares(H, emotions, **options)
 
 
 def test_agreement_matches_numpy_and_splits_families(rng):

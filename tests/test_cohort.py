@@ -16,6 +16,7 @@ from kernel.brain.cohort import (
     cohort_tensor,
     faced_hardware,
     make_split,
+    scalp_channels,
     scalp_info,
     segments,
     standardise,
@@ -381,3 +382,7 @@ def test_missing_trials_belong_to_no_set_and_empty_sets_are_refused(rng):
         make_split(cohort, "leave_clips_out", fold=-1)
     with pytest.raises(ValueError, match="needs two clips of 'anger'"):
         make_split(cohort.select(clips=[1, 4, 5]), "leave_clips_out")
+
+
+def test_channels_without_a_place_are_left_out():
+    assert scalp_channels(["Fz", "CB1", "po3", "HEOR"]) == ["Fz", "po3"]

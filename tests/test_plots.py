@@ -59,3 +59,49 @@ def test_a_null_marks_the_observed_value(rng):
     ax = plots.plot_nulls({"null": (rng.standard_normal(100), 2.5)}, label="r").axes[0]
     assert any(np.allclose(line.get_xdata(), 2.5) for line in ax.lines)
     assert sum(patch.get_height() for patch in ax.patches) == 100
+
+
+def test_features_from_raw_stand_under_their_names(rng):
+    traces = {"raw": rng.standard_normal(1000), "alpha": rng.standard_normal(1000), "beta": np.zeros(1000)}
+    de = np.column_stack([np.arange(30.0), np.zeros(30)])
+    fig = plots.plot_features_from_raw(traces, de, sfreq=250.0, title="simulated")
+    left, right = fig.axes[:2]
+    assert [t.get_text() for t in left.get_yticklabels()] == ["raw", "alpha", "beta"]
+    assert left.lines[0].get_xdata()[-1] == pytest.approx(3.996)
+    assert [t.get_text() for t in right.get_yticklabels()] == ["alpha", "beta"]
+    shown = right.images[0].get_array()
+    np.testing.assert_allclose(shown[0], np.arange(30) - 14.5)  # about the band's mean
+    np.testing.assert_allclose(shown[1], 0)
+
+
+def test_recovery_shows_each_pair_once(rng):
+    planted, measured = rng.standard_normal((2, 50, 3))
+    fig = plots.plot_recovery(measured, planted, ["a", "b", "c"], label="x (nats)", title="t")
+    for k, ax in enumerate(fig.axes):
+        np.testing.assert_array_equal(
+            ax.collections[0].get_offsets(), np.column_stack([planted[:, k], measured[:, k]])
+        )
+
+
+def test_shares_are_stacked_to_the_whole():
+    table = pd.DataFrame({"subject": [0.7, 0.0], "clip": [0.1, 0.2], "rest": [0.2, 0.8]}, ["raw", "z"])
+    ax = plots.plot_shares(table, label="share", title="t").axes[0]
+    ends = [patch.get_x() + patch.get_width() for patch in ax.patches]
+    np.testing.assert_allclose(ends, [0.7, 0, 0.8, 0.2, 1, 1])
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["raw", "z"]
+
+
+def test_order_draws_every_clip_in_every_panel():
+    clips = pd.DataFrame(
+        {"emotion": ["joy", "anger", "joy"], "mean": [1.0, 2.0, 3.0], "test": [3.0, 2.0, 1.0], "v": [4, 1, 5]}
+    )
+    fig = plots.plot_order(clips, {"all": "mean", "some": "test"}, value="v", emotion="emotion", ylabel="v")
+    for ax, column in zip(fig.axes, ("mean", "test"), strict=True):
+        drawn = np.concatenate([c.get_offsets() for c in ax.collections])
+        np.testing.assert_array_equal(drawn, clips.loc[[0, 2, 1], [column, "v"]])
+
+
+def test_position_classes_are_relative_to_an_even_spread():
+    fig = plots.plot_position_classes({"train": np.array([[2, 1], [0, 3]])}, ["joy", "anger"])
+    np.testing.assert_allclose(fig.axes[0].images[0].get_array(), [[2, 0], [0.5, 1.5]])
+    assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["joy", "anger"]

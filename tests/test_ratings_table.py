@@ -9,8 +9,24 @@ import pandas as pd
 import pytest
 
 from kernel import stats
+from kernel.brain.cohort import make_split
+from kernel.brain.simulate import simulate_cohort
 from kernel.language.stories import CLIP_EMOTIONS, EMOTIONS, VALENCE_CODE
-from kernel.ratings import SCALES, VALENCE_SPLIT_HALF_R, load_ratings, ratings_table
+from kernel.ratings import (
+    BLOCKS,
+    DISTINCT_ORDERS,
+    SCALES,
+    STANDARD_SETS,
+    TEST_ORDERS_IN_TRAIN,
+    VALENCE_SPLIT_HALF_R,
+    draw_orders,
+    load_order,
+    load_ratings,
+    order_tables,
+    position_counts,
+    position_only_bacc,
+    ratings_table,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = next(
@@ -109,3 +125,163 @@ def test_ratings_that_cannot_be_summarised_are_named(long):
     ]:
         with pytest.raises(ValueError, match=match):
             ratings_table(bad, emotions)
+
+
+# --- the order of presentation ------------------------------------------------------------------------------
+
+
+def long_order(positions):
+    """Positions (n_subjects, n_clips) as a long table, subjects from 0."""
+    n_subjects, n_clips = positions.shape
+    index = pd.MultiIndex.from_product([range(n_subjects), range(1, n_clips + 1)], names=["subject", "clip"])
+    return pd.DataFrame({"order": positions.ravel()}, index).reset_index()
+
+
+SMALL = {"emotions": ["anger", "neutral", "joy"], "signs": {"anger": -1, "neutral": 0, "joy": 1}}
+
+
+@needs_source
+def test_the_shipped_orders_are_what_the_single_ones_give(single):
+    made = order_tables(single.sample(frac=1, random_state=0), CLIP_EMOTIONS, VALENCE_CODE)
+    shipped = load_order()
+    pd.testing.assert_frame_equal(made.clips, shipped.clips, atol=1.01e-4)
+    pd.testing.assert_frame_equal(made.classes, shipped.classes)
+    pd.testing.assert_frame_equal(made.transitions, shipped.transitions)
+
+
+@needs_source
+def test_how_many_orders_are_shared(single):
+    order = single.pivot(index="subject", columns="clip", values="order")
+    assert len(order.drop_duplicates()) == DISTINCT_ORDERS
+    of_training = set(map(tuple, order.loc[:79].to_numpy()))
+    assert sum(tuple(row) in of_training for row in order.loc[100:].to_numpy()) == TEST_ORDERS_IN_TRAIN
+
+
+@needs_source
+def test_everybody_saw_the_same_blocks(single):
+    shown = single.sort_values(["subject", "order"])["clip"].to_numpy().reshape(123, 7, 4)
+    assert {tuple(sorted(block)) for session in shown.tolist() for block in session} == set(BLOCKS)
+
+
+def test_drawn_orders_keep_the_blocks_and_nothing_else(rng):
+    drawn = draw_orders(4000, random_state=rng)
+    assert (np.sort(drawn, axis=1) == np.arange(1, 29)).all()
+    for block in BLOCKS:
+        positions = np.sort(drawn[:, np.array(block) - 1], axis=1)
+        assert (positions == positions[:, :1] + np.arange(4)).all()
+        assert set(positions[:, 0]) == set(range(1, 29, 4))
+    counts = position_counts(drawn, range(28))  # every clip as often at every position, 143 times
+    assert abs(counts - 4000 / 28).max() < 5 * np.sqrt(4000 / 28)
+    assert len(np.unique(drawn, axis=0)) > 3990
+
+
+def test_drawn_orders_are_shared_as_told(rng):
+    drawn = draw_orders(123, n_distinct=91, random_state=rng)
+    assert drawn.shape == (123, 28) and len(np.unique(drawn, axis=0)) == 91
+    assert (
+        draw_orders(5, n_distinct=1, random_state=0) == draw_orders(5, n_distinct=1, random_state=0)[0]
+    ).all()
+    with pytest.raises(ValueError, match="between 1 and 3 subjects, got 4"):
+        draw_orders(3, n_distinct=4)
+
+
+def test_the_shipped_orders_are_consistent_and_credited():
+    order = load_order()
+    assert tuple(order.clips["emotion"]) == CLIP_EMOTIONS
+    sizes = {name: len(subjects) for name, subjects in STANDARD_SETS.items()}
+    assert sum(sizes.values()) == 123
+    mean = sum(order.clips[name] * size for name, size in sizes.items()) / 123
+    np.testing.assert_allclose(mean, order.clips["mean"], atol=1e-4)
+    for name, size in sizes.items():
+        counts = order.counts(name)
+        assert (counts.sum(1) == size).all()  # one clip a subject at each position
+        assert counts.sum(0).tolist() == [CLIP_EMOTIONS.count(emotion) * size for emotion in EMOTIONS]
+        at = counts.T @ np.arange(1, 29) / counts.sum(0)  # the same mean positions from the other table
+        np.testing.assert_allclose(
+            at, order.clips.groupby("emotion")[name].mean().loc[list(EMOTIONS)], atol=1e-4
+        )
+    for name in ("clips", "classes", "transitions"):
+        head = (ROOT / f"kernel/data/faced_order_{name}.csv").read_text()
+        for credit in ("nm000112 v1.0.1", "CC-BY-4.0", "10.1038/s41597-023-02650-w", "Guetschel"):
+            assert credit in head
+
+
+def test_what_the_real_orders_say():
+    order, valence = load_order(), load_ratings()["valence_mean"]
+    assert order.same_valence == pytest.approx(0.848, abs=5e-4)
+    assert stats.pearson(order.clips["mean"], valence) == pytest.approx(-0.32, abs=0.005)
+    assert stats.pearson(order.clips["test"], valence) == pytest.approx(-0.75, abs=0.005)
+    assert position_only_bacc(order.counts("train"), order.counts("test")) == pytest.approx(0.1515, abs=1e-4)
+    assert order.classes["neutral"].unstack("position").loc[:, :4].sum(axis=None) == 0  # never comes first
+
+
+def test_the_sets_are_those_of_the_standard_split():
+    cohort, _ = simulate_cohort(0, "null", window=30.0)
+    split = make_split(cohort, "standard")
+    for name, subjects in STANDARD_SETS.items():
+        assert cohort.subjects[getattr(split, name).any(1)].tolist() == list(subjects)
+
+
+def test_orders_are_summarised_by_clip_position_and_neighbour():
+    positions = np.array([[1, 2, 3], [3, 1, 2], [3, 2, 1]])
+    made = order_tables(long_order(positions), **SMALL, sets={"a": [0, 1], "b": [2, 99]})
+    assert made.clips["mean"].tolist() == [2.3333, 1.6667, 2.0]
+    np.testing.assert_allclose(made.clips["sd"], positions.std(0, ddof=1), atol=5e-5)
+    assert made.clips["a"].tolist() == [2, 1.5, 2.5] and made.clips["b"].tolist() == [3, 2, 1]
+    assert made.counts("a").tolist() == [[1, 1, 0], [0, 1, 1], [1, 0, 1]]
+    assert made.counts("b").tolist() == [[0, 0, 1], [0, 1, 0], [1, 0, 0]]
+    # anger neutral joy; neutral joy anger; joy neutral anger
+    assert made.transitions.to_numpy().tolist() == [[0, 1, 0], [1, 0, 2], [1, 1, 0]]
+    assert made.same_valence == 0
+    with pytest.raises(KeyError, match="no set 'c', only a, b"):
+        made.counts("c")
+
+
+def test_orders_that_cannot_be_summarised_are_named():
+    good = long_order(np.array([[1, 2, 3], [3, 1, 2]]))
+    sets = {"a": [0], "b": [1]}
+    for bad, match in [
+        (good.drop(columns="order"), r"lack the columns \['order'\]"),
+        (good[1:], r"clip of subject 0 must be 1 to 3, each once, got \[2, 3\]"),
+        (good.assign(order=[1, 1, 3, 3, 1, 2]), r"order of subject 0 .* got \[1, 1, 3\]"),
+        (good[:3], r"no subject is in the sets \['b'\]"),
+    ]:
+        with pytest.raises(ValueError, match=match):
+            order_tables(bad, **SMALL, sets=sets)
+
+
+def test_position_alone_finds_a_planted_order_and_nothing_in_random_ones(rng):
+    fixed = np.tile(rng.permutation(28) + 1, (5, 1))
+    counts = position_counts(fixed, CLIP_EMOTIONS)
+    assert position_only_bacc(counts, counts) == 1
+    values = []
+    for _ in range(200):
+        order = draw_orders(60, random_state=rng)
+        values.append(
+            position_only_bacc(*(position_counts(part, CLIP_EMOTIONS) for part in (order[:40], order[40:])))
+        )
+    assert abs(np.mean(values) - 1 / 9) < 4 * np.std(values) / np.sqrt(200)
+
+
+def test_position_alone_agrees_with_answering_trial_by_trial(rng):
+    """Ties, unseen positions and unequal classes against an average over random answers."""
+    train = np.array([[0, 0, 0, 0], [2, 2, 1, 2], [1, 1, 0, 6], [1, 1, 3, 0]])
+    test = rng.integers(1, 5, train.shape)
+    share = train / train.sum(0)
+    right = np.zeros(4)
+    for _ in range(4000):
+        answer = [rng.choice(np.flatnonzero(row == row.max())) for row in share]
+        right += [test[np.equal(answer, k), k].sum() / test[:, k].sum() for k in range(4)]
+    assert position_only_bacc(train, test) == pytest.approx(right.mean() / 4000, abs=0.01)
+
+
+def test_counts_that_give_no_accuracy_are_named():
+    ones = np.ones((3, 2), dtype=int)
+    for train, test, match in [
+        (ones, ones[:2], r"got \(3, 2\) and \(2, 2\)"),
+        (ones, -ones, "test holds the count -1"),
+        (ones * [1, 0], ones, "class 1 has no trial in train"),
+        (ones, ones * [0, 1], "class 0 has no trial in test"),
+    ]:
+        with pytest.raises(ValueError, match=match):
+            position_only_bacc(train, test)

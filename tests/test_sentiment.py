@@ -11,6 +11,7 @@ from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
 from kernel.language import sentiment
+from kernel.language.axis import ValenceAxis
 from kernel.language.sentiment import Benchmark, load_benchmark, zero_shot
 from kernel.language.stories import EMOTIONS
 
@@ -91,6 +92,8 @@ def test_ablation_removes_the_planted_direction_and_only_that(rng):
     effect = sentiment.ablation_effect(stories, emotions, H, labels)
     assert effect.auc_before > 0.85
     assert abs(effect.auc_after - 0.5) < 0.15
+    assert effect.scores_after.shape == (400,)
+    assert effect.auc_after == pytest.approx(roc_auc_score(labels, effect.scores_after))
     assert effect.probe_loss > 0.2  # here the probe has nothing else to go by
     assert effect.p == pytest.approx(1 / 21)
 
@@ -101,6 +104,20 @@ def test_ablation_of_an_irrelevant_axis_costs_the_probe_nothing(rng):
     effect = sentiment.ablation_effect(stories, emotions, H, labels)
     assert abs(effect.probe_loss) < 0.02
     assert effect.p > 0.05
+
+
+def test_the_scores_after_ablation_come_from_ablated_texts_on_the_axis_found_again(rng):
+    stories, emotions, H, labels = features(rng, 60, 1.0)
+    stories[:, 3] += 2 * np.repeat([1, -1, 1, -1, 0, 1, -1, 1, -1], 10)  # a second, weaker direction
+    effect = sentiment.ablation_effect(stories, emotions, H, labels, n_directions=1)
+    axis = ValenceAxis().fit(stories, emotions)
+
+    def without(X):
+        return X - np.outer(X @ axis.direction_, axis.direction_)
+
+    again = ValenceAxis().fit(without(stories), emotions)
+    np.testing.assert_allclose(effect.scores_after, again.project(without(H)), atol=1e-8)
+    assert axis.direction_[0] > 0.9 and again.direction_[3] > 0.9
 
 
 def test_shuffled_emotions_lose_the_axis(rng):

@@ -10,6 +10,7 @@ from conftest import make_tiny_lm
 
 import kernel
 from kernel.language import study
+from kernel.language.axis import ValenceAxis
 from kernel.language.models import ModelLoadError
 from kernel.language.sentiment import Benchmark
 
@@ -90,3 +91,22 @@ def test_a_registry_run_records_failures_and_resumes(tmp_path, monkeypatch):
     assert json.loads((tmp_path / "good--model.json").read_text())["status"] == "done"
     study.run_registry(["good/model"], tmp_path, **{**options, "orient": "anger"})
     assert started[6:] == ["good/model"]
+
+
+def test_axis_positions_are_those_of_an_axis_of_these_emotions_alone(tiny_lm):
+    from kernel.language.hidden import AFFECT_CUE, hidden_states
+    from kernel.language.stories import diverse_stories
+
+    chosen = ("joy", "fear", "neutral")
+    found = study.axis_positions(tiny_lm, chosen)
+    stories = diverse_stories()
+    texts = [t for t, e in zip(stories.texts, stories.emotions, strict=True) if e in chosen]
+    labels = [e for e in stories.emotions if e in chosen]
+    axis = ValenceAxis().fit(
+        hidden_states(tiny_lm, texts, "penultimate", AFFECT_CUE, progress=False)[:, 0], labels
+    )
+    expected = dict(zip(axis.classes_, axis.positions_ / axis.positions_.std(), strict=True))
+    assert found == pytest.approx(expected)
+    assert found["joy"] > 0
+    with pytest.raises(ValueError, match="no stories for glee"):
+        study.axis_positions(tiny_lm, ["joy", "glee"])

@@ -84,11 +84,7 @@ def scalp_info(channels: Sequence[str], *, sfreq: float) -> mne.Info:
     """
     import mne
 
-    # the same positions, under the name they have had since mne 1.13
-    builtin = mne.channels.get_builtin_montages()
-    name = "colin27_1005" if "colin27_1005" in builtin else "standard_1005"
-    positions = mne.channels.make_standard_montage(name).get_positions()
-    known = {channel.lower(): place for channel, place in positions["ch_pos"].items()}
+    positions, known = _montage()
     missing = [channel for channel in channels if channel.lower() not in known]
     if missing:
         raise ValueError(f"no 10-05 position for {missing}: drop them with cohort.select(channels=...)")
@@ -97,6 +93,23 @@ def scalp_info(channels: Sequence[str], *, sfreq: float) -> mne.Info:
         **{key: positions[key] for key in ("nasion", "lpa", "rpa", "coord_frame")},
     )
     return mne.create_info(list(channels), sfreq, ch_types="eeg").set_montage(montage)
+
+
+def scalp_channels(channels: Sequence[str]) -> list[str]:
+    """Those of the channels that have a place in the 10-05 system."""
+    _, known = _montage()
+    return [channel for channel in channels if channel.lower() in known]
+
+
+def _montage() -> tuple[dict, dict[str, np.ndarray]]:
+    """Positions of the 10-05 system, and those of the channels by name in lower case."""
+    import mne
+
+    # the same positions, under the name they have had since mne 1.13
+    builtin = mne.channels.get_builtin_montages()
+    name = "colin27_1005" if "colin27_1005" in builtin else "standard_1005"
+    positions = mne.channels.make_standard_montage(name).get_positions()
+    return positions, {channel.lower(): place for channel, place in positions["ch_pos"].items()}
 
 
 @dataclass(frozen=True, eq=False)

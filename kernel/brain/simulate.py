@@ -36,10 +36,12 @@ from kernel.brain.cohort import (
     scalp_info,
 )
 from kernel.brain.features import band_edges, band_gain
+from kernel.ratings import BLOCKS
 
 SFREQ = 250.0  # Hz, as the FACED release
 TRIAL = 30.0  # s of EEG kept of each clip
 N_SOURCES = 200
+LEAD = 0.11
 RMS = 10.0  # µV, of the broadband signal at an average electrode
 
 # Mean valence of each class as 123 people rated it on 0-7: FACED, Chen et al. (2023),
@@ -267,12 +269,13 @@ def simulate_raw(
 
 
 def simulate_orders(
-    n_subjects: int, *, random_state: int | np.random.Generator | None = 0, lead: float = 0.08
+    n_subjects: int, *, random_state: int | np.random.Generator | None = 0, lead: float = LEAD
 ) -> np.ndarray:
     """Draw presentation orders of the 28 clips by the rule that FACED's own follow.
 
-    Clips come in seven blocks of four: three of negative, three of positive valence, one neutral, in random
-    order. A negative or positive block holds one clip of each of its four classes, in random order.
+    Everybody sees the same seven blocks of four clips (:data:`kernel.ratings.BLOCKS`): three of negative,
+    three of positive valence, one neutral. The order of the blocks and that within each are random, but
+    nobody begins with the neutral one.
 
     Parameters
     ----------
@@ -291,15 +294,16 @@ def simulate_orders(
         Position of each clip, from 1.
     """
     rng = np.random.default_rng(random_state)
-    sides = {-1: np.arange(12).reshape(4, 3), 1: np.arange(16, 28).reshape(4, 3)}  # clips by class
-    orders = np.empty((n_subjects, 28), dtype=int)
+    blocks = np.array(BLOCKS) - 1
+    side = np.sign(blocks[:, 0] - 13.5) * (blocks[:, 0] != 12)  # -1, 0 for the neutral block, 1
+    neutral = int(np.flatnonzero(side == 0)[0])
+    orders = np.empty((n_subjects, blocks.size), dtype=int)
     for order in orders:
-        blocks = [(rng.standard_normal(), rng.permutation(np.arange(12, 16)))]
-        for side, clips in sides.items():
-            for block in rng.permuted(clips, axis=1).T:
-                blocks.append((rng.standard_normal() - side * lead / 2, rng.permutation(block)))
-        blocks.sort(key=lambda block: block[0])
-        order[np.concatenate([clips for _, clips in blocks])] = np.arange(1, 29)
+        while True:
+            sequence = np.argsort(rng.standard_normal(len(blocks)) - side * lead / 2)
+            if sequence[0] != neutral:
+                break
+        order[rng.permuted(blocks[sequence], axis=1).ravel()] = np.arange(1, blocks.size + 1)
     return orders
 
 

@@ -93,9 +93,7 @@ class ValenceAxis(TransformerMixin, BaseEstimator):
             If the hidden states are not floating point.
         """
         X = _check_states(X)
-        emotions = np.asarray(y, dtype=object)
-        if len(emotions) != len(X):
-            raise ValueError(f"{len(X)} hidden states but {len(emotions)} emotions: one emotion per text")
+        emotions = _check_emotions(X, y)
         self.classes_ = _ordered_classes(emotions)
         self._check_classes(X)
         self.centroids_ = _stack([X[np.flatnonzero(emotions == c)].mean(0) for c in self.classes_])
@@ -191,7 +189,7 @@ def bootstrap_direction(
         If a class has a single text: nothing can be resampled.
     """
     X = np.asarray(_check_states(X), dtype=float)
-    emotions = np.asarray(y, dtype=object)
+    emotions = _check_emotions(X, y)
     classes = _ordered_classes(emotions)
     rows = [np.flatnonzero(emotions == c) for c in classes]
     if min(map(len, rows)) < 2:
@@ -213,6 +211,69 @@ def bootstrap_direction(
     tail = 50 * (1 - confidence)
     low, middle, high = np.percentile(cosines, [tail, 50, 100 - tail])
     return DirectionBootstrap(cosines, Interval(float(middle), float(low), float(high)))
+
+
+def shuffled_shares(
+    X: Any,
+    y: Sequence[str],
+    *,
+    n_shuffles: int = 200,
+    random_state: int | np.random.Generator | None = None,
+) -> np.ndarray:
+    r"""Null of the share of PC1: emotions are permuted over the texts, the class sizes kept.
+
+    With :math:`s_1 \ge s_2 \dots` the singular values of a shuffle's mean-centred centroids, its share is
+    :math:`s_1^2 / \sum_k s_k^2`. Centroids of texts without any classes have a first component too, and its
+    share is large wherever the texts themselves vary along few directions: a share says something about
+    emotions only if it exceeds these.
+
+    Parameters
+    ----------
+    X : array or tensor, shape (n_texts, n_features)
+        Hidden states of one layer and position.
+    y : sequence of str, length n_texts
+        Emotions; three classes or more, at least one of them with two texts or more.
+    n_shuffles : int
+        Permutations.
+    random_state : int, Generator or None
+        Seed.
+
+    Returns
+    -------
+    ndarray, shape (n_shuffles,)
+        Shares between 0 and 1, to be compared with ``explained_variance_ratio_[0]``.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, a value is not finite, all states are equal, `n_shuffles` is below one, or every
+        shuffle would give the same share: with two classes it is one, and with one text a class shuffling
+        only renames the texts.
+    TypeError
+        If the hidden states are not floating point.
+    """
+    X = np.asarray(_to_numpy(_check_states(X)), dtype=float)
+    emotions = _check_emotions(X, y)
+    classes = _ordered_classes(emotions)
+    if len(classes) < 3:
+        raise ValueError(
+            f"classes {classes}: the share of PC1 needs three classes or more, with two it is one"
+        )
+    if len(classes) == len(X):
+        raise ValueError("each class has one text: shuffling only renames them, so give two or more a class")
+    if not np.ptp(X, axis=0).any():
+        raise ValueError(f"hidden states hold {len(X)} equal rows: there is no variance to share")
+    if n_shuffles < 1:
+        raise ValueError(f"n_shuffles must be at least 1, got {n_shuffles}")
+    rng = np.random.default_rng(random_state)
+
+    shares = np.empty(n_shuffles)
+    for b in range(n_shuffles):
+        member = rng.permutation(emotions) == np.array(classes, dtype=object)[:, None]
+        centroids = member / member.sum(1, keepdims=True) @ X
+        variances = np.linalg.svd(centroids - centroids.mean(0), compute_uv=False) ** 2
+        shares[b] = variances[0] / variances.sum()
+    return shares
 
 
 @dataclass(frozen=True)
@@ -319,6 +380,14 @@ def _ordered_classes(emotions: np.ndarray) -> tuple[str, ...]:
     if present <= set(EMOTIONS):
         return tuple(e for e in EMOTIONS if e in present)
     return tuple(sorted(present))
+
+
+def _check_emotions(X: Any, y: Sequence[str]) -> np.ndarray:
+    """One emotion per row of `X`, as an array of objects."""
+    emotions = np.asarray(y, dtype=object)
+    if len(emotions) != len(X):
+        raise ValueError(f"{len(X)} hidden states but {len(emotions)} emotions: one emotion per text")
+    return emotions
 
 
 def _check_states(X: Any, n_features: int | None = None) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import html
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -399,6 +399,8 @@ class AblationEffect:
     auc_before, auc_after : float
         Zero-shot AUC along the axis found from the stories, and along the axis found again from stories whose
         features lack the first one.
+    scores_after : ndarray, shape (n_texts,)
+        Projections of the ablated texts on the axis found again, those of `auc_after`.
     probe_before, probe_after : float
         Cross-validated AUC of a supervised probe, retrained after the ablation.
     probe_random : ndarray, shape (n_directions,)
@@ -407,6 +409,7 @@ class AblationEffect:
 
     auc_before: float
     auc_after: float
+    scores_after: np.ndarray
     probe_before: float
     probe_after: float
     probe_random: np.ndarray
@@ -472,9 +475,11 @@ def ablation_effect(
         direction /= np.linalg.norm(direction)
         random_losses.append(probe_auc(H - np.outer(H @ direction, direction)))
     ablated = axis.ablate(H)
+    scores_after = again.project(ablated)
     return AblationEffect(
         float(stats.auc(axis.project(H), labels)),
-        float(stats.auc(again.project(ablated), labels)),
+        float(stats.auc(scores_after, labels)),
+        scores_after,
         probe_auc(H),
         probe_auc(ablated),
         np.array(random_losses),
@@ -498,12 +503,3 @@ def shuffled_emotions(
     emotions = np.asarray(emotions, dtype=object)
     directions = [ValenceAxis().fit(stories, rng.permutation(emotions)).direction_ for _ in range(n_shuffles)]
     return stats.auc(np.stack(directions) @ H.T, labels)
-
-
-def subset(benchmark: Benchmark, rows: np.ndarray) -> Benchmark:
-    """The texts of `rows` as a benchmark of their own."""
-    return replace(
-        benchmark,
-        texts=tuple(np.asarray(benchmark.texts, dtype=object)[rows]),
-        ratings=benchmark.ratings[rows],
-    )

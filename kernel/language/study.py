@@ -165,6 +165,55 @@ def _consistency(
     return agreement(vectors, families=families, random_state=random_state)
 
 
+def axis_positions(
+    lm: LanguageModel | str,
+    emotions: Sequence[str] | None = None,
+    *,
+    cue: str | None = AFFECT_CUE,
+    layer: str | int = "penultimate",
+    progress: bool = False,
+) -> dict[str, float]:
+    """Where a model's valence axis, built from six stories for each of these emotions, puts them.
+
+    Parameters
+    ----------
+    lm : LanguageModel or str
+        A loaded model, or a name for `load_language_model`.
+    emotions : sequence of str, optional
+        FACED emotions, joy among them; the axis is built from these alone. All nine by default.
+    cue, layer, progress
+        As for `construct_valence_axis`.
+
+    Returns
+    -------
+    dict of str to float
+        In standard deviations over the emotions.
+
+    Raises
+    ------
+    ValueError
+        If there are no stories for an emotion.
+    """
+    stories = diverse_stories()
+    wanted = set(stories.emotions if emotions is None else emotions)
+    unknown = sorted(wanted - set(stories.emotions))
+    if unknown:
+        raise ValueError(
+            f"no stories for {', '.join(unknown)}: there are {', '.join(sorted(set(stories.emotions)))}"
+        )
+    kept = [
+        (text, emotion)
+        for text, emotion in zip(stories.texts, stories.emotions, strict=True)
+        if emotion in wanted
+    ]
+    texts, labels = map(list, zip(*kept, strict=True))
+    if isinstance(lm, str):
+        lm = load_language_model(lm)
+    axis = ValenceAxis().fit(hidden_states(lm, texts, layer, cue, progress=progress)[:, 0], labels)
+    scaled = axis.positions_ / axis.positions_.std()
+    return dict(zip(axis.classes_, map(float, scaled), strict=True))
+
+
 def zscore(x: np.ndarray) -> np.ndarray:
     """Zero mean and unit standard deviation."""
     return (x - x.mean()) / x.std()

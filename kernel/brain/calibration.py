@@ -1,0 +1,271 @@
+"""How often each test of the projection says yes when the truth is known. Everything here is simulated.
+
+In:  truths (settings of the simulator), a number of cohorts, a seed.
+Out: a table of p-values by truth, cohort and test; rejection rates with exact intervals.
+Never: touches recorded EEG, or chooses a test: the table is for the reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from scipy.stats import binomtest
+from scipy.stats import t as student_t
+from threadpoolctl import threadpool_limits
+from tqdm.auto import tqdm
+
+from kernel import files, stats
+from kernel.brain import projection
+from kernel.brain.cohort import FACED_CLIP_EMOTIONS, standardise, trial_features
+from kernel.brain.simulate import CLASS_VALENCE, PRESETS, Settings, simulate_cohort
+from kernel.brain.topography import cell_correlations
+
+#: Truths of the study; valence amplitudes are relative to those of single clips.
+TRUTHS: Mapping[str, Settings] = MappingProxyType(
+    {
+        "nothing": PRESETS["null"],
+        "order drift": PRESETS["order_drift"],
+        "clips, no classes": PRESETS["identity_only"],
+        "classes, no valence": PRESETS["no_valence"],
+        "valence .27": PRESETS["default"],
+        "valence .6": replace(PRESETS["default"], valence=0.6 * PRESETS["default"].clips),
+        "valence 1": PRESETS["strong_valence"],
+    }
+)
+#: Truths in which EEG carries no valence: a calibrated test rejects in 5 % of these cohorts.
+NO_VALENCE = tuple(TRUTHS)[:4]
+
+_BLOCK = 20  # cohorts stored together
+_ROW = [("seed", "i8"), ("estimator", "U48"), ("null", "U32"), ("value", "f8"), ("p", "f8")]
+_SOURCES = (
+    "ratings",
+    "stats",
+    *(
+        f"brain.{name}"
+        for name in ("calibration", "cohort", "features", "projection", "simulate", "topography")
+    ),
+)
+_SCHEMES = {
+    "in_sample_fixed": "in-sample r, penalty fixed",
+    "in_sample": "in-sample r",
+    "leave_one_clip_out": "leave-one-clip-out r",
+    "leave_one_emotion_out": "leave-one-emotion-out r",
+}
+_UNIT_PENALTY = projection.RELATIVE_ALPHAS.index(1.0)  # the mean squared singular value
+_NULLS = {
+    "free": "free directions",
+    "class_constant": "class-constant directions",
+    "clips": "clips permuted",
+    "emotions": "emotions permuted",
+}
+
+
+def calibrate(
+    truths: Mapping[str, Settings] = TRUTHS,
+    *,
+    n_cohorts: int = 200,
+    n_permutations: int = 99,
+    n_subjects: int = 123,
+    n_jobs: int = 2,
+    random_state: int = 0,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Run every estimator against every null on simulated cohorts of known truth.
+
+    Positions are the mean human valence of the nine emotions: the best axis there can be. An axis that agrees
+    less with people finds less.
+
+    Parameters
+    ----------
+    truths : mapping of name to Settings
+        What is planted.
+    n_cohorts : int
+        Cohorts per truth; cohort i of every truth has seed ``random_state + i``.
+    n_permutations : int
+        Members of each null; 99 make p <= .05 an exact 5 % event.
+    n_subjects : int
+        People per cohort.
+    n_jobs : int
+        Processes, of one thread each.
+    random_state : int
+        First seed.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``truth``, ``seed``, ``estimator``, ``null``, ``value``, ``p``. Blocks of cohorts are kept in
+        the user's cache under a digest of their settings and of the code.
+    """
+    if n_cohorts < 1 or n_permutations < 19:
+        raise ValueError(
+            f"n_cohorts must be 1 or more and n_permutations 19 or more (p <= .05 is impossible below), "
+            f"got {n_cohorts} and {n_permutations}"
+        )
+    blocks = [
+        (truth, range(start, min(start + _BLOCK, random_state + n_cohorts)))
+        for start in range(random_state, random_state + n_cohorts, _BLOCK)
+        for truth in truths
+    ]
+    source = files.source_digest(*_SOURCES)
+    tasks = [
+        delayed(_block)(truths[truth], seeds, n_subjects, n_permutations, source) for truth, seeds in blocks
+    ]
+    done = tqdm(
+        Parallel(n_jobs=n_jobs, return_as="generator")(tasks),
+        desc=f"blocks of {_BLOCK} simulated cohorts",
+        total=len(tasks),
+        disable=not progress,
+    )
+    parts = [pd.DataFrame(rows).assign(truth=truth) for (truth, _), rows in zip(blocks, done, strict=True)]
+    table = pd.concat(parts, ignore_index=True)
+    table["truth"] = pd.Categorical(table["truth"], list(truths), ordered=True)
+    return table.sort_values(["truth", "seed"], kind="stable", ignore_index=True)
+
+
+def rejection_rates(table: pd.DataFrame, *, level: float = 0.05) -> pd.DataFrame:
+    """Share of cohorts with p <= level by test and truth, with exact 95 % (Clopper-Pearson) limits.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `calibrate`.
+    level : float
+        Nominal level.
+
+    Returns
+    -------
+    DataFrame
+        One row per test and truth: ``estimator``, ``null``, ``truth``, ``rate``, ``low``, ``high``, ``n``.
+    """
+    rows = []
+    for (estimator, null, truth), part in table.groupby(
+        ["estimator", "null", "truth"], sort=False, observed=True
+    ):
+        found = binomtest(int((part["p"] <= level + 1e-12).sum()), len(part))
+        limits = found.proportion_ci(0.95, method="exact")
+        rows.append(
+            {
+                "estimator": estimator,
+                "null": null,
+                "truth": truth,
+                "rate": found.statistic,
+                "low": limits.low,
+                "high": limits.high,
+                "n": len(part),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _block(settings: Settings, seeds: range, n_subjects: int, n_permutations: int, source: str) -> np.ndarray:
+    """Every test on some cohorts, stored: a study that was interrupted goes on where it stopped."""
+    key = files.digest("calibration", asdict(settings), list(seeds), n_subjects, n_permutations, source)
+
+    def compute() -> np.ndarray:
+        rows = []
+        for seed in seeds:
+            cohort, _ = simulate_cohort(seed, settings, n_subjects=n_subjects, window=30.0)
+            features = trial_features(standardise(cohort)).reshape(n_subjects, 28, -1)
+            tests = run_tests(features, cohort.order, n_permutations=n_permutations, random_state=seed)
+            rows += [(seed, *test.values()) for test in tests]
+        return np.array(rows, dtype=_ROW)
+
+    with threadpool_limits(1):
+        return files.load_or_compute("calibration", key, compute)
+
+
+def run_tests(
+    features: np.ndarray, order: np.ndarray, *, n_permutations: int, random_state: int
+) -> list[dict]:
+    """Every estimator against every null, on the trials of one FACED-like cohort.
+
+    Parameters
+    ----------
+    features : ndarray, shape (n_subjects, 28, n_features)
+        Standardised, none missing.
+    order : ndarray, shape (n_subjects, 28)
+        Presentation positions.
+    n_permutations : int
+        Members of each null.
+    random_state : int
+        Seed.
+
+    Returns
+    -------
+    list of dict
+        ``estimator``, ``null``, ``value``, ``p``.
+    """
+    emotions = np.array(FACED_CLIP_EMOTIONS)
+    code = np.unique(emotions, return_inverse=True)[1]
+    by_name = dict(zip(dict.fromkeys(FACED_CLIP_EMOTIONS), CLASS_VALENCE, strict=True))
+    y = np.array([by_name[emotion] for emotion in emotions])
+    rng = np.random.default_rng(random_state)
+    nulls = {
+        "free": projection.null_targets(emotions, "free", n_permutations, rng),
+        "class_constant": projection.null_targets(emotions, "class_constant", n_permutations, rng),
+        "clips": rng.permuted(np.tile(y, (n_permutations, 1)), axis=1),
+        "emotions": rng.permuted(np.tile(CLASS_VALENCE, (n_permutations, 1)), axis=1)[:, code],
+    }
+    targets = np.concatenate([y[None], *nulls.values()])
+    X = features.mean(0)
+    single, grouped = projection.RidgeFolds(X), projection.RidgeFolds(X, emotions)
+    unordered = projection.clip_effects(features, order)
+
+    fixed = projection.RidgeFolds(X, alphas=single.alphas[_UNIT_PENALTY : _UNIT_PENALTY + 1].tolist())
+    found = {
+        "in_sample_fixed": stats.pearson(fixed.in_sample(targets), targets),
+        "in_sample": stats.pearson(single.in_sample(targets), targets),
+        "leave_one_clip_out": stats.pearson(single.held_out(targets), targets),
+        "leave_one_emotion_out": stats.pearson(grouped.held_out(targets), targets),
+    }
+    rows = [_parametric(_SCHEMES["in_sample_fixed"], found["in_sample_fixed"][0], 28)]
+    for scheme, values in found.items():
+        rows += _against(_SCHEMES[scheme], values, nulls)
+    without = targets[[0, *range(len(targets) - n_permutations, len(targets))]]  # the data and the last null
+    values = stats.pearson(projection.RidgeFolds(unordered, emotions).held_out(without), without)
+    rows += _against("leave-one-emotion-out r, order removed", values, {"emotions": nulls["emotions"]})
+    surrogate = projection.track_against_order(
+        features, order, y, emotions, n_surrogates=n_permutations, random_state=rng
+    )
+    rows.append(_row("leave-one-emotion-out r", "order surrogates", surrogate.r, surrogate.p))
+    cells = np.abs(cell_correlations(X[..., None], targets))[..., 0]
+    best = int(cells[0].argmax())
+    rows.append(_parametric("best of 160 cells", cells[0, best], 28))
+    rows += _against("best of 160 cells", cells.max(1), nulls)
+    predicted = single.in_sample(y)
+    means = np.array([[values[code == k].mean() for k in range(9)] for values in (predicted, y)])
+    rows.append(_parametric("class means, in-sample", float(stats.pearson(*means)), 9))
+    scores = features @ single.weights(y)[0]
+    r = float(stats.pearson(scores.ravel(), np.tile(y, len(features))))
+    rows.append(_parametric("single trials, in-sample", r, scores.size))
+    held_out = projection.trial_level(features, y, emotions, n_permutations=n_permutations, random_state=rng)
+    rows.append(_row("single trials, held out", _NULLS["emotions"], held_out.observed, held_out.p))
+    return rows
+
+
+def _row(estimator: str, null: str, value: float, p: float) -> dict:
+    return {"estimator": estimator, "null": null, "value": float(value), "p": float(p)}
+
+
+def _parametric(estimator: str, r: float, n: int) -> dict:
+    """The textbook test of a correlation, which takes its n points for independent and unselected."""
+    p = student_t.sf(r * np.sqrt((n - 2) / max(1 - r**2, 1e-300)), n - 2)
+    return _row(estimator, "textbook formula", r, p)
+
+
+def _against(estimator: str, values: np.ndarray, nulls: Mapping[str, np.ndarray]) -> list[dict]:
+    """One row per null; `values` holds the observed statistic and then those of each null in turn."""
+    rows, start = [], 1
+    for null, targets in nulls.items():
+        part = values[start : start + len(targets)]
+        start += len(targets)
+        p = stats.permutation_p(values[0], part, alternative="greater")
+        rows.append(_row(estimator, _NULLS[null], values[0], p))
+    return rows

@@ -1,0 +1,92 @@
+"""The calibration study: it agrees with single tests, separates truths, and goes on after an interruption."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import beta, pearsonr
+
+from kernel.brain import calibration
+from kernel.brain.calibration import TRUTHS, calibrate, rejection_rates, run_tests
+from kernel.brain.cohort import FACED_CLIP_EMOTIONS, cohort_tensor, standardise, trial_features
+from kernel.brain.projection import track
+from kernel.brain.simulate import CLASS_VALENCE, PRESETS, simulate_cohort
+
+SMALL = {"n_cohorts": 8, "n_permutations": 39, "n_subjects": 40, "n_jobs": 1, "progress": False}
+VERDICT = ("leave-one-emotion-out r", "emotions permuted")
+
+
+@pytest.fixture
+def small(monkeypatch):
+    monkeypatch.setattr(calibration, "_BLOCK", 4)
+    return calibrate({name: TRUTHS[name] for name in ("nothing", "valence 1")}, **SMALL)
+
+
+def rate(rates, test, truth):
+    rows = rates[(rates["estimator"] == test[0]) & (rates["null"] == test[1]) & (rates["truth"] == truth)]
+    return rows["rate"].item()
+
+
+def test_finds_what_is_planted_and_shows_who_is_fooled(small):
+    rates = rejection_rates(small)
+    assert rate(rates, VERDICT, "valence 1") >= 0.75
+    assert rate(rates, VERDICT, "nothing") <= 0.25
+    assert rate(rates, ("in-sample r, penalty fixed", "textbook formula"), "nothing") == 1
+    assert rate(rates, ("best of 160 cells", "textbook formula"), "nothing") == 1
+    assert rate(rates, ("best of 160 cells", "emotions permuted"), "nothing") <= 0.25
+    assert (rates["n"] == 8).all() and len(rates) == 2 * len(small.query("truth == 'nothing' and seed == 0"))
+
+
+def test_a_rate_has_the_exact_binomial_interval():
+    p = np.r_[np.full(3, 0.05), np.full(17, 0.06)]
+    table = pd.DataFrame({"estimator": "e", "null": "n", "truth": "t", "p": p})
+    row = rejection_rates(table).iloc[0]
+    assert row["rate"] == 0.15
+    assert row["low"] == pytest.approx(beta.ppf(0.025, 3, 18)) and row["high"] == pytest.approx(
+        beta.ppf(0.975, 4, 17)
+    )
+
+
+def test_every_test_is_what_a_user_would_run():
+    cohort, _ = simulate_cohort(3, "strong_valence", n_subjects=40, window=30.0)
+    standard = standardise(cohort)
+    features = trial_features(standard).reshape(40, 28, -1)
+    rows = pd.DataFrame(run_tests(features, cohort.order, n_permutations=39, random_state=0))
+    assert not rows.duplicated(["estimator", "null"]).any()
+    assert rows["p"].between(0, 1).all()
+    by_name = dict(zip(dict.fromkeys(FACED_CLIP_EMOTIONS), CLASS_VALENCE, strict=True))
+    y = np.array([by_name[emotion] for emotion in FACED_CLIP_EMOTIONS])
+    X = cohort_tensor(standard)
+    for scheme, name in {
+        "in_sample": "in-sample r",
+        "leave_one_clip_out": "leave-one-clip-out r",
+        "leave_one_emotion_out": "leave-one-emotion-out r",
+    }.items():
+        expected = track(X, y, FACED_CLIP_EMOTIONS, scheme=scheme, n_permutations=20).r
+        found = rows.loc[rows["estimator"] == name, "value"]
+        assert found.to_numpy() == pytest.approx(expected)
+    cell = rows[rows["null"].eq("textbook formula") & rows["estimator"].eq("best of 160 cells")].iloc[0]
+    r = [pearsonr(column, y) for column in X.reshape(28, -1).T]
+    best = max(r, key=lambda found: abs(found.statistic))
+    assert cell["value"] == pytest.approx(abs(best.statistic))
+    assert cell["p"] == pytest.approx(best.pvalue / 2)
+
+
+def test_an_interrupted_study_goes_on_and_gives_the_same(small, monkeypatch):
+    monkeypatch.setattr(calibration, "simulate_cohort", lambda *a, **k: pytest.fail("computed again"))
+    again = calibrate({name: TRUTHS[name] for name in ("nothing", "valence 1")}, **SMALL)
+    pd.testing.assert_frame_equal(again, small)
+
+
+def test_truths_without_valence_have_none():
+    assert all(TRUTHS[name].valence == 0 for name in calibration.NO_VALENCE)
+    assert [TRUTHS[name].valence for name in list(TRUTHS)[4:]] == pytest.approx(
+        [PRESETS["default"].valence, 0.018, PRESETS["strong_valence"].valence]
+    )
+
+
+@pytest.mark.parametrize("bad", [{"n_cohorts": 0}, {"n_permutations": 10}])
+def test_names_numbers_that_cannot_work(bad):
+    with pytest.raises(ValueError, match="19 or more"):
+        calibrate(**(SMALL | bad))

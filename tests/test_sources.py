@@ -1,0 +1,180 @@
+"""The door: each layout finds its reader, what is no cohort is named, and nothing simulated looks real."""
+
+from __future__ import annotations
+
+import eeg_files
+import numpy as np
+import pytest
+
+from kernel.brain import seedv, sources
+from kernel.brain.cohort import Cohort
+from kernel.brain.faced import read_faced
+from kernel.brain.pickles import EEGFileError, UnsafePickleError
+from kernel.brain.simulate import simulate_cohort
+from kernel.brain.sources import load_cohort, recognise
+
+
+@pytest.fixture(autouse=True)
+def no_variable(monkeypatch):
+    monkeypatch.delenv("KERNEL_DATA", raising=False)
+
+
+def write_faced_cache(root):
+    """The BIDS copy one level down, where eegdash caches it."""
+    eeg_files.write_faced_bids(root / "nm000112", subjects=(61,))
+
+
+def write_features_at_the_top(root):
+    eeg_files.write_faced_de(root / "far", subjects=(3,))
+    for file in (root / "far" / "EEG_Features" / "DE").iterdir():
+        file.rename(root / file.name)
+
+
+def write_recordings(root):
+    rng = np.random.default_rng(0)
+    folder = root / "EEG_raw"
+    folder.mkdir(parents=True)
+    for session in (1, 2, 3):
+        data = eeg_files.noise_uv(rng, 66, 26_000)
+        eeg_files.write_cnt(folder / f"1_{session}_20180804.cnt", data, 1000, eeg_files.SEED_V_NAMES)
+
+
+READ = {
+    "FACED features": (
+        lambda root: eeg_files.write_faced_de(root, subjects=(0, 70)), "FACED", (2, 28, 30, 30, 5),
+    ),
+    "FACED features, bare": (write_features_at_the_top, "FACED", (1, 28, 30, 30, 5)),
+    "FACED signals": (lambda root: eeg_files.write_faced_processed(root), "FACED", (1, 28, 30, 30, 5)),
+    "FACED BIDS": (lambda root: eeg_files.write_faced_bids(root, (0,)), "FACED", (1, 28, 30, 30, 5)),
+    "FACED BIDS, cached": (write_faced_cache, "FACED", (1, 28, 30, 30, 5)),
+    "SEED-V features": (
+        lambda root: eeg_files.write_seed_v_de(root, n_windows=[4] * 45), "SEED-V", (2, 45, 4, 62, 5),
+    ),
+    "SEED-V recordings": (write_recordings, "SEED-V", (1, 45, 2, 62, 5)),
+    "EmoEEG-MC": (lambda root: eeg_files.write_emoeeg_mc(root), "EmoEEG-MC", (2, 21, 30, 64, 5)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", READ)
+def test_each_layout_finds_its_reader(tmp_path, monkeypatch, name):
+    # sessions of a real length would take gigabytes: trials of 8 s at the start of each
+    times = [(8 * i // 5, 8 * i // 5 + 8) for i in range(1, 11)] + [(17, 25)] * 5
+    monkeypatch.setattr(seedv, "SEED_V_TIMES", times * 3)
+    write, dataset, shape = READ[name]
+    write(tmp_path)
+    cohort = load_cohort(tmp_path, progress=False)
+    assert cohort.de.shape == shape
+    assert cohort.label == dataset and not cohort.simulated
+
+
+def test_a_folder_is_read_as_its_own_reader_does(tmp_path):
+    eeg_files.write_faced_de(tmp_path, subjects=(0, 1))
+    direct = read_faced(tmp_path, progress=False)
+    assert load_cohort(str(tmp_path), progress=False).data.identical(direct.data)
+
+
+def test_several_copies_of_one_data_set_are_its_readers_choice(tmp_path):
+    eeg_files.write_faced_processed(tmp_path)
+    eeg_files.write_faced_de(tmp_path, subjects=(5,))
+    assert load_cohort(tmp_path, progress=False).subjects.tolist() == [5]
+
+
+def test_a_saved_cohort_comes_back_with_its_mark(tmp_path):
+    cohort, _ = simulate_cohort(3, n_subjects=2, window=30.0)
+    back = load_cohort(cohort.save(tmp_path / "any.name"))
+    assert back.data.identical(cohort.data)
+    assert back.simulated and "simulated" in back.label
+
+
+def test_without_a_path_the_cohort_is_simulated_and_says_so():
+    cohort = load_cohort(preset="null", random_state=5, n_subjects=3, window=30.0)
+    same, _ = simulate_cohort(5, "null", n_subjects=3, window=30.0)
+    assert cohort.data.identical(same.data)
+    assert cohort.simulated and cohort.label == "simulated cohort, seed 5 (no real EEG)"
+
+
+def test_the_variable_counts_only_without_a_path(tmp_path, monkeypatch):
+    eeg_files.write_faced_de(tmp_path / "variable", subjects=(0,))
+    eeg_files.write_emoeeg_mc(tmp_path / "argument", subjects=(1,))
+    monkeypatch.setenv("KERNEL_DATA", str(tmp_path / "variable"))
+    assert load_cohort(progress=False).label == "FACED"
+    assert load_cohort(tmp_path / "argument", progress=False).label == "EmoEEG-MC"
+    monkeypatch.setenv("KERNEL_DATA", "")
+    assert load_cohort(n_subjects=1, window=30.0).simulated
+
+
+def test_a_tilde_is_the_readers_home(tmp_path, monkeypatch):
+    eeg_files.write_faced_de(tmp_path / "eeg", subjects=(0,))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("KERNEL_DATA", "~/eeg")
+    assert load_cohort(progress=False).label == "FACED"
+
+
+def test_a_missing_path_is_named_with_where_it_came_from(tmp_path, monkeypatch):
+    absent = tmp_path / "absent"
+    with pytest.raises(EEGFileError, match="absent: found nothing") as caught:
+        load_cohort(absent)
+    assert "KERNEL_DATA" not in str(caught.value)
+    monkeypatch.setenv("KERNEL_DATA", str(absent))
+    with pytest.raises(EEGFileError, match=r"absent: found nothing.*KERNEL_DATA: correct or unset"):
+        load_cohort()
+
+
+def test_what_is_no_cohort_is_named_with_all_that_would_be(tmp_path):
+    with pytest.raises(EEGFileError, match="found an empty folder, expected one of") as caught:
+        load_cohort(tmp_path)
+    for layout in sources.LAYOUTS:
+        assert f"{layout.dataset}, {layout.what}: {layout.patterns[0]}" in str(caught.value)
+    assert "Cohort.save" in str(caught.value)
+
+    for i in range(7):
+        (tmp_path / f"song{i}.mp3").touch()
+    with pytest.raises(EEGFileError, match=r"'song0\.mp3', .*'song4\.mp3'\] and more, expected one of"):
+        load_cohort(tmp_path)
+
+
+def test_two_data_sets_in_one_folder_are_not_chosen_between(tmp_path):
+    eeg_files.write_faced_de(tmp_path, subjects=(0,))
+    eeg_files.write_seed_v_de(tmp_path)
+    with pytest.raises(EEGFileError, match="found FACED and SEED-V, expected one data set"):
+        recognise(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"), [(b"", "an empty file"), (b"\x89HDF\r\n", r"starts with b'\\x89HDF'")]
+)
+def test_a_file_that_is_no_saved_cohort_is_named(tmp_path, content, found):
+    file = tmp_path / "cohort.nc"
+    file.write_bytes(content)
+    with pytest.raises(EEGFileError, match=found):
+        load_cohort(file)
+
+
+def test_what_a_reader_complains_about_is_passed_on(tmp_path):
+    eeg_files.write_faced_de(tmp_path / "de", subjects=(0,))
+    (file,) = (tmp_path / "de" / "EEG_Features" / "DE").iterdir()
+    file.write_bytes(b"\x80\x02cos\nsystem\n.")
+    with pytest.raises(UnsafePickleError, match=r"sub000\.pkl\.pkl"):
+        load_cohort(tmp_path / "de", progress=False)
+
+    cohort, _ = simulate_cohort(0, n_subjects=1, window=30.0)
+    saved = cohort.save(tmp_path / "cohort.nc")
+    saved.write_bytes(saved.read_bytes()[:200])
+    with pytest.raises(ValueError, match="not a readable netCDF file"):
+        load_cohort(saved)
+
+
+def test_links_to_what_was_not_fetched_reach_the_reader(tmp_path):
+    folder = tmp_path / "derivatives" / "sub-01" / "ses-vid" / "eeg"
+    folder.mkdir(parents=True)
+    (folder / "sub-01_ses-vid_task-emotion_de.npy").symlink_to(tmp_path / "annex")
+    with pytest.raises(EEGFileError, match="a link to nothing"):
+        load_cohort(tmp_path, progress=False)
+
+
+def test_a_folder_is_only_looked_at(tmp_path):
+    eeg_files.write_faced_de(tmp_path, subjects=(0,))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    assert isinstance(load_cohort(tmp_path, progress=False), Cohort)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
