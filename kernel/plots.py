@@ -448,7 +448,7 @@ def plot_topomaps(
         len(maps), len(bands), figsize=(1.75 * len(bands) + 1.2, 2.1 * len(maps)), squeeze=False
     )
     for row, (title, values) in zip(axes, maps.items(), strict=True):
-        for ax, band, column in zip(row, bands, values.T, strict=True):
+        for ax, column in zip(row, values.T, strict=True):
             image, _ = plot_topomap(
                 column,
                 info,
@@ -459,8 +459,9 @@ def plot_topomaps(
                 contours=0,
                 sensors=True,
             )
-            ax.set_title(band if row is axes[0] else "", loc="center")
         row[0].set_ylabel(title, fontsize=9)
+    for ax, band in zip(axes[0], bands, strict=True):
+        ax.set_title(band, loc="center")
     fig.colorbar(image, ax=axes.ravel().tolist(), label=label, shrink=0.7)
     return fig
 

@@ -294,7 +294,7 @@ tests.rename_axis("real orders").round(3)
 # subject: with as much sharing, the rest is within chance. It is little beside the paper's accuracies. But position *with* EEG
 # may be worth more than position alone, since neighbours in time share their drift, and five times in six they share their valence. The correlation over all subjects is
 # what seven blocks give by chance. That of the test subjects is larger than most draws, and would confound a test of valence in
-# them even if it were not: pleasant clips did come early. The chapters that follow regress position out per subject and report both.
+# them even if it were not: pleasant clips did come early. The next chapter removes position and reports both.
 #
 # Does the cohort of this chapter have the same fault? Five-fold, new subjects:
 

@@ -30,10 +30,10 @@ import pandas as pd
 
 from kernel import claims, plots, ratings, stats
 from kernel.brain.calibration import NO_VALENCE, calibrate, rejection_rates
-from kernel.brain.projection import RidgeFolds
+from kernel.brain.projection import RidgeFolds, track
 from kernel.brain.simulate import simulate_cohort
 from kernel.brain.sources import load_cohort
-from kernel.brain.study import map_vaxis_to_eeg
+from kernel.brain.study import clip_values, map_vaxis_to_eeg
 from kernel.language.study import axis_positions
 
 plots.set_style()
@@ -67,11 +67,10 @@ y = np.array([axis["SmolLM2-135M-Instruct"][e] for e in emotions])
 rng = np.random.default_rng(0)
 draws = []
 for n_features in (5, 10, 20, 40, 80, 160, 320):
-    X = rng.standard_normal((100, len(y), n_features))
-    unit = RidgeFolds(X, emotions).alphas[:, 2:3]  # one penalty: the mean squared singular value
-    for kind, fit in (("in sample", "in_sample"), ("emotion left out", "held_out")):
-        r = [stats.pearson(getattr(RidgeFolds(x, emotions, a.tolist()), fit)(y), y) for x, a in zip(X, unit, strict=True)]
-        draws += [{"features": n_features, "kind": kind, "r": value} for value in r]
+    X = rng.standard_normal((200, len(y), n_features))
+    folds = RidgeFolds(X, emotions, [n_features])  # the mean squared singular value of such noise
+    for kind, fit in {"in sample": folds.in_sample(y), "emotion left out": folds.held_out(y)}.items():
+        draws += [{"features": n_features, "kind": kind, "r": r} for r in stats.pearson(fit, y)]
 noise = pd.DataFrame(draws)
 fig = plots.plot_noise_fit(
     noise, x="features", xlabel="number of features, pure noise", reference=0.87, reference_label="paper, 160 features"
@@ -131,7 +130,7 @@ cohorts = {main: cohort} | {
 }
 found = {
     label: map_vaxis_to_eeg(
-        part, axis_positions("SmolLM2-135M-Instruct", part.classes), valence=people, n_permutations=5000, n_slow=500
+        part, axis_positions("SmolLM2-135M-Instruct", part.classes), valence=people, n_permutations=2000, n_slow=500
     )
     for label, part in cohorts.items()
 }
@@ -157,7 +156,7 @@ def further(a):
         "order removed": a.order_removed, "against order surrogates": a.against_order, "emotion means and human valence": a.classes,
         "single trials": a.trials, "mutual information (nats)": a.information,
     }
-    return {name: f"{getattr(t, 'r', None) or t.observed:.2f} (p {t.p:.3f})" for name, t in found.items() if t}
+    return {name: f"{getattr(t, 'r', None) or t.observed:.2f} (p {t.p:.2g})" for name, t in found.items() if t}
 
 
 pd.DataFrame({label: further(a) for label, a in found.items()}).T
@@ -169,12 +168,9 @@ pd.DataFrame({label: further(a) for label, a in found.items()}).T
 
 # %%
 others = {"Gemma-3-270M": axis["Gemma-3-270M"], "mean valence of 123 people": people}
-pd.DataFrame(
-    {
-        name: {"r": (t := map_vaxis_to_eeg(cohort, positions, n_permutations=2000, n_slow=100).tracking).r, "p": t.p}
-        for name, positions in others.items()
-    }
-).T.round(3)
+X = np.nanmean(found[main].features, axis=0)
+tracked = {name: track(X, clip_values(cohort, positions), emotions, n_permutations=2000) for name, positions in others.items()}
+pd.DataFrame({name: {"r": t.r, "p": t.p} for name, t in tracked.items()}).T.rename_axis(main).round(3)
 
 # %% [markdown]
 # ### Is the planted pattern recovered?

@@ -101,11 +101,11 @@ best.round(3)
 pd.DataFrame(
     {
         short[label]: {
-            "clusters with p < .05, subjects sampled": int((a.clusters.p < 0.05).sum()) if a.clusters else None,
-            "smallest cluster p": round(a.clusters.p_min, 3) if a.clusters else None,
-            "p of the best cell, emotions permuted": round(a.cells.p_best, 3),
+            "clusters of agreeing people, p < .05": f"{(a.clusters.p < 0.05).sum()}",
+            "smallest cluster p": f"{a.clusters.p_min:.3f}",
+            "best cell, emotions permuted: p": f"{a.cells.p_best:.3f}",
         }
-        for label, a in found.items()
+        for label, a in found.items() if a.clusters
     }
 ).T
 
@@ -113,13 +113,14 @@ pd.DataFrame(
 # ### Regions and bands
 
 # %%
-pd.concat({short[label]: a.regions.T for label, a in found.items()}).round(2)
+pd.DataFrame({short[label]: a.regions["all"] for label, a in found.items()}).T.rename_axis(columns="mean |r| by region").round(2)
 
 # %%
-pd.concat({short[label]: a.bands_table.T for label, a in found.items()}).round(2)
+pd.DataFrame({short[label]: a.bands_table["mean"] for label, a in found.items()}).T.rename_axis(columns="mean |r| by band").astype(float).round(2)
 
 # %% [markdown]
-# The paper's differences between regions are .05, between bands .1. What a permutation of emotions gives by itself:
+# The paper finds .212 for occipital against .162 for frontal channels, and .233 for alpha against .148 to .198 for gamma, delta and beta.
+# What a permutation of emotions gives by itself:
 
 # %%
 fig = plots.plot_nulls(
@@ -269,3 +270,41 @@ for label, a in found.items():
             claims.record("C5.simpson", value=value, low=low, high=high, n=len(cohorts[label].subjects) // 2, data=label, simulated=a.simulated)
         )
 claims.show(*rows)[["paper", "ours", "interval", "p", "data", "verdict"]]
+
+# %% [markdown]
+# Ten searches a cohort are a family of their own. The next table adjusts them together (Holm); the ledger's rules look at each alone, so some rows
+# read "supported" where nothing was planted, as one in twenty must.
+
+# %%
+judged = [row for row in rows if row.p is not None]
+adjusted = []
+for label in found:
+    family = [row for row in judged if row.data.startswith(label)]
+    adjusted += [
+        {"claim": row.id, "cohort": short[label], "p": value} for row, value in zip(family, stats.holm([row.p for row in family]), strict=True)
+    ]
+pd.DataFrame(adjusted).pivot(index="claim", columns="cohort", values="p")[list(short.values())].round(2)
+
+# %% tags=["nbval-check-output"]
+# verdicts with room to spare; those nearer to their rule's limit may differ on another processor
+FIRM = ("C4.best_cell", "C5.asymmetry")
+claims.show(*[row for row in rows if row.id in FIRM])[["data", "verdict"]]
+
+# %% [markdown]
+# **What stands, of the method.** With strong valence the map, the region and the time course come back, and a search repeated in its null is seldom
+# fooled. **What does not stand.** A cell at $p = .010$ uncorrected, and clips picked for their correlation: the median of such a search
+# among permuted emotions is above the paper's .870. A map on which people agree is no evidence of valence. Connectivity among
+# neighbours is geometry. **What is not shown.** Anything about people; and the mediation by theta-gamma coupling.
+#
+# ## Run it on recordings
+#
+# ```bash
+# KERNEL_DATA=/path/to/FACED make book
+# ```
+#
+# ```python
+# from kernel.brain.study import map_vaxis_to_scalp
+#
+# result = map_vaxis_to_scalp(cohort, positions)
+# result.cells.table(result.channels, result.bands).head()
+# ```

@@ -171,7 +171,9 @@ def map_vaxis_to_eeg(
         classes=None if human is None else class_level(X, y, emotions, human, **seeds),
         trials=trial_level(flat, y, emotions, **slow),
         information=mutual_information(X, y, emotions, **slow),
-        reliability=projection_reliability(flat, y, random_state=random_state) if len(flat) >= 8 else None,
+        reliability=projection_reliability(flat, y, n_splits=40, random_state=random_state)
+        if len(flat) >= 8
+        else None,
     )
 
 
