@@ -51,7 +51,7 @@ print(f"{len(cohort.subjects)} people, {len(cohort.clips)} clips, {len(cohort.ch
 #    \hat y_G^{(-G)} = y_G - (I - H_\alpha)_{GG}^{-1} \bigl( (I - H_\alpha)\, y \bigr)_G , $$
 #
 # the second being exactly what a fit *without* the clips $G$ would have predicted for them. One decomposition therefore serves all
-# penalties, all folds, the folds within folds that choose the penalty, and ten thousand permutations. Three schemes differ in what a
+# penalties, all folds, the folds within folds that choose the penalty, and thousands of permutations. Three schemes differ in what a
 # prediction has seen: everything (*in sample*), all other clips, or all other *emotions*.
 #
 # ## What the fit does to noise

@@ -94,7 +94,7 @@ best.round(3)
 #
 # ### Do people agree? Not the same question
 #
-# A cluster test over subjects is the usual way to correct a map {cite:p}`westfall2017fixing`. It treats the clips as fixed: it asks whether these
+# A cluster test over subjects is the usual way to correct a map. It treats the clips as fixed {cite:p}`westfall2017fixing`: it asks whether these
 # people share a response to these clips. They do, in every cohort where clips do anything.
 
 # %%

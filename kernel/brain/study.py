@@ -247,7 +247,7 @@ class AxisTopography:
     cells : CellMap
         r and p of every channel and band.
     regions, bands_table : DataFrame
-        Mean |r| by region and by band.
+        Mean ``|r|`` by region and by band.
     occipital, alpha : PermutationResult
         Occipital minus frontal; alpha minus the other bands.
     asymmetry : Asymmetry or None

@@ -91,15 +91,15 @@ class CellMap:
     p : ndarray, shape (n_channels, n_bands)
         Two-sided by permutation, each cell for itself.
     p_max : ndarray, shape (n_channels, n_bands)
-        Corrected for all cells: share of orders in which the *largest* |r| of any cell is as large.
+        Corrected for all cells: share of orders in which the *largest* ``|r|`` of any cell is as large.
     p_parametric : ndarray, shape (n_channels, n_bands)
         Two-sided, uncorrected, as if clips were independent draws of a Gaussian: what the paper prints.
     best : tuple of int
-        Channel and band of the largest |r|.
+        Channel and band of the largest ``|r|``.
     p_best : float
         `p_max` of that cell: the p-value of the maximum.
     null : ndarray, shape (n_orders,)
-        Largest |r| under permutation.
+        Largest ``|r|`` under permutation.
     exact : bool
         Whether every order was enumerated.
     """
@@ -119,7 +119,7 @@ class CellMap:
         return float(self.r[self.best])
 
     def table(self, channels: Sequence[str], bands: Sequence[str]) -> pd.DataFrame:
-        """One row per cell with its names, r and p-values, the largest |r| first."""
+        """One row per cell with its names, r and p-values, the largest ``|r|`` first."""
         _check_names(self.r.shape, channels, bands)
         index = pd.MultiIndex.from_product([list(channels), list(bands)], names=["channel", "band"])
         columns = {name: getattr(self, name).ravel() for name in ("r", "p", "p_max", "p_parametric")}
@@ -241,7 +241,7 @@ def regions(channels: Sequence[str]) -> dict[str, list[str]]:
 
 
 def region_means(X: ArrayLike, y: ArrayLike, channels: Sequence[str], bands: Sequence[str]) -> pd.DataFrame:
-    """Mean |r| over the cells of each region, in each band and in all.
+    """Mean ``|r|`` over the cells of each region, in each band and in all.
 
     Parameters
     ----------
@@ -268,7 +268,7 @@ def region_means(X: ArrayLike, y: ArrayLike, channels: Sequence[str], bands: Seq
 
 
 def band_means(X: ArrayLike, y: ArrayLike, channels: Sequence[str], bands: Sequence[str]) -> pd.DataFrame:
-    """Mean and largest |r| over the channels of each band; parameters as for `region_means`.
+    """Mean and largest ``|r|`` over the channels of each band; parameters as for `region_means`.
 
     Returns
     -------
@@ -293,7 +293,7 @@ def region_contrast(
     n_permutations: int = 10_000,
     random_state: Seed = 0,
 ) -> stats.PermutationResult:
-    """Mean |r| of one region minus that of another, over all bands; one-sided (greater).
+    """Mean ``|r|`` of one region minus that of another, over all bands; one-sided (greater).
 
     Parameters
     ----------
@@ -338,7 +338,7 @@ def band_contrast(
     n_permutations: int = 10_000,
     random_state: Seed = 0,
 ) -> stats.PermutationResult:
-    """Mean |r| of one band minus that of all others, over all channels; one-sided (greater).
+    """Mean ``|r|`` of one band minus that of all others, over all channels; one-sided (greater).
 
     Parameters
     ----------
@@ -467,7 +467,7 @@ class EmotionSubset:
     r_in, r_out : float
         On these clips and on the remaining ones; NaN where positions do not vary.
     p : float
-        Share of orders in which |r| on the chosen clips is as large, the whole choice repeated.
+        Share of orders in which ``|r|`` on the chosen clips is as large, the whole choice repeated.
     """
 
     emotions: tuple[str, ...]
@@ -484,16 +484,16 @@ class NineClips:
     Attributes
     ----------
     cell : tuple of int
-        Channel and band of the largest |r| on all clips.
+        Channel and band of the largest ``|r|`` on all clips.
     r_all : float
         There, on all clips.
     best : EmotionSubset
-        The set with the largest |r|; its p-value repeats the choice of cell and set.
+        The set with the largest ``|r|``; its p-value repeats the choice of cell and set.
     named : EmotionSubset or None
         The set that was named beforehand; its p-value repeats the choice of the cell only. None if an emotion
         of it does not occur.
     null : ndarray, shape (n_orders,)
-        Largest |r| of any set under permutation.
+        Largest ``|r|`` of any set under permutation.
     """
 
     cell: tuple[int, int]
@@ -516,8 +516,8 @@ def nine_clips(
 ) -> NineClips:
     """Find the few emotions whose clips carry the correlation of the best cell, and what such a search finds.
 
-    The cell with the largest |r| on all clips is taken, then the `n_classes` emotions on whose clips |r| is
-    largest there. Under the null both choices are made anew.
+    The cell with the largest ``|r|`` on all clips is taken, then the `n_classes` emotions on whose clips it
+    is largest there. Under the null both choices are made anew.
 
     Parameters
     ----------
@@ -607,7 +607,7 @@ class WeightedGain:
     Attributes
     ----------
     cell : tuple of int
-        Channel and band of the largest |r|, unweighted.
+        Channel and band of the largest ``|r|``, unweighted.
     r : float
         There, unweighted.
     best : Weighting
@@ -637,7 +637,7 @@ def weighted_gain(
     n_permutations: int = 10_000,
     random_state: Seed = 0,
 ) -> WeightedGain:
-    """Gain in |r| at the best cell from weighting emotions, and what the best of all assignments gains.
+    """Gain in ``|r|`` at the best cell from weighting emotions, and what the best of all assignments gains.
 
     The paper lifts .478 to .714 by an "anger-weighted target" with weights 5, 3, 3, 1 and does not print the
     formula; here the weights enter a weighted Pearson correlation. All assignments are tried: the first
@@ -711,7 +711,7 @@ def weighted_gain(
 
 
 def _best_cells(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Features (..., n_clips), centred, of the cell with the largest |r| with each target, and that r."""
+    """Features (..., n_clips), centred, of the cell with the largest ``|r|`` with each target, and that r."""
     r = cell_correlations(X, y).reshape(*y.shape[:-1], -1)
     cell = np.abs(r).argmax(-1)
     columns = _unit(X, "X", axis=0).reshape(len(X), -1)
@@ -838,9 +838,9 @@ def simpson(
 ) -> Simpson:
     """Compare the correlation of the cohort's mean with the mean correlation of its subjects.
 
-    Subjects at even places choose the `n_channels` channels with the largest mean |r| over bands; the others
-    are judged, on the mean over these channels and all bands. A difference alone is no paradox: averaging
-    over subjects removes noise, so the cohort's |r| is the larger one wherever there is signal. The two
+    Subjects at even places choose the `n_channels` channels with the largest mean ``|r|`` over bands; the
+    others are judged, on the mean over these channels and all bands. A difference alone is no paradox: averaging
+    over subjects removes noise, so the cohort's ``|r|`` is the larger one wherever there is signal. The two
     disagree in Simpson's sense [1]_ only if their intervals lie on opposite sides of zero.
 
     Parameters
@@ -925,13 +925,13 @@ class SubjectOracle:
     Attributes
     ----------
     band : int
-        The band in which the mean of the largest |r| over channels is largest.
+        The band in which the mean of the largest ``|r|`` over channels is largest.
     channel : stats.PermutationResult
         That mean; the choice of band is repeated for each order.
     cell : stats.PermutationResult
-        Mean over subjects of the largest |r| over channels and bands.
+        Mean over subjects of the largest ``|r|`` over channels and bands.
     by_subject : ndarray, shape (n_subjects, 2)
-        The largest |r| of each subject, over the channels of `band` and over all cells.
+        The largest ``|r|`` of each subject, over the channels of `band` and over all cells.
     """
 
     band: int
@@ -948,7 +948,7 @@ def subject_oracle(
     n_permutations: int = 1000,
     random_state: Seed = 0,
 ) -> SubjectOracle:
-    """Mean over subjects of the largest |r| that each has, against the same maximum with permuted emotions.
+    """Mean over subjects of the largest ``|r|`` that each has, against the same with permuted emotions.
 
     The largest of many correlations is high in noise as well: compare with the mean of the null.
 
@@ -1043,7 +1043,7 @@ def cluster_test(
     n_permutations : int
         Sign flips, the observed signs among them.
     threshold : float, "tfce" or None
-        Of |t|; None for p = .05 of a single cell, two-sided; "tfce" for threshold-free enhancement [3]_.
+        Of ``|t|``; None for p = .05 of a single cell, two-sided; "tfce" for threshold-free enhancement [3]_.
     random_state : int, Generator or None
         Seed.
 
@@ -1105,11 +1105,11 @@ class TimeCourse:
     r : ndarray, shape (n_bands, n_seconds)
         Over clips.
     peak : ndarray, shape (n_bands,)
-        Where |r| is largest, in s.
+        Where ``|r|`` is largest, in s.
     p : ndarray, shape (n_bands,)
-        Share of orders in which the largest |r| of any second is as large, each band for itself.
+        Share of orders in which the largest ``|r|`` of any second is as large, each band for itself.
     null : ndarray, shape (n_bands, n_orders)
-        Largest |r| under permutation.
+        Largest ``|r|`` under permutation.
     """
 
     bands: tuple[str, ...]
