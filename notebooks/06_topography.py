@@ -195,6 +195,15 @@ pd.DataFrame(
 ).T.round(3)
 
 # %% [markdown]
+# Each person's best cell, with the mean of the same search under permuted emotions as a line:
+
+# %%
+fig = plots.plot_nulls(
+    {f"{short[label]}\n{len(a.oracle.by_subject)} people": (a.oracle.by_subject[:, 1], a.oracle.cell.null.mean()) for label, a in found.items()},
+    label="largest |r| of any channel and band",
+)
+
+# %% [markdown]
 # The paper reports .551 and .616. Noise in a shape like this is already near; what counts is the difference to the second column.
 #
 # **Simpson's paradox.** The cohort's correlation and the mean of its members' can differ in size for want of averaging; a paradox needs opposite

@@ -839,9 +839,9 @@ def simpson(
     """Compare the correlation of the cohort's mean with the mean correlation of its subjects.
 
     Subjects at even places choose the `n_channels` channels with the largest mean ``|r|`` over bands; the
-    others are judged, on the mean over these channels and all bands. A difference alone is no paradox: averaging
-    over subjects removes noise, so the cohort's ``|r|`` is the larger one wherever there is signal. The two
-    disagree in Simpson's sense [1]_ only if their intervals lie on opposite sides of zero.
+    others are judged, on the mean over these channels and all bands. A difference alone is no paradox:
+    averaging over subjects removes noise, so the cohort's ``|r|`` is the larger one wherever there is signal.
+    The two disagree in Simpson's sense [1]_ only if their intervals lie on opposite sides of zero.
 
     Parameters
     ----------

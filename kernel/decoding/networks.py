@@ -12,9 +12,9 @@ window and 9 classes:
 ========== ========== ==========================================================================
 name       parameters network
 ========== ========== ==========================================================================
-``mlp``        29,449 160-128-64-9
-``axial``       4,490 one block of width 16 with two heads, over channels; over time from two windows on
-``cbramod``  about 5M pretrained criss-cross transformer on raw EEG at 200 Hz, through braindecode
+``mlp``     29,449     160-128-64-9
+``axial``   4,554      one block of width 16 with two heads, over channels; over time from two windows on
+``cbramod`` 4,925,609  criss-cross transformer on raw EEG at 200 Hz, through braindecode
 ========== ========== ==========================================================================
 """
 
@@ -37,9 +37,9 @@ from torch.nn import functional as F
 CBRAMOD_HUB = "braindecode/cbramod-pretrained"
 CBRAMOD_RATE = 200  # Hz, and samples in a patch
 HOW_TO_INSTALL = (
-    "cbramod needs braindecode: pip install 'valence-axis[models]'. If braindecode is installed and torchaudio "
-    "fails to load, the cause is a torchaudio built for another torch (CUDA beside a CPU build): remove "
-    "the compiled files torchaudio/lib/*.so, after which it falls back to Python, or install the "
+    "cbramod needs braindecode: pip install 'valence-axis[models]'. If braindecode is installed and "
+    "torchaudio fails to load, the cause is a torchaudio built for another torch (CUDA beside a CPU build): "
+    "remove the compiled files torchaudio/lib/*.so, after which it falls back to Python, or install the "
     "torchaudio build of your torch."
 )
 
@@ -47,9 +47,7 @@ HOW_TO_INSTALL = (
 # Linear baselines
 
 
-def linear_baseline(
-    name: str, random_state: int | None = None, *, C: float = 0.1
-) -> ClassifierMixin:
+def linear_baseline(name: str, random_state: int | None = None, *, C: float = 0.1) -> ClassifierMixin:
     """A linear classifier of flat features, to stand beside every network.
 
     Parameters
@@ -164,7 +162,7 @@ class Attention(nn.Module):
         scores = (q * self.scale) @ k.mT
         if self.bias is not None:
             scores = scores + self.bias[:, self.offset]
-        # the softmax written out: torch's own is slower backwards on short rows, up to five times on a processor
+        # the softmax written out: torch's own is up to five times slower on a processor, for short rows
         weights = (scores - scores.amax(-1, keepdim=True).detach()).exp()
         mixed = (weights @ v) / weights.sum(-1, keepdim=True)
         return self.out(mixed.transpose(-3, -2).reshape(*batch, length, width))
@@ -383,7 +381,7 @@ class AxialTransformer(nn.Module):
                 raise ValueError(f"{name} must be at least 1, got {value}")
         raw = n_samples is not None
         self.tokens = RawStem(width, n_windows, n_samples) if raw else nn.Linear(n_bands, width)
-        self.channels = nn.Parameter(0.02 * torch.randn(n_channels, 1, width))
+        self.channels = nn.Parameter(0.5 * torch.randn(n_channels, 1, width))
         self.blocks = nn.Sequential(
             *(AxialBlock(width, heads, n_windows, dropout, expansion, scrambled_time) for _ in range(depth))
         )
@@ -492,6 +490,9 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "cbramod": _cbramod,
 }
 """Factories by name; they take ``n_channels, n_bands, n_windows, n_classes`` and the options by name."""
+
+STACKED: dict[str, Callable[..., nn.Module]] = {"mlp": StackedMLP}
+"""Stacked form, made from a list of networks, of those that have one. Attention gains nothing by it."""
 
 
 def build(

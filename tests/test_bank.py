@@ -1,0 +1,497 @@
+"""The bank: equal to plain training one by one, resumable, paired, honest about signal and its absence."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import balanced_accuracy_score
+from torch.nn.functional import cosine_similarity, cross_entropy
+
+from kernel import stats
+from kernel.brain.cohort import Cohort, make_split, segments, standardise
+from kernel.brain.simulate import Settings, simulate_cohort
+from kernel.decoding import bank as bank_module
+from kernel.decoding import networks
+from kernel.decoding.bank import TrainingSpec, balanced_accuracy, subject_interval, train_bank
+
+STRONG = Settings(classes=0.08)
+QUICK = {"epochs": 4, "warmup_epochs": 1, "batch_size": 64}
+PROTOTYPES = np.random.default_rng(0).standard_normal((9, 40))
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    return simulate_cohort(3, STRONG, n_subjects=10, window=10.0)[0]
+
+
+@pytest.fixture(scope="module")
+def split(cohort):
+    return make_split(cohort, "leave_subjects_out")
+
+
+def train(specs, cohort, split, **options):
+    return train_bank(specs, cohort, split, **{"n_jobs": 1, "progress": False, **options})
+
+
+def assert_same_members(first, second, atol=0.0):
+    for a, b in zip(first.checkpoints, second.checkpoints, strict=True):
+        assert a.epoch == b.epoch
+        for name in ("logits", "features", "losses", "validation"):
+            np.testing.assert_allclose(getattr(a, name), getattr(b, name), atol=atol, rtol=0, err_msg=name)
+        assert all(np.allclose(value, b.state[name], atol=atol, rtol=0) for name, value in a.state.items())
+
+
+# What training finds
+
+
+def test_finds_classes_where_they_are_and_chance_where_not():
+    for preset, low, high in (("default", 0.25, 1.0), ("null", 0.05, 0.17)):
+        cohort, _ = simulate_cohort(0, preset, n_subjects=30, window=10.0)
+        specs = [
+            TrainingSpec(epochs=12, seed=0, recipe="plain"),
+            TrainingSpec(epochs=12, seed=0, augmentation="paper", recipe="augmented"),
+            TrainingSpec(epochs=12, seed=0, kd="random", recipe="kd"),
+            TrainingSpec("axial", epochs=8, learning_rate=5e-3, warmup_epochs=1, recipe="axial"),
+        ]
+        bank = train(specs, cohort, make_split(cohort, "leave_subjects_out"))
+        found = bank.table().set_index("recipe")["test"]
+        # attention needs more people and passes than a quick test has
+        assert found.drop("axial").between(low, high).all(), found
+        assert found["axial"] > 0.16 if preset == "default" else found["axial"] < high
+
+
+def test_baselines_equal_scikit_learn(cohort, split):
+    bank = train([TrainingSpec(**QUICK)], cohort, split)
+    samples = segments(standardise(cohort), length=10.0)
+    learn, test = samples.rows(split.train), samples.rows(split.test)
+    for name in networks.LINEAR_BASELINES:
+        model = networks.linear_baseline(name).fit(samples.X[learn].astype(float), samples.y[learn])
+        expected = balanced_accuracy_score(samples.y[test], model.predict(samples.X[test].astype(float)))
+        assert bank.baseline_bacc()[name] == pytest.approx(expected)
+        assert bank.table().set_index("network").loc[name, "test"] == pytest.approx(expected)
+
+
+# One alone
+
+
+def plain_training(spec, x, y, train_rows, validation_rows):
+    """The same training with torch's own optimiser, loss and schedulers; no augmentation, no dropout."""
+    network = networks.build(
+        spec.network,
+        n_channels=x.shape[1],
+        n_bands=x.shape[3],
+        n_windows=x.shape[2],
+        n_classes=9,
+        random_state=bank_module._seed(spec.seed, bank_module._INITIAL),
+        **spec.options,
+    )
+    x, y = torch.tensor(x), torch.tensor(y)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=False
+    )
+    steps = -(-len(train_rows) // spec.batch_size)
+    rise, total = spec.warmup_epochs * steps, spec.epochs * steps
+    linear = torch.optim.lr_scheduler.LinearLR(optimiser, 1 / rise, 1.0, total_iters=rise - 1)
+    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, total - rise)
+    scheduler = torch.optim.lr_scheduler.SequentialLR(optimiser, [linear, cosine], [rise])
+    order = bank_module._generator(spec, bank_module._ORDER, "cpu")
+    loss_of = torch.nn.CrossEntropyLoss(label_smoothing=spec.label_smoothing)
+    best = (-1.0, None)
+    for _ in range(spec.epochs):
+        for batch in torch.randperm(len(train_rows), generator=order).split(spec.batch_size):
+            rows = torch.tensor(train_rows)[batch]
+            optimiser.zero_grad()
+            loss_of(network(x[rows]), y[rows]).backward()
+            optimiser.step()
+            scheduler.step()
+        with torch.no_grad():
+            logits = network(x)
+        found = logits[validation_rows].argmax(1)
+        score = balanced_accuracy_score(y[validation_rows], found)
+        best = max(best, (score, logits.numpy()), key=lambda pair: pair[0])
+    return best[1]
+
+
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")
+@pytest.mark.parametrize("mode", ["stack", "loop"])
+def test_equals_plain_training_with_torch(cohort, split, mode):
+    specs = [
+        TrainingSpec(**QUICK, options={"dropout": 0.0}, seed=0),
+        TrainingSpec(**QUICK, options={"dropout": 0.0}, seed=1, label_smoothing=0.0),
+        TrainingSpec(**QUICK, options={"dropout": 0.0}, seed=2, kd="random", kd_weight=0.0),
+    ]
+    bank = train(specs, cohort, split, mode=mode)
+    data = bank_module._Data.of(specs, cohort, split, 10.0)
+    for spec, checkpoint in zip(specs, bank.checkpoints, strict=True):
+        expected = plain_training(spec, data.inputs[1], data.y, data.rows("train"), data.rows("validation"))
+        np.testing.assert_allclose(checkpoint.logits, expected, atol=1e-5)
+
+
+def test_a_stack_equals_each_member_trained_alone(cohort, split, device, tmp_path):
+    shared = {**QUICK, "options": {"layer_norm": True}}
+    specs = [
+        TrainingSpec(**shared, seed=0),
+        TrainingSpec(**shared, seed=1, augmentation="paper"),
+        TrainingSpec(**shared, seed=2, augmentation={"noise": 0.2}, kd="random"),
+        TrainingSpec(**shared, seed=2, kd="llm", kd_temperature=0.2, label_smoothing=0.0),
+        TrainingSpec(**shared, seed=1, n_windows=1, augmentation="paper", kd="llm"),
+    ]
+    options = {"prototypes": PROTOTYPES, "device": device}
+    together = train(specs, cohort, split, mode="stack", folder=tmp_path / "stack", **options)
+    alone = train(specs, cohort, split, mode="loop", folder=tmp_path / "loop", **options)
+    assert_same_members(together, alone, atol=1e-5)
+    assert together.checkpoints[0].state.keys() == alone.checkpoints[0].state.keys()
+
+
+def test_processes_change_nothing(cohort, split, tmp_path):
+    specs = [TrainingSpec(**QUICK, seed=s, augmentation="paper") for s in range(3)]
+    specs += [TrainingSpec("axial", **{**QUICK, "epochs": 2}, seed=s) for s in range(2)]
+    torch.manual_seed(0)
+    one = train(specs, cohort, split, folder=tmp_path / "one")
+    torch.manual_seed(1)
+    two = train(specs, cohort, split, folder=tmp_path / "two", n_jobs=2)
+    assert_same_members(one, two, atol=1e-6)
+
+
+def test_stored_network_and_head_give_the_logits(cohort, split):
+    specs = [TrainingSpec(**QUICK), TrainingSpec("axial", **{**QUICK, "epochs": 2})]
+    bank = train(specs, cohort, split)
+    x = torch.tensor(bank_module._Data.of(specs, cohort, split, 10.0).inputs[1])
+    for index, checkpoint in enumerate(bank.checkpoints):
+        weight, bias = checkpoint.head
+        np.testing.assert_allclose(checkpoint.features @ weight.T + bias, checkpoint.logits, atol=1e-4)
+        with torch.no_grad():
+            np.testing.assert_allclose(bank.network(index)(x), checkpoint.logits, atol=1e-4)
+
+
+def test_the_chosen_epoch_is_the_best_on_validation(cohort, split):
+    bank = train([TrainingSpec(**{**QUICK, "epochs": 10}, seed=s) for s in range(3)], cohort, split)
+    for checkpoint, found in zip(bank.checkpoints, bank.bacc("validation"), strict=True):
+        assert checkpoint.epoch == checkpoint.validation.argmax()
+        assert found == pytest.approx(checkpoint.validation.max())
+        assert checkpoint.losses[-1] < checkpoint.losses[0]
+
+
+def test_recipes_of_one_seed_start_alike_and_see_the_same_batches(cohort, split):
+    # a rate of almost nothing leaves the weights where they started
+    frozen = {**QUICK, "epochs": 2, "learning_rate": 1e-12}
+    a, b, c = train(
+        [
+            TrainingSpec(**frozen, seed=0),
+            TrainingSpec(**frozen, seed=0, augmentation="paper", recipe="augmented"),
+            TrainingSpec(**frozen, seed=1),
+        ],
+        cohort,
+        split,
+    ).checkpoints
+    np.testing.assert_allclose(a.logits, b.logits, atol=1e-6)
+    assert np.abs(a.logits - c.logits).max() > 0.01
+    specs = [TrainingSpec(seed=0), TrainingSpec(seed=0, kd="random", augmentation="paper")]
+    orders = [
+        torch.randperm(50, generator=bank_module._generator(s, bank_module._ORDER, "cpu")) for s in specs
+    ]
+    assert torch.equal(*orders)
+
+
+# Parts
+
+
+def test_balanced_accuracy_equals_scikit_learn(rng):
+    y, predicted = rng.integers(0, 5, 90), rng.integers(0, 5, (4, 90))
+    y[y == 3] = 4  # a class that does not occur
+    with pytest.warns(UserWarning, match="y_pred contains classes"):
+        expected = [balanced_accuracy_score(y, row) for row in predicted]
+    np.testing.assert_allclose(balanced_accuracy(y, predicted), expected)
+
+
+def test_subject_interval_resamples_whole_subjects(cohort, split):
+    bank = train([TrainingSpec(**QUICK)], cohort, split)
+    rows = bank.rows("train")
+    y, person = bank.trials["y"].to_numpy()[rows], bank.trials["subject"].to_numpy()[rows]
+    found = bank.scores(0)[rows].argmax(1)
+
+    def statistic(y, predicted):
+        if y.ndim == 1:
+            return balanced_accuracy(y, predicted)
+        return np.array([balanced_accuracy(*pair) for pair in zip(y, predicted, strict=True)])
+
+    expected = stats.bootstrap_interval(statistic, y, found, groups=person, n_resamples=200, random_state=4)
+    interval = subject_interval(bank, 0, which="train", n_resamples=200, random_state=4)
+    np.testing.assert_allclose(interval, expected)
+    assert subject_interval(bank, "lda").low < bank.baseline_bacc()["lda"]
+
+
+def test_one_test_subject_trains_but_has_no_interval(cohort, split):
+    test = split.test.copy()
+    test[np.flatnonzero(test.any(1))[1:]] = False
+    bank = train([TrainingSpec(**QUICK)], cohort, replace(split, test=test))
+    with pytest.raises(ValueError, match=r"test holds subject .* only"):
+        subject_interval(bank, 0)
+
+
+def augment(sizes, x, n=1):
+    spec = TrainingSpec(augmentation=sizes)
+    return bank_module._Augmentation([spec] * n, 1.0, torch.device("cpu"))(x)
+
+
+def test_augmentation_does_what_its_sizes_say():
+    ones = torch.ones(1, 4000, 6, 10, 5)
+    assert augment("none", ones) is ones
+    noisy = augment({"noise": 0.3}, ones)
+    assert noisy.std() == pytest.approx(0.3, rel=0.02) and noisy.mean() == pytest.approx(1, abs=0.01)
+    dropped = augment({"channel_dropout": 0.15}, ones)
+    assert (dropped[..., 0, 0] == 0).float().mean() == pytest.approx(0.15, abs=0.01)
+    assert (dropped.amin((3, 4)) == dropped.amax((3, 4))).all()  # whole channels
+    scaled = augment({"amplitude": 0.1}, ones)[0, :, 0, 0, 0]
+    assert 0.9 <= scaled.min() < 0.91 and 1.09 < scaled.max() <= 1.1
+    masked = augment({"time_masking": 0.05}, ones)
+    assert (masked[:, :, 0, :, 0] == 0).float().mean() == pytest.approx(0.05, abs=0.005)
+    assert (masked.amin((2, 4)) == masked.amax((2, 4))).all()  # whole windows
+    some = augment({"amplitude": 0.1, "probability": 0.6}, ones)[0, :, 0, 0, 0]
+    assert (some != 1).float().mean() == pytest.approx(0.6, abs=0.03)
+
+
+def test_jitter_shifts_whole_samples_by_a_few_windows():
+    x = torch.arange(10.0)[:, None].expand(1, 3000, 2, 10, 3).clone()
+    shift = augment({"jitter": 2}, x)[0, :, 0, 0, 0]
+    values, counts = shift.unique(return_counts=True)
+    assert values.tolist() == [0, 1, 2, 8, 9]
+    assert counts.min() > 500
+    single = torch.rand(1, 50, 2, 1, 3)
+    assert torch.equal(augment({"jitter": 2, "time_masking": 1.0}, single.clone()), single)
+
+
+def test_auxiliary_loss_is_its_formula(rng):
+    specs = [
+        TrainingSpec(seed=0, label_smoothing=0.2),
+        TrainingSpec(seed=1, label_smoothing=0.0, kd="llm", kd_weight=0.7, kd_temperature=0.5),
+    ]
+    shape, y = {"n_channels": 2, "n_bands": 5, "n_windows": 1, "n_classes": 9}, rng.integers(0, 9, (2, 30))
+    model = networks.StackedMLP([networks.build("mlp", **shape, random_state=s) for s in range(2)])
+    unit = bank_module._unit_rows(PROTOTYPES)
+    loss_of = bank_module._Loss(specs, [None, unit], model, torch.device("cpu"))
+    z = torch.tensor(rng.standard_normal((2, 30, 64)), dtype=torch.float32)
+    logits, y = model.head(z), torch.tensor(y)
+    plain, helped = loss_of(z, logits, y)
+    assert plain.item() == pytest.approx(cross_entropy(logits[0], y[0], label_smoothing=0.2).item(), abs=1e-5)
+    placed = z[1] @ loss_of.maps[0]
+    cosine = cosine_similarity(placed[:, None], torch.tensor(unit, dtype=torch.float32), dim=-1)
+    expected = cross_entropy(logits[1], y[1]) + 0.7 * cross_entropy(cosine / 0.5, y[1])
+    assert helped.item() == pytest.approx(expected.item(), abs=1e-5)
+
+
+def test_prototypes_keep_their_cosines_and_nothing_else(rng):
+    centred = PROTOTYPES - PROTOTYPES.mean(0)
+    unit = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    found = bank_module._unit_rows(PROTOTYPES)
+    np.testing.assert_allclose(found @ found.T, unit @ unit.T, atol=1e-12)
+    moved = bank_module._unit_rows(3 * PROTOTYPES + rng.standard_normal(40))
+    np.testing.assert_allclose(moved @ moved.T, found @ found.T, atol=1e-12)
+    with pytest.raises(ValueError, match=r"prototype .* lies at the mean of all"):
+        bank_module._unit_rows(np.ones((9, 4)))
+
+
+def test_time_steps_are_means_of_their_part():
+    short = simulate_cohort(1, n_subjects=6, window=5.0)[0]
+    de = short.de.copy()
+    de[0, 3, 5:] = np.nan  # 25 s: two whole segments and a half
+    short = short.with_de(de, unit="z")
+    split = make_split(short, "leave_subjects_out")
+    specs = [TrainingSpec(n_windows=1), TrainingSpec(n_windows=2)]
+    data = bank_module._Data.of(specs, short, split, 10.0)
+    assert data.inputs[2].shape == (6 * 28 * 3 - 1, 32, 2, 5)
+    np.testing.assert_allclose(data.inputs[2].mean(2, keepdims=True), data.inputs[1], atol=1e-6)
+    for row in (0, 10, 11, 12, 400):
+        trial = data.trials.iloc[row]
+        clip = np.flatnonzero(short.clips == trial["clip"])[0]
+        expected = de[np.flatnonzero(short.subjects == trial.subject)[0], clip, 2 * trial.segment :][:2]
+        np.testing.assert_allclose(data.inputs[2][row], expected.transpose(1, 0, 2), atol=1e-6)
+
+
+# Storage
+
+
+def test_a_second_call_trains_nothing_and_labels_do_not_count(cohort, split, monkeypatch):
+    specs = [TrainingSpec(**QUICK, seed=s) for s in range(2)]
+    first = train(specs, cohort, split)
+    monkeypatch.setattr(bank_module, "_train_block", None)
+    again = train([replace(spec, recipe="renamed") for spec in specs], cohort, split)
+    assert_same_members(first, again)
+    assert again.table()["recipe"].tolist()[:2] == ["renamed", "renamed"]
+
+
+def test_other_data_are_other_trainings(cohort, split, tmp_path):
+    specs = [TrainingSpec(**QUICK)]
+    train(specs, cohort, split, folder=tmp_path)
+    train(specs, cohort, make_split(cohort, "leave_subjects_out", fold=1), folder=tmp_path)
+    train([replace(specs[0], learning_rate=2e-3)], cohort, split, folder=tmp_path)
+    assert len(list(tmp_path.glob("*.npz"))) == 3
+
+
+def test_a_damaged_file_is_trained_anew(cohort, split, tmp_path):
+    specs = [TrainingSpec(**QUICK)]
+    first = train(specs, cohort, split, folder=tmp_path)
+    (stored,) = tmp_path.glob("*.npz")
+    stored.write_bytes(stored.read_bytes()[:1000])
+    with pytest.warns(UserWarning, match="unreadable"):
+        again = train(specs, cohort, split, folder=tmp_path)
+    assert_same_members(first, again)
+
+
+SCRIPT = """
+import sys
+import test_bank
+cohort = test_bank.simulate_cohort(3, test_bank.STRONG, n_subjects=10, window=10.0)[0]
+split = test_bank.make_split(cohort, "leave_subjects_out")
+test_bank.train(test_bank.study(), cohort, split, folder=sys.argv[1], mode=sys.argv[2], stack_size=2)
+"""
+
+
+def study():
+    return [TrainingSpec(epochs=40, batch_size=64, seed=seed, augmentation="paper") for seed in range(6)]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+@pytest.mark.parametrize("mode", ["loop", "stack"])
+def test_killed_and_resumed_gives_the_same_numbers(cohort, split, mode, tmp_path):
+    here = Path(__file__).parent
+    paths = os.pathsep.join([str(here), str(here.parent), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    folder = tmp_path / "killed"
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder), mode], env=environment)
+
+    def finished():
+        return [path for path in folder.glob("*.npz") if not path.name.startswith(".")]
+
+    deadline = time.monotonic() + 120
+    while not finished() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    kept = {path: path.stat().st_mtime_ns for path in finished()}
+    assert 0 < len(kept) < 6
+
+    resumed = train(study(), cohort, split, folder=folder, mode=mode, stack_size=2)
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    whole = train(study(), cohort, split, folder=tmp_path / "whole", mode=mode, stack_size=2)
+    # a stack that was cut short resumes in other company, whose rounding may differ
+    assert_same_members(resumed, whole, atol=1e-5 if mode == "stack" else 0.0)
+
+
+# What cannot be trained
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"network": "lstm"}, "no network named 'lstm'"),
+        ({"options": {"width": 3}}, "no option width"),
+        ({"epochs": 5}, r"warmup_epochs must lie in \[0, epochs\), got 5 with 5"),
+        ({"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
+        ({"batch_size": 1.5}, "batch_size must be a whole number"),
+        ({"seed": -1}, "seed must be a whole number of at least 0"),
+        ({"learning_rate": 0.0}, "learning_rate must be positive"),
+        ({"label_smoothing": 1.0}, "label_smoothing"),
+        ({"weight_decay": -1.0}, "weight_decay must not be negative"),
+        ({"kd": "cat"}, "kd must be None, 'llm' or 'random', got 'cat'"),
+        ({"augmentation": "strong"}, "no augmentation named 'strong'; there are none, paper"),
+        ({"augmentation": {"mixup": 1}}, "knows no mixup"),
+        ({"augmentation": {"probability": 2}}, "probability is out of range: 2"),
+    ],
+)
+def test_a_spec_names_what_is_impossible(change, message):
+    with pytest.raises(ValueError, match=message):
+        TrainingSpec(**change)
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    monkeypatch.setattr(bank_module, "_run", None)
+
+
+@pytest.mark.usefixtures("no_training")
+@pytest.mark.parametrize(
+    ("specs", "options", "message"),
+    [
+        ([], {}, "specs is empty"),
+        ([TrainingSpec(), TrainingSpec(recipe="again")], {}, "specs 0 and 1 are the same training"),
+        ([TrainingSpec("axial", options={"width": 5})], {}, "width 5 is not a multiple of heads 2"),
+        ([TrainingSpec("axial", options={"n_samples": 500})], {}, "spec 0 .* takes raw EEG"),
+        ([TrainingSpec("cbramod")], {}, "spec 0 .* takes raw EEG"),
+        ([TrainingSpec("axial")], {"mode": "stack"}, "no stacked form"),
+        ([TrainingSpec()], {"mode": "fast"}, "mode must be one of auto, stack, loop"),
+        ([TrainingSpec()], {"stack_size": 0}, "stack_size must be at least 1"),
+        ([TrainingSpec(kd="llm")], {}, "needs prototypes="),
+        (
+            [TrainingSpec(kd="llm")],
+            {"prototypes": np.ones((8, 4))},
+            r"each of 9 classes .* got shape \(8, 4\)",
+        ),
+        ([TrainingSpec()], {"prototypes": np.ones((9, 4))}, "lies at the mean of all"),
+        ([TrainingSpec()], {"segment": 15.0}, "not a whole number of windows"),
+        ([TrainingSpec(n_windows=3)], {}, "not a whole number of windows"),
+    ],
+)
+def test_errors_come_before_any_training(specs, options, message, cohort, split):
+    with pytest.raises(ValueError, match=message):
+        train(specs, cohort, split, **options)
+
+
+def without(mask, keep):
+    return mask & keep[None, :]
+
+
+@pytest.mark.usefixtures("no_training")
+def test_names_what_a_split_lacks(cohort, split):
+    def attempt(**masks):
+        return train([TrainingSpec()], cohort, replace(split, **masks))
+
+    with pytest.raises(ValueError, match="train holds no trial of 'joy'"):
+        attempt(train=without(split.train, cohort.emotions != "joy"))
+    with pytest.raises(ValueError, match="train holds one class only, 'fear'"):
+        attempt(train=without(split.train, cohort.emotions == "fear"))
+    for name in bank_module.SETS:
+        with pytest.raises(ValueError, match=f"{name} of split 'leave_subjects_out' is empty"):
+            attempt(**{name: np.zeros_like(split.train)})
+    with pytest.raises(ValueError, match="is in more than one set"):
+        attempt(test=split.test | split.validation)
+    with pytest.raises(ValueError, match=r"has shape \(3, 28\), the cohort \(10, 28\)"):
+        attempt(test=split.test[:3])
+
+
+@pytest.mark.usefixtures("no_training")
+def test_a_folder_that_cannot_be_made_is_refused_first(cohort, split, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        train([TrainingSpec()], cohort, split, folder=tmp_path / "file" / "bank")
+
+
+@pytest.mark.usefixtures("no_training")
+def test_nan_features_are_named(cohort, split):
+    damaged = Cohort(cohort.data.copy(deep=True))
+    damaged.de[4, 6, 1, 2, 3] = np.nan
+    with pytest.raises(ValueError, match="NaN in subject 4, clip 7, window 1"):
+        train([TrainingSpec()], damaged, split)
+
+
+def test_missing_trials_are_left_out(cohort, split):
+    de = cohort.de.copy()
+    de[0, 0] = np.nan
+    bank = train([TrainingSpec(**QUICK)], cohort.with_de(de), split)
+    assert len(bank.trials) == 10 * 28 * 3 - 3
+
+
+def test_the_bank_names_what_it_does_not_hold(cohort, split):
+    bank = train([TrainingSpec(**QUICK)], cohort, split)
+    assert len(bank) == 1 and bank.simulated and "no real EEG" in bank.label
+    with pytest.raises(ValueError, match="no set named 'dev'; there are train, validation, test"):
+        bank.bacc("dev")
+    with pytest.raises(ValueError, match="no baseline named 'svm'; there are lda, logistic"):
+        bank.scores("svm")

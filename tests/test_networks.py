@@ -1,0 +1,214 @@
+"""Networks: one protocol, weights from the seed alone, attention as published, stacks equal to members."""
+
+import math
+import sys
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import balanced_accuracy_score
+
+from kernel.decoding import networks
+from kernel.decoding.networks import Attention, Dropout, build, count_parameters, linear_baseline
+
+SHAPE = {"n_channels": 6, "n_bands": 5, "n_classes": 4, "random_state": 0}
+CASES = [
+    ("mlp", 1, {}),
+    ("mlp", 3, {"hidden": (16,), "layer_norm": True}),
+    ("axial", 1, {}),
+    ("axial", 3, {"width": 8, "depth": 2, "heads": 4, "penultimate": 12}),
+    ("axial", 3, {"scrambled_time": True}),
+    ("axial", 3, {"n_samples": 90}),
+]
+
+
+def make_input(n, n_windows, options, seed=1):
+    shape = (n, 6, options["n_samples"]) if "n_samples" in options else (n, 6, n_windows, 5)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize(("name", "n_windows", "options"), CASES)
+def test_every_network_gives_features_and_their_head(name, n_windows, options, device):
+    network = build(name, n_windows=n_windows, **SHAPE, **options).to(device).eval()
+    x = make_input(7, n_windows, options).to(device)
+    z = network.features(x)
+    assert z.ndim == 2 and len(z) == 7
+    torch.testing.assert_close(network(x), network.head(z))
+    assert network(x).shape == (7, 4)
+    network(x).sum().backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters())
+
+
+@pytest.mark.parametrize(("name", "n_windows", "options"), CASES)
+def test_weights_come_from_the_seed_alone(name, n_windows, options):
+    def weights(seed):
+        network = build(name, n_windows=n_windows, **{**SHAPE, "random_state": seed}, **options)
+        return torch.cat([p.detach().flatten() for p in network.parameters()])
+
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    first = weights(0)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    torch.manual_seed(6)
+    assert torch.equal(weights(0), first)
+    assert not torch.equal(weights(1), first)
+
+
+def test_documented_parameter_counts():
+    shape = {"n_channels": 32, "n_bands": 5, "n_windows": 1, "n_classes": 9, "random_state": 0}
+    for name in ("mlp", "axial"):
+        row = next(line for line in networks.__doc__.splitlines() if line.startswith(f"``{name}``"))
+        assert row.split()[1] == f"{count_parameters(build(name, **shape)):,}"
+
+
+def test_attention_agrees_with_torch():
+    ours, theirs = Attention(16, 4), torch.nn.MultiheadAttention(16, 4, batch_first=True)
+    theirs.in_proj_weight.data, theirs.in_proj_bias.data = ours.qkv.weight.data, ours.qkv.bias.data
+    theirs.out_proj.weight.data, theirs.out_proj.bias.data = ours.out.weight.data, ours.out.bias.data
+    x = torch.randn(3, 7, 16, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(ours(x), theirs(x, x, x)[0], atol=1e-6, rtol=1e-5)
+
+
+def test_attention_survives_large_scores():
+    attention = Attention(4, 1)
+    attention.qkv.weight.data.fill_(1e3)
+    assert torch.isfinite(attention(torch.full((1, 3, 4), 50.0))).all()
+
+
+def test_relative_position_depends_on_the_difference_alone():
+    attention = Attention(4, 1, length=5)
+    attention.qkv.weight.data.zero_()
+    attention.qkv.weight.data[8:] = torch.eye(4)  # values are the tokens, scores are the bias
+    attention.qkv.bias.data.zero_()
+    attention.out.weight.data, attention.out.bias.data = torch.eye(4), torch.zeros(4)
+    attention.bias.data[0] = torch.arange(9.0)
+    x = torch.randn(1, 5, 4, generator=torch.Generator().manual_seed(0))
+    scores = np.array([[i - j + 4 for j in range(5)] for i in range(5)], dtype=float)
+    weights = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    np.testing.assert_allclose(attention(x)[0].detach(), weights @ x[0].numpy(), atol=1e-5)
+
+
+def test_channels_carry_their_embedding():
+    network = build("axial", n_windows=2, **SHAPE).eval()
+    x, order = make_input(3, 2, {}), torch.tensor([3, 0, 5, 1, 4, 2])
+    expected = network(x)
+    assert not torch.allclose(network(x[:, order]), expected, atol=1e-4)
+    network.channels.data = network.channels.data[order]
+    torch.testing.assert_close(network(x[:, order]), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_time_axis_is_scrambled_only_by_the_switch():
+    # while the position bias is still zero, the order of the windows cannot matter to a clean time axis
+    x, order = make_input(3, 4, {}), torch.tensor([2, 0, 3, 1])
+    clean, scrambled = (
+        build("axial", n_windows=4, **SHAPE, scrambled_time=switch).eval() for switch in (False, True)
+    )
+    torch.testing.assert_close(clean(x[:, :, order]), clean(x), atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(scrambled(x[:, :, order]), scrambled(x), atol=1e-4)
+    clean.blocks[0].time_attention.bias.data.copy_(torch.randn(2, 7))
+    assert not torch.allclose(clean(x[:, :, order]), clean(x), atol=1e-4)
+
+
+def test_one_window_leaves_nothing_to_scramble():
+    x = make_input(3, 1, {})
+    clean, scrambled = (
+        build("axial", n_windows=1, **SHAPE, scrambled_time=switch).eval() for switch in (False, True)
+    )
+    assert torch.equal(clean(x), scrambled(x))
+
+
+def test_dropout_keeps_the_mean_and_the_share():
+    drop = Dropout(0.25).train()
+    drop.generators = [torch.Generator().manual_seed(0)]
+    y = drop(torch.ones(1, 200_000))
+    assert (y == 0).float().mean() == pytest.approx(0.25, abs=0.005)
+    assert y.mean() == pytest.approx(1, abs=0.01)
+    assert torch.equal(drop.eval()(y), y)
+    assert torch.equal(Dropout(0.0).train()(y), y)
+
+
+def test_dropout_of_a_member_does_not_depend_on_its_company():
+    def drop(seeds, x):
+        module = Dropout(0.5).train()
+        module.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        return module(x)
+
+    together = drop([1, 2, 3], torch.ones(3, 5, 7))
+    assert torch.equal(drop([2], torch.ones(5, 7)), together[1])
+    assert not torch.equal(together[0], together[1])
+
+
+@pytest.mark.parametrize("options", [{}, {"hidden": (16, 12, 8), "layer_norm": True, "dropout": 0.0}])
+def test_a_stack_equals_its_members(options, device):
+    shape = {**SHAPE, "n_windows": 1}
+    members = [build("mlp", **{**shape, "random_state": seed}, **options).to(device) for seed in range(3)]
+    stack = networks.StackedMLP(members)
+    x = torch.randn(3, 10, 6, 1, 5, device=device)
+    for training in (False, True):
+        stack.train(training)
+        networks.use_generators(stack, [torch.Generator(device).manual_seed(s) for s in range(3)])
+        together = stack(x)
+        for index, member in enumerate(members):
+            member.train(training)
+            networks.use_generators(member, [torch.Generator(device).manual_seed(index)])
+            torch.testing.assert_close(together[index], member(x[index]), atol=1e-6, rtol=1e-5)
+    for member, state in zip(members, stack.states(), strict=True):
+        assert all(torch.equal(value, state[name]) for name, value in member.state_dict().items())
+
+
+def test_raw_tokens_follow_amplitude_not_offset_of_phase():
+    stem = networks.RawStem(8, 2, 500).eval()
+    t = torch.arange(500) / 250
+    waves = [a * torch.sin(2 * math.pi * 10 * t + phase) for a, phase in ((1, 0), (1, 1.3), (3, 0))]
+    one, shifted, louder = (stem(wave[None, None])[0, 0] for wave in waves)
+    assert (one - louder).norm() > 5 * (one - shifted).norm()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("lstm", {}, "no network named 'lstm'; there are mlp, axial, cbramod"),
+        ("mlp", {"width": 3}, "no option width; it has hidden"),
+        ("mlp", {"hidden": ()}, "hidden must name"),
+        ("mlp", {"dropout": 1.0}, "dropout must lie in"),
+        ("axial", {"width": 10, "heads": 4}, "width 10 is not a multiple of heads 4"),
+        ("axial", {"depth": 0}, "depth must be at least 1"),
+        ("axial", {"n_samples": 20}, "n_samples 20 is too short"),
+        ("mlp", {"n_classes": 1}, "n_classes must be at least 2, got 1"),
+    ],
+)
+def test_names_what_it_cannot_build(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        build(name, n_windows=2, **{**SHAPE, **options})
+
+
+def test_cbramod_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "braindecode", None)
+    monkeypatch.setitem(sys.modules, "braindecode.models", None)
+    with pytest.raises(ImportError, match=r"valence-axis\[models\].*torchaudio"):
+        build("cbramod", n_windows=2, **SHAPE)
+
+
+def test_cbramod_classifies_raw_eeg_where_it_can_be_imported():
+    try:
+        network = build("cbramod", n_windows=2, **SHAPE, layers=1).eval()
+    except ImportError as error:
+        pytest.skip(str(error))
+    x = 30 * torch.randn(3, 6, 400, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(network(x), network.head(network.features(x)))
+    assert network(x).shape == (3, 4) and network.features(x).shape == (3, 200)
+
+
+@pytest.mark.parametrize("name", networks.LINEAR_BASELINES)
+def test_linear_baselines_find_what_is_planted_and_nothing_else(name, rng):
+    y = np.repeat(np.arange(4), 100)
+    centres = rng.standard_normal((4, 30))
+    for strength, low, high in ((0.7, 0.75, 1.0), (0.0, 0.15, 0.35)):
+        X, new = (strength * centres[y] + rng.standard_normal((400, 30)) for _ in range(2))
+        found = balanced_accuracy_score(y, linear_baseline(name, 0).fit(X, y).predict(new))
+        assert low <= found <= high
+
+
+def test_unknown_baseline_lists_the_known():
+    with pytest.raises(ValueError, match="there are lda, logistic"):
+        linear_baseline("svm")
