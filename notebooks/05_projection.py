@@ -203,23 +203,22 @@ pd.DataFrame({label: a.reliability._asdict() for label, a in found.items() if a.
 # %%
 rows = []
 for label, a in found.items():
-    def put(claim, value, p, n=len(a.positions), a=a, label=label):
-        rows.append(claims.record(claim, value=value, p=p, n=n, data=label, simulated=a.simulated))
-
     tests = a.tests.set_index(["scheme", "null"])
-    n_emotions = len(set(a.emotions))
-    for claim, key in {
-        "C4.ridge_in_sample": ("in_sample", "emotions"),
-        "C4.ridge_leave_clip_out": ("leave_one_clip_out", "emotions"),
-        "C4.ridge_leave_emotion_out": ("leave_one_emotion_out", "emotions"),
-        "C4.random_axes": ("leave_one_clip_out", "class_constant"),
-    }.items():
-        put(claim, tests.loc[key, "r"], tests.loc[key, "p"])
-    if a.order_removed:
-        put("C4.position_removed", a.order_removed.r, a.order_removed.p)
-    put("C4.class_level", a.classes.observed, a.classes.p, n_emotions)
-    put("C4.trial_level", a.trials.observed, a.trials.p, int(np.isfinite(a.features[..., 0, 0]).sum()))
-    put("C4.mutual_information", a.information.observed, a.information.p)
+    n_clips, n_trials = len(a.positions), int(np.isfinite(a.features[..., 0, 0]).sum())
+    results = {
+        "C4.ridge_in_sample": (*tests.loc[("in_sample", "emotions"), ["r", "p"]], n_clips),
+        "C4.ridge_leave_clip_out": (*tests.loc[("leave_one_clip_out", "emotions"), ["r", "p"]], n_clips),
+        "C4.ridge_leave_emotion_out": (a.tracking.r, a.tracking.p, n_clips),
+        "C4.random_axes": (*tests.loc[("leave_one_clip_out", "class_constant"), ["r", "p"]], n_clips),
+        "C4.position_removed": (a.order_removed.r, a.order_removed.p, n_clips) if a.order_removed else None,
+        "C4.class_level": (a.classes.observed, a.classes.p, len(set(a.emotions))),
+        "C4.trial_level": (a.trials.observed, a.trials.p, n_trials),
+        "C4.mutual_information": (a.information.observed, a.information.p, n_clips),
+    }
+    for claim, result in results.items():
+        if result:
+            value, p, n = result
+            rows.append(claims.record(claim, value=value, p=p, n=n, data=label, simulated=a.simulated))
     if a.reliability:
         value, low, high = a.reliability
         rows.append(claims.record("C4.reliability", value=value, low=low, high=high, n=len(a.features), data=label, simulated=a.simulated))
