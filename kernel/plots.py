@@ -480,3 +480,28 @@ def plot_time_courses(panels: Mapping[str, TimeCourse]) -> Figure:
     axes[0, 0].set_ylabel("r of scalp mean and axis")
     axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1))
     return fig
+
+
+def plot_confusion(panels: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
+    """Shares of each true class called each class, one panel per classifier."""
+    fig, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels) + 1, 4.2), sharey=True, squeeze=False)
+    for ax, (title, shares) in zip(axes[0], panels.items(), strict=True):
+        image = ax.imshow(shares, cmap="cividis", vmin=0, vmax=1)
+        ax.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
+        ax.set_yticks(range(len(classes)), classes)
+        ax.set(title=title, xlabel="called")
+    axes[0, 0].set_ylabel("true")
+    fig.colorbar(image, ax=axes[0].tolist(), label="share of the true class", shrink=0.8)
+    return fig
+
+
+def plot_subject_spread(panels: Mapping[str, pd.Series], *, chance: float) -> Figure:
+    """Accuracy of every subject, sorted, one line per classifier."""
+    fig, ax = plt.subplots(figsize=(6, 3.4))
+    for colour, (name, values) in zip((BLUE, ORANGE, GREEN, GREY), panels.items(), strict=False):
+        ordered = np.sort(values.to_numpy())
+        ax.plot(np.arange(1, len(ordered) + 1), ordered, "o-", ms=4, lw=1.2, color=colour, label=name)
+    ax.axhline(chance, color=GREY, lw=0.8, ls=":", label="chance")
+    ax.set(xlabel="test subject, sorted", ylabel="balanced accuracy", ylim=(0, 1))
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return fig
