@@ -22,7 +22,7 @@
 # clips' positions on the valence axis with $r = .87$, $p < 10^{-9}$ {cite:p}`radwan2026shared`.
 #
 # **Why it matters.** It is the paper's bridge from language models to brains. It is also a fit of 160 weights to 28 points that take nine
-# values, so what carries the claim is the null it is held against, and the paper names none.
+# values, so what carries the claim is the null it is held against; the paper compares with random directions only.
 
 # %%
 import numpy as np
@@ -117,10 +117,11 @@ print("order removed, emotions permuted: level kept in all four truths without v
 print("full valence found by both:", all(high(*test, ["valence 1"])[0] for test in CARRY))
 
 # %% [markdown]
-# Where emotions can be decoded at all, whatever their order, almost every test calls it valence. Leaving out whole emotions and permuting
-# emotions does not: its unit is the emotion, of which there are nine. It is still fooled by drift along the session, because FACED shows its clips in
-# blocks of one valence and pleasant ones somewhat earlier. Only with presentation order removed does it hold its level under every truth,
-# and it pays in power: a small valence effect stays hidden. A verdict below therefore needs both.
+# Where emotions can be decoded at all, whatever their order, a test that permutes clips or trusts a formula calls it valence. Permuting *emotions*
+# keeps the level; leaving whole emotions out gives such a test its power. The unit is then the emotion, of which there are nine. Drift along the
+# session still fools it, because FACED shows its clips in blocks of one valence and pleasant ones somewhat earlier. Only with presentation order
+# removed as well does it hold its level under every truth here, and it pays in power: a valence effect of a quarter of a clip's own is mostly missed.
+# These rates are for the best axis there can be. A verdict below therefore takes both rows, the plain one and the one with order removed.
 #
 # ## The data
 
@@ -147,7 +148,7 @@ pd.concat(
 ).rename_axis(["p by null, and r", "scheme"]).round(3)
 
 # %% [markdown]
-# A row has one r and four p-values: the null decides. The paper's figure is an in-sample r against a textbook formula, which is not even
+# A row has one r and four p-values: the null decides. As far as the paper says, its figure is an in-sample r against a textbook formula, which is not even
 # among them. Beyond schemes and nulls, with whole emotions left out throughout:
 
 # %%
@@ -162,6 +163,8 @@ def further(a):
 pd.DataFrame({label: further(a) for label, a in found.items()}).T
 
 # %% [markdown]
+# The three simulated cohorts share their class patterns, clips and noise and differ by the valence planted, so they are not independent draws.
+#
 # ### Other axes
 #
 # The same test for the second model and for people's own valence.
@@ -236,8 +239,8 @@ claims.show(*[row for row in rows if row.id in FIRM])[["data", "verdict"]]
 # recovers its pattern, and is silent where there is none. **What does not stand.** The published kind of evidence: an in-sample r, a
 # correlation over clips with their own emotion in training, nine class means, single trials in thousands, or a reliability; each is as
 # impressive without valence. **What is not shown.** Anything about people: no recording was read. Whether FACED carries the axis is one
-# command away for those who hold it, and nine emotions will leave a wide margin even then: an effect below the size of a single clip's own
-# response has little chance to be seen.
+# command away for those who hold it, and nine emotions will leave a wide margin even then: the table above says how small an effect can be
+# before it is mostly missed.
 #
 # ## Run it on recordings
 #

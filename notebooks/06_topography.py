@@ -47,7 +47,8 @@ print(f"EEG of this chapter: {main} ({cohort.data.attrs['provenance']})")
 #
 # $$ p_{cb} = \Pr_\pi \Bigl( \max_{c', b'} \bigl| r_{c'b'}^{\pi} \bigr| \ge \bigl| r_{cb} \bigr| \Bigr). $$
 #
-# Every other figure of this chapter gets the same treatment: whatever was chosen in the data is chosen anew in each permutation. The chapter
+# Every other figure of this chapter gets the same treatment: whatever was chosen in the data is chosen anew in each permutation, but for the cluster test, Simpson's paradox and
+# connectivity, which say what they do instead. The chapter
 # before shows why emotions are the unit; it also shows that drift along the session passes this test, so a hit here needs the order-free test
 # there.
 
@@ -204,7 +205,7 @@ fig = plots.plot_nulls(
 )
 
 # %% [markdown]
-# The paper reports .551 and .616. Noise in a shape like this is already near; what counts is the difference to the second column.
+# The paper reports .551 and .616. Most of such a figure comes from the search alone; what counts is the difference to the second column.
 #
 # **Simpson's paradox.** The cohort's correlation and the mean of its members' can differ in size for want of averaging; a paradox needs opposite
 # signs. Channels are chosen on one half of the people and judged on the other.
@@ -281,8 +282,9 @@ for label, a in found.items():
 claims.show(*rows)[["paper", "ours", "interval", "p", "data", "verdict"]]
 
 # %% [markdown]
-# Ten searches a cohort are a family of their own. The next table adjusts them together (Holm); the ledger's rules look at each alone, so some rows
-# read "supported" where nothing was planted, as one in twenty must.
+# The tests of a cohort are a family of their own. The next table adjusts them together (Holm); the ledger's rules look at each alone, so some rows
+# read "supported" where nothing was planted. The three cohorts share their class patterns, clips and noise, so such a hit recurs in all of them.
+# *Connectivity* is compared with random sets, not with sets chosen anew: its p-value is that of a set which lies together, not of an axis.
 
 # %%
 judged = [row for row in rows if row.p is not None]
@@ -300,8 +302,8 @@ FIRM = ("C4.best_cell", "C5.asymmetry")
 claims.show(*[row for row in rows if row.id in FIRM])[["data", "verdict"]]
 
 # %% [markdown]
-# **What stands, of the method.** With strong valence the map, the region and the time course come back, and a search repeated in its null is seldom
-# fooled. **What does not stand.** A cell at $p = .010$ uncorrected, and clips picked for their correlation: the median of such a search
+# **What stands, of the method.** With strong valence the map resembles the planted pattern; after correction hardly any single detail of it can be
+# asserted. **What does not stand.** A cell at $p = .010$ uncorrected, and clips picked for their correlation: the median of such a search
 # among permuted emotions is above the paper's .870. A map on which people agree is no evidence of valence. Connectivity among
 # neighbours is geometry. **What is not shown.** Anything about people; and the mediation by theta-gamma coupling.
 #
