@@ -535,6 +535,30 @@ def cohort_tensor(cohort: Cohort) -> np.ndarray:
     return np.nanmean(trial_features(cohort), axis=0)
 
 
+def mean_over_subjects(features: np.ndarray) -> np.ndarray:
+    """Mean of each clip over the subjects who have it.
+
+    Parameters
+    ----------
+    features : ndarray, shape (n_subjects, n_clips, ...)
+        Of each trial, as `trial_features`; NaN throughout where it is missing.
+
+    Returns
+    -------
+    ndarray, shape (n_clips, ...)
+
+    Raises
+    ------
+    ValueError
+        If nobody has a clip.
+    """
+    there = np.isfinite(features[(..., *[0] * (features.ndim - 2))]).sum(0)
+    if not there.all():
+        places = np.flatnonzero(there == 0).tolist()
+        raise ValueError(f"nobody here has trials of clips at places {places}: drop these clips")
+    return np.nansum(features, axis=0) / there.reshape(-1, *[1] * (features.ndim - 2))
+
+
 # Splits
 
 Parts = tuple[np.ndarray, ...]  # train, validation, test

@@ -29,6 +29,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kernel import stats
+from kernel.brain.cohort import mean_over_subjects
 
 Features = ArrayLike | torch.Tensor
 Seed = int | np.random.Generator | None
@@ -521,7 +522,7 @@ def trial_predictions(
         NaN where a trial is missing.
     """
     features = _trials(features)
-    X, y, emotions = _checked(_means(features), y, emotions)
+    X, y, emotions = _checked(mean_over_subjects(features), y, emotions)
     coef, intercept, _ = RidgeFolds(X, emotions, alphas).fold_weights(y)
     code = np.unique(emotions, return_inverse=True)[1]
     return np.einsum("scf,cf->sc", features, coef[code]) + intercept[code]
@@ -542,7 +543,7 @@ def trial_level(
     weight to the test.
     """
     features = _trials(features)
-    X, y, emotions = _checked(_means(features), y, emotions)
+    X, y, emotions = _checked(mean_over_subjects(features), y, emotions)
     folds = RidgeFolds(X, emotions, alphas)
     subject, clip = np.nonzero(np.isfinite(features[..., 0]))
     rows = features[subject, clip]
@@ -712,7 +713,7 @@ def track_against_order(
     Arguments as for `track` and `order_surrogates`.
     """
     features = _trials(features)
-    X, y, emotions = _checked(_means(features), y, emotions)
+    X, y, emotions = _checked(mean_over_subjects(features), y, emotions)
     null = [
         stats.pearson(RidgeFolds(batch, emotions, alphas).held_out(y), y)
         for batch in np.array_split(
@@ -795,7 +796,7 @@ def _quarters(features: np.ndarray, y: ArrayLike, n_splits: int, rng: np.random.
         for part, members in zip(
             (halves, thirds, fourths), np.split(order, cut.round().astype(int)), strict=True
         ):
-            part.append(_means(features[members]))
+            part.append(mean_over_subjects(features[members]))
     coef, _, _ = RidgeFolds(np.stack(halves)).weights(y)  # (n_splits, n_features)
     a, b = (np.einsum("kcf,kf->kc", np.stack(part), coef) for part in (thirds, fourths))
     r = float(stats.pearson(a, b).mean())
@@ -835,11 +836,3 @@ def _trials(features: ArrayLike) -> np.ndarray:
     if features.ndim < 3 or 0 in features.shape:
         raise ValueError(f"features must be (n_subjects, n_clips, ...), got shape {features.shape}")
     return features.reshape(*features.shape[:2], -1)
-
-
-def _means(features: np.ndarray) -> np.ndarray:
-    """Cohort mean of each clip (n_clips, n_features) over the subjects who have it."""
-    there = np.isfinite(features[..., 0]).sum(0)
-    if not there.all():
-        raise ValueError(f"nobody here has trials of clips at places {np.flatnonzero(~there.astype(bool))}")
-    return np.nansum(features, axis=0) / there[:, None]

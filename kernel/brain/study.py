@@ -32,9 +32,6 @@ from kernel.brain.projection import (
     trial_level,
 )
 
-#: Left and right electrodes of frontal asymmetry.
-FRONTAL_PAIRS = (("F3", "F4"), ("F7", "F8"), ("Fp1", "Fp2"))
-
 
 @dataclass(frozen=True, eq=False)
 class AxisProjection:
@@ -304,6 +301,7 @@ def map_vaxis_to_scalp(
     -------
     AxisTopography
     """
+    frontal = {name.lower() for pair in topography.FRONTAL_PAIRS for name in pair}
     placed = scalp_channels(cohort.channels)
     cohort = cohort if placed == cohort.channels else cohort.select(channels=placed)
     y, emotions = clip_values(cohort, positions, "position"), cohort.emotions
@@ -326,10 +324,10 @@ def map_vaxis_to_scalp(
         cells=cells,
         regions=topography.region_means(X, y, names, bands),
         bands_table=topography.band_means(X, y, names, bands),
-        occipital=topography.region_contrast(X, y, emotions, names, "occipital", "frontal", **seeds),
-        alpha=topography.band_contrast(X, y, emotions, bands, "alpha", **seeds),
-        asymmetry=topography.asymmetry(nats, y, emotions, names, bands, FRONTAL_PAIRS, "alpha", **seeds)
-        if {name.lower() for pair in FRONTAL_PAIRS for name in pair} <= {name.lower() for name in names}
+        occipital=topography.region_contrast(X, y, emotions, names, **seeds),
+        alpha=topography.band_contrast(X, y, emotions, bands, **seeds),
+        asymmetry=topography.asymmetry(nats, y, emotions, names, bands, **seeds)
+        if frontal <= {name.lower() for name in names}
         else None,
         few_emotions=topography.nine_clips(X, y, emotions, **seeds),
         weighted=topography.weighted_gain(X, y, emotions, **seeds),

@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import beta
 
 from kernel import stats
-from kernel.brain.cohort import Cohort
+from kernel.brain.cohort import Cohort, mean_over_subjects
 
 if TYPE_CHECKING:
     import mne
@@ -44,6 +44,8 @@ REGIONS: dict[str, tuple[str, ...]] = {
     "temporal": ("FT", "T", "TP"),
 }
 _EARS = ("A", "M")
+#: Left and right electrodes of frontal asymmetry.
+FRONTAL_PAIRS = (("F3", "F4"), ("F7", "F8"), ("Fp1", "Fp2"))
 PAPER_EMOTIONS = ("anger", "amusement", "tenderness")
 PAPER_WEIGHTS = {"anger": 5, "amusement": 3, "tenderness": 3}
 
@@ -401,7 +403,7 @@ def asymmetry(
     emotions: Sequence[str] | None,
     channels: Sequence[str],
     bands: Sequence[str],
-    pairs: Sequence[tuple[str, str]] = (("F3", "F4"), ("F7", "F8"), ("Fp1", "Fp2")),
+    pairs: Sequence[tuple[str, str]] = FRONTAL_PAIRS,
     band: str = "alpha",
     *,
     n_permutations: int = 10_000,
@@ -878,7 +880,7 @@ def simpson(
         raise ValueError(
             f"{n_channels} channels from two halves of subjects need more than features {features.shape} have"
         )
-    strength = np.abs(cell_correlations(_cohort_mean(features[::2]), y)).mean(-1)
+    strength = np.abs(cell_correlations(mean_over_subjects(features[::2]), y)).mean(-1)
     channels = np.argsort(-strength, kind="stable")[:n_channels]
     own = features[1::2][:, :, channels].mean((2, 3))  # (n_subjects, n_clips)
     single = subject_correlations(own[..., None], y)[:, 0]
@@ -1348,14 +1350,6 @@ def _trials(features: ArrayLike) -> np.ndarray:
     if features.ndim != 4 or 0 in features.shape:
         raise ValueError(f"features must be (subjects, clips, channels, bands), got shape {features.shape}")
     return features
-
-
-def _cohort_mean(features: np.ndarray) -> np.ndarray:
-    """Mean over the subjects who have a clip: (n_clips, n_channels, n_bands)."""
-    there = np.isfinite(features[..., 0, 0]).sum(0)
-    if not there.all():
-        raise ValueError(f"no subject of a half has clips at places {np.flatnonzero(there == 0).tolist()}")
-    return np.nansum(features, axis=0) / there[:, None, None]
 
 
 def _target(y: ArrayLike, n_clips: int) -> np.ndarray:
