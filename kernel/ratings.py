@@ -15,6 +15,7 @@ from importlib.resources import files as resources
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy.special import ndtri
 
 #: The twelve scales, each a slider from 0 to 7.
 SCALES = (
@@ -48,6 +49,7 @@ BLOCKS = (
     (18, 21, 24, 27),
     (19, 22, 25, 28),
 )
+NEUTRAL_BLOCK = 3
 #: Subjects of the split that is usual for FACED.
 STANDARD_SETS = {"train": range(80), "validation": range(80, 100), "test": range(100, 123)}
 
@@ -257,17 +259,25 @@ def draw_orders(
     n_subjects: int,
     *,
     n_distinct: int | None = None,
+    lead: float = 0.0,
     random_state: int | np.random.Generator | None = None,
 ) -> np.ndarray:
-    """Draw orders of presentation by chance alone: FACED's `BLOCKS` shuffled, and the clips within each.
+    """Draw orders of presentation by the rule that FACED's own follow.
+
+    Everybody sees the same seven `BLOCKS` of four clips: three of negative, three of positive valence, one
+    neutral. The six blocks with a valence come in random order; the neutral one is put at a random place
+    among them but never first, as nobody in FACED began with it; the clips of each block are shuffled.
 
     Parameters
     ----------
     n_subjects : int
-        Orders to draw.
+        Orders to draw; the first ones do not depend on how many follow.
     n_distinct : int, optional
         Draw only so many; each goes to one subject and the other subjects get one of them at random, which
         matches an experiment whose orders were used several times. By default every subject has their own.
+    lead : float
+        How much earlier positive blocks tend to come than negative ones, in standard deviations of the
+        Gaussian key by which blocks are sorted; 0 for chance alone.
     random_state : int, Generator or None
         Seed or generator.
 
@@ -281,17 +291,23 @@ def draw_orders(
     ValueError
         If `n_distinct` is not between 1 and `n_subjects`.
     """
-    n_distinct = n_subjects if n_distinct is None else n_distinct
-    if not 1 <= n_distinct <= n_subjects:
+    count = n_subjects if n_distinct is None else n_distinct
+    if not 1 <= count <= n_subjects:
         raise ValueError(f"n_distinct must lie between 1 and {n_subjects} subjects, got {n_distinct}")
     rng = np.random.default_rng(random_state)
     blocks = np.array(BLOCKS)
-    block = rng.permuted(np.tile(np.arange(len(blocks)), (n_distinct, 1)), axis=1)
-    place = rng.permuted(np.tile(np.arange(blocks.shape[1]), (n_distinct, len(blocks), 1)), axis=2)
-    orders = np.empty((n_distinct, blocks.size), dtype=int)
-    orders[:, blocks - 1] = block[..., None] * blocks.shape[1] + place + 1
-    again = rng.integers(n_distinct, size=n_subjects - n_distinct)
-    return orders[rng.permutation(np.concatenate([np.arange(n_distinct), again]))]
+    draws = rng.random((count, 7 + blocks.size))  # one row for each order
+    side = np.repeat([-1, 1], 3)
+    rank = (ndtri(draws[:, :6]) - side * lead / 2).argsort(1).argsort(1)
+    neutral = 1 + (6 * draws[:, 6]).astype(int)[:, None]  # blocks that come before it, never none
+    place = np.insert(rank + (rank >= neutral), NEUTRAL_BLOCK, neutral[:, 0], axis=1)
+    within = draws[:, 7:].reshape(count, *blocks.shape).argsort(2)
+    orders = np.empty((count, blocks.size), dtype=int)
+    orders[:, blocks - 1] = place[..., None] * blocks.shape[1] + within + 1
+    if n_distinct is None:
+        return orders
+    again = rng.integers(count, size=n_subjects - count)
+    return orders[rng.permutation(np.concatenate([np.arange(count), again]))]
 
 
 def position_counts(order: ArrayLike, emotions: Sequence[str]) -> np.ndarray:

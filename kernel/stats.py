@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import norm, rankdata
+from scipy.stats import t as student_t
 
 Seed = int | np.random.Generator | None
 
@@ -110,6 +111,50 @@ def _unit(x: np.ndarray, name: str) -> np.ndarray:
             f"{name} is constant at {mean[constant][0]:g}: its correlation is undefined, leave it out"
         )
     return centred / length
+
+
+def textbook_p(r: ArrayLike, n: int, *, alternative: str = "two-sided") -> np.ndarray | float:
+    r"""P-value of a Pearson correlation under the textbook null: n independent pairs of Gaussians [1]_.
+
+    .. math:: t = r \sqrt{\frac{n - 2}{1 - r^2}}
+
+    follows Student's distribution with n - 2 degrees of freedom. It knows nothing of clustering, selection or
+    fitting; it is here to be compared with nulls that do.
+
+    Parameters
+    ----------
+    r : array_like, any shape
+        Correlations in [-1, 1].
+    n : int
+        Pairs, three or more.
+    alternative : {"two-sided", "greater"}
+        Whether a negative r counts as much.
+
+    Returns
+    -------
+    float or ndarray of the shape of r
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    References
+    ----------
+    .. [1] Student (1908), Biometrika 6(2-3). doi:10.1093/biomet/6.2-3.302
+    """
+    r = _finite(r, "r")
+    if n < 3:
+        raise ValueError(f"the textbook test of a correlation needs n >= 3, got {n}")
+    if (np.abs(r) > 1).any():
+        raise ValueError(f"r must lie in [-1, 1], got {r[np.abs(r) > 1][0]:g}")
+    if alternative not in ("two-sided", "greater"):
+        raise ValueError(f"alternative must be 'two-sided' or 'greater', got {alternative!r}")
+    two_sided = alternative == "two-sided"
+    with np.errstate(divide="ignore"):
+        t = (np.abs(r) if two_sided else r) * np.sqrt((n - 2) / (1 - r**2))
+    p = student_t.sf(t, n - 2) * (2 if two_sided else 1)
+    return float(p) if r.ndim == 0 else p
 
 
 def spearman(x: ArrayLike, y: ArrayLike) -> np.ndarray | float:

@@ -490,7 +490,7 @@ def test_missing_trials_are_left_out(cohort, split):
 
 def test_the_bank_names_what_it_does_not_hold(cohort, split):
     bank = train([TrainingSpec(**QUICK)], cohort, split)
-    assert len(bank) == 1 and bank.simulated and "no real EEG" in bank.label
+    assert len(bank) == 1 and bank.simulated and "simulated" in bank.label
     with pytest.raises(ValueError, match="no set named 'dev'; there are train, validation, test"):
         bank.bacc("dev")
     with pytest.raises(ValueError, match="no baseline named 'svm'; there are lda, logistic"):

@@ -62,8 +62,10 @@ def run(chapter, folder, source, monkeypatch):
         *(("04_eeg", source) for source in SOURCES),
         ("05_projection", "FACED, DE"),
         ("05_projection", "SEED-V"),
+        ("05_projection", "saved"),
         ("06_topography", "FACED, BIDS"),
         ("06_topography", "SEED-V"),
+        ("06_topography", "EmoEEG-MC"),
     ],
 )
 def test_a_chapter_runs_on_files(chapter, source, tmp_path, monkeypatch):
@@ -71,6 +73,9 @@ def test_a_chapter_runs_on_files(chapter, source, tmp_path, monkeypatch):
     assert cohort.simulated == (source == "saved")
     assert rows
     if chapter != "04_eeg":
-        own = [row for row in rows if cohort.label in row["data"]]
-        assert own and not any(row["simulated"] for row in own)
-        assert {row["simulated"] for row in rows} == {True, False}  # its controls stay simulated
+        own = [row for row in rows if row["data"].startswith(cohort.label)]
+        assert own and all(row["simulated"] == cohort.simulated for row in own)
+        controls = [row for row in rows if row not in own]
+        assert controls and all(row["simulated"] for row in controls)
+    if cohort.simulated:
+        assert cohort.label == "simulated cohort, seed 5, default"

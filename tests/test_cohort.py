@@ -87,8 +87,9 @@ def test_a_float32_array_is_not_copied(rng):
     ("changes", "label"),
     [
         ({}, "FACED"),
-        ({"simulated": True, "seed": 7}, "simulated cohort, seed 7 (no real EEG)"),
-        ({"simulated": True}, "simulated cohort (no real EEG)"),
+        ({"simulated": True, "seed": 7}, "simulated cohort, seed 7"),
+        ({"simulated": True}, "simulated cohort"),
+        ({"simulated": True, "provenance": "simulated: no valence"}, "simulated cohort, no valence"),
     ],
 )
 def test_label_says_when_no_brain_was_recorded(rng, changes, label):

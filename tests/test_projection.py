@@ -209,16 +209,19 @@ def test_single_trials(strong, no_valence):
     found = pj.trial_level(strong[0], Y, EMOTIONS, n_permutations=300)
     assert found.p <= 0.01 and found.observed > 0.1
     assert pj.trial_level(no_valence[0], Y, EMOTIONS, n_permutations=300).p > 0.05
-    predicted = pj.trial_predictions(strong[0], Y, EMOTIONS)
+    coef, intercept, _ = pj.RidgeFolds(strong[0].mean(0), EMOTIONS).fold_weights(Y)
+    emotion = np.unique(EMOTIONS, return_inverse=True)[1]
+    predicted = np.einsum("scf,cf->sc", strong[0], coef[emotion]) + intercept[emotion]
     assert stats.pearson(predicted.ravel(), np.tile(Y, 123)) == pytest.approx(found.observed)
 
 
 def test_missing_trials_are_left_out(strong):
     trials = strong[0][:10].copy()
     trials[0, 3] = np.nan
-    predicted = pj.trial_predictions(trials, Y, EMOTIONS)
-    assert np.isnan(predicted).sum() == 1 and np.isnan(predicted[0, 3])
-    assert np.isfinite(pj.trial_level(trials, Y, EMOTIONS, n_permutations=20).observed)
+    with_any_number = np.where(np.isnan(trials), 0, trials)
+    found = pj.trial_level(trials, Y, EMOTIONS, n_permutations=20).observed
+    assert np.isfinite(found)
+    assert found != pj.trial_level(with_any_number, Y, EMOTIONS, n_permutations=20).observed
 
 
 def test_class_means_against_valence_carry_their_agreement_through_the_null(strong, no_valence):
@@ -281,6 +284,27 @@ def test_drift_alone_is_explained_by_order_and_clips_are_not():
 # Reliability
 
 
+def test_order_surrogates_need_ranks_only(rng):
+    order = np.array([rng.permutation(28) + 1 for _ in range(20)])
+    trials = rng.standard_normal((20, 28, 2))
+    drawn = pj.order_surrogates(trials, order, 5, random_state=0)
+    np.testing.assert_array_equal(pj.order_surrogates(trials, 3.0 * order + 7, 5, random_state=0), drawn)
+
+
+@pytest.mark.parametrize(
+    ("orders", "removable"), [("own", True), ("one", False), ("reverse", False), ("nan", False)]
+)
+def test_says_whether_order_can_be_removed(rng, orders, removable):
+    order = np.tile(np.arange(1.0, 29), (10, 1))
+    if orders == "own":
+        order = rng.permuted(order, axis=1)
+    elif orders == "reverse":
+        order[::2] = order[::2, ::-1]
+    elif orders == "nan":
+        order[0, 0] = np.nan
+    assert pj.order_is_removable(np.ones((10, 28), bool), order) == removable
+
+
 def test_reliability_of_shared_and_of_unshared_responses(rng):
     shared = rng.standard_normal((28, 20))
     planted = shared + rng.standard_normal((80, 28, 20))
@@ -291,15 +315,6 @@ def test_reliability_of_shared_and_of_unshared_responses(rng):
         for _ in range(20)
     ]
     assert abs(np.mean(noise)) < 4 * np.std(noise) / np.sqrt(20)
-
-
-def test_reliability_of_features_is_cronbachs_alpha(rng):
-    trials = rng.standard_normal((1, 28, 2)) * [1.0, 0.0] + rng.standard_normal((30, 28, 2))
-    alpha = pj.feature_reliability(trials)
-    covariance = np.cov(trials[:, :, 0])
-    expected = 30 / 29 * (1 - np.trace(covariance) / covariance.sum())
-    assert alpha[0] == pytest.approx(expected)
-    assert alpha[0] > 0.9 > 0.7 > alpha[1]
 
 
 # Errors
@@ -337,11 +352,15 @@ def test_names_bad_trials(rng):
         pj.clip_effects(trials, order)
     with pytest.raises(ValueError, match="1 trials"):
         pj.clip_effects(np.where(np.arange(28)[:, None] == 4, trials, np.nan), order)
-    with pytest.raises(ValueError, match="once for every subject"):
+    with pytest.raises(ValueError, match="28 different positions"):
         pj.order_surrogates(trials, np.ones((10, 28)), 3)
     with pytest.raises(ValueError, match="every trial"):
         pj.order_surrogates(np.where(trials > 9, 0, np.nan), order, 3)
+    with pytest.raises(ValueError, match="3 subjects miss a clip and a quarter has 2"):
+        pj.projection_reliability(
+            np.where((np.arange(28) == 4)[:, None] & (np.arange(10) < 3)[:, None, None], np.nan, trials), Y
+        )
     with pytest.raises(ValueError, match="eight"):
         pj.projection_reliability(trials[:5], Y)
     with pytest.raises(ValueError, match="nobody"):
-        pj.trial_predictions(np.where(np.arange(28)[:, None] == 4, np.nan, trials), Y, EMOTIONS)
+        pj.trial_level(np.where(np.arange(28)[:, None] == 4, np.nan, trials), Y, EMOTIONS)

@@ -15,6 +15,7 @@ from kernel.language.stories import CLIP_EMOTIONS, EMOTIONS, VALENCE_CODE
 from kernel.ratings import (
     BLOCKS,
     DISTINCT_ORDERS,
+    NEUTRAL_BLOCK,
     SCALES,
     STANDARD_SETS,
     TEST_ORDERS_IN_TRAIN,
@@ -163,16 +164,28 @@ def test_everybody_saw_the_same_blocks(single):
     assert {tuple(sorted(block)) for session in shown.tolist() for block in session} == set(BLOCKS)
 
 
-def test_drawn_orders_keep_the_blocks_and_nothing_else(rng):
-    drawn = draw_orders(4000, random_state=rng)
+def test_drawn_orders_keep_the_blocks_and_never_begin_with_the_neutral_one(rng):
+    drawn = draw_orders(4200, random_state=rng)
     assert (np.sort(drawn, axis=1) == np.arange(1, 29)).all()
     for block in BLOCKS:
         positions = np.sort(drawn[:, np.array(block) - 1], axis=1)
         assert (positions == positions[:, :1] + np.arange(4)).all()
-        assert set(positions[:, 0]) == set(range(1, 29, 4))
-    counts = position_counts(drawn, range(28))  # every clip as often at every position, 143 times
-    assert abs(counts - 4000 / 28).max() < 5 * np.sqrt(4000 / 28)
-    assert len(np.unique(drawn, axis=0)) > 3990
+        places = np.bincount(positions[:, 0] // 4, minlength=7)
+        # neutral: none of 4200 first, 700 at each other place; others: 700 first, 583 elsewhere
+        expected = np.r_[0, [700] * 6] if block == BLOCKS[NEUTRAL_BLOCK] else np.r_[700, [3500 / 6] * 6]
+        assert abs(places - expected).max() < 5 * np.sqrt(700)
+        assert (places[0] == 0) == (block == BLOCKS[NEUTRAL_BLOCK])
+    counts = position_counts(drawn, range(28))  # within a block every clip as often at every position
+    assert abs(counts[4:, 12:16] - 4200 / 24).max() < 5 * np.sqrt(4200 / 24)
+    assert len(np.unique(drawn, axis=0)) > 4190
+
+
+def test_positive_blocks_come_earlier_by_the_lead_alone():
+    for lead, planted in [(0, False), (0.3, True)]:
+        drawn = draw_orders(4000, lead=lead, random_state=0)
+        later = drawn[:, 16:].mean(1) - drawn[:, :12].mean(1)  # positive minus negative, of each order
+        z = later.mean() / later.std() * np.sqrt(4000)
+        assert (z < -5) if planted else (abs(z) < 4)
 
 
 def test_drawn_orders_are_shared_as_told(rng):

@@ -12,8 +12,8 @@ from sklearn.metrics import balanced_accuracy_score
 
 from kernel.brain.cohort import cohort_tensor, make_split, segments, standardise
 from kernel.brain.features import differential_entropy
-from kernel.brain.simulate import PRESETS, Settings, simulate_cohort, simulate_orders, simulate_raw
-from kernel.ratings import BLOCKS, load_order, load_ratings
+from kernel.brain.simulate import LEAD, PRESETS, Settings, simulate_cohort, simulate_raw
+from kernel.ratings import BLOCKS, draw_orders, load_order, load_ratings
 
 NOTHING = Settings(valence=0, classes=0, clips=0, trial=0, slow=0, base=0)
 
@@ -47,10 +47,8 @@ def test_a_seed_gives_one_cohort_and_another_seed_another():
     other, _ = simulate_cohort(5, n_subjects=3)
     assert one.data.identical(two.data) and not np.allclose(one.de, other.de)
     assert one.de.shape == (3, 28, 30, 32, 5) and np.isfinite(one.de).all()
-    assert one.label == "simulated cohort, seed 4 (no real EEG)"
-    assert (
-        simulate_cohort(np.random.default_rng(4), n_subjects=3)[0].label == "simulated cohort (no real EEG)"
-    )
+    assert one.label == "simulated cohort, seed 4, default"
+    assert simulate_cohort(np.random.default_rng(4), n_subjects=3)[0].label == "simulated cohort, default"
     assert truth.valence.mean() == pytest.approx(0) and truth.valence.std() == pytest.approx(1)
     assert correlation(one.rating("valence"), truth.valence) == pytest.approx(1)
     assert ((one.rating("valence") > 0) & (one.rating("valence") < 7)).all()
@@ -139,7 +137,7 @@ def test_drift_follows_the_order_only_where_planted(preset, planted):
 
 
 def test_orders_follow_the_block_rule():
-    orders = simulate_orders(200, random_state=0)
+    orders = simulate_cohort(0, "null", n_subjects=200, window=30.0)[0].order.astype(int)
     blocks = {frozenset(np.array(block) - 1) for block in BLOCKS}
     for order in orders:
         np.testing.assert_array_equal(np.sort(order), np.arange(1, 29))
@@ -150,7 +148,7 @@ def test_orders_follow_the_block_rule():
 
 
 def test_order_statistics_are_those_of_faced():
-    orders = simulate_orders(123 * 40, random_state=1).reshape(40, 123, 28)
+    orders = draw_orders(123 * 40, lead=LEAD, random_state=1).reshape(40, 123, 28)
     side = np.repeat([-1, 0, 1], [12, 4, 12])
     shown = side[np.argsort(orders.reshape(-1, 28), axis=1)]
     same = (shown[:, 1:] == shown[:, :-1]).mean()
@@ -161,7 +159,7 @@ def test_order_statistics_are_those_of_faced():
     real = np.corrcoef(load_order().clips["mean"], valence)[0, 1]
     lean = [np.corrcoef(cohort.mean(0), valence)[0, 1] for cohort in orders]
     assert np.mean(lean) == pytest.approx(real, abs=3 * np.std(lean) / np.sqrt(40))
-    fair = simulate_orders(123 * 40, random_state=1, lead=0.0).reshape(40, 123, 28)
+    fair = draw_orders(123 * 40, random_state=1).reshape(40, 123, 28)
     lean = [np.corrcoef(cohort.mean(0), valence)[0, 1] for cohort in fair]
     assert abs(np.mean(lean)) < 3 * np.std(lean) / np.sqrt(40)
 

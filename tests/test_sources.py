@@ -90,7 +90,7 @@ def test_without_a_path_the_cohort_is_simulated_and_says_so():
     cohort = load_cohort(preset="null", random_state=5, n_subjects=3, window=30.0)
     same, _ = simulate_cohort(5, "null", n_subjects=3, window=30.0)
     assert cohort.data.identical(same.data)
-    assert cohort.simulated and cohort.label == "simulated cohort, seed 5 (no real EEG)"
+    assert cohort.simulated and cohort.label == "simulated cohort, seed 5, null"
 
 
 def test_the_variable_counts_only_without_a_path(tmp_path, monkeypatch):

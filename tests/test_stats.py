@@ -538,3 +538,21 @@ def test_class_constant_p_is_uniform_for_random_axes_and_small_for_the_class_mea
 def test_class_constant_null_names_what_it_cannot_use(target, classes, match):
     with pytest.raises(ValueError, match=match):
         stats.class_constant_null(target, classes, n_directions=10)
+
+
+@pytest.mark.parametrize("n", [3, 9, 28])
+def test_the_textbook_p_is_scipys(rng, n):
+    x, y = rng.standard_normal((2, n))
+    r = stats.pearson(x, y)
+    for alternative in ("two-sided", "greater"):
+        expected = oracle.pearsonr(x, y, alternative=alternative).pvalue
+        assert stats.textbook_p(r, n, alternative=alternative) == pytest.approx(expected)
+    np.testing.assert_allclose(stats.textbook_p([0.0, 1.0, -1.0], n), [1, 0, 0], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"), [((0.5, 2), "n >= 3, got 2"), ((1.5, 9), "got 1.5"), (([0.1, np.nan], 9), "NaN")]
+)
+def test_the_textbook_p_names_what_it_cannot_use(args, message):
+    with pytest.raises(ValueError, match=message):
+        stats.textbook_p(*args)

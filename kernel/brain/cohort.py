@@ -336,8 +336,8 @@ class Cohort:
         """What to print under a figure or beside a number."""
         if not self.simulated:
             return self.data.attrs["dataset"]
-        seed = self.data.attrs["seed"]
-        return f"simulated cohort{', seed ' + seed if seed else ''} (no real EEG)"
+        seed, (_, _, what) = self.data.attrs["seed"], self.data.attrs["provenance"].partition("simulated: ")
+        return f"simulated cohort{f', seed {seed}' if seed else ''}{f', {what}' if what else ''}"
 
     def rating(self, item: str = "valence") -> np.ndarray:
         """Mean rating of each clip (n_clips,); KeyError names the items there are if this is not one."""

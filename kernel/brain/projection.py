@@ -358,9 +358,9 @@ def track(
     """Correlate ridge predictions from EEG with positions on an axis, against a null that is fitted anew.
 
     The correlation of left-out predictions is *negative* without signal, because the mean of the others moves
-    against what is left out; only its place in the null means something. The calibration study of this
-    package finds leave-one-emotion-out with permuted emotions to be the one pair that holds its level where
-    emotions can be decoded but valence plays no part.
+    against what is left out; only its place in the null means something. Where emotions can be decoded but
+    valence plays no part, permuted emotions hold their level and the other nulls do not; drift along the
+    session passes them all, and only :func:`clip_effects` remove it (`kernel.brain.calibration` has rates).
 
     Parameters
     ----------
@@ -500,34 +500,6 @@ class ProjectionModel(RegressorMixin, BaseEstimator):
 # Single trials, classes, order, reliability
 
 
-def trial_predictions(
-    features: ArrayLike, y: ArrayLike, emotions: Sequence[str], *, alphas: Sequence[float] | None = None
-) -> np.ndarray:
-    """Predict every single trial by weights fitted to the cohort means of the other emotions.
-
-    Parameters
-    ----------
-    features : array_like, shape (n_subjects, n_clips, ...)
-        Of each trial, as :func:`~kernel.brain.cohort.trial_features`; NaN where a trial is missing.
-    y : array_like, shape (n_clips,)
-        Position of each clip.
-    emotions : sequence of str, length n_clips
-        Emotion of each clip.
-    alphas : sequence of float, optional
-        Penalties.
-
-    Returns
-    -------
-    ndarray, shape (n_subjects, n_clips)
-        NaN where a trial is missing.
-    """
-    features = _trials(features)
-    X, y, emotions = _checked(mean_over_subjects(features), y, emotions)
-    coef, intercept, _ = RidgeFolds(X, emotions, alphas).fold_weights(y)
-    code = np.unique(emotions, return_inverse=True)[1]
-    return np.einsum("scf,cf->sc", features, coef[code]) + intercept[code]
-
-
 def trial_level(
     features: ArrayLike,
     y: ArrayLike,
@@ -539,8 +511,14 @@ def trial_level(
 ) -> stats.PermutationResult:
     """Correlate the predictions of single trials with positions, against permuted emotions, fitted anew.
 
-    Arguments as for `trial_predictions`; the trials of one clip share its position, so their number lends no
-    weight to the test.
+    The trials of one clip share its position, so their number lends no weight to the test.
+
+    Parameters
+    ----------
+    features : array_like, shape (n_subjects, n_clips, ...)
+        Of each trial, as :func:`~kernel.brain.cohort.trial_features`; NaN where a trial is missing.
+    y, emotions, n_permutations, alphas, random_state
+        As for `track`, with `y` constant within each emotion.
     """
     features = _trials(features)
     X, y, emotions = _checked(mean_over_subjects(features), y, emotions)
@@ -632,25 +610,58 @@ def clip_effects(features: ArrayLike, order: ArrayLike) -> np.ndarray:
     there = np.isfinite(features[..., 0])
     if np.isnan(order[there]).any():
         raise ValueError("a trial has no presentation position: give the reader ratings= or events")
-    n = there.sum(1)[:, None]
-    if n.min() < 3:
-        raise ValueError(f"a subject has {n.min()} trials: a line through them removes everything")
-
-    def centred(x):
-        weights = there.reshape(*there.shape, *(1,) * (x.ndim - 2))
-        x = np.where(weights, x, 0.0)
-        return np.where(weights, x - x.sum(1, keepdims=True) / n.reshape(-1, *(1,) * (x.ndim - 1)), 0.0)
-
-    p = centred(order)
-    p /= np.linalg.norm(p, axis=1, keepdims=True)
-    normal = np.diag(there.sum(0).astype(float)) - (there / n).T @ there - p.T @ p
-    values, vectors = np.linalg.eigh(normal)
-    if values[1] < 1e-8 * n_subjects:  # the first belongs to the mean over clips
-        raise ValueError("clips and positions cannot be told apart: all subjects saw one order")
-    x = centred(features)
+    fewest = there.sum(1).min()
+    if fewest < 3:
+        raise ValueError(f"a subject has {fewest} trials: a line through them removes everything")
+    p, values, vectors = _normal_equations(there, order)
+    if not _separable(values, n_subjects):
+        raise ValueError(
+            "clips and positions cannot be told apart: all subjects saw one order, or it and its reverse"
+        )
+    x = _centred(features, there)
     right = x.sum(0) - np.einsum("sc,sf->cf", p, np.einsum("sc,scf->sf", p, x))
     root = vectors[:, 1:] / np.sqrt(values[1:] * n_subjects)
     return root @ (vectors[:, 1:].T @ right)
+
+
+def order_is_removable(present: np.ndarray, order: np.ndarray) -> bool:
+    """Whether `clip_effects` can tell clips from positions.
+
+    Parameters
+    ----------
+    present : ndarray of bool, shape (n_subjects, n_clips)
+        Which trials exist.
+    order : ndarray, shape (n_subjects, n_clips)
+        Their positions.
+
+    Returns
+    -------
+    bool
+        False if a position is unknown, a subject has fewer than three trials, or all saw one order.
+    """
+    if not np.isfinite(order[present]).all() or present.sum(1).min() < 3:
+        return False
+    return _separable(_normal_equations(present, order)[1], len(present))
+
+
+def _normal_equations(there: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Positions as unit vectors, and the eigenvalues and vectors of the equations for the clips alone."""
+    p = _centred(order, there)
+    p /= np.linalg.norm(p, axis=1, keepdims=True)
+    n = there.sum(1, keepdims=True)
+    normal = np.diag(there.sum(0).astype(float)) - (there / n).T @ there - p.T @ p
+    return p, *np.linalg.eigh(normal)
+
+
+def _separable(values: np.ndarray, n_subjects: int) -> bool:
+    return bool(values[1] > 1e-8 * n_subjects)  # the first belongs to the mean over clips
+
+
+def _centred(x: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Without each subject's mean over the trials there are; 0 where there is none."""
+    weights = there.reshape(*there.shape, *(1,) * (x.ndim - 2))
+    x = np.where(weights, x, 0.0)
+    return np.where(weights, x - x.sum(1, keepdims=True) / weights.sum(1, keepdims=True), 0.0)
 
 
 def order_surrogates(features: ArrayLike, order: ArrayLike, n: int, *, random_state: Seed = 0) -> np.ndarray:
@@ -665,7 +676,7 @@ def order_surrogates(features: ArrayLike, order: ArrayLike, n: int, *, random_st
     features : array_like, shape (n_subjects, n_clips, ...)
         Of each trial, none missing.
     order : array_like, shape (n_subjects, n_clips)
-        Positions, for each subject a permutation of 1 to n_clips.
+        Positions, different ones within a subject; only their ranks count.
     n : int
         Surrogates.
     random_state : int, Generator or None
@@ -678,16 +689,15 @@ def order_surrogates(features: ArrayLike, order: ArrayLike, n: int, *, random_st
     Raises
     ------
     ValueError
-        If a trial is missing or an order is not complete.
+        If a trial is missing, or a subject's positions are not all known and different.
     """
     features, order = _trials(features), np.asarray(order, dtype=float)
     if not np.isfinite(features).all():
         raise ValueError("order surrogates need every trial of every subject: select complete subjects first")
     n_subjects, n_clips = features.shape[:2]
-    complete = np.arange(1, n_clips + 1)
-    if order.shape != (n_subjects, n_clips) or not (np.sort(order, axis=1) == complete).all():
-        raise ValueError(f"order must hold the positions 1 to {n_clips} once for every subject")
-    place = order.astype(int) - 1
+    if order.shape != (n_subjects, n_clips) or not (np.diff(np.sort(order, axis=1), axis=1) > 0).all():
+        raise ValueError(f"order must hold {n_clips} different positions for every subject")
+    place = order.argsort(1).argsort(1)
     rng = np.random.default_rng(random_state)
     others = np.stack([rng.permutation(n_subjects) for _ in range(n)])
     total = np.zeros((n, n_clips, features.shape[2]), dtype=np.float32)
@@ -764,6 +774,11 @@ def projection_reliability(
     -------
     Interval
 
+    Raises
+    ------
+    ValueError
+        If there are too few subjects, or so many miss a clip that a quarter could lack it altogether.
+
     References
     ----------
     .. [1] Spearman (1910), British Journal of Psychology 3(3). doi:10.1111/j.2044-8295.1910.tb00206.x
@@ -772,6 +787,11 @@ def projection_reliability(
     n_subjects = len(features)
     if n_subjects < 8:
         raise ValueError(f"four groups of subjects need eight of them, got {n_subjects}")
+    missing, quarter = _most_missing(features), _smallest_quarter(n_subjects, n_blocks)
+    if missing >= quarter:
+        raise ValueError(
+            f"{missing} subjects miss a clip and a quarter has {quarter}: drop the clip or these subjects"
+        )
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, got {confidence}")
     rng = np.random.default_rng(random_state)
@@ -785,6 +805,26 @@ def projection_reliability(
     return stats.Interval(value, float(value - half), min(1.0, float(value + half)))
 
 
+def quarters_are_full(features: np.ndarray, *, n_blocks: int = 20) -> bool:
+    """Whether `projection_reliability` can do with features (n_subjects, n_clips, ...)."""
+    return len(features) >= 8 and _most_missing(features) < _smallest_quarter(len(features), n_blocks)
+
+
+def _most_missing(features: np.ndarray) -> int:
+    """Subjects who miss the clip that most of them miss."""
+    return int(np.isnan(features[(..., *[0] * (features.ndim - 2))]).sum(0).max())
+
+
+def _smallest_quarter(n_subjects: int, n_blocks: int) -> int:
+    """Subjects in the smaller judging group after the largest block of the jackknife is left out."""
+    left = n_subjects - -(-n_subjects // min(n_blocks, n_subjects))
+    return int(np.diff([*_cuts(left), left]).min())
+
+
+def _cuts(n_subjects: int) -> np.ndarray:
+    return (np.array([0.5, 0.75]) * n_subjects).round().astype(int)
+
+
 def _quarters(features: np.ndarray, y: ArrayLike, n_splits: int, rng: np.random.Generator) -> float:
     """Stepped-up correlation of the projections of two quarters by weights of the other half."""
     y = np.asarray(y, dtype=float)
@@ -792,42 +832,12 @@ def _quarters(features: np.ndarray, y: ArrayLike, n_splits: int, rng: np.random.
     halves, thirds, fourths = [], [], []
     for _ in range(n_splits):
         order = rng.permutation(n_subjects)
-        cut = np.array([0.5, 0.75]) * n_subjects
-        for part, members in zip(
-            (halves, thirds, fourths), np.split(order, cut.round().astype(int)), strict=True
-        ):
+        for part, members in zip((halves, thirds, fourths), np.split(order, _cuts(n_subjects)), strict=True):
             part.append(mean_over_subjects(features[members]))
     coef, _, _ = RidgeFolds(np.stack(halves)).weights(y)  # (n_splits, n_features)
     a, b = (np.einsum("kcf,kf->kc", np.stack(part), coef) for part in (thirds, fourths))
     r = float(stats.pearson(a, b).mean())
     return 4 * r / (1 + 3 * r)
-
-
-def feature_reliability(features: ArrayLike) -> np.ndarray:
-    r"""Reliability of every feature over subjects: how well the cohort's pattern over clips repeats (alpha).
-
-    .. math:: \alpha = \frac{k}{k - 1} \Bigl(1 - \frac{\sum_s \sigma_s^2}{\sigma_{\mathrm{sum}}^2}\Bigr)
-
-    the mean of all stepped-up split halves [1]_.
-
-    Parameters
-    ----------
-    features : array_like, shape (n_subjects, n_clips, ...)
-        Of each trial, none missing.
-
-    Returns
-    -------
-    ndarray, shape (n_features,)
-
-    References
-    ----------
-    .. [1] Cronbach (1951), Psychometrika 16(3). doi:10.1007/BF02310555
-    """
-    features = _trials(features)
-    if not np.isfinite(features).all():
-        raise ValueError("reliability needs every trial of every subject: select complete subjects first")
-    k = len(features)
-    return k / (k - 1) * (1 - features.var(1, ddof=1).sum(0) / features.sum(0).var(0, ddof=1))
 
 
 def _trials(features: ArrayLike) -> np.ndarray:

@@ -36,11 +36,13 @@ from kernel.brain.cohort import (
     scalp_info,
 )
 from kernel.brain.features import band_edges, band_gain
-from kernel.ratings import BLOCKS
+from kernel.ratings import draw_orders
 
 SFREQ = 250.0  # Hz, as the FACED release
 TRIAL = 30.0  # s of EEG kept of each clip
 N_SOURCES = 200
+# Lead of positive blocks that gives, on average over cohorts of 123, FACED's correlation of -.32 between a
+# clip's mean position and its mean valence.
 LEAD = 0.11
 RMS = 10.0  # µV, of the broadband signal at an average electrode
 
@@ -157,8 +159,9 @@ def simulate_cohort(
     Returns
     -------
     Cohort
-        Simulated; channels of FACED; with presentation orders by the rule of :func:`simulate_orders` and mean
-        ratings of valence that are the planted valence in units of 0-7.
+        Simulated; channels of FACED; with presentation orders by the rule of
+        :func:`~kernel.ratings.draw_orders` and mean ratings of valence that are the planted valence in units
+        of 0-7.
     Truth
         What was planted.
 
@@ -172,7 +175,7 @@ def simulate_cohort(
     n_windows = _count_windows(window)
     head = _head(FACED_CHANNELS)
     fields = _Fields(_settings(preset), head.directions, n_bands=len(edges), window=window, rng=rng)
-    orders = simulate_orders(n_subjects, random_state=order_rng)
+    orders = draw_orders(n_subjects, lead=LEAD, random_state=order_rng)
     variance, dof = _moments(edges, window)
     roots = _root(head.correlation), _root(head.correlation**2)
     offset = 0.5 * np.log(2 * np.pi * np.e * variance.sum(0)) + head.log_gain[:, None]
@@ -197,7 +200,7 @@ def simulate_cohort(
         hardware=faced_hardware(range(n_subjects)),
         ratings={"valence": RATING_MEAN + RATING_SD * fields.valence},
         dataset="FACED",
-        provenance=f"simulated: {preset}",
+        provenance=f"simulated: {preset.replace('_', ' ') if isinstance(preset, str) else 'own settings'}",
         simulated=True,
         seed=random_state if isinstance(random_state, int | np.integer) else None,
     )
@@ -245,7 +248,7 @@ def simulate_raw(
     edges = band_edges(bands)
     head = _head(FACED_CHANNELS)
     fields = _Fields(_settings(preset), head.sources, n_bands=len(edges), window=1.0, rng=rng)
-    orders = simulate_orders(n_subjects, random_state=order_rng)
+    orders = draw_orders(n_subjects, lead=LEAD, random_state=order_rng)
     n_samples = round(TRIAL * SFREQ)
     shapes = np.sqrt(_spectra(edges, n_samples) * n_samples).astype(np.float32)  # unit white noise to µV
     variance, _ = _moments(edges, 1.0)
@@ -266,45 +269,6 @@ def simulate_raw(
                 spectrum = spectrum + shape * np.fft.rfft(lead_field @ (amplitude * white))
             raw[subject, clip] = np.fft.irfft(spectrum, n=n_samples)
     return raw, fields.truth(gain, expected)
-
-
-def simulate_orders(
-    n_subjects: int, *, random_state: int | np.random.Generator | None = 0, lead: float = LEAD
-) -> np.ndarray:
-    """Draw presentation orders of the 28 clips by the rule that FACED's own follow.
-
-    Everybody sees the same seven blocks of four clips (:data:`kernel.ratings.BLOCKS`): three of negative,
-    three of positive valence, one neutral. The order of the blocks and that within each are random, but
-    nobody begins with the neutral one.
-
-    Parameters
-    ----------
-    n_subjects : int
-        Orders to draw.
-    random_state : int, Generator or None
-        Seed or generator.
-    lead : float
-        How much earlier positive blocks tend to come than negative ones, in standard deviations of the random
-        key by which blocks are sorted; 0 for none. The default gives, on average over cohorts of 123, FACED's
-        correlation of -.32 between a clip's mean position and its mean valence.
-
-    Returns
-    -------
-    ndarray of int, shape (n_subjects, 28)
-        Position of each clip, from 1.
-    """
-    rng = np.random.default_rng(random_state)
-    blocks = np.array(BLOCKS) - 1
-    side = np.sign(blocks[:, 0] - 13.5) * (blocks[:, 0] != 12)  # -1, 0 for the neutral block, 1
-    neutral = int(np.flatnonzero(side == 0)[0])
-    orders = np.empty((n_subjects, blocks.size), dtype=int)
-    for order in orders:
-        while True:
-            sequence = np.argsort(rng.standard_normal(len(blocks)) - side * lead / 2)
-            if sequence[0] != neutral:
-                break
-        order[rng.permuted(blocks[sequence], axis=1).ravel()] = np.arange(1, blocks.size + 1)
-    return orders
 
 
 # The amplitude field

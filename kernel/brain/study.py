@@ -12,21 +12,20 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sklearn.feature_selection import mutual_info_regression
 
 from kernel import stats
 from kernel.brain import topography
-from kernel.brain.cohort import Cohort, cohort_tensor, scalp_channels, standardise, trial_features
+from kernel.brain.cohort import Cohort, mean_over_subjects, scalp_channels, standardise, trial_features
 from kernel.brain.projection import (
     NULLS,
     SCHEMES,
     ProjectionModel,
-    RidgeFolds,
     Tracking,
-    against_null,
     class_level,
     clip_effects,
+    order_is_removable,
     projection_reliability,
+    quarters_are_full,
     track,
     track_against_order,
     trial_level,
@@ -59,15 +58,13 @@ class AxisProjection:
         Leave-one-emotion-out against permuted emotions.
     order_removed, against_order : Tracking or None
         The same on features free of presentation order, and against order surrogates; None where positions
-        are unknown or the same for everybody or, for the latter, trials are missing.
+        are unknown or cannot be told from clips or, for the latter, trials are missing.
     classes : PermutationResult or None
         Correlation of emotion means with human valence; None without ratings.
     trials : PermutationResult
         Correlation over single trials.
-    information : PermutationResult
-        Mutual information of held-out projection and axis, in nats.
     reliability : Interval or None
-        Of the projection over subjects; None for fewer than eight.
+        Of the projection over subjects; None where there are too few of them.
     """
 
     label: str
@@ -83,7 +80,6 @@ class AxisProjection:
     against_order: Tracking | None
     classes: stats.PermutationResult | None
     trials: stats.PermutationResult
-    information: stats.PermutationResult
     reliability: stats.Interval | None
 
 
@@ -109,7 +105,7 @@ def map_vaxis_to_eeg(
     n_permutations : int
         Draws of each null; fewer where all orders can be enumerated.
     n_slow : int
-        Draws where each is dear: single trials, mutual information, order surrogates.
+        Draws where each is dear: single trials, order surrogates.
     random_state : int
         Seed.
 
@@ -133,7 +129,7 @@ def map_vaxis_to_eeg(
     features = trial_features(standardise(cohort))
     emotions, shape = cohort.emotions, features.shape[2:]
     flat = features.reshape(*features.shape[:2], -1)
-    X = np.nanmean(flat, axis=0)
+    X = mean_over_subjects(flat)
     seeds = {"n_permutations": n_permutations, "random_state": random_state}
     slow = {"n_permutations": n_slow, "random_state": random_state}
 
@@ -145,9 +141,7 @@ def map_vaxis_to_eeg(
     tests = pd.DataFrame(
         [{"scheme": t.scheme, "null": t.null, "r": t.r, "p": t.p, "exact": t.exact} for t in found.values()]
     )
-    complete = bool(cohort.present.all())
-    known = bool(np.isfinite(cohort.order[cohort.present]).all())
-    ordered = known and bool((cohort.order != cohort.order[0]).any())  # one order for all cannot be removed
+    ordered = order_is_removable(cohort.present, cohort.order)
     model = ProjectionModel().fit(X, y, emotions)
     return AxisProjection(
         label=cohort.label,
@@ -163,13 +157,12 @@ def map_vaxis_to_eeg(
         against_order=track_against_order(
             flat, cohort.order, y, emotions, n_surrogates=n_slow, random_state=random_state
         )
-        if ordered and complete
+        if ordered and cohort.present.all()
         else None,
         classes=None if human is None else class_level(X, y, emotions, human, **seeds),
         trials=trial_level(flat, y, emotions, **slow),
-        information=mutual_information(X, y, emotions, **slow),
         reliability=projection_reliability(flat, y, n_splits=40, random_state=random_state)
-        if len(flat) >= 8
+        if quarters_are_full(flat)
         else None,
     )
 
@@ -209,26 +202,6 @@ def activation_pattern(X: np.ndarray, coef: np.ndarray) -> np.ndarray:
     return centred.T @ projected / (projected @ projected)
 
 
-def mutual_information(
-    X: np.ndarray, y: np.ndarray, emotions: np.ndarray, *, n_permutations: int = 1000, random_state: int = 0
-) -> stats.PermutationResult:
-    """Mutual information in nats of the held-out projection and the axis, fitted anew for each permutation.
-
-    Estimated by scikit-learn from three nearest neighbours over clips; arguments as for `track`.
-    """
-    folds = RidgeFolds(X, emotions)
-
-    def one(x: np.ndarray, target: np.ndarray) -> float:
-        return mutual_info_regression(x[:, None], target, random_state=0)[0]
-
-    def statistic(_, Y: np.ndarray) -> np.ndarray | float:
-        if Y.ndim == 1:
-            return one(folds.held_out(Y), Y)
-        return np.array([one(*pair) for pair in zip(folds.held_out(Y), Y, strict=True)])
-
-    return against_null(statistic, y, emotions, "emotions", n_permutations, random_state)
-
-
 @dataclass(frozen=True, eq=False)
 class AxisTopography:
     """What `map_vaxis_to_scalp` found; a part that the cohort cannot serve is None.
@@ -245,17 +218,17 @@ class AxisTopography:
         r and p of every channel and band.
     regions, bands_table : DataFrame
         Mean ``|r|`` by region and by band.
-    occipital, alpha : PermutationResult
+    occipital, alpha : PermutationResult or None
         Occipital minus frontal; alpha minus the other bands.
     asymmetry : Asymmetry or None
         Frontal alpha, in nats.
-    few_emotions : NineClips
-        Three emotions that carry the best cell.
-    weighted : WeightedGain
+    few_emotions : NineClips or None
+        Three of four emotions or more that carry the best cell.
+    weighted : WeightedGain or None
         What weights on emotions gain there.
     simpson : Simpson or None
         Cohort against subjects, at channels chosen on other subjects.
-    oracle : SubjectOracle
+    oracle : SubjectOracle or None
         The best cell of each subject.
     clusters : ClusterTest or None
         Cells in which subjects agree, stimuli taken as fixed.
@@ -272,13 +245,13 @@ class AxisTopography:
     cells: topography.CellMap
     regions: pd.DataFrame
     bands_table: pd.DataFrame
-    occipital: stats.PermutationResult
-    alpha: stats.PermutationResult
+    occipital: stats.PermutationResult | None
+    alpha: stats.PermutationResult | None
     asymmetry: topography.Asymmetry | None
-    few_emotions: topography.NineClips
-    weighted: topography.WeightedGain
+    few_emotions: topography.NineClips | None
+    weighted: topography.WeightedGain | None
     simpson: topography.Simpson | None
-    oracle: topography.SubjectOracle
+    oracle: topography.SubjectOracle | None
     clusters: topography.ClusterTest | None
     time: topography.TimeCourse | None
     connectivity: topography.Connectivity | None
@@ -301,41 +274,55 @@ def map_vaxis_to_scalp(
     -------
     AxisTopography
     """
-    frontal = {name.lower() for pair in topography.FRONTAL_PAIRS for name in pair}
     placed = scalp_channels(cohort.channels)
     cohort = cohort if placed == cohort.channels else cohort.select(channels=placed)
     y, emotions = clip_values(cohort, positions, "position"), cohort.emotions
-    nats = cohort_tensor(cohort)
     standard = standardise(cohort)
     features = trial_features(standard)
-    X = np.nanmean(features, axis=0)
+    X = mean_over_subjects(features)
     names, bands = cohort.channels, list(cohort.bands)
     seeds = {"n_permutations": n_permutations, "random_state": random_state}
     slow = {"n_permutations": n_slow, "random_state": random_state}
-    several = len(features) >= 4
-    windows = int(cohort.n_windows[cohort.present].min())
-    cells = topography.cell_map(X, y, emotions, **seeds)
-    eight = [names[i] for i in np.argsort(-np.abs(cells.r[:, bands.index("gamma")]))[:8]]
+
+    regions, n_emotions = topography.regions(names), len(set(emotions.tolist()))
+    frontal = {name.lower() for pair in topography.FRONTAL_PAIRS for name in pair}
+    alpha = "alpha" in bands
+    seconds = bool((cohort.n_windows[cohort.present] > 1).all())
+    single = all(present.sum() >= 3 and np.ptp(y[present]) > 0 for present in cohort.present)
+    several = single and len(features) >= 4
     return AxisTopography(
         label=cohort.label,
         simulated=cohort.simulated,
         channels=names,
         bands=bands,
-        cells=cells,
+        cells=topography.cell_map(X, y, emotions, **seeds),
         regions=topography.region_means(X, y, names, bands),
         bands_table=topography.band_means(X, y, names, bands),
-        occipital=topography.region_contrast(X, y, emotions, names, **seeds),
-        alpha=topography.band_contrast(X, y, emotions, bands, **seeds),
-        asymmetry=topography.asymmetry(nats, y, emotions, names, bands, **seeds)
-        if frontal <= {name.lower() for name in names}
+        occipital=topography.region_contrast(X, y, emotions, names, **seeds)
+        if {"occipital", "frontal"} <= set(regions)
         else None,
-        few_emotions=topography.nine_clips(X, y, emotions, **seeds),
-        weighted=topography.weighted_gain(X, y, emotions, **seeds),
-        simpson=topography.simpson(features, y, random_state=random_state) if several else None,
-        oracle=topography.subject_oracle(features, y, emotions, **slow),
-        clusters=topography.cluster_test(features, y, cohort.info(), **slow) if several else None,
-        time=topography.time_course(standard, y, emotions, **seeds) if windows > 1 else None,
-        connectivity=topography.connectivity(standard, eight, random_state=random_state)
-        if windows > 1 and len(names) > 8
+        alpha=topography.band_contrast(X, y, emotions, bands, **seeds) if alpha and len(bands) > 1 else None,
+        asymmetry=topography.asymmetry(_nats(cohort), y, emotions, names, bands, **seeds)
+        if alpha and frontal <= {name.lower() for name in names}
+        else None,
+        few_emotions=topography.nine_clips(X, y, emotions, **seeds) if n_emotions >= 4 else None,
+        weighted=topography.weighted_gain(X, y, emotions, **seeds) if n_emotions >= 4 else None,
+        simpson=topography.simpson(features, y, random_state=random_state)
+        if several and len(names) >= 8 and cohort.present[::2].any(0).all()
+        else None,
+        oracle=topography.subject_oracle(features, y, emotions, **slow) if single else None,
+        clusters=topography.cluster_test(features, y, cohort.info(), **slow)
+        if several and len(names) >= 4
+        else None,
+        time=topography.time_course(standard, y, emotions, **seeds) if seconds else None,
+        connectivity=topography.connectivity(standard, y, emotions, **seeds)
+        if seconds and "gamma" in bands and len(names) > 8
         else None,
     )
+
+
+def _nats(cohort: Cohort) -> np.ndarray:
+    """Cohort means (n_clips, n_channels, n_bands) in nats that do not depend on who lacks which clip."""
+    trials = trial_features(cohort)
+    levels = np.nanmean(trials, axis=1, keepdims=True)
+    return mean_over_subjects(trials - levels) + levels.mean((0, 1))

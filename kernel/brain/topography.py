@@ -24,10 +24,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import beta
 
 from kernel import stats
-from kernel.brain.cohort import Cohort, mean_over_subjects
+from kernel.brain.cohort import Cohort, mean_over_subjects, trial_features
 
 if TYPE_CHECKING:
     import mne
@@ -178,12 +177,11 @@ def cell_map(
 
     found = _test(largest, X, y, emotions, r.size, n_permutations, random_state)
     as_large_as_maximum = len(found.null) - np.searchsorted(np.sort(found.null), bar)
-    n = len(y)
     return CellMap(
         r=r,
         p=_share(as_large, found),
         p_max=_share(as_large_as_maximum, found),
-        p_parametric=2 * beta(n / 2 - 1, n / 2 - 1, loc=-1, scale=2).sf(np.abs(r)),
+        p_parametric=stats.textbook_p(r, len(y)),
         best=_argmax(r),
         p_best=found.p,
         null=found.null,
@@ -897,9 +895,11 @@ def simpson(
     def of_cohort(rows: np.ndarray) -> np.ndarray | float:
         w = weights(rows)
         seen = w @ there
-        if not seen.all():
-            raise ValueError("some bootstrap sample misses a clip: drop clips that few subjects have")
-        r = stats.pearson(w @ values / seen, y)
+        kept = (seen > 0).astype(float)  # clips that nobody in a sample has are left out of its correlation
+        n = kept.sum(1, keepdims=True)
+        x, t = kept * (w @ values) / np.maximum(seen, 1), kept * y
+        x, t = (kept * (part - part.sum(1, keepdims=True) / n) for part in (x, t))
+        r = (x * t).sum(1) / np.linalg.norm(x, axis=1) / np.linalg.norm(t, axis=1)
         return r if rows.ndim == 2 else r[0]
 
     def of_subjects(rows: np.ndarray) -> np.ndarray:
@@ -1180,24 +1180,24 @@ def time_course(
 
 @dataclass(frozen=True)
 class Connectivity:
-    """How strongly some channels vary together within trials.
+    """How strongly the channels that follow the axis best vary together within trials.
 
     Attributes
     ----------
     matrix : ndarray, shape (n_channels, n_channels)
         Mean correlation over subjects, by Fisher's z; ones on the diagonal.
     channels : tuple of str
-        The channels of the set.
+        Those with the largest ``|r|``, strongest first.
     strength : ndarray, shape (n_set,)
         Mean correlation of each of them with the rest of the set; the hub has the largest.
     mean : float
         Mean over the pairs of the set.
     difference : float
-        `mean` minus its mean over random sets.
+        `mean` minus its mean over the sets that permuted emotions choose.
     p : float
-        Share of random sets with as large a mean.
-    null : ndarray, shape (n_sets,)
-        Mean of each random set.
+        Share of those sets with as large a mean.
+    null : ndarray, shape (n_orders,)
+        Mean of each of them.
     """
 
     matrix: np.ndarray
@@ -1211,31 +1211,31 @@ class Connectivity:
 
 def connectivity(
     cohort: Cohort,
-    channels: Sequence[str],
+    y: ArrayLike,
+    emotions: Sequence[str] | None,
     *,
+    n_channels: int = 8,
     band: str = "gamma",
-    n_sets: int = 10_000,
+    n_permutations: int = 10_000,
     random_state: Seed = 0,
 ) -> Connectivity:
-    """Correlate channels over the seconds of trials in one band, and compare a set with random sets.
+    """Correlate the channels that follow the axis best over the seconds of trials, in one band.
 
-    Each trial's mean is removed, so what clips do to the level plays no part. *Volume conduction* couples
-    neighbouring electrodes whatever the brain does, and a common reference couples all: a set of neighbours
-    beats random sets by its geometry alone. The p-value says that the set is unusual, not that it is a
-    network.
+    Each trial's mean is removed, so what clips do to the level plays no part. Neighbouring electrodes vary
+    together by *volume conduction* whatever the brain does, and they have similar maps, so the channels that
+    follow any axis tend to lie together. The null therefore permutes emotions and chooses channels anew: a
+    small p says that this axis chooses channels that are coupled more than those another axis would choose.
 
     Parameters
     ----------
     cohort : Cohort
-        Two windows a trial or more.
-    channels : sequence of str
-        The set, two or more; upper and lower case are the same.
+        Standardised; two windows a trial or more.
+    y, emotions, n_permutations, random_state
+        As for `cell_map`.
+    n_channels : int
+        Channels to choose, two or more.
     band : str
         Name.
-    n_sets : int
-        Random sets of as many channels.
-    random_state : int, Generator or None
-        Seed.
 
     Returns
     -------
@@ -1244,35 +1244,35 @@ def connectivity(
     Raises
     ------
     ValueError
-        If a channel or the band is missing, the set has no pair or is all there is, or trials have one
-        window.
+        As for `cell_map`, or if the band is missing, there are too few channels, or trials have one window.
     """
-    own = _places(cohort.channels, channels)
-    n_channels = len(cohort.channels)
-    if len(set(own)) < len(own) or not 2 <= len(own) < n_channels:
-        raise ValueError(f"channels must be 2 to {n_channels - 1} different ones, got {list(channels)}")
-    if n_sets < 1:
-        raise ValueError(f"n_sets must be at least 1, got {n_sets}")
-    matrix = _within_trials(cohort, _band_place(list(cohort.bands), band))
+    place, total = _band_place(list(cohort.bands), band), len(cohort.channels)
+    if not 2 <= n_channels < total:
+        raise ValueError(f"n_channels must lie between 2 and {total - 1}, got {n_channels}")
+    features = mean_over_subjects(trial_features(cohort))[..., [place]]
+    X, y, emotions = _checked(features, y, emotions)
+    matrix = _within_trials(cohort, place)
 
-    def means(sets: np.ndarray) -> np.ndarray:
-        """Mean over the pairs of sets of channels (n, size), the diagonal taken out."""
-        inside = np.zeros((len(sets), n_channels))
-        np.put_along_axis(inside, sets, 1, axis=1)
-        size = sets.shape[1]
-        return ((inside @ matrix * inside).sum(1) - size) / (size * (size - 1))
+    def chosen(Y: np.ndarray) -> np.ndarray:
+        return np.argsort(-np.abs(cell_correlations(X, Y)[..., 0]), axis=-1, kind="stable")[..., :n_channels]
 
-    rng = np.random.default_rng(random_state)
-    null = means(np.argsort(rng.random((n_sets, n_channels)), axis=1)[:, : len(own)])
-    mean = float(means(np.array([own]))[0])
+    def mean(_, Y: np.ndarray) -> np.ndarray:
+        """Mean over the pairs of the chosen channels, the diagonal taken out."""
+        sets = chosen(Y)
+        inside = np.zeros((*sets.shape[:-1], total))
+        np.put_along_axis(inside, sets, 1, axis=-1)
+        return ((inside @ matrix * inside).sum(-1) - n_channels) / (n_channels * (n_channels - 1))
+
+    found = _test(mean, X, y, emotions, 2 * total, n_permutations, random_state)
+    own = chosen(y)
     return Connectivity(
         matrix=matrix,
         channels=tuple(cohort.channels[place] for place in own),
-        strength=(matrix[np.ix_(own, own)].sum(1) - 1) / (len(own) - 1),
-        mean=mean,
-        difference=mean - float(null.mean()),
-        p=stats.permutation_p(mean, null, alternative="greater"),
-        null=null,
+        strength=(matrix[np.ix_(own, own)].sum(1) - 1) / (n_channels - 1),
+        mean=found.observed,
+        difference=found.observed - float(found.null.mean()),
+        p=found.p,
+        null=found.null,
     )
 
 

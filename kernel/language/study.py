@@ -165,15 +165,15 @@ def _consistency(
     return agreement(vectors, families=families, random_state=random_state)
 
 
-def axis_positions(
+def story_axis(
     lm: LanguageModel | str,
     emotions: Sequence[str] | None = None,
     *,
     cue: str | None = AFFECT_CUE,
     layer: str | int = "penultimate",
     progress: bool = False,
-) -> dict[str, float]:
-    """Where a model's valence axis, built from six stories for each of these emotions, puts them.
+) -> ValenceAxis:
+    """A model's valence axis, built from six stories for each of these emotions.
 
     Parameters
     ----------
@@ -186,8 +186,7 @@ def axis_positions(
 
     Returns
     -------
-    dict of str to float
-        In standard deviations over the emotions.
+    ValenceAxis
 
     Raises
     ------
@@ -209,7 +208,24 @@ def axis_positions(
     texts, labels = map(list, zip(*kept, strict=True))
     if isinstance(lm, str):
         lm = load_language_model(lm)
-    axis = ValenceAxis().fit(hidden_states(lm, texts, layer, cue, progress=progress)[:, 0], labels)
+    return ValenceAxis().fit(hidden_states(lm, texts, layer, cue, progress=progress)[:, 0], labels)
+
+
+def axis_positions(
+    lm: LanguageModel | str, emotions: Sequence[str] | None = None, **options
+) -> dict[str, float]:
+    """Where the axis of :func:`story_axis` puts its emotions, in standard deviations over them.
+
+    Parameters
+    ----------
+    lm, emotions, options
+        As for `story_axis`.
+
+    Returns
+    -------
+    dict of str to float
+    """
+    axis = story_axis(lm, emotions, **options)
     scaled = axis.positions_ / axis.positions_.std()
     return dict(zip(axis.classes_, map(float, scaled), strict=True))
 
