@@ -6,13 +6,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from eeg_files import write_seed_v_de
 from scipy.special import digamma, polygamma
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import balanced_accuracy_score
 
-from kernel.brain.cohort import cohort_tensor, make_split, segments, standardise
+from kernel.brain.cohort import (
+    FACED_CLASSES,
+    FACED_CLIP_EMOTIONS,
+    cohort_tensor,
+    make_split,
+    segments,
+    standardise,
+)
 from kernel.brain.features import differential_entropy
-from kernel.brain.simulate import LEAD, PRESETS, Settings, simulate_cohort, simulate_raw
+from kernel.brain.seedv import read_seed_v
+from kernel.brain.simulate import DESIGNS, LEAD, PRESETS, Settings, simulate_cohort, simulate_raw
 from kernel.ratings import BLOCKS, draw_orders, load_order, load_ratings
 
 NOTHING = Settings(valence=0, classes=0, clips=0, trial=0, slow=0, base=0)
@@ -240,3 +249,64 @@ def test_every_preset_is_a_setting():
     assert set(PRESETS) == {"default", "strong_valence", "no_valence", "identity_only", "order_drift", "null"}
     assert PRESETS["no_valence"] == replace(PRESETS["default"], valence=0.0)
     assert PRESETS["null"].drift == PRESETS["default"].drift == 0
+
+
+# Other designs
+
+
+@pytest.fixture(scope="module")
+def seed_v():
+    return simulate_cohort(0, "strong_valence", design="SEED-V")
+
+
+def test_the_design_of_seed_v_is_that_of_its_reader(seed_v, tmp_path):
+    cohort, truth = seed_v
+    write_seed_v_de(tmp_path, (1, 2))
+    real = read_seed_v(tmp_path, progress=False)
+    assert cohort.simulated and cohort.label == "simulated cohort, seed 0, strong valence, SEED-V design"
+    for name in ("classes", "channels", "bands", "window"):
+        assert getattr(cohort, name) == getattr(real, name)
+    assert cohort.emotions.tolist() == real.emotions.tolist()
+    assert cohort.data["session"].values.tolist() == real.data["session"].values.tolist()
+    np.testing.assert_array_equal(cohort.order[:2], real.order)
+    np.testing.assert_array_equal(cohort.data["duration"], real.data["duration"])
+    assert cohort.subjects.tolist() == list(range(1, 17))
+    longest = np.floor(cohort.data["duration"].values / 4)
+    np.testing.assert_array_equal(cohort.n_windows, np.tile(longest, (16, 1)))
+    assert truth.class_patterns.shape == (5, 62, 5) and truth.clip_patterns.shape == (45, 62, 5)
+
+
+def test_its_classes_are_decoded_where_planted_and_not_elsewhere(seed_v):
+    def rate(cohort):
+        split, rows = make_split(cohort, "cbramod"), segments(standardise(cohort), length=8.0)
+        train, test = rows.rows(split.train), rows.rows(split.test)
+        model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(rows.X[train], rows.y[train])
+        return balanced_accuracy_score(rows.y[test], model.predict(rows.X[test]))
+
+    assert rate(seed_v[0]) > 0.4
+    empty = [rate(simulate_cohort(seed, "null", design="SEED-V", window=8.0)[0]) for seed in range(6)]
+    assert abs(np.mean(empty) - 0.2) < 4 * np.std(empty, ddof=1) / np.sqrt(6)
+
+
+def test_a_design_of_ones_own():
+    own = replace(DESIGNS["FACED"], dataset="own", emotions=FACED_CLIP_EMOTIONS[:12], seconds=(20.0,) * 12,
+                  classes=FACED_CLASSES[:4], values=(4, 3, 2, 1), n_subjects=5)  # fmt: skip
+    cohort, truth = simulate_cohort(2, "order_drift", design=own, window=5.0)
+    assert cohort.de.shape == (5, 12, 4, 32, 5) and len(truth.valence) == 12
+    assert (np.sort(cohort.order, axis=1) == np.arange(1, 13)).all() and len(
+        np.unique(cohort.order, axis=0)
+    ) == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"design": "DEAP"}, "no design named 'DEAP'; there are FACED, SEED-V"),
+        ({"design": "SEED-V", "window": 60.0}, "window must fit into 52 s, got 60.0"),
+        ({"window": 7.0}, "divide the trial of 30 s, got 7.0"),
+        ({"window": 0.0}, "got 0.0"),
+    ],
+)
+def test_names_a_design_that_cannot_be(options, message):
+    with pytest.raises(ValueError, match=message):
+        simulate_cohort(0, **options)

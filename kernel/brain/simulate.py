@@ -36,6 +36,13 @@ from kernel.brain.cohort import (
     scalp_info,
 )
 from kernel.brain.features import band_edges, band_gain
+from kernel.brain.seedv import (
+    SEED_V_BANDS,
+    SEED_V_CHANNELS,
+    SEED_V_CLASSES,
+    SEED_V_LABELS,
+    SEED_V_TIMES,
+)
 from kernel.ratings import draw_orders
 
 SFREQ = 250.0  # Hz, as the FACED release
@@ -50,6 +57,78 @@ RMS = 10.0  # µV, of the broadband signal at an average electrode
 # doi:10.1038/s41597-023-02650-w
 CLASS_VALENCE = (1.70, 1.64, 1.57, 1.86, 3.18, 4.23, 4.79, 4.37, 4.43)
 RATING_MEAN, RATING_SD = 3.09, 1.30
+
+
+@dataclass(frozen=True)
+class Design:
+    """Who watches what, with which cap.
+
+    Attributes
+    ----------
+    dataset : str
+        The data set whose design it is.
+    classes : tuple of str
+        Emotions, in the order of their labels.
+    values : tuple of float
+        Valence of each class in any unit.
+    emotions : tuple of str
+        Emotion of each clip.
+    seconds : tuple of float
+        EEG kept of each clip.
+    channels : tuple of str
+        Electrodes.
+    bands : str or mapping
+        Band table.
+    window : float
+        Seconds of a window.
+    n_subjects : int
+        People.
+    sessions : int
+        Into how many sessions the clips are divided evenly; everybody sees the clips of a design with several
+        sessions in the order of their numbers, those of one session in an order of their own.
+    """
+
+    dataset: str
+    classes: tuple[str, ...]
+    values: tuple[float, ...]
+    emotions: tuple[str, ...]
+    seconds: tuple[float, ...]
+    channels: tuple[str, ...]
+    bands: str | Mapping[str, tuple[float, float]]
+    window: float
+    n_subjects: int
+    sessions: int = 1
+
+
+_VALENCE = dict(zip(FACED_CLASSES, CLASS_VALENCE, strict=True))
+DESIGNS: dict[str, Design] = {
+    "FACED": Design(
+        dataset="FACED",
+        classes=FACED_CLASSES,
+        values=CLASS_VALENCE,
+        emotions=FACED_CLIP_EMOTIONS,
+        seconds=(TRIAL,) * len(FACED_CLIP_EMOTIONS),
+        channels=FACED_CHANNELS,
+        bands="official",
+        window=1.0,
+        n_subjects=123,
+    ),
+    "SEED-V": Design(
+        dataset="SEED-V",
+        classes=SEED_V_CLASSES,
+        values=tuple(_VALENCE[emotion] for emotion in SEED_V_CLASSES),
+        emotions=tuple(SEED_V_CLASSES[label] for label in SEED_V_LABELS),
+        seconds=tuple(float(stop - start) for start, stop in SEED_V_TIMES),
+        channels=SEED_V_CHANNELS,
+        bands=SEED_V_BANDS,
+        window=4.0,
+        n_subjects=16,
+        sessions=3,
+    ),
+}
+"""Designs by name. Classes that two of them share have one valence, that of FACED."""
+# where 10-05 has no place for an electrode: its nearest neighbour there
+_NEAREST = {"CB1": "PO9", "CB2": "PO10"}
 
 
 @dataclass(frozen=True)
@@ -103,13 +182,13 @@ class Truth:
     ----------
     settings : Settings
         Amplitudes.
-    valence : ndarray, shape (28,)
+    valence : ndarray, shape (n_clips,)
         Valence of each clip, mean 0 and standard deviation 1.
     valence_pattern, drift_pattern : ndarray, shape (n_places, n_bands)
         Patterns of unit root mean square; places are electrodes, or sources for a raw simulation.
-    class_patterns, clip_patterns : ndarray, shape (9 or 28, n_places, n_bands)
+    class_patterns, clip_patterns : ndarray, shape (n_classes or n_clips, n_places, n_bands)
         Patterns of unit root mean square.
-    effect : ndarray, shape (28, n_places, n_bands)
+    effect : ndarray, shape (n_clips, n_places, n_bands)
         Mean effect of each clip in nats: the bracket of the module's formula.
     gain : ndarray, shape (n_subjects,)
         Size of the effects in each subject.
@@ -132,15 +211,16 @@ def simulate_cohort(
     random_state: int | np.random.Generator | None = 0,
     preset: str | Settings = "default",
     *,
-    n_subjects: int = 123,
-    window: float = 1.0,
-    bands: str | Mapping[str, tuple[float, float]] = "official",
+    design: str | Design = "FACED",
+    n_subjects: int | None = None,
+    window: float | None = None,
+    bands: str | Mapping[str, tuple[float, float]] | None = None,
 ) -> tuple[Cohort, Truth]:
-    """Simulate differential entropies of people who watch the 28 clips of FACED.
+    """Simulate differential entropies of people who watch the clips of FACED or of another data set.
 
-    Presets of one seed share every pattern, order and noise: they differ by the amplitudes alone. The first
-    subjects do not depend on how many follow. The two recording cohorts are named as in FACED but do not
-    differ.
+    Presets of one seed and design share every pattern, order and noise: they differ by the amplitudes alone.
+    The first subjects do not depend on how many follow. The two recording cohorts of FACED are named but do
+    not differ.
 
     Parameters
     ----------
@@ -148,59 +228,71 @@ def simulate_cohort(
         Seed or generator; an int becomes part of the cohort's label.
     preset : str or Settings
         A name of :data:`PRESETS` or amplitudes of one's own.
-    n_subjects : int
-        Subjects, numbered from 0.
-    window : float
-        Seconds; 30 must be a multiple. ``window=30`` gives one value per trial, at a fraction of the time:
-        enough for all that averages over seconds.
-    bands : str or mapping
-        Band table, as for :func:`~kernel.brain.features.differential_entropy`; five bands.
+    design : str or Design
+        A name of :data:`DESIGNS` or one of one's own.
+    n_subjects : int, optional
+        Subjects, numbered from 0 (from 1 in SEED-V); as many as the design has by default.
+    window : float, optional
+        Seconds, by default the design's; 30 must be a multiple for FACED. ``window=30`` gives one value per
+        trial there, at a fraction of the time: enough for all that averages over seconds.
+    bands : str or mapping, optional
+        Band table, as for :func:`~kernel.brain.features.differential_entropy`; five bands. By default the
+        design's.
 
     Returns
     -------
     Cohort
-        Simulated; channels of FACED; with presentation orders by the rule of
-        :func:`~kernel.ratings.draw_orders` and mean ratings of valence that are the planted valence in units
-        of 0-7.
+        Simulated. That of FACED has presentation orders by the rule of :func:`~kernel.ratings.draw_orders`
+        and mean ratings of valence that are the planted valence in units of 0-7; SEED-V has one order and no
+        ratings. Windows after the end of a shorter clip are NaN.
     Truth
         What was planted.
 
     Raises
     ------
     ValueError
-        If the preset is unknown, or a number or window is not possible.
+        If the preset or the design is unknown, or a number or window is not possible.
     """
+    design = _design(design)
+    n_subjects = design.n_subjects if n_subjects is None else n_subjects
+    window, bands = design.window if window is None else window, design.bands if bands is None else bands
     rng, order_rng, subject_rngs = _generators(random_state, n_subjects)
     edges = band_edges(bands)
-    n_windows = _count_windows(window)
-    head = _head(FACED_CHANNELS)
-    fields = _Fields(_settings(preset), head.directions, n_bands=len(edges), window=window, rng=rng)
-    orders = draw_orders(n_subjects, lead=LEAD, random_state=order_rng)
+    counts = _window_counts(design, window)
+    n_clips, n_windows = len(counts), int(counts.max())
+    head = _head(tuple(_NEAREST.get(channel, channel) for channel in design.channels))
+    fields = _Fields(_settings(preset), head.directions, design, n_bands=len(edges), window=window, rng=rng)
+    orders = _orders(design, n_subjects, order_rng)
     variance, dof = _moments(edges, window)
     roots = _root(head.correlation), _root(head.correlation**2)
     offset = 0.5 * np.log(2 * np.pi * np.e * variance.sum(0)) + head.log_gain[:, None]
 
-    de = np.empty((n_subjects, 28, n_windows, len(FACED_CHANNELS), len(edges)), dtype=np.float32)
+    de = np.empty((n_subjects, n_clips, n_windows, len(design.channels), len(edges)), dtype=np.float32)
     gain = np.empty(n_subjects)
     for subject, subject_rng in enumerate(subject_rngs):
         de[subject], gain[subject] = fields.draw(orders[subject], subject_rng)
         de[subject] += offset
         for band, nu in enumerate(dof):
-            noise = _log_variance_noise(28 * n_windows, nu, roots, subject_rng)
-            de[subject, ..., band] += noise.reshape(28, n_windows, -1)
+            noise = _log_variance_noise(n_clips * n_windows, nu, roots, subject_rng)
+            de[subject, ..., band] += noise.reshape(n_clips, n_windows, -1)
+    de[:, np.arange(n_windows) >= counts[:, None]] = np.nan
+    faced = design.dataset == "FACED"
+    subjects = range(n_subjects) if faced else range(1, n_subjects + 1)
     cohort = Cohort.from_arrays(
         de,
-        subjects=range(n_subjects),
-        emotions=FACED_CLIP_EMOTIONS,
-        channels=FACED_CHANNELS,
+        subjects=subjects,
+        emotions=design.emotions,
+        channels=design.channels,
         bands=bands,
         window=window,
-        classes=FACED_CLASSES,
+        classes=design.classes,
         order=orders,
-        hardware=faced_hardware(range(n_subjects)),
-        ratings={"valence": RATING_MEAN + RATING_SD * fields.valence},
-        dataset="FACED",
-        provenance=f"simulated: {preset.replace('_', ' ') if isinstance(preset, str) else 'own settings'}",
+        hardware=faced_hardware(subjects) if faced else None,
+        ratings={"valence": RATING_MEAN + RATING_SD * fields.valence} if faced else None,
+        session=np.arange(n_clips) * design.sessions // n_clips + 1,
+        duration=design.seconds,
+        dataset=design.dataset,
+        provenance=f"simulated: {_what(preset, design)}",
         simulated=True,
         seed=random_state if isinstance(random_state, int | np.integer) else None,
     )
@@ -247,8 +339,9 @@ def simulate_raw(
     rng, order_rng, subject_rngs = _generators(random_state, n_subjects)
     edges = band_edges(bands)
     head = _head(FACED_CHANNELS)
-    fields = _Fields(_settings(preset), head.sources, n_bands=len(edges), window=1.0, rng=rng)
-    orders = draw_orders(n_subjects, lead=LEAD, random_state=order_rng)
+    design = DESIGNS["FACED"]
+    fields = _Fields(_settings(preset), head.sources, design, n_bands=len(edges), window=1.0, rng=rng)
+    orders = _orders(design, n_subjects, order_rng)
     n_samples = round(TRIAL * SFREQ)
     shapes = np.sqrt(_spectra(edges, n_samples) * n_samples).astype(np.float32)  # unit white noise to µV
     variance, _ = _moments(edges, 1.0)
@@ -281,6 +374,7 @@ class _Fields:
         self,
         settings: Settings,
         directions: np.ndarray,
+        design: Design,
         *,
         n_bands: int,
         window: float,
@@ -290,38 +384,40 @@ class _Fields:
         squared = ((directions[:, None] - directions[None]) ** 2).sum(-1)
         self._space = _root(np.exp(-squared / (2 * 0.6**2)))
         self._band = _root(0.5 ** np.abs(np.subtract.outer(np.arange(n_bands), np.arange(n_bands))))
-        self._n_windows = _count_windows(window)
+        self._n_windows = int(_window_counts(design, window).max())
         self._window = window
 
-        classes = np.array([FACED_CLASSES.index(emotion) for emotion in FACED_CLIP_EMOTIONS])
-        means = np.array(CLASS_VALENCE)
-        valence = ((means - means.mean()) / means.std())[classes] + 0.35 * rng.standard_normal(28)
+        classes = np.array([design.classes.index(emotion) for emotion in design.emotions])
+        n_clips, means = len(classes), np.array(design.values)
+        self._positions = np.arange(n_clips) + 1.0
+        valence = ((means - means.mean()) / means.std())[classes] + 0.35 * rng.standard_normal(n_clips)
         self.valence = (valence - valence.mean()) / valence.std()
         profile = np.interp(np.linspace(0, 4, n_bands), np.arange(5), (0.1, 0.15, -0.5, 0.7, 1.0))
         posterior = 1 / (1 + np.exp(directions[:, 1] / 0.25))  # y points to the nose
         self.valence_pattern = _unit(posterior[:, None] * profile)
-        self.class_patterns = _unit(self._smooth(rng.standard_normal((9, len(directions), n_bands))))
-        self.clip_patterns = _unit(self._smooth(rng.standard_normal((28, len(directions), n_bands))))
+        self.class_patterns = _unit(self._smooth(rng.standard_normal((len(means), len(directions), n_bands))))
+        self.clip_patterns = _unit(self._smooth(rng.standard_normal((n_clips, len(directions), n_bands))))
         self.drift_pattern = _unit(self._smooth(rng.standard_normal((len(directions), n_bands))))
         self.effect = (
             settings.valence * self.valence[:, None, None] * self.valence_pattern
             + settings.classes * self.class_patterns[classes]
             + settings.clips * self.clip_patterns
         )
-        wave = 1 + 0.4 * _ornstein_uhlenbeck(rng.standard_normal((28, self._n_windows)), window)
+        wave = 1 + 0.4 * _ornstein_uhlenbeck(rng.standard_normal((n_clips, self._n_windows)), window)
         self._envelope = np.clip(wave, 0.1, None)
         self._envelope /= self._envelope.mean(1, keepdims=True)
 
     def draw(self, order: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, float]:
-        """Log-amplitudes (28, n_windows, n_places, n_bands) of a subject shown this order, and their gain."""
+        """Log-amplitudes (n_clips, n_windows, n_places, n_bands) of a subject shown this order; the gain."""
         settings, shape = self.settings, self.effect.shape[1:]
         gain = float(np.exp(settings.gain * rng.standard_normal()))
         scramble = self._space @ rng.standard_normal((shape[0], shape[0])) / np.sqrt(shape[0])
-        drift = settings.drift * ((order - 14.5) / np.sqrt(65.25))[:, None, None] * self.drift_pattern
+        late = (order - self._positions.mean()) / self._positions.std()
+        drift = settings.drift * late[:, None, None] * self.drift_pattern
         effect, drift = (gain * (part + settings.mixing * scramble @ part) for part in (self.effect, drift))
         base = settings.base * self._smooth(rng.standard_normal(shape))
-        trial = settings.trial * self._smooth(rng.standard_normal((28, *shape)))
-        steps = rng.standard_normal((28, self._n_windows, *shape), dtype=np.float32)
+        trial = settings.trial * self._smooth(rng.standard_normal((len(order), *shape)))
+        steps = rng.standard_normal((len(order), self._n_windows, *shape), dtype=np.float32)
         field = settings.slow * self._smooth(_ornstein_uhlenbeck(steps, self._window))
         field += self._envelope[..., None, None] * effect[:, None]
         field += (base + trial + drift)[:, None]
@@ -501,8 +597,33 @@ def _generators(
     return shared, orders, subjects
 
 
-def _count_windows(window: float) -> int:
-    n_windows = round(TRIAL / window) if window > 0 else 0
-    if n_windows < 1 or not np.isclose(n_windows * window, TRIAL):
-        raise ValueError(f"window must divide the trial of {TRIAL:g} s, got {window!r} s")
-    return n_windows
+def _what(preset: str | Settings, design: Design) -> str:
+    """What a label says of a cohort beside its seed."""
+    truth = preset.replace("_", " ") if isinstance(preset, str) else "own settings"
+    return truth if design.dataset == "FACED" else f"{truth}, {design.dataset} design"
+
+
+def _design(design: str | Design) -> Design:
+    if isinstance(design, Design):
+        return design
+    if design not in DESIGNS:
+        raise ValueError(f"no design named {design!r}; there are {', '.join(DESIGNS)}, or give Design(...)")
+    return DESIGNS[design]
+
+
+def _orders(design: Design, n_subjects: int, rng: np.random.Generator) -> np.ndarray:
+    if design.dataset == "FACED":
+        return draw_orders(n_subjects, lead=LEAD, random_state=rng)
+    positions = np.tile(np.arange(len(design.emotions)) + 1, (n_subjects, 1))
+    return positions if design.sessions > 1 else rng.permuted(positions, axis=1)
+
+
+def _window_counts(design: Design, window: float) -> np.ndarray:
+    """Whole windows of each clip; clips of one length must hold a whole number of them."""
+    seconds = np.array(design.seconds)
+    counts = np.floor(seconds / window + 1e-9).astype(int) if window > 0 else np.zeros(len(seconds), int)
+    alike = np.ptp(seconds) == 0
+    if counts.min() < 1 or (alike and not np.isclose(counts[0] * window, seconds[0])):
+        what = f"divide the trial of {seconds[0]:g} s" if alike else f"fit into {seconds.min():g} s"
+        raise ValueError(f"window must {what}, got {window!r} s")
+    return counts
