@@ -11,6 +11,8 @@ SCRATCH_LEDGER := $(CURDIR)/_build/validated_claims.json
 export TOKENIZERS_PARALLELISM := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
+# threads that wait shall sleep: beside another program they would slow each other a hundredfold
+export OMP_WAIT_POLICY := PASSIVE
 export PYTHONWARNINGS := ignore::DeprecationWarning,ignore:IProgress not found
 
 .DEFAULT_GOAL := help

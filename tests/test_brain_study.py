@@ -10,7 +10,7 @@ from scipy.stats import pearsonr
 import kernel
 from kernel.brain import study, topography
 from kernel.brain.cohort import Cohort, cohort_tensor, standardise
-from kernel.brain.projection import track
+from kernel.brain.projection import ProjectionModel, track
 from kernel.brain.seedv import read_seed_v
 from kernel.brain.simulate import CLASS_VALENCE, FACED_CLASSES, simulate_cohort
 
@@ -178,3 +178,56 @@ def test_the_scalp_leaves_out_what_a_cohort_cannot_serve(small):
     de[2, 2:] = np.nan
     a = study.map_vaxis_to_scalp(altered(small, de), VALENCE, **FEW)
     assert a.oracle is None and a.clusters is None and a.simpson is None and a.time is not None
+
+
+# From one cohort to another
+
+
+def seed_v(seed, preset):
+    return simulate_cohort(seed, preset, design="SEED-V", window=20.0)[0]
+
+
+def test_the_order_of_classes_transfers_where_valence_is_shared_and_not_where_it_is_absent():
+    rejected = {}
+    for preset in ("strong_valence", "no_valence"):
+        found = [
+            study.transfer_class_order(
+                simulate_cohort(seed, preset, n_subjects=40, window=30.0)[0],
+                seed_v(seed + 50, preset),
+                VALENCE,
+            ).test
+            for seed in range(12)
+        ]
+        assert all(test.exact and len(test.null) == 120 for test in found)
+        rejected[preset] = sum(test.p <= 0.05 for test in found)
+    assert rejected["strong_valence"] >= 8
+    assert rejected["no_valence"] < 4  # 4 or more of 12 at .05 have probability .002
+
+
+def test_the_transfer_is_a_fit_there_and_a_prediction_here(small):
+    target = seed_v(3, "strong_valence")
+    five = {emotion: VALENCE[emotion] + 1 for emotion in target.classes}
+    found = study.transfer_class_order(small, target, VALENCE, five)
+    assert found.classes == target.classes and found.positions.tolist() == list(five.values())
+    assert {name.lower() for name in found.channels} <= {name.lower() for name in target.channels}
+    X, Z = (
+        cohort_tensor(standardise(c.select(channels=found.channels))).reshape(len(c.clips), -1)
+        for c in (small, target)
+    )
+    model = ProjectionModel().fit(X, study.clip_values(small, VALENCE), small.emotions)
+    joy = model.predict(Z)[target.emotions == "joy"].mean()
+    assert found.predicted[list(found.classes).index("joy")] == pytest.approx(joy)
+
+
+def test_names_cohorts_that_do_not_fit_together(small):
+    target = seed_v(3, "null")
+    with pytest.raises(ValueError, match=r"share the electrodes \['Fz'\]"):
+        study.transfer_class_order(
+            small.select(channels=["Fz", "F3"]), target.select(channels=["Fz", "O1"]), VALENCE
+        )
+    with pytest.raises(ValueError, match="bands must agree by name"):
+        study.transfer_class_order(
+            altered(small, bands={f"b{k}": (k + 1.0, k + 2.0) for k in range(5)}), target, VALENCE
+        )
+    with pytest.raises(KeyError, match="no position for joy"):
+        study.transfer_class_order(small, target, VALENCE, {k: v for k, v in VALENCE.items() if k != "joy"})

@@ -25,7 +25,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 MADE_WITH = ("hub", "book", "test")  # the extras that `make` installs
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 FLOORS = {
-    **dict.fromkeys(["stats", "files", "assets", "ratings"], 1),
+    **dict.fromkeys(["stats", "files", "threads", "assets", "ratings"], 1),
     **dict.fromkeys(["language", "brain"], 2),
     "decoding": 3,
     **dict.fromkeys(["claims", "plots"], 4),

@@ -30,6 +30,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kernel import stats
 from kernel.brain.cohort import mean_over_subjects
+from kernel.threads import one_thread
 
 Features = ArrayLike | torch.Tensor
 Seed = int | np.random.Generator | None
@@ -77,6 +78,7 @@ class RidgeFolds:
     .. [2] Rad & Maleki (2020), JRSS B 82(4), for the general form. doi:10.1111/rssb.12374
     """
 
+    @one_thread()
     def __init__(
         self, X: Features, groups: ArrayLike | None = None, alphas: Sequence[float] | None = None
     ) -> None:
@@ -135,6 +137,7 @@ class RidgeFolds:
         """
         return self._in_chunks(Y, lambda Y: self._predicted(Y)[0])
 
+    @one_thread()
     def fold_weights(self, y: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Weights of the fit without each group.
 
@@ -163,6 +166,7 @@ class RidgeFolds:
         alpha = torch.gather(self.alphas, -1, choice[..., 0])
         return coef.cpu().numpy(), intercept.cpu().numpy(), alpha.cpu().numpy()
 
+    @one_thread()
     def held_out_rows(self, rows: Features, groups: ArrayLike, Y: Features) -> np.ndarray:
         """Predictions of other rows, such as single trials, by the fit without their group.
 
@@ -196,6 +200,7 @@ class RidgeFolds:
         out = out.T.cpu().numpy()
         return out if np.ndim(Y) == 2 else out[0]
 
+    @one_thread()
     def weights(self, y: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Weights (..., n_features), constant and penalty (...) of the fit to all rows."""
         y = self._targets(y)
@@ -216,6 +221,7 @@ class RidgeFolds:
             raise ValueError(f"targets must be ({self.n},) or (n, {self.n}), got shape {tuple(Y.shape)}")
         return Y.reshape(-1, self.n).T
 
+    @one_thread()
     def _in_chunks(self, Y: Features, solve) -> np.ndarray:
         columns = self._targets(Y)
         n_groups = len(self._names)

@@ -203,6 +203,101 @@ def activation_pattern(X: np.ndarray, coef: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
+class ClassOrder:
+    """What `transfer_class_order` found.
+
+    Attributes
+    ----------
+    classes : tuple of str
+        Emotions of the cohort that was predicted.
+    predicted : ndarray, shape (n_classes,)
+        Mean prediction for each.
+    positions : ndarray, shape (n_classes,)
+        Their positions on the axis.
+    channels : list of str
+        Electrodes that both cohorts have.
+    test : PermutationResult
+        Pearson correlation of the two, one-sided; all orders of the classes where there are few.
+    """
+
+    classes: tuple[str, ...]
+    predicted: np.ndarray
+    positions: np.ndarray
+    channels: list[str]
+    test: stats.PermutationResult
+
+
+def transfer_class_order(
+    source: Cohort,
+    target: Cohort,
+    positions: Mapping[str, float],
+    target_positions: Mapping[str, float] | None = None,
+    *,
+    n_permutations: int = 10_000,
+    random_state: int = 0,
+) -> ClassOrder:
+    """Project one cohort's classes by weights fitted to another, and compare their order with the axis.
+
+    Ridge from the means of `source` to its clips' positions, over the electrodes that both have by name,
+    predicts the clips of `target`; each cohort is standardised by itself, bands are taken by name.
+
+    Parameters
+    ----------
+    source, target : Cohort
+        Differential entropies.
+    positions : mapping of emotion to float
+        The axis for the emotions of `source`.
+    target_positions : mapping of emotion to float, optional
+        The axis for those of `target`, if it was built from these alone; `positions` by default.
+    n_permutations : int
+        Draws; all orders of the classes are taken where there are no more of them: 120 for five.
+    random_state : int
+        Seed.
+
+    Returns
+    -------
+    ClassOrder
+
+    Raises
+    ------
+    KeyError
+        If an emotion has no position.
+    ValueError
+        If the cohorts share fewer than two electrodes or differ in their bands.
+    """
+    theirs = {name.lower(): name for name in target.channels}
+    shared = [name for name in scalp_channels(source.channels) if name.lower() in theirs]
+    if len(shared) < 2:
+        raise ValueError(
+            f"{source.label} and {target.label} share the electrodes {shared}: a projection needs two"
+        )
+    if list(source.bands) != list(target.bands):
+        raise ValueError(f"bands must agree by name, got {list(source.bands)} and {list(target.bands)}")
+
+    def means(cohort: Cohort, channels: list[str]) -> np.ndarray:
+        features = mean_over_subjects(trial_features(standardise(cohort.select(channels=channels))))
+        return features.reshape(len(features), -1)
+
+    fitted = ProjectionModel().fit(
+        means(source, shared), clip_values(source, positions, "position"), source.emotions
+    )
+    predicted = fitted.predict(means(target, [theirs[name.lower()] for name in shared]))
+    y = clip_values(target, positions if target_positions is None else target_positions, "position")
+    classes = [name for name in target.classes if (target.emotions == name).any()]
+    by_class = np.array(
+        [[values[target.emotions == name].mean() for name in classes] for values in (predicted, y)]
+    )
+    test = stats.permutation_test(
+        stats.pearson,
+        *by_class,
+        n_permutations=n_permutations,
+        alternative="greater",
+        random_state=random_state,
+    )
+    return ClassOrder(tuple(classes), *by_class, shared, test)
+
+
+@dataclass(frozen=True, eq=False)
 class AxisTopography:
     """What `map_vaxis_to_scalp` found; a part that the cohort cannot serve is None.
 
