@@ -70,7 +70,7 @@ def band_gain(frequencies: np.ndarray, low: float, high: float) -> np.ndarray:
     ndarray, of the shape of `frequencies`
         Between 0 and 1; always 0 at 0 Hz.
     """
-    below, above = _slopes(low, high)
+    below, above = transition_widths(low, high)
     distance = np.maximum((low - frequencies) / below, (frequencies - high) / above)
     return 0.5 + 0.5 * np.cos(np.pi * np.clip(distance, 0, 1))
 
@@ -188,14 +188,14 @@ def resample(x: np.ndarray, sfreq: float, target: float) -> np.ndarray:
     return resample_poly(x, ratio.numerator, ratio.denominator, axis=-1, padtype="line")
 
 
-def _slopes(low: float, high: float) -> tuple[float, float]:
-    """Widths in Hz of the transitions below and above a band."""
+def transition_widths(low: float, high: float) -> tuple[float, float]:
+    """Widths in Hz of the filter's transitions below and above a band with these edges."""
     return min(max(0.25 * low, 2.0), low), max(0.25 * high, 2.0)
 
 
 def _settling(edges: Iterable[tuple[float, float]], sfreq: float) -> int:
     """Samples after which the steepest slope has rung out: the whole length of mne's filter."""
-    return int(np.ceil(3.3 / min(min(_slopes(*edge)) for edge in edges) * sfreq))
+    return int(np.ceil(3.3 / min(min(transition_widths(*edge)) for edge in edges) * sfreq))
 
 
 def _window_starts(n_samples: int, sfreq: float, window: float) -> np.ndarray:
