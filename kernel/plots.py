@@ -505,3 +505,56 @@ def plot_subject_spread(panels: Mapping[str, pd.Series], *, chance: float) -> Fi
     ax.set(xlabel="test subject, sorted", ylabel="balanced accuracy", ylim=(0, 1))
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return fig
+
+
+def plot_stream(
+    records: Sequence,
+    classes: Sequence[str],
+    shown: Mapping[str, Sequence],
+    *,
+    length: float,
+    until: float,
+    title: str,
+) -> Figure:
+    """Smoothed probabilities of an online decoder over time, with what was shown.
+
+    Parameters
+    ----------
+    records : sequence of kernel.decoding.online.Record
+        One for each window.
+    classes : sequence of str
+        Names of the columns of the probabilities.
+    shown : mapping
+        ``time`` (s) at which each clip began and its ``emotion``; framed.
+    length, until : float
+        Seconds of a clip, and up to where to draw.
+    title : str
+        Says whether the person is simulated.
+    """
+    order = [name for name in EMOTIONS if name in classes][::-1]
+    fig, ax = plt.subplots(figsize=(9, 3.2))
+    for record in records:
+        if record.time > until:
+            break
+        values = [[record.smoothed[list(classes).index(name)]] for name in order]
+        extent = (record.time - 1, record.time, -0.5, len(order) - 0.5)
+        image = ax.imshow(
+            values,
+            extent=extent,
+            origin="lower",
+            aspect="auto",
+            cmap="Blues",
+            vmin=0,
+            vmax=1,
+            interpolation="nearest",
+            zorder=1,
+        )
+    for time, emotion in zip(shown["time"], shown["emotion"], strict=True):
+        if time < until:
+            row = order.index(emotion)
+            frame = plt.Rectangle((time, row - 0.5), length, 1, fill=False, ec=ORANGE, lw=1.4, zorder=2)
+            ax.add_patch(frame)
+    ax.set(xlim=(0, until), ylim=(-0.5, len(order) - 0.5), xlabel="time (s)", title=title)
+    ax.set_yticks(range(len(order)), order)
+    fig.colorbar(image, ax=ax, label="probability, smoothed")
+    return fig

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
@@ -105,3 +107,19 @@ def test_position_classes_are_relative_to_an_even_spread():
     fig = plots.plot_position_classes({"train": np.array([[2, 1], [0, 3]])}, ["joy", "anger"])
     np.testing.assert_allclose(fig.axes[0].images[0].get_array(), [[2, 0], [0.5, 1.5]])
     assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["joy", "anger"]
+
+
+def test_a_stream_shows_each_second_and_frames_what_was_shown():
+    classes = sorted(EMOTIONS)
+    records = [
+        SimpleNamespace(
+            time=float(t), smoothed=np.eye(9)[classes.index("joy")] if t > 2 else np.full(9, np.nan)
+        )
+        for t in range(1, 9)
+    ]
+    shown = {"time": [0.0, 4.0, 99.0], "emotion": ["fear", "joy", "anger"]}
+    ax = plots.plot_stream(records, classes, shown, length=4.0, until=6.0, title="simulated").axes[0]
+    assert [t.get_text() for t in ax.get_yticklabels()] == list(EMOTIONS[::-1])
+    assert len(ax.images) == 6 and len(ax.patches) == 2 and ax.get_title() == "simulated"
+    row = EMOTIONS[::-1].index("joy")
+    assert ax.images[-1].get_array()[row, 0] == 1 and ax.patches[1].get_xy() == (4.0, row - 0.5)
