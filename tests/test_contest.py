@@ -1,0 +1,367 @@
+"""The contest is fair and resumable; the two-tier study finds what is planted and nothing else."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binom, ttest_1samp
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score
+
+from kernel.brain.cohort import make_split, segments, standardise
+from kernel.brain.simulate import Settings, simulate_cohort
+from kernel.decoding import ensemble, networks, residual
+from kernel.decoding.bank import TrainingSpec, train_bank
+from kernel.decoding.contest import (
+    METHODS,
+    RESIDUAL_METHODS,
+    Pool,
+    contest,
+    contest_summary,
+    effect_of_adding,
+    fair_contest,
+    gains_in_context,
+    growth,
+    length_agreement,
+    lengths_against_seeds,
+    make_pools,
+    methods_for,
+    pool_specs,
+    residual_against_contribution,
+    simulated_pools,
+    top_and_bottom,
+)
+from kernel.decoding.residual import NetworkClassifier
+
+STRONG = Settings(classes=0.08)
+TINY = NetworkClassifier(
+    options={"hidden": (16,)}, epochs=4, batch_size=64, learning_rate=5e-3, warmup_epochs=1
+)
+LDA = networks.linear_baseline("lda")
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    return simulate_cohort(3, STRONG, n_subjects=10, window=10.0)[0]
+
+
+@pytest.fixture(scope="module")
+def split(cohort):
+    return make_split(cohort, "leave_subjects_out")
+
+
+def run(cohort, split, folder, **options):
+    shared = {"n_members": 4, "n_resamples": 200, "progress": False, "folder": folder}
+    return contest(cohort, split, **{**shared, **options})
+
+
+# The contest
+
+
+def test_every_contestant_has_the_same_trainings_and_trials(cohort, split, tmp_path):
+    table = run(cohort, split, tmp_path, estimator=TINY).set_index("method")
+    names = [name for name in METHODS if name != "base alone"]
+    assert list(table.index) == [*names, "lda", "logistic"]
+    assert set(table.loc[names, "trainings"]) == {4}
+    assert table.loc["deep ensemble", ["difference", "low", "high"]].tolist() == [0, 0, 0]
+    np.testing.assert_allclose(
+        table["bacc"] - table.loc["deep ensemble", "bacc"], table["difference"], atol=1e-12
+    )
+    assert (table["low"] <= table["difference"]).all() and (table["difference"] <= table["high"]).all()
+    assert table.loc["deep ensemble", "single"] == pytest.approx(table.loc["single network", "bacc"])
+    assert table.loc[names, "single_validation"].between(0.05, 1).all()
+    context = gains_in_context(table.reset_index()).set_index("reference")
+    assert context.loc["lda", "gain"] == pytest.approx(-table.loc["lda", "difference"])
+    assert context.loc["lda", "relative"] == pytest.approx(
+        -table.loc["lda", "difference"] / table.loc["lda", "bacc"]
+    )
+
+
+def test_equals_the_same_steps_by_hand(cohort, split, tmp_path):
+    table = run(cohort, split, tmp_path, estimator=LDA).set_index("method")
+    assert table.loc["base alone", "bacc"] == pytest.approx(table.loc["lda", "bacc"])
+    whole = segments(standardise(cohort))
+    train, held, test = (whole.rows(part) for part in (split.train, split.validation, split.test))
+    options = {"n_members": 4, "groups": whole.subject[train], "random_state": 0}
+    members = residual.fit_members(LDA, "drop_basin", whole.X[train], whole.y[train], **options)
+    P, base = (
+        np.stack([one.predict_proba(whole.X) for one in some]).astype(np.float32).astype(float)
+        for some in (
+            members,
+            [LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(whole.X[train], whole.y[train])],
+        )
+    )
+    score = lambda p: balanced_accuracy_score(whole.y[test], p[test].argmax(1))  # noqa: E731
+    assert table.loc["drop basin", "bacc"] == pytest.approx(score(P.mean(0)))
+    assert table.loc["drop basin + base", "bacc"] == pytest.approx(score(0.5 * base[0] + 0.5 * P[:3].mean(0)))
+    four = np.concatenate([base, P[:3]])
+    weights = residual.validation_weights(four[:, held], whole.y[held])
+    assert table.loc["drop basin, weighted", "bacc"] == pytest.approx(score(np.tensordot(weights, four, 1)))
+
+
+def test_choices_are_made_on_validation(cohort, split, tmp_path):
+    methods = ["single network", "best single", "top half"]
+    table = run(cohort, split, tmp_path, estimator=TINY, methods=methods).set_index("method")
+    whole = segments(standardise(cohort))
+    train, held, test = (whole.rows(part) for part in (split.train, split.validation, split.test))
+    options = {"n_members": 4, "groups": whole.subject[train], "random_state": 0}
+    members = residual.fit_members(TINY, "seeds", whole.X[train], whole.y[train], **options)
+    P = np.stack([one.predict_proba(whole.X) for one in members])
+    on = lambda rows, p: balanced_accuracy_score(whole.y[rows], p[rows].argmax(1))  # noqa: E731
+    order = np.argsort([-on(held, p) for p in P], kind="stable")
+    assert table.loc["best single", "bacc"] == pytest.approx(on(test, P[order[0]]))
+    assert table.loc["top half", "bacc"] == pytest.approx(on(test, P[order[:2]].mean(0)))
+    assert table.loc["single network", "bacc"] == pytest.approx(np.mean([on(test, p) for p in P]))
+
+
+def test_an_interrupted_contest_goes_on_where_it_stopped(cohort, split, tmp_path, monkeypatch):
+    methods = ["deep ensemble", "drop basin", "bagged subjects"]
+    options = {"estimator": TINY, "methods": methods}
+    whole = run(cohort, split, tmp_path / "a", **options)
+    trained, fit_members = [], residual.fit_members
+
+    def interrupted(estimator, diversity, *args, **kwargs):
+        if diversity == "bagging" and len(trained) == 2:
+            trained.append("stop")
+            raise KeyboardInterrupt
+        trained.append(diversity)
+        return fit_members(estimator, diversity, *args, **kwargs)
+
+    monkeypatch.setattr(residual, "fit_members", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(cohort, split, tmp_path / "b", **options)
+    again = run(cohort, split, tmp_path / "b", **options)
+    assert trained == ["seeds", "drop_basin", "stop", "bagging"]
+    pd.testing.assert_frame_equal(again, whole)
+
+
+def test_a_base_without_seeds_meets_those_it_can():
+    assert methods_for(LDA) == [
+        "base alone", "bagged subjects", "random subspaces", "residual subspaces", "drop random",
+        "drop basin", "drop basin + base", "drop basin, weighted", "drop basin, stacked",
+    ]  # fmt: skip
+    assert methods_for(TINY) == [name for name in METHODS if name != "base alone"]
+    seeded = methods_for(LogisticRegression(max_iter=50))
+    assert "deep ensemble" in seeded and "two lengths" in seeded and "snapshots" not in seeded
+    assert set(RESIDUAL_METHODS) < set(METHODS) and not {"deep ensemble", "drop random"} & set(
+        RESIDUAL_METHODS
+    )
+
+
+def test_refuses_contestants_and_says_why(cohort, split, tmp_path):
+    with pytest.raises(ValueError, match="no contestant named 'luck'"):
+        run(cohort, split, tmp_path, methods=["luck"])
+    with pytest.raises(ValueError, match="'snapshots' is not possible with"):
+        run(cohort, split, tmp_path, estimator=LDA, methods=["snapshots"])
+    with pytest.raises(ValueError, match="the table lacks single network"):
+        gains_in_context(run(cohort, split, tmp_path, estimator=LDA, methods=["drop basin"]), "drop basin")
+
+
+def test_several_cohorts_and_their_summary(tmp_path):
+    options = {"n_subjects": 10, "split": "leave_subjects_out", "estimator": LDA, "n_members": 3}
+    methods = {"methods": ["base alone", "drop basin"], "n_resamples": 50, "folder": tmp_path}
+    table = fair_contest(range(3), (STRONG, "null"), progress=False, **options, **methods)
+    assert len(table) == 3 * 2 * 4 and table["cohort_seed"].nunique() == 3
+    found = contest_summary(table).set_index(["preset", "method"])
+    part = table[(table["preset"] == "null") & (table["method"] == "drop basin")]["difference"]
+    row = found.loc[("null", "drop basin")]
+    interval = ttest_1samp(part, 0).confidence_interval()
+    assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high))
+    assert row["wins"] == (part > 0).sum() and row["cohorts"] == 3
+    strong = table[table["preset"] == repr(STRONG)].groupby("method")["bacc"].mean()
+    null = table[table["preset"] == "null"].groupby("method")["bacc"].mean()
+    assert (strong > 0.3).all() and null.between(0.06, 0.17).all()
+    with pytest.raises(ValueError, match="needs one row each of two or more"):
+        contest_summary(table[table["cohort_seed"] == 0])
+
+
+# The two-tier study
+
+
+def make_pool(seed, effect=0.0, n_members=8, n=300, k=4):
+    """Members of unequal strength whose alignment follows it if there is an effect."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, k, n)
+    strength = rng.uniform(0.2, 1.6, n_members)
+    P = ensemble.softmax(strength[:, None, None] * np.eye(k)[y] + rng.standard_normal((n_members, n, k)))
+    noise = rng.standard_normal((101, n_members))
+    aligned = effect * (strength - 0.9) / 0.4 + noise[0]
+    subject = np.arange(n) // 30
+    lengths = np.tile([20, 30], n_members // 2)
+    seeds = np.arange(n_members) // 2
+    return Pool(f"pool {seed}", P, y, subject, lengths, seeds, aligned, noise[0], noise[1:])
+
+
+def test_alignment_predicts_contribution_where_planted_only():
+    planted = residual_against_contribution([make_pool(s, 3.0) for s in range(12)], n_permutations=400)
+    assert planted.mean > 0.3 and planted.p < 0.01 and planted.p_target < 0.02
+    found = [
+        residual_against_contribution([make_pool(100 + 5 * r + i) for i in range(5)], n_permutations=99)
+        for r in range(100)
+    ]
+    for name in ("p", "p_target"):
+        p = np.array([getattr(one, name) for one in found])
+        assert binom.sf((p <= 0.05).sum() - 1, 100, 0.05) > 0.001, name
+        assert abs(p.mean() - 0.5) < 3.5 * np.sqrt(1 / 12 / 100), name
+    assert np.mean([one.null_sd for one in found]) == pytest.approx(1 / np.sqrt(7), abs=0.01)
+
+
+def test_the_table_of_pools_is_what_a_loop_gives():
+    pools = [make_pool(seed, 1.0) for seed in range(3)]
+    found = residual_against_contribution(pools, n_permutations=50)
+    for pool, row in zip(pools, found.table.itertuples(), strict=True):
+        full = balanced_accuracy_score(pool.y, pool.probabilities.mean(0).argmax(1))
+        rest = [np.delete(pool.probabilities, i, axis=0).mean(0).argmax(1) for i in range(8)]
+        gain = [full - balanced_accuracy_score(pool.y, one) for one in rest]
+        assert row.r == pytest.approx(np.corrcoef(pool.residual, gain)[0, 1])
+        assert row.slope == pytest.approx(np.polyfit(pool.residual, gain, 1)[0])
+    assert found.mean == pytest.approx(found.table["r"].mean())
+    held = residual_against_contribution(pools, score="held_out", n_permutations=50)
+    assert held.p_target is None and held.mean != found.mean
+
+
+def test_constant_alignment_counts_as_no_correlation():
+    pools = [make_pool(0), make_pool(1)]
+    object.__setattr__(pools[0], "residual", np.full(8, 0.3))
+    found = residual_against_contribution(pools, n_permutations=50)
+    assert found.table["r"][0] == found.table["slope"][0] == 0
+
+
+def test_top_and_bottom_where_planted_only():
+    planted = top_and_bottom([make_pool(s, 3.0) for s in range(12)], size=5, n_permutations=400)
+    assert planted.mean > 0 and planted.p < 0.01
+    p = np.array([
+        top_and_bottom([make_pool(100 + 5 * r + i) for i in range(5)], size=5, n_permutations=99).p
+        for r in range(100)
+    ])  # fmt: skip
+    assert binom.sf((p <= 0.05).sum() - 1, 100, 0.05) > 0.001 and abs(p.mean() - 0.5) < 0.105
+
+
+def test_top_and_bottom_are_exact():
+    pool = make_pool(3, 1.0, n_members=6)
+    (row,) = top_and_bottom([pool], size=4, n_permutations=50).table.itertuples()
+
+    def score(members):
+        return balanced_accuracy_score(pool.y, pool.probabilities[list(members)].mean(0).argmax(1))
+
+    order = np.argsort(pool.residual)
+    assert row.top == pytest.approx(score(order[2:])) and row.bottom == pytest.approx(score(order[:4]))
+    every = [score(c) for c in itertools.combinations(range(6), 4)]
+    assert row.top_percentile == pytest.approx(100 * np.mean(np.array(every) < row.top - 1e-12))
+    differences = [score(o[2:]) - score(o[:4]) for o in itertools.permutations(range(6))]
+    assert row.p == pytest.approx(np.mean(np.array(differences) >= row.difference - 1e-9))
+
+
+def test_growth_is_the_mean_over_subsets():
+    pool = make_pool(1, n_members=6)
+    table = growth(pool.probabilities, pool.y).set_index("size")
+    pairs = [
+        balanced_accuracy_score(pool.y, pool.probabilities[list(c)].mean(0).argmax(1))
+        for c in itertools.combinations(range(6), 2)
+    ]
+    row = table.loc[2]
+    assert row["subsets"] == 15 and row["mean"] == pytest.approx(np.mean(pairs))
+    assert (row["worst"], row["best"], row["sd"]) == pytest.approx((min(pairs), max(pairs), np.std(pairs)))
+    assert table["mean"].is_monotonic_increasing and table.loc[6, "sd"] == 0
+
+
+def test_adding_members_helps_if_they_are_good_and_harms_if_they_are_not():
+    pool, rng = make_pool(2, n=600), np.random.default_rng(0)
+    noise = ensemble.softmax(6 * rng.standard_normal((8, 600, 4)))
+    harm = effect_of_adding(pool.probabilities, noise, pool.y, pool.subject, n_resamples=300)
+    help_ = effect_of_adding(
+        pool.probabilities[:2], pool.probabilities[2:], pool.y, pool.subject, n_resamples=300
+    )
+    assert harm.high < 0 < help_.low
+    same = effect_of_adding(pool.probabilities, pool.probabilities, pool.y, pool.subject, n_resamples=300)
+    assert same == (0, 0, 0)
+    with pytest.raises(ValueError, match="differ in trials or classes"):
+        effect_of_adding(pool.probabilities, noise[:, :9], pool.y, pool.subject)
+
+
+def test_lengths_agree_less_where_planted_only():
+    def members(own):
+        rng = np.random.default_rng(0)
+        y = rng.integers(0, 3, 600)
+        kinds = own * rng.standard_normal((2, 600, 3))  # what members of one length have in common
+        P = np.eye(3)[y] + kinds[[0, 0, 0, 1, 1, 1]] + 0.7 * rng.standard_normal((6, 600, 3))
+        return ensemble.softmax(P)
+
+    lengths, subject = [20] * 3 + [30] * 3, np.arange(600) // 30
+    planted = length_agreement(members(1.0), lengths, subject, n_resamples=300)
+    absent = length_agreement(members(0.0), lengths, subject, n_resamples=300)
+    assert planted.high < -0.1 and absent.low < 0 < absent.high
+    called = members(1.0).argmax(-1)
+    kappas = {True: [], False: []}
+    for i, j in itertools.combinations(range(6), 2):
+        kappas[lengths[i] != lengths[j]].append(cohen_kappa_score(called[i], called[j]))
+    assert planted.value == pytest.approx(np.mean(kappas[True]) - np.mean(kappas[False]))
+    # twins of one seed agree across lengths, which hides the difference unless they are left out
+    twins = members(1.0)
+    twins[3] = twins[0]
+    with_twins = length_agreement(twins, lengths, subject, n_resamples=300)
+    without = length_agreement(twins, lengths, subject, seeds=[0, 1, 2, 0, 3, 4], n_resamples=300)
+    assert without.value < with_twins.value
+    with pytest.raises(ValueError, match="leave no pair across"):
+        length_agreement(members(0.0), [20] * 6, subject)
+
+
+# On a bank
+
+
+def test_pools_of_a_bank(cohort, split):
+    quick = {"batch_size": 64, "warmup_epochs": 1, "options": {"hidden": (12,)}}
+    specs = pool_specs(2, n_seeds=2, lengths=(2, 4), **quick)
+    assert [spec.recipe for spec in specs] == ["pool 0"] * 4 + ["pool 1"] * 4
+    assert [spec.seed for spec in specs] == [0, 1, 0, 1, 2, 3, 2, 3]
+    bank = train_bank(specs, cohort, split, n_jobs=1, progress=False)
+    first, second = make_pools(bank, cohort.rating(), n_null=20, name="here")
+    assert first.name == "here pool 0" and second.lengths.tolist() == [2, 2, 4, 4]
+    test = bank.rows("test")
+    single = [balanced_accuracy_score(second.y, p.argmax(1)) for p in second.probabilities]
+    np.testing.assert_allclose(single, bank.bacc("test")[4:])
+    assert second.seeds.tolist() == [2, 3, 2, 3]
+    assert first.null_residual.shape == (20, 4) and len(first.y) == test.sum()
+    assert (first.residual >= 0).all() and (first.residual <= 1).all()
+    assert len(residual_against_contribution([first, second], n_permutations=20).table) == 2
+
+    table = lengths_against_seeds(bank, n_members=4)
+    P = ensemble.softmax(np.stack([bank.scores(i)[test] for i in range(8)]))
+    lengths, seeds = (np.array([getattr(s, name) for s in specs]) for name in ("epochs", "seed"))
+    mixed = P[seeds < 2].mean(0)
+    for row in table.itertuples():
+        plain = P[lengths == row.epochs].mean(0)
+        expected = [balanced_accuracy_score(first.y, p.argmax(1)) for p in (mixed, plain)]
+        assert [row.mixed, row.seeds] == pytest.approx(expected)
+        assert row.difference == pytest.approx(row.mixed - row.seeds)
+    with pytest.raises(ValueError, match="must hold 10"):
+        lengths_against_seeds(bank)
+    few = train_bank(specs[:2], cohort, split, n_jobs=1, progress=False)
+    with pytest.raises(ValueError, match="recipe 'pool 0' has 2 members"):
+        make_pools(few, cohort.rating())
+
+
+def test_simulated_pools_are_named_by_their_cohort():
+    specs = [
+        TrainingSpec(epochs=1, warmup_epochs=0, options={"hidden": (4,)}, seed=s, recipe="few")
+        for s in range(3)
+    ]
+    pools = simulated_pools([0, 1], "default", specs=specs, n_null=5, n_subjects=103, progress=False)
+    assert [pool.name for pool in pools] == ["cohort 0, few", "cohort 1, few"]
+    assert pools[0].subject.min() == 100
+    assert not np.array_equal(pools[0].residual, pools[1].residual)
+
+
+def test_refuses_pools_and_says_why():
+    pools = [make_pool(0), make_pool(1)]
+    for call, message in [
+        (lambda: residual_against_contribution(pools[:1]), "1 pools"),
+        (lambda: residual_against_contribution(pools, score="r"), "score must be"),
+        (lambda: top_and_bottom([], size=3), "pools is empty"),
+        (lambda: top_and_bottom(pools, size=8), "size must lie between 1 and 7"),
+        (lambda: top_and_bottom(pools, score="r"), "score must be"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            call()

@@ -1,0 +1,454 @@
+"""The residual ensemble: a scikit-learn citizen, its views exact, its gain real, its refusals specific."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize
+from scipy.stats import binom
+from sklearn.base import clone
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression, Perceptron, SGDClassifier
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from kernel.brain.cohort import make_split
+from kernel.brain.simulate import Settings, simulate_cohort
+from kernel.decoding import ensemble, residual
+from kernel.decoding.bank import TrainingSpec, train_bank
+from kernel.decoding.residual import (
+    NetworkClassifier,
+    ResidualEnsembleClassifier,
+    View,
+    hold_out,
+    input_basin,
+    make_views,
+    residual_ensemble_decoding,
+    validation_weights,
+)
+
+
+def make_data(seed=0, n_subjects=12, each=5, k=4, d=12, strength=1.2):
+    """Classes with means of their own, and a shift of every subject."""
+    rng = np.random.default_rng(seed)
+    y = np.tile(np.repeat(np.arange(k), each), n_subjects)
+    subject = np.repeat(np.arange(n_subjects), k * each)
+    means = strength * rng.standard_normal((k, d))
+    X = means[y] + rng.standard_normal((len(y), d)) + 0.3 * rng.standard_normal((n_subjects, d))[subject]
+    return X, y, subject
+
+
+# A citizen of scikit-learn
+
+
+@pytest.mark.filterwarnings("ignore")
+@parametrize_with_checks(
+    [
+        ResidualEnsembleClassifier(n_members=3, random_state=0),
+        ResidualEnsembleClassifier(GaussianNB(), "random_subspaces", n_members=5, random_state=0),
+        NetworkClassifier(random_state=0),
+    ],
+)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+# Views
+
+
+def test_basin_of_the_input_is_the_span_of_the_class_means(rng):
+    X, y, _ = make_data()
+    basis = input_basin(X, y)
+    assert basis.shape == (3, 12)
+    np.testing.assert_allclose(basis @ basis.T, np.eye(3), atol=1e-12)
+    means = np.stack([X[y == c].mean(0) for c in range(4)])
+    centred = means - means.mean(0)
+    np.testing.assert_allclose(centred @ basis.T @ basis, centred, atol=1e-12)
+    line = X - X @ basis.T @ basis + np.outer(y, rng.standard_normal(12))  # means on a line
+    assert len(input_basin(line, y)) == 1
+
+
+def test_views_remove_what_they_say(rng):
+    X, y, _ = make_data()
+    basis = input_basin(X, y)
+    state = np.random.RandomState(0)
+    for view in make_views("residual_complement", X, y, 2, state):
+        np.testing.assert_allclose(view(X) @ basis.T, 0, atol=1e-12)
+        np.testing.assert_allclose(X - view(X), X @ basis.T @ basis, atol=1e-12)
+    dropped = make_views("drop_basin", X, y, 7, state)
+    for view, direction in zip(dropped, basis, strict=False):  # the principal ones first
+        np.testing.assert_allclose(view.removed[0], direction)
+    for view in dropped:
+        (u,) = view.removed
+        assert np.linalg.norm(u) == pytest.approx(1)
+        np.testing.assert_allclose(u @ basis.T @ basis, u, atol=1e-12)  # inside the basin
+        np.testing.assert_allclose(view(X) @ u, 0, atol=1e-12)
+    assert len({view.removed.tobytes() for view in dropped}) == 7
+    for view in make_views("drop_random", X, y, 3, state):
+        np.testing.assert_allclose(view(X) @ view.removed[0], 0, atol=1e-12)
+        assert np.linalg.norm(view.removed @ basis.T) < 0.99  # of the input, not of the basin
+    for view in make_views("residual_subspaces", X, y, 3, state):
+        np.testing.assert_allclose(view(X) @ basis.T, X @ basis.T, atol=1e-12)  # the basin stays
+        assert np.linalg.matrix_rank(view(X)) == 12 - 4  # of nine residual dimensions four go
+    for view in make_views("random_subspaces", X, y, 3, state):
+        np.testing.assert_array_equal(view(X), X[:, view.columns])
+        assert len(np.unique(view.columns)) == 6
+    assert View()(X) is X
+
+
+def test_two_classes_have_a_basin_that_nobody_can_do_without():
+    X, y, _ = make_data(k=2)
+    with pytest.warns(UserWarning, match="span one direction"):
+        model = ResidualEnsembleClassifier(n_members=3, random_state=0).fit(X, y)
+    assert model.score(X, y) > 0.9
+
+
+# Aggregation
+
+
+@pytest.mark.parametrize("diversity", ["drop_basin", "random_subspaces", "residual_subspaces", "bagging"])
+def test_uniform_and_half_base_are_the_means_they_say(diversity):
+    X, y, subject = make_data()
+    model = ResidualEnsembleClassifier(diversity=diversity, n_members=4, random_state=3)
+    P = model.fit(X, y, groups=subject).members_proba(X)
+    np.testing.assert_allclose(model.predict_proba(X), P[1:].mean(0))
+    half = clone(model).set_params(aggregation="half_base").fit(X, y, groups=subject)
+    np.testing.assert_allclose(half.predict_proba(X), 0.5 * P[0] + 0.5 * P[1:].mean(0))
+    alone = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(
+        X[~model.validation_], y[~model.validation_]
+    )
+    np.testing.assert_allclose(P[0], alone.predict_proba(X))
+
+
+def test_contributions_are_those_of_held_out_groups():
+    X, y, subject = make_data()
+    model = ResidualEnsembleClassifier(n_members=4, random_state=3).fit(X, y, groups=subject)
+    held = model.validation_
+    assert 0.15 < held.mean() < 0.35
+    assert not set(subject[held]) & set(subject[~held])
+    expected = ensemble.contributions(model.members_proba(X[held])[1:], y[held])
+    np.testing.assert_allclose(model.contributions_.shapley, expected.shapley)
+    np.testing.assert_allclose(model.contributions_.leave_one_out, expected.leave_one_out)
+    everyone = clone(model).set_params(validation_fraction=None).fit(X, y)
+    assert everyone.contributions_ is None and everyone.validation_ is None
+
+
+def test_held_out_samples_leave_every_class_behind():
+    y = np.array([0] * 10 + [1] * 3 + [2])
+    for seed in range(20):
+        held = hold_out(y, None, 0.3, np.random.RandomState(seed))
+        assert set(y[~held]) == {0, 1, 2} and held.sum() == 4
+        groups = np.array([0] * 5 + [1] * 5 + [2] * 3 + [3])  # only 0 or 1 can go
+        held = hold_out(y, groups, 0.3, np.random.RandomState(seed))
+        assert set(groups[held]) in ({0}, {1})
+    with pytest.raises(ValueError, match="no group of 3 can be held out"):
+        hold_out(np.arange(3), np.arange(3), 0.3, np.random.RandomState(0))
+
+
+def test_weights_maximise_the_likelihood_of_the_mixture(rng):
+    y = rng.integers(0, 3, 300)
+    strength = np.array([2.0, 1.0, 0.0, 1.5])[:, None, None]
+    P = ensemble.softmax(strength * np.eye(3)[y] + 0.8 * rng.standard_normal((4, 300, 3)))
+    found = validation_weights(P, y, n_iterations=5000)
+    p = P[:, np.arange(300), y]
+
+    def loss(w):
+        return -np.log(w @ p).mean()
+
+    best = minimize(
+        loss, np.full(4, 0.25), bounds=[(0, 1)] * 4, constraints={"type": "eq", "fun": lambda w: w.sum() - 1}
+    )
+    assert found.sum() == pytest.approx(1) and (found >= 0).all()
+    assert loss(found) == pytest.approx(best.fun, abs=1e-6)
+    np.testing.assert_allclose(validation_weights(P[[0, 0, 0]], y), 1 / 3)
+
+
+def test_weights_and_stacking_use_the_held_out_samples_only():
+    X, y, subject = make_data(strength=0.7)
+    for aggregation in ("validation", "stacked"):
+        model = ResidualEnsembleClassifier(n_members=3, aggregation=aggregation, random_state=0)
+        model.fit(X, y, groups=subject)
+        held = model.validation_
+        P = model.members_proba(X)
+        if aggregation == "validation":
+            np.testing.assert_allclose(model.weights_, validation_weights(P[:, held], y[held]))
+            expected = np.tensordot(model.weights_, P, axes=1)
+        else:
+            expected = residual.stack(P[1:, held], y[held], P[1:])
+        np.testing.assert_allclose(model.predict_proba(X), expected)
+
+
+# What it gains
+
+
+def test_gains_over_single_members_where_they_err_apart_and_not_at_chance():
+    wins, null = 0, []
+    for seed in range(12):
+        X, y, subject = make_data(seed, n_subjects=16, strength=0.5)
+        shuffled = np.random.default_rng(seed).permutation(y)
+        for labels in (y, shuffled):
+            train = subject < 10
+            model = ResidualEnsembleClassifier(
+                DecisionTreeClassifier(max_depth=6), "bagging", n_members=8, random_state=seed
+            ).fit(X[train], labels[train], groups=subject[train])
+            P = model.members_proba(X[~train])[1:]
+            found = ensemble.contributions(P, labels[~train])
+            if labels is y:
+                wins += found.gain > 0
+            else:
+                null.append(found.ensemble - 0.25)
+    assert binom.sf(wins - 1, 12, 0.5) < 0.001
+    assert abs(np.mean(null)) < 3.5 * np.std(null, ddof=1) / np.sqrt(12)
+
+
+# The same every time
+
+
+@pytest.mark.parametrize(
+    ("base", "diversity"),
+    [
+        (None, "drop_basin"),
+        (make_pipeline(StandardScaler(), RandomForestClassifier(n_estimators=5)), "length"),
+        (NetworkClassifier(epochs=4, batch_size=32), "seeds"),
+    ],
+)
+def test_one_process_or_two_give_the_same_and_another_seed_another(base, diversity):
+    X, y, subject = make_data(strength=0.5)
+    model = ResidualEnsembleClassifier(base, diversity, n_members=4, random_state=0, n_jobs=1)
+    one = model.fit(X, y, groups=subject).members_proba(X)
+    np.random.rand(3)  # noqa: NPY002
+    torch.rand(3)
+    two = clone(model).set_params(n_jobs=2).fit(X, y, groups=subject).members_proba(X)
+    np.testing.assert_array_equal(one, two)
+    other = clone(model).set_params(random_state=1).fit(X, y, groups=subject).members_proba(X)
+    assert np.abs(one - other).max() > 1e-6
+
+
+def test_random_states_of_the_process_stay_untouched():
+    X, y, _ = make_data()
+    np.random.seed(1)  # noqa: NPY002
+    torch.manual_seed(1)
+    before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
+    ResidualEnsembleClassifier(NetworkClassifier(epochs=4), "seeds", n_members=2, random_state=0).fit(X, y)
+    np.testing.assert_array_equal(np.random.get_state()[1], before[0])  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), before[1])
+
+
+def test_members_of_different_diversity_share_their_seeds():
+    X, y, _ = make_data()
+    base = DecisionTreeClassifier(max_depth=2, max_features=1)
+    seeds = []
+    for diversity in ("seeds", "drop_basin", "bagging"):
+        members = residual.fit_members(base, diversity, X, y, n_members=3, random_state=0)
+        seeds.append([member.estimator.random_state for member in members])
+    assert seeds[0] == seeds[1] == seeds[2] and len(set(seeds[0])) == 3
+
+
+def test_lengths_come_in_pairs_of_one_seed():
+    X, y, _ = make_data()
+    base = make_pipeline(StandardScaler(), MLPClassifier((8,), max_iter=10))
+    with pytest.warns(UserWarning, match="Maximum iterations"):
+        model = ResidualEnsembleClassifier(base, "length", n_members=5, random_state=0).fit(X, y)
+    steps = [member.estimator[-1] for member in model.members_]
+    assert [step.max_iter for step in steps] == [8, 12, 8, 12, 8]
+    seeds = [step.random_state for step in steps]
+    assert seeds[0] == seeds[1] != seeds[2] == seeds[3] != seeds[4]
+
+
+def test_snapshots_are_stations_of_one_training():
+    X, y, _ = make_data(strength=0.5)
+    base = NetworkClassifier(epochs=5, batch_size=32)
+    model = ResidualEnsembleClassifier(base, "snapshots", n_members=3, random_state=0).fit(X, y)
+    weights = [member.estimator.network_.head.weight for member in model.members_]
+    assert not torch.equal(weights[0], weights[1]) and not torch.equal(weights[1], weights[2])
+    train = X[~model.validation_], y[~model.validation_]
+    seed = model.members_[0].estimator.random_state
+    first = NetworkClassifier(epochs=5, batch_size=32, random_state=seed).fit(*train)
+    torch.testing.assert_close(first.network_.head.weight, weights[0], rtol=0, atol=0)
+
+
+def test_bagging_draws_whole_groups():
+    _, y, subject = make_data()
+    rows = residual._bootstrap(y, subject, np.random.RandomState(0))
+    counts = np.bincount(rows, minlength=len(y)).reshape(12, 20)
+    assert (counts == counts[:, :1]).all() and counts[:, 0].sum() == 12 and counts.max() > 1
+
+
+def test_members_may_be_estimators_of_any_kind():
+    X, y, _ = make_data()
+    chosen = [GaussianNB(), LogisticRegression(), DecisionTreeClassifier(max_depth=3)]
+    model = ResidualEnsembleClassifier(GaussianNB(), chosen, random_state=0).fit(X, y)
+    assert [type(member.estimator) for member in model.members_] == [type(one) for one in chosen]
+    assert not hasattr(chosen[0], "classes_")  # they were cloned
+
+
+# In parts
+
+
+def test_partial_fit_of_batches_equals_the_members_own():
+    X, y, _ = make_data()
+    names = np.array(["a", "b", "c", "d"])
+    model = ResidualEnsembleClassifier(GaussianNB(), n_members=3, random_state=0)
+    for part in np.array_split(np.random.default_rng(0).permutation(len(y)), 3):
+        model.partial_fit(X[part], names[y[part]], classes=names)
+    rows = np.random.default_rng(0).permutation(len(y))
+    for member in model.members_:
+        own = GaussianNB()
+        for part in np.array_split(rows, 3):
+            own.partial_fit(member.view(X[part]), y[part], classes=range(4))
+        np.testing.assert_allclose(own.predict_proba(member.view(X)), member.predict_proba(X))
+    assert model.score(X, names[y]) > 0.9
+    model.fit(X, names[y]).partial_fit(X, names[y])  # goes on after a fit
+    assert model.contributions_ is not None
+
+
+def test_partial_fit_is_there_only_where_the_base_has_it():
+    assert not hasattr(ResidualEnsembleClassifier(), "partial_fit")
+    assert hasattr(ResidualEnsembleClassifier(SGDClassifier(loss="log_loss")), "partial_fit")
+    X, y, _ = make_data()
+    for options, arguments, message in [
+        ({}, (X, y), "needs classes="),
+        ({}, (X[y > 0], y[y > 0], range(4)), "first batch lacks class 0"),
+        ({"aggregation": "stacked"}, (X, y, range(4)), "call fit first"),
+        ({"diversity": "bagging"}, (X, y, range(4)), "needs all data at once"),
+        ({}, (X, y, range(3)), "class 3 is not among"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            ResidualEnsembleClassifier(GaussianNB(), n_members=2, **options).partial_fit(*arguments)
+
+
+# Networks
+
+
+def test_network_classifier_learns_and_can_be_stored():
+    X, y, subject = make_data(strength=0.8)
+    train = subject < 9
+    for options in ({}, {"network": "axial", "shape": (4, 3), "learning_rate": 5e-3}):
+        model = NetworkClassifier(epochs=30, batch_size=32, random_state=0, **options).fit(X[train], y[train])
+        assert balanced_accuracy_score(y[~train], model.predict(X[~train])) > 0.6, options
+        again = pickle.loads(pickle.dumps(model))
+        np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+        again.partial_fit(X, y)
+        assert np.abs(again.predict_proba(X) - model.predict_proba(X)).max() > 0
+
+
+def test_network_classifier_of_a_spec():
+    spec = TrainingSpec(epochs=9, batch_size=64, options={"hidden": (8,)}, seed=5)
+    model = NetworkClassifier.of(spec)
+    assert (model.epochs, model.batch_size, model.options, model.random_state) == (9, 64, {"hidden": (8,)}, 5)
+    for changed, message in [
+        ({"kd": "random"}, "need train_bank"),
+        ({"augmentation": "paper"}, "need train_bank"),
+        ({"n_windows": 5}, "n_windows must be 1"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            NetworkClassifier.of(TrainingSpec(**changed))
+    X, y, _ = make_data()
+    with pytest.raises(ValueError, match="does not multiply to 12 features"):
+        NetworkClassifier(shape=(5, 3)).fit(X, y)
+    with pytest.raises(ValueError, match="warmup_epochs"):
+        NetworkClassifier(epochs=2).fit(X, y)
+
+
+# One call
+
+
+def test_one_call_decodes_by_estimators_and_specs():
+    X, y, subject = make_data()
+    names = np.array(["a", "b", "c", "d"])
+    train = subject < 9
+    data = X[train], names[y[train]], X[~train]
+    found = residual_ensemble_decoding(None, "drop_basin", *data, groups=subject[train], n_members=4)
+    model = ResidualEnsembleClassifier(n_members=4, random_state=0)
+    model.fit(*data[:2], groups=subject[train])
+    np.testing.assert_allclose(found.probabilities, model.predict_proba(data[2]))
+    np.testing.assert_array_equal(found.predictions, model.predict(data[2]))
+    np.testing.assert_allclose(found.member_probabilities.mean(0), found.probabilities)
+    np.testing.assert_allclose(found.contributions.shapley, model.contributions_.shapley)
+    assert len(found.members) == 4 and found.classes.tolist() == list("abcd")
+    specs = [
+        TrainingSpec(epochs=20, batch_size=32, learning_rate=5e-3, options={"hidden": (16,)}, seed=s)
+        for s in range(3)
+    ]
+    by_specs = residual_ensemble_decoding(specs[0], specs, *data)
+    assert (by_specs.predictions == names[y[~train]]).mean() > 0.6 and len(by_specs.members) == 3
+
+
+def test_one_call_decodes_a_bank():
+    cohort, _ = simulate_cohort(3, Settings(classes=0.08), n_subjects=10, window=10.0)
+    specs = [TrainingSpec(epochs=4, warmup_epochs=1, batch_size=64, seed=seed) for seed in range(4)]
+    bank = train_bank(specs, cohort, make_split(cohort, "leave_subjects_out"), n_jobs=1, progress=False)
+    found = residual_ensemble_decoding(bank)
+    test, held = bank.rows("test"), bank.rows("validation")
+    P = ensemble.softmax(np.stack([c.logits for c in bank.checkpoints]))
+    np.testing.assert_allclose(found.probabilities, P[:, test].mean(0))
+    assert (found.predictions == np.array(bank.classes)[found.probabilities.argmax(1)]).all()
+    y = bank.trials["y"].to_numpy()
+    expected = ensemble.contributions(P[:, held], y[held])
+    np.testing.assert_allclose(found.contributions.shapley, expected.shapley)
+    some = residual_ensemble_decoding(bank, [0, 2], aggregation="validation")
+    np.testing.assert_allclose(some.weights, validation_weights(P[[0, 2]][:, held], y[held]))
+    stacked = residual_ensemble_decoding(bank, aggregation="stacked")
+    np.testing.assert_allclose(stacked.probabilities.sum(1), 1)
+    for arguments, options, message in [
+        ((bank, "seeds", np.ones((2, 2))), {}, "a Bank has its trials"),
+        ((bank,), {"aggregation": "half_base"}, "aggregation of a bank"),
+        ((bank, [1]), {}, "2 members or more, got 1"),
+        ((bank, [1, 1]), {}, "all 2 members are identical"),
+        ((None, "seeds"), {}, "X, y and X_test are needed"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            residual_ensemble_decoding(*arguments, **options)
+
+
+# What it refuses
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_members": 1}, "one member is no ensemble"),
+        ({"diversity": "luck"}, "diversity must be one of seeds"),
+        ({"diversity": "seeds"}, "all 10 members are identical"),
+        ({"diversity": "residual_complement"}, "all 10 members are identical"),
+        ({"diversity": "length"}, "its training has no length"),
+        ({"diversity": "snapshots"}, "keeps no snapshots"),
+        ({"diversity": [GaussianNB()]}, "lists 1 estimators"),
+        ({"diversity": [GaussianNB(), GaussianNB()]}, "all 2 members are identical"),
+        ({"estimator": Perceptron()}, "Perceptron has no predict_proba"),
+        ({"aggregation": "best"}, "aggregation must be one of uniform"),
+        ({"aggregation": "stacked", "validation_fraction": None}, "needs a validation_fraction"),
+        ({"validation_fraction": 1.0}, "must lie between 0 and 1"),
+    ],
+)
+def test_refuses_options_and_says_why(options, message):
+    X, y, _ = make_data()
+    with pytest.raises(ValueError, match=message):
+        ResidualEnsembleClassifier(**options).fit(X, y)
+
+
+def test_refuses_data_and_says_why():
+    X, y, subject = make_data()
+    model = ResidualEnsembleClassifier(random_state=0, n_members=2)
+    with pytest.raises(ValueError, match="groups must name one for each"):
+        model.fit(X, y, groups=subject[:-1])
+    with pytest.raises(ValueError, match="y holds one class only"):
+        model.fit(X, np.zeros(len(y)))
+    with pytest.raises(ValueError, match="n_features = 1"):
+        model.fit(X[:, :1], y)
+    with pytest.raises(ValueError, match="span all 3 features"):
+        clone(model).set_params(diversity="residual_complement").fit(X[:, :3], y)
+    with pytest.raises(ValueError, match="one dimension"):
+        clone(model).set_params(diversity="residual_subspaces").fit(X[:, :4], y)
+    with pytest.raises(ValueError, match="all lack a class"):
+        few = make_data(k=12)
+        clone(model).set_params(diversity="bagging", validation_fraction=None).fit(*few[:2], groups=few[1])
+    with pytest.raises(ValueError, match="no held-out sample has class number"):
+        residual.stack(np.full((2, 5, 3), 1 / 3), np.zeros(5, dtype=int), np.full((2, 5, 3), 1 / 3))
