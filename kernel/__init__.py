@@ -1,8 +1,8 @@
 """The valence axis of language models and human EEG, audited.
 
 Three calls lead in: `construct_valence_axis` builds the axis of a language model and tests it on human
-ratings; `map_vaxis_to_eeg` projects EEG onto it and tests the projection; the residual ensemble joins them
-as its part is built.
+ratings; `map_vaxis_to_eeg` projects EEG onto it, tests the projection and reads the geometry of classifiers;
+`residual_ensemble_decoding` decodes by an ensemble and says what each member adds.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ __version__ = "0.1.0"
 _HOMES = {
     "construct_valence_axis": "kernel.language.study",
     "axis_positions": "kernel.language.study",
-    "map_vaxis_to_eeg": "kernel.brain.study",
+    "map_vaxis_to_eeg": "kernel.decoding.study",
+    "residual_ensemble_decoding": "kernel.decoding.residual",
+    "ResidualEnsembleClassifier": "kernel.decoding.residual",
     "load_cohort": "kernel.brain.sources",
     "run_registry": "kernel.language.study",
     "load_language_model": "kernel.language.models",

@@ -558,3 +558,87 @@ def plot_stream(
     ax.set_yticks(range(len(order)), order)
     fig.colorbar(image, ax=ax, label="probability, smoothed")
     return fig
+
+
+def plot_checkpoints(
+    panels: Mapping[str, pd.DataFrame], *, x: str, y: str, xlabel: str, ylabel: str, line: str | None = None
+) -> Figure:
+    """Checkpoints by two values, coloured by network, one panel per cohort.
+
+    Parameters
+    ----------
+    panels : mapping of title to DataFrame
+        With columns `x`, `y`, ``network`` and `line`.
+    line : str, optional
+        Column of what a thin line joins, such as the recipe.
+    """
+    fig, axes = plt.subplots(1, len(panels), figsize=(3.7 * len(panels) + 1, 3.3), sharey=True, squeeze=False)
+    networks = list(dict.fromkeys(name for table in panels.values() for name in table["network"]))
+    palette = dict(zip(networks, (BLUE, ORANGE, GREEN, GREY), strict=False))
+    for ax, (title, table) in zip(axes[0], panels.items(), strict=True):
+        for _, rows in table.groupby(line) if line else ():
+            rows = rows.sort_values(x)
+            ax.plot(rows[x], rows[y], color=GREY, lw=0.6, zorder=1)
+        for name, rows in table.groupby("network", sort=False):
+            ax.scatter(
+                rows[x], rows[y], s=26, color=palette[name], edgecolor="white", linewidth=0.5, label=name
+            )
+        ax.set(xlabel=xlabel, title=title)
+    axes[0, 0].set_ylabel(ylabel)
+    handles = [plt.Line2D([], [], color=palette[n], marker="o", ls="", label=n) for n in networks]
+    axes[0, -1].legend(handles=handles, loc="upper left", bbox_to_anchor=(1, 1))
+    return fig
+
+
+def plot_ablation(panels: Mapping[str, pd.DataFrame]) -> Figure:
+    """z of what checkpoints lose with a direction, against every control, one panel per cohort.
+
+    Parameters
+    ----------
+    panels : mapping of title to DataFrame
+        Columns ``control`` and ``z``, one row for each checkpoint and control; a dot each, a bar at the mean.
+    """
+    controls = list(dict.fromkeys(name for table in panels.values() for name in table["control"]))
+    fig, axes = plt.subplots(
+        1,
+        len(panels),
+        figsize=(3.3 * len(panels) + 2.2, 0.4 * len(controls) + 1.3),
+        sharey=True,
+        squeeze=False,
+    )
+    for ax, (title, table) in zip(axes[0], panels.items(), strict=True):
+        for row, control in enumerate(controls):
+            z = table.loc[table["control"] == control, "z"].to_numpy()
+            ax.plot(z, np.full(len(z), row), "o", ms=4.5, color=BLUE, alpha=0.6, mew=0)
+            ax.plot([z.mean()] * 2, [row - 0.3, row + 0.3], color=ORANGE, lw=2.2)
+        ax.axvline(0, color=GREY, lw=0.8, ls=":")
+        ax.set(xlabel="z of the fall in accuracy", title=title)
+    axes[0, 0].set_yticks(range(len(controls)), controls)
+    axes[0, 0].invert_yaxis()
+    return fig
+
+
+def plot_gains(panels: Mapping[str, pd.DataFrame]) -> Figure:
+    """Change of accuracy as a direction is scaled, with the middle 90 % of each control.
+
+    Parameters
+    ----------
+    panels : mapping of title to DataFrame
+        Columns ``gain``, ``direction`` (``"axis"`` or a control), ``change``, ``low``, ``high``.
+    """
+    fig, axes = plt.subplots(
+        1, len(panels), figsize=(3.7 * len(panels) + 1.8, 3.2), sharey=True, squeeze=False
+    )
+    for ax, (title, table) in zip(axes[0], panels.items(), strict=True):
+        controls = [name for name in dict.fromkeys(table["direction"]) if name != "axis"]
+        for colour, name in zip((GREY, GREEN, ORANGE, INK), controls, strict=False):
+            rows = table[table["direction"] == name].sort_values("gain")
+            ax.fill_between(rows["gain"], rows["low"], rows["high"], color=colour, alpha=0.18, lw=0)
+            ax.plot(rows["gain"], rows["change"], color=colour, lw=1, label=name)
+        own = table[table["direction"] == "axis"].sort_values("gain")
+        ax.plot(own["gain"], own["change"], "o-", ms=4, lw=1.6, color=BLUE, label="the residual direction")
+        ax.axhline(0, color=GREY, lw=0.8, ls=":")
+        ax.set(xlabel="gain along the direction", title=title)
+    axes[0, 0].set_ylabel("change of balanced accuracy")
+    axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return fig

@@ -33,7 +33,7 @@ from kernel.brain.calibration import NO_VALENCE, calibrate, rejection_rates
 from kernel.brain.projection import RidgeFolds, track
 from kernel.brain.simulate import simulate_cohort
 from kernel.brain.sources import load_cohort
-from kernel.brain.study import clip_values, map_vaxis_to_eeg
+from kernel.brain.study import clip_values, project_vaxis
 from kernel.language.study import axis_positions
 
 plots.set_style()
@@ -131,7 +131,7 @@ controls = [simulate_cohort(0, preset)[0] for preset in ("strong_valence", "no_v
 cohorts = {part.label: part for part in (cohort, *controls)}
 strong, silent = (part.label for part in controls)
 found = {
-    label: map_vaxis_to_eeg(
+    label: project_vaxis(
         part, axis_positions("SmolLM2-135M-Instruct", part.classes), valence=people, n_permutations=2000, n_slow=500
     )
     for label, part in cohorts.items()
@@ -258,5 +258,6 @@ claims.show(*[row for row in rows if row.id in FIRM])[["data", "verdict"]]
 # cohort = load_cohort("/path/to/FACED")
 # positions = kernel.axis_positions("SmolLM2-135M-Instruct", cohort.classes)
 # result = kernel.map_vaxis_to_eeg(cohort, positions)
-# result.tracking.r, result.tracking.p, result.order_removed.p
+# found = result.projection
+# found.tracking.r, found.tracking.p, found.order_removed.p
 # ```

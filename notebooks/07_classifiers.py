@@ -28,11 +28,17 @@ import numpy as np
 import pandas as pd
 
 from kernel import claims, plots
-from kernel.brain.cohort import make_split
 from kernel.brain.simulate import simulate_cohort
 from kernel.brain.sources import load_cohort
 from kernel.decoding.bank import TrainingSpec, train_bank
-from kernel.decoding.study import by_subject, checkpoint_specs, confusion, members_table, split_table
+from kernel.decoding.study import (
+    by_subject,
+    checkpoint_specs,
+    confusion,
+    members_table,
+    split_table,
+    usual_split,
+)
 from kernel.language.study import story_axis
 
 plots.set_style()
@@ -57,10 +63,10 @@ print(f"EEG of this chapter: {main} ({cohort.data.attrs['provenance']})")
 axis = story_axis("SmolLM2-135M-Instruct", cohort.classes)
 prototypes = axis.centroids_[[axis.classes_.index(emotion) for emotion in cohort.classes]]
 
-usual = "standard" if cohort.data.attrs["dataset"] == "FACED" and len(cohort.subjects) > 100 else "leave_subjects_out"
-bank = train_bank(checkpoint_specs(), cohort, make_split(cohort, usual), prototypes=prototypes, progress=False)
+split = usual_split(cohort)
+bank = train_bank(checkpoint_specs(), cohort, split, prototypes=prototypes, progress=False)
 table = members_table(bank)
-print(f"{len(bank)} checkpoints, split {usual}, {bank.trials['subject'][bank.rows('test')].nunique()} test people, {main}")
+print(f"{len(bank)} checkpoints, split {split.name}, {bank.trials['subject'][bank.rows('test')].nunique()} test people, {main}")
 
 # %% [markdown]
 # ## Accuracy

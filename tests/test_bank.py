@@ -19,6 +19,7 @@ from kernel.brain.cohort import Cohort, make_split, segments, standardise
 from kernel.brain.simulate import Settings, simulate_cohort
 from kernel.decoding import bank as bank_module
 from kernel.decoding import networks
+from kernel.decoding.alignment import NAMED, PAPER_ROWS, STRATEGIES, Alignment
 from kernel.decoding.bank import TrainingSpec, balanced_accuracy, subject_interval, train_bank
 
 STRONG = Settings(classes=0.08)
@@ -385,6 +386,180 @@ def test_killed_and_resumed_gives_the_same_numbers(cohort, split, mode, tmp_path
     assert_same_members(resumed, whole, atol=1e-5 if mode == "stack" else 0.0)
 
 
+# Alignment
+
+
+def models(cohort, n=3):
+    """Ratings and noisy copies of them."""
+    noise = np.random.default_rng(1).standard_normal((len(cohort.clips), n - 1))
+    return np.column_stack([cohort.rating(), cohort.rating()[:, None] + noise])
+
+
+def aligned(alignment, **changes):
+    return TrainingSpec(**{**QUICK, "epochs": 6, **changes}, alignment=alignment)
+
+
+EVERY = [*PAPER_ROWS.values(), *NAMED.values()]
+
+
+def test_every_strategy_in_a_stack_equals_it_alone(cohort, split, tmp_path):
+    specs = [aligned(None, augmentation="paper", epochs=4)]
+    for index, alignment in enumerate(EVERY):
+        given = replace(alignment, placebo_seed=3 if index % 3 == 0 else None)
+        specs.append(aligned(given, augmentation="paper", epochs=4))
+    options = {"valence": models(cohort)}
+    together = train(specs, cohort, split, mode="stack", folder=tmp_path / "stack", **options)
+    alone = train(specs, cohort, split, mode="loop", folder=tmp_path / "loop", **options)
+    assert_same_members(together, alone, atol=1e-5)
+    # and none is another, but for those that differ from regression by their data alone
+    same = sum(a.definition.kind == "data" for a in EVERY)
+    assert len({c.logits.tobytes() for c in together.checkpoints}) >= len(specs) - same
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_strength_zero_is_the_baseline_bit_for_bit(name, cohort, split, tmp_path):
+    base = train([TrainingSpec(**QUICK)], cohort, split, folder=tmp_path / "base")
+    spec = TrainingSpec(**QUICK, alignment=Alignment(name, 0.0))
+    bank = train([spec], cohort, split, folder=tmp_path / "zero", valence=models(cohort))
+    assert_same_members(base, bank)
+
+
+WEIGHTED = [
+    s.name for s in STRATEGIES.values() if s.kind == "loss" and s.name not in ("uncertainty", "distance_ce")
+]
+
+
+@pytest.mark.parametrize("name", WEIGHTED)
+def test_a_loss_of_weight_zero_disturbs_nothing(name, cohort, split, tmp_path, monkeypatch):
+    """The loss is computed here, and its draws, second passes and parameters leave the training alone."""
+    base = train([TrainingSpec(**QUICK)], cohort, split, folder=tmp_path / "base")
+    monkeypatch.setattr(Alignment, "active", True)
+    spec = TrainingSpec(**QUICK, alignment=Alignment(name, 0.0))
+    bank = train([spec], cohort, split, folder=tmp_path / "zero", valence=models(cohort))
+    assert_same_members(base, bank)
+
+
+def test_alignment_keeps_initial_weights_and_batches(cohort, split):
+    frozen = {**QUICK, "epochs": 2, "learning_rate": 1e-12}
+    rows = [a for a in EVERY if a.definition.kind not in ("initialisation", "inference")]
+    specs = [TrainingSpec(**frozen)] + [TrainingSpec(**frozen, alignment=a) for a in rows]
+    base, *others = train(specs, cohort, split, valence=models(cohort)).checkpoints
+    for spec, other in zip(specs[1:], others, strict=True):
+        np.testing.assert_allclose(other.logits, base.logits, atol=1e-5, err_msg=str(spec.alignment))
+
+
+def test_tuning_holds_the_encoder_and_moves_what_it_may(cohort, split):
+    names = ("head_tuning", "lora", "ia3")
+    specs = [aligned(Alignment(name, strength), epochs=8) for name in names for strength in (0.1, 20.0)]
+    bank = train(specs, cohort, split, valence=models(cohort))
+    states = dict(zip(names, np.array_split([c.state for c in bank.checkpoints], 3), strict=True))
+    assert all(c.epoch >= 4 for c in bank.checkpoints)  # the second half
+    for name in ("layers.0.weight", "layers.1.weight", "layers.1.bias"):
+        a, b = (state[name] for state in states["head_tuning"])
+        np.testing.assert_array_equal(a, b)
+    assert np.abs(np.subtract(*(s["head.weight"] for s in states["head_tuning"]))).max() > 1e-4
+    for name in ("layers.0.weight", "layers.1.weight"):
+        change = np.subtract(*(state[name] for state in states["lora"]))
+        assert np.abs(change).max() > 1e-5
+        assert np.linalg.svd(change)[1][8] < 1e-5 * np.linalg.norm(change, 2) + 1e-6  # two changes of rank 4
+    a, b = (state["layers.1.weight"] for state in states["ia3"])
+    ratio = a / b
+    np.testing.assert_allclose(ratio, np.broadcast_to(np.median(ratio, axis=0), ratio.shape), rtol=1e-2)
+    assert np.ptp(np.median(ratio, axis=0)) > 1e-4
+    np.testing.assert_array_equal(*(state["layers.0.weight"] for state in states["ia3"]))
+
+
+def test_the_auxiliary_head_finds_valence_where_it_is_planted():
+    cohort, _ = simulate_cohort(0, "strong_valence", n_subjects=30, window=10.0)
+    specs = [
+        TrainingSpec(epochs=12, alignment=a, recipe=str(a))
+        for a in (None, Alignment("rsa", 1.0), Alignment("rsa", 1.0, placebo_seed=1))
+    ]
+    bank = train(specs, cohort, make_split(cohort, "leave_subjects_out"), valence=cohort.rating())
+    test = bank.rows("test")
+    clip = bank.trials["clip"].to_numpy()[test]
+    value = dict(zip(cohort.clips, cohort.rating(), strict=True))
+    v = np.array([value[c] for c in clip])
+
+    def agreement(z):
+        pairs = np.triu_indices(len(v), 1)
+        distance = ((z[:, None] - z) ** 2).sum(-1)
+        return np.corrcoef(distance[pairs], (v[:, None] - v)[pairs] ** 2)[0, 1]
+
+    base, true, placebo = (agreement(c.features[test]) for c in bank.checkpoints)
+    assert true > base + 0.05 and true > placebo + 0.1
+
+
+def test_a_teacher_is_trained_first_and_once(cohort, split, tmp_path):
+    specs = [aligned(Alignment("distilled_teacher", strength)) for strength in (0.5, 1.0)]
+    bank = train(specs, cohort, split, valence=models(cohort), folder=tmp_path)
+    assert len(bank) == 2 and len(list(tmp_path.glob("*.npz"))) == 3
+    teacher = train(
+        [aligned(Alignment("regression", 0.5))], cohort, split, valence=models(cohort), folder=tmp_path
+    )
+    assert len(list(tmp_path.glob("*.npz"))) == 3  # it was the teacher
+    plain = train([aligned(None)], cohort, split)
+    close = [
+        np.abs(c.logits - teacher.checkpoints[0].logits).mean()
+        for c in (*bank.checkpoints, *plain.checkpoints)
+    ]
+    assert close[1] < close[2]
+
+
+def test_values_are_part_of_the_key_of_aligned_trainings_only(cohort, split, tmp_path):
+    specs = [TrainingSpec(**QUICK), TrainingSpec(**QUICK, alignment=Alignment("regression"))]
+    train(specs, cohort, split, valence=cohort.rating(), folder=tmp_path)
+    train(specs, cohort, split, valence=3 * cohort.rating() + 1, folder=tmp_path)  # another unit
+    assert len(list(tmp_path.glob("*.npz"))) == 2
+    train(specs, cohort, split, valence=cohort.rating()[::-1], folder=tmp_path)
+    assert len(list(tmp_path.glob("*.npz"))) == 3
+
+
+def test_features_can_be_left_out_and_had_later(cohort, split, tmp_path):
+    specs = [TrainingSpec(**QUICK, seed=s) for s in range(2)]
+    whole = train(specs, cohort, split, folder=tmp_path / "whole")
+    light = train(specs, cohort, split, folder=tmp_path / "light", features=False)
+    assert all(c.features is None for c in light.checkpoints)
+    small, large = (sum(f.stat().st_size for f in (tmp_path / n).glob("*.npz")) for n in ("light", "whole"))
+    assert small < 0.5 * large
+    later = train(specs, cohort, split, folder=tmp_path / "light")
+    assert_same_members(whole, later, atol=1e-5)
+
+
+def test_other_networks_take_losses_on_features_and_inputs(cohort, split):
+    short = {**QUICK, "epochs": 2}
+    names = (
+        "rsa",
+        "frontal",
+        "distance_ce",
+        "head_tuning",
+        "pretrained_frozen",
+        "weight_start",
+        "smooth_prior",
+    )
+    specs = [TrainingSpec("axial", **short)]
+    specs += [TrainingSpec("axial", **short, alignment=Alignment(name)) for name in names]
+    bank = train(specs, cohort, split, valence=cohort.rating())
+    assert len({c.logits.tobytes() for c in bank.checkpoints}) == len(specs)
+
+
+@pytest.mark.usefixtures("no_training")
+@pytest.mark.parametrize(
+    ("spec", "valence", "message"),
+    [
+        (aligned(Alignment("rsa")), None, "spec 0 is aligned by 'rsa' and needs valence="),
+        (aligned(Alignment("rsa")), np.ones(7), "28 clips or 9 classes; got shape"),
+        (aligned(Alignment("procrustes")), np.arange(9.0), "spec 0: .*'procrustes' needs clip information"),
+        (aligned(Alignment("multi_model")), np.arange(28.0), "spec 0: .*two or more models"),
+        (aligned(Alignment("lora"), network="axial"), np.arange(28.0), "defined for mlp, not for 'axial'"),
+        (aligned(Alignment("ia3"), epochs=1, warmup_epochs=0), np.arange(28.0), "needs epochs >= 2, got 1"),
+    ],
+)
+def test_what_an_alignment_lacks_is_named_before_any_training(spec, valence, message, cohort, split):
+    with pytest.raises(ValueError, match=message):
+        train([spec], cohort, split, valence=valence)
+
+
 # What cannot be trained
 
 
@@ -400,6 +575,7 @@ def test_killed_and_resumed_gives_the_same_numbers(cohort, split, mode, tmp_path
         ({"learning_rate": 0.0}, "learning_rate must be positive"),
         ({"label_smoothing": 1.0}, "label_smoothing"),
         ({"weight_decay": -1.0}, "weight_decay must not be negative"),
+        ({"alignment": "rsa"}, "alignment must be an Alignment or None, got 'rsa'"),
         ({"kd": "cat"}, "kd must be None, 'llm' or 'random', got 'cat'"),
         ({"augmentation": "strong"}, "no augmentation named 'strong'; there are none, paper"),
         ({"augmentation": {"mixup": 1}}, "knows no mixup"),

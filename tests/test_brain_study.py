@@ -7,7 +7,6 @@ import pytest
 from eeg_files import write_seed_v_de
 from scipy.stats import pearsonr
 
-import kernel
 from kernel.brain import study, topography
 from kernel.brain.cohort import Cohort, cohort_tensor, standardise
 from kernel.brain.projection import ProjectionModel, track
@@ -26,7 +25,7 @@ def strong():
 
 @pytest.fixture(scope="module")
 def mapped(strong):
-    return kernel.map_vaxis_to_eeg(strong[0], VALENCE, valence=VALENCE, **FEW)
+    return study.project_vaxis(strong[0], VALENCE, valence=VALENCE, **FEW)
 
 
 def test_agrees_with_its_parts(strong, mapped):
@@ -52,7 +51,7 @@ def test_finds_nothing_where_there_is_nothing_more_often_than_chance_allows():
     found = []
     for seed in range(12):
         cohort, _ = simulate_cohort(seed, "null", n_subjects=24, window=30.0)
-        a = kernel.map_vaxis_to_eeg(cohort, VALENCE, valence=VALENCE, n_permutations=99, n_slow=39)
+        a = study.project_vaxis(cohort, VALENCE, valence=VALENCE, n_permutations=99, n_slow=39)
         found.append(
             [t.p <= 0.05 for t in (a.tracking, a.order_removed, a.against_order, a.classes, a.trials)]
         )
@@ -86,7 +85,7 @@ def test_five_classes_and_sixty_two_channels(tmp_path):
     write_seed_v_de(tmp_path, range(1, 5))
     cohort = read_seed_v(tmp_path, progress=False)
     positions = {emotion: VALENCE[emotion] for emotion in cohort.classes}
-    a = kernel.map_vaxis_to_eeg(cohort, positions, **FEW)
+    a = study.project_vaxis(cohort, positions, **FEW)
     assert a.tracking.exact and len(a.tracking.values) == 120
     assert a.classes is None and a.reliability is None
     assert a.pattern.shape == (62, 5)
@@ -97,9 +96,9 @@ def test_five_classes_and_sixty_two_channels(tmp_path):
 
 def test_names_an_emotion_without_a_position(strong):
     with pytest.raises(KeyError, match="no position for joy"):
-        kernel.map_vaxis_to_eeg(strong[0], {k: v for k, v in VALENCE.items() if k != "joy"})
+        study.project_vaxis(strong[0], {k: v for k, v in VALENCE.items() if k != "joy"})
     with pytest.raises(KeyError, match="no valence for fear"):
-        kernel.map_vaxis_to_eeg(strong[0], VALENCE, valence={k: v for k, v in VALENCE.items() if k != "fear"})
+        study.project_vaxis(strong[0], VALENCE, valence={k: v for k, v in VALENCE.items() if k != "fear"})
 
 
 def altered(cohort, de=None, *, bands=None, order=None):
@@ -127,7 +126,7 @@ def small():
 
 def test_chosen_clips_keep_their_sequence(small):
     part = small.select(clips=[1, 2, 4, 5, 8, 11, 14, 18, 20, 23, 24, 26])
-    a = kernel.map_vaxis_to_eeg(part, VALENCE, **FEW)
+    a = study.project_vaxis(part, VALENCE, **FEW)
     assert a.order_removed is not None and a.against_order is not None
 
 
@@ -138,7 +137,7 @@ def test_orders_that_say_nothing_leave_their_tests_out(small, same):
         order[3, 3] = np.nan
     elif same != "one order":
         order[::2] = order[::2, ::-1]
-    a = kernel.map_vaxis_to_eeg(altered(small, order=order), VALENCE, **FEW)
+    a = study.project_vaxis(altered(small, order=order), VALENCE, **FEW)
     assert a.order_removed is None and a.against_order is None and a.tracking.p <= 1
 
 
@@ -146,7 +145,7 @@ def test_few_people_who_miss_clips_are_served_in_part(small):
     de = small.de[:8].copy()
     de[0, 3], de[5, 3], de[6, 3] = np.nan, np.nan, np.nan
     few = altered(small.select(subjects=range(8)), de)
-    a = kernel.map_vaxis_to_eeg(few, VALENCE, **FEW)
+    a = study.project_vaxis(few, VALENCE, **FEW)
     assert a.reliability is None and a.against_order is None and a.order_removed is not None
     scalp = study.map_vaxis_to_scalp(few, VALENCE, **FEW)
     assert np.isfinite(scalp.simpson.cohort).all() and np.isfinite(scalp.asymmetry.mean).all()

@@ -1,16 +1,22 @@
-"""The classifier study: its design, its tables against scikit-learn, and a control that must fail."""
+"""The classifier study: its design, its tables against scikit-learn and single calls, levels of its tests."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.stats import binom
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
+import kernel
+from kernel import ratings, stats
+from kernel.brain.calibration import rejection_rates
 from kernel.brain.cohort import make_split, standardise
-from kernel.brain.simulate import Settings, simulate_cohort
-from kernel.decoding import study
+from kernel.brain.simulate import CLASS_VALENCE, FACED_CLASSES, Settings, simulate_cohort
+from kernel.brain.study import project_vaxis
+from kernel.decoding import geometry, study
 from kernel.decoding.bank import TrainingSpec, train_bank
 
 FEW = [TrainingSpec(epochs=6, warmup_epochs=1, seed=seed) for seed in range(2)]
@@ -30,6 +36,14 @@ def test_thirty_six_different_trainings_that_share_their_start():
     assert Counter(s.network for s in specs) == {"mlp": 18, "axial": 18}
     assert {s.seed for s in specs} == {4}
     assert {s.kd for s in specs} == {None, "llm", "random"}
+
+
+def test_the_fewer_trainings_are_some_of_all():
+    fewer = study.fewer_specs()
+    assert Counter((s.network, s.epochs) for s in fewer) == dict.fromkeys(
+        [("mlp", 10), ("mlp", 30), ("mlp", 60), ("axial", 10)], 6
+    )
+    assert all(spec in study.checkpoint_specs() for spec in fewer)
 
 
 def test_members_are_sorted_and_their_intervals_hold_them(bank):
@@ -66,3 +80,304 @@ def test_new_clips_tell_clips_from_classes(classes, clips, survives):
     assert table.loc["leave_clips_out", "n_subjects"] == len(
         np.unique(np.nonzero(make_split(standardise(cohort), "leave_clips_out").test)[0])
     )
+
+
+# The axis in what classifiers hold
+
+PEOPLE = dict(zip(FACED_CLASSES, CLASS_VALENCE, strict=True))
+# two widths, three recipes of three lengths
+NINE = [
+    TrainingSpec(epochs=epochs, warmup_epochs=1, learning_rate=3e-3, options=options, recipe=recipe, **more)
+    for recipe, options, more in (
+        ("wide", {}, {}),
+        ("wide, augmented", {}, {"augmentation": "paper"}),
+        ("narrow", {"hidden": (32, 12)}, {}),
+    )
+    for epochs in (2, 3, 5)
+]
+
+
+@pytest.fixture(scope="module")
+def nine(tmp_path_factory):
+    cohort = simulate_cohort(3, "strong_valence", n_subjects=25, window=10.0)[0]
+    folder = tmp_path_factory.mktemp("nine")
+    bank = train_bank(NINE, cohort, study.usual_split(cohort), folder=folder, n_jobs=1, progress=False)
+    target = study.clip_target(cohort, PEOPLE)
+    return (
+        cohort,
+        bank,
+        target,
+        study.rediscovery(bank, target, n_permutations=300, n_null=60, random_state=5),
+    )
+
+
+def single(bank, member, target, **options):
+    """The residual alignment of one member, by a call of its own."""
+    trials, used = bank.trials, bank.rows("validation") | bank.rows("test")
+    return geometry.residual_alignment(
+        bank.checkpoints[member].features[used].astype(float),
+        *(trials[name].to_numpy()[used] for name in ("y", "clip", "subject")), target,
+        **{name: trials["subject"][bank.rows(name)].unique() for name in ("validation", "test")}, **options,
+    )  # fmt: skip
+
+
+def test_the_usual_split_is_the_paper_s_where_there_are_its_people():
+    few = simulate_cohort(0, n_subjects=25, window=30.0)[0]
+    assert study.usual_split(few).name == "leave_subjects_out"
+    assert study.usual_split(simulate_cohort(0, n_subjects=123, window=30.0)[0]).name == "standard"
+
+
+def test_a_target_is_the_axis_between_emotions_and_ratings_within():
+    cohort = simulate_cohort(0, n_subjects=5, window=30.0)[0].select(clips=range(28, 0, -1))
+    target = study.clip_target(cohort, PEOPLE)[::-1]  # sorted by clip: the cohort is not
+    for emotion, value in PEOPLE.items():
+        own = cohort.emotions == emotion
+        assert target[own].mean() == pytest.approx(value)
+        assert stats.pearson(target[own], cohort.rating()[own]) == pytest.approx(1)
+
+
+def test_ratings_of_faced_are_known_and_those_of_others_are_not_invented():
+    cohort = simulate_cohort(0, n_subjects=5, window=30.0)[0]
+    bare = type(cohort)(cohort.data.drop_vars(["rating", "item"]))
+    np.testing.assert_allclose(study.clip_ratings(bare), ratings.load_ratings()["valence_mean"])
+    other = simulate_cohort(0, design="SEED-V", n_subjects=5)[0]
+    assert study.clip_ratings(other) is None
+    target = study.clip_target(other, PEOPLE)
+    np.testing.assert_allclose(target, [PEOPLE[emotion] for emotion in other.emotions])
+
+
+def test_the_batched_scores_are_those_of_single_calls(nine):
+    _, bank, target, found = nine
+    test, trials = bank.rows("test"), bank.trials
+    first = np.unique(trials["clip"], return_index=True)[1]
+    of_class = [target[trials["y"].to_numpy()[first] == k].mean() for k in range(9)]
+    np.testing.assert_allclose(of_class, CLASS_VALENCE)
+    assert found.table["width"].tolist() == [64] * 6 + [12] * 3
+    for i, row in found.table.iterrows():
+        features, y = bank.checkpoints[i].features[test].astype(float), trials["y"].to_numpy()[test]
+        between = geometry.class_pc1_alignment(features, y, of_class, n_permutations=300, random_state=5)
+        assert (row["class_pc1"], row["class_pc1_p"]) == (pytest.approx(float(between.score)), between.p)
+        np.testing.assert_allclose(found.nulls["class_pc1"][:, i], between.null, atol=1e-9)
+        inside = single(bank, i, target, n_null=60, random_state=5)
+        for name, value, p, null in (
+            ("residual", inside.selected, inside.p_selected, inside.null_selected),
+            ("held_out", inside.held_out, inside.p_held_out, inside.null_held_out),
+        ):
+            assert (row[name], row[f"{name}_p"]) == (pytest.approx(float(value)), p)
+            np.testing.assert_allclose(found.nulls[name][:, i], null, atol=1e-9)
+        np.testing.assert_allclose(found.directions[i], inside.direction, atol=1e-9)
+        np.testing.assert_allclose(found.random_targets[i], inside.null_directions(), atol=1e-9)
+    np.testing.assert_allclose(found.table["test"], bank.bacc("test"))
+
+
+def test_random_directions_score_as_a_random_target_would(nine):
+    _, bank, _, found = nine
+    draws = np.random.default_rng(5).standard_normal((60, 9))
+    test = bank.rows("test")
+    for i in (0, 8):
+        features, y = bank.checkpoints[i].features[test].astype(float), bank.trials["y"].to_numpy()[test]
+        for row in (0, 59):
+            one = geometry.class_pc1_alignment(features, y, draws[row], n_permutations=1)
+            assert found.nulls["random"][row, i] == pytest.approx(float(one.score))
+
+
+def test_convergence_is_that_of_the_geometry_and_every_row_names_its_data(nine):
+    cohort, bank, _, found = nine
+    table = study.convergence_table(found, n_resamples=100)
+    assert len(table) == 4 * 5
+    for part in (found.table, table):
+        assert set(part["data"]) == {cohort.label} and part["simulated"].all()
+    rows = table.set_index(["score", "null", "scope"])
+    for score, null, drawn in (
+        ("class_pc1", "emotions permuted", found.nulls["class_pc1"]),
+        ("class_pc1", "random directions", found.nulls["random"]),
+        ("held_out", "targets permuted within class", found.nulls["held_out"]),
+    ):
+        one = geometry.convergence(
+            found.table[score], bank.bacc("test"), found.table["recipe"], drawn, n_resamples=100
+        )
+        overall = rows.loc[(study.SCORES[score], null, "overall")]
+        assert (overall["r"], overall["p"]) == (pytest.approx(one.overall), one.p_overall)
+        assert overall["percentile"] == pytest.approx(100 * np.mean(one.null["overall"] < one.overall))
+        within = rows.loc[(study.SCORES[score], null, "within recipes")]
+        assert (within["low"], within["high"]) == pytest.approx(one.within_interval[1:])
+    by_length = table[table["scope"] == "within network and length"]
+    assert len(by_length) == 4 and by_length["r"].between(-1, 1).all()
+
+
+def test_a_target_without_clips_gives_class_scores_and_no_ablation(nine):
+    cohort, bank, _, found = nine
+    constant = np.array([PEOPLE[emotion] for emotion in cohort.emotions])
+    plain = study.rediscovery(bank, constant, n_permutations=300, n_null=10, random_state=5)
+    assert plain.scores == ["class_pc1"] and "held_out" not in plain.table
+    np.testing.assert_allclose(plain.table["class_pc1"], found.table["class_pc1"])
+    assert set(study.convergence_table(plain, n_resamples=50)["score"]) == {"class PC1"}
+    with pytest.raises(ValueError, match="constant within every class, give rediscovery a target"):
+        study.ablation(bank, plain)
+
+
+@pytest.mark.parametrize(
+    ("clips", "left"),
+    [([1, 4, 7, 10, 13, 17, 20, 23, 26], 0), ([1, 2, 4, 5, 7, 8, 10, 13, 17, 20, 23, 26], 1)],
+)
+def test_too_few_clips_name_the_cure(tmp_path, clips, left):
+    cohort = simulate_cohort(0, n_subjects=12, window=10.0)[0].select(clips=clips)
+    bank = train_bank(FEW[:1], cohort, study.usual_split(cohort), folder=tmp_path, n_jobs=1, progress=False)
+    target = np.arange(len(clips), dtype=float)
+    if left:
+        with pytest.raises(ValueError, match=f"leave {left} contrasts .* two clips or more in each of four"):
+            study.rediscovery(bank, target, n_null=10)
+    else:  # one clip a class: nothing varies within, the class score stands alone
+        assert study.rediscovery(bank, target, n_permutations=50, n_null=10).scores == ["class_pc1"]
+    with pytest.raises(ValueError, match=f"each of the {len(clips)} clips"):
+        study.rediscovery(bank, target[:-1])
+
+
+# What is lost without a direction
+
+
+def test_an_ablation_is_that_of_the_geometry(nine):
+    cohort, bank, _, found = nine
+    lost = study.ablation(bank, found, n_best=3, n_directions=40, random_state=2)
+    best = np.argsort(-bank.bacc("validation"), kind="stable")[:3]
+    assert lost.members.tolist() == best.tolist()
+    assert len(lost.table) == 3 * 5 * 2
+    assert set(lost.table["data"]) == {cohort.label} and lost.table["simulated"].all()
+    y, test, validation = bank.trials["y"].to_numpy(), bank.rows("test"), bank.rows("validation")
+    for column, member in enumerate(best):
+        Z, (W, b) = bank.checkpoints[member].features.astype(float), bank.checkpoints[member].head
+        one = geometry.ablation_effect(
+            Z[test], y[test], (W.T, b), found.directions[member], n_directions=40,
+            random_targets=found.random_targets[member],
+            projector=geometry.basin(Z[validation], y[validation]),
+            random_state=np.random.default_rng([2, member]),
+        )  # fmt: skip
+        own = lost.table[lost.table["checkpoint"] == member].set_index(["control", "part"])
+        for kind, name in study.CONTROLS.items():
+            np.testing.assert_array_equal(lost.null[kind][:, column], one.null[kind])
+            for part in geometry.PARTS:
+                assert own.loc[(name, part), "z"] == pytest.approx(float(one.z(kind, part)), nan_ok=True)
+                assert own.loc[(name, part), "p"] == one.p(kind, part)
+        assert own.loc[("isotropic", "whole"), "drop"] == float(one.drop)
+        assert own.loc[("isotropic", "orthogonal"), "drop"] == float(one.orthogonal_drop)
+
+
+def test_what_is_drawn_for_a_checkpoint_does_not_depend_on_the_others(nine):
+    _, bank, _, found = nine
+    few, more = (study.ablation(bank, found, n_best=n, n_directions=10) for n in (1, None))
+    assert len(more.members) == 9
+    for kind, null in few.null.items():
+        np.testing.assert_array_equal(null[:, 0], more.null[kind][:, 0])
+
+
+def test_the_summary_combines_p_values_that_depend_on_each_other(nine):
+    cohort, bank, _, found = nine
+    lost = study.ablation(bank, found, n_best=None, n_directions=30)
+    summary = study.ablation_summary(lost).set_index(["control", "part"])
+    own = lost.table[(lost.table["control"] == "matched variance") & (lost.table["part"] == "whole")]
+    row = summary.loc[("matched variance", "whole")]
+    assert row["p"] == pytest.approx(min(1, 2 * own["p"].mean()))
+    assert (row["z"], row["z_low"], row["z_high"], row["n"]) == (
+        pytest.approx(own["z"].mean()), own["z"].min(), own["z"].max(), 9,
+    )  # fmt: skip
+    row = summary.loc[("chosen by random targets", "whole")]
+    joint = lost.null["random_target"].mean(1)
+    assert row["p"] == pytest.approx((1 + np.sum(joint >= row["drop"] - 1e-12)) / (1 + len(joint)))
+    assert set(summary["data"]) == {cohort.label}
+
+
+def test_gains_meet_the_ablation_at_zero_and_nothing_at_one(nine):
+    _, bank, _, found = nine
+    table = study.amplification(bank, found, gains=(0.0, 1.0, 3.0), n_best=2, n_directions=20)
+    lost = study.ablation(bank, found, n_best=2, n_directions=20)
+    rows = table.set_index(["gain", "direction"])
+    drop = lost.table.drop_duplicates("checkpoint")["drop"].mean()
+    assert rows.loc[(0.0, "axis"), "change"] == pytest.approx(-drop)
+    assert rows.loc[(0.0, "isotropic"), "change"] == pytest.approx(-lost.null["isotropic"].mean())
+    np.testing.assert_allclose(rows.loc[1.0][["change", "low", "high"]].astype(float), 0, atol=1e-12)
+    assert (rows["low"] <= rows["high"] + 1e-12).all()
+
+
+def test_an_ablation_refuses_another_bank(nine, bank):
+    with pytest.raises(ValueError, match="call rediscovery on it"):
+        study.ablation(bank, nine[3])
+
+
+# The tests on cohorts of known truth
+
+TRUTHS = {
+    "no valence": Settings(valence=0.0, trial=0.08),
+    "valence": Settings(valence=0.06, trial=0.08),
+}
+SHORT = [
+    TrainingSpec(epochs=e, warmup_epochs=1, batch_size=256, learning_rate=3e-3, recipe="short")
+    for e in (2, 3, 4)
+]
+SMALL = {"specs": SHORT, "n_subjects": 24, "n_null": 39, "n_jobs": 1, "progress": False}
+OURS = [
+    ("class PC1, best checkpoint", "emotions permuted"),
+    ("residual chosen on the same clips, best checkpoint", "targets permuted within class"),
+    ("residual on held-out clips, best checkpoint", "targets permuted within class"),
+    ("residual on held-out clips, mean of checkpoints", "targets permuted within class"),
+]
+
+
+def test_the_tests_keep_their_level_without_valence_and_find_it_where_it_is():
+    n = 12
+    table = study.rediscovery_p_values(TRUTHS, range(n), **SMALL)
+    assert len(table) == 2 * n * 14 and table.groupby(["truth", "seed"], observed=True).ngroups == 2 * n
+    rates = rejection_rates(table).set_index(["estimator", "null", "truth"])
+    most = binom.ppf(0.9995, n, 0.05)
+    for test in OURS:
+        assert rates.loc[(*test, "no valence"), "rate"] * n <= most
+        assert rates.loc[(*test, "valence"), "rate"] > 0.7
+    lost = "accuracy lost without the residual direction"
+    assert rates.loc[(lost, "directions, chosen by random targets", "no valence"), "rate"] * n <= most
+    # a textbook formula takes six points on one curve for independent ones
+    r = ("r of accuracy and class PC1", "textbook formula", "no valence")
+    assert rates.loc[r, "rate"] * n > rates.loc[(r[0], "emotions permuted", r[2]), "rate"] * n
+
+
+def test_an_interrupted_study_goes_on_where_it_stopped(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERNEL_CACHE", str(tmp_path / "whole"))
+    whole = study.rediscovery_p_values(TRUTHS, range(2), **SMALL)
+    monkeypatch.setenv("KERNEL_CACHE", str(tmp_path / "broken"))
+    simulate, made = study.simulate_cohort, []
+
+    def stops(seed, settings, **options):
+        made.append(seed)
+        if len(made) == 3:
+            raise KeyboardInterrupt
+        return simulate(seed, settings, **options)
+
+    monkeypatch.setattr(study, "simulate_cohort", stops)
+    with pytest.raises(KeyboardInterrupt):
+        study.rediscovery_p_values(TRUTHS, range(2), **SMALL)
+    resumed = study.rediscovery_p_values(TRUTHS, range(2), **SMALL)
+    assert len(made) == 3 + 2  # two were there, one was lost
+    assert resumed.equals(whole)
+
+
+@pytest.mark.parametrize("wrong", [{"specs": SHORT[:2]}, {"n_null": 10}])
+def test_too_small_a_study_of_rates_is_refused(wrong):
+    with pytest.raises(ValueError, match="three specs are needed"):
+        study.rediscovery_p_values(TRUTHS, range(1), **{**SMALL, **wrong})
+
+
+# The entry point
+
+
+def test_one_call_is_its_parts(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERNEL_CACHE", str(tmp_path))
+    cohort = simulate_cohort(0, "strong_valence", n_subjects=25, window=10.0)[0]
+    positions = dict(zip(FACED_CLASSES, CLASS_VALENCE, strict=True))
+    few = {"n_permutations": 200, "n_slow": 50}
+    found = kernel.map_vaxis_to_eeg(cohort, positions, specs=FEW, progress=False, **few)
+    assert found.projection.tracking.p == project_vaxis(cohort, positions, **few).tracking.p
+    assert len(found.bank) == 2 and found.bank.split == "leave_subjects_out"
+    own = study.rediscovery(found.bank, study.clip_target(cohort, positions), n_permutations=200)
+    pd.testing.assert_frame_equal(found.rediscovery.table, own.table)
+    alone = kernel.map_vaxis_to_eeg(cohort, positions, **few)
+    assert alone.bank is None and alone.rediscovery is None
+    with pytest.raises(KeyError, match="no position for joy"):
+        kernel.map_vaxis_to_eeg(cohort, {k: v for k, v in positions.items() if k != "joy"}, specs=FEW)

@@ -123,3 +123,52 @@ def test_a_stream_shows_each_second_and_frames_what_was_shown():
     assert len(ax.images) == 6 and len(ax.patches) == 2 and ax.get_title() == "simulated"
     row = EMOTIONS[::-1].index("joy")
     assert ax.images[-1].get_array()[row, 0] == 1 and ax.patches[1].get_xy() == (4.0, row - 0.5)
+
+
+def checkpoints(rng, n=12):
+    return pd.DataFrame(
+        {
+            "test": rng.uniform(0.3, 0.7, n),
+            "class_pc1": rng.uniform(0, 1, n),
+            "network": np.repeat(["mlp", "axial"], n // 2),
+            "recipe": np.tile([f"recipe {k}" for k in range(n // 3)], 3),
+        }
+    )
+
+
+def test_every_checkpoint_is_a_dot_and_every_recipe_a_line(rng):
+    table = checkpoints(rng)
+    fig = plots.plot_checkpoints(
+        {"a": table, "b": table[:6]},
+        x="test",
+        y="class_pc1",
+        xlabel="accuracy",
+        ylabel="score",
+        line="recipe",
+    )
+    first, second = fig.axes
+    assert [sum(len(c.get_offsets()) for c in ax.collections) for ax in (first, second)] == [12, 6]
+    assert len(first.lines) == 4
+    assert [t.get_text() for t in second.get_legend().get_texts()] == ["mlp", "axial"]
+    assert (
+        not plots.plot_checkpoints({"a": table}, x="test", y="class_pc1", xlabel="", ylabel="").axes[0].lines
+    )
+
+
+def test_an_ablation_marks_each_checkpoint_and_the_mean():
+    table = pd.DataFrame({"control": ["isotropic"] * 3 + ["matched"] * 3, "z": [1.0, 2, 6, 0, 1, 2]})
+    ax = plots.plot_ablation({"cohort": table}).axes[0]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["isotropic", "matched"]
+    dots, mean = ax.lines[:2]
+    np.testing.assert_allclose(dots.get_xdata(), [1, 2, 6])
+    np.testing.assert_allclose(mean.get_xdata(), 3)
+
+
+def test_gains_are_drawn_in_order():
+    table = pd.DataFrame({"gain": [2.0, 0, 2, 0], "direction": ["axis", "axis", "isotropic", "isotropic"],
+                          "change": [-0.2, -0.1, 0, 0], "low": -0.05, "high": 0.05})  # fmt: skip
+    ax = plots.plot_gains({"cohort": table}).axes[0]
+    own = next(line for line in ax.lines if line.get_label() == "the residual direction")
+    np.testing.assert_allclose(own.get_xdata(), [0, 2])
+    np.testing.assert_allclose(own.get_ydata(), [-0.1, -0.2])
+    assert len(ax.collections) == 1  # one band: the control's

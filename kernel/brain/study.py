@@ -34,7 +34,7 @@ from kernel.brain.projection import (
 
 @dataclass(frozen=True, eq=False)
 class AxisProjection:
-    """What `map_vaxis_to_eeg` found.
+    """What `project_vaxis` found.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class AxisProjection:
     reliability: stats.Interval | None
 
 
-def map_vaxis_to_eeg(
+def project_vaxis(
     cohort: Cohort,
     positions: Mapping[str, float],
     *,
@@ -362,7 +362,7 @@ def map_vaxis_to_scalp(
 ) -> AxisTopography:
     """Ask where, in which band and when EEG follows an axis, with nulls that repeat every search.
 
-    Arguments, errors and source as for `map_vaxis_to_eeg`; channels without a place in the 10-05 system are
+    Arguments, errors and source as for `project_vaxis`; channels without a place in the 10-05 system are
     left out.
 
     Returns

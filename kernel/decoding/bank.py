@@ -21,7 +21,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from tqdm.auto import tqdm
 from kernel import files, stats
 from kernel.brain.cohort import Cohort, Split, segments, standardise
 from kernel.decoding import networks
+from kernel.decoding.alignment import Aligner, Alignment, Context, clip_values
 
 SETS = ("train", "validation", "test")
 MODES = ("auto", "stack", "loop")
@@ -72,9 +73,10 @@ Jitter and time masking leave samples of a single window as they are.
 _AUGMENTATION_DEFAULTS = {**dict.fromkeys(AUGMENTATIONS["paper"], 0.0), "probability": 1.0}
 
 # Independent streams of random numbers of one seed.
-_INITIAL, _ORDER, _DROPOUT, _AUGMENTATION, _PROTOTYPES = range(5)
+_INITIAL, _ORDER, _DROPOUT, _AUGMENTATION, _PROTOTYPES, _ALIGNMENT = range(6)
 _EVALUATION_ROWS = 1024  # bounds the memory of an evaluation
 _SOURCES = ("decoding.networks", "decoding.bank")
+_ALIGNED_SOURCES = ("decoding.alignment", "brain.topography")
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,12 @@ class TrainingSpec:
         entropy of the label under softmax_k(cos(A z, p_k) / temperature).
     kd_weight, kd_temperature : float
         Weight of that loss and its temperature.
+    alignment : Alignment, optional
+        A strategy that pulls the training towards the values given to `train_bank` as ``valence``. Initial
+        weights, batches, dropout and augmentation stay those of the training without it.
     seed : int
-        Of initial weights, batch order, dropout, augmentation and random prototypes, each its own stream.
+        Of initial weights, batch order, dropout, augmentation, random prototypes and what an alignment
+        draws, each its own stream.
     recipe : str
         A label for tables; it decides nothing.
 
@@ -129,6 +135,7 @@ class TrainingSpec:
     kd: str | None = None
     kd_weight: float = 0.5
     kd_temperature: float = 1.0
+    alignment: Alignment | None = None
     seed: int = 0
     recipe: str = ""
 
@@ -146,6 +153,8 @@ class TrainingSpec:
             raise ValueError(f"label_smoothing must lie in [0, 1), got {self.label_smoothing}")
         if self.kd not in (None, "llm", "random"):
             raise ValueError(f"kd must be None, 'llm' or 'random', got {self.kd!r}")
+        if not isinstance(self.alignment, Alignment | None):
+            raise ValueError(f"alignment must be an Alignment or None, got {self.alignment!r}")
         for name in ("learning_rate", "kd_temperature"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
@@ -177,14 +186,17 @@ class TrainingSpec:
 class Checkpoint:
     """One finished training, at the epoch of best validation balanced accuracy (the first of equals).
 
+    An alignment that trains in two steps is judged by the epochs of its second step alone.
+
     Attributes
     ----------
     spec : TrainingSpec
         What was trained.
     logits : ndarray, shape (n_trials, n_classes)
         Of every trial, train, validation and test; no dropout, no augmentation.
-    features : ndarray, shape (n_trials, d)
-        Penultimate layer: ``logits = features @ W.T + b`` with `head`.
+    features : ndarray, shape (n_trials, d), or None
+        Penultimate layer: ``logits = features @ W.T + b`` with `head`, unless an alignment changes
+        predictions. None if they were not asked for.
     validation : ndarray, shape (epochs,)
         Balanced accuracy after each epoch.
     losses : ndarray, shape (epochs,)
@@ -197,7 +209,7 @@ class Checkpoint:
 
     spec: TrainingSpec
     logits: np.ndarray
-    features: np.ndarray
+    features: np.ndarray | None
     validation: np.ndarray
     losses: np.ndarray
     epoch: int
@@ -411,6 +423,8 @@ def train_bank(
     *,
     segment: float = 10.0,
     prototypes: ArrayLike | None = None,
+    valence: ArrayLike | None = None,
+    features: bool = True,
     mode: str = "auto",
     stack_size: int = 18,
     folder: str | Path | None = None,
@@ -434,6 +448,12 @@ def train_bank(
     prototypes : array_like, shape (n_classes, d), optional
         A vector for each class, such as hidden states of a language model; needed by ``kd="llm"``. Only their
         cosines after centring count.
+    valence : array_like, shape (n_clips,), (n_classes,) or (n_clips, n_models), optional
+        Value of each clip in the cohort's order or of each class, in any unit; needed by specs with an
+        alignment. Of several models the first serves strategies that read one.
+    features : bool
+        Whether the checkpoints hold penultimate features, five sixths of what is stored. They can be had
+        later: a member stored without them is evaluated again, not trained.
     mode : {"auto", "stack", "loop"}
         Stack members of one architecture and schedule, train them one by one, or the first where it is
         faster: for an ``mlp`` with few parameters times batch size.
@@ -463,21 +483,37 @@ def train_bank(
     data = _Data.of(specs, cohort, split, segment)
     _check_specs(specs, data, mode, stack_size)
     targets = _prototypes(specs, prototypes, data)
+    context = _context(specs, cohort, data, valence)
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     folder = files.cache_dir("bank") if folder is None else Path(folder).absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    keys = _keys(specs, data, targets, device)
+    keys = _keys(specs, data, targets, context, device)
 
-    found = {key: _read(folder / f"{key}.npz", spec, data) for key, spec in zip(keys, specs, strict=True)}
+    def read(index: int) -> Checkpoint | None:
+        return _read(folder / f"{keys[index]}.npz", specs[index], data, features)
+
+    found = {key: read(i) for i, key in enumerate(keys)}
     missing = [i for i, key in enumerate(keys) if found[key] is None]
+    teachers = dict.fromkeys(range(len(specs)))
+    taught = [i for i in missing if _teacher(specs[i]) is not None]
+    if taught:
+        wanted = {files.digest(_content(_teacher(specs[i]))): _teacher(specs[i]) for i in taught}
+        bank = train_bank(
+            list(wanted.values()), cohort, split, segment=segment, prototypes=prototypes, valence=valence,
+            features=False, mode=mode, stack_size=stack_size, folder=folder, n_jobs=n_jobs, device=device,
+            progress=progress,
+        )  # fmt: skip
+        logits = {key: checkpoint.logits for key, checkpoint in zip(wanted, bank.checkpoints, strict=True)}
+        teachers |= {i: logits[files.digest(_content(_teacher(specs[i])))] for i in taught}
     blocks = _blocks(specs, missing, data, mode, stack_size, n_jobs if device.type == "cpu" else 1)
     with tqdm(
         total=len(specs), initial=len(specs) - len(missing), desc="trainings", disable=not progress
     ) as bar:
-        for count in _run(blocks, specs, keys, targets, data, folder, device, n_jobs, progress):
+        extras = (targets, teachers, context, features)
+        for count in _run(blocks, specs, keys, extras, data, folder, device, n_jobs, progress):
             bar.update(count)
     for i in missing:
-        found[keys[i]] = _read(folder / f"{keys[i]}.npz", specs[i], data)
+        found[keys[i]] = read(i)
     return Bank(
         checkpoints=tuple(found[key] for key in keys),
         baselines=_baselines(data, folder),
@@ -639,6 +675,55 @@ def _prototypes(
     return found
 
 
+def _context(
+    specs: Sequence[TrainingSpec], cohort: Cohort, data: _Data, valence: ArrayLike | None
+) -> Context | None:
+    """What alignments need to know of the cohort, checked against each of them; None if there are none."""
+    aligned = [(i, spec) for i, spec in enumerate(specs) if _alignment(spec) is not None]
+    if not aligned:
+        return None
+    if valence is None:
+        index, spec = aligned[0]
+        raise ValueError(
+            f"spec {index} is aligned by {spec.alignment.strategy!r} and needs valence=: one value for each "
+            "clip, such as cohort.rating(), or for each class"
+        )
+    place = {number: index for index, number in enumerate(cohort.clips.tolist())}
+    clip = data.trials["clip"].map(place).to_numpy()
+    train = data.rows("train")
+    profile = np.full((len(cohort.clips), *data.shape), np.nan)
+    mean_input = data.inputs[1][:, :, 0]
+    for index in np.unique(clip[train]):
+        profile[index] = mean_input[train[clip[train] == index]].mean(0)
+    context = Context(
+        values=clip_values(valence, cohort.y, cohort.classes),
+        clip_class=cohort.y,
+        clip=clip,
+        classes=cohort.classes,
+        channels=tuple(cohort.channels),
+        bands=tuple(cohort.bands),
+        profile=profile,
+    )
+    for index, spec in aligned:
+        try:
+            context.check(spec.alignment, spec.network, spec.epochs)
+        except ValueError as error:
+            raise ValueError(f"spec {index}: {error}") from error
+    return context
+
+
+def _alignment(spec: TrainingSpec) -> Alignment | None:
+    """The spec's alignment, None if its strength is zero."""
+    return spec.alignment if spec.alignment is not None and spec.alignment.active else None
+
+
+def _teacher(spec: TrainingSpec) -> TrainingSpec | None:
+    """How the teacher that the alignment asks for is trained."""
+    alignment = _alignment(spec)
+    teacher = alignment.teacher() if alignment is not None else None
+    return None if teacher is None else replace(spec, alignment=teacher, recipe="teacher")
+
+
 def _unit_rows(prototypes: np.ndarray) -> np.ndarray:
     """Centre, rotate into as many coordinates as there are classes, scale to length one: cosines stay."""
     centred = prototypes - prototypes.mean(0)
@@ -662,17 +747,35 @@ def _content(spec: TrainingSpec) -> dict[str, Any]:
         name: list(value) if isinstance(value, list | tuple) else value for name, value in given.items()
     }
     values["augmentation"] = spec.augmentation_sizes()
+    values["alignment"] = _alignment(spec).content() if _alignment(spec) is not None else None
     for name in ("learning_rate", "weight_decay", "label_smoothing", "kd_weight", "kd_temperature"):
         values[name] = float(values[name])
     return values
 
 
 def _keys(
-    specs: Sequence[TrainingSpec], data: _Data, targets: Sequence[np.ndarray | None], device: torch.device
+    specs: Sequence[TrainingSpec],
+    data: _Data,
+    targets: Sequence[np.ndarray | None],
+    context: Context | None,
+    device: torch.device,
 ) -> list[str]:
     code = (files.source_digest(*_SOURCES), torch.__version__, device.type)
+    aligned = None
+    if context is not None:
+        names = [list(names) for names in (context.classes, context.channels, context.bands)]
+        # another unit of the values leaves their last digits different
+        arrays = (context.values.round(9) + 0.0, context.clip_class, context.clip)
+        aligned = files.digest(*arrays, *names, files.source_digest(*_ALIGNED_SOURCES))
     return [
-        files.digest("bank", _content(spec), data.digests[spec.n_windows], target, *code)[:40]
+        files.digest(
+            "bank",
+            _content(spec),
+            data.digests[spec.n_windows],
+            target,
+            aligned if _alignment(spec) is not None else None,
+            *code,
+        )[:40]
         for spec, target in zip(specs, targets, strict=True)
     ]
 
@@ -720,6 +823,9 @@ def _blocks(
         shared = _content(spec)
         for own in ("seed", "label_smoothing", "augmentation", "kd", "kd_weight", "kd_temperature"):
             del shared[own]
+        # whoever looks at a part of the input costs the whole stack a second pass
+        alignment = _alignment(spec)
+        shared["alignment"] = alignment is not None and alignment.definition.view is not None
         stacks.setdefault(files.digest(shared), []).append(index)
     blocks = []
     for members in stacks.values():
@@ -737,7 +843,7 @@ def _run(
     blocks: Sequence[tuple[bool, list[int]]],
     specs: Sequence[TrainingSpec],
     keys: Sequence[str],
-    targets: Sequence[np.ndarray | None],
+    extras: tuple[Sequence[np.ndarray | None], Mapping[int, np.ndarray | None], Context | None, bool],
     data: _Data,
     folder: Path,
     device: torch.device,
@@ -745,17 +851,21 @@ def _run(
     progress: bool,
 ) -> Iterator[int]:
     """Train the blocks; yields how many members each gave as it ends."""
+    targets, teachers, context, features = extras
     alone = n_jobs == 1 or len(blocks) < 2 or device.type != "cpu"
     tasks = [
         delayed(_train_block)(
             [specs[i] for i in members],
             [keys[i] for i in members],
             [targets[i] for i in members],
+            [teachers[i] for i in members],
+            context,
             data.inputs[specs[members[0]].n_windows],
             data.y,
             {name: data.rows(name) for name in SETS},
             len(data.classes),
             stacked=stacked,
+            features=features,
             folder=folder,
             device=device,
             progress=progress and alone,
@@ -773,12 +883,15 @@ def _train_block(
     specs: Sequence[TrainingSpec],
     keys: Sequence[str],
     targets: Sequence[np.ndarray | None],
+    teachers: Sequence[np.ndarray | None],
+    context: Context | None,
     x: np.ndarray,
     y: np.ndarray,
     rows: Mapping[str, np.ndarray],
     n_classes: int,
     *,
     stacked: bool,
+    features: bool,
     folder: Path,
     device: torch.device,
     progress: bool,
@@ -787,9 +900,15 @@ def _train_block(
     with _one_thread():
         built = [_build(spec, (x.shape[1], x.shape[3]), n_classes) for spec in specs]
         model = networks.STACKED[specs[0].network](built) if stacked else _Single(built[0])
-        checkpoints = _fit(model.to(device), specs, targets, x, y, rows, device, progress)
+        model = model.to(device)
+        rngs = [_generator(spec, _ALIGNMENT, "cpu") for spec in specs]
+        smoothing = [spec.label_smoothing for spec in specs]
+        aligner = Aligner(
+            [spec.alignment for spec in specs], context, rngs, _weights(model), smoothing, teachers
+        )
+        checkpoints = _fit(model, specs, targets, aligner, x, y, rows, device, progress)
     for key, checkpoint in zip(keys, checkpoints, strict=True):
-        _write(folder / f"{key}.npz", checkpoint)
+        _write(folder / f"{key}.npz", checkpoint, features)
     return len(specs)
 
 
@@ -821,10 +940,28 @@ class _Single(nn.Module):
         return [{name: value.detach() for name, value in self.network.state_dict().items()}]
 
 
+def _weights(model: nn.Module, what: str = "data") -> dict[str, torch.Tensor]:
+    """Weights (``"data"``) or gradients (``"grad"``) with an axis of members, by a single network's names."""
+    if isinstance(model, _Single):
+        return {name: getattr(p, what)[None] for name, p in model.network.named_parameters()}
+    return {name.replace("-", "."): getattr(p, what) for name, p in model.stacked.items()}
+
+
+@contextmanager
+def _without_dropout(model: nn.Module) -> Iterator[None]:
+    """A second pass draws nothing, so that the first sees the numbers that it would see without it."""
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train()
+
+
 def _fit(
     model: nn.Module,
     specs: Sequence[TrainingSpec],
     targets: Sequence[np.ndarray | None],
+    aligner: Aligner,
     x: np.ndarray,
     y: np.ndarray,
     rows: Mapping[str, np.ndarray],
@@ -840,39 +977,47 @@ def _fit(
     loss_of = _Loss(specs, targets, model, device)
     networks.use_generators(model, [_generator(spec, _DROPOUT, device) for spec in specs])
 
-    parameters = [*model.parameters(), *loss_of.parameters()]
+    parameters = [*model.parameters(), *loss_of.parameters(), *aligner.parameters()]
     optimiser = torch.optim.AdamW(
         parameters, weight_decay=shared.weight_decay, fused=device.type in ("cpu", "cuda")
     )
     rate = _schedule(shared, math.ceil(len(train) / shared.batch_size))
     validation, losses = np.zeros((members, shared.epochs)), np.zeros((members, shared.epochs))
-    best, states, step = np.full(members, -1.0), [{} for _ in specs], 0
+    best, chosen_epoch = np.full(members, -1.0), np.zeros(members, dtype=int)
+    states, step = [{} for _ in specs], 0
     for epoch in tqdm(range(shared.epochs), desc=shared.network, leave=False, disable=not progress):
         model.train()
+        aligner.begin(_weights(model), epoch / shared.epochs)
         order = torch.stack([torch.randperm(len(train), generator=g) for g in orders]).to(device)
         total = torch.zeros(members, device=device)
         for batch in order.split(shared.batch_size, dim=1):  # (n_members, n)
             chosen = train[batch]
-            z = model.features(augment(inputs[chosen]))
-            loss = loss_of(z, model.head(z), labels[chosen])  # (n_members,)
+            seen = augment(inputs[chosen])
+            z = model.features(seen)
+            logits = model.head(z)
+            base = loss_of(z, logits, labels[chosen])  # (n_members,)
+            loss = aligner(base, z, logits, labels[chosen], chosen, _viewed(model, aligner.view(seen)))
             optimiser.param_groups[0]["lr"] = rate(step)
             optimiser.zero_grad()
             # the gradient of a member's part reaches its own weights only
             loss.sum().backward()
+            aligner.backward(lambda: _weights(model, "grad"))
             optimiser.step()
+            aligner.hold(_weights(model))
             total += loss.detach() * batch.shape[1]
             step += 1
         losses[:, epoch] = (total / len(train)).cpu().numpy()
         logits, _ = _evaluate(model, inputs[torch.tensor(rows["validation"], device=device)], members)
         validation[:, epoch] = balanced_accuracy(y[rows["validation"]], logits.argmax(-1))
-        better = np.flatnonzero(validation[:, epoch] > best)
+        better = np.flatnonzero((validation[:, epoch] > best) & aligner.eligible(members))
         if len(better):
             current = model.states()
             for member in better:
                 states[member] = {name: value.clone() for name, value in current[member].items()}
-            best[better] = validation[better, epoch]
+            best[better], chosen_epoch[better] = validation[better, epoch], epoch
     _restore(model, states)
     logits, features = _evaluate(model, inputs, members)
+    logits = aligner.infer(logits)
     return [
         Checkpoint(
             spec=spec,
@@ -880,11 +1025,19 @@ def _fit(
             features=features[m],
             validation=validation[m],
             losses=losses[m],
-            epoch=int(validation[m].argmax()),
+            epoch=int(chosen_epoch[m]),
             state={name: value.cpu().numpy() for name, value in states[m].items()},
         )
         for m, spec in enumerate(specs)
     ]
+
+
+def _viewed(model: nn.Module, part: torch.Tensor | None) -> torch.Tensor | None:
+    """Features of a part of the inputs."""
+    if part is None:
+        return None
+    with _without_dropout(model):
+        return model.features(part)
 
 
 def _schedule(spec: TrainingSpec, steps_per_epoch: int) -> Callable[[int], float]:
@@ -1014,12 +1167,12 @@ class _Augmentation:
 # Storage
 
 
-def _write(path: Path, checkpoint: Checkpoint) -> None:
+def _write(path: Path, checkpoint: Checkpoint, features: bool) -> None:
     with files.atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez(
             file,
             logits=checkpoint.logits,
-            features=checkpoint.features,
+            **({"features": checkpoint.features} if features else {}),
             validation=checkpoint.validation,
             losses=checkpoint.losses,
             epoch=checkpoint.epoch,
@@ -1027,12 +1180,12 @@ def _write(path: Path, checkpoint: Checkpoint) -> None:
         )
 
 
-def _read(path: Path, spec: TrainingSpec, data: _Data) -> Checkpoint | None:
+def _read(path: Path, spec: TrainingSpec, data: _Data, features: bool) -> Checkpoint | None:
     """A stored member, None if there is none; one that cannot be read counts as absent, with a warning."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             arrays = dict(stored)
-        found = {name: arrays[name] for name in ("logits", "features", "validation", "losses")}
+        found = {name: arrays[name] for name in ("logits", "validation", "losses")}
         epoch = int(arrays["epoch"])
     except FileNotFoundError:
         return None
@@ -1045,7 +1198,18 @@ def _read(path: Path, spec: TrainingSpec, data: _Data) -> Checkpoint | None:
     state = {
         name.removeprefix("state/"): value for name, value in arrays.items() if name.startswith("state/")
     }
-    return Checkpoint(spec=spec, epoch=epoch, state=state, **found)
+    penultimate = arrays.get("features") if features else None
+    if features and penultimate is None:
+        penultimate = _features_of(spec, state, data)
+    return Checkpoint(spec=spec, epoch=epoch, state=state, features=penultimate, **found)
+
+
+def _features_of(spec: TrainingSpec, state: Mapping[str, np.ndarray], data: _Data) -> np.ndarray:
+    """Penultimate features of all trials from stored weights."""
+    network = _build(spec, data.shape, len(data.classes))
+    network.load_state_dict({name: torch.tensor(value) for name, value in state.items()})
+    with _one_thread():
+        return _evaluate(_Single(network), torch.tensor(data.inputs[spec.n_windows]), 1)[1][0]
 
 
 def _baselines(data: _Data, folder: Path) -> dict[str, np.ndarray]:

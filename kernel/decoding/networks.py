@@ -9,13 +9,9 @@ Inputs are differential entropies ``(n, n_channels, n_windows, n_bands)`` or raw
 ``(n, n_channels, n_samples)``, as `takes_raw` tells. Trainable parameters for 32 channels, 5 bands, one
 window and 9 classes:
 
-========== ========== ==========================================================================
-name       parameters network
-========== ========== ==========================================================================
-``mlp``     29,449     160-128-64-9
-``axial``   4,554      one block of width 16 with two heads, over channels; over time from two windows on
-``cbramod`` 4,925,609  criss-cross transformer on raw EEG at 200 Hz, through braindecode
-========== ========== ==========================================================================
+- ``mlp``, 29,449: 160-128-64-9.
+- ``axial``, 4,554: one block of width 16 with two heads, over channels; over time from two windows on.
+- ``cbramod``, 4,925,609: criss-cross transformer on raw EEG at 200 Hz, through braindecode.
 """
 
 from __future__ import annotations

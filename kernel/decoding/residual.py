@@ -872,6 +872,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         return (self.n_features_in_, 1) if self.shape is None else self.shape
 
     def _inputs(self, X: np.ndarray, dtype: torch.dtype) -> torch.Tensor:
+        X = np.require(X, requirements="W")  # other processes hand over memory that is not writable
         return torch.as_tensor(X, dtype=dtype).reshape(len(X), *self._shape())[:, :, None, :]
 
     def _rate(self, step: int, rise: int, total: int) -> float:

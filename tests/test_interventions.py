@@ -1,0 +1,470 @@
+"""Interventions: paired, complete, calibrated where nothing is there, and able to see what is."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binomtest, permutation_test, ttest_1samp
+
+from kernel.brain.cohort import Cohort, make_split
+from kernel.brain.simulate import PRESETS, Settings, simulate_cohort
+from kernel.decoding import bank as bank_module
+from kernel.decoding import interventions as module
+from kernel.decoding.alignment import NAMED, PAPER_ROWS, Alignment
+from kernel.decoding.bank import TrainingSpec, train_bank
+from kernel.decoding.interventions import (
+    DOSES,
+    Interventions,
+    change_contrast,
+    combine,
+    default_values,
+    dose_response,
+    ensemble_with_axis,
+    equivalence_p,
+    false_positive_rate,
+    family_mean,
+    few_subjects,
+    mechanism,
+    model_values,
+    paired_changes,
+    paired_power,
+    paired_t,
+    regime_map,
+    regime_table,
+    run_cohorts,
+    run_interventions,
+    scaled_settings,
+    sign_flip_test,
+    smallest_detectable,
+    summarise,
+    wanted_strategies,
+)
+
+QUICK = TrainingSpec(epochs=4, warmup_epochs=1, batch_size=64)
+OPTIONS = {"recipe": QUICK, "split": "leave_subjects_out", "n_jobs": 1, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    return simulate_cohort(3, Settings(classes=0.08), n_subjects=12, window=10.0)[0]
+
+
+@pytest.fixture(scope="module")
+def result(cohort, tmp_path_factory):
+    strategies = [15, 10, "smooth prior", Alignment("regression", 2.0), 24]
+    return run_interventions(cohort, strategies, seeds=3, folder=tmp_path_factory.mktemp("bank"), **OPTIONS)
+
+
+def synthetic(changes, n_subjects=8, n_classes=3, cohorts=("one",), n_trials=40, rng=None):
+    """Interventions with known mean changes: {label: {arm: change}}; 5 seeds, people who differ."""
+    rng = rng or np.random.default_rng(0)
+    rows, hits, twin = [], [], []
+    for name in cohorts:
+        people = rng.normal(0, 0.05, n_subjects)[:, None]
+        for seed in range(5):
+            base = len(rows)
+            cells = [("base", "base", 0.0)]
+            cells += [(label, arm, arms[arm]) for label, arms in changes.items() for arm in arms]
+            for label, arm, change in cells:
+                hit = rng.binomial(n_trials, np.clip(0.5 + people + change, 0, 1), (n_subjects, n_classes))
+                rows.append(
+                    {"cohort": name, "label": label, "arm": arm, "seed": seed, "bacc": hit.mean() / n_trials}
+                )
+                hits.append(hit.astype(float))
+                twin.append(base)
+    table = pd.DataFrame(rows).assign(strategy=lambda t: t["label"], family="", strength=1.0, validation=0.0)
+    table["number"] = pd.array([pd.NA] * len(table), dtype="Int64")
+    table["delta"] = table["bacc"] - table["bacc"].to_numpy()[twin]
+    table.loc[table["arm"] == "base", "delta"] = np.nan
+    counts = np.full((n_subjects, n_classes), float(n_trials))
+    return Interventions(table, tuple(hits), (counts,) * len(hits), np.array(twin))
+
+
+# The run
+
+
+def test_every_training_is_there_and_paired_with_its_twin(result):
+    table = result.table
+    assert len(table) == (3 + 3) + 5 * 3 * 2  # twins of the seeds 0-2 and 1000-1002
+    assert set(table["arm"]) == {"base", "true", "placebo"}
+    for row, twin in enumerate(result.twin):
+        assert table["arm"][twin] == "base" and table["seed"][twin] == table["seed"][row]
+        if table["arm"][row] != "base":
+            assert table["delta"][row] == pytest.approx(table["bacc"][row] - table["bacc"][twin])
+    own = table[table["strategy"] == "data_scaling"]
+    assert sorted(own["seed"].unique()) == [1000, 1001, 1002]
+    assert table.set_index("label")["number"].dropna().unique().tolist() == [15, 10, 24]
+    assert table["label"].str.contains("10 rsa 5").sum() == 6
+
+
+def test_cohorts_have_permutations_of_their_own(monkeypatch):
+    seen = []
+
+    def record(cohort, *args, placebo_offset, **options):
+        seen.append(placebo_offset)
+        return synthetic({"a": {"true": 0.0, "placebo": 0.0}}, cohorts=(cohort.label,))
+
+    monkeypatch.setattr(module, "run_interventions", record)
+    few = {"n_subjects": 5, "split": "leave_subjects_out", "progress": False}
+    run_cohorts(range(2), **few)
+    regime_map("epochs", (4,), ["rsa"], cohort_seeds=range(2), **few)
+    assert seen == [0, 10_000] * 2
+    trainings = module._trainings(wanted_strategies([15]), [0, 1], True, QUICK, 10_000)
+    alignments = [training[-1].alignment for training in trainings[2:]]
+    assert [a.placebo_seed for a in alignments] == [None, None, 10_000, 10_001]
+
+
+def test_accuracies_are_those_of_the_bank(cohort, result):
+    split = make_split(cohort, "leave_subjects_out")
+    given = [None, PAPER_ROWS[10], replace(PAPER_ROWS[10], placebo_seed=1)]
+    specs = [replace(QUICK, seed=1, alignment=a) for a in given]
+    bank = train_bank(specs, cohort, split, valence=default_values(cohort), n_jobs=1, progress=False)
+    rows = result.table[(result.table["seed"] == 1) & result.table["label"].isin(["base", "10 rsa 5"])]
+    np.testing.assert_allclose(rows["bacc"], bank.bacc())
+
+
+def test_a_second_run_trains_nothing(cohort, tmp_path, monkeypatch):
+    options = {**OPTIONS, "seeds": 2, "folder": tmp_path}
+    first = run_interventions(cohort, [15], **options)
+    monkeypatch.setattr(bank_module, "_train_block", None)
+    pd.testing.assert_frame_equal(first.table, run_interventions(cohort, [15], **options).table)
+
+
+def test_transfer_to_another_cohort_tests_each_person_once(cohort):
+    target, _ = simulate_cohort(3, Settings(classes=0.08), design="SEED-V", n_subjects=5)
+    result = run_interventions(cohort, [23, 15], seeds=2, target=target, **OPTIONS)
+    away = result.table["label"].str.contains("cross")
+    shapes = {result.counts[row].shape for row in np.flatnonzero(away)}
+    assert shapes == {(5, 5)}
+    counts = result.counts[np.flatnonzero(away)[0]]
+    assert (counts > 0).all()
+    twins = result.table.loc[result.twin[np.flatnonzero(away)]]
+    assert twins["bacc"].between(0.2, 0.9).all()  # random features and a linear read-out beat .2
+    assert summarise(result)["number"].tolist() == [15, 23]
+    recorded = Cohort(cohort.data.assign_attrs(simulated=0))
+    with pytest.raises(ValueError, match="needs target="):
+        run_interventions(recorded, [23], valence=cohort.rating(), **OPTIONS)
+    with pytest.raises(ValueError, match="in common"):
+        run_interventions(cohort, [23], target=target.select(bands=["alpha"]), **OPTIONS)
+
+
+def test_strategies_by_number_name_and_strength():
+    assert list(wanted_strategies(None)) == [f"{n} {a.strategy} {a.dose:g}" for n, a in PAPER_ROWS.items()]
+    assert wanted_strategies(["InfoNCE", "rsa"]) == {"InfoNCE": NAMED["InfoNCE"], "rsa": Alignment("rsa")}
+    dosed = wanted_strategies(["rsa", "cka"], strengths={"rsa": (0.5, 1)})
+    assert {label: a.dose for label, a in dosed.items()} == {
+        "rsa, strength 0.5": 0.5,
+        "rsa, strength 1": 1,
+        "cka": 1,
+    }
+    for strategies, strengths, message in (
+        ([26], None, "has no row 26; there are 1 to 25"),
+        ([], None, "strategies is empty"),
+        (["magic"], None, "no strategy named 'magic'"),
+        (["rsa", 11], None, "'rsa' and '11 rsa 1' are the same training"),
+        ([Alignment("rsa", placebo_seed=1)], None, "placebos are added here"),
+        (["rsa"], (-1,), "must be finite and not negative"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            wanted_strategies(strategies, strengths)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seeds": []}, "one or more different numbers"),
+        ({"seeds": [1, 1]}, "one or more different numbers"),
+        ({"recipe": replace(QUICK, alignment=Alignment("rsa"))}, "recipe has an alignment of its own"),
+        ({"valence": np.ones(28)}, "same for all clips"),
+    ],
+)
+def test_a_run_names_what_is_impossible(cohort, change, message):
+    with pytest.raises(ValueError, match=message):
+        run_interventions(cohort, [15], **{**OPTIONS, **change})
+
+
+def test_differences_of_changes_are_paired_by_cohort(rng):
+    with_valence = {"a": {"true": -0.15, "placebo": 0.0}, "b": {"true": 0.0, "placebo": 0.0}}
+    without = {"a": {"true": 0.0, "placebo": 0.0}, "b": {"true": 0.0, "placebo": 0.0}}
+    first, second = (
+        combine([synthetic(planted, cohorts=(f"c{i}",), n_trials=400, rng=rng) for i in range(5)])
+        for planted in (with_valence, without)
+    )
+    found = change_contrast(first, second).set_index("label")
+    assert found.loc["a", "high"] < 0 and found.loc["a", "value"] == pytest.approx(-0.15, abs=0.03)
+    assert found.loc["b", "low"] < 0.01 and found.loc["b", "high"] > -0.01
+    assert found.loc["all", "value"] == pytest.approx(found.loc[["a", "b"], "value"].mean())
+    assert change_contrast(first, second, what="placebo").set_index("label").loc["a", "p"] > 1e-3
+    with pytest.raises(ValueError, match="same labels and as many cohorts"):
+        change_contrast(first, synthetic(without))
+
+
+def test_stand_ins_for_models_agree_as_they_should(rng):
+    valence = rng.standard_normal(5000)
+    r = np.corrcoef(model_values(valence, n_models=6, agreement=0.65), rowvar=False)
+    np.testing.assert_allclose(r[np.triu_indices(6, 1)], 0.65, atol=0.04)
+    with pytest.raises(ValueError, match="agreement must lie"):
+        model_values(valence, agreement=0)
+
+
+def test_recorded_cohorts_get_no_invented_models(cohort):
+    assert default_values(cohort).shape == (28, 15)
+    recorded = Cohort(cohort.data.assign_attrs(simulated=0))
+    np.testing.assert_array_equal(default_values(recorded)[:, 0], cohort.rating())
+    assert default_values(recorded).shape == (28, 1)
+
+
+# Tests
+
+
+def test_sign_flips_agree_with_scipy_and_are_bounded_by_their_number(rng):
+    d = rng.standard_normal(8) + 0.4
+    for alternative in ("two-sided", "greater", "less"):
+        expected = permutation_test(
+            (d,), np.mean, permutation_type="samples", n_resamples=np.inf, alternative=alternative
+        )
+        found = sign_flip_test(d, alternative=alternative)
+        assert found.exact and found.p == pytest.approx(expected.pvalue)
+    assert sign_flip_test([1, 2, 3, 4, 5]).p == 2 / 32  # five seeds cannot reach .05 two-sided
+    assert sign_flip_test([1, 2, 3, 4, 5], alternative="greater").p == 1 / 32
+    many = rng.standard_normal(30)
+    assert sign_flip_test(many, random_state=1).p == pytest.approx(ttest_1samp(many, 0).pvalue, abs=0.03)
+    with pytest.raises(ValueError, match="alternative must be one of"):
+        sign_flip_test(d, alternative="up")
+    with pytest.raises(ValueError, match="two or more finite numbers"):
+        sign_flip_test([0.1])
+
+
+def test_paired_t_and_equivalence_agree_with_scipy(rng):
+    d = rng.normal(0.002, 0.006, 7)
+    interval, p = paired_t(d)
+    expected = ttest_1samp(d, 0)
+    assert p == pytest.approx(expected.pvalue)
+    np.testing.assert_allclose(interval[1:], expected.confidence_interval(0.95))
+    both = [
+        ttest_1samp(d, -0.01, alternative="greater").pvalue,
+        ttest_1samp(d, 0.01, alternative="less").pvalue,
+    ]
+    assert equivalence_p(d, 0.01) == pytest.approx(max(both))
+    assert paired_t([0.0, 0, 0])[1] == 1 and paired_t([0.1, 0.1, 0.1])[1] == 0
+    with pytest.raises(ValueError, match="margin must be positive"):
+        equivalence_p(d, 0)
+
+
+def test_power_is_the_rate_of_rejection(rng):
+    draws = rng.normal(0.8, 1.0, (20_000, 5))
+    rate = (ttest_1samp(draws, 0, axis=1).pvalue <= 0.05).mean()
+    assert paired_power(1.0, 5, 0.8) == pytest.approx(rate, abs=0.012)
+    assert paired_power(1.0, 5, 0.0) == pytest.approx(0.05, abs=1e-4)
+    assert paired_power(0.001, 5, 1.0) == pytest.approx(1)
+    assert paired_power(1.0, 5, smallest_detectable(1.0, 5)) == pytest.approx(0.8, abs=1e-6)
+    with pytest.raises(ValueError, match="power needs sd > 0"):
+        paired_power(0.0, 5, 1.0)
+    with pytest.raises(ValueError, match="power must lie between"):
+        smallest_detectable(1.0, 5, power=0.01)
+
+
+# Summaries
+
+
+def test_summary_finds_what_was_planted_and_only_that():
+    planted = {
+        "harms": {"true": -0.10, "placebo": -0.10},
+        "specific": {"true": -0.10, "placebo": 0.0},
+        "nothing": {"true": 0.0, "placebo": 0.0},
+    }
+    table = summarise(synthetic(planted, n_trials=400), margin=0.05).set_index("label")
+    assert (table.loc[["harms", "specific"], "true_holm"] < 0.05).all()
+    assert (table.loc[["harms", "specific"], "true_high"] < 0).all()
+    assert table.loc["specific", "beyond_high"] < 0 and table.loc["specific", "beyond_holm"] < 0.05
+    assert abs(table.loc["harms", "beyond"]) < 0.02 and table.loc["nothing", "true_same"] < 0.05
+    assert table.loc["harms", "true_same"] > 0.5
+    np.testing.assert_allclose(table["beyond"], table["true"] - table["placebo"])
+    np.testing.assert_allclose(table["n"], 5)
+    mean = family_mean(synthetic(planted, n_trials=400))
+    assert mean.loc["beyond", "high"] < 0 and mean.loc["beyond", "value"] == pytest.approx(-1 / 30, abs=0.01)
+
+
+def test_summary_agrees_with_its_parts(result):
+    table = summarise(result).set_index("label")
+    paired = paired_changes(result)
+    for label, part in paired.groupby("label"):
+        assert table.loc[label, "true"] == pytest.approx(part["true"].mean())
+        assert table.loc[label, "true_p"] == pytest.approx(paired_t(part["true"])[1])
+        assert table.loc[label, "true_low"] <= table.loc[label, "true"] <= table.loc[label, "true_high"]
+    assert family_mean(result).loc["true", "value"] == pytest.approx(table["true"].mean())
+
+
+def test_cohorts_are_the_unit_where_there_are_several():
+    both = combine([synthetic({"a": {"true": -0.1, "placebo": 0.0}}, cohorts=(f"c{i}",)) for i in range(4)])
+    table = summarise(both)
+    assert table["n"].tolist() == [4]
+    d = paired_changes(both).groupby("cohort")["true"].mean()
+    np.testing.assert_allclose(table[["true", "true_low", "true_high"]].iloc[0], paired_t(d)[0])
+    np.testing.assert_allclose(
+        both.table["delta"],
+        both.table["bacc"]
+        - both.table["bacc"].to_numpy()[both.twin]
+        + np.where(both.table["arm"] == "base", np.nan, 0),
+    )
+    with pytest.raises(ValueError, match="several cohorts"):
+        summarise(both, unit="seed")
+    with pytest.raises(ValueError, match="unit must be"):
+        summarise(both, unit="clip")
+    with pytest.raises(ValueError, match="parts is empty"):
+        combine([])
+
+
+def test_without_placebos_there_is_nothing_beyond(cohort):
+    found = summarise(run_interventions(cohort, [15], seeds=2, placebo=False, **OPTIONS))
+    assert "beyond" not in found and "true_holm" in found
+
+
+def test_tests_over_seeds_keep_their_level_when_seeds_are_independent(rng):
+    null = {f"s{i}": {"true": 0.0, "placebo": 0.0} for i in range(4)}
+    result = synthetic(null, cohorts=[f"c{i}" for i in range(60)], n_subjects=4, rng=rng)
+    rates = false_positive_rate(result).set_index(["contrast", "test"])
+    # a base shared by true and placebo makes labels of one cohort dependent: the family's rate is the test
+    for contrast in ("true", "beyond"):
+        assert rates.loc[(contrast, "any label after Holm"), "low"] <= 0.05
+    assert binomtest(int(rates.loc[("beyond", "t"), "rejected"]), 240, 0.05).pvalue > 1e-3
+    harmful = synthetic({"a": {"true": -0.2, "placebo": 0.0}}, cohorts=["c0", "c1"], n_trials=400, rng=rng)
+    assert false_positive_rate(harmful)["rate"].max() == 1
+    with pytest.raises(ValueError, match="level must lie"):
+        false_positive_rate(result, level=0)
+
+
+def test_dose_response_has_the_sign_that_was_planted(rng):
+    def curve(slope):
+        parts = []
+        for dose in (0.1, 0.5, 1.0, 5.0):
+            part = synthetic({"rsa": {"true": -slope * dose / 25, "placebo": 0.0}}, n_trials=400, rng=rng)
+            part.table["strength"] = np.where(part.table["arm"] == "base", 0, dose)
+            part.table["label"] += f" {dose}"
+            parts.append(part)
+        return dose_response(combine(parts)).set_index("arm")
+
+    down = curve(1.0)
+    assert down.loc["true", "high"] < 0 and down.loc["true", "rho"] < -0.5
+    assert list(down.loc["true", "curve"]) == [0.1, 0.5, 1.0, 5.0]
+    assert down.loc["placebo", "low"] < 0 < down.loc["placebo", "high"]
+    with pytest.raises(ValueError, match="has 1 strengths"):
+        dose_response(synthetic({"rsa": {"true": 0.0, "placebo": 0.0}}))
+    assert set(DOSES) <= {a.strategy for a in PAPER_ROWS.values()}
+
+
+# Regimes
+
+
+def test_few_subjects_are_training_subjects_of_the_split(cohort):
+    split = make_split(cohort, "leave_subjects_out")
+    small = few_subjects(split, 3, 1)
+    assert small.train.any(1).sum() == 3 and not (small.train & ~split.train).any()
+    np.testing.assert_array_equal(small.test, split.test)
+    assert not np.array_equal(small.train, few_subjects(split, 3, 2).train)
+    with pytest.raises(ValueError, match="n must lie between 1 and the"):
+        few_subjects(split, 99)
+
+
+def test_scaled_settings_keep_the_noise():
+    half = scaled_settings("default", 0.5)
+    assert half.valence == PRESETS["default"].valence / 2 and half.trial == PRESETS["default"].trial
+    assert scaled_settings("default", 0.0) == replace(PRESETS["null"])
+    with pytest.raises(ValueError, match="factor must not be negative"):
+        scaled_settings("default", -1)
+
+
+@pytest.mark.parametrize(
+    ("axis", "levels"), [("subjects", (2, 5)), ("signal", (0.0, 3.0)), ("epochs", (2, 8))]
+)
+def test_a_regime_map_has_a_base_that_rises(axis, levels):
+    options = {**OPTIONS, "recipe": replace(QUICK, epochs=8)}
+    regimes = regime_map(
+        axis,
+        levels,
+        ["rsa"],
+        cohort_seeds=range(2),
+        preset=Settings(classes=0.08, valence=0.03),
+        seeds=1,
+        n_subjects=12,
+        **options,
+    )
+    table = regime_table(regimes)
+    assert table["level"].tolist() == list(levels) and (table["n"] == 2).all()
+    assert table["base"].is_monotonic_increasing
+    with pytest.raises(ValueError, match="axis must be one of"):
+        regime_map("people", levels, ["rsa"])
+
+
+SCARCE = {
+    "preset": Settings(valence=0.06, classes=0.01, clips=0.0),  # valence is nearly all there is to learn
+    "strategies": [Alignment("rsa", 1.0)],
+    "n_subjects": 40,
+    "n_training": 3,
+    "seeds": 1,
+    **OPTIONS,
+    "recipe": TrainingSpec(epochs=60),
+}
+
+
+def permuted(values):
+    """The same values in an order that has nothing to do with emotions."""
+    return np.random.default_rng(int(abs(values[0, 0]) * 1e6)).permutation(values)
+
+
+def test_an_informative_target_helps_three_subjects_and_one_without_information_does_not():
+    true, other = (
+        paired_changes(run_cohorts(range(8), change=change, **SCARCE)) for change in (None, permuted)
+    )
+    # by chance all of 8 rise in 1 of 256 cases, six or more in 37
+    assert (true["true"] > 0).sum() >= 6 and true["beyond"].mean() > 0.01
+    assert paired_t(true["true"])[1] < 0.05
+    assert (other["true"] > 0).sum() <= 5 and other["true"].mean() < true["true"].mean() - 0.01
+    assert paired_t(other["beyond"])[1] > 0.01
+
+
+# Mechanism and ensembles
+
+
+def test_relational_alignment_moves_the_class_means_and_its_placebo_does_not(cohort):
+    table = mechanism(
+        cohort,
+        [Alignment("rsa", 5.0)],
+        seeds=3,
+        split="leave_subjects_out",
+        recipe=replace(QUICK, epochs=10),
+        n_jobs=1,
+        progress=False,
+    )
+    assert table["arm"].tolist() == ["base"] * 3 + ["true"] * 3 + ["placebo"] * 3
+    np.testing.assert_array_equal(table.loc[table["arm"] == "base", "d_class_pc1"], 0)
+    change = table.groupby("arm")["d_class_pc1"].mean()
+    assert change["true"] > 0.1 and change["true"] > change["placebo"] + 0.1
+    assert table[["class_pc1", "residual"]].stack().between(0, 1).all()
+
+
+def test_members_added_to_an_ensemble(cohort):
+    split = make_split(cohort, "leave_subjects_out")
+    table = ensemble_with_axis(
+        cohort,
+        Alignment("distance_ce", 5.0),
+        n_base=3,
+        n_added=(1, 6),
+        split=split,
+        recipe=QUICK,
+        n_jobs=1,
+        progress=False,
+    )
+    assert table["kind"].tolist() == ["true", "placebo", "base"] * 2
+    assert (table["low"] <= table["gain"]).all() and (table["gain"] <= table["high"]).all()
+    with pytest.raises(ValueError, match="n_base must be at least 2"):
+        ensemble_with_axis(cohort, Alignment("rsa"), n_base=1)
+
+
+def test_hits_count_every_trial_of_a_person(rng):
+    y, subject = rng.integers(0, 3, 50), rng.integers(0, 4, 50)
+    found = rng.integers(0, 3, (2, 50))
+    hits, counts = module._hits(y, found, subject, 3)
+    assert counts[2, 1] == ((subject == 2) & (y == 1)).sum()
+    assert hits[1, 3, 2] == ((subject == 3) & (y == 2) & (found[1] == 2)).sum()
