@@ -97,7 +97,7 @@ for method in ("lda", "single network"):
 # %% [markdown]
 # Who wins? On these cohorts, whose emotions are linear in the features, the linear discriminant: one training of a second beats every ensemble of networks. Among the
 # ensembles the plain deep ensemble is hard to beat: the residual complement with its base lies below it in the mean of each kind, and dropping basin directions
-# of the input adds thousandths, whether or not there is valence.
+# of the input changes thousandths, whether or not there is valence.
 #
 # ## "+10.5 %" in its context
 #

@@ -32,7 +32,7 @@ from scipy import stats as scipy_stats
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import BaggingClassifier
 
-from kernel import plots, stats
+from kernel import claims, plots, stats
 from kernel.brain.cohort import FACED_CHANNELS, FACED_CLASSES, FACED_CLIP_EMOTIONS
 from kernel.brain.features import differential_entropy
 from kernel.brain.simulate import PRESETS, SFREQ, simulate_raw
@@ -178,6 +178,18 @@ print("after the restart: every second logged once, with the same answer:", all(
 # %%
 latency = np.array([record.latency_s for record in records[name]])
 print(f"{np.median(latency) * 1e3:.1f} ms in the median, {np.quantile(latency, 0.95) * 1e3:.1f} ms at the 95th percentile, {decoder.nbytes / 1e3:.0f} kB of state")
+
+# %% [markdown]
+# ## Verdict
+
+# %% tags=["nbval-check-output"]
+rows = [
+    claims.record(
+        "C8.online", value=right.mean() - 1 / 9, p=scipy_stats.binom.sf(right.sum() - 1, len(right), 1 / 9), n=len(right), data=label, simulated=True
+    )
+    for label, right in hits.items()
+]
+claims.show(*rows)[["data", "verdict"]]
 
 # %% [markdown]
 # **What stands.** Features that know only the past agree with those that know the future, a new person is decoded where there is something to decode and
