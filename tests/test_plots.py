@@ -16,9 +16,12 @@ from kernel.language.stories import EMOTIONS, VALENCE_CODE
 
 
 @pytest.fixture(autouse=True)
-def headless(monkeypatch):
+def headless():
+    """The book's look, whatever other tests have set, and none of it left behind."""
     mpl.use("agg")
-    yield
+    with mpl.rc_context():
+        plots.set_style()
+        yield
     plt.close("all")
 
 
@@ -120,7 +123,7 @@ def test_a_stream_shows_each_second_and_frames_what_was_shown():
     shown = {"time": [0.0, 4.0, 99.0], "emotion": ["fear", "joy", "anger"]}
     ax = plots.plot_stream(records, classes, shown, length=4.0, until=6.0, title="simulated").axes[0]
     assert [t.get_text() for t in ax.get_yticklabels()] == list(EMOTIONS[::-1])
-    assert len(ax.images) == 6 and len(ax.patches) == 2 and ax.get_title() == "simulated"
+    assert len(ax.images) == 6 and len(ax.patches) == 2 and ax.get_title(loc="left") == "simulated"
     row = EMOTIONS[::-1].index("joy")
     assert ax.images[-1].get_array()[row, 0] == 1 and ax.patches[1].get_xy() == (4.0, row - 0.5)
 
