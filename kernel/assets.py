@@ -437,11 +437,10 @@ def _pip_failure(package: Package, code: int, output: str) -> AssetError:
 
 def _bytes_below(folder: Path) -> int:
     total = 0
-    for place in folder.rglob("*"):
-        try:
-            total += place.stat().st_size if place.is_file() else 0
-        except OSError:  # removed while we look
-            continue
+    for parent, _, names in os.walk(folder):  # unlike rglob it goes on when a folder is removed meanwhile
+        for name in names:
+            with suppress(OSError):  # removed while we look
+                total += os.lstat(os.path.join(parent, name)).st_size
     return total
 
 

@@ -196,6 +196,21 @@ def test_progress_counts_every_byte_and_can_be_silent(index, capsys, monkeypatch
     assert capsys.readouterr().err == ""
 
 
+def test_folders_that_vanish_do_not_stop_the_counting(tmp_path, monkeypatch):
+    for name in ("stays", "vanishes"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_bytes(b"12345")
+    scandir = os.scandir
+
+    def late(place="."):  # pip removes its temporary folder between two looks
+        if os.path.basename(place) == "vanishes":
+            shutil.rmtree(place)
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", late)
+    assert assets._bytes_below(tmp_path) == 5
+
+
 def test_a_new_version_lies_beside_the_old_one(index):
     old = assets.fetch("model", progress=False)
     entry = joined_asset(index.folder)
