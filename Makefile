@@ -7,6 +7,8 @@ READY := $(VENV)/.ready
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 # what a validated chapter records goes to a scratch ledger, so that tests leave the committed one alone
 SCRATCH_LEDGER := $(CURDIR)/_build/validated_claims.json
+# tests and chapters side by side; each may need 3 GB
+WORKERS ?= -n auto --maxprocesses 4
 
 export TOKENIZERS_PARALLELISM := false
 export HF_HUB_DISABLE_TELEMETRY := 1
@@ -26,9 +28,9 @@ book: assets ## execute the notebooks and render the book to _build/html
 	@echo "open _build/html/index.html"
 
 test: assets lint ## lint, run the unit tests and validate every notebook
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(WORKERS)
 	@mkdir -p _build && rm -f $(SCRATCH_LEDGER)
-	KERNEL_LEDGER="$(SCRATCH_LEDGER)" $(BIN)/python -m pytest --nbval-lax --nbval-current-env \
+	KERNEL_LEDGER="$(SCRATCH_LEDGER)" $(BIN)/python -m pytest $(WORKERS) --dist loadfile --nbval-lax --nbval-current-env \
 		--nbval-cell-timeout=1800 --nbval-kernel-startup-timeout=120 $(NOTEBOOKS)
 
 notebooks: assets ## execute the notebooks in place and refresh the ledger (for authors)
