@@ -147,6 +147,100 @@ def plot_forest(
     return fig
 
 
+def plot_paired_forest(
+    table: pd.DataFrame, columns: Mapping[str, str], *, label: str, reference: float | None = 0
+) -> Figure:
+    """Several values with intervals side by side, one row for each line of the table.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Column ``label``, and for each value its column and the limits ``{column}_low``, ``{column}_high``.
+    columns : mapping of name in the legend to column
+        Up to four.
+    label : str
+        Of the horizontal axis.
+    reference : float, optional
+        A dotted line.
+    """
+    fig, ax = plt.subplots(figsize=(7.5, 0.34 * len(table) + 1.2))
+    offsets = np.linspace(-0.18, 0.18, len(columns)) if len(columns) > 1 else [0.0]
+    for (name, column), shift, colour in zip(
+        columns.items(), offsets, (BLUE, GREY, ORANGE, GREEN), strict=False
+    ):
+        y = np.arange(len(table)) + shift
+        ax.hlines(y, table[f"{column}_low"], table[f"{column}_high"], color=colour, lw=1.6)
+        ax.plot(table[column], y, "o", color=colour, ms=4.5, label=name)
+    ax.set_yticks(range(len(table)), table["label"])
+    ax.invert_yaxis()
+    if reference is not None:
+        ax.axvline(reference, color=INK, lw=0.8, ls=":")
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    ax.set_xlabel(label)
+    return fig
+
+
+def plot_doses(table: pd.DataFrame, *, label: str) -> Figure:
+    """Change by strength, one panel for each strategy, the strategy beside its placebo.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns ``strategy``, ``arm`` (``true`` or ``placebo``) and ``curve``, change by strength.
+    label : str
+        Of the vertical axis.
+    """
+    names = list(dict.fromkeys(table["strategy"]))
+    fig, axes = plt.subplots(1, len(names), figsize=(3.1 * len(names) + 1.4, 2.9), sharey=True, squeeze=False)
+    for ax, name in zip(axes[0], names, strict=True):
+        for arm, colour in (("true", BLUE), ("placebo", GREY)):
+            for curve in table.loc[(table["strategy"] == name) & (table["arm"] == arm), "curve"]:
+                strengths = sorted(curve)
+                ax.plot(range(len(curve)), [curve[s] for s in strengths], "o-", color=colour, ms=4, label=arm)
+                ax.set_xticks(range(len(curve)), [f"{s:g}" for s in strengths])
+        ax.axhline(0, color=INK, lw=0.8, ls=":")
+        ax.set(title=name, xlabel="strength")
+    axes[0, 0].set_ylabel(label)
+    axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return fig
+
+
+def plot_regimes(panels: Mapping[str, pd.DataFrame], *, label: str) -> Figure:
+    """Differences of accuracy by regime, one panel for each property that varies.
+
+    Parameters
+    ----------
+    panels : mapping of title to DataFrame
+        One row for each strategy, one column for each level.
+    label : str
+        Of the colour.
+    """
+    limit = max(float(np.nanmax(np.abs(table.to_numpy()))) for table in panels.values())
+    widths = [len(table.columns) for table in panels.values()]
+    rows = max(len(table) for table in panels.values())
+    fig, axes = plt.subplots(
+        1,
+        len(panels),
+        figsize=(0.85 * sum(widths) + 3.2, 0.42 * rows + 1.3),
+        width_ratios=widths,
+        sharey=True,
+        squeeze=False,
+    )
+    for ax, (title, table) in zip(axes[0], panels.items(), strict=True):
+        values = table.to_numpy()
+        image = ax.imshow(values, cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="auto")
+        for (row, column), value in np.ndenumerate(values):
+            shade = "white" if abs(value) > 0.6 * limit else INK
+            ax.text(column, row, f"{value:+.3f}", ha="center", va="center", fontsize=8, color=shade)
+        ax.set_xticks(range(len(table.columns)), [f"{level:g}" for level in table.columns])
+        ax.set_yticks(range(len(table)), table.index)
+        ax.set(title=title)
+        ax.spines[:].set_visible(False)
+        ax.tick_params(length=0)
+    fig.colorbar(image, ax=axes[0].tolist(), label=label)
+    return fig
+
+
 def plot_nulls(
     nulls: Mapping[str, tuple[np.ndarray, float]], *, label: str, reference: float | None = None
 ) -> Figure:

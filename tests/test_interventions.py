@@ -30,6 +30,7 @@ from kernel.decoding.interventions import (
     paired_changes,
     paired_power,
     paired_t,
+    possible_strategies,
     regime_map,
     regime_table,
     run_cohorts,
@@ -184,6 +185,24 @@ def test_a_run_names_what_is_impossible(cohort, change, message):
         run_interventions(cohort, [15], **{**OPTIONS, **change})
 
 
+def test_what_a_cohort_cannot_serve_is_named_with_its_reason(cohort):
+    possible, refused = possible_strategies(cohort)
+    assert list(possible) == list(wanted_strategies(None)) and not refused
+    by_class = np.arange(len(cohort.classes))
+    possible, refused = possible_strategies(cohort, [13, 14, 17], values=by_class)
+    assert list(possible) == ["14 regression 0.5"]
+    assert "two or more models" in refused["13 multi_model 0.5"]
+    assert "clip information" in refused["17 supcon_clip 0.5"]
+    with pytest.raises(ValueError, match="needs valence of two or more models"):
+        run_interventions(cohort, [13], seeds=1, valence=by_class, **OPTIONS)
+
+
+def test_five_emotions_without_anger_are_served_in_part():
+    other = simulate_cohort(0, design="SEED-V", n_subjects=6)[0]
+    _, refused = possible_strategies(other, [5, 14], values=np.arange(5.0))
+    assert list(refused) == ["5 anger_weighted 0.5"] and "anger" in refused["5 anger_weighted 0.5"]
+
+
 def test_differences_of_changes_are_paired_by_cohort(rng):
     with_valence = {"a": {"true": -0.15, "placebo": 0.0}, "b": {"true": 0.0, "placebo": 0.0}}
     without = {"a": {"true": 0.0, "placebo": 0.0}, "b": {"true": 0.0, "placebo": 0.0}}
@@ -213,6 +232,13 @@ def test_recorded_cohorts_get_no_invented_models(cohort):
     recorded = Cohort(cohort.data.assign_attrs(simulated=0))
     np.testing.assert_array_equal(default_values(recorded)[:, 0], cohort.rating())
     assert default_values(recorded).shape == (28, 1)
+    axes = [{name: float(k) for k, name in enumerate(cohort.classes)}, dict.fromkeys(cohort.classes, 0.0)]
+    backwards = recorded.select(clips=cohort.clips[::-1])
+    values = default_values(backwards, axes)
+    np.testing.assert_allclose(values[::-1], default_values(recorded, axes))
+    # an axis that is zero leaves the ratings within emotions; one that is not adds its positions
+    np.testing.assert_allclose(values[:, 0] - values[:, 1], [axes[0][name] for name in backwards.emotions])
+    assert default_values(cohort, axes).shape == (28, 15)
 
 
 # Tests

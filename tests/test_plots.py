@@ -128,6 +128,44 @@ def test_a_stream_shows_each_second_and_frames_what_was_shown():
     assert ax.images[-1].get_array()[row, 0] == 1 and ax.patches[1].get_xy() == (4.0, row - 0.5)
 
 
+def test_strategy_and_placebo_stand_side_by_side_with_their_intervals():
+    table = pd.DataFrame(
+        {
+            "label": ["rsa", "cka"],
+            **{"true": [-0.1, 0.0], "true_low": [-0.2, -0.1], "true_high": [0.0, 0.1]},
+            **{"placebo": [-0.3, 0.2], "placebo_low": [-0.4, 0.1], "placebo_high": [-0.2, 0.3]},
+        }
+    )
+    ax = plots.plot_paired_forest(table, {"axis": "true", "placebo": "placebo"}, label="change").axes[0]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["rsa", "cka"]
+    dots = [line for line in ax.lines if line.get_label() in ("axis", "placebo")]
+    np.testing.assert_allclose([line.get_xdata() for line in dots], [[-0.1, 0.0], [-0.3, 0.2]])
+    ends = [np.array(bar.get_segments())[:, :, 0] for bar in ax.collections]
+    np.testing.assert_allclose(ends, [[[-0.2, 0], [-0.1, 0.1]], [[-0.4, -0.2], [0.1, 0.3]]])
+
+
+def test_doses_are_drawn_from_weak_to_strong():
+    curves = [{"strategy": "rsa", "arm": "true", "curve": {5.0: -0.3, 0.1: 0.0, 1.0: -0.1}},
+              {"strategy": "rsa", "arm": "placebo", "curve": {5.0: -0.2, 0.1: 0.1, 1.0: 0.0}}]  # fmt: skip
+    ax = plots.plot_doses(pd.DataFrame(curves), label="change").axes[0]
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["0.1", "1", "5"]
+    np.testing.assert_allclose([line.get_ydata() for line in ax.lines[:2]], [[0, -0.1, -0.3], [0.1, 0, -0.2]])
+
+
+def test_a_regime_map_shows_each_value_on_one_scale():
+    fig = plots.plot_regimes(
+        {
+            "subjects": pd.DataFrame([[0.1, -0.4]], ["rsa"], [4, 80]),
+            "epochs": pd.DataFrame([[0.2]], ["rsa"], [30]),
+        },
+        label="beyond",
+    )
+    first, second = fig.axes[:2]
+    assert [t.get_text() for t in first.texts] == ["+0.100", "-0.400"]
+    assert first.images[0].get_clim() == second.images[0].get_clim() == (-0.4, 0.4)
+    assert [t.get_text() for t in first.get_xticklabels()] == ["4", "80"]
+
+
 def checkpoints(rng, n=12):
     return pd.DataFrame(
         {

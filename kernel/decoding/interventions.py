@@ -34,8 +34,9 @@ from kernel import stats
 from kernel.brain.cohort import Cohort, Split, make_split, scalp_channels, segments, standardise
 from kernel.brain.simulate import PRESETS, Settings, simulate_cohort
 from kernel.decoding import ensemble, geometry, networks
-from kernel.decoding.alignment import NAMED, PAPER_ROWS, Alignment
+from kernel.decoding.alignment import NAMED, PAPER_ROWS, Alignment, Context, clip_values
 from kernel.decoding.bank import Bank, TrainingSpec, train_bank
+from kernel.decoding.study import clip_target
 from kernel.threads import one_thread
 
 RECIPE = TrainingSpec(epochs=30)
@@ -181,19 +182,85 @@ def model_values(
     return np.sqrt(agreement) * v[:, None] + np.sqrt(1 - agreement) * noise
 
 
-def default_values(cohort: Cohort) -> np.ndarray:
-    """Values to align with: the mean ratings, and for simulated cohorts `model_values` of them beside.
+def default_values(cohort: Cohort, positions: Sequence[Mapping[str, float]] = ()) -> np.ndarray:
+    """Values to align with.
+
+    For simulated cohorts the planted valence and `model_values` of it beside; for recordings the axes of
+    language models, or the mean ratings where none are given.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Any.
+    positions : sequence of mappings of emotion to float
+        For recordings: each model's axis, as :func:`kernel.language.study.axis_positions`; clips of an
+        emotion differ by their ratings, as in :func:`kernel.decoding.study.clip_target`.
 
     Returns
     -------
     ndarray, shape (n_clips, n_models)
-        The ratings are the first column.
     """
+    if not cohort.simulated and positions:
+        place = np.argsort(np.argsort(cohort.clips))  # targets come sorted by the clips' numbers
+        return np.column_stack([clip_target(cohort, one)[place] for one in positions])
     rating = cohort.rating()
     if not cohort.simulated:
         return rating[:, None]
     seed = cohort.data.attrs["seed"]
     return np.column_stack([rating, model_values(rating, random_state=int(seed) if seed else 0)])
+
+
+def possible_strategies(
+    cohort: Cohort,
+    strategies: Wanted | None = None,
+    *,
+    values: ArrayLike | None = None,
+    recipe: TrainingSpec = RECIPE,
+    target: Cohort | None = None,
+) -> tuple[dict[str, Alignment], dict[str, str]]:
+    """Which strategies a cohort can serve, and what keeps the others back.
+
+    Parameters
+    ----------
+    cohort, strategies, recipe, target
+        As for `run_interventions`.
+    values : array_like, optional
+        Its ``valence``; `default_values` of the cohort if not given.
+
+    Returns
+    -------
+    possible : dict of str to Alignment
+        By label, for `run_interventions`.
+    refused : dict of str to str
+        Reason by label.
+
+    Raises
+    ------
+    ValueError
+        If the strategies or the values are none, as in `run_interventions`.
+    """
+    values = default_values(cohort) if values is None else values
+    channels = tuple(scalp_channels(cohort.channels))
+    context = Context(
+        values=clip_values(values, cohort.y, cohort.classes),
+        clip_class=cohort.y,
+        clip=np.arange(len(cohort.clips)),
+        classes=cohort.classes,
+        channels=channels,
+        bands=tuple(cohort.bands),
+        profile=np.zeros((len(cohort.clips), len(channels), len(cohort.bands))),  # any will do to be checked
+    )
+    possible, refused = {}, {}
+    for label, alignment in wanted_strategies(strategies).items():
+        try:
+            if "cohort" in alignment.definition.needs:
+                _common(cohort, _target(cohort) if target is None else target)
+            context.check(alignment, recipe.network, recipe.epochs)
+        except ValueError as error:
+            refused[label] = str(error)
+        else:
+            possible[label] = alignment
+    return possible, refused
 
 
 # Trainings
