@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from eeg_files import write_seed_v_de
+from eeg_files import write_emoeeg_mc, write_seed_v_de
 from scipy.special import digamma, polygamma
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import balanced_accuracy_score
@@ -19,6 +19,7 @@ from kernel.brain.cohort import (
     segments,
     standardise,
 )
+from kernel.brain.emoeegmc import read_emoeeg_mc
 from kernel.brain.features import differential_entropy
 from kernel.brain.seedv import read_seed_v
 from kernel.brain.simulate import DESIGNS, LEAD, PRESETS, Settings, simulate_cohort, simulate_raw
@@ -276,6 +277,19 @@ def test_the_design_of_seed_v_is_that_of_its_reader(seed_v, tmp_path):
     assert truth.class_patterns.shape == (5, 62, 5) and truth.clip_patterns.shape == (45, 62, 5)
 
 
+def test_the_design_of_emoeeg_mc_is_that_of_its_reader(tmp_path):
+    cohort, truth = simulate_cohort(0, "strong_valence", design="EmoEEG-MC", n_subjects=4)
+    write_emoeeg_mc(tmp_path, (1, 2))
+    real = read_emoeeg_mc(tmp_path, progress=False)
+    assert cohort.label.endswith("EmoEEG-MC design") and cohort.present.all()
+    for name in ("classes", "channels", "bands", "window"):
+        assert getattr(cohort, name) == getattr(real, name)
+    assert cohort.emotions.tolist() == real.emotions.tolist() and cohort.de.shape[1:] == real.de.shape[1:]
+    assert len(np.unique(cohort.order, axis=0)) == 4  # an order each
+    by_class = [set(truth.valence[cohort.emotions == name]) for name in cohort.classes]
+    assert all(len(values) == 3 for values in by_class)
+
+
 def test_its_classes_are_decoded_where_planted_and_not_elsewhere(seed_v):
     def rate(cohort):
         split, rows = make_split(cohort, "cbramod"), segments(standardise(cohort), length=8.0)
@@ -301,7 +315,7 @@ def test_a_design_of_ones_own():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"design": "DEAP"}, "no design named 'DEAP'; there are FACED, SEED-V"),
+        ({"design": "DEAP"}, "no design named 'DEAP'; there are FACED, SEED-V, EmoEEG-MC"),
         ({"design": "SEED-V", "window": 60.0}, "window must fit into 52 s, got 60.0"),
         ({"window": 7.0}, "divide the trial of 30 s, got 7.0"),
         ({"window": 0.0}, "got 0.0"),

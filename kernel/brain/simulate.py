@@ -35,6 +35,7 @@ from kernel.brain.cohort import (
     faced_hardware,
     scalp_info,
 )
+from kernel.brain.emoeegmc import EMOEEG_CHANNELS, EMOEEG_CLASSES
 from kernel.brain.features import band_edges, band_gain
 from kernel.brain.seedv import (
     SEED_V_BANDS,
@@ -124,6 +125,17 @@ DESIGNS: dict[str, Design] = {
         window=4.0,
         n_subjects=16,
         sessions=3,
+    ),
+    "EmoEEG-MC": Design(
+        dataset="EmoEEG-MC",
+        classes=EMOEEG_CLASSES,
+        values=tuple(_VALENCE[emotion] for emotion in EMOEEG_CLASSES),
+        emotions=tuple(emotion for emotion in EMOEEG_CLASSES for _ in range(3)),
+        seconds=(30.0,) * 21,
+        channels=EMOEEG_CHANNELS,
+        bands="official",
+        window=1.0,
+        n_subjects=60,
     ),
 }
 """Designs by name. Classes that two of them share have one valence, that of FACED."""
@@ -231,7 +243,7 @@ def simulate_cohort(
     design : str or Design
         A name of :data:`DESIGNS` or one of one's own.
     n_subjects : int, optional
-        Subjects, numbered from 0 (from 1 in SEED-V); as many as the design has by default.
+        Subjects, numbered from 0 (from 1 but in FACED); as many as the design has by default.
     window : float, optional
         Seconds, by default the design's; 30 must be a multiple for FACED. ``window=30`` gives one value per
         trial there, at a fraction of the time: enough for all that averages over seconds.
@@ -243,8 +255,9 @@ def simulate_cohort(
     -------
     Cohort
         Simulated. That of FACED has presentation orders by the rule of :func:`~kernel.ratings.draw_orders`
-        and mean ratings of valence that are the planted valence in units of 0-7; SEED-V has one order and no
-        ratings. Windows after the end of a shorter clip are NaN.
+        and mean ratings of valence that are the planted valence in units of 0-7; SEED-V has one order and
+        EmoEEG-MC one for each person, and neither has ratings. Windows after the end of a shorter clip are
+        NaN.
     Truth
         What was planted.
 
