@@ -117,15 +117,20 @@ def _sha256(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def executed_chapter(script: Path, environment: str, *, force: bool = False) -> NotebookNode:
+def executed_chapter(
+    script: Path, environment: str, *, so_far: str = "[]", force: bool = False
+) -> NotebookNode:
     """A chapter with its outputs, from the cache if nothing that counts has changed.
 
     The rows that it adds to the ledger are in the metadata under ``build``. Text cells are always current:
-    only code enters the key.
+    only code enters the key, and for a chapter that reads the book's ledger its text `so_far`.
     """
     notebook = read_chapter(script)
     code = [cell.source + json.dumps(cell.metadata, sort_keys=True) for cell in code_cells(notebook)]
-    key = _sha256(environment, *code)
+    reads = any("book_ledger" in source for source in code)
+    known = json.dumps(json.loads(so_far), sort_keys=True) if reads else ""  # cached rows come sorted
+    key = _sha256(environment, *code, known)
+    write_atomically(EXECUTED / "so_far.json", so_far)
     stored = EXECUTED / f"{script.stem}.ipynb"
     if not force and stored.is_file():
         cached = nbformat.read(stored, as_version=4)
@@ -148,7 +153,11 @@ def execute(notebook: NotebookNode, script: Path) -> list[dict]:
     EXECUTED.mkdir(parents=True, exist_ok=True)
     ledger = EXECUTED / f"{script.stem}.claims.json"
     ledger.unlink(missing_ok=True)
-    environment = {**_child_environment(), "KERNEL_LEDGER": str(ledger)}
+    environment = {
+        **_child_environment(),
+        "KERNEL_LEDGER": str(ledger),
+        "KERNEL_BOOK_LEDGER": str(EXECUTED / "so_far.json"),
+    }
     client = NotebookClient(
         notebook,
         timeout=None,
@@ -187,13 +196,20 @@ def _failure(notebook: NotebookNode, script: Path, error: CellExecutionError) ->
     return f"{script.relative_to(ROOT)} failed:\n{error}"
 
 
-def execute_all(scripts: Iterable[Path], *, force: bool = False) -> dict[Path, NotebookNode]:
-    """All chapters executed; those that fail are reported together at the end."""
+def execute_all(
+    scripts: Iterable[Path], *, force: bool = False, kept: Iterable[dict] = ()
+) -> dict[Path, NotebookNode]:
+    """All chapters executed; those that fail are reported together at the end.
+
+    Each may read the ledger of those before it, on top of the rows `kept`.
+    """
+    kept = list(kept)
     environment = environment_digest()
     done, failures = {}, []
     for script in scripts:
         try:
-            done[script] = executed_chapter(script, environment, force=force)
+            so_far = merge_ledgers(done.values(), into=kept)
+            done[script] = executed_chapter(script, environment, so_far=so_far, force=force)
         except BuildError as error:
             failures.append(str(error))
             print(f"  {script.stem}: FAILED", flush=True)
@@ -237,11 +253,11 @@ def publishable(notebook: NotebookNode) -> str:
 def run_in_place(names: Iterable[str]) -> None:
     """Execute chapters again and write the committed pairs and the committed ledger."""
     names = list(names)
-    done = execute_all(chapters(names), force=True)
-    for script, notebook in done.items():
-        write_atomically(script.with_suffix(".ipynb"), publishable(notebook) + "\n")
     ledger = ROOT / "book" / "claims.json"
     kept = json.loads(ledger.read_text(encoding="utf-8")) if names and ledger.is_file() else []
+    done = execute_all(chapters(names), force=True, kept=kept)
+    for script, notebook in done.items():
+        write_atomically(script.with_suffix(".ipynb"), publishable(notebook) + "\n")
     write_atomically(ledger, merge_ledgers(done.values(), into=kept))
 
 

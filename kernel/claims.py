@@ -31,7 +31,7 @@ from kernel import files, stats
 _OPERATORS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _FIELDS = ("value", "low", "high", "p", "n")
 _KEYS = ("id", "part", "claim", "paper", "estimand", "supported", "not_supported", "needs", "chapter")
-_OPTIONAL_KEYS = ("caveat",)
+_OPTIONAL_KEYS = ("caveat", "command")
 _RULES = ("supported", "not_supported")
 
 VERDICTS = ("supported", "not supported", "inconclusive", "not run")
@@ -122,6 +122,8 @@ class Claim:
         Notebook that runs it; empty while there is none.
     caveat : str
         What the figure or the rule cannot say.
+    command : str
+        For a claim without a chapter: what runs it, in Python; empty where nothing here does.
     """
 
     id: str
@@ -134,6 +136,7 @@ class Claim:
     needs: str
     chapter: str
     caveat: str = ""
+    command: str = ""
 
     def verdict(self, measured: Mapping[str, float | None]) -> str:
         """Apply the rule to measured values.
@@ -252,7 +255,7 @@ def _parse_claim(entry: Mapping[str, Any]) -> Claim:
         raise ClaimsError(f"claim {name!r}: an id is one of {', '.join(GROUPS)}, a dot and a plain name")
     texts = {key: text for key, text in entry.items() if key not in _RULES}
     for key, text in texts.items():
-        if not isinstance(text, str) or not (text.strip() or key in ("chapter", "caveat")):
+        if not isinstance(text, str) or not (text.strip() or key in ("chapter", "caveat", "command")):
             raise ClaimsError(f"claim {name!r}: {key} must be text, got {text!r}")
     rules = {}
     for key in _RULES:
@@ -431,13 +434,25 @@ def ledger_path(path: str | Path | None = None) -> Path:
     """
     if path is not None:
         return Path(path)
-    if os.environ.get("KERNEL_LEDGER"):
-        return Path(os.environ["KERNEL_LEDGER"])
+    return _ledger_for("KERNEL_LEDGER")
+
+
+def book_ledger() -> Path:
+    """The ledger of the book so far: KERNEL_BOOK_LEDGER, which a build sets, or the committed one.
+
+    Unlike `ledger_path` it is for reading: a chapter's own rows go to a ledger of their own while it runs.
+    """
+    return _ledger_for("KERNEL_BOOK_LEDGER")
+
+
+def _ledger_for(variable: str) -> Path:
+    if os.environ.get(variable):
+        return Path(os.environ[variable])
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "_toc.yml").exists() and (folder / "book").is_dir():
             return folder / "book" / "claims.json"
-    raise LedgerNotFoundError(f"no book around {here}: set KERNEL_LEDGER to a file, or pass path=")
+    raise LedgerNotFoundError(f"no book around {here}: set {variable} to a file, or pass path=")
 
 
 def read_ledger(path: str | Path | None = None) -> list[Row]:
@@ -515,7 +530,7 @@ def ledger(path: str | Path | None = None) -> pd.DataFrame:
     found: dict[str, list[Row]] = {}
     for row in read_ledger(path):
         found.setdefault(row.id, []).append(row)
-    of_claim = ("id", "part", "claim", "paper", "estimand", "rule", "needs", "chapter", "caveat")
+    of_claim = ("id", "part", "claim", "paper", "estimand", "rule", "needs", "chapter", "caveat", "command")
     of_row = ("data", *_FIELDS, "simulated", "verdict", "note")
     table = []
     for claim in load_claims().values():
@@ -570,8 +585,9 @@ def _ledger_cells(row: Mapping[str, Any]) -> list[str]:
     """Claim, the paper's figure, what was found, and the verdict, of one row of the ledger."""
     claim = [f"`{row['id']}`", row["claim"], f"*{row['caveat']}*" if row["caveat"] else ""]
     if row["verdict"] == "not run":
-        found = [row["estimand"], f"needs {row['needs']}"]
-        link = ""
+        run = f"`{row['command']}`" if row["command"] else "nothing in this edition runs it"
+        found = [row["estimand"], f"needs {row['needs']}", run if not row["chapter"] else ""]
+        link = f"[chapter](../notebooks/{row['chapter']}.ipynb)" if row["chapter"] else ""
     else:
         found = [f"**{_estimate(row)}**", row["estimand"], row["data"], row["note"]]
         link = f"[chapter](../notebooks/{row['chapter']}.ipynb)" if row["chapter"] else ""

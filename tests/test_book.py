@@ -122,6 +122,39 @@ def test_second_build_is_incremental_and_never_stale(project):
     assert [row["value"] for row in json.loads(project.read("_build/claims.json"))] == [43]
 
 
+READER = """\
+# %% [markdown]
+# # Reader
+
+# %%
+import json, os
+from pathlib import Path
+
+book_ledger = Path(os.environ["KERNEL_BOOK_LEDGER"])
+print("read", [row["value"] for row in json.loads(book_ledger.read_text())])
+Path(os.environ["KERNEL_LEDGER"]).write_text("[]")
+"""
+
+
+def test_a_chapter_that_reads_the_ledger_sees_the_chapters_before_it_and_is_never_stale(project):
+    project.write("notebooks/01_reader.py", READER)
+    project.write("_toc.yml", FILES["_toc.yml"] + "  - file: notebooks/01_reader\n")
+    ok(project.build())
+    assert "read [41]" in project.read("_build/html/notebooks/01_reader.html")
+    assert "01_reader: unchanged" in ok(project.build())
+
+    project.write("notebooks/00_toy.py", CHAPTER.replace("answer()}]", "answer() + 1}]"))
+    ok(project.build())
+    assert "read [42]" in project.read("_build/html/notebooks/01_reader.html")
+
+    ok(project.build("--in-place", "01_reader"))  # alone it reads what was committed
+    assert "read []" in project.read("notebooks/01_reader.ipynb")
+    ok(project.build("--in-place"))
+    ok(project.build("--in-place", "01_reader"))
+    assert "read [42]" in project.read("notebooks/01_reader.ipynb")
+    assert [row["value"] for row in json.loads(project.read("book/claims.json"))] == [42]
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

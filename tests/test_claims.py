@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import threading
@@ -12,8 +13,11 @@ import pytest
 import yaml
 from statsmodels.stats.multitest import multipletests
 
+import kernel
 from kernel import claims
 from kernel.claims import ClaimsError, LedgerNotFoundError, UnknownClaimError, parse_claims, record
+from kernel.language.models import REGISTRY
+from kernel.language.sentiment import HUB_BENCHMARKS
 
 ROOT = Path(__file__).resolve().parents[1]
 ENTRY = {
@@ -324,6 +328,47 @@ def test_the_ledger_is_found_from_a_folder_of_the_book(shape, tmp_path, monkeypa
     record(**shape)
     assert (tmp_path / "book" / "claims.json").is_file()
     assert claims.ledger_path("elsewhere.json") == Path("elsewhere.json")
+
+
+def test_the_book_is_read_from_its_own_place_while_a_chapter_writes_elsewhere(tmp_path, monkeypatch):
+    (tmp_path / "book").mkdir()
+    (tmp_path / "_toc.yml").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERNEL_LEDGER", "scratch.json")
+    monkeypatch.delenv("KERNEL_BOOK_LEDGER", raising=False)
+    assert claims.book_ledger() == tmp_path / "book" / "claims.json"
+    monkeypatch.setenv("KERNEL_BOOK_LEDGER", "so_far.json")
+    assert claims.book_ledger() == Path("so_far.json")
+
+
+def test_what_was_not_run_names_what_runs_it(tmp_path):
+    page = claims.ledger_markdown(tmp_path / "none.json")
+    table = claims.ledger(tmp_path / "none.json").set_index("id")
+    assert (table["verdict"] == "not run").all()
+    assert '`kernel.construct_valence_axis("Qwen3-4B", benchmarks=["sst2"], n_texts=None)`' in page
+    alone = table[(table["chapter"] == "") & (table["command"] == "")]
+    assert page.count("nothing in this edition runs it") == len(alone) > 0
+
+
+@pytest.mark.parametrize("claim", [c for c in claims.load_claims().values() if c.command], ids=lambda c: c.id)
+def test_every_command_calls_what_there_is_with_arguments_that_fit(claim, monkeypatch):
+    """All but the models and the network: functions, names of models and of benchmarks must exist."""
+    called = []
+
+    def checked(function):
+        def call(*args, **kwargs):
+            inspect.signature(function).bind(*args, **kwargs)
+            called.append((args, kwargs))
+
+        return call
+
+    for name in ("construct_valence_axis", "run_registry"):
+        monkeypatch.setattr(kernel, name, checked(getattr(kernel, name)), raising=False)
+    eval(claim.command, {"kernel": kernel})
+    ((args, kwargs),) = called
+    models = [args[0]] if isinstance(args[0], str) else args[0]
+    assert models and set(models) <= set(REGISTRY)
+    assert set(kwargs.get("benchmarks", ())) <= set(HUB_BENCHMARKS)
 
 
 def test_no_ledger_is_an_error_with_a_cure(shape, tmp_path, monkeypatch):

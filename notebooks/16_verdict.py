@@ -1,0 +1,140 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # The verdict
+#
+# **Data of this chapter.** The ledger of the chapters before, row by row. Verdicts on real language models and real human ratings are real; those on *simulated* EEG
+# say which conclusions the paper's methods can carry, and nothing about people. No row of this edition comes from recorded EEG, unless you built the book with
+# `KERNEL_DATA`.
+#
+# **The claim.** Modern language models and human EEG share one valence axis, and classifiers that have found it cannot be improved by it {cite:p}`radwan2026shared`.
+#
+# **Why it matters.** A reader who has ten minutes wants to know what to believe. Here is the whole of it in a table and a page.
+
+# %%
+import pandas as pd
+
+from kernel import claims, plots
+
+plots.set_style()
+ledger = claims.ledger(claims.book_ledger())
+ledger["group"] = ledger["id"].str.partition(".")[0]
+kind = ledger["verdict"].str.removesuffix(" (simulated)")
+data = ledger["simulated"].map({True: "simulated EEG", False: "real texts, ratings, printed values"}).fillna("")
+print(f"{ledger['id'].nunique()} claims, {int((kind != 'not run').sum())} results")
+
+# %% [markdown]
+# ## Method
+#
+# A verdict is a function of numbers, fixed before they were computed,
+#
+# $$ \text{verdict} = f(\text{value}, \text{interval}, p, n) \in \{\text{supported}, \text{not supported}, \text{inconclusive}\} , $$
+#
+# and one claim has as many results as there were models or cohorts to try it on.
+#
+# ## Where the verdicts fell
+
+# %%
+counts = ledger.assign(kind=kind, data=data)[kind != "not run"].groupby(["group", "data", "kind"]).size().unstack(fill_value=0)
+fig = plots.plot_verdicts(counts, claims.GROUPS)
+
+# %% tags=["nbval-check-output"]
+print(counts.reindex(columns=["supported", "not supported", "inconclusive"], fill_value=0).to_string())
+
+# %% [markdown]
+# Counts are no score. Claims differ in weight, several results of one claim are not independent, and many rows are *our* controls, for which "not supported" can be the
+# good news.
+#
+# ## One row for each headline
+
+# %%
+HEADLINES = {
+    "Nine sentences give a valence direction": ["C1.cued_recipe", "C1.bare_recipe", "C2.beats_matched", "C3.class_r"],
+    "One linear projection of EEG tracks it": ["C4.ridge_in_sample", "C4.noise_in_sample", "C4.tracked"],
+    "Classifiers find it unasked": ["C6.class_pc1", "C6.residual", "C6.ablation", "C6.ablation_isotropic"],
+    "25 ways of alignment help nothing": ["C7.count_holm", "C7.count_own", "C7.none_helps", "C7.beyond_placebo", "C7.helps_when_scarce"],
+    "Residual diversity helps": ["C8.gain", "C8.relative_gain", "C8.beats_deep_ensemble", "C8.residual_predicts"],
+    "It replicates on SEED-V": ["C9.best_cell", "C9.class_pc1", "C9.saturation", "C9.class_order"],
+}
+
+
+def tally(name):
+    return "; ".join(f"{verdict}: {count}" for verdict, count in ledger.loc[ledger["id"] == name, "verdict"].value_counts(sort=False).items())
+
+
+pd.DataFrame(
+    [{"headline": headline, "row": name, "asks": claims.load_claims()[name].claim, "verdicts": tally(name)} for headline, names in HEADLINES.items() for name in names]
+).set_index(["headline", "row"])
+
+# %% [markdown]
+# ## What stands
+#
+# - **The direction exists in small models too, if one asks for it.** With an affect cue, two models of 135 and 270 million parameters sort human-rated texts by a direction
+#   from a few stories, far beyond isotropic directions. Read bare, as the paper does, they hardly do ([chapter 1](01_axis.ipynb), [2](02_sentiment.ipynb)).
+# - **Ensembling gains** what deep ensembles have gained since 2017 ([chapter 12](12_ensemble.ipynb)).
+# - **Alignment rarely helps.** On simulated cohorts no strategy raises accuracy after a correction, and strong ones cost it ([chapter 10](10_alignment.ipynb)).
+#
+# ## What falls
+#
+# - **The numbers that carry the story are in-sample or uncorrected.** An in-sample correlation of .87 from 160 features on 28 clips is what noise gives
+#   ([chapter 5](05_projection.ipynb)). Of sixteen harmful strategies ten survive Holm ([chapter 10](10_alignment.ipynb)).
+# - **The nulls are too easy.** Clips are permuted where emotions are the unit; directions are drawn without variance where variance is what counts
+#   ([chapters 5](05_projection.ipynb) and [9](09_ablation.ipynb)). Each calls an effect significant in simulated cohorts that have none.
+# - **Saturation is not needed to explain the harm.** A loss towards a meaningless target costs as much, and so it does where there is no valence
+#   ([chapter 11](11_saturation.ipynb)).
+# - **Residual diversity is no reason for the gain.** Alignment of a member's residual does not foretell its contribution ([chapter 13](13_two_tier.ipynb)), and members built to differ in the residual do
+#   not beat plain seeds ([chapter 12](12_ensemble.ipynb)).
+# - **The replication is thin.** Five classes have 120 orders; some of the paper's own figures for SEED-V do not reach .05 ([chapter 14](14_seed_v.ipynb)).
+#
+# ## What nobody can know yet
+#
+# - Whether *people's* EEG follows the axis. The order of clips is confounded with emotion in FACED ([chapter 4](04_eeg.ipynb)), and the test that holds its level once order is removed has
+#   little power with nine emotions. It takes the recordings, and more emotions or clips would help more than more people.
+# - Whether the axis is *used*. Against fair controls, ablation has hardly any power ([chapter 9](09_ablation.ipynb)).
+# - What larger models would give. Two small ones are bundled; the paper's fourteen load by name.
+#
+# ## Not run
+
+# %%
+missing = ledger[kind == "not run"].drop_duplicates("id")
+missing.assign(command=missing["command"].replace("", "nothing in this edition runs it")).set_index("id")[["claim", "needs", "command"]]
+
+# %% [markdown]
+# ## Questions for the authors
+#
+# 1. Is $r = .87$ cross-validated, and over what? Which penalty, and how was it chosen?
+# 2. Which axis is projected on: of a language model, of CLIP's text encoder, or behavioural valence? The figures mix them.
+# 3. How were the nine clips and the weights 5, 3, 3, 1 found?
+# 4. Were the orders of clips used anywhere? Which order had whom?
+# 5. Which null gives the z-values of the ablation: drawn with what variance?
+# 6. Was any strategy run with a permuted axis? Are the 25 p-values corrected anywhere?
+# 7. What is the gain of the ensemble over ten seeds of one length, and over its best member on validation?
+# 8. Which clips and people does the SEED-V split share between training and test?
+# 9. Will code, checkpoints and per-seed accuracies be released?
+#
+# ## Verdict
+
+# %%
+headline = [name for names in HEADLINES.values() for name in names]
+rows = [row for row in claims.read_ledger(claims.book_ledger()) if row.id in headline]
+claims.show(*rows)[["ours", "interval", "p", "data", "verdict"]]
+
+# %% [markdown]
+# **What stands** is a method with a future, and a direction in small language models. **What does not** is the reasoning from it to brains by the tests that were used. **What is not shown** is
+# that the claims about brains are wrong: the tests that could tell have to meet the recordings.
+#
+# ## Run it on recordings
+#
+# ```bash
+# KERNEL_DATA=/path/to/FACED make book    # every chapter, and this page with its rows
+# ```
