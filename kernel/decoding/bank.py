@@ -39,6 +39,7 @@ from kernel import files, stats
 from kernel.brain.cohort import Cohort, Split, segments, standardise
 from kernel.decoding import networks
 from kernel.decoding.alignment import Aligner, Alignment, Context, clip_values
+from kernel.threads import one_thread
 
 SETS = ("train", "validation", "test")
 MODES = ("auto", "stack", "loop")
@@ -897,7 +898,7 @@ def _train_block(
     progress: bool,
 ) -> int:
     """Train the members of a block and store each; returns how many."""
-    with _one_thread():
+    with one_thread():
         built = [_build(spec, (x.shape[1], x.shape[3]), n_classes) for spec in specs]
         model = networks.STACKED[specs[0].network](built) if stacked else _Single(built[0])
         model = model.to(device)
@@ -910,17 +911,6 @@ def _train_block(
     for key, checkpoint in zip(keys, checkpoints, strict=True):
         _write(folder / f"{key}.npz", checkpoint, features)
     return len(specs)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """The number of threads decides the order of sums, so that it must not depend on the caller."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class _Single(nn.Module):
@@ -1208,7 +1198,7 @@ def _features_of(spec: TrainingSpec, state: Mapping[str, np.ndarray], data: _Dat
     """Penultimate features of all trials from stored weights."""
     network = _build(spec, data.shape, len(data.classes))
     network.load_state_dict({name: torch.tensor(value) for name, value in state.items()})
-    with _one_thread():
+    with one_thread():
         return _evaluate(_Single(network), torch.tensor(data.inputs[spec.n_windows]), 1)[1][0]
 
 

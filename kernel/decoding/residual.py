@@ -16,8 +16,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +38,7 @@ from torch.nn import functional as F
 from kernel.decoding import ensemble, geometry, networks
 from kernel.decoding.bank import Bank, TrainingSpec
 from kernel.decoding.ensemble import Contributions
+from kernel.threads import one_thread
 
 DIVERSITY = (
     "seeds",
@@ -712,17 +712,6 @@ _SPEC_FIELDS = (
 )
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """The number of threads decides the order of sums, so that it must not depend on the caller."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 class NetworkClassifier(ClassifierMixin, BaseEstimator):
     """A network of the registry as a scikit-learn estimator, on one thread of the processor.
 
@@ -833,7 +822,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         # in double precision, so that a sample's result does not depend on its company
         network = copy.deepcopy(self.network_).double().eval()
-        with _one_thread(), torch.no_grad():
+        with one_thread(), torch.no_grad():
             return F.softmax(network(self._inputs(X, torch.float64)), -1).numpy()
 
     def predict(self, X: ArrayLike) -> np.ndarray:
@@ -885,7 +874,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         dropout = torch.Generator().manual_seed(int(self._dropout.randint(2**31 - 1)))
         networks.use_generators(self.network_, [dropout])
         self.network_.train()
-        with _one_thread():
+        with one_thread():
             order = torch.as_tensor(self._order.permutation(len(X)))
             for step, batch in enumerate(order.split(self.batch_size)):
                 self._optimiser.param_groups[0]["lr"] = rate(step)
