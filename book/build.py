@@ -20,7 +20,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from importlib.metadata import distributions
+from multiprocessing import get_context
 from pathlib import Path
 
 import jupytext
@@ -118,19 +121,19 @@ def _sha256(*parts: str) -> str:
 
 
 def executed_chapter(
-    script: Path, environment: str, *, so_far: str = "[]", force: bool = False
+    script: Path, environment: str, *, so_far: str | None = None, force: bool = False
 ) -> NotebookNode:
     """A chapter with its outputs, from the cache if nothing that counts has changed.
 
     The rows that it adds to the ledger are in the metadata under ``build``. Text cells are always current:
-    only code enters the key, and for a chapter that reads the book's ledger its text `so_far`.
+    only code enters the key, and for a chapter that reads the book's ledger the text of that, `so_far`.
     """
     notebook = read_chapter(script)
     code = [cell.source + json.dumps(cell.metadata, sort_keys=True) for cell in code_cells(notebook)]
-    reads = any("book_ledger" in source for source in code)
-    known = json.dumps(json.loads(so_far), sort_keys=True) if reads else ""  # cached rows come sorted
+    known = (
+        "" if so_far is None else json.dumps(json.loads(so_far), sort_keys=True)
+    )  # cached rows come sorted
     key = _sha256(environment, *code, known)
-    write_atomically(EXECUTED / "so_far.json", so_far)
     stored = EXECUTED / f"{script.stem}.ipynb"
     if not force and stored.is_file():
         cached = nbformat.read(stored, as_version=4)
@@ -142,6 +145,8 @@ def executed_chapter(
             return notebook
     started = time.monotonic()
     print(f"  {script.stem}: executing ...", flush=True)
+    if so_far is not None:
+        write_atomically(EXECUTED / f"{script.stem}.so_far.json", so_far)
     notebook.metadata["build"] = {"key": key, "claims": execute(notebook, script)}
     write_atomically(stored, nbformat.writes(notebook))
     print(f"  {script.stem}: {time.monotonic() - started:.0f} s", flush=True)
@@ -156,7 +161,7 @@ def execute(notebook: NotebookNode, script: Path) -> list[dict]:
     environment = {
         **_child_environment(),
         "KERNEL_LEDGER": str(ledger),
-        "KERNEL_BOOK_LEDGER": str(EXECUTED / "so_far.json"),
+        "KERNEL_BOOK_LEDGER": str(EXECUTED / f"{script.stem}.so_far.json"),
     }
     client = NotebookClient(
         notebook,
@@ -197,24 +202,42 @@ def _failure(notebook: NotebookNode, script: Path, error: CellExecutionError) ->
 
 
 def execute_all(
-    scripts: Iterable[Path], *, force: bool = False, kept: Iterable[dict] = ()
+    scripts: Iterable[Path], *, force: bool = False, kept: Iterable[dict] = (), workers: int = 1
 ) -> dict[Path, NotebookNode]:
-    """All chapters executed; those that fail are reported together at the end.
+    """All chapters executed, some side by side; those that fail are reported together at the end.
 
-    Each may read the ledger of those before it, on top of the rows `kept`.
+    A chapter that reads the book's ledger waits for those before it, whose rows it finds on top of `kept`.
     """
-    kept = list(kept)
-    environment = environment_digest()
-    done, failures = {}, []
-    for script in scripts:
-        try:
-            so_far = merge_ledgers(done.values(), into=kept)
-            done[script] = executed_chapter(script, environment, so_far=so_far, force=force)
-        except BuildError as error:
-            failures.append(str(error))
-            print(f"  {script.stem}: FAILED", flush=True)
+    environment, scripts, kept = environment_digest(), list(scripts), list(kept)
+    done: dict[Path, NotebookNode] = {}
+    failures: dict[Path, str] = {}
+
+    def settle(waiting: dict[Path, Future]) -> None:
+        for script, future in waiting.items():
+            try:
+                done[script] = future.result()
+            except BuildError as error:
+                failures[script] = str(error)
+                print(f"  {script.stem}: FAILED", flush=True)
+            except BrokenProcessPool:
+                raise BuildError(
+                    f"the process of {script.stem} or of a chapter beside it was killed, which happens where "
+                    "memory runs out: free some, or build with --workers 1"
+                ) from None
+        waiting.clear()
+
+    # processes, not threads: an interruption reaches each, and each stops its own kernel
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        waiting: dict[Path, Future] = {}
+        for script in scripts:
+            so_far = None
+            if "book_ledger" in script.read_text(encoding="utf-8"):
+                settle(waiting)
+                so_far = merge_ledgers(done.values(), into=kept)
+            waiting[script] = pool.submit(executed_chapter, script, environment, so_far=so_far, force=force)
+        settle(waiting)
     if failures:
-        raise BuildError("\n\n".join(failures))
+        raise BuildError("\n\n".join(failures.values()))
     return done
 
 
@@ -250,12 +273,12 @@ def publishable(notebook: NotebookNode) -> str:
     return nbformat.writes(notebook)
 
 
-def run_in_place(names: Iterable[str]) -> None:
+def run_in_place(names: Iterable[str], *, workers: int) -> None:
     """Execute chapters again and write the committed pairs and the committed ledger."""
     names = list(names)
     ledger = ROOT / "book" / "claims.json"
     kept = json.loads(ledger.read_text(encoding="utf-8")) if names and ledger.is_file() else []
-    done = execute_all(chapters(names), force=True, kept=kept)
+    done = execute_all(chapters(names), force=True, kept=kept, workers=workers)
     for script, notebook in done.items():
         write_atomically(script.with_suffix(".ipynb"), publishable(notebook) + "\n")
     write_atomically(ledger, merge_ledgers(done.values(), into=kept))
@@ -321,8 +344,8 @@ def missing_pages() -> list[str]:
     return [page for page in wanted if not (HTML / page).is_file() or not (HTML / page).stat().st_size]
 
 
-def build(*, strict: bool) -> None:
-    done = execute_all(chapters())
+def build(*, strict: bool, workers: int) -> None:
+    done = execute_all(chapters(), workers=workers)
     staged = stage(done)
     render(_sha256(staged, environment_digest(), str(strict)), strict=strict)
     print(f"The book is at {HTML / 'index.html'}", flush=True)
@@ -337,14 +360,19 @@ def main() -> int:
     parser.add_argument(
         "names", nargs="*", help="with --in-place: only chapters whose name holds one of these"
     )
+    parser.add_argument(
+        "--workers", type=int, default=2, help="chapters side by side, each of up to 3 GB; default 2"
+    )
     options = parser.parse_args()
+    if options.workers < 1:
+        parser.error(f"--workers must be at least 1, got {options.workers}")
     if options.names and not options.in_place:
         parser.error("names are for --in-place")
     try:
         if options.in_place:
-            run_in_place(options.names)
+            run_in_place(options.names, workers=options.workers)
         else:
-            build(strict=options.strict)
+            build(strict=options.strict, workers=options.workers)
     except BuildError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1

@@ -136,7 +136,7 @@ shown.round(4).rename_axis(f"{cohort.label}, {people} test people")
 # difference; p-values are those of paired t-tests over seeds, as in the paper, adjusted for the number of strategies. `detectable` is the change that
 # five seeds would find in four of five cases: a strategy below it is not shown to be harmless.
 #
-# The picture of the paper comes back, and so does its placebo: strategies that cost accuracy cost about the same with a permuted valence.
+# Weak pushes change little. Strong ones cost accuracy, as in the paper, and cost about as much with a permuted valence.
 #
 # ## How many count?
 

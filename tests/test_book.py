@@ -155,6 +155,38 @@ def test_a_chapter_that_reads_the_ledger_sees_the_chapters_before_it_and_is_neve
     assert [row["value"] for row in json.loads(project.read("book/claims.json"))] == [42]
 
 
+SIDE = """\
+# %%
+import json, os, time
+from pathlib import Path
+
+Path(os.environ["KERNEL_LEDGER"]).write_text("[]")
+Path("NAME").touch()
+for _ in range(600):
+    if Path("OTHER").exists():
+        break
+    time.sleep(0.1)
+else:
+    raise RuntimeError("alone")
+"""
+
+
+def test_chapters_run_side_by_side(project):
+    pair = ("01_left", "02_right")
+    for name, other in (pair, pair[::-1]):  # each waits until the other has begun
+        project.write(f"notebooks/{name}.py", SIDE.replace("NAME", name).replace("OTHER", other))
+    project.write("_toc.yml", FILES["_toc.yml"] + "".join(f"  - file: notebooks/{name}\n" for name in pair))
+    ok(project.build())
+
+
+def test_a_killed_chapter_names_the_cure(project):
+    kill = "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\n"
+    project.write("notebooks/00_toy.py", CHAPTER + "\n# %%\n" + kill)
+    finished = project.build()
+    assert finished.returncode == 1 and "--workers 1" in finished.stderr
+    assert "Traceback" not in finished.stderr.split("\n\n")[-1]
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
