@@ -28,9 +28,13 @@ import numpy as np
 import pandas as pd
 
 from kernel import claims, plots, stats
-from kernel.brain.simulate import simulate_cohort
+from kernel.brain.calibration import rejection_rates, replicate
+from kernel.brain.cohort import FACED_CLASSES, mean_over_subjects, standardise, trial_features
+from kernel.brain.projection import track
+from kernel.brain.simulate import CLASS_VALENCE, simulate_cohort
 from kernel.brain.sources import load_cohort
-from kernel.brain.study import map_vaxis_to_scalp, project_vaxis, transfer_class_order
+from kernel.brain.study import transfer_class_order
+from kernel.brain.topography import cell_map
 from kernel.decoding.bank import TrainingSpec, train_bank
 from kernel.decoding.contest import contest
 from kernel.decoding.interventions import family_mean, run_interventions
@@ -48,8 +52,9 @@ from kernel.language.study import axis_positions, story_axis
 plots.set_style()
 lm = load_language_model("SmolLM2-135M-Instruct")
 made = {
-    (design, preset): simulate_cohort(0, preset, design=design)[0]
-    for design, preset in (("SEED-V", "strong_valence"), ("SEED-V", "no_valence"), ("EmoEEG-MC", "strong_valence"))
+    ("SEED-V", "strong_valence"): simulate_cohort(0, "strong_valence", design="SEED-V")[0],
+    ("SEED-V", "no_valence"): simulate_cohort(0, "no_valence", design="SEED-V")[0],
+    ("EmoEEG-MC", "strong_valence"): simulate_cohort(0, "strong_valence", design="EmoEEG-MC", window=10.0)[0],
 }
 given = load_cohort(progress=False)
 recorded = [] if given.simulated or given.data.attrs["dataset"] == "FACED" else [given]
@@ -73,33 +78,59 @@ five = np.array(list(positions[label].values()))
 orders = stats.permutation_test(stats.pearson, five, five, n_permutations=10_000, alternative="greater", random_state=0)
 share = float((np.abs(orders.null) >= 0.6).mean())
 print(f"{len(orders.null)} orders, all of them: {orders.exact}; smallest p {orders.p:.4f}; orders with |r| of .6 or more: {share:.0%}")
+human = dict(zip(FACED_CLASSES, CLASS_VALENCE, strict=True))
+for axis in {len(axis): axis for axis in positions.values()}.values():
+    r = stats.pearson(list(axis.values()), [human[emotion] for emotion in axis])
+    print(f"axis of {lm.name}, built from {len(axis)} emotions, against people's valence of these: r {r:.2f}")
 fig = plots.plot_nulls({"five classes, all orders": (orders.null, 0.96)}, label="r of the axis with itself, reordered", reference=0)
 
 # %% [markdown]
-# The line is the paper's $r = .96$. A value that high is rare among the orders, but not rare enough for much: even a perfect match ends at one in 120.
+# The line is the paper's $r = .96$. A value that high is rare among the orders, but not rare enough for much: even a perfect match ends at one in 120. And an axis
+# built from five emotions may be a poor one: how it agrees with people bounds all that follows.
 #
 # ## One projection, one cell
 
 # %%
-projected = {label: project_vaxis(part, positions[label], n_slow=200) for label, part in cohorts.items()}
-scalp = {label: map_vaxis_to_scalp(part, positions[label], n_slow=200) for label, part in cohorts.items()}
-best = {label: a.cells.table(a.channels, a.bands).iloc[0] for label, a in scalp.items()}
+def tracked(part, axis):
+    X = mean_over_subjects(trial_features(standardise(part)))
+    y = np.array([axis[emotion] for emotion in part.emotions])
+    return track(X.reshape(len(X), -1), y, part.emotions), cell_map(X, y, part.emotions)
+
+
+projected = {label: tracked(part, positions[label]) for label, part in cohorts.items()}
+best = {label: cells.table(cohorts[label].channels, list(cohorts[label].bands)).iloc[0] for label, (_, cells) in projected.items()}
 pd.DataFrame(
     {
         label: {
-            "r, emotion left out": f"{projected[label].tracking.r:.2f}",
-            "p": f"{projected[label].tracking.p:.3f}",
+            "r, emotion left out": f"{tracking.r:.2f}",
+            "p": f"{tracking.p:.3f}",
             "best cell": " ".join(best[label].name),
             "its r": f"{best[label]['r']:.2f}",
             "p, textbook": f"{best[label]['p_parametric']:.1g}",
-            "p, emotions permuted, best of all cells": f"{scalp[label].cells.p_best:.3f}",
+            "p, emotions permuted, best of all cells": f"{cells.p_best:.3f}",
         }
-        for label in cohorts
+        for label, (tracking, cells) in projected.items()
     }
 ).T
 
 # %% [markdown]
 # On SEED-V the order of clips was the same for all, so that its part cannot be taken out: what tracks the axis there may track the session.
+#
+# ## How often does each test say yes?
+#
+# A hundred pairs of cohorts for each truth, one of FACED's design and one of the other's, which share the pattern of valence and nothing else.
+
+# %%
+tables = {design: replicate(design, progress=False) for design in ("SEED-V", "EmoEEG-MC")}
+rates = pd.concat([rejection_rates(table).assign(design=design) for design, table in tables.items()])
+shown = rates.assign(share=[f"{r.rate:.2f} ({r.low:.2f} to {r.high:.2f})" for r in rates.itertuples()])
+shown.pivot_table(index=["design", "estimator"], columns="truth", values="share", aggfunc="first", sort=False, observed=True).rename_axis(
+    columns="simulated, share of p ≤ .05"
+)
+
+# %% [markdown]
+# Here the axis is people's own valence, the best there can be. Each test keeps its level where valence is absent and finds it where it is strong, so that a "no" above is
+# one cohort's draw, or the axis's.
 #
 # ## Two splits
 #
@@ -159,7 +190,7 @@ aligned, voted = {}, {}
 for label, part in cohorts.items():
     own = usual_split(part)
     axis = np.array([positions[label][emotion] for emotion in part.classes])
-    aligned[label] = run_interventions(part, [7, 11, 14, 16], seeds=5, split=own, valence=axis, progress=False)
+    aligned[label] = run_interventions(part, [7, 11, 14, 16], seeds=3, split=own, valence=axis, progress=False)
     voted[label] = contest(part, own, methods=["single network", "deep ensemble"], progress=False).set_index("method").loc["single network"]
 changed = pd.concat({label: family_mean(run) for label, run in aligned.items()})
 changed.round(3)
@@ -178,7 +209,7 @@ pd.DataFrame(
 # Weights fitted to a simulated FACED, of the same seed and with the same pattern of valence, predict the clips of the others, over the electrodes that both have.
 
 # %%
-source = {preset: simulate_cohort(0, preset)[0] for preset in ("strong_valence", "no_valence")}
+source = {preset: simulate_cohort(0, preset, window=10.0)[0] for preset in ("strong_valence", "no_valence")}
 if given.data.attrs["dataset"] == "FACED" and not given.simulated:
     source["recorded"] = given
 pairs = {
@@ -206,7 +237,7 @@ for label, part in cohorts.items():
         continue
     shared = {"data": label, "simulated": part.simulated}
     people = int(usual_split(part).test.any(1).sum())
-    cells, order, c = scalp[label].cells, moved[label].test, converged.loc[label]
+    cells, order, c = projected[label][1], moved[label].test, converged.loc[label]
     change, gain = changed.loc[label].loc["true"], voted[label]["difference"]
     rows += [
         claims.record("C9.best_cell", value=abs(best[label]["r"]), p=cells.p_best, n=len(part.clips), **shared),
@@ -216,3 +247,31 @@ for label, part in cohorts.items():
         claims.record("C9.class_order", value=order.observed, p=order.p, n=len(part.classes), **shared),
     ]
 claims.show(*rows)[["paper", "ours", "interval", "p", "data", "verdict"]]
+
+# %% tags=["nbval-check-output"]
+levels = rates.set_index(["design", "estimator", "truth"])
+print("every test keeps its level without valence:", bool((levels.drop("valence 1", level="truth")["low"] <= 0.05).all()))
+print("every test finds strong valence in four of five cohorts:", bool((levels.xs("valence 1", level="truth")["rate"] >= 0.8).all()))
+# verdicts with room to spare; those nearer to their rule's limit may differ on another processor
+claims.show(*[row for row in rows if row.id in ("C9.best_cell", "C9.class_pc1", "C9.class_order") and row.simulated])[["data", "verdict"]]
+
+# %% [markdown]
+# **What stands.** The machinery: files of SEED-V and EmoEEG-MC go the same way as FACED's, and with a good axis the tests find what was planted in a cohort of sixteen people.
+# **What does not.** That a replication of *every* claim could be read off five classes: the link of accuracy and class score has a null as wide as correlations go, and
+# in the paper's own figures it does not reach .05, nor does the harm of alignment. **What is not shown.** What people's EEG gives; and
+# the rows that need a rating of each clip, which SEED-V does not give.
+#
+# ## Run it on recordings
+#
+# ```bash
+# KERNEL_DATA=/path/to/SEED-V make book      # or a folder of EmoEEG-MC
+# ```
+#
+# ```python
+# import kernel
+# from kernel.brain.study import transfer_class_order
+#
+# faced, seed_v = kernel.load_cohort("/path/to/FACED"), kernel.load_cohort("/path/to/SEED-V")
+# positions = kernel.axis_positions("SmolLM2-135M-Instruct", faced.classes)
+# transfer_class_order(faced, seed_v, positions).test
+# ```

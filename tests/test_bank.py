@@ -671,3 +671,10 @@ def test_the_bank_names_what_it_does_not_hold(cohort, split):
         bank.bacc("dev")
     with pytest.raises(ValueError, match="no baseline named 'svm'; there are lda, logistic"):
         bank.scores("svm")
+
+
+def test_windows_of_four_seconds_are_trained_on_as_they_are():
+    cohort, _ = simulate_cohort(0, "strong_valence", design="SEED-V", n_subjects=6)
+    split = make_split(cohort, "leave_subjects_out")
+    bank = train_bank([TrainingSpec(epochs=1, warmup_epochs=0)], cohort, split, progress=False)
+    assert len(bank.trials) == len(segments(cohort, length=8.0).y)  # the whole windows nearest to 10 s

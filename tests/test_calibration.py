@@ -97,6 +97,22 @@ def test_truths_without_valence_have_none():
     )
 
 
+@pytest.mark.parametrize("design", ["SEED-V", "EmoEEG-MC"])
+def test_a_replication_finds_what_both_cohorts_share_and_nothing_where_there_is_nothing(design):
+    table = calibration.replicate(design, n_cohorts=12, n_permutations=99, n_jobs=1, progress=False)
+    assert len(table) == 3 * 3 * 12 and table["p"].between(0, 1).all()
+    rates = rejection_rates(table).set_index(["estimator", "truth"])["rate"]
+    # six or more of twelve by chance: 2 in 100,000
+    assert rates["class order from FACED", "valence 1"] >= 0.5
+    for estimator in table["estimator"].unique():
+        assert rates[estimator, "nothing"] <= 4 / 12 and rates[estimator, "classes, no valence"] <= 4 / 12
+
+
+def test_a_replication_names_the_designs_there_are():
+    with pytest.raises(ValueError, match="design must be one of SEED-V, EmoEEG-MC, got 'FACED'"):
+        calibration.replicate("FACED")
+
+
 @pytest.mark.parametrize("bad", [{"n_cohorts": 0}, {"n_permutations": 10}])
 def test_names_numbers_that_cannot_work(bad):
     with pytest.raises(ValueError, match="19 or more"):

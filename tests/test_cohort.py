@@ -271,8 +271,9 @@ def test_segments_are_means_of_consecutive_windows(rng):
 
 def test_segments_need_whole_windows(rng):
     with pytest.raises(ValueError, match=r"10.0 s is not a whole number of windows of 4.0 s"):
-        segments(make_seed_v(rng))
-    assert segments(make_seed_v(rng), length=8).X.shape == (4 * 45 * 3, 10)
+        segments(make_seed_v(rng), length=10.0)
+    seed_v = make_seed_v(rng)
+    assert segments(seed_v).X.shape == segments(seed_v, length=8).X.shape == (4 * 45 * 3, 10)
     with pytest.raises(ValueError, match=r"exceeds the longest trial, 30\.0 s"):
         segments(make(rng), length=31)
 

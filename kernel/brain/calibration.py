@@ -7,7 +7,7 @@ Never: touches recorded EEG, or chooses a test: the table is for the reader.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from types import MappingProxyType
 
@@ -20,9 +20,10 @@ from tqdm.auto import tqdm
 
 from kernel import files, stats
 from kernel.brain import projection
-from kernel.brain.cohort import FACED_CLIP_EMOTIONS, standardise, trial_features
-from kernel.brain.simulate import CLASS_VALENCE, PRESETS, Settings, simulate_cohort
-from kernel.brain.topography import cell_correlations
+from kernel.brain.cohort import FACED_CLIP_EMOTIONS, mean_over_subjects, standardise, trial_features
+from kernel.brain.simulate import CLASS_VALENCE, DESIGNS, PRESETS, Settings, simulate_cohort
+from kernel.brain.study import transfer_class_order
+from kernel.brain.topography import cell_correlations, cell_map
 
 #: Truths of the study; valence amplitudes are relative to those of single clips.
 TRUTHS: Mapping[str, Settings] = MappingProxyType(
@@ -39,6 +40,12 @@ TRUTHS: Mapping[str, Settings] = MappingProxyType(
 #: Truths in which EEG carries no valence: a calibrated test rejects in 5 % of these cohorts.
 NO_VALENCE = tuple(TRUTHS)[:4]
 
+#: Truths of `replicate`.
+REPLICATION_TRUTHS: Mapping[str, Settings] = MappingProxyType(
+    {name: TRUTHS[name] for name in ("nothing", "classes, no valence", "valence 1")}
+)
+
+_COARSE = {"SEED-V": 20.0, "EmoEEG-MC": 30.0}  # seconds of a window: the tests average over them
 _BLOCK = 20  # cohorts stored together
 _ROW = [("seed", "i8"), ("estimator", "U48"), ("null", "U32"), ("value", "f8"), ("p", "f8")]
 _SOURCES = (
@@ -102,20 +109,31 @@ def calibrate(
         Columns ``truth``, ``seed``, ``estimator``, ``null``, ``value``, ``p``. Blocks of cohorts are kept in
         the user's cache under a digest of their settings and of the code.
     """
-    if n_cohorts < 1 or n_permutations < 19:
-        raise ValueError(
-            f"n_cohorts must be 1 or more and n_permutations 19 or more (p <= .05 is impossible below), "
-            f"got {n_cohorts} and {n_permutations}"
-        )
+    _check_numbers(n_cohorts, n_permutations)
+    source = files.source_digest(*_SOURCES)
+
+    def task(settings: Settings, seeds: range) -> tuple:
+        return delayed(_block)(settings, seeds, n_subjects, n_permutations, source)
+
+    return _run_blocks(task, truths, n_cohorts, random_state, n_jobs, progress)
+
+
+def _run_blocks(
+    task: Callable[[Settings, range], tuple],
+    truths: Mapping[str, Settings],
+    n_cohorts: int,
+    random_state: int,
+    n_jobs: int,
+    progress: bool,
+) -> pd.DataFrame:
+    """One table of what `task` gives for blocks of seeds, sorted by truth and seed."""
+    stop = random_state + n_cohorts
     blocks = [
-        (truth, range(start, min(start + _BLOCK, random_state + n_cohorts)))
-        for start in range(random_state, random_state + n_cohorts, _BLOCK)
+        (truth, range(start, min(start + _BLOCK, stop)))
+        for start in range(random_state, stop, _BLOCK)
         for truth in truths
     ]
-    source = files.source_digest(*_SOURCES)
-    tasks = [
-        delayed(_block)(truths[truth], seeds, n_subjects, n_permutations, source) for truth, seeds in blocks
-    ]
+    tasks = [task(truths[truth], seeds) for truth, seeds in blocks]
     done = tqdm(
         Parallel(n_jobs=n_jobs, return_as="generator")(tasks),
         desc=f"blocks of {_BLOCK} simulated cohorts",
@@ -128,13 +146,97 @@ def calibrate(
     return table.sort_values(["truth", "seed"], kind="stable", ignore_index=True)
 
 
+def replicate(
+    design: str,
+    truths: Mapping[str, Settings] = REPLICATION_TRUTHS,
+    *,
+    n_cohorts: int = 100,
+    n_permutations: int = 1000,
+    n_jobs: int = 2,
+    random_state: int = 0,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Run the tests of a replication on simulated cohorts of another design, each beside one of FACED's.
+
+    Both cohorts of a seed share the pattern of valence and nothing else. Positions are human valence.
+
+    Parameters
+    ----------
+    design : str
+        ``"SEED-V"`` or ``"EmoEEG-MC"``.
+    truths : mapping of name to Settings
+        What is planted in both.
+    n_cohorts : int
+        Pairs of cohorts per truth; pair i of every truth has seed ``random_state + i``.
+    n_permutations : int
+        Draws of each null; all orders of the emotions where there are no more of them.
+    n_jobs : int
+        Processes, of one thread each.
+    random_state : int
+        First seed.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    DataFrame
+        As of `calibrate`; three tests: the projection on emotions left out, the best of all cells, and the
+        order of the classes that weights fitted to FACED's cohort predict.
+    """
+    if design not in _COARSE:
+        raise ValueError(f"design must be one of {', '.join(_COARSE)}, got {design!r}")
+    _check_numbers(n_cohorts, n_permutations)
+    source = files.source_digest(*_SOURCES, "brain.emoeegmc", "brain.seedv", "brain.study")
+
+    def task(settings: Settings, seeds: range) -> tuple:
+        return delayed(_replication)(design, settings, seeds, n_permutations, source)
+
+    return _run_blocks(task, truths, n_cohorts, random_state, n_jobs, progress)
+
+
+def _check_numbers(n_cohorts: int, n_permutations: int) -> None:
+    if n_cohorts < 1 or n_permutations < 19:
+        raise ValueError(
+            f"n_cohorts must be 1 or more and n_permutations 19 or more (p <= .05 is impossible below), "
+            f"got {n_cohorts} and {n_permutations}"
+        )
+
+
+def _replication(
+    design: str, settings: Settings, seeds: range, n_permutations: int, source: str
+) -> np.ndarray:
+    key = files.digest("replication", design, asdict(settings), list(seeds), n_permutations, source)
+    options = {"n_permutations": n_permutations, "random_state": 0}
+    positions = dict(zip(DESIGNS["FACED"].classes, DESIGNS["FACED"].values, strict=True))
+
+    def compute() -> np.ndarray:
+        rows = []
+        for seed in seeds:
+            faced, _ = simulate_cohort(seed, settings, window=30.0)
+            other, _ = simulate_cohort(seed, settings, design=design, window=_COARSE[design])
+            X = mean_over_subjects(trial_features(standardise(other)))
+            y = np.array([positions[emotion] for emotion in other.emotions])
+            tracking = projection.track(X.reshape(len(X), -1), y, other.emotions, **options)
+            cells = cell_map(X, y, other.emotions, **options)
+            order = transfer_class_order(faced, other, positions, **options).test
+            rows += [
+                (seed, "leave-one-emotion-out r", _NULLS["emotions"], tracking.r, tracking.p),
+                (seed, "best of all cells", _NULLS["emotions"], np.abs(cells.r).max(), cells.p_best),
+                (seed, "class order from FACED", "classes permuted", order.observed, order.p),
+            ]
+        return np.array(rows, dtype=_ROW)
+
+    with threadpool_limits(1):
+        return files.load_or_compute("calibration", key, compute)
+
+
 def rejection_rates(table: pd.DataFrame, *, level: float = 0.05) -> pd.DataFrame:
     """Share of cohorts with p <= level by test and truth, with exact 95 % (Clopper-Pearson) limits.
 
     Parameters
     ----------
     table : DataFrame
-        From `calibrate`.
+        From `calibrate` or `replicate`.
     level : float
         Nominal level.
 

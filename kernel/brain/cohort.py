@@ -472,15 +472,23 @@ class Segments:
         return np.asarray(mask).ravel()[self.cell]
 
 
-def segments(cohort: Cohort, *, length: float = 10.0) -> Segments:
+def segment_length(cohort: Cohort, length: float | None = None) -> float:
+    """Seconds of a segment: as given, or the whole number of the cohort's windows that is nearest to 10 s."""
+    if length is not None:
+        return length
+    return max(1, round(10 / cohort.window)) * cohort.window
+
+
+def segments(cohort: Cohort, *, length: float | None = None) -> Segments:
     """Cut every trial into segments of `length` seconds and average the windows within each.
 
     Parameters
     ----------
     cohort : Cohort
         Usually standardised first.
-    length : float
-        Seconds; a whole number of windows. What is left at a trial's end is dropped.
+    length : float, optional
+        Seconds, a whole number of windows; what is left at a trial's end is dropped. By default about 10 s,
+        as in the paper: 10 s in windows of 1 s, 8 s in SEED-V's windows of 4 s.
 
     Returns
     -------
@@ -492,6 +500,7 @@ def segments(cohort: Cohort, *, length: float = 10.0) -> Segments:
     ValueError
         If `length` is not a whole number of windows or exceeds every trial.
     """
+    length = segment_length(cohort, length)
     per = round(length / cohort.window)
     if per < 1 or not np.isclose(per * cohort.window, length):
         raise ValueError(f"length {length!r} s is not a whole number of windows of {cohort.window} s")

@@ -36,7 +36,7 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from kernel import files, stats
-from kernel.brain.cohort import Cohort, Split, segments, standardise
+from kernel.brain.cohort import Cohort, Split, segment_length, segments, standardise
 from kernel.decoding import networks
 from kernel.decoding.alignment import Aligner, Alignment, Context, clip_values
 from kernel.threads import one_thread
@@ -422,7 +422,7 @@ def train_bank(
     cohort: Cohort,
     split: Split,
     *,
-    segment: float = 10.0,
+    segment: float | None = None,
     prototypes: ArrayLike | None = None,
     valence: ArrayLike | None = None,
     features: bool = True,
@@ -444,8 +444,8 @@ def train_bank(
         is z already.
     split : Split
         Trials to learn from, to choose the epoch on, and to test on.
-    segment : float
-        Seconds of a sample.
+    segment : float, optional
+        Seconds of a sample, by default those of :func:`~kernel.brain.cohort.segments`.
     prototypes : array_like, shape (n_classes, d), optional
         A vector for each class, such as hidden states of a language model; needed by ``kd="llm"``. Only their
         cosines after centring count.
@@ -550,11 +550,12 @@ class _Data:
         return np.flatnonzero(self.trials["set"] == which)
 
     @classmethod
-    def of(cls, specs: Sequence[TrainingSpec], cohort: Cohort, split: Split, segment: float) -> _Data:
+    def of(cls, specs: Sequence[TrainingSpec], cohort: Cohort, split: Split, segment: float | None) -> _Data:
         _check_split(cohort, split)
         cohort = Cohort(cohort.data)  # its arrays may have been edited since: NaN is refused here
         if cohort.data.attrs["unit"] != "z":
             cohort = standardise(cohort)
+        segment = segment_length(cohort, segment)
         whole = segments(cohort, length=segment)
         belongs = np.stack([whole.rows(getattr(split, name)) for name in SETS])
         used = belongs.any(0)

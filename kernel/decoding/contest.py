@@ -100,7 +100,7 @@ def contest(
     methods: Sequence[str] | None = None,
     reference: str | None = None,
     n_members: int = 10,
-    segment: float = 10.0,
+    segment: float | None = None,
     n_resamples: int = 2000,
     confidence: float = 0.95,
     random_state: int = 0,
@@ -128,8 +128,8 @@ def contest(
         the base alone.
     n_members : int
         Trainings of every contestant.
-    segment : float
-        Seconds of a sample.
+    segment : float, optional
+        Seconds of a sample, by default those of :func:`~kernel.brain.cohort.segments`.
     n_resamples, confidence
         Of the intervals over test subjects.
     random_state : int
@@ -371,7 +371,7 @@ class _Data:
         return self.y_asked[~self.test]
 
     @classmethod
-    def of(cls, cohort: Cohort, split: Split, segment: float) -> _Data:
+    def of(cls, cohort: Cohort, split: Split, segment: float | None) -> _Data:
         whole = segments(cohort if cohort.data.attrs["unit"] == "z" else standardise(cohort), length=segment)
         train, test = whole.rows(split.train), whole.rows(split.test)
         asked = whole.rows(split.validation) | test

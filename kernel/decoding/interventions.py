@@ -278,7 +278,7 @@ def run_interventions(
     valence: ArrayLike | None = None,
     recipe: TrainingSpec = RECIPE,
     target: Cohort | None = None,
-    segment: float = 10.0,
+    segment: float | None = None,
     folder: str | Path | None = None,
     n_jobs: int = 2,
     progress: bool = True,
@@ -462,8 +462,7 @@ def _common(source: Cohort, target: Cohort) -> tuple[Cohort, Cohort]:
 @one_thread()
 def _transferred(bank: Bank, target: Cohort) -> tuple[np.ndarray, ...]:
     """Hits of shrinkage LDA on every member's features of the target, each person tested once, in folds."""
-    per = max(1, round(10 / target.window))
-    samples = segments(target, length=per * target.window)
+    samples = segments(target)
     x = torch.tensor(samples.X.reshape(len(samples.X), len(target.channels), 1, len(target.bands)))
     splits = [make_split(target, "leave_subjects_out", fold=fold) for fold in range(5)]
     sets = [(samples.rows(s.train | s.validation), samples.rows(s.test)) for s in splits]
