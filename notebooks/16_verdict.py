@@ -82,7 +82,8 @@ pd.DataFrame(
 # - **The direction exists in small models too, if one asks for it.** With an affect cue, two models of 135 and 270 million parameters sort human-rated texts by a direction
 #   from a few stories, far beyond isotropic directions. Read bare, as the paper does, they hardly do ([chapter 1](01_axis.ipynb), [2](02_sentiment.ipynb)).
 # - **Ensembling gains** what deep ensembles have gained since 2017 ([chapter 12](12_ensemble.ipynb)).
-# - **Alignment rarely helps.** On simulated cohorts no strategy raises accuracy after a correction, and strong ones cost it ([chapter 10](10_alignment.ipynb)).
+# - **Alignment hardly helps.** On a simulated cohort of the usual size no strategy raises accuracy after a correction, and strong ones cost it
+#   ([chapter 10](10_alignment.ipynb)). The exception is training on four people, and it is small ([chapter 11](11_saturation.ipynb)).
 #
 # ## What falls
 #
