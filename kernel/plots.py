@@ -31,7 +31,8 @@ VALENCE_CMAP = "BrBG"
 
 
 def set_style() -> None:
-    """Apply the book's look to every figure that follows."""
+    """Apply the book's look to every figure and table that follows: tables show their texts in full."""
+    pd.set_option("display.max_colwidth", None)
     sns.set_theme(
         context="notebook",
         style="ticks",

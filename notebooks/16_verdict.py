@@ -27,6 +27,7 @@ import pandas as pd
 from kernel import claims, plots
 
 plots.set_style()
+pd.set_option("display.max_rows", None)
 ledger = claims.ledger(claims.book_ledger())
 ledger["group"] = ledger["id"].str.partition(".")[0]
 kind = ledger["verdict"].str.removesuffix(" (simulated)")

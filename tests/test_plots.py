@@ -19,7 +19,7 @@ from kernel.language.stories import EMOTIONS, VALENCE_CODE
 def headless():
     """The book's look, whatever other tests have set, and none of it left behind."""
     mpl.use("agg")
-    with mpl.rc_context():
+    with mpl.rc_context(), pd.option_context("display.max_colwidth", 50):
         plots.set_style()
         yield
     plt.close("all")
