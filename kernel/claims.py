@@ -12,7 +12,6 @@ import json
 import math
 import operator
 import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -24,7 +23,6 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from filelock import FileLock
 
 from kernel import files, stats
 
@@ -470,8 +468,7 @@ def read_ledger(path: str | Path | None = None) -> list[Row]:
 
 def _add(target: Path, row: Row) -> None:
     """Insert or replace one row; chapters that run side by side wait for one another."""
-    name = files.digest(str(target.resolve()))[:16]
-    with FileLock(Path(tempfile.gettempdir()) / f"valence-axis-ledger-{name}.lock"):
+    with files.one_at_a_time(target.resolve()):
         rows = {(r.id, r.data): r for r in read_ledger(target) if r.id in load_claims()}
         rows[row.id, row.data] = row
         entries = [asdict(rows[key]) for key in sorted(rows)]

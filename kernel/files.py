@@ -15,6 +15,7 @@ import re
 import secrets
 import shutil
 import struct
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import platformdirs
+from filelock import FileLock
 from numpy.typing import ArrayLike
 
 CACHE_VARIABLE = "KERNEL_CACHE"
@@ -260,17 +262,39 @@ def load_or_compute(folder: str | Path, key: str, compute: Callable[[], ArrayLik
     stored = _read_array(target)
     if stored is not None:
         return stored
-    array = np.asarray(compute())
-    if array.dtype.hasobject:
-        raise TypeError(
-            f"cannot cache an array of dtype {array.dtype}: convert it to numbers or fixed-width text"
-        )
-    try:
-        with atomic_path(target) as temporary:
-            np.save(temporary, array, allow_pickle=False)
-    except OSError as error:
-        warnings.warn(f"{cache_not_writable(folder, error)} Results are computed but not kept.", stacklevel=2)
+    with one_at_a_time(target):
+        stored = _read_array(target)  # another process may have been faster
+        if stored is not None:
+            return stored
+        array = np.asarray(compute())
+        if array.dtype.hasobject:
+            raise TypeError(
+                f"cannot cache an array of dtype {array.dtype}: convert it to numbers or fixed-width text"
+            )
+        try:
+            with atomic_path(target) as temporary:
+                np.save(temporary, array, allow_pickle=False)
+        except OSError as error:
+            cure = cache_not_writable(folder, error)
+            warnings.warn(f"{cure} Results are computed but not kept.", stacklevel=2)
     return array
+
+
+@contextmanager
+def one_at_a_time(place: str | Path) -> Iterator[None]:
+    """Wait while another process, or thread, works on the same place.
+
+    What two programs need at once is computed by one of them. The lock lies among the system's temporary
+    files and is let go by the system if its holder is killed.
+
+    Parameters
+    ----------
+    place : str or Path
+        Anything that names the work, such as the file that it will write. It need not exist.
+    """
+    name = digest(str(Path(place).absolute()))[:24]
+    with FileLock(Path(tempfile.gettempdir()) / f"valence-axis-{name}.lock"):
+        yield
 
 
 def _read_array(path: Path) -> np.ndarray | None:

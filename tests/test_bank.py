@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -678,3 +679,22 @@ def test_windows_of_four_seconds_are_trained_on_as_they_are():
     split = make_split(cohort, "leave_subjects_out")
     bank = train_bank([TrainingSpec(epochs=1, warmup_epochs=0)], cohort, split, progress=False)
     assert len(bank.trials) == len(segments(cohort, length=8.0).y)  # the whole windows nearest to 10 s
+
+
+def test_two_that_need_the_same_trainings_train_them_once(tmp_path, monkeypatch):
+    cohort, _ = simulate_cohort(0, "strong_valence", n_subjects=6, window=10.0)
+    split = make_split(cohort, "leave_subjects_out")
+    specs = [TrainingSpec(epochs=2, warmup_epochs=0, seed=seed) for seed in range(2)]
+    trained, fit = [], bank_module._fit
+
+    def slow(*args, **kwargs):
+        trained.append(None)
+        time.sleep(0.5)
+        return fit(*args, **kwargs)
+
+    monkeypatch.setattr(bank_module, "_fit", slow)
+    with ThreadPoolExecutor(2) as pool:
+        options = {"folder": tmp_path, "n_jobs": 1, "progress": False}
+        one, two = pool.map(lambda _: train_bank(specs, cohort, split, **options), range(2))
+    assert len(trained) == 1
+    np.testing.assert_array_equal(one.bacc("test"), two.bacc("test"))

@@ -8,7 +8,10 @@ import struct
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -573,3 +576,31 @@ def test_a_killed_computation_is_never_half_stored(tmp_path):
         kill_before_every_operation(sys.argv[1], lambda place: None, act, inspect)
     """
     assert int(run_killer(code, tmp_path)) >= 6
+
+
+def test_what_two_need_at_once_is_computed_once(tmp_path):
+    started, calls = threading.Barrier(4), []
+
+    def compute():
+        calls.append(None)
+        time.sleep(0.2)
+        return np.arange(3)
+
+    def ask(_):
+        started.wait()
+        return files.load_or_compute(tmp_path, "same", compute)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(ask, range(4)))
+    assert len(calls) == 1
+    for array in found:
+        np.testing.assert_array_equal(array, np.arange(3))
+
+
+def test_other_work_does_not_wait(tmp_path):
+    def ask(key):
+        with ThreadPoolExecutor(1) as pool:  # in the other's compute, and in another thread
+            inner = pool.submit(files.load_or_compute, tmp_path, f"{key}-inner", lambda: np.ones(2))
+            return inner.result(timeout=10)
+
+    np.testing.assert_array_equal(files.load_or_compute(tmp_path, "outer", lambda: ask("outer") + 1), [2, 2])

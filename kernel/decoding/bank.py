@@ -20,7 +20,7 @@ import math
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -494,27 +494,33 @@ def train_bank(
         return _read(folder / f"{keys[index]}.npz", specs[index], data, features)
 
     found = {key: read(i) for i, key in enumerate(keys)}
-    missing = [i for i, key in enumerate(keys) if found[key] is None]
-    teachers = dict.fromkeys(range(len(specs)))
-    taught = [i for i in missing if _teacher(specs[i]) is not None]
-    if taught:
-        wanted = {files.digest(_content(_teacher(specs[i]))): _teacher(specs[i]) for i in taught}
-        bank = train_bank(
-            list(wanted.values()), cohort, split, segment=segment, prototypes=prototypes, valence=valence,
-            features=False, mode=mode, stack_size=stack_size, folder=folder, n_jobs=n_jobs, device=device,
-            progress=progress,
-        )  # fmt: skip
-        logits = {key: checkpoint.logits for key, checkpoint in zip(wanted, bank.checkpoints, strict=True)}
-        teachers |= {i: logits[files.digest(_content(_teacher(specs[i])))] for i in taught}
-    blocks = _blocks(specs, missing, data, mode, stack_size, n_jobs if device.type == "cpu" else 1)
-    with tqdm(
-        total=len(specs), initial=len(specs) - len(missing), desc="trainings", disable=not progress
-    ) as bar:
-        extras = (targets, teachers, context, features)
-        for count in _run(blocks, specs, keys, extras, data, folder, device, n_jobs, progress):
-            bar.update(count)
-    for i in missing:
-        found[keys[i]] = read(i)
+    lock = files.one_at_a_time(folder / files.digest(sorted(set(keys))))
+    with lock if None in found.values() else nullcontext():
+        # another process may have been faster
+        found |= {key: read(i) for i, key in enumerate(keys) if found[key] is None}
+        missing = [i for i, key in enumerate(keys) if found[key] is None]
+        teachers = dict.fromkeys(range(len(specs)))
+        taught = [i for i in missing if _teacher(specs[i]) is not None]
+        if taught:
+            wanted = {files.digest(_content(_teacher(specs[i]))): _teacher(specs[i]) for i in taught}
+            bank = train_bank(
+                list(wanted.values()), cohort, split, segment=segment, prototypes=prototypes, valence=valence,
+                features=False, mode=mode, stack_size=stack_size, folder=folder, n_jobs=n_jobs, device=device,
+                progress=progress,
+            )  # fmt: skip
+            logits = {
+                key: checkpoint.logits for key, checkpoint in zip(wanted, bank.checkpoints, strict=True)
+            }
+            teachers |= {i: logits[files.digest(_content(_teacher(specs[i])))] for i in taught}
+        blocks = _blocks(specs, missing, data, mode, stack_size, n_jobs if device.type == "cpu" else 1)
+        with tqdm(
+            total=len(specs), initial=len(specs) - len(missing), desc="trainings", disable=not progress
+        ) as bar:
+            extras = (targets, teachers, context, features)
+            for count in _run(blocks, specs, keys, extras, data, folder, device, n_jobs, progress):
+                bar.update(count)
+        for i in missing:
+            found[keys[i]] = read(i)
     return Bank(
         checkpoints=tuple(found[key] for key in keys),
         baselines=_baselines(data, folder),
