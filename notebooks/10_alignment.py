@@ -101,8 +101,8 @@ ranked[["number", "strategy", "delta", "p", "p_bh", "p_holm"]].set_index("number
 # *placebo*: the same strategy, at the same strength, with the valence $v$ permuted over the emotions by $\pi$. It adds a loss just as large and says nothing of
 # valence. Only $\Delta_\mathrm{beyond}$ can be due to the axis.
 #
-# The paper names its strategies and mostly leaves open how they are computed; each [docstring](../book/api.md) says how we read it. Three act otherwise than by a
-# loss beside the others: heads pretrained on the axis (21, 22) and transfer to a second cohort (23). For simulated cohorts $v$ is what was planted: the kindest
+# The paper names its strategies and mostly leaves open how they are computed; each [docstring](../book/api.md) says how we read it. Some act otherwise than by a second
+# loss from the start: tuning of a few weights (18 to 20), pretraining on the axis (21, 22), transfer to a second cohort (23). For simulated cohorts $v$ is what was planted: the kindest
 # target there is. If the truth does not help, the noisy axis of a language model will not.
 
 # %%

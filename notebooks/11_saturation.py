@@ -107,7 +107,7 @@ values = default_values(cohort, [axis_positions(load_language_model(name), cohor
 able = list(possible_strategies(cohort, list(DOSES), values=values)[0])
 print(f"EEG of this section: {cohort.label} ({cohort.data.attrs['provenance']}), split {split.name}")
 doses = dose_response(run_interventions(cohort, able, strengths=DOSES, seeds=5, split=split, valence=values, progress=False))
-fig = plots.plot_doses(doses, label="change of balanced accuracy")
+fig = plots.plot_doses(doses, label=f"change of balanced accuracy\n{cohort.label}")
 
 # %%
 doses.set_index(["strategy", "arm"])[["n", "rho", "low", "high"]].round(2).rename_axis([f"{cohort.label}: strategy", "arm"])
@@ -135,10 +135,10 @@ def panel(what):
     return {names[axis]: found.pivot_table(index="label", columns="level", values=what, sort=False) for axis, found in maps.items()}
 
 
-fig = plots.plot_regimes(panel("true"), label="change of balanced accuracy")
+fig = plots.plot_regimes(panel("true"), label="change of balanced accuracy, simulated")
 
 # %%
-fig = plots.plot_regimes(panel("beyond"), label="beyond the placebo")
+fig = plots.plot_regimes(panel("beyond"), label="beyond the placebo, simulated")
 
 # %%
 base = pd.concat({names[axis]: found.groupby("level")["base"].first() for axis, found in maps.items()})

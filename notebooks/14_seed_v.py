@@ -168,7 +168,7 @@ found = {
     )
     for label, part in cohorts.items()
 }
-short = {label: label.replace("simulated cohort, ", "simulated, ") for label in found}
+short = {label: label.replace("simulated cohort, seed 0, ", "simulated\n") for label in found}
 fig = plots.plot_checkpoints(
     {short[label]: one.table for label, one in found.items()}, x="test", y="class_pc1", xlabel="balanced accuracy, new people", ylabel="class-PC1 score"
 )

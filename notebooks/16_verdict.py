@@ -91,17 +91,17 @@ pd.DataFrame(
 # - **The numbers that carry the story are in-sample or uncorrected.** An in-sample correlation of .87 from 160 features on 28 clips is what noise gives
 #   ([chapter 5](05_projection.ipynb)). Of sixteen harmful strategies ten survive Holm ([chapter 10](10_alignment.ipynb)).
 # - **The nulls are too easy.** Clips are permuted where emotions are the unit; directions are drawn without variance where variance is what counts
-#   ([chapters 5](05_projection.ipynb) and [9](09_ablation.ipynb)). Each calls an effect significant in simulated cohorts that have none.
+#   ([chapters 5](05_projection.ipynb) and [9](09_ablation.ipynb)). Each calls an effect significant far too often in simulated cohorts that have none.
 # - **Saturation is not needed to explain the harm.** A loss towards a meaningless target costs as much, and so it does where there is no valence
 #   ([chapter 11](11_saturation.ipynb)).
-# - **Residual diversity is no reason for the gain.** Alignment of a member's residual does not foretell its contribution ([chapter 13](13_two_tier.ipynb)), and members built to differ in the residual do
-#   not beat plain seeds ([chapter 12](12_ensemble.ipynb)).
+# - **Residual diversity is no reason for the gain.** Alignment of a member's residual is not found to foretell its contribution ([chapter 13](13_two_tier.ipynb)), and members built to differ in the residual are
+#   not found to beat plain seeds ([chapter 12](12_ensemble.ipynb)).
 # - **The replication is thin.** Five classes have 120 orders; some of the paper's own figures for SEED-V do not reach .05 ([chapter 14](14_seed_v.ipynb)).
 #
 # ## What nobody can know yet
 #
 # - Whether *people's* EEG follows the axis. The order of clips is confounded with emotion in FACED ([chapter 4](04_eeg.ipynb)), and the test that holds its level once order is removed has
-#   little power with nine emotions. It takes the recordings, and more emotions or clips would help more than more people.
+#   little power with nine emotions. It takes the recordings; the number of emotions bounds that power, not the number of people.
 # - Whether the axis is *used*. Against fair controls, ablation has hardly any power ([chapter 9](09_ablation.ipynb)).
 # - What larger models would give. Two small ones are bundled; the paper's fourteen load by name.
 #
