@@ -13,7 +13,6 @@ Its cohorts are not those of the chapter, and were not looked at before the desi
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -23,7 +22,8 @@ sys.path.insert(0, str(ROOT))
 
 from kernel import files  # noqa: E402
 from kernel.decoding.alignment import Alignment  # noqa: E402
-from kernel.decoding.interventions import RECIPE, family_mean, run_cohorts, summarise  # noqa: E402
+from kernel.decoding.bank import TrainingSpec  # noqa: E402
+from kernel.decoding.interventions import family_mean, run_cohorts, summarise  # noqa: E402
 
 STRATEGIES = [
     Alignment("rsa", 1.0),
@@ -43,7 +43,7 @@ COLUMNS = ["preset", "label", "n", *CHANGES, "beyond_p", "beyond_holm"]
 
 def grid(preset: str) -> pd.DataFrame:
     run = run_cohorts(
-        COHORTS, preset, STRATEGIES, n_training=SUBJECTS, seeds=SEEDS, recipe=replace(RECIPE, epochs=EPOCHS)
+        COHORTS, preset, STRATEGIES, n_training=SUBJECTS, seeds=SEEDS, recipe=TrainingSpec(epochs=EPOCHS)
     )
     mean = family_mean(run).rename(columns={"value": "", "low": "_low", "high": "_high"}).stack()
     overall = {f"{arm}{end}": value for (arm, end), value in mean.items()}

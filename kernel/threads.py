@@ -1,16 +1,19 @@
-"""Threads: one for work too small to share.
+"""Threads and processes: one thread for work too small to share, processes for one call made many times.
 
-In:  nothing.
-Out: a context in which torch computes in the calling thread alone.
+In:  calls to make.
+Out: a context in which torch computes in the calling thread alone; the results of calls made side by side.
 Never: changes anything after the context is left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
+from joblib import Parallel
+from tqdm.auto import tqdm
 
 
 @contextmanager
@@ -27,3 +30,28 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def side_by_side(calls: Iterable[Any], *, n_jobs: int, label: str, progress: bool = True) -> Iterator[Any]:
+    """Results of calls made in several processes, in the order of the calls.
+
+    Parameters
+    ----------
+    calls : iterable
+        Of ``joblib.delayed``. Each should store what is dear, so that an interrupted run goes on.
+    n_jobs : int
+        Processes, of one thread each; 1 stays in this one. On an accelerator, which processes would have to
+        share, all calls run in this one.
+    label : str
+        Of the progress bar.
+    progress : bool
+        Show it.
+
+    Yields
+    ------
+    object
+        The result of each call.
+    """
+    calls = list(calls)
+    done = Parallel(n_jobs=1 if torch.cuda.is_available() else n_jobs, return_as="generator")(calls)
+    yield from tqdm(done, desc=label, total=len(calls), disable=not progress)

@@ -87,7 +87,7 @@ print(f"160 features of noise: in-sample r {fitted.median():.2f}, with the emoti
 #
 # ## Which test can carry a verdict
 #
-# Every estimator against every null, on 200 simulated cohorts for each of seven truths. In the first four no valence is planted: a test that
+# Every estimator against every null, on 100 simulated cohorts for each of seven truths. In the first four no valence is planted: a test that
 # keeps its level shows .05 there. Positions are people's own mean valence, the best axis there can be.
 
 # %%

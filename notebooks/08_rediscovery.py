@@ -151,7 +151,7 @@ within[["r", "low", "high", "p"]].round(2)
 #
 # ## How often does each test say yes?
 #
-# Six short trainings on each of 24 cohorts for each truth, all simulated, positions being people's own mean valence.
+# Six short trainings on each of 16 cohorts for each truth, all simulated, positions being people's own mean valence.
 
 # %%
 table = rediscovery_p_values(progress=False)

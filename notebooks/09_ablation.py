@@ -139,7 +139,7 @@ fig = plots.plot_gains({short[label]: one[one["direction"].isin(drawn)] for labe
 #
 # ## How often does each control say yes?
 #
-# The best of six short trainings on each of 24 simulated cohorts for each truth, as in the last chapter.
+# The best of six short trainings on each of 16 simulated cohorts for each truth, as in the last chapter.
 
 # %%
 rates = rejection_rates(rediscovery_p_values(progress=False))

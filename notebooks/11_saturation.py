@@ -121,8 +121,8 @@ doses.set_index(["strategy", "arm"])[["n", "rho", "low", "high"]].round(2).renam
 # What is weak? A recipe may be weak for lack of people, of training or of signal.
 
 # %%
-levels = {"subjects": (4, 16), "epochs": (3, 10), "signal": (0.5, 2.0)}
-usual = {"subjects": 80, "epochs": 30, "signal": 1.0}
+levels = {"subjects": (4, 16), "epochs": (2, 5), "signal": (0.5, 2.0)}
+usual = {"subjects": 80, "epochs": RECIPE.epochs, "signal": 1.0}
 names = {"subjects": "training subjects", "epochs": "epochs", "signal": "size of effects"}
 regimes = {
     axis: regime_map(axis, found, FOUR, cohort_seeds=COHORTS, seeds=1, progress=False) | {usual[axis]: runs["weak valence"]}
@@ -156,7 +156,8 @@ base.round(3).rename("accuracy without a strategy").to_frame().rename_axis(["sim
 # %%
 GENTLE = [Alignment("rsa", 0.1), Alignment("rsa", 1.0), Alignment("supcon_class", 0.1), Alignment("regression", 0.5)]
 scarce = {
-    name: run_cohorts(range(8), presets[name], GENTLE, n_training=4, seeds=1, progress=False) for name in ("weak valence", "strong valence")
+    name: run_cohorts(range(8), presets[name], GENTLE, n_training=4, seeds=1, recipe=replace(RECIPE, epochs=30), progress=False)
+    for name in ("weak valence", "strong valence")
 }
 few = {name: summarise(run) for name, run in scarce.items()}
 few_means = {name: family_mean(run).loc["beyond"] for name, run in scarce.items()}
@@ -237,7 +238,7 @@ for row in doses[doses["arm"] == "true"].itertuples():
     rows.append(
         claims.record("C7.dose_response", value=row.rho, low=row.low, high=row.high, n=row.n, data=f"{cohort.label}; {row.strategy}", simulated=cohort.simulated)
     )
-for axis, weak in (("epochs", 3), ("subjects", 4), ("signal", 0.5)):
+for axis, weak in (("epochs", 2), ("subjects", 4), ("signal", 0.5)):
     part = change_contrast(regimes[axis][usual[axis]], regimes[axis][weak]).set_index("label").loc["all", ["value", "low", "high"]]
     rows.append(claims.record("C7.threshold", **part, n=n, data=f"{simulated_cohorts}; {names[axis]} {usual[axis]:g} against {weak:g}", simulated=True))
 for name, mean in few_means.items():

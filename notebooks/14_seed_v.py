@@ -118,7 +118,7 @@ pd.DataFrame(
 #
 # ## How often does each test say yes?
 #
-# A hundred pairs of cohorts for each truth, one of FACED's design and one of the other's, which share the pattern of valence and nothing else.
+# Sixty pairs of cohorts for each truth, one of FACED's design and one of the other's, which share the pattern of valence and nothing else.
 
 # %%
 tables = {design: replicate(design, progress=False) for design in ("SEED-V", "EmoEEG-MC")}

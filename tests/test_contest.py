@@ -162,7 +162,7 @@ def test_refuses_contestants_and_says_why(cohort, split, tmp_path):
 def test_several_cohorts_and_their_summary(tmp_path):
     options = {"n_subjects": 10, "split": "leave_subjects_out", "estimator": LDA, "n_members": 3}
     methods = {"methods": ["base alone", "drop basin"], "n_resamples": 50, "folder": tmp_path}
-    table = fair_contest(range(3), (STRONG, "null"), progress=False, **options, **methods)
+    table = fair_contest(range(3), (STRONG, "null"), n_jobs=1, progress=False, **options, **methods)
     assert len(table) == 3 * 2 * 4 and table["cohort_seed"].nunique() == 3
     found = contest_summary(table).set_index(["preset", "method"])
     part = table[(table["preset"] == "null") & (table["method"] == "drop basin")]["difference"]
@@ -348,7 +348,9 @@ def test_simulated_pools_are_named_by_their_cohort():
         TrainingSpec(epochs=1, warmup_epochs=0, options={"hidden": (4,)}, seed=s, recipe="few")
         for s in range(3)
     ]
-    pools = simulated_pools([0, 1], "default", specs=specs, n_null=5, n_subjects=103, progress=False)
+    pools = simulated_pools(
+        [0, 1], "default", specs=specs, n_null=5, n_subjects=103, n_jobs=1, progress=False
+    )
     assert [pool.name for pool in pools] == ["cohort 0, few", "cohort 1, few"]
     assert pools[0].subject.min() == 100
     assert not np.array_equal(pools[0].residual, pools[1].residual)

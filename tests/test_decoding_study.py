@@ -41,7 +41,7 @@ def test_thirty_six_different_trainings_that_share_their_start():
 def test_the_fewer_trainings_are_some_of_all():
     fewer = study.fewer_specs()
     assert Counter((s.network, s.epochs) for s in fewer) == dict.fromkeys(
-        [("mlp", 10), ("mlp", 30), ("mlp", 60), ("axial", 10)], 6
+        [("mlp", 10), ("mlp", 20), ("mlp", 40), ("axial", 8)], 6
     )
     assert all(spec in study.checkpoint_specs() for spec in fewer)
 

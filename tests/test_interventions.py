@@ -107,7 +107,7 @@ def test_cohorts_have_permutations_of_their_own(monkeypatch):
         return synthetic({"a": {"true": 0.0, "placebo": 0.0}}, cohorts=(cohort.label,))
 
     monkeypatch.setattr(module, "run_interventions", record)
-    few = {"n_subjects": 5, "split": "leave_subjects_out", "progress": False}
+    few = {"n_subjects": 5, "split": "leave_subjects_out", "n_jobs": 1, "progress": False}
     run_cohorts(range(2), **few)
     regime_map("epochs", (4,), ["rsa"], cohort_seeds=range(2), **few)
     assert seen == [0, 10_000] * 2

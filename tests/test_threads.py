@@ -1,11 +1,15 @@
-"""One thread inside, as many as before outside."""
+"""One thread inside, as many as before outside; calls side by side keep their order."""
 
 from __future__ import annotations
 
+import os
+import time
+
 import pytest
 import torch
+from joblib import delayed
 
-from kernel.threads import one_thread
+from kernel.threads import one_thread, side_by_side
 
 
 @pytest.fixture
@@ -28,3 +32,17 @@ def test_the_number_of_threads_comes_back(three):
 def test_it_is_a_decorator_that_can_be_called_again(three):
     threads = one_thread()(torch.get_num_threads)
     assert [threads(), threads(), torch.get_num_threads()] == [1, 1, 3]
+
+
+def slower_first(place):
+    time.sleep(0.2 * (place == 0))
+    return place, os.getpid()
+
+
+def test_results_come_in_the_order_of_the_calls_from_several_processes():
+    found = list(side_by_side(map(delayed(slower_first), range(4)), n_jobs=2, label="calls", progress=False))
+    assert [place for place, _ in found] == [0, 1, 2, 3]
+    if not torch.cuda.is_available():
+        assert os.getpid() not in {process for _, process in found}
+    alone = side_by_side([delayed(slower_first)(5)], n_jobs=1, label="calls", progress=False)
+    assert list(alone) == [(5, os.getpid())]

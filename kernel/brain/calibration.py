@@ -13,10 +13,9 @@ from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 from scipy.stats import binomtest
 from threadpoolctl import threadpool_limits
-from tqdm.auto import tqdm
 
 from kernel import files, stats
 from kernel.brain import projection
@@ -24,6 +23,7 @@ from kernel.brain.cohort import FACED_CLIP_EMOTIONS, mean_over_subjects, standar
 from kernel.brain.simulate import CLASS_VALENCE, DESIGNS, PRESETS, Settings, simulate_cohort
 from kernel.brain.study import transfer_class_order
 from kernel.brain.topography import cell_correlations, cell_map
+from kernel.threads import side_by_side
 
 #: Truths of the study; valence amplitudes are relative to those of single clips.
 TRUTHS: Mapping[str, Settings] = MappingProxyType(
@@ -74,7 +74,7 @@ _NULLS = {
 def calibrate(
     truths: Mapping[str, Settings] = TRUTHS,
     *,
-    n_cohorts: int = 200,
+    n_cohorts: int = 100,
     n_permutations: int = 99,
     n_subjects: int = 123,
     n_jobs: int = 2,
@@ -134,12 +134,8 @@ def _run_blocks(
         for truth in truths
     ]
     tasks = [task(truths[truth], seeds) for truth, seeds in blocks]
-    done = tqdm(
-        Parallel(n_jobs=n_jobs, return_as="generator")(tasks),
-        desc=f"blocks of {_BLOCK} simulated cohorts",
-        total=len(tasks),
-        disable=not progress,
-    )
+    label = f"blocks of {_BLOCK} simulated cohorts"
+    done = side_by_side(tasks, n_jobs=n_jobs, label=label, progress=progress)
     parts = [pd.DataFrame(rows).assign(truth=truth) for (truth, _), rows in zip(blocks, done, strict=True)]
     table = pd.concat(parts, ignore_index=True)
     table["truth"] = pd.Categorical(table["truth"], list(truths), ordered=True)
@@ -150,7 +146,7 @@ def replicate(
     design: str,
     truths: Mapping[str, Settings] = REPLICATION_TRUTHS,
     *,
-    n_cohorts: int = 100,
+    n_cohorts: int = 60,
     n_permutations: int = 1000,
     n_jobs: int = 2,
     random_state: int = 0,

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from joblib import delayed
 from numpy.typing import ArrayLike
 from scipy.stats import t as student_t
 from sklearn.base import clone
@@ -29,6 +30,7 @@ from kernel.brain.simulate import Settings, simulate_cohort
 from kernel.decoding import ensemble, geometry, networks, residual
 from kernel.decoding.bank import Bank, TrainingSpec, balanced_accuracy, train_bank
 from kernel.decoding.residual import NetworkClassifier
+from kernel.threads import side_by_side
 
 
 class Method(NamedTuple):
@@ -224,6 +226,7 @@ def fair_contest(
     *,
     split: str = "standard",
     n_subjects: int = 123,
+    n_jobs: int = 2,
     progress: bool = True,
     **options: Any,
 ) -> pd.DataFrame:
@@ -240,10 +243,12 @@ def fair_contest(
         As for :func:`~kernel.brain.cohort.make_split`.
     n_subjects : int
         Subjects of each cohort.
+    n_jobs : int
+        Cohorts side by side, each in a process of one thread.
     progress : bool
         Show a bar over cohorts.
     **options
-        Of `contest`.
+        Further ones of `contest`.
 
     Returns
     -------
@@ -251,15 +256,24 @@ def fair_contest(
         Rows of `contest` with ``preset`` and ``cohort_seed`` in front.
     """
     pairs = [(preset, seed) for preset in presets for seed in cohort_seeds]
-    tables = []
-    for preset, seed in tqdm(pairs, desc="cohorts", disable=not progress):
-        # features are averaged over segments of 10 s: shorter windows would only take memory
-        cohort, _ = simulate_cohort(seed, preset, n_subjects=n_subjects, window=10.0)
-        table = contest(cohort, make_split(cohort, split), progress=False, **options)
+    calls = [
+        delayed(_on_simulated)(preset, seed, split=split, n_subjects=n_subjects, **options)
+        for preset, seed in pairs
+    ]
+    tables = list(side_by_side(calls, n_jobs=n_jobs, label="cohorts", progress=progress))
+    for table, (preset, seed) in zip(tables, pairs, strict=True):
         table.insert(0, "preset", preset if isinstance(preset, str) else repr(preset))
         table.insert(1, "cohort_seed", seed)
-        tables.append(table)
     return pd.concat(tables, ignore_index=True)
+
+
+def _on_simulated(
+    preset: str | Settings, seed: int, *, split: str, n_subjects: int, **options: Any
+) -> pd.DataFrame:
+    """`contest` on one simulated cohort, in this process."""
+    # features are averaged over segments of 10 s: shorter windows would only take memory
+    cohort, _ = simulate_cohort(seed, preset, n_subjects=n_subjects, window=10.0)
+    return contest(cohort, make_split(cohort, split), n_jobs=1, progress=False, **options)
 
 
 def contest_summary(table: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
@@ -617,7 +631,7 @@ def simulated_pools(
     n_subjects: int = 123,
     n_null: int = 200,
     folder: str | Path | None = None,
-    n_jobs: int = 1,
+    n_jobs: int = 2,
     progress: bool = True,
 ) -> list[Pool]:
     """Pools of `pool_specs` on simulated cohorts, trained or loaded; the target is the mean valence of clips.
@@ -625,14 +639,27 @@ def simulated_pools(
     Pools of one cohort share its trials: they are disjoint in members, not independent in what is drawn.
     """
     specs = pool_specs() if specs is None else specs
-    pools = []
-    for seed in tqdm(list(cohort_seeds), desc="cohorts", disable=not progress):
-        cohort, _ = simulate_cohort(seed, preset, n_subjects=n_subjects, window=10.0)
-        bank = train_bank(
-            specs, cohort, make_split(cohort, "standard"), folder=folder, n_jobs=n_jobs, progress=False
-        )
-        pools += make_pools(bank, cohort.rating(), n_null=n_null, name=f"cohort {seed},")
-    return pools
+    calls = [
+        delayed(_pools_of)(specs, seed, preset, n_subjects=n_subjects, n_null=n_null, folder=folder)
+        for seed in cohort_seeds
+    ]
+    found = side_by_side(calls, n_jobs=n_jobs, label="cohorts", progress=progress)
+    return [pool for pools in found for pool in pools]
+
+
+def _pools_of(
+    specs: Sequence[TrainingSpec],
+    seed: int,
+    preset: str | Settings,
+    *,
+    n_subjects: int,
+    n_null: int,
+    folder: str | Path | None,
+) -> list[Pool]:
+    """Pools of one simulated cohort, in this process."""
+    cohort, _ = simulate_cohort(seed, preset, n_subjects=n_subjects, window=10.0)
+    bank = train_bank(specs, cohort, make_split(cohort, "standard"), folder=folder, n_jobs=1, progress=False)
+    return make_pools(bank, cohort.rating(), n_null=n_null, name=f"cohort {seed},")
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from joblib import delayed
 from numpy.typing import ArrayLike
 from scipy.stats import binomtest, chi2, norm
 from scipy.stats import t as student_t
-from tqdm.auto import tqdm
 
 from kernel import stats
 from kernel.brain.cohort import Cohort, Split, make_split, scalp_channels, segments, standardise
@@ -37,10 +37,10 @@ from kernel.decoding import ensemble, geometry, networks
 from kernel.decoding.alignment import NAMED, PAPER_ROWS, Alignment, Context, clip_values
 from kernel.decoding.bank import Bank, TrainingSpec, train_bank
 from kernel.decoding.study import clip_target
-from kernel.threads import one_thread
+from kernel.threads import one_thread, side_by_side
 
-RECIPE = TrainingSpec(epochs=30)
-"""Base recipe: the bank's plain perceptron, 30 epochs."""
+RECIPE = TrainingSpec(epochs=15, warmup_epochs=2, learning_rate=2e-3)
+"""Base recipe: the bank's plain perceptron, trained briefly."""
 ARMS = ("base", "true", "placebo")
 _OWN_PERMUTATIONS = 10_000  # what a cohort's number is multiplied with to offset its permutations
 OWN_SEEDS = 1000  # what a strategy with seeds of its own adds to each
@@ -280,6 +280,7 @@ def run_interventions(
     target: Cohort | None = None,
     segment: float | None = None,
     folder: str | Path | None = None,
+    device: str | torch.device | None = None,
     n_jobs: int = 2,
     progress: bool = True,
 ) -> Interventions:
@@ -306,7 +307,7 @@ def run_interventions(
     target : Cohort, optional
         Second cohort of ``cross_dataset``. For a simulated cohort the default is one of SEED-V's design and
         the same seed, which shares with the first the pattern of valence but none of its classes.
-    segment, folder, n_jobs, progress
+    segment, folder, device, n_jobs, progress
         As for :func:`~kernel.decoding.bank.train_bank`, which stores each training, so that an interrupted
         run goes on where it stopped.
 
@@ -328,7 +329,7 @@ def run_interventions(
     values = default_values(cohort) if valence is None else np.asarray(valence, dtype=float)
     if isinstance(split, str):
         split = make_split(cohort, split)
-    options = {"segment": segment, "folder": folder, "n_jobs": n_jobs, "progress": progress}
+    options = {"segment": segment, "folder": folder, "device": device, "n_jobs": n_jobs, "progress": progress}
     here = {k: a for k, a in wanted.items() if "cohort" not in a.definition.needs}
     away = {k: a for k, a in wanted.items() if "cohort" in a.definition.needs}
     parts = []
@@ -939,8 +940,10 @@ def regime_map(
         Simulated cohorts; each draws its own few training subjects.
     preset : str or Settings
         Of the simulation.
-    seeds, recipe, folder, n_jobs
+    seeds, recipe, folder
         As for `run_interventions`.
+    n_jobs : int
+        Cohorts side by side, each in a process of one thread.
     split : str
         As for :func:`~kernel.brain.cohort.make_split`.
     n_subjects : int
@@ -960,33 +963,33 @@ def regime_map(
     """
     if axis not in AXES:
         raise ValueError(f"axis must be one of {', '.join(AXES)}, got {axis!r}")
+    cohort_seeds = list(cohort_seeds)
+    jobs = []
+    for seed in cohort_seeds:
+        for level in levels:
+            training = recipe
+            if axis == "epochs":
+                rise = min(recipe.warmup_epochs, int(level) // 4)
+                training = replace(recipe, epochs=int(level), warmup_epochs=rise)
+            jobs.append(
+                delayed(_on_simulated)(
+                    int(seed),
+                    scaled_settings(preset, level) if axis == "signal" else preset,
+                    strategies,
+                    n_subjects=n_subjects,
+                    split=split,
+                    n_training=int(level) if axis == "subjects" else None,
+                    strengths=strengths,
+                    seeds=seeds,
+                    recipe=training,
+                    folder=folder,
+                )
+            )
+    parts = iter(side_by_side(jobs, n_jobs=n_jobs, label=axis, progress=progress))
     found: dict[float, list[Interventions]] = {level: [] for level in levels}
-    steps = [(seed, level) for seed in cohort_seeds for level in levels]
-    for seed, level in tqdm(steps, desc=axis, disable=not progress):
-        own = scaled_settings(preset, level) if axis == "signal" else preset
-        cohort, _ = simulate_cohort(seed, own, n_subjects=n_subjects, window=10.0)
-        parts = make_split(cohort, split)
-        if axis == "subjects":
-            parts = few_subjects(parts, int(level), seed)
-        training = recipe
-        if axis == "epochs":
-            training = replace(
-                recipe, epochs=int(level), warmup_epochs=min(recipe.warmup_epochs, int(level) // 4)
-            )
-        found[level].append(
-            run_interventions(
-                cohort,
-                strategies,
-                placebo_offset=_OWN_PERMUTATIONS * int(seed),
-                strengths=strengths,
-                seeds=seeds,
-                split=parts,
-                recipe=training,
-                folder=folder,
-                n_jobs=n_jobs,
-                progress=False,
-            )
-        )
+    for _ in cohort_seeds:
+        for level in levels:
+            found[level].append(next(parts))
     return {level: combine(parts) for level, parts in found.items()}
 
 
@@ -1142,6 +1145,7 @@ def run_cohorts(
     split: str = "standard",
     n_training: int | None = None,
     change: Callable[[np.ndarray], ArrayLike] | None = None,
+    n_jobs: int = 2,
     progress: bool = True,
     **options: Any,
 ) -> Interventions:
@@ -1163,35 +1167,60 @@ def run_cohorts(
         Keep so many training subjects, drawn for each cohort.
     change : callable, optional
         What is aligned with instead of `default_values`, made from these, (n_clips, n_models).
+    n_jobs : int
+        Cohorts side by side, each in a process of one thread.
     progress : bool
         Show one bar over cohorts.
     **options
-        Of `run_interventions`.
+        Further ones of `run_interventions`.
 
     Returns
     -------
     Interventions
     """
-    parts = []
-    for seed in tqdm(list(cohort_seeds), desc="cohorts", disable=not progress):
-        cohort, _ = simulate_cohort(seed, preset, n_subjects=n_subjects, window=10.0)
-        chosen = make_split(cohort, split)
-        if n_training is not None:
-            chosen = few_subjects(chosen, n_training, seed)
-        values = default_values(cohort)
-        values = values if change is None else change(values)
-        parts.append(
-            run_interventions(
-                cohort,
-                strategies,
-                placebo_offset=_OWN_PERMUTATIONS * int(seed),
-                split=chosen,
-                valence=values,
-                progress=False,
-                **options,
-            )
+    jobs = [
+        delayed(_on_simulated)(
+            int(seed),
+            preset,
+            strategies,
+            n_subjects=n_subjects,
+            split=split,
+            n_training=n_training,
+            change=change,
+            **options,
         )
-    return combine(parts)
+        for seed in cohort_seeds
+    ]
+    return combine(list(side_by_side(jobs, n_jobs=n_jobs, label="cohorts", progress=progress)))
+
+
+def _on_simulated(
+    seed: int,
+    preset: str | Settings,
+    strategies: Wanted | None,
+    *,
+    n_subjects: int,
+    split: str,
+    n_training: int | None = None,
+    change: Callable[[np.ndarray], ArrayLike] | None = None,
+    **options: Any,
+) -> Interventions:
+    """`run_interventions` on one simulated cohort, in this process."""
+    cohort, _ = simulate_cohort(seed, preset, n_subjects=n_subjects, window=10.0)
+    chosen = make_split(cohort, split)
+    if n_training is not None:
+        chosen = few_subjects(chosen, n_training, seed)
+    values = default_values(cohort)
+    return run_interventions(
+        cohort,
+        strategies,
+        placebo_offset=_OWN_PERMUTATIONS * seed,
+        split=chosen,
+        valence=values if change is None else change(values),
+        n_jobs=1,
+        progress=False,
+        **options,
+    )
 
 
 def false_positive_rate(result: Interventions, *, level: float = 0.05) -> pd.DataFrame:

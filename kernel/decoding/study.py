@@ -15,10 +15,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
-from tqdm.auto import tqdm
 
 from kernel import files, stats
 from kernel.brain.cohort import FACED_CLASSES, Cohort, Split, make_split, standardise
@@ -27,7 +26,7 @@ from kernel.brain.study import AxisProjection, clip_values, project_vaxis
 from kernel.decoding import geometry
 from kernel.decoding.bank import Bank, TrainingSpec, balanced_accuracy, subject_interval, train_bank
 from kernel.ratings import load_ratings
-from kernel.threads import one_thread
+from kernel.threads import one_thread, side_by_side
 
 #: What the six recipes change in a training.
 RECIPES = {
@@ -40,8 +39,8 @@ RECIPES = {
 }
 #: Epochs of the three regimes, and what else each network needs to learn in them.
 REGIMES = {
-    "mlp": {"epochs": (10, 30, 60), "options": {}, "common": {}},
-    "axial": {"epochs": (10, 20, 30), "options": {}, "common": {"learning_rate": 5e-3, "warmup_epochs": 3}},
+    "mlp": {"epochs": (10, 20, 40), "options": {}, "common": {}},
+    "axial": {"epochs": (8, 14, 20), "options": {}, "common": {"learning_rate": 5e-3, "warmup_epochs": 3}},
 }
 
 
@@ -79,7 +78,8 @@ def checkpoint_specs(seed: int = 0) -> list[TrainingSpec]:
 
 def fewer_specs(seed: int = 0) -> list[TrainingSpec]:
     """Twenty-four of `checkpoint_specs`: without the longer trainings of the transformer, the slowest."""
-    return [spec for spec in checkpoint_specs(seed) if spec.network == "mlp" or spec.epochs == 10]
+    shortest = REGIMES["axial"]["epochs"][0]
+    return [spec for spec in checkpoint_specs(seed) if spec.network == "mlp" or spec.epochs == shortest]
 
 
 def members_table(bank: Bank, *, n_resamples: int = 1000, random_state: int = 0) -> pd.DataFrame:
@@ -798,7 +798,7 @@ def rate_specs(seed: int = 0) -> list[TrainingSpec]:
 
 def rediscovery_p_values(
     presets: Sequence[str] | Mapping[str, Settings] = RATE_PRESETS,
-    seeds: Iterable[int] = range(24),
+    seeds: Iterable[int] = range(16),
     specs: Sequence[TrainingSpec] | None = None,
     positions: Mapping[str, float] | None = None,
     *,
@@ -857,12 +857,7 @@ def rediscovery_p_values(
     jobs = [(name, int(seed)) for seed in seeds for name in named]
     shared = (specs, positions, n_subjects, n_null, source)
     tasks = [delayed(_tested)(named[name], seed, *shared) for name, seed in jobs]
-    done = tqdm(
-        Parallel(n_jobs=n_jobs, return_as="generator")(tasks),
-        desc="simulated cohorts",
-        total=len(jobs),
-        disable=not progress,
-    )
+    done = side_by_side(tasks, n_jobs=n_jobs, label="simulated cohorts", progress=progress)
     parts = [pd.DataFrame(rows).assign(truth=name) for (name, _), rows in zip(jobs, done, strict=True)]
     table = pd.concat(parts, ignore_index=True)
     table["truth"] = pd.Categorical(table["truth"], list(named), ordered=True)
