@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import math
 import warnings
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, fields, replace
@@ -1180,13 +1179,12 @@ def _write(path: Path, checkpoint: Checkpoint, features: bool) -> None:
 def _read(path: Path, spec: TrainingSpec, data: _Data, features: bool) -> Checkpoint | None:
     """A stored member, None if there is none; one that cannot be read counts as absent, with a warning."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = dict(stored)
+        arrays = files.read_arrays(path)
         found = {name: arrays[name] for name in ("logits", "validation", "losses")}
         epoch = int(arrays["epoch"])
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError) as error:
         warnings.warn(f"stored training {path} is unreadable ({error}): training it anew", stacklevel=3)
         return None
     if found["logits"].shape != (len(data.trials), len(data.classes)):
