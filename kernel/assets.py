@@ -465,7 +465,7 @@ def _unpack(file: AssetFile, archives: Sequence[Path], target: Path, bar: tqdm) 
 
 
 def _blocks(file: AssetFile, archives: Sequence[Path]) -> Iterator[bytes]:
-    """Content of the file's members: each of an archive, or ``outer.tar.gz!inner`` of an archive within it."""
+    """Content of a file's members: of an archive, or ``outer.tar.gz!inner`` of an archive within it."""
     left = file.size + 1  # one byte too many is enough to know that it is wrong; then nothing is read
     for number, member in file.parts:
         with ExitStack() as stack:

@@ -329,14 +329,17 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
     path = Path(path)
     arrays = {}
     try:
-        with zipfile.ZipFile(path) as archive:
+        size = path.stat().st_size
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             members = archive.infolist()
-            # a damaged directory may begin late: its archive seems to follow some other content
-            if not members or min(info.header_offset for info in members) != 0:
-                raise ValueError("its directory is incomplete")
+            file.seek(-min(size, 22), os.SEEK_END)
+            end = file.read()  # zipfile does not compare the number of members that stands here
+            if end[:4] != b"PK\5\6" or int.from_bytes(end[10:12], "little") != len(members):
+                raise ValueError(f"its directory has lost all but {len(members)} members")
             for info in members:
-                if info.compress_type != zipfile.ZIP_STORED:
-                    raise ValueError(f"{info.filename} is compressed")
+                # a false size would reserve as much memory
+                if info.compress_type != zipfile.ZIP_STORED or info.compress_size > size:
+                    raise ValueError(f"{info.filename} is compressed or larger than the file")
                 data = archive.read(info)
                 arrays[info.filename.removesuffix(".npy")] = _checked_array(io.BytesIO(data), len(data))
     except FileNotFoundError:

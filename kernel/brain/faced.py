@@ -436,9 +436,9 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 def _checked_ratings(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """The columns of a rating table as numbers, refused if one is missing, out of range or doubled."""
     try:
-        numbers = table[list(RATING_COLUMNS)].apply(pd.to_numeric, errors="coerce")
-    except OverflowError as error:
-        raise unexpected(path, found="a number of hundreds of digits", expected="ratings") from error
+        numbers = table[list(RATING_COLUMNS)].apply(pd.to_numeric, errors="coerce").astype(float)
+    except (OverflowError, TypeError, ValueError) as error:  # whole numbers of hundreds of digits
+        raise unexpected(path, found=f"what is no number ({error})", expected="ratings") from error
     numbers = numbers.where(np.isfinite(numbers))
     if numbers.isna().any(axis=None):
         row, column = np.argwhere(numbers.isna().to_numpy())[0]

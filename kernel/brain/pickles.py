@@ -205,13 +205,16 @@ def load_npz(path: str | PathLike) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(info.file_size for info in archive.infolist())
-            if unpacked > MAX_EXPANSION * max(Path(path).stat().st_size, 1):
+            size = Path(path).stat().st_size
+            if unpacked > MAX_EXPANSION * max(size, 1):
                 expected = f"at most {MAX_EXPANSION} times its size"
                 raise unexpected(path, found=f"{unpacked} bytes once unpacked", expected=expected)
             for info in archive.infolist():
                 # other methods are not numpy's, and may unpack far more than they announce
                 if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                     raise zipfile.BadZipFile(f"{info.filename} is packed by method {info.compress_type}")
+                if info.compress_size > size:  # as much memory would be reserved
+                    raise zipfile.BadZipFile(f"{info.filename} is larger than the file")
                 data = archive.read(info)
                 members[info.filename.removesuffix(".npy")] = _loads_npy(data, f"{path}[{info.filename}]")
     except EEGFileError:
