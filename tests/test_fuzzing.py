@@ -126,11 +126,11 @@ def other_number(data, rng):
 
 
 WORDS = (
-    b"", b"nan", b"inf", b"-1", b"1e309", b"[", b"{", b"]", b'"', b"'", b"\x00", b"\t", b",", b"\n",
-    b"\xff\xfe", b"null", b"true", b"{}", b"[]", b": ", b"- ", b"&a", b"*a", b"!!python/object/apply:os.getcwd []", b"#",
-    b"%", b"\xef\xbb\xbf", b"[" * 1500, b'{"a":' * 1500, b"9" * 5000, b"2020-99-99", b"0x", b"\r", b"?",
-    b"\xe2\x80\xa8",
-)  # fmt: skip
+    *(b"", b"nan", b"inf", b"-1", b"1e309", b"[", b"{", b"]", b'"', b"'", b"\x00", b"\t", b",", b"\n", b"\r"),
+    *(b"null", b"true", b"{}", b"[]", b": ", b"- ", b"&a", b"*a", b"#", b"%", b"?", b"0x", b"2020-99-99"),
+    *(b"\xff\xfe", b"\xef\xbb\xbf", b"\xe2\x80\xa8", b"!!python/object/apply:os.getcwd []"),
+    *(b"[" * 1500, b'{"a":' * 1500, b"9" * 5000),
+)
 
 
 def other_word(data, rng):
@@ -493,7 +493,8 @@ READERS = {
     },
     **{
         f"packaged_{name}": Reader(with_(packaged, name=name), (ValueError,), 100, text=True)
-        for name in ("faced_ratings", "faced_order_clips", "faced_order_classes", "faced_order_transitions", "alignment_p_values", "stories")
+        for name in ("faced_ratings", "faced_order_clips", "faced_order_classes", "faced_order_transitions",
+                     "alignment_p_values", "stories")
     },
     "model_weights": Reader(with_(model_folder, name="model.safetensors"), (ModelLoadError,), 40),
     "model_config": Reader(with_(model_folder, name="config.json"), (ModelLoadError,), 40, text=True),

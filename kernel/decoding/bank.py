@@ -478,6 +478,8 @@ def train_bank(
     ValueError
         Before any training, if a spec, the data, the split or the prototypes cannot be used; names the value
         and the cure.
+    kernel.files.CacheNotWritableError
+        If a trained member cannot be stored, as on a full disk; those before it are kept.
     """
     specs = tuple(specs)
     data = _Data.of(specs, cohort, split, segment)
@@ -1164,16 +1166,19 @@ class _Augmentation:
 
 
 def _write(path: Path, checkpoint: Checkpoint, features: bool) -> None:
-    with files.atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez(
-            file,
-            logits=checkpoint.logits,
-            **({"features": checkpoint.features} if features else {}),
-            validation=checkpoint.validation,
-            losses=checkpoint.losses,
-            epoch=checkpoint.epoch,
-            **{f"state/{name}": value for name, value in checkpoint.state.items()},
-        )
+    try:
+        with files.atomic_path(path) as temporary, temporary.open("wb") as file:
+            np.savez(
+                file,
+                logits=checkpoint.logits,
+                **({"features": checkpoint.features} if features else {}),
+                validation=checkpoint.validation,
+                losses=checkpoint.losses,
+                epoch=checkpoint.epoch,
+                **{f"state/{name}": value for name, value in checkpoint.state.items()},
+            )
+    except OSError as error:
+        raise files.cache_not_writable(path.parent, error) from error
 
 
 def _read(path: Path, spec: TrainingSpec, data: _Data, features: bool) -> Checkpoint | None:
