@@ -25,11 +25,9 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from gzip import BadGzipFile
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -272,7 +270,7 @@ def _defect(asset: Asset, *, rehash: bool = False) -> str:
         manifest = dict(json.loads((folder / _MANIFEST).read_text("utf-8")))
     except (FileNotFoundError, NotADirectoryError):
         return f"nothing complete at {folder}"
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         return f"unreadable {_MANIFEST}: {error}"
     if manifest.get("files") != _manifest(asset)["files"]:
         return f"{_MANIFEST} does not belong to this version of the registry"
@@ -454,14 +452,11 @@ def _unpack(file: AssetFile, archives: Sequence[Path], target: Path, bar: tqdm) 
     target.parent.mkdir(parents=True, exist_ok=True)
     hasher, size = hashlib.sha256(), 0
     with target.open("wb") as output:
-        for number, member in file.parts:
-            with _open_member(archives[number], member) as source:
-                # one byte too many is enough to know that it is wrong; then nothing is left to read
-                while block := source.read(min(_BLOCK, file.size - size + 1)):
-                    size += len(block)
-                    hasher.update(block)
-                    output.write(block)
-                    bar.update(len(block))
+        for block in _blocks(file, archives):
+            size += len(block)
+            hasher.update(block)
+            output.write(block)
+            bar.update(len(block))
     if size != file.size or hasher.hexdigest() != file.sha256:
         raise AssetCorruptError(
             f"{file.path}, unpacked from {archives[file.parts[0][0]].name}, differs from the registry: "
@@ -469,19 +464,22 @@ def _unpack(file: AssetFile, archives: Sequence[Path], target: Path, bar: tqdm) 
         )
 
 
-@contextmanager
-def _open_member(archive: Path, member: str) -> Iterator[IO[bytes]]:
-    """Open ``member`` of an archive, or ``outer.tar.gz!inner`` of an archive within it."""
-    with ExitStack() as stack:
-        handle: IO[bytes] = stack.enter_context(archive.open("rb"))
-        try:
-            for step in member.split("!"):
-                handle = stack.enter_context(_enter(handle, step, stack))
-            yield handle
-        except (KeyError, zipfile.BadZipFile, tarfile.TarError, BadGzipFile, zlib.error, EOFError) as error:
-            raise AssetCorruptError(
-                f"{archive.name} gives no {member!r} ({error}): it was not used"
-            ) from error
+def _blocks(file: AssetFile, archives: Sequence[Path]) -> Iterator[bytes]:
+    """Content of a file's members: of an archive, or ``outer.tar.gz!inner`` of an archive within it."""
+    left = file.size + 1  # one byte too many is enough to know that it is wrong; then nothing is read
+    for number, member in file.parts:
+        with ExitStack() as stack:
+            handle: IO[bytes] = stack.enter_context(archives[number].open("rb"))
+            try:
+                for step in member.split("!"):
+                    handle = stack.enter_context(_enter(handle, step, stack))
+                while block := handle.read(min(_BLOCK, left)):
+                    left -= len(block)
+                    yield block  # an error of whoever writes it is not raised here
+            except Exception as error:  # zipfile and tarfile raise many kinds on damaged bytes
+                raise AssetCorruptError(
+                    f"{archives[number].name} gives no {member!r} ({error}): it was not used"
+                ) from error
 
 
 def _enter(handle: IO[bytes], member: str, stack: ExitStack) -> IO[bytes]:

@@ -15,12 +15,12 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
-from importlib.resources import files as resources
 from numbers import Real
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import IO, Any
 
+import numpy as np
 import pandas as pd
 import yaml
 
@@ -208,8 +208,7 @@ class Row:
 @cache
 def load_claims() -> Mapping[str, Claim]:
     """All claims by id, in the paper's order; raises `ClaimsError` where the file is malformed."""
-    text = resources("kernel").joinpath("data/claims.yaml").read_text(encoding="utf-8")
-    return MappingProxyType(parse_claims(text))
+    return MappingProxyType(files.read_packaged("data/claims.yaml", lambda file: parse_claims(file.read())))
 
 
 def parse_claims(text: str) -> dict[str, Claim]:
@@ -231,7 +230,10 @@ def parse_claims(text: str) -> dict[str, Claim]:
         At any unknown or missing key, claim number, field or operator, an id that stands twice, an empty
         rule, or a rule whose two sides can hold at once.
     """
-    entries = yaml.safe_load(text)
+    try:
+        entries = yaml.safe_load(text)
+    except Exception as error:  # beside its own errors yaml raises those of dates, numbers and depth
+        raise ClaimsError(f"a claims file must be YAML: {error}") from error
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ClaimsError("a claims file is a list of mappings")
     claims: dict[str, Claim] = {}
@@ -247,7 +249,9 @@ def _parse_claim(entry: Mapping[str, Any]) -> Claim:
     name = entry.get("id")
     missing, unknown = set(_KEYS) - set(entry), set(entry) - set(_KEYS) - set(_OPTIONAL_KEYS)
     if missing or unknown:
-        raise ClaimsError(f"claim {name!r}: keys missing {sorted(missing)}, keys unknown {sorted(unknown)}")
+        raise ClaimsError(
+            f"claim {name!r}: keys missing {sorted(missing)}, keys unknown {sorted(map(str, unknown))}"
+        )
     group, dot, rest = str(name).partition(".")
     if group not in GROUPS or not dot or not rest.isidentifier():
         raise ClaimsError(f"claim {name!r}: an id is one of {', '.join(GROUPS)}, a dot and a plain name")
@@ -457,13 +461,26 @@ def read_ledger(path: str | Path | None = None) -> list[Row]:
     """All recorded rows; an absent ledger is empty, a damaged one raises `ClaimsError`."""
     target = ledger_path(path)
     try:
-        return [Row(**entry) for entry in json.loads(target.read_text(encoding="utf-8"))]
+        return [_stored_row(entry) for entry in json.loads(target.read_text(encoding="utf-8"))]
     except FileNotFoundError:
         return []
-    except (UnicodeDecodeError, json.JSONDecodeError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise ClaimsError(
             f"{target} is not a ledger ({error}): delete it and run the chapters again"
         ) from error
+
+
+def _stored_row(entry: Mapping[str, Any]) -> Row:
+    """A row as the file tells it; TypeError or ValueError if it is none."""
+    row = Row(**entry)
+    for key, found in asdict(row).items():
+        if key in _FIELDS:
+            fits = found is None or (isinstance(found, Real) and math.isfinite(found))
+        else:
+            fits = isinstance(found, bool if key == "simulated" else str)
+        if not fits:
+            raise ValueError(f"{key} is {str(found)[:40]!r} in a row")
+    return row
 
 
 def _add(target: Path, row: Row) -> None:
@@ -625,6 +642,16 @@ def paper_alignment_table() -> pd.DataFrame:
         Columns ``number``, ``strategy``, ``delta`` (change of balanced accuracy), ``p``, ``bound`` (bool),
         ``p_holm``, ``p_bh``.
     """
-    with resources("kernel").joinpath("data/alignment_p_values.csv").open(encoding="utf-8") as file:
-        table = pd.read_csv(file, comment="#", true_values=["yes"], false_values=["no"])
+    table = files.read_packaged("data/alignment_p_values.csv", _paper_p_values)
     return table.assign(p_holm=stats.holm(table["p"]), p_bh=stats.benjamini_hochberg(table["p"]))
+
+
+def _paper_p_values(file: IO[str]) -> pd.DataFrame:
+    table = pd.read_csv(file, comment="#", true_values=["yes"], false_values=["no"])
+    columns = ["number", "strategy", "delta", "p", "bound"]
+    if list(table) != columns or table["number"].tolist() != list(range(1, 26)):
+        raise ValueError(f"{len(table)} rows of {list(table)} instead of 25 of {columns}")
+    stats.holm(table["p"])  # refuses what is no p-value
+    if table["bound"].dtype != bool or not np.isfinite(table["delta"].to_numpy(dtype=float)).all():
+        raise ValueError("delta holds something else than numbers, or bound than yes and no")
+    return table

@@ -10,6 +10,8 @@ Temporary names start with ``.tmp-``. A process that is killed may leave one beh
 from __future__ import annotations
 
 import hashlib
+import io
+import math
 import os
 import re
 import secrets
@@ -17,10 +19,11 @@ import shutil
 import struct
 import tempfile
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
-from typing import Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 import platformdirs
@@ -30,6 +33,8 @@ from numpy.typing import ArrayLike
 CACHE_VARIABLE = "KERNEL_CACHE"
 _PACKAGE = Path(__file__).resolve().parent
 _SOURCE_SUFFIXES = (".py", ".yaml", ".csv")
+
+T = TypeVar("T")
 
 
 class CacheNotWritableError(OSError):
@@ -280,6 +285,98 @@ def load_or_compute(folder: str | Path, key: str, compute: Callable[[], ArrayLik
     return array
 
 
+def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, Fortran order and type of a ``.npy`` stream, which is left where the values begin.
+
+    Raises
+    ------
+    ValueError
+        If it is no header; whatever numpy raised is told in the message.
+    """
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+        (3, 0): np.lib.format.read_array_header_2_0,  # differs in how the names of fields are spelled
+    }
+    try:
+        return readers[np.lib.format.read_magic(file)](file)
+    except Exception as error:  # numpy raises many kinds on damaged bytes
+        raise ValueError(f"no npy header ({type(error).__name__}: {error})") from error
+
+
+def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
+    """The arrays of an ``.npz`` file that `numpy.savez` wrote, each compared with its checksum.
+
+    Unlike `numpy.load` it fails in one way only, and takes no more memory than the file has bytes, whatever
+    a damaged header says.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    dict of str to ndarray
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no file.
+    ValueError
+        If it is no archive, incomplete, compressed or damaged, or holds objects, which would need pickle.
+    """
+    path = Path(path)
+    arrays = {}
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            members = archive.infolist()
+            file.seek(-min(size, 22), os.SEEK_END)
+            end = file.read()  # zipfile does not compare the number of members that stands here
+            if end[:4] != b"PK\5\6" or int.from_bytes(end[10:12], "little") != len(members):
+                raise ValueError(f"its directory has lost all but {len(members)} members")
+            for info in members:
+                # a false size would reserve as much memory
+                if info.compress_type != zipfile.ZIP_STORED or info.compress_size > size:
+                    raise ValueError(f"{info.filename} is compressed or larger than the file")
+                data = archive.read(info)
+                arrays[info.filename.removesuffix(".npy")] = _checked_array(io.BytesIO(data), len(data))
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # zipfile and numpy raise many kinds on damaged bytes
+        raise ValueError(f"{path} is not a file of arrays, or damaged: {error}") from error
+    return arrays
+
+
+def read_packaged(place: str, read: Callable[[IO[str]], T]) -> T:
+    """What a data file of this package holds.
+
+    Parameters
+    ----------
+    place : str
+        Path below ``kernel``.
+    read : callable
+        Takes the open text file.
+
+    Returns
+    -------
+    Whatever `read` returns.
+
+    Raises
+    ------
+    ValueError
+        If the file is missing or damaged, which an installed package's is not.
+    """
+    path = _PACKAGE / place
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return read(file)
+    except Exception as error:  # readers of tables raise many kinds on damaged text
+        kind = type(error).__name__
+        raise ValueError(f"{path} is damaged ({kind}: {error}): install the package again") from error
+
+
 @contextmanager
 def one_at_a_time(place: str | Path) -> Iterator[None]:
     """Wait while another process, or thread, works on the same place.
@@ -300,12 +397,22 @@ def one_at_a_time(place: str | Path) -> Iterator[None]:
 def _read_array(path: Path) -> np.ndarray | None:
     try:
         with path.open("rb") as file:
-            return np.lib.format.read_array(file, allow_pickle=False)
+            return _checked_array(file, path.stat().st_size)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, EOFError, MemoryError) as error:
+    except Exception as error:  # numpy raises many kinds on damaged bytes
         warnings.warn(f"cached array {path} is unreadable ({error}): computing it anew", stacklevel=3)
         return None
+
+
+def _checked_array(file: IO[bytes], size: int) -> np.ndarray:
+    """The array of a ``.npy`` stream of this many bytes; a false size is refused before memory is taken."""
+    shape, _, dtype = npy_header(file)
+    needed, held = math.prod(shape) * dtype.itemsize, size - file.tell()
+    if needed != held and not dtype.hasobject:
+        raise ValueError(f"{held} bytes for an array of shape {shape} and type {dtype}, which has {needed}")
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def _temporary(target: Path) -> Path:

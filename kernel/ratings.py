@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files as resources
+from typing import IO
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
+
+from kernel import files
 
 #: The twelve scales, each a slider from 0 to 7.
 SCALES = (
@@ -50,6 +52,7 @@ BLOCKS = (
     (19, 22, 25, 28),
 )
 NEUTRAL_BLOCK = 3
+_CLASSES = ("anger", "disgust", "fear", "sadness", "neutral", "amusement", "inspiration", "joy", "tenderness")
 #: Subjects of the split that is usual for FACED.
 STANDARD_SETS = {"train": range(80), "validation": range(80, 100), "test": range(100, 123)}
 
@@ -77,7 +80,8 @@ def load_ratings() -> pd.DataFrame:
     >>> load_ratings().loc[1, "emotion"]
     'anger'
     """
-    return _shipped("faced_ratings", index="clip")
+    numbers = [f"{scale}_{part}" for scale in SCALES for part in ("mean", "sd")]
+    return _shipped("faced_ratings", ["clip"], ["emotion", "n", *numbers], 28)
 
 
 def ratings_table(ratings: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFrame:
@@ -181,10 +185,10 @@ def load_order() -> OrderTables:
     >>> int(load_order().transitions.to_numpy().sum()) == 123 * 27
     True
     """
-    transitions = _shipped("faced_order_transitions", index="before")
+    transitions = _shipped("faced_order_transitions", ["before"], ["-1", "0", "1"], 3)
     return OrderTables(
-        clips=_shipped("faced_order_clips", index="clip"),
-        classes=_shipped("faced_order_classes", index=["set", "position"]),
+        clips=_shipped("faced_order_clips", ["clip"], ["emotion", "mean", "sd", *STANDARD_SETS], 28),
+        classes=_shipped("faced_order_classes", ["set", "position"], _CLASSES, 28 * len(STANDARD_SETS)),
         transitions=transitions.rename(columns=int).rename_axis(columns="after"),
     )
 
@@ -375,6 +379,18 @@ def position_only_bacc(train: ArrayLike, test: ArrayLike) -> float:
     return float(((answers * test).sum(0) / test.sum(0)).mean())
 
 
-def _shipped(name: str, *, index: str | list[str]) -> pd.DataFrame:
-    with resources("kernel").joinpath(f"data/{name}.csv").open(encoding="utf-8") as file:
-        return pd.read_csv(file, comment="#", index_col=index)
+def _shipped(name: str, index: Sequence[str], columns: Sequence[str], n_rows: int) -> pd.DataFrame:
+    """A table of the package: one index or several, then text in ``emotion`` and numbers elsewhere."""
+
+    def read(file: IO[str]) -> pd.DataFrame:
+        table = pd.read_csv(file, comment="#")
+        if list(table) != [*index, *columns] or len(table) != n_rows:
+            raise ValueError(
+                f"{len(table)} rows of {list(table)[:4]}... instead of {n_rows} of {[*index]}..."
+            )
+        numbers = table.drop(columns=["emotion", "set"], errors="ignore").to_numpy(dtype=float)
+        if not np.isfinite(numbers).all():
+            raise ValueError("a number is missing")
+        return table.set_index(index[0] if len(index) == 1 else list(index))
+
+    return files.read_packaged(f"data/{name}.csv", read)

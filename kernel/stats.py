@@ -515,7 +515,7 @@ def benjamini_hochberg(p: ArrayLike) -> np.ndarray:
     """
     p = _p_values(p)
     order = np.argsort(p)
-    raw = p[order] * p.size / np.arange(1, p.size + 1)
+    raw = p[order] * (p.size / np.arange(1, p.size + 1))  # factors of one or more: never below p itself
     adjusted = np.minimum.accumulate(raw[::-1])[::-1]
     return _back(np.minimum(adjusted, 1), order)
 

@@ -29,6 +29,7 @@ other NaN, and any infinity (a flat channel), is refused.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -397,16 +398,18 @@ class Cohort:
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f"no cohort file at {path}: write one with Cohort.save")
+        # from memory: a damaged length then reads to the end, where a file would reserve what it asks for
+        content = io.BytesIO(path.read_bytes())
         try:
-            data = xr.load_dataset(path, engine="scipy")
+            data = xr.load_dataset(content, engine="scipy")
+            for name in ("channel", "band", "emotion", "hardware", "item"):
+                if name in data.coords:
+                    data = data.assign_coords({name: data[name].astype(str)})
         except Exception as error:  # xarray and scipy raise many kinds for a damaged file
             raise ValueError(f"{path} is not a readable netCDF file ({error}): save it again") from error
-        for name in ("channel", "band", "emotion", "hardware", "item"):
-            if name in data.coords:
-                data = data.assign_coords({name: data[name].astype(str)})
         try:
             return cls(data)
-        except ValueError as error:
+        except Exception as error:  # what is not laid out as a cohort can fail any check
             raise ValueError(f"{path} is not a valid cohort: {error}") from error
 
 

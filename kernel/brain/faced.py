@@ -336,12 +336,17 @@ def _read_processed(path: Path, subject: int, bands: str, n_channels: int) -> _R
     x = np.array(x[:, :n_channels])  # what is unpickled is read-only, which torch does not like
     for clip, signals in enumerate(x, start=1):
         _refuse_flat(signals, FACED_CHANNELS, path, clip)
-    return _Recording(subject, _features(x, bands), *faced_hardware([subject]))
+    return _Recording(subject, _features(x, bands, path), *faced_hardware([subject]))
 
 
-def _features(x: np.ndarray, bands: str) -> np.ndarray:
+def _features(x: np.ndarray, bands: str, path: Path) -> np.ndarray:
     """Signals (28, n_channels, 7500) at 250 Hz to differential entropies (28, 30, n_channels, 5)."""
-    return differential_entropy(x, SFREQ, bands, window=1.0).swapaxes(1, 2)
+    de = differential_entropy(x, SFREQ, bands, window=1.0).swapaxes(1, 2)
+    if not np.isfinite(de).all():
+        clip = int(np.argwhere(~np.isfinite(de))[0, 0])
+        found = f"signals of up to {np.abs(x[clip]).max():.3g} in clip {clip + 1}"
+        raise unexpected(path, found=found, expected="signals whose variance is a positive number")
+    return de
 
 
 def _refuse_flat(signals: np.ndarray, names: Sequence[str], path: Path, clip: int) -> None:
@@ -381,7 +386,7 @@ def _read_bids(folder: Path, subject: int, bands: str, n_channels: int) -> _Reco
     x *= 1e6 if in_volts else 1.0
     x -= x.mean(1, keepdims=True)
     hardware = "cohort 2" if late else "cohort 1"
-    return _Recording(subject, _features(x, bands), hardware, events, no_unit or not in_volts)
+    return _Recording(subject, _features(x, bands, path), hardware, events, no_unit or not in_volts)
 
 
 def _stem(folder: Path, subject: int) -> Path:
@@ -430,7 +435,11 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 def _checked_ratings(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """The columns of a rating table as numbers, refused if one is missing, out of range or doubled."""
-    numbers = table[list(RATING_COLUMNS)].apply(pd.to_numeric, errors="coerce")
+    try:
+        numbers = table[list(RATING_COLUMNS)].apply(pd.to_numeric, errors="coerce").astype(float)
+    except (OverflowError, TypeError, ValueError) as error:  # whole numbers of hundreds of digits
+        raise unexpected(path, found=f"what is no number ({error})", expected="ratings") from error
+    numbers = numbers.where(np.isfinite(numbers))
     if numbers.isna().any(axis=None):
         row, column = np.argwhere(numbers.isna().to_numpy())[0]
         found = (
@@ -441,6 +450,11 @@ def _checked_ratings(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         beyond = numbers[column][(numbers[column] < low) | (numbers[column] > high)]
         if len(beyond):
             raise unexpected(path, found=f"{column} {beyond.iloc[0]:g}", expected=f"{low} to {high}")
+    for column in ("subject", "clip", "order"):
+        broken = numbers[column][numbers[column] != numbers[column].round()]
+        if len(broken) or (numbers[column].abs() > 2**31).any():
+            found = f"{column} {(broken if len(broken) else numbers[column].abs()).max():g}"
+            raise unexpected(path, found=found, expected="a whole number that counts")
     for column in ("clip", "order"):
         twice = numbers[numbers.duplicated(["subject", column])]
         if len(twice):

@@ -17,12 +17,13 @@ import pickle
 import pickletools
 import re
 import zipfile
-import zlib
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from kernel.files import npy_header
 
 MAX_EXPANSION = 100  # features hardly shrink when zipped; a bomb unpacks a thousandfold
 NOTHING_RUN = "Nothing was run: do not load this file with pickle."
@@ -90,12 +91,14 @@ def check_array(
     fits = len(array.shape) == len(shape)
     if not fits or any(n not in (None, m) for n, m in zip(shape, array.shape, strict=True)):
         raise unexpected(path, found=f"an array of shape {array.shape}", expected=wanted)
-    finite = np.isfinite(array)
+    # features are kept in single precision, where larger values would become infinite
+    finite = np.abs(array) <= np.finfo(np.float32).max
     if not finite.all():
+        kind = "too large" if np.isfinite(array).all() else "NaN or infinite"
         first = ", ".join(f"{axis} {i}" for axis, i in zip(axes, np.argwhere(~finite)[0], strict=True))
         raise unexpected(
             path,
-            found=f"{int((~finite).sum())} NaN or infinite values, the first at {first}, counted from 0",
+            found=f"{int((~finite).sum())} {kind} values, the first at {first}, counted from 0",
             expected="finite values",
             cure="Repair it, or leave this subject out with subjects=...",
         )
@@ -202,13 +205,21 @@ def load_npz(path: str | PathLike) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(info.file_size for info in archive.infolist())
-            if unpacked > MAX_EXPANSION * max(Path(path).stat().st_size, 1):
+            size = Path(path).stat().st_size
+            if unpacked > MAX_EXPANSION * max(size, 1):
                 expected = f"at most {MAX_EXPANSION} times its size"
                 raise unexpected(path, found=f"{unpacked} bytes once unpacked", expected=expected)
             for info in archive.infolist():
+                # other methods are not numpy's, and may unpack far more than they announce
+                if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise zipfile.BadZipFile(f"{info.filename} is packed by method {info.compress_type}")
+                if info.compress_size > size:  # as much memory would be reserved
+                    raise zipfile.BadZipFile(f"{info.filename} is larger than the file")
                 data = archive.read(info)
                 members[info.filename.removesuffix(".npy")] = _loads_npy(data, f"{path}[{info.filename}]")
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, zlib.error) as error:
+    except EEGFileError:
+        raise
+    except Exception as error:  # zipfile raises many kinds on damaged bytes
         raise unexpected(
             path, found=f"no archive ({error})", expected="a file written by numpy.savez"
         ) from error
@@ -217,12 +228,10 @@ def load_npz(path: str | PathLike) -> dict[str, Any]:
 
 def _loads_npy(data: bytes, name: str) -> Any:
     stream = io.BytesIO(data)
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     try:
-        shape, fortran_order, dtype = readers[np.lib.format.read_magic(stream)](stream)
-    except (KeyError, ValueError) as error:
-        found = f"no npy header ({error})"
-        raise unexpected(name, found=found, expected="a file written by numpy.save") from error
+        shape, fortran_order, dtype = npy_header(stream)
+    except ValueError as error:
+        raise unexpected(name, found=str(error), expected="a file written by numpy.save") from error
     payload = data[stream.tell() :]
     if dtype.hasobject:
         held = loads_pickle(payload, name=name)
@@ -396,7 +405,7 @@ class _Builder:
             return box.reshape(shape)
         except EEGFileError:
             raise
-        except (TypeError, ValueError, IndexError, LookupError) as error:
+        except (TypeError, ValueError, LookupError, OverflowError) as error:
             found = f"a malformed array ({error})"
             raise unexpected(self.name, found=found, expected="arrays as numpy writes them") from error
 
@@ -447,7 +456,10 @@ def _size(shape: object) -> int:
 
 
 def _from_bytes(raw: bytes, dtype: np.dtype, shape: tuple[int, ...], order: str, name: str) -> np.ndarray:
-    needed = _size(shape) * dtype.itemsize
+    try:
+        needed = _size(shape) * dtype.itemsize
+    except ValueError as error:
+        raise unexpected(name, found=f"a {error}", expected="one of lengths") from error
     if needed != len(raw):
         raise unexpected(
             name,
@@ -455,6 +467,10 @@ def _from_bytes(raw: bytes, dtype: np.dtype, shape: tuple[int, ...], order: str,
             expected=f"{needed} bytes",
             cure="The file is truncated or damaged: fetch it again.",
         )
-    array = np.frombuffer(raw, dtype).reshape(shape, order="F" if order == "F" else "C")
+    try:
+        array = np.frombuffer(raw, dtype).reshape(shape, order="F" if order == "F" else "C")
+    except (ValueError, OverflowError) as error:  # a type of no bytes, an empty array of endless length
+        found = f"an impossible array of shape {shape} and type {dtype} ({error})"
+        raise unexpected(name, found=found, expected="an array of numbers") from error
     array.flags.writeable = False
     return array

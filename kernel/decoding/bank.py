@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import math
 import warnings
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, fields, replace
@@ -479,6 +478,8 @@ def train_bank(
     ValueError
         Before any training, if a spec, the data, the split or the prototypes cannot be used; names the value
         and the cure.
+    kernel.files.CacheNotWritableError
+        If a trained member cannot be stored, as on a full disk; those before it are kept.
     """
     specs = tuple(specs)
     data = _Data.of(specs, cohort, split, segment)
@@ -1165,28 +1166,30 @@ class _Augmentation:
 
 
 def _write(path: Path, checkpoint: Checkpoint, features: bool) -> None:
-    with files.atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez(
-            file,
-            logits=checkpoint.logits,
-            **({"features": checkpoint.features} if features else {}),
-            validation=checkpoint.validation,
-            losses=checkpoint.losses,
-            epoch=checkpoint.epoch,
-            **{f"state/{name}": value for name, value in checkpoint.state.items()},
-        )
+    try:
+        with files.atomic_path(path) as temporary, temporary.open("wb") as file:
+            np.savez(
+                file,
+                logits=checkpoint.logits,
+                **({"features": checkpoint.features} if features else {}),
+                validation=checkpoint.validation,
+                losses=checkpoint.losses,
+                epoch=checkpoint.epoch,
+                **{f"state/{name}": value for name, value in checkpoint.state.items()},
+            )
+    except OSError as error:
+        raise files.cache_not_writable(path.parent, error) from error
 
 
 def _read(path: Path, spec: TrainingSpec, data: _Data, features: bool) -> Checkpoint | None:
     """A stored member, None if there is none; one that cannot be read counts as absent, with a warning."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = dict(stored)
+        arrays = files.read_arrays(path)
         found = {name: arrays[name] for name in ("logits", "validation", "losses")}
         epoch = int(arrays["epoch"])
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError) as error:
         warnings.warn(f"stored training {path} is unreadable ({error}): training it anew", stacklevel=3)
         return None
     if found["logits"].shape != (len(data.trials), len(data.classes)):

@@ -28,7 +28,6 @@ import math
 import os
 import time as clock
 import warnings
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -611,15 +610,23 @@ def _lines(file: BinaryIO, path: str | Path) -> Iterator[tuple[bytes, dict[str, 
     for number, line in enumerate(file, 1):
         if broken:
             raise ValueError(f"line {broken} of {path} is no record: mend or remove the line by hand")
-        try:
-            content = json.loads(line)
-        except ValueError:
-            content = None
-        if not isinstance(content, dict):
+        content = _content(line)
+        if content is None:
             broken = number
             continue
         end += len(line)
         yield line, content, end
+
+
+def _content(line: bytes) -> dict[str, Any] | None:
+    """Settings or a record as a dict; None if the line holds neither."""
+    try:
+        content = json.loads(line)
+        if isinstance(content, dict) and isinstance(content.get("settings"), dict):
+            return content
+        return content if math.isfinite(Record.from_json(line).time) else None
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return None
 
 
 def _check_settings(stored: Mapping[str, Any], own: Mapping[str, Any], path: Path) -> None:
@@ -926,12 +933,11 @@ class OnlineDecoder:
         """Go on from the folder's checkpoint, if there is one that can be read."""
         path = self._folder / "state.npz"
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                state = dict(stored)
+            state = files.read_arrays(path)
             settings = json.loads(str(state.pop("settings")))
         except FileNotFoundError:
             return
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError) as error:
             warnings.warn(f"checkpoint {path} is unreadable ({error}): beginning anew", stacklevel=3)
             return
         _check_settings(settings, self._settings, path)

@@ -294,7 +294,7 @@ def _from_pretrained(source: str | Path, dtype: torch.dtype | None) -> tuple[nn.
         model = AutoModelForCausalLM.from_pretrained(
             source, dtype=dtype or "auto", use_safetensors=True, local_files_only=local
         )
-    except (OSError, ValueError) as error:
+    except Exception as error:  # transformers and safetensors raise many kinds on damaged files
         raise ModelLoadError(
             f"could not load {str(source)!r}: {error}\nCheck the name and the network; a gated model needs "
             "its licence accepted and `hf auth login`; weights must be safetensors and need no remote code."

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import ast
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -153,15 +155,17 @@ def load_benchmark(
         Lists the known names.
     kernel.assets.AssetMissingError
         If the bundled ratings have not been fetched.
+    kernel.assets.AssetCorruptError
+        If they cannot be read any more.
     BenchmarkLoadError
         If a hub set cannot be reached.
     ValueError
         If more texts are asked for than there are.
     """
     if name in _SNIPPETS:
-        table = _read_snippets(_SNIPPETS[name])
+        table = _read_asset("hutto-snippets", partial(_read_snippets, stem=_SNIPPETS[name]))
     elif name == "lexicon":
-        table = _read_lexicon()
+        table = _read_asset("vader-lexicon", _read_lexicon)
     elif name in _HUB:
         table = _read_hub(name)
     else:
@@ -181,8 +185,22 @@ def load_benchmark(
     return Benchmark(name, tuple(table["text"]), table["rating"].to_numpy(dtype=float), citation)
 
 
-def _read_snippets(stem: str) -> pd.DataFrame:
-    folder = assets.path("hutto-snippets")
+def _read_asset(asset: str, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
+    """Texts with finite ratings from an asset's folder, whose files may have been damaged since."""
+    folder = assets.path(asset)
+    try:
+        table = read(folder)
+        if not np.isfinite(table["rating"]).all():
+            raise ValueError(f"text {int(np.argmin(np.isfinite(table['rating'])))} has no finite rating")
+    except Exception as error:  # a table that was damaged can fail in any way
+        raise assets.AssetCorruptError(
+            f"the ratings in {folder} cannot be read ({type(error).__name__}: {error}): run "
+            f"`python -m kernel.assets fetch {asset}` to replace them"
+        ) from error
+    return table
+
+
+def _read_snippets(folder: Path, stem: str) -> pd.DataFrame:
     texts = _columns(next(folder.rglob(f"{stem}_GroundTruth.txt")))
     votes = _columns(next(folder.rglob(f"{stem}_anonDataRatings.txt")))
     means = {row[0]: float(np.mean(ast.literal_eval(row[3]))) for row in votes}
@@ -196,8 +214,8 @@ def _unescape(text: str) -> str:
     return html.unescape(html.unescape(text)).strip()
 
 
-def _read_lexicon() -> pd.DataFrame:
-    rows = _columns(next(assets.path("vader-lexicon").rglob("vader_lexicon.txt")))
+def _read_lexicon(folder: Path) -> pd.DataFrame:
+    rows = _columns(next(folder.rglob("vader_lexicon.txt")))
     words = [(row[0], float(row[1])) for row in rows if row[0].isalpha()]
     return pd.DataFrame(words, columns=["text", "rating"])
 

@@ -17,13 +17,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from itertools import count, islice, product
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
+
+from kernel import files
 
 if TYPE_CHECKING:  # the registry of models is not needed to read stories
     from kernel.language.models import LanguageModel
@@ -186,9 +187,15 @@ def diverse_stories() -> Stories:
 @cache
 def _read_rows() -> tuple[tuple[str, ...], ...]:
     """Rows (set, emotion, index, text) of the bundled table."""
-    table = resources.files("kernel.language") / "data" / "stories.csv"
-    with table.open(encoding="utf-8", newline="") as file:
-        return tuple(map(tuple, list(csv.reader(file))[1:]))
+    return files.read_packaged("language/data/stories.csv", _story_rows)
+
+
+def _story_rows(file: IO[str]) -> tuple[tuple[str, ...], ...]:
+    head, *rows = csv.reader(file, strict=True)
+    wrong = [row for row in rows if len(row) != 4 or not all(row) or not row[2].isdecimal()]
+    if head != ["set", "emotion", "index", "text"] or wrong:
+        raise ValueError(f"{str(wrong[0] if wrong else head)[:80]} in place of set, emotion, index and text")
+    return tuple(map(tuple, rows))
 
 
 # --- filters and paraphrases

@@ -284,16 +284,17 @@ def run_registry(
         if stale or (retry_failed and record["status"] == "failed"):
             record = {"model": name, "identity": identity, **_run_one(name, progress, options)}
             with files.atomic_path(target) as temporary:
-                temporary.write_text(json.dumps(record, indent=1))
+                temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
         rows.append({key: value for key, value in record.items() if key not in ("identity", "positions")})
     return pd.DataFrame(rows)
 
 
 def _read_record(path: Path) -> dict | None:
     try:
-        return json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError):
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return None
+    return record if isinstance(record, dict) and {"identity", "status"} <= record.keys() else None
 
 
 def _run_one(name: str, progress: bool, options: dict) -> dict:

@@ -1,0 +1,742 @@
+"""What the numerical core promises for every input, not only for the examples: invariance, ranges, errors.
+
+Data come from a seed that hypothesis draws, so that values are typical and shapes are varied; what must hold
+for ugly values (p-values, single bad entries) is drawn number by number.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy.stats import ortho_group
+
+from kernel import ratings, stats
+from kernel.brain import cohort as cohort_module
+from kernel.brain.cohort import Cohort, cohort_tensor, make_split, segments, standardise, trial_features
+from kernel.brain.features import differential_entropy, resample
+from kernel.brain.projection import RidgeFolds, track
+from kernel.decoding import ensemble, geometry
+from kernel.decoding.bank import balanced_accuracy
+from kernel.language.axis import ValenceAxis, agreement, bootstrap_direction, shuffled_shares
+
+SEEDS = st.integers(0, 2**32 - 1)
+SCALES = st.floats(1e-3, 1e3)
+BAD = st.sampled_from([np.nan, np.inf, -np.inf])
+EMOTIONS = ["anger", "sadness", "neutral", "amusement", "joy"]
+
+
+def check(examples):
+    """The same examples in every run, and few: the module is part of every test run."""
+    return settings(deadline=None, derandomize=True, max_examples=examples, database=None)
+
+
+def rotation(rng, d):
+    return ortho_group.rvs(d, random_state=rng) if d > 1 else np.ones((1, 1))
+
+
+# The axis
+
+
+def texts(rng, n_per=3, d=6):
+    """Hidden states with an axis in them, so that the first component is well apart from the second."""
+    y = EMOTIONS * n_per
+    level = np.tile(np.linspace(-1, 1, len(EMOTIONS)), n_per)
+    return 4 * np.outer(level, rng.standard_normal(d)) + rng.standard_normal((len(y), d)), np.array(y)
+
+
+@check(60)
+@given(SEEDS, SCALES, st.integers(2, 9))
+def test_the_axis_turns_and_scales_with_the_states_and_its_positions_only_scale(seed, scale, d):
+    rng = np.random.default_rng(seed)
+    X, y = texts(rng, d=d)
+    Q, shift, order = rotation(rng, d), 10 * rng.standard_normal(d), rng.permutation(len(y))
+    one, other = ValenceAxis().fit(X, y), ValenceAxis().fit((scale * X @ Q + shift)[order], y[order])
+    assert other.classes_ == one.classes_
+    np.testing.assert_allclose(other.direction_, one.direction_ @ Q, atol=1e-6)
+    np.testing.assert_allclose(other.positions_, scale * one.positions_, atol=1e-6 * scale)
+    np.testing.assert_allclose(other.explained_variance_ratio_, one.explained_variance_ratio_, rtol=1e-6)
+    np.testing.assert_allclose(
+        other.project(scale * X @ Q + shift), scale * one.project(X), atol=1e-5 * scale
+    )
+
+
+@check(60)
+@given(SEEDS, st.integers(1, 4))
+def test_ablating_an_axis_twice_is_ablating_it_once_and_leaves_the_rest(seed, n_components):
+    rng = np.random.default_rng(seed)
+    X, y = texts(rng)
+    axis = ValenceAxis(n_components).fit(X, y)
+    once = axis.ablate(X)
+    np.testing.assert_allclose(axis.ablate(once), once, atol=1e-10)
+    np.testing.assert_allclose(once @ axis.components_.T, 0, atol=1e-10)
+    removed = (X - once) @ axis.components_.T
+    np.testing.assert_allclose(removed, X @ axis.components_.T, atol=1e-10)
+
+
+@check(60)
+@given(SEEDS, st.sampled_from(["float32", "float64"]), st.booleans())
+def test_the_axis_keeps_kind_and_precision_of_the_states(seed, dtype, as_tensor):
+    X, y = texts(np.random.default_rng(seed))
+    X = X.astype(dtype)
+    given_states = torch.as_tensor(X) if as_tensor else X
+    axis = ValenceAxis().fit(given_states, y)
+    for found in (axis.direction_, axis.positions_, axis.project(given_states), axis.ablate(given_states)):
+        assert isinstance(found, torch.Tensor) == as_tensor
+        assert str(found.dtype).removeprefix("torch.") == dtype
+    reference = ValenceAxis().fit(X.astype(float), y)
+    np.testing.assert_allclose(np.asarray(axis.direction_), reference.direction_, atol=1e-4)
+
+
+@check(60)
+@given(SEEDS, BAD, st.data())
+def test_the_axis_names_the_text_that_holds_a_bad_value(seed, bad, data):
+    X, y = texts(np.random.default_rng(seed))
+    row, column = (data.draw(st.integers(0, n - 1)) for n in X.shape)
+    X[row, column] = bad
+    with pytest.raises(ValueError, match=f"text {row} "):
+        ValenceAxis().fit(X, y)
+
+
+@check(30)
+@given(SEEDS, SCALES)
+def test_bootstrap_and_shuffled_shares_do_not_know_rotation_scale_or_origin(seed, scale):
+    rng = np.random.default_rng(seed)
+    X, y = texts(rng)
+    moved = scale * X @ rotation(rng, X.shape[1]) + 3
+    for function, field in ((bootstrap_direction, "cosines"), (shuffled_shares, None)):
+        options = {"n_resamples": 20} if field else {"n_shuffles": 20}
+        one, other = (function(states, y, random_state=1, **options) for states in (X, moved))
+        one, other = (getattr(one, field), getattr(other, field)) if field else (one, other)
+        np.testing.assert_allclose(other, one, rtol=1e-6)
+        assert (one > 0).all() and (one <= 1 + 1e-12).all()
+
+
+@check(60)
+@given(SEEDS, SCALES, st.sampled_from(["pearson", "cosine"]))
+def test_agreement_does_not_know_the_unit_of_a_vector_nor_the_order_of_items(seed, scale, metric):
+    rng = np.random.default_rng(seed)
+    vectors = {name: rng.standard_normal(12) for name in "abc"}
+    shift = 5.0 if metric == "pearson" else 0.0
+    order = rng.permutation(12)
+    moved = {name: (scale * v + shift)[order] for name, v in vectors.items()}
+    one, other = (agreement(v, metric=metric, n_resamples=5, random_state=0) for v in (vectors, moved))
+    np.testing.assert_allclose(other.matrix, one.matrix, atol=1e-9)
+    np.testing.assert_allclose(np.diag(one.matrix), 1)
+    np.testing.assert_array_equal(one.matrix, one.matrix.T)
+    turned = agreement({**vectors, "a": -vectors["a"]}, metric=metric, n_resamples=5, random_state=0).matrix
+    np.testing.assert_allclose(turned[0, 1:], -one.matrix[0, 1:])
+
+
+# Statistics
+
+
+P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
+
+
+@check(180)
+@given(P_VALUES, st.randoms(use_true_random=False))
+def test_corrections_never_lower_a_p_value_keep_its_order_and_do_not_know_places(p, random):
+    order = random.sample(range(len(p)), len(p))
+    p = np.array(p)
+    for correct in (stats.holm, stats.benjamini_hochberg):
+        adjusted = correct(p)
+        assert (adjusted >= p).all() and (adjusted <= 1).all()
+        ranks = np.argsort(p, kind="stable")
+        assert (np.diff(adjusted[ranks]) >= 0).all()
+        np.testing.assert_array_equal(correct(p[order]), adjusted[order])
+    assert (stats.holm(p) >= stats.benjamini_hochberg(p) * (1 - 1e-15)).all()
+
+
+@check(120)
+@given(P_VALUES, st.data())
+def test_a_smaller_p_value_never_makes_another_correction_larger(p, data):
+    p = np.array(p)
+    place = data.draw(st.integers(0, len(p) - 1))
+    smaller = p.copy()
+    smaller[place] *= data.draw(st.floats(0, 1))
+    for correct in (stats.holm, stats.benjamini_hochberg):
+        assert (correct(smaller) <= correct(p)).all()
+
+
+@check(120)
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30), st.floats(-1e6, 1e6), st.randoms())
+def test_permutation_p_lies_between_one_over_n_plus_one_and_one(null, observed, random):
+    for alternative in ("two-sided", "greater", "less"):
+        p = stats.permutation_p(observed, null, alternative=alternative)
+        assert 1 / (len(null) + 1) <= p <= 1
+        shuffled = random.sample(null, len(null))
+        assert stats.permutation_p(observed, shuffled, alternative=alternative) == p
+    less, greater = (stats.permutation_p(observed, null, alternative=a) for a in ("less", "greater"))
+    mirrored = stats.permutation_p(-observed, [-value for value in null], alternative="greater")
+    assert mirrored == less
+    assert less + greater >= 1
+
+
+@check(90)
+@given(SEEDS, st.floats(1e-2, 1e2), st.floats(-100, 100), st.integers(4, 10))
+def test_a_permutation_test_of_a_correlation_does_not_know_the_unit(seed, scale, shift, n):
+    rng = np.random.default_rng(seed)
+    x, y = rng.standard_normal((2, n))
+    one, other = (
+        stats.permutation_test(stats.pearson, x, target, n_permutations=150, random_state=0)
+        for target in (y, scale * y + shift)
+    )
+    assert 1 / (len(one.null) + 1) <= one.p <= 1
+    assert other.p == one.p
+    assert other.observed == pytest.approx(one.observed, abs=1e-9)
+
+
+@check(90)
+@given(SEEDS, SCALES, st.integers(3, 20))
+def test_auc_and_spearman_know_ranks_only(seed, scale, n):
+    rng = np.random.default_rng(seed)
+    scores, other = rng.integers(-4, 5, n).astype(float), rng.standard_normal(n)  # with ties
+    labels = np.arange(n) % 2 == 0
+    area = stats.auc(scores, labels)
+    assert 0 <= area <= 1
+    assert stats.auc(np.exp(scores) * scale, labels) == area
+    assert stats.auc(-scores, labels) == pytest.approx(1 - area, abs=1e-12)
+    assert stats.auc(scores, ~labels) == pytest.approx(1 - area, abs=1e-12)
+    assume(np.ptp(scores) > 0)
+    rho = stats.spearman(scores, other)
+    assert stats.spearman(scores**3, np.exp(other) * scale) == pytest.approx(rho, abs=1e-12)
+
+
+@check(90)
+@given(SEEDS, SCALES, st.floats(-100, 100), st.integers(2, 30))
+def test_pearson_is_symmetric_bounded_and_blind_to_units(seed, scale, shift, n):
+    rng = np.random.default_rng(seed)
+    x, y = rng.standard_normal((2, n))
+    r = stats.pearson(x, y)
+    assert -1 <= r <= 1
+    assert stats.pearson(y, x) == pytest.approx(r, abs=1e-12)
+    assert stats.pearson(scale * x + shift, -y) == pytest.approx(-r, abs=1e-7)
+    assert stats.pearson(x, scale * x) == pytest.approx(1)
+
+
+@check(45)
+@given(SEEDS, BAD, st.integers(0, 9))
+def test_no_statistic_lets_a_bad_value_through(seed, bad, place):
+    rng = np.random.default_rng(seed)
+    x, y = rng.standard_normal((2, 10))
+    x[place] = bad
+    labels = np.arange(10) % 2
+    calls = (
+        lambda: stats.auc(x, labels),
+        lambda: stats.pearson(x, y),
+        lambda: stats.spearman(x, y),
+        lambda: stats.permutation_p(x[place], y),
+        lambda: stats.permutation_p(0.0, x),
+        lambda: stats.textbook_p(x, 10),
+        lambda: stats.spread_null(x[:, None], labels, [1.0], n_directions=3),
+        lambda: stats.class_constant_null(x, labels, n_directions=3),
+        lambda: stats.permutation_test(stats.pearson, x, y, n_permutations=5, random_state=0),
+    )
+    for call in calls:
+        with pytest.raises(ValueError, match=r"NaN|inf|finite"):
+            call()
+    for correct in (stats.holm, stats.benjamini_hochberg):
+        with pytest.raises(ValueError, match="must lie in"):
+            correct([0.5, bad])
+
+
+@check(60)
+@given(st.floats(-0.99, 0.99), st.integers(4, 500), st.floats(0.5, 0.99))
+def test_fisher_interval_holds_its_value_is_odd_and_shrinks(r, n, confidence):
+    value, low, high = stats.fisher_interval(r, n, confidence)
+    assert -1 < low <= value <= high < 1 or n < 8
+    _, other_low, other_high = stats.fisher_interval(-r, n, confidence)
+    assert (other_low, other_high) == pytest.approx((-high, -low))
+    _, narrow_low, narrow_high = stats.fisher_interval(r, 2 * n, confidence)
+    assert low <= narrow_low and narrow_high <= high
+
+
+@check(45)
+@given(SEEDS, SCALES, st.booleans())
+def test_a_bootstrap_of_a_mean_moves_with_the_data(seed, scale, grouped):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal(24)
+    options = {"groups": np.repeat(np.arange(8), 3)} if grouped else {}
+
+    def mean(values):
+        return values.mean(-1)
+
+    one, other = (
+        stats.bootstrap_interval(mean, values, n_resamples=50, random_state=0, **options)
+        for values in (x, scale * x + 7)
+    )
+    np.testing.assert_allclose(other, scale * np.array(one) + 7, rtol=1e-9, atol=1e-9)
+    assert one.low <= one.high
+
+
+# Ratings
+
+
+@check(60)
+@given(SEEDS, st.integers(2, 4), st.integers(2, 6))
+def test_what_a_position_tells_does_not_know_names_of_classes_or_positions(seed, n_classes, n_positions):
+    rng = np.random.default_rng(seed)
+    train, test = rng.integers(0, 5, (2, n_positions, n_classes)) + np.eye(n_positions, n_classes, dtype=int)
+    train[0], test[0] = train[0] + 1, test[0] + 1
+    found = ratings.position_only_bacc(train, test)
+    assert 0 <= found <= 1
+    rows, columns = rng.permutation(n_positions), rng.permutation(n_classes)
+    again = ratings.position_only_bacc(train[rows][:, columns], test[rows][:, columns])
+    assert again == pytest.approx(found, abs=1e-12)
+    often, seldom = rng.integers(1, 5, (2, n_classes))  # how often a class comes does not count
+    assert ratings.position_only_bacc(train * often, test * seldom) == pytest.approx(found, abs=1e-12)
+
+
+@check(30)
+@given(SEEDS, st.integers(1, 12))
+def test_drawn_orders_keep_the_blocks_together(seed, n_subjects):
+    orders = ratings.draw_orders(n_subjects, random_state=seed)
+    np.testing.assert_array_equal(np.sort(orders, 1), np.tile(np.arange(1, 29), (n_subjects, 1)))
+    for block in ratings.BLOCKS:
+        own = orders[:, np.array(block) - 1]
+        assert (np.ptp(own, axis=1) == len(block) - 1).all()
+
+
+# Differential entropy
+
+
+def signals(rng, n_channels=2, seconds=4, sfreq=128):
+    return rng.standard_normal((n_channels, seconds * sfreq))
+
+
+@check(45)
+@given(SEEDS, st.floats(1e-6, 1e6), st.sampled_from([-1, 1]), st.floats(-1e3, 1e3))
+def test_a_factor_adds_its_logarithm_to_the_entropy_and_an_offset_nothing(seed, factor, sign, offset):
+    x = signals(np.random.default_rng(seed))
+    one = differential_entropy(x, 128)
+    other = differential_entropy(sign * factor * (x + offset), 128)
+    np.testing.assert_allclose(other, one + np.log(factor), atol=1e-6)
+
+
+@check(45)
+@given(SEEDS, st.floats(-50, 50))
+def test_a_straight_line_and_the_direction_of_time_do_not_count(seed, slope):
+    x = signals(np.random.default_rng(seed))
+    one = differential_entropy(x, 128)
+    np.testing.assert_allclose(
+        differential_entropy(x + slope * np.linspace(0, 1, x.shape[-1]), 128), one, atol=1e-6
+    )
+    np.testing.assert_allclose(differential_entropy(x[:, ::-1].copy(), 128)[:, ::-1], one, atol=1e-6)
+
+
+@check(45)
+@given(SEEDS, st.sampled_from(["float32", "float64"]), st.booleans(), st.integers(1, 3))
+def test_entropy_keeps_kind_precision_and_leading_axes(seed, dtype, as_tensor, n_leading):
+    x = signals(np.random.default_rng(seed)).astype(dtype)
+    x = x.reshape((1,) * (n_leading - 1) + x.shape)
+    found = differential_entropy(torch.as_tensor(x) if as_tensor else x, 128, "paper", window=2.0)
+    assert tuple(found.shape) == (*x.shape[:-1], 2, 5)
+    assert isinstance(found, torch.Tensor) == as_tensor
+    assert str(found.dtype).removeprefix("torch.") == dtype
+    alone = differential_entropy(x.reshape(-1, x.shape[-1])[1].astype(float), 128, "paper", window=2.0)
+    np.testing.assert_allclose(np.asarray(found).reshape(-1, 2, 5)[1], alone, atol=2e-3)
+
+
+@check(30)
+@given(SEEDS, BAD, st.integers(0, 2), st.integers(0, 511))
+def test_a_bad_sample_spoils_its_own_signal_only_and_a_cohort_refuses_it(seed, bad, channel, sample):
+    x = signals(np.random.default_rng(seed), n_channels=3)
+    clean = differential_entropy(x, 128)
+    x[channel, sample] = bad
+    found = differential_entropy(x, 128)
+    assert np.isnan(found[channel]).all()
+    others = np.arange(3) != channel
+    np.testing.assert_array_equal(found[others], clean[others])
+    de = np.broadcast_to(found.swapaxes(0, 1), (1, 2, *found.swapaxes(0, 1).shape))
+    names = {"emotions": ["joy", "fear"], "channels": ["Fz", "Cz", "Pz"]}
+    with pytest.raises(ValueError, match=r"NaN in .*" + names["channels"][channel]):
+        Cohort.from_arrays(de, subjects=[0], dataset="d", provenance="p", **names)
+
+
+@check(30)
+@given(st.floats(-1e6, 1e6), st.sampled_from(["float32", "float64"]))
+def test_a_constant_has_no_entropy_whatever_its_level(level, dtype):
+    assert (differential_entropy(np.full((1, 512), level, dtype), 128) == -np.inf).all()
+
+
+@check(30)
+@given(SEEDS, st.sampled_from([(250, 125), (125, 250), (250, 200), (200, 250)]), st.floats(-5, 5))
+def test_resampling_is_linear_and_keeps_a_straight_line(seed, rates, factor):
+    rng = np.random.default_rng(seed)
+    x, y = rng.standard_normal((2, 3, 400))
+    both = resample(x + factor * y, *rates)
+    np.testing.assert_allclose(both, resample(x, *rates) + factor * resample(y, *rates), atol=1e-9)
+    assert both.shape == (3, int(np.ceil(400 * rates[1] / rates[0])))
+
+
+# Cohorts
+
+
+def make_cohort(rng, n_subjects=6, n_windows=4, **options):
+    emotions = ["joy", "fear", "joy", "fear", "neutral", "neutral"]
+    de = rng.standard_normal((n_subjects, len(emotions), n_windows, 3, 2)).astype(np.float32)
+    return Cohort.from_arrays(
+        de, subjects=range(n_subjects), emotions=emotions, channels=["Fz", "Cz", "Pz"],
+        bands={"low": (1, 4), "high": (4, 8)}, dataset="d", provenance="p", **options,
+    )  # fmt: skip
+
+
+@check(45)
+@given(SEEDS, st.floats(0.01, 100), st.floats(-100, 100))
+def test_standardising_forgets_unit_and_level_of_each_person_and_is_its_own_repeat(seed, scale, shift):
+    rng = np.random.default_rng(seed)
+    cohort = make_cohort(rng)
+    size = 10 ** rng.uniform(-1, 1, (6, 1, 1, 3, 2)) * scale
+    moved = cohort.with_de(cohort.de * size + shift * rng.standard_normal((6, 1, 1, 3, 2)))
+    one, other = standardise(cohort), standardise(moved)
+    # what float32 keeps of a spread beside its level
+    precision = 1e-6 * (1 + abs(shift) * 4 / size.min())
+    assume(precision < 0.01)
+    np.testing.assert_allclose(other.de, one.de, atol=10 * precision)
+    np.testing.assert_allclose(standardise(one).de, one.de, atol=1e-5)
+    assert one.de.dtype == np.float32 and one.data.attrs["unit"] == "z"
+
+
+@check(45)
+@given(SEEDS, st.integers(0, 5), st.integers(0, 5), st.integers(0, 3))
+def test_missing_windows_are_left_out_of_means_and_nothing_else_changes(seed, subject, clip, kept):
+    cohort = make_cohort(np.random.default_rng(seed))
+    de = cohort.de.copy()
+    de[subject, clip, kept:] = np.nan
+    short = cohort.with_de(de)
+    found, whole = trial_features(short), trial_features(cohort)
+    own = np.zeros((6, 6), dtype=bool)
+    own[subject, clip] = True
+    np.testing.assert_array_equal(found[~own], whole[~own])
+    if kept:
+        np.testing.assert_allclose(found[subject, clip], cohort.de[subject, clip, :kept].mean(0), atol=1e-6)
+    else:
+        assert np.isnan(found[subject, clip]).all() and not short.present[subject, clip]
+        assert np.isfinite(cohort_tensor(short)).all()
+    cut = segments(short, length=1.0)
+    assert np.isfinite(cut.X).all() and cut.X.dtype == np.float32
+    assert len(cut.X) == 6 * 6 * 4 - (4 - kept)
+
+
+@check(45)
+@given(SEEDS, st.integers(0, 5), st.sampled_from(["leave_subjects_out", "cohort_matched"]), st.integers(0, 4))
+def test_splits_are_disjoint_keep_people_apart_and_leave_missing_trials_out(seed, absent, name, fold):
+    rng = np.random.default_rng(seed)
+    cohort = make_cohort(rng, n_subjects=12)
+    de = cohort.de.copy()
+    de[absent, absent] = np.nan
+    split = make_split(cohort.with_de(de), name, fold=fold, random_state=seed)
+    sets = np.stack([split.train, split.validation, split.test]).astype(int)
+    assert (sets.sum(0) <= 1).all()
+    assert not sets[:, absent, absent].any()
+    assert sets.sum() == 12 * 6 - 1
+    assert not split.shares_subjects and split.shares_clips
+
+
+@check(30)
+@given(SEEDS, BAD, st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 3), st.integers(0, 2)))
+def test_a_cohort_names_the_place_of_a_bad_value(seed, bad, place):
+    cohort = make_cohort(np.random.default_rng(seed))
+    de = cohort.de.copy()
+    de[(*place, 0)] = bad
+    with pytest.raises(ValueError, match=rf"subject {place[0]}, clip {place[1] + 1}"):
+        cohort.with_de(de)
+    assert set(cohort_module.DIMS) == set(cohort.data["de"].dims)
+
+
+# Ridge
+
+
+def ridge_problem(rng, n=12, d=5):
+    X = rng.standard_normal((n, d))
+    return X, X @ rng.standard_normal(d) + 0.5 * rng.standard_normal(n), np.repeat(list("abcdef"), n // 6)
+
+
+@check(45)
+@given(SEEDS, SCALES, st.booleans())
+def test_ridge_predictions_do_not_know_basis_unit_or_origin_of_the_features(seed, scale, grouped):
+    rng = np.random.default_rng(seed)
+    X, y, groups = ridge_problem(rng)
+    groups = groups if grouped else None
+    moved = scale * X @ rotation(rng, X.shape[1]) + 10
+    one, other = RidgeFolds(X, groups), RidgeFolds(moved, groups)
+    np.testing.assert_allclose(other.held_out(y), one.held_out(y), atol=1e-6)
+    np.testing.assert_allclose(other.in_sample(y), one.in_sample(y), atol=1e-6)
+    np.testing.assert_allclose(one.held_out(scale * y + 3), scale * one.held_out(y) + 3, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(other.weights(y)[2], scale**2 * one.weights(y)[2], rtol=1e-6)
+
+
+@check(45)
+@given(SEEDS, st.booleans())
+def test_ridge_predictions_move_with_their_rows_and_do_not_see_their_own_target(seed, grouped):
+    rng = np.random.default_rng(seed)
+    X, y, groups = ridge_problem(rng)
+    order = rng.permutation(len(y))
+    folds = RidgeFolds(X, groups if grouped else None)
+    again = RidgeFolds(X[order], groups[order] if grouped else None)
+    np.testing.assert_allclose(again.held_out(y[order]), folds.held_out(y)[order], atol=1e-8)
+    changed = y.copy()
+    own = groups == "c" if grouped else np.arange(len(y)) == 4
+    changed[own] += 100
+    np.testing.assert_allclose(folds.held_out(changed)[own], folds.held_out(y)[own], atol=1e-6)
+    assert not np.allclose(folds.held_out(changed)[~own], folds.held_out(y)[~own], atol=1e-3)
+
+
+@check(18)
+@given(SEEDS, SCALES, st.sampled_from(["leave_one_emotion_out", "leave_one_clip_out", "in_sample"]))
+def test_tracking_does_not_know_units_and_its_p_stays_in_range(seed, scale, scheme):
+    rng = np.random.default_rng(seed)
+    X, _, emotions = ridge_problem(rng)
+    y = rng.standard_normal(6)[np.unique(emotions, return_inverse=True)[1]]
+    one, other = (
+        track(states, target, emotions, scheme=scheme, n_permutations=40, random_state=0)
+        for states, target in ((X, y), (scale * X @ rotation(rng, X.shape[1]) - 4, scale * y + 2))
+    )
+    assert other.r == pytest.approx(one.r, abs=1e-6)
+    assert other.p == one.p
+    assert 1 / 41 <= one.p <= 1
+
+
+@check(30)
+@given(SEEDS, BAD, st.data())
+def test_ridge_refuses_bad_values_in_features_and_targets(seed, bad, data):
+    X, y, emotions = ridge_problem(np.random.default_rng(seed))
+    row = data.draw(st.integers(0, len(y) - 1))
+    spoiled_X, spoiled_y = X.copy(), y.copy()
+    spoiled_X[row, 0], spoiled_y[row] = bad, bad
+    for call in (
+        lambda: RidgeFolds(spoiled_X),
+        lambda: RidgeFolds(X).held_out(spoiled_y),
+        lambda: track(spoiled_X, y, emotions),
+        lambda: track(X, spoiled_y, emotions),
+    ):
+        with pytest.raises(ValueError, match="NaN or inf"):
+            call()
+
+
+# Geometry
+
+
+def trials(rng, d=8, n_subjects=4, n_classes=4, clips_per_class=3):
+    n_clips = n_classes * clips_per_class
+    clip = np.tile(np.arange(n_clips), n_subjects)
+    means = 3 * rng.standard_normal((n_classes, d))
+    Z = means[clip // clips_per_class] + rng.standard_normal((n_clips, d))[clip]
+    Z = Z + 0.3 * rng.standard_normal((len(clip), d))
+    return Z, clip // clips_per_class, clip, np.repeat(np.arange(n_subjects), n_clips)
+
+
+@check(45)
+@given(SEEDS, SCALES)
+def test_class_alignment_does_not_know_basis_unit_origin_or_order(seed, scale):
+    rng = np.random.default_rng(seed)
+    Z, y, _, _ = trials(rng)
+    target = rng.standard_normal(4)
+    order = rng.permutation(len(y))
+    moved = (scale * Z @ rotation(rng, Z.shape[1]) + 5)[order]
+    one = geometry.class_pc1_alignment(Z, y, target)
+    other = geometry.class_pc1_alignment(moved, y[order], -scale * target + 1)
+    assert other.score == pytest.approx(one.score, abs=1e-6)
+    assert other.p == one.p and one.exact
+    assert 1 / len(one.null) <= one.p <= 1
+    renamed = np.array([2, 0, 3, 1])  # class k becomes renamed[k], its target with it
+    again = geometry.class_pc1_alignment(Z, renamed[y], target[np.argsort(renamed)])
+    assert again.score == pytest.approx(one.score, abs=1e-9)
+
+
+@check(24)
+@given(SEEDS, SCALES, st.sampled_from(["permute", "gaussian"]))
+def test_residual_alignment_does_not_know_basis_unit_class_means_or_target_means(seed, scale, null):
+    rng = np.random.default_rng(seed)
+    Z, y, clip, subject = trials(rng)
+    target = rng.standard_normal(12)
+    options = {"validation": [0, 1], "test": [2, 3], "n_splits": 3, "n_null": 15, "null": null}
+    one = geometry.residual_alignment(Z, y, clip, subject, target, **options)
+    moved = scale * (Z + 9 * rng.standard_normal((4, 8))[y]) @ rotation(rng, 8)
+    other = geometry.residual_alignment(
+        moved, y, clip, subject, scale * target + 3 * (np.arange(12) // 3), **options
+    )
+    for field in ("selected", "held_out", "null_selected", "null_held_out"):
+        np.testing.assert_allclose(getattr(other, field), getattr(one, field), atol=1e-6, err_msg=field)
+    assert other.p_selected == one.p_selected and other.p_held_out == one.p_held_out
+    assert 1 / 16 <= one.p_selected <= 1 and 1 / 16 <= one.p_held_out <= 1
+    assert 0 <= one.selected <= 1 and -1 <= one.held_out <= 1
+
+
+@check(45)
+@given(SEEDS, SCALES, st.integers(1, 3), st.sampled_from(["float32", "float64"]))
+def test_basin_and_residual_add_up_are_orthogonal_and_turn_with_the_features(seed, scale, rank, dtype):
+    rng = np.random.default_rng(seed)
+    Z, y, _, _ = trials(rng)
+    Q = rotation(rng, Z.shape[1])
+    projector = geometry.basin(Z, y, rank=rank)
+    inside, outside = projector.project(Z), projector.complement(Z)
+    np.testing.assert_allclose(inside + outside, Z, atol=1e-9)
+    np.testing.assert_allclose((inside * outside).sum(1), 0, atol=1e-8)
+    np.testing.assert_allclose(projector.project(inside), inside, atol=1e-9)
+    turned = geometry.basin(scale * Z @ Q + 3, y, rank=rank)
+    np.testing.assert_allclose(turned.project(Z @ Q), inside @ Q, atol=1e-5)
+    assert projector.project(Z.astype(dtype)).dtype == dtype
+
+
+@check(45)
+@given(SEEDS, st.floats(0.1, 5), SCALES, st.sampled_from(["float32", "float64"]))
+def test_amplifying_can_be_undone_and_does_not_know_the_length_of_a_direction(seed, gain, scale, dtype):
+    rng = np.random.default_rng(seed)
+    Z, u = rng.standard_normal((20, 6)), rng.standard_normal(6)
+    there = geometry.amplify(Z, u, gain)
+    np.testing.assert_allclose(geometry.amplify(there, -scale * u, 1 / gain), Z, atol=1e-7)
+    gone = geometry.ablate(Z, scale * u)
+    np.testing.assert_allclose(gone @ u, 0, atol=1e-9)
+    np.testing.assert_allclose(geometry.ablate(there, u), gone, atol=1e-8)
+    assert geometry.ablate(Z.astype(dtype), u).dtype == dtype
+
+
+@check(24)
+@given(SEEDS, SCALES)
+def test_the_effect_of_an_ablation_does_not_know_the_length_of_the_direction(seed, scale):
+    rng = np.random.default_rng(seed)
+    Z, y, _, _ = trials(rng)
+    head, u = (rng.standard_normal((8, 4)), rng.standard_normal(4)), rng.standard_normal(8)
+    one, other = (
+        geometry.ablation_effect(Z, y, head, direction, n_directions=10, random_state=0)
+        for direction in (u, -scale * u)
+    )
+    for field in ("baseline", "drop", "orthogonal_drop", "share_in_basin"):
+        assert getattr(other, field) == pytest.approx(getattr(one, field), abs=1e-9), field
+    assert 0 <= one.share_in_basin <= 1 + 1e-12
+    for kind in geometry.KINDS:
+        assert 1 / 11 <= one.p(kind) <= 1
+
+
+@check(30)
+@given(SEEDS, BAD, st.data())
+def test_geometry_refuses_bad_values(seed, bad, data):
+    rng = np.random.default_rng(seed)
+    Z, y, clip, subject = trials(rng)
+    Z[data.draw(st.integers(0, len(Z) - 1)), data.draw(st.integers(0, 7))] = bad
+    sets = {"validation": [0, 1], "test": [2, 3]}
+    for call in (
+        lambda: geometry.basin(Z, y),
+        lambda: geometry.class_pc1_alignment(Z, y, rng.standard_normal(4)),
+        lambda: geometry.residual_alignment(Z, y, clip, subject, rng.standard_normal(12), **sets),
+        lambda: geometry.ablate(Z, np.ones(8)),
+    ):
+        with pytest.raises(ValueError, match=r"NaN|inf|finite"):
+            call()
+
+
+# Accuracy and ensembles
+
+
+def probabilities(rng, n_members=4, n_trials=15, n_classes=3):
+    return rng.dirichlet(np.ones(n_classes), (n_members, n_trials))
+
+
+@check(90)
+@given(SEEDS, st.integers(2, 5), st.integers(1, 30))
+def test_balanced_accuracy_does_not_know_names_of_classes_nor_how_often_they_come(seed, n_classes, n):
+    rng = np.random.default_rng(seed)
+    y, called = rng.integers(0, n_classes, (2, n))
+    found = balanced_accuracy(y, called)
+    assert 0 <= found <= 1
+    names, order = rng.permutation(n_classes), rng.permutation(n)
+    assert balanced_accuracy(names[y][order], names[called][order]) == pytest.approx(found, abs=1e-12)
+    repeats = np.where(y == y[0], 3, 1)  # one class three times as often
+    again = balanced_accuracy(np.repeat(y, repeats), np.repeat(called, repeats))
+    assert again == pytest.approx(found, abs=1e-12)
+    logits = np.eye(n_classes)[called]
+    assert geometry.batched_balanced_accuracy(logits, y) == pytest.approx(found, abs=1e-12)
+
+
+@check(60)
+@given(SEEDS, SCALES, st.floats(-50, 50), st.floats(0.1, 10))
+def test_softmax_does_not_know_a_constant_and_sums_to_one(seed, scale, shift, temperature):
+    logits = scale * np.random.default_rng(seed).standard_normal((6, 4))
+    p = ensemble.softmax(logits, temperature=temperature)
+    np.testing.assert_allclose(p.sum(-1), 1)
+    assert (p >= 0).all() and (p.argmax(-1) == logits.argmax(-1)).all()
+    np.testing.assert_allclose(ensemble.softmax(logits + shift, temperature=temperature), p, atol=1e-9)
+    np.testing.assert_allclose(ensemble.softmax(temperature * logits, temperature=temperature),
+                               ensemble.softmax(logits), atol=1e-9)  # fmt: skip
+
+
+@check(60)
+@given(SEEDS, SCALES)
+def test_an_ensemble_knows_shares_of_weight_only_and_stays_within_its_members(seed, scale):
+    rng = np.random.default_rng(seed)
+    P, weights, order = probabilities(rng), rng.uniform(0, 1, 4), rng.permutation(4)
+    mean = ensemble.softmax_ensemble(P, weights=weights)
+    np.testing.assert_allclose(mean.sum(-1), 1)
+    assert (mean >= P.min(0) - 1e-12).all() and (mean <= P.max(0) + 1e-12).all()
+    np.testing.assert_allclose(ensemble.softmax_ensemble(P, weights=scale * weights), mean)
+    np.testing.assert_allclose(ensemble.softmax_ensemble(P[order], weights=weights[order]), mean)
+    np.testing.assert_allclose(
+        ensemble.softmax_ensemble(P), ensemble.softmax_ensemble(P, weights=[scale] * 4)
+    )
+    np.testing.assert_allclose(ensemble.softmax_ensemble(P, weights=[0, scale, 0, 0]), P[1])
+    np.testing.assert_allclose(ensemble.softmax_ensemble(np.log(P), logits=True), P.mean(0))
+
+
+@check(45)
+@given(SEEDS)
+def test_contributions_move_with_members_and_add_up(seed):
+    rng = np.random.default_rng(seed)
+    P, y = probabilities(rng), np.arange(15) % 3
+    order, names = rng.permutation(4), rng.permutation(3)
+    one, other = ensemble.contributions(P, y), ensemble.contributions(P[order], y)
+    for field in ("leave_one_out", "shapley", "single"):
+        np.testing.assert_allclose(getattr(other, field), getattr(one, field)[order], atol=1e-12)
+    assert one.shapley.sum() == pytest.approx(one.ensemble - 1 / 3)
+    renamed = np.empty_like(P)
+    renamed[..., names] = P
+    np.testing.assert_allclose(ensemble.contributions(renamed, names[y]).shapley, one.shapley, atol=1e-12)
+
+
+@check(45)
+@given(SEEDS, st.integers(2, 4))
+def test_kappa_is_symmetric_at_most_one_and_does_not_know_names(seed, n_classes):
+    rng = np.random.default_rng(seed)
+    called, names = rng.integers(0, n_classes, (3, 20)), rng.permutation(n_classes)
+    found = ensemble.kappa_matrix(called)
+    np.testing.assert_allclose(found, found.T)
+    np.testing.assert_allclose(np.diag(found), 1)
+    assert (found <= 1 + 1e-12).all()
+    np.testing.assert_allclose(ensemble.kappa_matrix(names[called]), found, atol=1e-12)
+
+
+@check(45)
+@given(SEEDS, st.integers(1, 20))
+def test_calibration_does_not_know_the_order_of_trials_or_names_of_classes(seed, n_bins):
+    rng = np.random.default_rng(seed)
+    p, y = probabilities(rng)[0], rng.integers(0, 3, 15)
+    order, names = rng.permutation(15), rng.permutation(3)
+    renamed = np.empty_like(p)
+    renamed[:, names] = p
+    one = ensemble.calibration(p, y, n_bins=n_bins)
+    other = ensemble.calibration(renamed[order], names[y][order], n_bins=n_bins)
+    for field in ("nll", "brier", "ece"):
+        assert getattr(other, field) == pytest.approx(getattr(one, field), abs=1e-12), field
+    assert 0 <= one.ece <= 1 and 0 <= one.brier <= 2 and one.nll >= 0
+    assert one.bins["n"].sum() == 15
+
+
+@check(45)
+@given(SEEDS, BAD, st.data())
+def test_ensembles_refuse_bad_values_by_member_and_trial(seed, bad, data):
+    P, y = probabilities(np.random.default_rng(seed)), np.arange(15) % 3
+    member, trial = data.draw(st.integers(0, 3)), data.draw(st.integers(0, 14))
+    P[member, trial, 0] = bad
+    for call in (
+        lambda: ensemble.softmax_ensemble(P),
+        lambda: ensemble.contributions(P, y),
+        lambda: ensemble.disagreement(P, y),
+        lambda: ensemble.all_subset_accuracies(P, y),
+    ):
+        with pytest.raises(ValueError, match=f"member {member} has NaN or inf at trial {trial}"):
+            call()
+    with pytest.raises(ValueError, match="NaN or inf"):
+        ensemble.softmax(P)
