@@ -21,6 +21,9 @@ import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 from PIL import Image
+from test_interactive import NASTY, axis_frames, noise_frames, regime_frame
+
+from kernel import interactive
 
 ROOT = Path(__file__).resolve().parents[1]
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
@@ -429,6 +432,114 @@ def test_the_book_reads_from_a_folder_without_a_server(context, html):
             image["src"][-60:] for image in facts["images"] if image["shown"] and not image["width"]
         ] == []
     page.close()
+
+
+# ---- what a reader can turn over
+
+
+def explorables():
+    """One of each kind, of invented numbers, with a text that would end a script."""
+    rng = np.random.default_rng(0)
+    return [
+        interactive.explore_axis(*axis_frames(), title="texts"),
+        interactive.explore_noise(*noise_frames(rng), title="noise"),
+        interactive.explore_regimes({"epochs": regime_frame(), "people": regime_frame()}, title="regimes"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def explorer(html):
+    """Address of a page of the book whose text is replaced by explorables."""
+    page = BeautifulSoup((html / "book" / "bibliography.html").read_text(encoding="utf-8"), "html.parser")
+    section = page.find("article").find("section")
+    shown = "".join(item._repr_html_() for item in explorables())
+    section.clear()
+    section.append(BeautifulSoup(f"<h1>Explorables</h1>{shown}", "html.parser"))
+    (html / "book" / "explorables.html").write_text(str(page), encoding="utf-8")
+    return "book/explorables.html"
+
+
+def test_explorables_are_pages_like_any_other(visitor, explorer):
+    facts = visitor.inspect(explorer)
+    assert facts["errors"] == [] and facts["outside"] == [] and facts["unnamed"] == []
+    assert facts["overflow"]["width"] <= PHONE["width"], facts["overflow"]["wide"]
+    assert [text for mode in ("light", "dark") for text in facts[mode] if text["ratio"] < 4.5] == []
+
+
+def test_a_model_a_layer_and_each_text_are_reached_by_keyboard(visitor, explorer):
+    figure = visitor.open(explorer).locator("figure[data-explore=axis]")
+    said, marks = figure.locator(".explore-result"), figure.locator("circle[role=img]")
+    places = "all => all.map(c => Number(c.getAttribute('cx')))"
+    assert "A, layer 2 of 3" in said.inner_text() and "0.50" in said.inner_text()
+    before = marks.evaluate_all(places)
+    figure.get_by_label("Layer").focus()
+    visitor.page.keyboard.press("ArrowRight")
+    assert "A, layer 3 of 3" in said.inner_text() and "0.75" in said.inner_text()
+    assert marks.evaluate_all(places) != before
+    figure.get_by_label("Model").focus()
+    visitor.page.keyboard.press("ArrowDown")
+    assert "B, layer 2 of 3" in said.inner_text()
+
+    stops = "all => all.filter(c => c.tabIndex === 0).length"
+    assert marks.evaluate_all(stops) == 1, "one stop of the Tab key"
+    marks.first.focus()
+    assert "awful" in said.inner_text() and "\u22123.0" in said.inner_text()
+    for _ in range(3):
+        visitor.page.keyboard.press("ArrowRight")
+    assert NASTY.split("\u2028")[0].strip() in said.inner_text()
+    assert visitor.errors == []
+
+
+def test_more_features_of_noise_move_what_is_said_and_drawn(visitor, explorer):
+    curve, _ = noise_frames(np.random.default_rng(0))
+    figure = visitor.open(explorer).locator("figure[data-explore=noise]")
+    said = figure.locator(".explore-result")
+    heights = "all => all.map(c => c.getAttribute('cy'))"
+    circles = figure.locator("circle")
+    assert said.inner_text().startswith("5 features of noise")
+    before = circles.evaluate_all(heights)
+    figure.get_by_label("Features of noise").press("ArrowRight")
+    assert said.inner_text().startswith("20 features of noise")
+    median = curve.query("features == 20 and kind == 'in sample'")["r"].median()
+    assert f"in sample: median r {median:.2f}".replace("-", "\u2212") in said.inner_text()
+    assert circles.evaluate_all(heights) != before
+
+
+def test_a_regime_is_chosen(visitor, explorer):
+    figure = visitor.open(explorer).locator("figure[data-explore=regimes]")
+    assert figure.locator("circle.explore-fill-2:not(.explore-legend *)").count() == 2  # two levels
+    figure.get_by_label("Shown").select_option("placebo")
+    figure.get_by_label("Strategy").select_option("mse@0.5")
+    row = regime_frame().query("label == 'mse@0.5' and level == 3").iloc[0]
+    wanted = f"3, placebo: {row['placebo']:+.3f} [{row['placebo_low']:+.3f}, {row['placebo_high']:+.3f}]"
+    assert (
+        wanted.replace("-", "\u2212").replace("+0.000", "0.000")
+        in figure.locator(".explore-result").inner_text()
+    )
+    assert figure.locator("circle.explore-fill-2:not(.explore-legend *)").count() == 0
+
+
+def test_print_and_a_button_show_the_table(visitor, explorer):
+    page = visitor.open(explorer)
+    tables, live = page.locator(".explore-static table"), page.locator(".explore-live")
+    assert tables.count() == 3 and not tables.first.is_visible() and live.first.is_visible()
+    button = page.locator("figure[data-explore=axis]").get_by_role("button")
+    button.press("Enter")
+    assert tables.first.is_visible() and not live.first.is_visible()
+    button.press("Enter")
+    assert not tables.first.is_visible() and live.first.is_visible()
+    page.emulate_media(media="print")
+    assert all(tables.nth(i).is_visible() and not live.nth(i).is_visible() for i in range(3))
+    page.emulate_media(media="screen")
+
+
+def test_without_scripts_the_table_is_there(browser, origin, explorer):
+    with contextlib.closing(browser.new_context(java_script_enabled=False)) as context:
+        page = context.new_page()
+        page.goto(origin + explorer)
+        assert page.locator(".explore-static table").first.is_visible()
+        assert NASTY.split("\u2028")[0].strip() in page.locator("figure[data-explore=axis]").inner_text()
+        assert page.locator(".explore-live").count() == 0
 
 
 # ---- pictures of the book
