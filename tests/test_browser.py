@@ -13,6 +13,7 @@ import importlib.util
 import subprocess
 import sys
 import threading
+import unicodedata
 from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
@@ -21,6 +22,7 @@ import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 from PIL import Image
+from pypdf import PdfReader
 from test_interactive import NASTY, axis_frames, noise_frames, regime_frame
 
 from kernel import interactive
@@ -61,7 +63,9 @@ FACTS = """() => {
                   ...[...(e.labels || [])].map(l => l.textContent)];
     return e.getClientRects().length && !text.some(t => t && t.trim());
   }).map(e => e.outerHTML.slice(0, 120));
-  return { images, links, unnamed, title: document.title, language: document.documentElement.lang,
+  const way = side => document.querySelector(`.prev-next-area a.${side}`)?.href;
+  return { images, links, unnamed, next: way('right-next'), previous: way('left-prev'),
+           title: document.title, language: document.documentElement.lang,
            headings: document.querySelectorAll('article h1').length };
 }"""
 
@@ -345,16 +349,19 @@ def test_external_links_are_listed_and_safe(found, origin):
 # ---- ways through the book
 
 
-def test_next_and_previous_lead_through_the_whole_book(visitor, origin):
+def test_next_and_previous_lead_through_the_whole_book(found, origin):
+    def page(address):
+        return address and address.removeprefix(origin).removesuffix(".html")
+
+    assert [page(found[name].get("next")) for name in PAGES] == [*PAGES[1:], None]
+    assert [page(found[name].get("previous")) for name in PAGES] == [None, *PAGES[:-1]]
+
+
+def test_next_and_previous_can_be_clicked(visitor, origin):
     page = visitor.open(f"{PAGES[0]}.html")
-    walked = [PAGES[0]]
-    for direction, n_pages in (("right", len(PAGES)), ("left", 3)):
-        for _ in range(n_pages - 1):
-            before = page.url
-            page.locator(f".prev-next-area a.{direction}-next, .prev-next-area a.{direction}-prev").click()
-            page.wait_for_url(lambda url, before=before: url != before, wait_until="commit")
-            walked.append(page.url.removeprefix(origin).removesuffix(".html"))
-    assert walked == [*PAGES, PAGES[-2], PAGES[-3]]
+    for side, wanted in (("right-next", 1), ("right-next", 2), ("left-prev", 1)):
+        page.locator(f".prev-next-area a.{side}").click()
+        page.wait_for_url(f"{origin}{PAGES[wanted]}.html")
     assert visitor.errors == []
 
 
@@ -507,7 +514,7 @@ def test_more_features_of_noise_move_what_is_said_and_drawn(visitor, explorer):
 
 def test_a_regime_is_chosen(visitor, explorer):
     figure = visitor.open(explorer).locator("figure[data-explore=regimes]")
-    assert figure.locator("circle.explore-fill-2:not(.explore-legend *)").count() == 2  # two levels
+    assert figure.locator("circle.explore-fill-1:not(.explore-legend *)").count() == 2  # two levels
     figure.get_by_label("Shown").select_option("placebo")
     figure.get_by_label("Strategy").select_option("mse@0.5")
     row = regime_frame().query("label == 'mse@0.5' and level == 3").iloc[0]
@@ -516,7 +523,7 @@ def test_a_regime_is_chosen(visitor, explorer):
         wanted.replace("-", "\u2212").replace("+0.000", "0.000")
         in figure.locator(".explore-result").inner_text()
     )
-    assert figure.locator("circle.explore-fill-2:not(.explore-legend *)").count() == 0
+    assert figure.locator("circle.explore-fill-1:not(.explore-legend *)").count() == 0
 
 
 def test_print_and_a_button_show_the_table(visitor, explorer):
@@ -565,6 +572,50 @@ def test_screenshots_are_light_and_dark(visitor, name):
         page.emulate_media(color_scheme="light")
         page.set_viewport_size(DESK)
     assert all(brightness[width, "light"] > brightness[width, "dark"] + 60 for width in ("desk", "phone"))
+
+
+# ---- on paper
+
+
+@pytest.fixture(scope="module")
+def paper(browser, html, tmp_path_factory):
+    target = tmp_path_factory.mktemp("paper") / "book.pdf"
+    PDF.make_pdf(browser, html, target)
+    assert [path.name for path in target.parent.iterdir()] == ["book.pdf"] and not list(
+        html.parent.glob("print*")
+    )
+    return PdfReader(target)
+
+
+def test_the_pdf_holds_every_page_in_order_and_can_be_leafed_through(paper, html):
+    def words(text):
+        return "".join(unicodedata.normalize("NFKC", text).split())
+
+    texts = [words(page.extract_text()) for page in paper.pages]
+    at = 0
+    for name in PAGES:
+        article = BeautifulSoup((html / f"{name}.html").read_text(encoding="utf-8"), "html.parser").find(
+            "article"
+        )
+        heading = words(article.find("h1").find(string=True))
+        # on its own first page, below the one before; the title page lists them all
+        at = next((i for i in range(at + 1, len(texts)) if texts[i].startswith(heading)), None)
+        assert at is not None, f"{name} is not on paper"
+        sentence = article.find("p").get_text()[:60]
+        assert words(sentence) in texts[at]
+    assert paper.metadata.title == "A shared valence axis, audited"
+    assert words(paper.metadata.title) in texts[0] and "arXiv:2606.00129" in texts[0]
+    assert [text.endswith(str(i)) for i, text in enumerate(texts[1:], start=2)] == [True] * (len(texts) - 1)
+
+
+def test_the_pdf_keeps_pictures_and_leads_within_itself(paper, html):
+    pictures = sum(len(page.images) for page in paper.pages)
+    assert pictures >= len(list((html / "_images").glob("*.png"))) > 20
+    links = [note.get_object() for page in paper.pages for note in page.get("/Annots") or ()]
+    away = [str(link["/A"]["/URI"]) for link in links if "/URI" in link.get("/A", {})]
+    assert len(links) > len(away) > 0
+    assert [address for address in away if not address.startswith("http")] == []
+    assert len(paper.outline) > len(PAGES)
 
 
 # ---- these checks can fail

@@ -137,6 +137,7 @@
   }
 
   function noise(data, redraw) {
+    const tint = j => [1, 0, 2][j];  // as in the figures of the chapters: what is doubtful is orange
     const features = slider(data.features.length, 0);
     const shown = make('output');
     features.addEventListener('input', redraw);
@@ -160,10 +161,10 @@
       data.kinds.forEach((kind, j) => {
         const up = logs.map((x, i) => `${toX(x)},${toY(kind.high[i])}`);
         const down = logs.map((x, i) => `${toX(x)},${toY(kind.low[i])}`).reverse();
-        draw(left.svg, 'polygon', { points: [...up, ...down].join(' '), class: `explore-band explore-fill-${j}` });
+        draw(left.svg, 'polygon', { points: [...up, ...down].join(' '), class: `explore-band explore-fill-${tint(j)}` });
         const middle = logs.map((x, i) => `${toX(x)},${toY(kind.r[i])}`);
-        draw(left.svg, 'polyline', { points: middle.join(' '), class: `explore-line explore-stroke-${j}` });
-        draw(left.svg, 'circle', { cx: toX(logs[k]), cy: toY(kind.r[k]), r: 6, class: `explore-fill-${j}` });
+        draw(left.svg, 'polyline', { points: middle.join(' '), class: `explore-line explore-stroke-${tint(j)}` });
+        draw(left.svg, 'circle', { cx: toX(logs[k]), cy: toY(kind.r[k]), r: 6, class: `explore-fill-${tint(j)}` });
       });
       draw(left.svg, 'line', { x1: toX(logs[k]), x2: toX(logs[k]), y1: toY(-1), y2: toY(1), class: 'explore-now' });
 
@@ -180,16 +181,17 @@
       });
       data.kinds.forEach((kind, j) => kind.points[k].forEach(([target, fit]) =>
         draw(right.svg, j ? 'rect' : 'circle', j
-          ? { x: both.toX(target) - 4, y: both.toY(fit) - 4, width: 8, height: 8, class: `explore-fill-${j}` }
-          : { cx: both.toX(target), cy: both.toY(fit), r: 4.5, class: `explore-fill-${j}` })));
+          ? { x: both.toX(target) - 4, y: both.toY(fit) - 4, width: 8, height: 8, class: `explore-fill-${tint(j)}` }
+          : { cx: both.toX(target), cy: both.toY(fit), r: 4.5, class: `explore-fill-${tint(j)}` })));
       return `${n} features of noise. ` + data.kinds.map(kind =>
         `${kind.name}: median r ${number(kind.r[k])} (${number(kind.low[k])} to ${number(kind.high[k])})`).join('; ') + '.';
     }
-    const legend = data.kinds.map((kind, j) => [`explore-fill-${j}`, kind.name, j ? 'rect' : 'circle']);
+    const legend = data.kinds.map((kind, j) => [`explore-fill-${tint(j)}`, kind.name, j ? 'rect' : 'circle']);
     return { controls, paint, legend };
   }
 
   function regimes(data, redraw) {
+    const tint = j => [0, 2, 1][j];  // the placebo is grey
     const distinct = key => [...new Set(data.cells.map(cell => cell[key]))];
     const [strategies, properties] = [distinct('strategy'), distinct('property')];
     const arms = Object.keys(data.arms);
@@ -223,8 +225,8 @@
           const [value, low, high] = cell[a], j = arms.indexOf(a);
           if (value !== null) {
             draw(svg, 'line', { x1: toX(low), x2: toX(high), y1: y - 4, y2: y - 4,
-                                class: `explore-line explore-stroke-${j}` });
-            draw(svg, 'circle', { cx: toX(value), cy: y - 4, r: 5, class: `explore-fill-${j}` });
+                                class: `explore-line explore-stroke-${tint(j)}` });
+            draw(svg, 'circle', { cx: toX(value), cy: y - 4, r: 5, class: `explore-fill-${tint(j)}` });
           }
           said.push(`${cell.level}, ${data.arms[a]}: ${signed(value, 3)} [${signed(low, 3)}, ${signed(high, 3)}]`);
         }
@@ -232,7 +234,7 @@
       }
       return `${strategies[strategy.value]} by ${properties[property.value]}. ${said.join('; ')}.`;
     }
-    const legend = arms.map((a, j) => [`explore-fill-${j}`, data.arms[a], 'circle']);
+    const legend = arms.map((a, j) => [`explore-fill-${tint(j)}`, data.arms[a], 'circle']);
     return { controls, paint, legend };
   }
 
