@@ -2,9 +2,10 @@
 
 In:  ``_toc.yml``, ``_config.yml``, ``book/``, the chapters ``notebooks/*.py`` and the package beside them.
 Out: ``_build/html``; with ``--in-place`` the executed ``notebooks/*.ipynb`` and ``book/claims.json`` instead.
+     With ``--as-committed`` nothing is executed: the pages show the stored outputs and ledger.
 Never serves a stale number: a chapter is executed again whenever its code, any source of the package, the
 pinned or installed versions or the files under KERNEL_DATA change, and then every page is rendered anew.
-Never writes outside ``_build``, except for ``--in-place``.
+Never writes outside ``_build`` (that of ``--output``, if given), except for ``--in-place``.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from concurrent.futures.process import BrokenProcessPool
 from importlib.metadata import distributions
 from multiprocessing import get_context
 from pathlib import Path
+from typing import NamedTuple
 
 import jupytext
 import nbformat
@@ -34,9 +36,8 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parents[1]
-BUILD = ROOT / "_build"
-SOURCE, EXECUTED, HTML = BUILD / "source", BUILD / "executed", BUILD / "html"
-RENDERED = BUILD / "rendered.txt"
+EXECUTED = ROOT / "_build" / "executed"
+LEDGER = ROOT / "book" / "claims.json"
 STAGED = ("_config.yml", "_toc.yml", "CHANGELOG.md")
 
 sys.path.insert(0, str(ROOT))  # the package of this very tree, whatever else is installed
@@ -44,6 +45,28 @@ sys.path.insert(0, str(ROOT))  # the package of this very tree, whatever else is
 
 class BuildError(RuntimeError):
     """The book could not be built."""
+
+
+class Place(NamedTuple):
+    """Where a book is laid out and rendered: ``_build`` below a folder, as Jupyter Book has it."""
+
+    folder: Path
+
+    @property
+    def build(self) -> Path:
+        return self.folder / "_build"
+
+    @property
+    def source(self) -> Path:
+        return self.build / "source"
+
+    @property
+    def html(self) -> Path:
+        return self.build / "html"
+
+    @property
+    def rendered(self) -> Path:
+        return self.build / "rendered.txt"
 
 
 # ---- what belongs to the book
@@ -276,79 +299,98 @@ def publishable(notebook: NotebookNode) -> str:
 def run_in_place(names: Iterable[str], *, workers: int) -> None:
     """Execute chapters again and write the committed pairs and the committed ledger."""
     names = list(names)
-    ledger = ROOT / "book" / "claims.json"
-    kept = json.loads(ledger.read_text(encoding="utf-8")) if names and ledger.is_file() else []
+    kept = json.loads(LEDGER.read_text(encoding="utf-8")) if names and LEDGER.is_file() else []
     done = execute_all(chapters(names), force=True, kept=kept, workers=workers)
     for script, notebook in done.items():
         write_atomically(script.with_suffix(".ipynb"), publishable(notebook) + "\n")
-    write_atomically(ledger, merge_ledgers(done.values(), into=kept))
+    write_atomically(LEDGER, merge_ledgers(done.values(), into=kept))
 
 
 # ---- rendering
 
 
-def stage(done: dict[Path, NotebookNode]) -> str:
-    """Lay out the sources of the pages; returns the digest of all of them."""
-    ledger = BUILD / "claims.json"
-    write_atomically(ledger, merge_ledgers(done.values()))
-    shutil.rmtree(SOURCE, ignore_errors=True)
-    SOURCE.mkdir(parents=True)
+def committed() -> tuple[dict[Path, NotebookNode], str]:
+    """The chapters and the ledger as they are stored in ``notebooks/`` and ``book/``; nothing is executed."""
+    scripts = chapters()
+    stored = [*(script.with_suffix(".ipynb") for script in scripts), LEDGER]
+    if missing := [str(path.relative_to(ROOT)) for path in stored if not path.is_file()]:
+        raise BuildError(
+            f"not there to be rendered: {', '.join(missing)}; run `make notebooks` to compute them"
+        )
+    done = {script: nbformat.read(script.with_suffix(".ipynb"), as_version=4) for script in scripts}
+    return done, LEDGER.read_text(encoding="utf-8")
+
+
+def stage(place: Place, done: dict[Path, NotebookNode], rows: str) -> str:
+    """Lay out the sources of the pages with the ledger's `rows`; returns the digest of all of them."""
+    ledger, source = place.build / "claims.json", place.source
+    write_atomically(ledger, rows)
+    shutil.rmtree(source, ignore_errors=True)
+    source.mkdir(parents=True)
     for name in STAGED:
         if (ROOT / name).is_file():
-            shutil.copy2(ROOT / name, SOURCE / name)
+            shutil.copy2(ROOT / name, source / name)
     shutil.copytree(
-        ROOT / "book", SOURCE / "book", ignore=shutil.ignore_patterns("build.py", "*.json", "__pycache__")
+        ROOT / "book", source / "book", ignore=shutil.ignore_patterns("build.py", "*.json", "__pycache__")
     )
     for script, notebook in done.items():
-        write_atomically(SOURCE / "notebooks" / f"{script.stem}.ipynb", publishable(notebook))
-    page = SOURCE / "book" / "claims.md"
+        write_atomically(source / "notebooks" / f"{script.stem}.ipynb", publishable(notebook))
+    page = source / "book" / "claims.md"
     if page.is_file():
         from kernel.claims import ledger_markdown
 
         text = page.read_text(encoding="utf-8")
         page.write_text(f"{text}\n{ledger_markdown(ledger)}", encoding="utf-8")
-    found = sorted(path for path in SOURCE.rglob("*") if path.is_file())
-    contents = (f"{p.relative_to(SOURCE)} {hashlib.sha256(p.read_bytes()).hexdigest()}" for p in found)
+    found = sorted(path for path in source.rglob("*") if path.is_file())
+    contents = (f"{p.relative_to(source)} {hashlib.sha256(p.read_bytes()).hexdigest()}" for p in found)
     return _sha256(*contents)
 
 
-def render(key: str, *, strict: bool) -> None:
+def render(place: Place, key: str, *, strict: bool) -> None:
     """Run Jupyter Book on the staged sources, in full unless nothing has changed since the last success.
 
     A partial render is never attempted: it would be silent about warnings that an earlier one has told.
     """
-    if RENDERED.is_file() and RENDERED.read_text(encoding="utf-8") == key and not missing_pages():
+    rendered, source = place.rendered, place.source
+    if rendered.is_file() and rendered.read_text(encoding="utf-8") == key and not missing_pages(place.html):
         print("  pages: unchanged", flush=True)
         return
-    RENDERED.unlink(missing_ok=True)
-    shutil.rmtree(HTML, ignore_errors=True)
-    shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
+    rendered.unlink(missing_ok=True)
+    shutil.rmtree(place.html, ignore_errors=True)
+    shutil.rmtree(place.build / ".doctrees", ignore_errors=True)
     started = time.monotonic()
     options = ["-W", "-n", "--keep-going"] if strict else []
     code = "from jupyter_book.cli.main import main; main()"
-    command = [sys.executable, "-c", code, "build", str(SOURCE), "--path-output", str(ROOT), "-q", *options]
+    command = [sys.executable, "-c", code, "build", str(source), "--path-output", str(place.folder), "-q"]
     finished = subprocess.run(
-        command, cwd=SOURCE, env={**_child_environment(), "PYTHONWARNINGS": "ignore"}, check=False
+        [*command, *options],
+        cwd=source,
+        env={**_child_environment(), "PYTHONWARNINGS": "ignore"},
+        check=False,
     )
     if finished.returncode:
         raise BuildError("the pages could not be rendered cleanly: the warnings above name the places")
-    if missing := missing_pages():
+    if missing := missing_pages(place.html):
         raise BuildError(f"rendered, but these pages are missing: {', '.join(missing)}")
-    write_atomically(RENDERED, key)
+    write_atomically(rendered, key)
     print(f"  pages: {time.monotonic() - started:.0f} s", flush=True)
 
 
-def missing_pages() -> list[str]:
+def missing_pages(html: Path) -> list[str]:
     """Pages that the table of contents promises and the built book does not hold."""
     wanted = ["index.html", *(f"{page}.html" for page in pages())]
-    return [page for page in wanted if not (HTML / page).is_file() or not (HTML / page).stat().st_size]
+    return [page for page in wanted if not (html / page).is_file() or not (html / page).stat().st_size]
 
 
 def build(*, strict: bool, workers: int) -> None:
     done = execute_all(chapters(), workers=workers)
-    staged = stage(done)
-    render(_sha256(staged, environment_digest(), str(strict)), strict=strict)
-    print(f"The book is at {HTML / 'index.html'}", flush=True)
+    lay_out(Place(ROOT), done, merge_ledgers(done.values()), strict=strict)
+
+
+def lay_out(place: Place, done: dict[Path, NotebookNode], rows: str, *, strict: bool) -> None:
+    staged = stage(place, done, rows)
+    render(place, _sha256(staged, environment_digest(), str(strict)), strict=strict)
+    print(f"The book is at {place.html / 'index.html'}", flush=True)
 
 
 def main() -> int:
@@ -356,6 +398,12 @@ def main() -> int:
     parser.add_argument("--strict", action="store_true", help="treat every warning as an error")
     parser.add_argument(
         "--in-place", action="store_true", help="execute notebooks/*.ipynb and book/claims.json anew"
+    )
+    parser.add_argument(
+        "--as-committed", action="store_true", help="render the stored outputs and ledger, execute nothing"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="with --as-committed: render to DIR/_build/html"
     )
     parser.add_argument(
         "names", nargs="*", help="with --in-place: only chapters whose name holds one of these"
@@ -368,9 +416,16 @@ def main() -> int:
         parser.error(f"--workers must be at least 1, got {options.workers}")
     if options.names and not options.in_place:
         parser.error("names are for --in-place")
+    if options.in_place and options.as_committed:
+        parser.error("--in-place executes and --as-committed does not: choose one")
+    if options.output and not options.as_committed:
+        parser.error("--output is for --as-committed")
     try:
         if options.in_place:
             run_in_place(options.names, workers=options.workers)
+        elif options.as_committed:
+            place = Place((options.output or ROOT).resolve())
+            lay_out(place, *committed(), strict=options.strict)
         else:
             build(strict=options.strict, workers=options.workers)
     except BuildError as error:

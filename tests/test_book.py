@@ -239,6 +239,41 @@ def test_in_place_writes_the_same_bytes_each_time(project):
     assert project.sources() == first
 
 
+def test_as_committed_renders_what_is_stored_and_executes_nothing(project, tmp_path_factory):
+    missing = project.build("--as-committed")
+    assert missing.returncode == 1
+    assert "notebooks/00_toy.ipynb, book/claims.json" in missing.stderr and "make notebooks" in missing.stderr
+
+    ok(project.build("--in-place"))
+    project.write("kernel/deep/below.py", "def answer():\n    return 43\n")
+    ledger = project.folder / "book" / "claims.json"
+    ledger.write_text(ledger.read_text().replace("41", "40"))
+    before = project.sources()
+
+    ok(project.build("--as-committed", "--strict"))
+    assert project.runs == 1 and project.served() == "41"
+    assert json.loads(project.read("_build/claims.json"))[0]["value"] == 40
+
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    ok(project.build("--as-committed", "--output", str(elsewhere)))
+    assert (elsewhere / "_build/html/notebooks/00_toy.html").is_file()
+    assert project.runs == 1
+    assert project.sources() == before, "rendering writes below _build only"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--as-committed", "--in-place"), "choose one"),
+        (("--output", "elsewhere"), "--output is for --as-committed"),
+    ],
+)
+def test_options_that_exclude_one_another_are_refused(project, options, message):
+    finished = project.build(*options)
+    assert finished.returncode == 2 and message in finished.stderr
+    assert not (project.folder / "_build").exists()
+
+
 # ---- the real book
 
 
