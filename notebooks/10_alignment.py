@@ -65,7 +65,7 @@ harm = ranked["delta"] < 0
 ax.scatter(rank[harm], ranked["p"][harm], color=plots.ORANGE, label="accuracy falls", zorder=3)
 ax.scatter(rank[~harm], ranked["p"][~harm], color=plots.BLUE, marker="s", label="accuracy rises", zorder=3)
 ax.axhline(0.05, color=plots.GREY, ls=":", label="uncorrected .05")
-ax.plot(rank, 0.05 * rank / m, color=plots.GREEN, label="Benjamini-Hochberg")
+ax.plot(rank, 0.05 * rank / m, color=plots.PURPLE, label="Benjamini-Hochberg")
 ax.plot(rank, 0.05 / (m - rank + 1), color=plots.INK, label="Holm")
 ax.set(yscale="log", xlabel="rank of the strategy", ylabel="p-value printed in the paper")
 legend = ax.legend()
