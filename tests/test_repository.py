@@ -28,7 +28,7 @@ FLOORS = {
     **dict.fromkeys(["stats", "files", "threads", "assets", "ratings"], 1),
     **dict.fromkeys(["language", "brain"], 2),
     "decoding": 3,
-    **dict.fromkeys(["claims", "plots"], 4),
+    **dict.fromkeys(["claims", "interactive", "plots"], 4),
 }
 
 

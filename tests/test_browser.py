@@ -1,0 +1,486 @@
+"""The rendered book in a real browser: pages load alone, fit a phone, read in the dark and by keyboard.
+
+The book is rendered as committed, served on this machine, and visited by Chromium, which is found on the PATH
+or named by the environment variable CHROMIUM. Without one, these tests are skipped. Screenshots and the list
+of external links are left in ``_build``; external links are not followed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import importlib.util
+import subprocess
+import sys
+import threading
+from functools import partial
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlsplit
+
+import numpy as np
+import pytest
+from bs4 import BeautifulSoup
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+WAIT = 60_000  # ms; generous, for other tests may run beside these
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(f"book_{name}", ROOT / "book" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+PDF = load("pdf")
+PAGES = load("build").pages()
+CHROMIUM = PDF.find_chromium()
+
+pytestmark = [
+    pytest.mark.xdist_group("browser"),  # one worker renders the book and holds the browser
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="no Chromium on this machine: install it, or name one in CHROMIUM"
+    ),
+]
+every_page = pytest.mark.parametrize("name", PAGES)
+
+# What one page holds; pixels are those of CSS.
+FACTS = """() => {
+  const images = [...document.images].map(i => ({
+    src: i.getAttribute('src'), width: i.naturalWidth, alt: i.getAttribute('alt'),
+    shown: getComputedStyle(i).display !== 'none' }));
+  const links = [...document.querySelectorAll('a[href]')].map(a => a.href);
+  const unnamed = [...document.querySelectorAll('button, a[href], input, select')].filter(e => {
+    const text = [e.textContent, e.getAttribute('aria-label'), e.title, e.placeholder,
+                  ...[...e.querySelectorAll('img')].map(i => i.alt),
+                  ...[...(e.labels || [])].map(l => l.textContent)];
+    return e.getClientRects().length && !text.some(t => t && t.trim());
+  }).map(e => e.outerHTML.slice(0, 120));
+  return { images, links, unnamed, title: document.title, language: document.documentElement.lang,
+           headings: document.querySelectorAll('article h1').length };
+}"""
+
+OVERFLOW = """() => {
+  const wide = [...document.querySelectorAll('article *')].filter(e => {
+    if (e.getBoundingClientRect().right <= innerWidth + 1) return false;
+    for (let up = e.parentElement; up && up !== document.body; up = up.parentElement)
+      if (getComputedStyle(up).overflowX !== 'visible') return false;
+    return true;
+  });
+  return { width: document.scrollingElement.scrollWidth,
+           wide: wide.slice(0, 5).map(e => e.outerHTML.slice(0, 160)) };
+}"""
+
+# Contrast as WCAG 2 defines it, of every piece of text in the article, each pair of colours once.
+CONTRAST = """() => {
+  const parse = text => {
+    const c = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+    c.fillStyle = text; c.fillRect(0, 0, 1, 1);
+    const [r, g, b, a] = c.getImageData(0, 0, 1, 1).data;
+    return [r, g, b, a / 255];
+  };
+  const known = new Map();
+  const colour = text => known.get(text) || known.set(text, parse(text)).get(text);
+  const over = (top, below) => top.slice(0, 3).map((v, i) => v * top[3] + below[i] * (1 - top[3])).concat(1);
+  const behind = e => {
+    const layers = [];
+    for (let up = e; up; up = up.parentElement) {
+      const c = colour(getComputedStyle(up).backgroundColor);
+      if (c[3] > 0) layers.push(c);
+      if (c[3] === 1) break;
+    }
+    return layers.reverse().reduce((below, top) => over(top, below), [255, 255, 255, 1]);
+  };
+  const luminance = c => c.slice(0, 3).map(v => v / 255)
+    .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const seen = new Map();
+  for (const e of document.querySelectorAll('article *, .bd-sidebar-primary a, .bd-toc a')) {
+    if (e.closest('mjx-container, svg, canvas, script, style, .headerlink, [aria-hidden=true]')) continue;
+    if (![...e.childNodes].some(n => n.nodeType === 3 && n.data.trim())) continue;
+    if (!e.getClientRects().length) continue;
+    const style = getComputedStyle(e);
+    if (style.visibility === 'hidden') continue;
+    const back = behind(e), front = over(colour(style.color), back);
+    const [dark, light] = [luminance(front), luminance(back)].sort((a, b) => a - b);
+    const ratio = (light + 0.05) / (dark + 0.05);
+    const key = front.map(Math.round) + '|' + back.map(Math.round);
+    if (!seen.has(key)) seen.set(key, { ratio, kind: e.tagName, html: e.outerHTML.slice(0, 120) });
+  }
+  return [...seen.values()].sort((a, b) => a.ratio - b.ratio);
+}"""
+
+# The theme that the page has once it has heard of the reader's wish, and after every transition.
+THEME = """async () => {
+  const theme = () => document.documentElement.dataset.theme;
+  for (let i = 0; i < 40 && theme() !== 'dark'; i++) await new Promise(r => setTimeout(r, 50));
+  document.getAnimations().forEach(a => { try { a.finish(); } catch {} });
+  return theme();
+}"""
+
+FOCUS = """() => {
+  const e = document.activeElement;
+  if (!e || e === document.body) return null;
+  const look = s => [s.outlineStyle, s.outlineWidth, s.outlineColor, s.boxShadow, s.borderBottom,
+                     s.backgroundColor, s.color, s.textDecorationLine, s.textDecorationThickness].join('|');
+  const still = () => document.getAnimations().forEach(a => { try { a.finish(); } catch {} });
+  still();
+  const box = e.getBoundingClientRect(), focused = look(getComputedStyle(e));
+  e.blur();
+  still();
+  const plain = look(getComputedStyle(e));
+  e.focus({ preventScroll: true });
+  return { html: e.outerHTML.slice(0, 120), marked: focused !== plain,
+           inside: box.width > 0 && box.height > 0 && box.bottom > 0 && box.top < innerHeight
+                   && box.right > 0 && box.left < innerWidth };
+}"""
+
+
+class Visitor:
+    """A browser page that notes what goes wrong and lets no request out of one origin."""
+
+    def __init__(self, context, origin):
+        self.origin, self.page = origin, context.new_page()
+        self.page.set_default_timeout(WAIT)
+        self.errors, self.outside = [], []
+        self.page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.route("**/*", self._let)
+
+    def _let(self, route):
+        if route.request.url.startswith((self.origin, "data:", "blob:")):
+            route.continue_()
+        else:
+            self.outside.append(route.request.url)
+            route.abort()
+
+    def open(self, address):
+        self.errors.clear()
+        self.outside.clear()
+        self.page.goto(self.origin + address, wait_until="load")
+        self.settle()
+        return self.page
+
+    def settle(self):
+        """Wait until formulas are set, which changes widths."""
+        self.page.wait_for_load_state("load")
+        self.page.evaluate("() => window.MathJax?.startup?.promise?.then(() => true)")
+
+    def inspect(self, address):
+        """Everything that the tests below ask of one page."""
+        page = self.open(address)
+        facts = page.evaluate(FACTS)
+        facts["light"] = page.evaluate(CONTRAST)
+        page.emulate_media(color_scheme="dark")
+        facts["theme"] = page.evaluate(THEME)
+        facts["dark"] = page.evaluate(CONTRAST)
+        page.emulate_media(color_scheme="light")
+        facts["focus"] = []
+        for _ in range(8):
+            page.keyboard.press("Tab")
+            facts["focus"].append(page.evaluate(FOCUS))
+        page.set_viewport_size(PHONE)
+        facts["overflow"] = page.evaluate(OVERFLOW)
+        page.set_viewport_size(DESK)
+        return facts | {"errors": list(self.errors), "outside": list(self.outside)}
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def serve(folder):
+    """The folder on a free port of this machine; yields its origin."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=folder)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory):
+    """The book as committed."""
+    folder = tmp_path_factory.mktemp("book")
+    command = [sys.executable, "book/build.py", "--as-committed", "--output", str(folder)]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return folder / "_build" / "html"
+
+
+@pytest.fixture(scope="module")
+def origin(html):
+    with serve(html) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with PDF.chromium(CHROMIUM) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def context(browser):
+    with contextlib.closing(browser.new_context(viewport=DESK, color_scheme="light")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def visitor(context, origin):
+    return Visitor(context, origin)
+
+
+@pytest.fixture(scope="module")
+def found(visitor):
+    """Facts on every page, from one visit each."""
+    return {name: visitor.inspect(f"{name}.html") for name in PAGES}
+
+
+# ---- every page
+
+
+@every_page
+def test_a_page_loads_without_an_error(found, name):
+    assert found[name]["errors"] == []
+    assert found[name]["title"].strip() and found[name]["language"] == "en"
+    assert found[name]["headings"] >= 1
+
+
+@every_page
+def test_a_page_asks_nothing_of_any_other_server(found, name):
+    assert found[name]["outside"] == []
+
+
+@every_page
+def test_images_are_there_and_described(found, name):
+    shown = [image for image in found[name]["images"] if image["shown"]]
+    assert [image["src"][-60:] for image in shown if not image["width"]] == []
+    assert [image["src"][-60:] for image in shown if not (image["alt"] or "").strip()] == []
+    assert [i["alt"] for i in shown if (i["alt"] or "").endswith((".png", ".svg"))] == [], (
+        "a path describes nothing"
+    )
+
+
+@every_page
+def test_a_page_fits_a_phone(found, name):
+    assert found[name]["overflow"]["width"] <= PHONE["width"], found[name]["overflow"]["wide"]
+
+
+@every_page
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_text_stands_out(found, name, mode):
+    texts = found[name][mode]
+    assert len(texts) >= 2
+    assert [text for text in texts if text["ratio"] < 4.5] == []
+
+
+@every_page
+def test_the_dark_is_what_the_reader_asked_for(found, name):
+    assert found[name]["theme"] == "dark"
+
+
+@every_page
+def test_the_keyboard_shows_where_it_is(found, name):
+    stops = found[name]["focus"]
+    assert None not in stops[:4]
+    assert len({stop["html"] for stop in stops if stop}) >= 4
+    assert [stop["html"] for stop in stops if stop and not (stop["marked"] and stop["inside"])] == []
+
+
+@every_page
+def test_what_can_be_pressed_has_a_name(found, name):
+    assert found[name]["unnamed"] == []
+
+
+# ---- links
+
+
+@pytest.fixture(scope="module")
+def anchors(html):
+    """Every anchor of every rendered page."""
+
+    def read(page):
+        tags = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").find_all(True)
+        return {tag[key] for tag in tags for key in ("id", "name") if tag.has_attr(key)}
+
+    return {page.relative_to(html).as_posix(): read(page) for page in html.rglob("*.html")}
+
+
+def dead(links, origin, html, anchors):
+    """Links of this origin without a file, or with an anchor that its page does not have."""
+    lost = []
+    for link in sorted(set(links)):
+        address, fragment = urldefrag(link)
+        if not link.startswith(origin):
+            continue
+        path = unquote(urlsplit(address).path).lstrip("/") or "index.html"
+        there = (html / path).is_file()
+        if not there or (fragment and path in anchors and unquote(fragment) not in anchors[path]):
+            lost.append(link.removeprefix(origin))
+    return lost
+
+
+@every_page
+def test_internal_links_and_anchors_lead_somewhere(found, origin, html, anchors, name):
+    assert dead(found[name]["links"], origin, html, anchors) == []
+
+
+def test_external_links_are_listed_and_safe(found, origin):
+    links = {link for facts in found.values() for link in facts["links"]}
+    external = sorted(link for link in links if not link.startswith((origin, "javascript:", "mailto:")))
+    listed = ROOT / "_build" / "external_links.txt"
+    listed.parent.mkdir(exist_ok=True)
+    listed.write_text("\n".join(external) + "\n", encoding="utf-8")
+    assert any("2606.00129" in link for link in external), "the paper is linked"
+    assert [link for link in external if not link.startswith(("https://", "http://"))] == []
+
+
+# ---- ways through the book
+
+
+def test_next_and_previous_lead_through_the_whole_book(visitor, origin):
+    page = visitor.open(f"{PAGES[0]}.html")
+    walked = [PAGES[0]]
+    for direction, n_pages in (("right", len(PAGES)), ("left", 3)):
+        for _ in range(n_pages - 1):
+            before = page.url
+            page.locator(f".prev-next-area a.{direction}-next, .prev-next-area a.{direction}-prev").click()
+            page.wait_for_url(lambda url, before=before: url != before, wait_until="commit")
+            walked.append(page.url.removeprefix(origin).removesuffix(".html"))
+    assert walked == [*PAGES, PAGES[-2], PAGES[-3]]
+    assert visitor.errors == []
+
+
+def test_the_sidebar_leads_to_a_chapter_and_marks_it(visitor, origin):
+    page = visitor.open(f"{PAGES[0]}.html")
+    page.click(".bd-sidebar-primary a[href*='05_projection']")
+    page.wait_for_load_state("load")
+    assert page.url == f"{origin}notebooks/05_projection.html"
+    assert "05_projection" in page.url and page.locator(".bd-sidebar-primary .current.active").count() == 1
+
+
+def on_screen(locator):
+    box = locator.bounding_box()
+    return bool(box) and box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"] and locator.is_visible()
+
+
+def test_the_sidebar_opens_on_a_phone(visitor):
+    page = visitor.open("notebooks/01_axis.html")
+    page.set_viewport_size(PHONE)
+    try:
+        link = page.locator(
+            ".bd-sidebar-primary a[href*='02_sentiment'], dialog a[href*='02_sentiment']"
+        ).first
+        assert not on_screen(link)
+        page.locator("button.primary-toggle:visible").first.click()
+        page.wait_for_timeout(600)  # it slides in
+        assert on_screen(link)
+    finally:
+        page.set_viewport_size(DESK)
+
+
+@pytest.mark.parametrize(("word", "some"), [("valence", True), ("qqxzzy", False)])
+def test_search_finds_what_is_there_and_only_that(visitor, word, some):
+    page = visitor.open("notebooks/01_axis.html")
+    page.locator("button.search-button-field:visible, button.search-button:visible").first.click()
+    field = page.locator("input[type=search]:visible").first
+    field.fill(word)
+    field.press("Enter")
+    page.wait_for_url("**/search.html?q=*")
+    page.wait_for_function(
+        "() => /finished|did not match/.test(document.querySelector('#search-results').innerText)"
+    )
+    results = page.locator("#search-results ul.search li")
+    assert (results.count() >= 5) if some else (results.count() == 0)
+    assert visitor.errors == [] and visitor.outside == []
+
+
+def test_the_button_turns_the_lights_off_and_it_stays_so(context, origin):
+    visitor = Visitor(context, origin)
+    page = visitor.open("notebooks/01_axis.html")
+    background = (
+        "() => getComputedStyle(document.body).backgroundColor.match(/[0-9.]+/g).slice(0, 3).map(Number)"
+    )
+    assert min(page.evaluate(background)) > 200
+    button = page.locator("button.theme-switch-button:visible").first
+    for _ in range(3):
+        button.click()
+        if page.evaluate("() => document.documentElement.dataset.mode") == "dark":
+            break
+    assert max(page.evaluate(background)) < 80
+    visitor.open("notebooks/02_sentiment.html")
+    assert max(page.evaluate(background)) < 80, "the choice holds on the next page"
+    page.evaluate("() => localStorage.clear()")
+    page.close()
+
+
+def test_the_book_reads_from_a_folder_without_a_server(context, html):
+    visitor = Visitor(context, html.as_uri() + "/")
+    for name in (PAGES[0], "notebooks/01_axis", "book/api"):
+        page = visitor.open(f"{name}.html")
+        facts = page.evaluate(FACTS)
+        assert visitor.errors == [] and visitor.outside == []
+        assert facts["headings"] >= 1
+        assert [
+            image["src"][-60:] for image in facts["images"] if image["shown"] and not image["width"]
+        ] == []
+    page.close()
+
+
+# ---- pictures of the book
+
+SHOWN = {"cover": PAGES[0], "chapter": "notebooks/01_axis", "ledger": "book/claims", "api": "book/api"}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_screenshots_are_light_and_dark(visitor, name):
+    folder = ROOT / "_build" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    page, brightness = visitor.open(f"{SHOWN[name]}.html"), {}
+    try:
+        for width, size in (("desk", DESK), ("phone", PHONE)):
+            page.set_viewport_size(size)
+            for mode in ("light", "dark"):
+                page.emulate_media(color_scheme=mode)
+                target = folder / f"{name}_{width}_{mode}.png"
+                page.screenshot(path=target)
+                with Image.open(target) as image:
+                    brightness[width, mode] = float(np.asarray(image.convert("L")).mean())
+    finally:
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size(DESK)
+    assert all(brightness[width, "light"] > brightness[width, "dark"] + 60 for width in ("desk", "phone"))
+
+
+# ---- these checks can fail
+
+BROKEN = """<!doctype html><html lang="en"><head><title>Broken</title></head><body><article><h1>Broken</h1>
+<img src="nowhere.png" alt="lost"><img src="data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA=">
+<p style="color: #999; background: #fff">pale</p><p style="color: #000; background: #ffe">clear</p>
+<div style="width: 900px">wide</div><button style="outline: none"></button>
+<a href="gone.html">gone</a><a href="#nowhere">no such place</a><a href="#here" id="here">here</a>
+<script src="https://elsewhere.invalid/x.js"></script><script>undefinedFunction()</script>
+</article></body></html>"""
+
+
+def test_each_fault_is_found_on_a_page_that_has_it(browser, tmp_path):
+    (tmp_path / "broken.html").write_text(BROKEN)
+    with serve(tmp_path) as origin, contextlib.closing(browser.new_context(viewport=DESK)) as context:
+        facts = Visitor(context, origin).inspect("broken.html")
+    anchors = {"broken.html": {"here"}}
+    assert any("undefinedFunction" in error for error in facts["errors"])
+    assert facts["outside"] == ["https://elsewhere.invalid/x.js"]
+    assert [image["width"] > 0 for image in facts["images"]] == [False, True]
+    assert [image["alt"] for image in facts["images"]] == ["lost", None]
+    assert facts["overflow"]["width"] > PHONE["width"] and "wide" in facts["overflow"]["wide"][0]
+    assert [text["ratio"] < 4.5 for text in facts["light"] if "pale" in text["html"]] == [True]
+    assert [text["ratio"] for text in facts["light"] if "clear" in text["html"]] == [
+        pytest.approx(20.8, abs=0.1)
+    ]
+    assert len(facts["unnamed"]) == 1
+    assert any(stop and "button" in stop["html"] and not stop["marked"] for stop in facts["focus"])
+    assert dead(facts["links"], origin, tmp_path, anchors) == ["broken.html#nowhere", "gone.html"]
