@@ -45,7 +45,7 @@ print(f"{ledger['id'].nunique()} claims, {int((kind != 'not run').sum())} result
 #
 # ## Where the verdicts fell
 
-# %%
+# %% mystnb={"image": {"alt": "Stacked bars, a row for each group of claims and a panel for each kind of data, real texts and ratings or simulated EEG: number of results that are supported, in blue, not supported, in orange, and inconclusive, in grey."}, "figure": {"caption": "All results of the ledger; counts are no score."}}
 counts = ledger.assign(kind=kind, data=data)[kind != "not run"].groupby(["group", "data", "kind"]).size().unstack(fill_value=0)
 fig = plots.plot_verdicts(counts, claims.GROUPS)
 

@@ -24,7 +24,7 @@
 # A dot is a result of this book, a bar its 95 % interval, p its p-value against the null named in [the ledger](../book/claims.md); a diamond is the value that the paper prints for the
 # same thing, where it prints one.
 
-# %%
+# %% tags=["hide-input"]
 import pandas as pd
 from IPython.display import Markdown
 
@@ -57,7 +57,7 @@ NOT_PRINTED = float("nan")
 # modern model. We read two small models twice: *bare*, as the paper does, and with an affect *cue* after the text. Does the direction tell good texts from bad ones, and does it
 # place film clips where people place them?
 
-# %% mystnb={"image": {"alt": "Forest plot in two panels, real models and real human ratings. Top: area under the curve on rated movie snippets for both bundled models, built from six stories or fifty tellings, with the cue and bare, with 95 % intervals and p-values, beside the paper's value for SST-2. Bottom: correlation with people's valence over 28 film clips, beside the paper's best value. Colour shows the verdict."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Forest plot in two panels, real models and real human ratings. Top: area under the curve on rated movie snippets for both bundled models, built from six stories or fifty tellings, with the cue and bare, with 95 % intervals and p-values, beside the paper's value for SST-2. Bottom: correlation with people's valence over 28 film clips, beside the paper's best value. Colour shows the verdict."}, "figure": {"caption": "Dots: our results, with 95 % intervals; diamonds: the paper's values; both models and all ratings are real."}}
 fig = plots.plot_claim_forest(
     {
         "AUC on movie snippets (real ratings; chance 0.5)": results({"C1.cued_recipe": NOT_PRINTED, "C1.bare_recipe": 0.832}),
@@ -65,7 +65,7 @@ fig = plots.plot_claim_forest(
     }
 )
 
-# %%
+# %% tags=["hide-input"]
 verdict("Nine sentences give a valence direction")
 
 # %% [markdown]
@@ -78,7 +78,7 @@ verdict("Nine sentences give a valence direction")
 # it has not seen, then emotions it has not seen, then those with the order of presentation removed. Its p-value asks how often permuted emotions give as much. The cohorts
 # differ in one thing: whether valence was planted.
 
-# %% mystnb={"image": {"alt": "Forest plot of one panel, simulated EEG. Correlation of projection and axis for cohorts with default, no and strong valence: fitted in sample, with the clip left out, with the emotion left out, and with presentation order removed, each with its p-value against permuted emotions; the paper's .87 stands beside the in-sample rows. Colour shows the verdict."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Forest plot of one panel, simulated EEG. Correlation of projection and axis for cohorts with default, no and strong valence: fitted in sample, with the clip left out, with the emotion left out, and with presentation order removed, each with its p-value against permuted emotions; the paper's .87 stands beside the in-sample rows. Colour shows the verdict."}, "figure": {"caption": "Simulated cohorts. Dots: our results; diamonds: the paper's value; p: emotions permuted."}}
 fig = plots.plot_claim_forest(
     {
         "r of projection and axis; p: emotions permuted": results(
@@ -87,7 +87,7 @@ fig = plots.plot_claim_forest(
     }
 )
 
-# %%
+# %% tags=["hide-input"]
 verdict("One linear projection of EEG tracks it")
 
 # %% [markdown]
@@ -98,7 +98,7 @@ verdict("One linear projection of EEG tracks it")
 # Over 36 classifiers the paper correlates accuracy with the alignment of their class means. Trainings of one network on one cohort resemble each other, and nine class means
 # leave few ways to be unlike. The null permutes the emotions. The second panel takes a direction away and asks what that costs.
 
-# %% mystnb={"image": {"alt": "Forest plot in two panels, simulated EEG. Top: correlation of a classifier's accuracy with its alignment, by class means and by residual, for several simulated cohorts, with p-values, beside the paper's .885 and .738. Bottom: fall in accuracy when the residual direction is removed, tested against directions from random targets and against isotropic ones, beside the paper's .0157. Colour shows the verdict."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Forest plot in two panels, simulated EEG. Top: correlation of a classifier's accuracy with its alignment, by class means and by residual, for several simulated cohorts, with p-values, beside the paper's .885 and .738. Bottom: fall in accuracy when the residual direction is removed, tested against directions from random targets and against isotropic ones, beside the paper's .0157. Colour shows the verdict."}, "figure": {"caption": "Simulated cohorts. Dots: our results; diamonds: the paper's values."}}
 fig = plots.plot_claim_forest(
     {
         "r of accuracy and alignment over checkpoints": results({"C6.class_pc1": 0.885, "C6.residual": 0.738}),
@@ -106,7 +106,7 @@ fig = plots.plot_claim_forest(
     }
 )
 
-# %%
+# %% tags=["hide-input"]
 verdict("Classifiers find it unasked")
 
 # %% [markdown]
@@ -117,7 +117,7 @@ verdict("Classifiers find it unasked")
 # Pushing a classifier towards the axis helps nothing; sixteen of 25 strategies harm, the paper counts. Every strategy here has a twin that pushes towards valence *permuted* over
 # emotions. If saturation is the reason for the harm, the twin should harm less.
 
-# %% mystnb={"image": {"alt": "Forest plot in two panels. Top, simulated EEG: change of balanced accuracy under alignment beyond that of its placebo, and beyond that in cohorts without valence, and with four training subjects, with 95 % intervals. Bottom: number of the 25 strategies that harm, from the paper's printed p-values uncorrected and corrected by Benjamini-Hochberg and Holm, and from our own run on simulated EEG, beside the paper's sixteen. Colour shows the verdict."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Forest plot in two panels. Top, simulated EEG: change of balanced accuracy under alignment beyond that of its placebo, and beyond that in cohorts without valence, and with four training subjects, with 95 % intervals. Bottom: number of the 25 strategies that harm, from the paper's printed p-values uncorrected and corrected by Benjamini-Hochberg and Holm, and from our own run on simulated EEG, beside the paper's sixteen. Colour shows the verdict."}, "figure": {"caption": "Simulated cohorts, but for the counts of the paper's printed p-values. Bars: 95 % intervals; diamonds: the paper's count."}}
 fig = plots.plot_claim_forest(
     {
         "change of balanced accuracy": results(dict.fromkeys(("C7.beyond_placebo", "C7.needs_valence", "C7.helps_when_scarce"), NOT_PRINTED)),
@@ -125,7 +125,7 @@ fig = plots.plot_claim_forest(
     }
 )
 
-# %%
+# %% tags=["hide-input"]
 verdict("25 ways of alignment help nothing")
 
 # %% [markdown]
@@ -136,7 +136,7 @@ verdict("25 ways of alignment help nothing")
 # Averaging ten classifiers gains, and the paper credits the diversity of their residuals. The first row compares with single members, as the paper does; those below with a plain deep ensemble of equal
 # size, which differs in nothing but its seeds.
 
-# %% mystnb={"image": {"alt": "Forest plot in two panels, simulated EEG. Top: gain in balanced accuracy of an ensemble over its single members, and of ensembles built for residual diversity over plain deep ensembles in cohorts of three kinds, with 95 % intervals, beside the paper's gain. Bottom: correlation of a member's residual alignment with its contribution, with its p-value, beside the paper's .743. Colour shows the verdict."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Forest plot in two panels, simulated EEG. Top: gain in balanced accuracy of an ensemble over its single members, and of ensembles built for residual diversity over plain deep ensembles in cohorts of three kinds, with 95 % intervals, beside the paper's gain. Bottom: correlation of a member's residual alignment with its contribution, with its p-value, beside the paper's .743. Colour shows the verdict."}, "figure": {"caption": "Simulated cohorts. Bars: 95 % intervals; diamonds: the paper's values."}}
 fig = plots.plot_claim_forest(
     {
         "change of balanced accuracy": results({"C8.gain": 0.6948 - 0.658, "C8.beats_deep_ensemble": NOT_PRINTED, "C8.axis_members_harm": NOT_PRINTED}),
@@ -144,7 +144,7 @@ fig = plots.plot_claim_forest(
     }
 )
 
-# %%
+# %% tags=["hide-input"]
 verdict("Residual diversity helps")
 
 # %% [markdown]
@@ -154,7 +154,7 @@ verdict("Residual diversity helps")
 # %% [markdown]
 # ## The verdict table
 
-# %%
+# %% tags=["hide-input"]
 counted = []
 for headline, names in claims.HEADLINES.items():
     rows = ledger[ledger["id"].isin(names)]
@@ -162,7 +162,7 @@ for headline, names in claims.HEADLINES.items():
     counted.append({"claim": headline, **{kind: int(kinds.get(kind, 0)) for kind in claims.VERDICTS}, "of these on simulated EEG": int(rows["simulated"].eq(True).sum())})
 pd.DataFrame(counted).set_index("claim")
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "hide-input"]
 for headline, names in claims.HEADLINES.items():
     print(f"{headline}.\n  {claims.verdict_sentence(names, path)}\n")
 
@@ -174,6 +174,6 @@ for headline, names in claims.HEADLINES.items():
 #
 # You have read the book's result. To check it, [rerun it](../book/how_to_read.md); to use it on a model of your own, take [the quickstart](00_quickstart.ipynb).
 
-# %%
+# %% tags=["hide-input"]
 shown = [row for row in claims.read_ledger(path) if any(row.id in names for names in claims.HEADLINES.values())]
 claims.show(*shown)[["claim", "ours", "interval", "p", "data", "verdict"]]
