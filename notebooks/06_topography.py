@@ -70,7 +70,7 @@ fig = plots.plot_topomaps(
     simulate_cohort(0, "null", n_subjects=1, window=30.0)[0].info(), found[strong].bands, label="r with the axis", limit=1,
 )
 
-# %% mystnb={"image": {"alt": "Scalp maps of the recorded cohort, a column for each frequency band: correlation of each channel's differential entropy with the axis, from purple, negative, to orange, positive."}, "figure": {"caption": "The recordings that were given; correlation over clips."}}
+# %% mystnb={"image": {"alt": "Scalp maps of the cohort named beside them, real recordings that were given, a column for each frequency band: correlation of each channel's differential entropy with the axis, from purple, negative, to orange, positive."}, "figure": {"caption": "The recordings that were given (real); correlation over clips."}}
 if found[main].channels != found[strong].channels:
     placed = cohort.select(channels=found[main].channels)
     fig = plots.plot_topomaps({short[main]: found[main].cells.r}, placed.info(), found[main].bands, label="r with the axis", limit=1)
