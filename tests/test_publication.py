@@ -11,6 +11,7 @@ import jupytext
 import nbformat
 import pytest
 import yaml
+from jupyter_book.config import get_final_config
 from sphinx.util.inventory import InventoryFile
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -176,6 +177,15 @@ def options_for(url, monkeypatch, environment=None):
     config = SimpleNamespace(html_theme_options={"repository_url": url, "launch_buttons": launch})
     extension("publication").set_repository(None, config)
     return config.html_theme_options
+
+
+def test_the_configuration_reaches_the_theme():
+    """Options given as Sphinx's own would replace those that Jupyter Book makes of the rest."""
+    found, _ = get_final_config(user_yaml=ROOT / "_config.yml", cli_config={"latex_individualpages": False})
+    options = found["html_theme_options"]
+    assert options["repository_url"] == "" and options["repository_branch"] == "main"
+    assert {"binderhub_url", "colab_url"} <= set(options["launch_buttons"])
+    assert "CC BY" in options["extra_footer"]
 
 
 def test_without_a_repository_there_is_nothing_to_launch(monkeypatch):
