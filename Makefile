@@ -18,7 +18,7 @@ export OMP_WAIT_POLICY := PASSIVE
 export PYTHONWARNINGS := ignore::DeprecationWarning,ignore:IProgress not found
 
 .DEFAULT_GOAL := help
-.PHONY: help book test notebooks bench lint assets clean
+.PHONY: help book pdf test notebooks bench lint assets clean
 
 help: ## show this help
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -27,8 +27,11 @@ book: assets ## execute the notebooks and render the book to _build/html
 	$(BIN)/python book/build.py --strict
 	@echo "open _build/html/index.html"
 
+pdf: book ## print the book to _build/valence_axis.pdf (needs a Chromium)
+	$(BIN)/python book/pdf.py
+
 test: assets lint ## lint, run the unit tests and validate every notebook
-	$(BIN)/python -m pytest $(WORKERS)
+	$(BIN)/python -m pytest $(WORKERS) --dist loadgroup
 	@mkdir -p _build && rm -f $(SCRATCH_LEDGER)
 	KERNEL_LEDGER="$(SCRATCH_LEDGER)" $(BIN)/python -m pytest $(WORKERS) --dist loadfile --nbval-lax --nbval-current-env \
 		--nbval-cell-timeout=1800 --nbval-kernel-startup-timeout=120 $(NOTEBOOKS)

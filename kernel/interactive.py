@@ -1,9 +1,9 @@
 """Results that a reader can turn over: the valence line by layer, the fit to noise, the regimes.
 
 In:  data frames that a chapter has computed.
-Out: objects that a notebook shows as HTML: the data, a table of them for print and for readers without scripts.
-Never computes a statistic, asks for a file or a server, or trusts a text: all of it is escaped. The script that
-draws the data is ``book/_static/explore.js``.
+Out: objects that a notebook shows as HTML: the data, and a table of them for print or where scripts are off.
+Never computes more than the quantiles it shows, asks for a file or a server, or trusts a text: all of it is
+escaped. The script that draws the data is ``book/_static/explore.js``.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Explorable:
 def script_json(data: Any) -> str:
     r"""JSON that is safe inside an HTML script element.
 
-    No text can end the element or start a comment, since ``<``, ``>`` and ``&`` are written as escapes, and so
-    are the two line ends that JSON allows and JavaScript once did not.
+    No text can end the element or start a comment, since ``<``, ``>`` and ``&`` are written as escapes, and
+    so are the two line ends that JSON allows and JavaScript once did not.
 
     Parameters
     ----------
@@ -177,8 +177,8 @@ def explore_regimes(maps: Mapping[str, pd.DataFrame], *, title: str) -> Explorab
     ----------
     maps : mapping of a property to DataFrame
         One row for each strategy and level, as `kernel.decoding.interventions.regime_table` gives them:
-        columns ``label``, ``level``, ``base`` and, for each of ``true``, ``placebo`` and ``beyond``, the value
-        and its limits ``_low`` and ``_high``.
+        columns ``label``, ``level``, ``base`` and, for each of ``true``, ``placebo`` and ``beyond``, the
+        value and its limits ``_low`` and ``_high``.
     title : str
         What is shown, on which data.
 

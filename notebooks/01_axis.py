@@ -35,7 +35,7 @@ import textwrap
 import numpy as np
 import pandas as pd
 
-from kernel import assets, claims, plots, stats
+from kernel import assets, claims, interactive, plots, stats
 from kernel.language.axis import ValenceAxis, agreement, bootstrap_direction, shuffled_shares
 from kernel.language.hidden import AFFECT_CUE, hidden_states
 from kernel.language.models import REGISTRY, load_language_model
@@ -72,6 +72,7 @@ print(f"{gemma.name}: {gemma.licence}", *textwrap.wrap(gemma.terms, 90), sep="\n
 # %%
 STORIES = {"fifty tellings": load_stories(), "six stories": diverse_stories()}
 movie = load_benchmark("movie", n=300, min_abs_rating=1.0)
+words = load_benchmark("lexicon", n=24, min_abs_rating=1.0)
 pd.DataFrame(
     {"emotion": e, "its first story": STORIES["fifty tellings"].sources[e], "another telling": t}
     for e, t, i in zip(STORIES["fifty tellings"].emotions, STORIES["fifty tellings"].texts, STORIES["fifty tellings"].indices, strict=True)
@@ -83,9 +84,10 @@ pd.DataFrame(
 # at least .10 to the source in the paper's sentence encoder. The paper's own paraphrases are not public.
 
 # %%
-S, M = {}, {}  # states of the stories (every layer) and of the movie snippets (every layer)
+S, M, W = {}, {}, {}  # states of the stories, of the movie snippets and, cued, of the words (every layer)
 for name in MODELS:
     lm = load_language_model(name)
+    W[name] = hidden_states(lm, words.texts, "all", AFFECT_CUE, progress=False)
     for readout, cue in CUES.items():
         M[name, readout] = hidden_states(lm, movie.texts, "all", cue, progress=False)
         for kind, stories in STORIES.items():
@@ -238,6 +240,36 @@ layers = pd.DataFrame(
     for k, axis in enumerate(fitted, start=1)
 )
 fig = plots.plot_layer_sweep(layers)
+
+# %% [markdown]
+# Choose a model and a layer below. Each dot is a word or a movie snippet; the higher it stands, the better people rated it. In early
+# layers the dots make a heap; in late ones good and bad drift apart. Positions are in standard deviations of the 300 snippets.
+
+# %%
+short = np.argsort([len(text) for text in movie.texts], kind="stable")[:24]
+shown, rated = [*words.texts, *np.array(movie.texts)[short]], np.concatenate([words.ratings, movie.ratings[short]])
+
+
+def by_layer(name):
+    """Positions of the shown texts on the axis of every layer, in sd of the snippets, (n_layers, n_texts)."""
+    fitted, scores = swept[name]
+    at = np.stack([axis.project(W[name][:, k]) for k, axis in enumerate(fitted, start=1)])
+    at = np.concatenate([at, scores[:, short]], axis=1)
+    return (at - scores.mean(1, keepdims=True)) / scores.std(1, keepdims=True)
+
+
+points = pd.DataFrame(
+    {"model": name, "layer": k, "text": text, "rating": rating, "position": position}
+    for name in MODELS
+    for k, row in enumerate(by_layer(name), start=1)
+    for text, rating, position in zip(shown, rated, row, strict=True)
+)
+fits = pd.DataFrame(
+    {"model": name, "layer": k, "r": stats.pearson(row, movie.ratings)}
+    for name, (_, scores) in swept.items()
+    for k, row in enumerate(scores, start=1)
+)
+interactive.explore_axis(points, fits, title="24 words and 24 of 300 snippets on the axis of each layer; r is that of all 300 (real models, real ratings)")
 
 # %%
 def input_cosine(name):

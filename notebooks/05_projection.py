@@ -28,7 +28,7 @@
 import numpy as np
 import pandas as pd
 
-from kernel import claims, plots, ratings, stats
+from kernel import claims, interactive, plots, ratings, stats
 from kernel.brain.calibration import NO_VALENCE, calibrate, rejection_rates
 from kernel.brain.projection import RidgeFolds, track
 from kernel.brain.simulate import simulate_cohort
@@ -80,6 +80,23 @@ fig = plots.plot_noise_fit(
 fitted = noise.query("features == 160 and kind == 'in sample'")["r"]
 left_out = noise.query("features == 160 and kind == 'emotion left out'")["r"]
 print(f"160 features of noise: in-sample r {fitted.median():.2f}, with the emotion left out {left_out.median():.2f}")
+
+# %% [markdown]
+# Move the slider: on the right, one draw of noise with so many features, fitted to the positions of the clips.
+
+# %%
+def one_draw(n_features):
+    folds = RidgeFolds(np.random.default_rng(n_features).standard_normal((len(y), n_features)), emotions, [n_features])
+    return {"in sample": folds.in_sample(y), "emotion left out": folds.held_out(y)}
+
+
+examples = pd.DataFrame(
+    {"features": n, "kind": kind, "target": target, "fit": fit}
+    for n in noise["features"].unique()
+    for kind, fits in one_draw(n).items()
+    for target, fit in zip(y, fits, strict=True)
+)
+interactive.explore_noise(noise, examples, title="Gaussian noise in place of EEG (simulated): median and middle 90 % of 200 draws")
 
 # %% [markdown]
 # Two lessons. A high in-sample $r$ is what this fit gives to *anything*. And a held-out $r$ of noise is not zero but negative, because the

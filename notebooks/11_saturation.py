@@ -29,7 +29,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from kernel import claims, plots
+from kernel import claims, interactive, plots
 from kernel.brain.simulate import Settings, simulate_cohort
 from kernel.brain.sources import load_cohort
 from kernel.decoding.alignment import PAPER_ROWS, Alignment
@@ -146,7 +146,15 @@ base.round(3).rename("accuracy without a strategy").to_frame().rename_axis(["sim
 
 # %% [markdown]
 # Above, what a strategy changes; below it, what it changes beyond its placebo, on a scale of its own. Five cohorts with weak valence for each cell.
-#
+# Below, each strategy in each regime with its intervals.
+
+# %%
+interactive.explore_regimes(
+    {names[axis]: found for axis, found in maps.items()},
+    title=f"Change of balanced accuracy by regime, {len(COHORTS)} simulated cohorts each, 95 % intervals",
+)
+
+# %% [markdown]
 # ## Where alignment helps
 #
 # With four training subjects a network cannot learn the order of nine emotions from them, and to be told might help. Eight cohorts each, with weak and with strong

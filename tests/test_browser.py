@@ -13,6 +13,7 @@ import importlib.util
 import subprocess
 import sys
 import threading
+import unicodedata
 from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
@@ -21,6 +22,10 @@ import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 from PIL import Image
+from pypdf import PdfReader
+from test_interactive import NASTY, axis_frames, noise_frames, regime_frame
+
+from kernel import interactive
 
 ROOT = Path(__file__).resolve().parents[1]
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
@@ -58,7 +63,9 @@ FACTS = """() => {
                   ...[...(e.labels || [])].map(l => l.textContent)];
     return e.getClientRects().length && !text.some(t => t && t.trim());
   }).map(e => e.outerHTML.slice(0, 120));
-  return { images, links, unnamed, title: document.title, language: document.documentElement.lang,
+  const way = side => document.querySelector(`.prev-next-area a.${side}`)?.href;
+  return { images, links, unnamed, next: way('right-next'), previous: way('left-prev'),
+           title: document.title, language: document.documentElement.lang,
            headings: document.querySelectorAll('article h1').length };
 }"""
 
@@ -342,16 +349,19 @@ def test_external_links_are_listed_and_safe(found, origin):
 # ---- ways through the book
 
 
-def test_next_and_previous_lead_through_the_whole_book(visitor, origin):
+def test_next_and_previous_lead_through_the_whole_book(found, origin):
+    def page(address):
+        return address and address.removeprefix(origin).removesuffix(".html")
+
+    assert [page(found[name].get("next")) for name in PAGES] == [*PAGES[1:], None]
+    assert [page(found[name].get("previous")) for name in PAGES] == [None, *PAGES[:-1]]
+
+
+def test_next_and_previous_can_be_clicked(visitor, origin):
     page = visitor.open(f"{PAGES[0]}.html")
-    walked = [PAGES[0]]
-    for direction, n_pages in (("right", len(PAGES)), ("left", 3)):
-        for _ in range(n_pages - 1):
-            before = page.url
-            page.locator(f".prev-next-area a.{direction}-next, .prev-next-area a.{direction}-prev").click()
-            page.wait_for_url(lambda url, before=before: url != before, wait_until="commit")
-            walked.append(page.url.removeprefix(origin).removesuffix(".html"))
-    assert walked == [*PAGES, PAGES[-2], PAGES[-3]]
+    for side, wanted in (("right-next", 1), ("right-next", 2), ("left-prev", 1)):
+        page.locator(f".prev-next-area a.{side}").click()
+        page.wait_for_url(f"{origin}{PAGES[wanted]}.html")
     assert visitor.errors == []
 
 
@@ -431,6 +441,114 @@ def test_the_book_reads_from_a_folder_without_a_server(context, html):
     page.close()
 
 
+# ---- what a reader can turn over
+
+
+def explorables():
+    """One of each kind, of invented numbers, with a text that would end a script."""
+    rng = np.random.default_rng(0)
+    return [
+        interactive.explore_axis(*axis_frames(), title="texts"),
+        interactive.explore_noise(*noise_frames(rng), title="noise"),
+        interactive.explore_regimes({"epochs": regime_frame(), "people": regime_frame()}, title="regimes"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def explorer(html):
+    """Address of a page of the book whose text is replaced by explorables."""
+    page = BeautifulSoup((html / "book" / "bibliography.html").read_text(encoding="utf-8"), "html.parser")
+    section = page.find("article").find("section")
+    shown = "".join(item._repr_html_() for item in explorables())
+    section.clear()
+    section.append(BeautifulSoup(f"<h1>Explorables</h1>{shown}", "html.parser"))
+    (html / "book" / "explorables.html").write_text(str(page), encoding="utf-8")
+    return "book/explorables.html"
+
+
+def test_explorables_are_pages_like_any_other(visitor, explorer):
+    facts = visitor.inspect(explorer)
+    assert facts["errors"] == [] and facts["outside"] == [] and facts["unnamed"] == []
+    assert facts["overflow"]["width"] <= PHONE["width"], facts["overflow"]["wide"]
+    assert [text for mode in ("light", "dark") for text in facts[mode] if text["ratio"] < 4.5] == []
+
+
+def test_a_model_a_layer_and_each_text_are_reached_by_keyboard(visitor, explorer):
+    figure = visitor.open(explorer).locator("figure[data-explore=axis]")
+    said, marks = figure.locator(".explore-result"), figure.locator("circle[role=img]")
+    places = "all => all.map(c => Number(c.getAttribute('cx')))"
+    assert "A, layer 2 of 3" in said.inner_text() and "0.50" in said.inner_text()
+    before = marks.evaluate_all(places)
+    figure.get_by_label("Layer").focus()
+    visitor.page.keyboard.press("ArrowRight")
+    assert "A, layer 3 of 3" in said.inner_text() and "0.75" in said.inner_text()
+    assert marks.evaluate_all(places) != before
+    figure.get_by_label("Model").focus()
+    visitor.page.keyboard.press("ArrowDown")
+    assert "B, layer 2 of 3" in said.inner_text()
+
+    stops = "all => all.filter(c => c.tabIndex === 0).length"
+    assert marks.evaluate_all(stops) == 1, "one stop of the Tab key"
+    marks.first.focus()
+    assert "awful" in said.inner_text() and "\u22123.0" in said.inner_text()
+    for _ in range(3):
+        visitor.page.keyboard.press("ArrowRight")
+    assert NASTY.split("\u2028")[0].strip() in said.inner_text()
+    assert visitor.errors == []
+
+
+def test_more_features_of_noise_move_what_is_said_and_drawn(visitor, explorer):
+    curve, _ = noise_frames(np.random.default_rng(0))
+    figure = visitor.open(explorer).locator("figure[data-explore=noise]")
+    said = figure.locator(".explore-result")
+    heights = "all => all.map(c => c.getAttribute('cy'))"
+    circles = figure.locator("circle")
+    assert said.inner_text().startswith("5 features of noise")
+    before = circles.evaluate_all(heights)
+    figure.get_by_label("Features of noise").press("ArrowRight")
+    assert said.inner_text().startswith("20 features of noise")
+    median = curve.query("features == 20 and kind == 'in sample'")["r"].median()
+    assert f"in sample: median r {median:.2f}".replace("-", "\u2212") in said.inner_text()
+    assert circles.evaluate_all(heights) != before
+
+
+def test_a_regime_is_chosen(visitor, explorer):
+    figure = visitor.open(explorer).locator("figure[data-explore=regimes]")
+    assert figure.locator("circle.explore-fill-1:not(.explore-legend *)").count() == 2  # two levels
+    figure.get_by_label("Shown").select_option("placebo")
+    figure.get_by_label("Strategy").select_option("mse@0.5")
+    row = regime_frame().query("label == 'mse@0.5' and level == 3").iloc[0]
+    wanted = f"3, placebo: {row['placebo']:+.3f} [{row['placebo_low']:+.3f}, {row['placebo_high']:+.3f}]"
+    assert (
+        wanted.replace("-", "\u2212").replace("+0.000", "0.000")
+        in figure.locator(".explore-result").inner_text()
+    )
+    assert figure.locator("circle.explore-fill-1:not(.explore-legend *)").count() == 0
+
+
+def test_print_and_a_button_show_the_table(visitor, explorer):
+    page = visitor.open(explorer)
+    tables, live = page.locator(".explore-static table"), page.locator(".explore-live")
+    assert tables.count() == 3 and not tables.first.is_visible() and live.first.is_visible()
+    button = page.locator("figure[data-explore=axis]").get_by_role("button")
+    button.press("Enter")
+    assert tables.first.is_visible() and not live.first.is_visible()
+    button.press("Enter")
+    assert not tables.first.is_visible() and live.first.is_visible()
+    page.emulate_media(media="print")
+    assert all(tables.nth(i).is_visible() and not live.nth(i).is_visible() for i in range(3))
+    page.emulate_media(media="screen")
+
+
+def test_without_scripts_the_table_is_there(browser, origin, explorer):
+    with contextlib.closing(browser.new_context(java_script_enabled=False)) as context:
+        page = context.new_page()
+        page.goto(origin + explorer)
+        assert page.locator(".explore-static table").first.is_visible()
+        assert NASTY.split("\u2028")[0].strip() in page.locator("figure[data-explore=axis]").inner_text()
+        assert page.locator(".explore-live").count() == 0
+
+
 # ---- pictures of the book
 
 SHOWN = {"cover": PAGES[0], "chapter": "notebooks/01_axis", "ledger": "book/claims", "api": "book/api"}
@@ -454,6 +572,52 @@ def test_screenshots_are_light_and_dark(visitor, name):
         page.emulate_media(color_scheme="light")
         page.set_viewport_size(DESK)
     assert all(brightness[width, "light"] > brightness[width, "dark"] + 60 for width in ("desk", "phone"))
+
+
+# ---- on paper
+
+
+@pytest.fixture(scope="module")
+def paper(browser, html, tmp_path_factory):
+    target = tmp_path_factory.mktemp("paper") / "book.pdf"
+    PDF.make_pdf(browser, html, target)
+    assert [path.name for path in target.parent.iterdir()] == ["book.pdf"] and not list(
+        html.parent.glob("print*")
+    )
+    return PdfReader(target)
+
+
+def test_the_pdf_holds_every_page_in_order_and_can_be_leafed_through(paper, html):
+    def words(text):
+        return "".join(unicodedata.normalize("NFKC", text).split())
+
+    front = words(paper.pages[0].extract_text())
+    assert paper.metadata.title == "A shared valence axis, audited"
+    assert front.startswith(words(paper.metadata.title)) and "arXiv:2606.00129" in front
+    places, at = paper.named_destinations, [0]
+    marked = [words(item.title) for item in paper.outline if not isinstance(item, list)]
+    for name in PAGES:
+        rendered = BeautifulSoup((html / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
+        article = rendered.find("article")
+        heading = words(article.find("h1").find(string=True))
+        at.append(paper.get_destination_page_number(places[f"/{name.replace('/', '-')}"]))
+        text = words(paper.pages[at[-1]].extract_text())
+        assert text.startswith(str(at[-1] + 1)) and heading in text, "number and heading of the page"
+        assert words(article.find("p").get_text()[:60]) in text
+        assert heading in front and heading in marked
+    assert at == sorted(set(at)), "in the order of the contents, each on a page of its own"
+
+
+def test_the_pdf_keeps_pictures_and_leads_within_itself(paper, html):
+    def drawn(page):
+        objects = page["/Resources"].get_object().get("/XObject", {})
+        return sum(item.get_object().get("/Subtype") == "/Image" for item in objects.values())
+
+    assert sum(map(drawn, paper.pages)) >= len(list((html / "_images").glob("*.png"))) > 20
+    links = [note.get_object() for page in paper.pages for note in page.get("/Annots") or ()]
+    away = [str(link["/A"]["/URI"]) for link in links if "/URI" in link.get("/A", {})]
+    assert len(links) > len(away) > 0
+    assert [address for address in away if not address.startswith("http")] == []
 
 
 # ---- these checks can fail
