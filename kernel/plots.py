@@ -7,12 +7,14 @@ Never computes a statistic that the ledger would need.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import matplotlib.ticker
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -280,7 +282,7 @@ def plot_claim_forest(panels: Mapping[str, pd.DataFrame]) -> Figure:
     fig, axes = plt.subplots(
         len(panels),
         1,
-        figsize=(8.6, 0.27 * sum(sizes) + 0.95 * len(panels) + 0.4),
+        figsize=(8.6, 0.31 * sum(sizes) + 0.95 * len(panels) + 0.4),
         height_ratios=[size + 0.6 for size in sizes],
         squeeze=False,
     )
@@ -298,7 +300,8 @@ def plot_claim_forest(panels: Mapping[str, pd.DataFrame]) -> Figure:
                 )  # fmt: skip
         if ax.get_xlim()[0] < 0:
             ax.axvline(0, color=GREY, lw=0.8, ls=":")
-        ax.set_yticks(range(len(table)), table["label"])
+        ax.set_yticks(range(len(table)), [textwrap.fill(text, 52) for text in table["label"]])
+        ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5, steps=[1, 2, 5, 10]))
         ax.set(xlabel=label, ylim=(len(table) - 0.4, -0.6))
     shown = [kind for kind in VERDICT_COLOURS if kind in kinds.values()]
     handles = [

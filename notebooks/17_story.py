@@ -22,7 +22,7 @@
 # ledger, by [rules that were fixed beforehand](../book/how_to_read.md).
 #
 # A dot is a result of this book, a bar its 95 % interval, p its p-value against the null named in [the ledger](../book/claims.md); a diamond is the value that the paper prints for the
-# same thing, where it prints one.
+# same question, where it prints one; its AUC is on another set of film reviews, SST-2.
 
 # %% tags=["hide-input"]
 import pandas as pd
@@ -35,18 +35,15 @@ path = claims.book_ledger()
 ledger = claims.ledger(path)
 
 
-def results(paper):
-    """Rows of the ledger for some claims, with the paper's value of each, labelled by what was asked and of which data."""
-    rows = ledger[ledger["id"].isin(paper) & (ledger["verdict"] != "not run")]
+def results(asked):
+    """Rows of the ledger for some claims, each named in a word or two, beside the value that the paper prints."""
+    rows = ledger[ledger["id"].isin(asked) & (ledger["verdict"] != "not run")]
     data = rows["data"].str.replace("simulated cohorts?, ", "simulated, ", regex=True)
-    rows = rows.assign(
-        label=rows["id"].str.partition(".")[2].str.replace("_", " ") + ": " + data,
-        paper=rows["id"].map(paper),
-    )
-    order = {name: place for place, name in enumerate(paper)}
-    return rows.sort_values("id", key=lambda ids: ids.map(order), kind="stable").astype(
-        {key: float for key in ("value", "low", "high", "p", "paper")}
-    )
+    words, paper = ({name: pair[place] for name, pair in asked.items()} for place in (0, 1))
+    rows = rows.assign(label=rows["id"].map(words) + ": " + data, paper=rows["id"].map(paper))
+    order = {name: place for place, name in enumerate(asked)}
+    numbers = {key: float for key in ("value", "low", "high", "p", "paper")}
+    return rows.sort_values("id", key=lambda ids: ids.map(order), kind="stable").astype(numbers)
 
 
 def verdict(headline):
@@ -66,9 +63,9 @@ NOT_PRINTED = float("nan")
 fig = plots.plot_claim_forest(
     {
         "AUC on movie snippets (real ratings; chance 0.5)": results(
-            {"C1.cued_recipe": NOT_PRINTED, "C1.bare_recipe": 0.832}
+            {"C1.cued_recipe": ("with cue", NOT_PRINTED), "C1.bare_recipe": ("bare", 0.832)}
         ),
-        "r with human valence over 28 clips (real ratings)": results({"C3.clip_r": 0.944}),
+        "r with human valence over 28 clips (real ratings)": results({"C3.clip_r": ("axis", 0.944)}),
     }
 )
 
@@ -90,10 +87,10 @@ fig = plots.plot_claim_forest(
     {
         "r of projection and axis; p: emotions permuted": results(
             {
-                "C4.ridge_in_sample": 0.87,
-                "C4.ridge_leave_clip_out": NOT_PRINTED,
-                "C4.ridge_leave_emotion_out": NOT_PRINTED,
-                "C4.position_removed": NOT_PRINTED,
+                "C4.ridge_in_sample": ("in sample", 0.87),
+                "C4.ridge_leave_clip_out": ("clip unseen", NOT_PRINTED),
+                "C4.ridge_leave_emotion_out": ("emotion unseen", NOT_PRINTED),
+                "C4.position_removed": ("unseen, order removed", NOT_PRINTED),
             }
         )
     }
@@ -114,10 +111,10 @@ verdict("One linear projection of EEG tracks it")
 fig = plots.plot_claim_forest(
     {
         "r of accuracy and alignment over checkpoints": results(
-            {"C6.class_pc1": 0.885, "C6.residual": 0.738}
+            {"C6.class_pc1": ("class means", 0.885), "C6.residual": ("residual", 0.738)}
         ),
         "fall in balanced accuracy without the direction": results(
-            {"C6.ablation": 0.0157, "C6.ablation_isotropic": 0.0157}
+            {"C6.ablation": ("null: targets", 0.0157), "C6.ablation_isotropic": ("null: isotropic", 0.0157)}
         ),
     }
 )
@@ -137,10 +134,19 @@ verdict("Classifiers find it unasked")
 fig = plots.plot_claim_forest(
     {
         "change of balanced accuracy": results(
-            dict.fromkeys(("C7.beyond_placebo", "C7.needs_valence", "C7.helps_when_scarce"), NOT_PRINTED)
+            {
+                "C7.beyond_placebo": ("beyond the placebo", NOT_PRINTED),
+                "C7.needs_valence": ("beyond no valence", NOT_PRINTED),
+                "C7.helps_when_scarce": ("beyond the placebo", NOT_PRINTED),
+            }
         ),
         "strategies of 25 that reduce accuracy": results(
-            dict.fromkeys(("C7.count_uncorrected", "C7.count_bh", "C7.count_holm", "C7.count_own"), 16)
+            {
+                "C7.count_uncorrected": ("uncorrected", 16),
+                "C7.count_bh": ("Benjamini-Hochberg", 16),
+                "C7.count_holm": ("Holm", 16),
+                "C7.count_own": ("our own run, Holm", 16),
+            }
         ),
     }
 )
@@ -161,12 +167,12 @@ fig = plots.plot_claim_forest(
     {
         "change of balanced accuracy": results(
             {
-                "C8.gain": 0.6948 - 0.658,
-                "C8.beats_deep_ensemble": NOT_PRINTED,
-                "C8.axis_members_harm": NOT_PRINTED,
+                "C8.gain": ("over single members", 0.6948 - 0.658),
+                "C8.beats_deep_ensemble": ("over a deep ensemble", NOT_PRINTED),
+                "C8.axis_members_harm": ("with aligned members", NOT_PRINTED),
             }
         ),
-        "r of residual alignment and contribution": results({"C8.residual_predicts": 0.743}),
+        "r of residual alignment and contribution": results({"C8.residual_predicts": ("members", 0.743)}),
     }
 )
 
