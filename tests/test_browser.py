@@ -70,6 +70,7 @@ FACTS = """() => {
 }"""
 
 OVERFLOW = """() => {
+  document.getAnimations().forEach(a => { try { a.finish(); } catch {} });
   const wide = [...document.querySelectorAll('article *')].filter(e => {
     if (e.getBoundingClientRect().right <= innerWidth + 1) return false;
     for (let up = e.parentElement; up && up !== document.body; up = up.parentElement)
@@ -565,7 +566,8 @@ def test_screenshots_are_light_and_dark(visitor, name):
             for mode in ("light", "dark"):
                 page.emulate_media(color_scheme=mode)
                 target = folder / f"{name}_{width}_{mode}.png"
-                page.screenshot(path=target)
+                page.wait_for_timeout(300)  # sidebars slide away
+                page.screenshot(path=target, animations="disabled")
                 with Image.open(target) as image:
                     brightness[width, mode] = float(np.asarray(image.convert("L")).mean())
     finally:

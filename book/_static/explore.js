@@ -204,7 +204,8 @@
       const cells = data.cells.filter(cell => cell.strategy === strategies[strategy.value] &&
                                               cell.property === properties[property.value]);
       const shown = Number(arm.value) ? [arms[arm.value - 1]] : arms;
-      const all = data.cells.flatMap(cell => arms.flatMap(a => cell[a])).filter(v => v !== null);
+      const alike = data.cells.filter(cell => cell.property === properties[property.value]);
+      const all = alike.flatMap(cell => arms.flatMap(a => cell[a])).filter(v => v !== null);
       const limit = Math.ceil(Math.max(...all.map(Math.abs)) * 50) / 50;
       const height = 60 + cells.length * (24 + 18 * shown.length);
       const { svg, width } = canvas(plot, 'Change of balanced accuracy with 95 % intervals', height);
@@ -271,9 +272,11 @@
     figure.querySelector('.explore-static').before(live, back);
     figure.classList.add('explore-on');
     let width = 0;
-    new ResizeObserver(() => {
+    const fit = () => {
       if (plot.clientWidth && plot.clientWidth !== width) { width = plot.clientWidth; redraw(); }
-    }).observe(plot);
+    };
+    fit();
+    new ResizeObserver(fit).observe(plot);
   }
 
   document.addEventListener('DOMContentLoaded', () =>
