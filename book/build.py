@@ -229,9 +229,10 @@ def execute_all(
 ) -> dict[Path, NotebookNode]:
     """All chapters executed, some side by side; those that fail are reported together at the end.
 
-    A chapter that reads the book's ledger waits for those before it, whose rows it finds on top of `kept`.
+    A chapter that reads the book's ledger waits for those that do not, whose rows it finds on top of `kept`.
     """
-    environment, scripts, kept = environment_digest(), list(scripts), list(kept)
+    environment, kept = environment_digest(), list(kept)
+    scripts = sorted(scripts, key=_reads_ledger)  # the story is told first and known last
     done: dict[Path, NotebookNode] = {}
     failures: dict[Path, str] = {}
 
@@ -254,7 +255,7 @@ def execute_all(
         waiting: dict[Path, Future] = {}
         for script in scripts:
             so_far = None
-            if "book_ledger" in script.read_text(encoding="utf-8"):
+            if _reads_ledger(script):
                 settle(waiting)
                 so_far = merge_ledgers(done.values(), into=kept)
             waiting[script] = pool.submit(executed_chapter, script, environment, so_far=so_far, force=force)
@@ -262,6 +263,10 @@ def execute_all(
     if failures:
         raise BuildError("\n\n".join(failures.values()))
     return done
+
+
+def _reads_ledger(script: Path) -> bool:
+    return "book_ledger" in script.read_text(encoding="utf-8")
 
 
 def merge_ledgers(notebooks: Iterable[NotebookNode], *, into: Iterable[dict] = ()) -> str:
@@ -335,6 +340,7 @@ def stage(place: Place, done: dict[Path, NotebookNode], rows: str) -> str:
     )
     for script, notebook in done.items():
         write_atomically(source / "notebooks" / f"{script.stem}.ipynb", publishable(notebook))
+        shutil.copy2(script, source / "notebooks" / script.name)  # to be downloaded
     page = source / "book" / "claims.md"
     if page.is_file():
         from kernel.claims import ledger_markdown
@@ -389,7 +395,8 @@ def build(*, strict: bool, workers: int) -> None:
 
 def lay_out(place: Place, done: dict[Path, NotebookNode], rows: str, *, strict: bool) -> None:
     staged = stage(place, done, rows)
-    render(place, _sha256(staged, environment_digest(), str(strict)), strict=strict)
+    settings = [os.environ.get(name, "") for name in ("KERNEL_REPOSITORY", "KERNEL_INVENTORIES")]
+    render(place, _sha256(staged, environment_digest(), str(strict), *settings), strict=strict)
     print(f"The book is at {place.html / 'index.html'}", flush=True)
 
 

@@ -47,6 +47,38 @@ GROUPS = MappingProxyType(
         "C9": "Replication on SEED-V",
     }
 )
+#: What the paper stands on, claim by claim, and the rows of the ledger that put it to the test.
+HEADLINES = MappingProxyType(
+    {
+        "Nine sentences give a valence direction": (
+            "C1.cued_recipe",
+            "C1.bare_recipe",
+            "C2.beats_matched",
+            "C3.class_r",
+        ),
+        "One linear projection of EEG tracks it": ("C4.ridge_in_sample", "C4.noise_in_sample", "C4.tracked"),
+        "Classifiers find it unasked": (
+            "C6.class_pc1",
+            "C6.residual",
+            "C6.ablation",
+            "C6.ablation_isotropic",
+        ),
+        "25 ways of alignment help nothing": (
+            "C7.count_holm",
+            "C7.count_own",
+            "C7.none_helps",
+            "C7.beyond_placebo",
+            "C7.helps_when_scarce",
+        ),
+        "Residual diversity helps": (
+            "C8.gain",
+            "C8.relative_gain",
+            "C8.beats_deep_ensemble",
+            "C8.residual_predicts",
+        ),
+        "It replicates on SEED-V": ("C9.best_cell", "C9.class_pc1", "C9.saturation", "C9.class_order"),
+    }
+)
 _SIMULATED = " (simulated)"
 
 
@@ -526,6 +558,52 @@ def show(*rows: Row) -> pd.DataFrame:
     ]
     columns = ["claim", "paper", "ours", "interval", "p", "data", "verdict"]
     return pd.DataFrame(table, index=pd.Index([row.id for row in rows], name="id"), columns=columns)
+
+
+def verdict_sentence(ids: Sequence[str], path: str | Path | None = None) -> str:
+    """What the ledger says of some claims, in words: which are supported always, at times, never.
+
+    Parameters
+    ----------
+    ids : sequence of str
+        Claims of `load_claims`.
+    path : path, optional
+        As in `record`.
+
+    Returns
+    -------
+    str
+        Each claim in the words of the claims file, with the number of its results that are supported where
+        that is neither none nor all, and marked where all of its results are simulated.
+
+    Raises
+    ------
+    UnknownClaimError
+        If there is no such claim.
+    """
+    claims, rows = load_claims(), read_ledger(path)
+    groups: dict[str, list[str]] = {
+        "Supported": [],
+        "Supported in part": [],
+        "Never supported": [],
+        "Not run": [],
+    }
+    for name in ids:
+        if name not in claims:
+            raise UnknownClaimError(f"unknown claim {name!r}: choose from {', '.join(claims)}")
+        own = [row for row in rows if row.id == name]
+        yes = sum(row.verdict.removesuffix(_SIMULATED) == "supported" for row in own)
+        if not own:
+            kind = "Not run"
+        elif yes == len(own):
+            kind = "Supported"
+        else:
+            kind = "Supported in part" if yes else "Never supported"
+        remarks = [f"{yes} of {len(own)} result{'s' * (len(own) > 1)}"] if own else []
+        remarks += ["simulated EEG"] if own and all(row.simulated for row in own) else []
+        text = claims[name].claim.rstrip(".")
+        groups[kind].append(f"“{text}”" + (f" ({', '.join(remarks)})" if remarks else ""))
+    return " ".join(f"{kind}: {'; '.join(found)}." for kind, found in groups.items() if found)
 
 
 def ledger(path: str | Path | None = None) -> pd.DataFrame:

@@ -7,11 +7,14 @@ Never computes a statistic that the ledger would need.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import matplotlib.ticker
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -24,10 +27,15 @@ from kernel.language.stories import EMOTIONS, VALENCE_CODE
 if TYPE_CHECKING:
     import mne
 
-#: Colour-blind-safe (Wong 2011, doi:10.1038/nmeth.1618): ours, reference, null, highlight.
-INK, BLUE, ORANGE, GREEN, GREY = "#222222", "#0072B2", "#D55E00", "#009E73", "#9A9A9A"
+#: Ours, reference, further and null. Blue and orange are Wong's (2011, doi:10.1038/nmeth.1618), purple is
+#: Tol's (2021, SRON/EPS/TN/09-002): beside Wong's green, grey would look alike to readers with deuteranopia.
+INK, BLUE, ORANGE, PURPLE, GREY = "#222222", "#0072B2", "#D55E00", "#AA3377", "#949494"
 #: Valence is always on this diverging scale: negative brown, positive teal.
 VALENCE_CMAP = "BrBG"
+#: Whatever else has two sides, such as a correlation or a change: negative purple, positive orange.
+SIGNED_CMAP = "PuOr_r"
+#: Verdicts have one colour each, whatever the figure.
+VERDICT_COLOURS = MappingProxyType({"supported": BLUE, "not supported": ORANGE, "inconclusive": GREY})
 
 
 def set_style() -> None:
@@ -116,7 +124,7 @@ def plot_layer_sweep(sweep: pd.DataFrame) -> Figure:
     }
     for ax, (column, label) in zip(panels, labels.items(), strict=True):
         for colour, (model, rows) in zip(
-            (BLUE, ORANGE, GREEN), sweep.groupby("model", sort=False), strict=False
+            (BLUE, ORANGE, PURPLE), sweep.groupby("model", sort=False), strict=False
         ):
             ax.plot(rows["depth"], rows[column], marker="o", ms=3.5, lw=1.4, color=colour, label=model)
         ax.set(xlabel="depth (layer / layers)", title=label)
@@ -131,7 +139,7 @@ def plot_forest(
     """Values with intervals, one row each; columns ``{value}_low`` and ``{value}_high`` hold the limits."""
     fig, ax = plt.subplots(figsize=(7, 0.32 * len(table) + 1.2))
     groups = list(dict.fromkeys(table[group])) if group else [None]
-    palette = dict(zip(groups, (BLUE, ORANGE, GREEN, GREY, INK), strict=False))
+    palette = dict(zip(groups, (BLUE, ORANGE, PURPLE, GREY, INK), strict=False))
     for y, (_, row) in enumerate(table.iterrows()):
         colour = palette[row[group] if group else None]
         low, high = row.get(f"{value}_low", np.nan), row.get(f"{value}_high", np.nan)
@@ -167,7 +175,7 @@ def plot_paired_forest(
     fig, ax = plt.subplots(figsize=(7.5, 0.34 * len(table) + 1.2))
     offsets = np.linspace(-0.18, 0.18, len(columns)) if len(columns) > 1 else [0.0]
     for (name, column), shift, colour in zip(
-        columns.items(), offsets, (BLUE, GREY, ORANGE, GREEN), strict=False
+        columns.items(), offsets, (BLUE, GREY, ORANGE, PURPLE), strict=False
     ):
         y = np.arange(len(table)) + shift
         ax.hlines(y, table[f"{column}_low"], table[f"{column}_high"], color=colour, lw=1.6)
@@ -229,7 +237,7 @@ def plot_regimes(panels: Mapping[str, pd.DataFrame], *, label: str) -> Figure:
     )
     for ax, (title, table) in zip(axes[0], panels.items(), strict=True):
         values = table.to_numpy()
-        image = ax.imshow(values, cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="auto")
+        image = ax.imshow(values, cmap=SIGNED_CMAP, vmin=-limit, vmax=limit, aspect="auto")
         for (row, column), value in np.ndenumerate(values):
             shade = "white" if abs(value) > 0.6 * limit else INK
             ax.text(column, row, f"{value:+.3f}", ha="center", va="center", fontsize=8, color=shade)
@@ -239,6 +247,70 @@ def plot_regimes(panels: Mapping[str, pd.DataFrame], *, label: str) -> Figure:
         ax.spines[:].set_visible(False)
         ax.tick_params(length=0)
     fig.colorbar(image, ax=axes[0].tolist(), label=label)
+    return fig
+
+
+def plot_claim_forest(panels: Mapping[str, pd.DataFrame]) -> Figure:
+    """Results of the ledger with their intervals beside the paper's values, coloured by verdict.
+
+    Parameters
+    ----------
+    panels : mapping of horizontal label to DataFrame
+        One panel below the other, for results in one unit each. Columns ``label``, ``value``, ``low``,
+        ``high``, ``p``, ``verdict`` as in the ledger, and ``paper``, the paper's value; numbers may be NaN.
+        Simulated results are drawn hollow, and the verdict says so.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to draw, or a verdict is none of those of the ledger.
+    """
+    kinds = {
+        verdict: str(verdict).removesuffix(" (simulated)")
+        for table in panels.values()
+        for verdict in table["verdict"]
+    }
+    if not kinds:
+        raise ValueError("no result to draw: run the chapters that record these claims first")
+    if unknown := sorted(set(kinds.values()) - set(VERDICT_COLOURS)):
+        raise ValueError(f"unknown verdict {unknown[0]!r}: choose from {', '.join(VERDICT_COLOURS)}")
+    sizes = [len(table) for table in panels.values()]
+    fig, axes = plt.subplots(
+        len(panels),
+        1,
+        figsize=(8.6, 0.31 * sum(sizes) + 0.95 * len(panels) + 0.4),
+        height_ratios=[size + 0.6 for size in sizes],
+        squeeze=False,
+    )
+    for ax, (label, table) in zip(axes[:, 0], panels.items(), strict=True):
+        for y, row in enumerate(table.to_dict("records")):
+            colour = VERDICT_COLOURS[kinds[row["verdict"]]]
+            ax.plot(row["paper"], y, "D", ms=7, color=INK)
+            ax.plot([row["low"], row["high"]], [y, y], color=colour, lw=2)
+            hollow = row["verdict"].endswith("(simulated)")
+            ax.plot(row["value"], y, "o", ms=6.5, color=colour, mfc="white" if hollow else colour, mew=1.6)
+            if pd.notna(row["p"]):
+                ax.annotate(
+                    f"p {row['p']:g}", (1, y), xycoords=("axes fraction", "data"), xytext=(4, 0),
+                    textcoords="offset points", va="center", fontsize=8,
+                )  # fmt: skip
+        if ax.get_xlim()[0] < 0:
+            ax.axvline(0, color=GREY, lw=0.8, ls=":")
+        ax.set_yticks(range(len(table)), [textwrap.fill(text, 52) for text in table["label"]])
+        ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5, steps=[1, 2, 5, 10]))
+        ax.set(xlabel=label, ylim=(len(table) - 0.4, -0.6))
+    shown = [kind for kind in VERDICT_COLOURS if kind in kinds.values()]
+    handles = [
+        plt.Line2D([], [], color=VERDICT_COLOURS[kind], marker="o", lw=2, label=kind) for kind in shown
+    ]
+    if any(verdict.endswith("(simulated)") for verdict in kinds):
+        handles.append(plt.Line2D([], [], color=INK, marker="o", mfc="white", ls="", label="simulated EEG"))
+    handles.append(plt.Line2D([], [], color=INK, marker="D", ls="", ms=7, label="the paper"))
+    fig.legend(handles=handles, loc="outside upper left", ncols=len(handles))
     return fig
 
 
@@ -252,7 +324,6 @@ def plot_verdicts(counts: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     titles : mapping of group to str
         What each group claims, in the order of rows.
     """
-    colours = {"supported": BLUE, "not supported": ORANGE, "inconclusive": GREY}
     kinds = list(dict.fromkeys(counts.index.get_level_values(1)))
     fig, axes = plt.subplots(
         1, len(kinds), figsize=(3.6 * len(kinds) + 3.4, 0.38 * len(titles) + 1.4), sharey=True, squeeze=False
@@ -260,7 +331,7 @@ def plot_verdicts(counts: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     for ax, kind in zip(axes[0], kinds, strict=True):
         own = counts.xs(kind, level=1).reindex(list(titles)).fillna(0)
         left = np.zeros(len(titles))
-        for verdict, colour in colours.items():
+        for verdict, colour in VERDICT_COLOURS.items():
             width = own[verdict].to_numpy() if verdict in own else np.zeros(len(titles))
             ax.barh(range(len(titles)), width, left=left, color=colour, label=verdict)
             left = left + width
@@ -315,7 +386,7 @@ def plot_agreement(result: Agreement) -> Figure:
         pd.DataFrame(result.matrix, result.names, result.names),
         vmin=-1,
         vmax=1,
-        cmap="vlag",
+        cmap=SIGNED_CMAP,
         annot=True,
         fmt=".2f",
         square=True,
@@ -332,7 +403,7 @@ def plot_learning_curve(curve: pd.DataFrame, lines: Mapping[str, float]) -> Figu
     spread = curve.groupby("n_train")["auc"].agg(["mean", "min", "max"])
     ax.fill_between(spread.index, spread["min"], spread["max"], color=BLUE, alpha=0.2, lw=0)
     ax.plot(spread.index, spread["mean"], "o-", color=BLUE, label="logistic regression (labels)")
-    for (name, value), colour in zip(lines.items(), (ORANGE, GREEN, GREY), strict=False):
+    for (name, value), colour in zip(lines.items(), (ORANGE, PURPLE, GREY), strict=False):
         ax.axhline(value, color=colour, lw=1.6, ls="--", label=name)
     ax.set(xscale="log", xlabel="labelled training texts", ylabel="AUC")
     ax.legend(loc="lower right")
@@ -369,7 +440,12 @@ def plot_features_from_raw(
     centred = (de - de.mean(0)).T
     limit = np.abs(centred).max()
     image = right.imshow(
-        centred, aspect="auto", cmap="vlag", vmin=-limit, vmax=limit, extent=(0, len(de), len(centred), 0)
+        centred,
+        aspect="auto",
+        cmap=SIGNED_CMAP,
+        vmin=-limit,
+        vmax=limit,
+        extent=(0, len(de), len(centred), 0),
     )
     right.set_yticks(np.arange(len(centred)) + 0.5, list(traces)[1:])
     right.set(xlabel="window of 1 s", title="differential entropy")
@@ -407,7 +483,7 @@ def plot_shares(table: pd.DataFrame, *, label: str, title: str) -> Figure:
     """Parts of a whole as stacked bars: one bar per row, one colour per column."""
     fig, ax = plt.subplots(figsize=(7, 0.5 * len(table) + 1.2))
     left = np.zeros(len(table))
-    for colour, (part, values) in zip((ORANGE, GREEN, GREY, BLUE), table.items(), strict=False):
+    for colour, (part, values) in zip((ORANGE, PURPLE, GREY, BLUE), table.items(), strict=False):
         ax.barh(range(len(table)), values, left=left, color=colour, label=part)
         left += values.to_numpy()
     ax.set_yticks(range(len(table)), table.index)
@@ -436,7 +512,8 @@ def plot_order(
         1, len(panels), figsize=(4 * len(panels) + 1, 3.6), sharex=True, sharey=True, squeeze=False
     )
     for ax, (title, column) in zip(axes[0], panels.items(), strict=True):
-        for name, rows in clips.groupby(emotion, sort=False):
+        for name in [e for e in EMOTIONS if e in set(clips[emotion])]:
+            rows = clips[clips[emotion] == name]
             ax.scatter(
                 rows[column], rows[value], s=42, color=colours[name], edgecolor=INK, linewidth=0.5, label=name
             )
@@ -447,8 +524,14 @@ def plot_order(
     return fig
 
 
+def emotion_order(classes: Sequence[str]) -> list[int]:
+    """Places of the classes in the book's order of emotions, the most negative first; others come last."""
+    known = {name: place for place, name in enumerate(EMOTIONS)}
+    return sorted(range(len(classes)), key=lambda k: known.get(classes[k], len(known)))
+
+
 def plot_position_classes(counts: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
-    """How often each class stands at each position, relative to an even spread.
+    """How often each class stands at each position, relative to an even spread; emotions in the book's order.
 
     Parameters
     ----------
@@ -457,13 +540,16 @@ def plot_position_classes(counts: Mapping[str, np.ndarray], classes: Sequence[st
     classes : sequence of str
         Name of each class.
     """
+    order = emotion_order(classes)
+    classes = [classes[k] for k in order]
     fig, axes = plt.subplots(1, len(counts), figsize=(4.6 * len(counts) + 1, 3.2), sharey=True, squeeze=False)
     for ax, (title, table) in zip(axes[0], counts.items(), strict=True):
+        table = np.asarray(table)[:, order]
         ratio = table / table.sum(0) * len(table)
         image = ax.imshow(
             ratio.T,
             aspect="auto",
-            cmap="PuOr_r",
+            cmap=SIGNED_CMAP,
             vmin=0,
             vmax=2,
             extent=(0.5, len(table) + 0.5, len(classes), 0),
@@ -489,7 +575,7 @@ def plot_noise_fit(
         A published value to compare with.
     """
     fig, ax = plt.subplots(figsize=(6, 3.6))
-    for colour, (kind, rows) in zip((ORANGE, BLUE, GREEN), curve.groupby("kind", sort=False), strict=False):
+    for colour, (kind, rows) in zip((ORANGE, BLUE, PURPLE), curve.groupby("kind", sort=False), strict=False):
         spread = rows.groupby(x)["r"].quantile([0.05, 0.5, 0.95]).unstack()
         ax.fill_between(spread.index, spread[0.05], spread[0.95], color=colour, alpha=0.2, lw=0)
         ax.plot(spread.index, spread[0.5], "o-", ms=4, color=colour, label=kind)
@@ -578,7 +664,7 @@ def plot_topomaps(
                 info,
                 axes=ax,
                 show=False,
-                cmap="PuOr_r",
+                cmap=SIGNED_CMAP,
                 vlim=(-limit, limit),
                 contours=0,
                 sensors=True,
@@ -607,10 +693,12 @@ def plot_time_courses(panels: Mapping[str, TimeCourse]) -> Figure:
 
 
 def plot_confusion(panels: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
-    """Shares of each true class called each class, one panel per classifier."""
+    """Shares of each true class called each class, one panel per classifier; emotions in the book's order."""
+    order = emotion_order(classes)
+    classes = [classes[k] for k in order]
     fig, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels) + 1, 4.2), sharey=True, squeeze=False)
     for ax, (title, shares) in zip(axes[0], panels.items(), strict=True):
-        image = ax.imshow(shares, cmap="cividis", vmin=0, vmax=1)
+        image = ax.imshow(np.asarray(shares)[np.ix_(order, order)], cmap="cividis", vmin=0, vmax=1)
         ax.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
         ax.set_yticks(range(len(classes)), classes)
         ax.set(title=title, xlabel="called")
@@ -622,7 +710,7 @@ def plot_confusion(panels: Mapping[str, np.ndarray], classes: Sequence[str]) -> 
 def plot_subject_spread(panels: Mapping[str, pd.Series], *, chance: float) -> Figure:
     """Accuracy of every subject, sorted, one line per classifier."""
     fig, ax = plt.subplots(figsize=(6, 3.4))
-    for colour, (name, values) in zip((BLUE, ORANGE, GREEN, GREY), panels.items(), strict=False):
+    for colour, (name, values) in zip((BLUE, ORANGE, PURPLE, GREY), panels.items(), strict=False):
         ordered = np.sort(values.to_numpy())
         ax.plot(np.arange(1, len(ordered) + 1), ordered, "o-", ms=4, lw=1.2, color=colour, label=name)
     ax.axhline(chance, color=GREY, lw=0.8, ls=":", label="chance")
@@ -698,7 +786,7 @@ def plot_checkpoints(
     """
     fig, axes = plt.subplots(1, len(panels), figsize=(3.7 * len(panels) + 1, 3.3), sharey=True, squeeze=False)
     networks = list(dict.fromkeys(name for table in panels.values() for name in table["network"]))
-    palette = dict(zip(networks, (BLUE, ORANGE, GREEN, GREY), strict=False))
+    palette = dict(zip(networks, (BLUE, ORANGE, PURPLE, GREY), strict=False))
     for ax, (title, table) in zip(axes[0], panels.items(), strict=True):
         for _, rows in table.groupby(line) if line else ():
             rows = rows.sort_values(x)
@@ -755,7 +843,7 @@ def plot_gains(panels: Mapping[str, pd.DataFrame]) -> Figure:
     )
     for ax, (title, table) in zip(axes[0], panels.items(), strict=True):
         controls = [name for name in dict.fromkeys(table["direction"]) if name != "axis"]
-        for colour, name in zip((GREY, GREEN, ORANGE, INK), controls, strict=False):
+        for colour, name in zip((GREY, PURPLE, ORANGE, INK), controls, strict=False):
             rows = table[table["direction"] == name].sort_values("gain")
             ax.fill_between(rows["gain"], rows["low"], rows["high"], color=colour, alpha=0.18, lw=0)
             ax.plot(rows["gain"], rows["change"], color=colour, lw=1, label=name)

@@ -74,7 +74,7 @@ result.sentiment.round(2)
 for row in result.sentiment.itertuples():
     print(f"{row.benchmark}: {row.n} texts, interval above chance: {row.auc_low > 0.5}")
 
-# %%
+# %% mystnb={"image": {"alt": "Forest plot: zero-shot area under the curve of one real language model on three sets of texts with real human ratings, one row each, with 95 % intervals and a dotted line at chance, one half."}, "figure": {"caption": "Real model, real ratings. Dots: AUC without labels; bars: 95 % bootstrap intervals over texts; dotted: chance."}}
 table = result.sentiment.assign(label=result.sentiment["benchmark"])
 fig = plots.plot_forest(
     table, value="auc", label="zero-shot AUC with 95 % interval (real human ratings)", reference=0.5

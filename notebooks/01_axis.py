@@ -100,7 +100,7 @@ axes = {key: ValenceAxis().fit(states[:, -2], STORIES[key[2]].emotions) for key,
 #
 # Each dot is one text, each ringed dot an emotion's mean. A valence axis runs from brown to teal.
 
-# %%
+# %% mystnb={"image": {"alt": "Four panels of dots, one for each combination of two real language models and two sets of stories. Rows are nine emotions from anger to tenderness; the horizontal axis is position on the valence axis in standard deviations of the class means. Small dots are stories, large dots class means; negative emotions are brown, positive ones teal."}, "figure": {"caption": "Real models. Small dots: stories; large dots: means of an emotion. Emotions run from negative (brown) to positive (teal) in this and every figure."}}
 fig = plots.plot_positions(
     {
         f"{name}, {kind}": (
@@ -143,7 +143,7 @@ def describe(key):
 summary = pd.DataFrame({key: describe(key) for key in axes}).T.rename_axis(["model", "read-out", "stories"])
 summary.round(2)
 
-# %%
+# %% mystnb={"image": {"alt": "Forest plot: area under the curve on rated movie snippets for two real models, two sets of stories and two read-outs, with 95 % intervals and a dotted line at one half; colour shows the set of stories."}, "figure": {"caption": "Real models, real ratings of movie snippets. Bars: 95 % bootstrap intervals over snippets; dotted: chance."}}
 labels = summary.reset_index()
 labels["label"] = labels["model"] + ", " + labels["read-out"] + ", " + labels["stories"]
 labels = labels.rename(columns={"AUC low": "AUC_low", "AUC high": "AUC_high"})
@@ -221,7 +221,7 @@ pd.DataFrame(
 # cosine between the input axis and the penultimate one is therefore close to arithmetic, and two random directions of
 # these spaces would have a smaller one still.
 
-# %%
+# %% mystnb={"image": {"alt": "Three line charts over relative depth, one line for each real model: zero-shot area under the curve, share of variance of the first component, and cosine to the penultimate layer's axis."}, "figure": {"caption": "Real models, layer by layer, read with the cue."}}
 def sweep(name):
     """Axes of all layers above the input, and the snippets' projections on them, (n_layers, n_texts)."""
     states, snippets = S[name, "cued", "six stories"], M[name, "cued"]

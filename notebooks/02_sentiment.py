@@ -99,7 +99,7 @@ results = {(m, key): zero_shot(s, benchmarks[key]) for m, by_set in methods.item
 table = pd.DataFrame([{"method": m, **r.row()} for (m, key), r in results.items()])
 table["label"] = table["benchmark"] + ", " + table["method"]
 
-# %%
+# %% mystnb={"image": {"alt": "Forest plot: area under the curve of several methods on four sets of texts with real human ratings, with 95 % intervals and a dotted line at one half; colour shows the set of texts."}, "figure": {"caption": "Real models, real ratings. Bars: 95 % bootstrap intervals over texts; dotted: chance."}}
 fig = plots.plot_forest(
     table.sort_values("benchmark", kind="stable").reset_index(drop=True),
     value="auc",
@@ -114,7 +114,7 @@ table.pivot(index="method", columns="benchmark", values="auc").loc[list(methods)
 # %% [markdown]
 # ### How many labels is the axis worth?
 
-# %%
+# %% mystnb={"image": {"alt": "Line chart with a band: area under the curve of logistic regression against the number of labelled training texts on a logarithmic axis, mean and range over splits; dashed lines mark two methods that need no labels."}, "figure": {"caption": "Real model, real ratings of movie snippets. Band: smallest to largest over splits; dashed: methods without labels."}}
 SIZES = [8, 16, 32, 64, 128, 256]
 curves = {name: sentiment.supervised_curve(H[name, "movie"], benchmarks["movie"].labels, SIZES) for name in MODELS}
 first = MODELS[0]
@@ -152,7 +152,7 @@ pd.DataFrame(
     ]
 ).round(3)
 
-# %%
+# %% mystnb={"image": {"alt": "Four histograms, for two real models and two kinds of random directions, isotropic and matched to the texts: distribution of their area under the curve on movie snippets; an orange line marks that of the axis, a dotted line one half."}, "figure": {"caption": "Real models, real ratings. Grey: random directions; orange: the axis; dotted: chance."}}
 fig = plots.plot_nulls(
     {
         f"{name}\n{kind or 'isotropic'}": (spread[name, "movie", kind].null, spread[name, "movie", kind].observed)
@@ -212,7 +212,7 @@ for name, lm in models.items():
 # that is arithmetic, not evidence. So the axis is *built again* from the ablated stories, and a supervised probe is trained
 # again on the ablated snippets; its loss is compared with the loss from ablating random directions.
 
-# %%
+# %% mystnb={"image": {"alt": "Forest plot: area under the curve on movie snippets of the axis and of its controls, such as nonce words, untrained weights and ablation, for real models, with 95 % intervals and a dotted line at one half; colour shows the control."}, "figure": {"caption": "Real models, real ratings of movie snippets. Bars: 95 % bootstrap intervals over snippets; dotted: chance."}}
 ablation = {
     name: sentiment.ablation_effect(S[name, "six stories"], emotions, H[name, "movie"], labels, n_directions=60) for name in MODELS
 }
@@ -246,7 +246,7 @@ pd.DataFrame(
 # The emotions are permuted over the stories and the axis is built again, five hundred times. This null keeps the model, the
 # stories, the cue and the orientation rule, and removes only the classes.
 
-# %%
+# %% mystnb={"image": {"alt": "Two histograms, one for each real model: area under the curve of axes built from stories whose emotions were shuffled; an orange line marks that of the true axis, a dotted line one half."}, "figure": {"caption": "Real models, real ratings. Grey: emotions shuffled over stories; orange: the axis; dotted: chance."}}
 shuffled = {
     name: sentiment.shuffled_emotions(
         S[name, "six stories"], emotions, H[name, "movie"], labels, n_shuffles=500, random_state=0

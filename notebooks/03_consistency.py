@@ -90,7 +90,7 @@ pd.DataFrame(
 #
 # What 123 people felt, beside the positions.
 
-# %%
+# %% mystnb={"image": {"alt": "Scatter plot of 28 film clips: position of the clip's emotion on the axis of one real model against mean valence rated by 123 real people; dots are coloured by emotion from brown, negative, to teal, positive."}, "figure": {"caption": "Real model; real ratings of 28 clips by 123 people."}}
 ratings = load_ratings()
 clips = ratings.reset_index().assign(emotion=CLIP_EMOTIONS)
 y = clips["valence_mean"].to_numpy()
@@ -131,7 +131,7 @@ print(f"95 % of free random directions over 28 clips stay below |r| = {null.free
 print(f"no class-constant predictor can exceed r = {null.ceiling:.3f}")
 print(f"the code -1, 0, +1, which knows only which emotions are good, reaches r = {sign_r:.3f}")
 
-# %%
+# %% mystnb={"image": {"alt": "Histograms, one for each real model and set of stories: absolute correlation over 28 clips of random directions that give each emotion one value; an orange line marks that of the axis."}, "figure": {"caption": "Real models, real ratings of 28 clips. Grey: class-constant random directions; orange: the axis."}}
 fig = plots.plot_nulls(
     {f"{name}\n{kind}": (null.null, abs(by_clip[name, kind])) for name, kind in x}, label="|r| of class-constant directions"
 )

@@ -99,7 +99,7 @@ splits
 # One simulated subject shows it: sources in a spherical head with a 1/f spectrum, whose amplitudes drift and differ between
 # clips, seen by FACED's electrodes. The traces are band-passed with MNE {cite:p}`gramfort2013meg` as an outside view.
 
-# %%
+# %% mystnb={"image": {"alt": "Two panels on simulated EEG at electrode Oz. Left: four seconds of the raw signal and below it its five frequency bands over time. Right: heat map of differential entropy for each band and one-second window, about the band's mean."}, "figure": {"caption": "Simulated EEG, one person, one clip, one electrode."}}
 raw, truth = simulate_raw(0)
 de = differential_entropy(raw, SFREQ, "official").swapaxes(-3, -2)[0]  # (clip, second, channel, band)
 electrode = design.channels.index("Oz")
@@ -120,7 +120,7 @@ fig = plots.plot_features_from_raw(
 # mean of 30 s should follow it. It lies a little below, most in the slow bands, because a second of slow signal holds few
 # independent values and the log of a noisy variance is low on average.
 
-# %%
+# %% mystnb={"image": {"alt": "Five scatter plots, one for each frequency band, simulated EEG: measured against planted differential entropy in nats, one dot for each of 28 clips and 32 channels, with the line of equality."}, "figure": {"caption": "Simulated EEG; every dot is a clip at a channel. Dotted: measured equals planted."}}
 measured, planted = de.mean(1), truth.expected[0].mean(1)  # (clip, channel, band)
 recovery = stats.pearson(np.moveaxis(measured, 0, -1), np.moveaxis(planted, 0, -1))  # (channel, band)
 fig = plots.plot_recovery(
@@ -175,7 +175,7 @@ pd.Series(
 # is scaled by their own test data. The variance of trial means falls into three parts: subjects' means, clips' means over
 # subjects, and the rest.
 
-# %%
+# %% mystnb={"image": {"alt": "Two stacked bars, before and after standardising: shares of the variance of trial means that lie between subjects, between clips and in the rest. The title names the cohort and says whether it is simulated."}, "figure": {"caption": "The cohort in the title, all of its people and clips."}}
 def shares(cohort):
     x = trial_features(cohort)
     x = x - np.nanmean(x, axis=(0, 1))
@@ -223,7 +223,7 @@ valence = load_ratings()["valence_mean"]
 emotions = order.clips["emotion"]
 pd.DataFrame({f"block {k}": [f"{clip} {emotions[clip]}" for clip in block] for k, block in enumerate(BLOCKS, start=1)})
 
-# %%
+# %% mystnb={"image": {"alt": "Two scatter plots, all 123 real people and the 23 test people: mean position of each of 28 clips in the session against the clip's mean valence, coloured by emotion from brown, negative, to teal, positive; a dotted line marks the middle of the session."}, "figure": {"caption": "Real orders of presentation and real ratings, 28 clips."}}
 fig = plots.plot_order(
     order.clips.assign(valence=valence), {"all 123 subjects (real)": "mean", "23 test subjects (real)": "test"},
     value="valence", emotion="emotion", ylabel="mean valence, 123 people",
@@ -245,7 +245,7 @@ print(f"balanced accuracy from position alone, 9 classes: {bacc:.3f}, chance {1 
 # The last line is a classifier without EEG. It knows at which of 28 positions a clip was shown, and answers with the class that
 # was most likely there in the training subjects, $\hat k(p) = \arg\max_k N_{pk} / N_k$.
 
-# %%
+# %% mystnb={"image": {"alt": "Two heat maps, real training people and real test people: for each emotion and each position in the session, how often the emotion stood there relative to an even spread."}, "figure": {"caption": "Real orders of presentation; white is an even spread."}}
 fig = plots.plot_position_classes(
     {"training subjects (real)": order.counts("train"), "test subjects (real)": order.counts("test")}, list(order.classes)
 )
@@ -254,7 +254,7 @@ fig = plots.plot_position_classes(
 # What would chance give? The blocks, and the clips within each, are shuffled anew, the neutral block never first, as in the real orders. As there are only seven blocks, the correlation
 # varies far more than over 28 shuffled clips. Once every subject gets an order of their own; once 123 subjects share 91.
 
-# %%
+# %% mystnb={"image": {"alt": "Two histograms: balanced accuracy of guessing the emotion from the position alone, when presentation orders are drawn anew, with an order for each person or with shared orders; an orange line marks the real orders, a dotted line chance."}, "figure": {"caption": "Real orders (orange) against orders drawn by the same rule (grey); dotted: chance."}}
 sets = {part: slice(subjects.start, subjects.stop) for part, subjects in STANDARD_SETS.items()}
 
 

@@ -58,7 +58,7 @@ print(f"{len(cohort.subjects)} people, {len(cohort.clips)} clips, {len(cohort.ch
 #
 # Gaussian numbers in place of EEG; the axis as it is.
 
-# %%
+# %% mystnb={"image": {"alt": "Line chart with bands on pure simulated noise: correlation of fit and target against the number of features on a logarithmic axis, in sample and with clips or emotions left out; a dashed line marks the paper's .87."}, "figure": {"caption": "Simulated noise, no EEG. Lines: median over draws; bands: middle 90 %; dashed: the paper's value."}}
 axis = {name: axis_positions(name, cohort.classes) for name in ("SmolLM2-135M-Instruct", "Gemma-3-270M")}
 people = ratings.load_ratings().groupby("emotion")["valence_mean"].mean().to_dict()
 emotions = cohort.emotions
@@ -107,7 +107,7 @@ interactive.explore_noise(noise, examples, title="Gaussian noise in place of EEG
 # Every estimator against every null, on 100 simulated cohorts for each of seven truths. In the first four no valence is planted: a test that
 # keeps its level shows .05 there. Positions are people's own mean valence, the best axis there can be.
 
-# %%
+# %% mystnb={"image": {"alt": "Heat map on simulated cohorts: rows are tests, columns are truths without and with valence, separated by a white line; each cell holds the share of cohorts in which the test gives p at most .05."}, "figure": {"caption": "Simulated cohorts. Left of the white line there is no valence: a fair test reads .05 there."}}
 table = calibrate(progress=False)
 rates = rejection_rates(table)
 fig = plots.plot_rejection_rates(rates, n_null=len(NO_VALENCE), title="Simulated cohorts: share of p ≤ .05")
@@ -143,7 +143,7 @@ print("full valence found by both:", all(high(*test, ["valence 1"])[0] for test 
 #
 # ## The data
 
-# %%
+# %% mystnb={"image": {"alt": "Scatter plots, one for each cohort named in the titles, simulated unless recordings are given: position of each clip on the axis against its prediction with the whole emotion held out, coloured by emotion from brown, negative, to teal, positive."}, "figure": {"caption": "The cohorts in the titles; a dot is a clip, predicted with its emotion held out."}}
 controls = [simulate_cohort(0, preset)[0] for preset in ("strong_valence", "no_valence")]
 cohorts = {part.label: part for part in (cohort, *controls)}
 strong, silent = (part.label for part in controls)

@@ -64,13 +64,13 @@ short = {label: label.replace("cohort, ", "") for label in found}
 # %% [markdown]
 # ## Channels and bands
 
-# %%
+# %% mystnb={"image": {"alt": "Scalp maps, a row for each cohort named beside it, simulated unless recordings are given, and a column for each frequency band: correlation of each channel's differential entropy with the axis, from purple, negative, to orange, positive."}, "figure": {"caption": "The cohorts beside the rows; correlation over clips, one scale for all maps."}}
 fig = plots.plot_topomaps(
     {short[label]: found[label].cells.r for label in found if found[label].channels == found[strong].channels},
     simulate_cohort(0, "null", n_subjects=1, window=30.0)[0].info(), found[strong].bands, label="r with the axis", limit=1,
 )
 
-# %%
+# %% mystnb={"image": {"alt": "Scalp maps of the cohort named beside them, real recordings that were given, a column for each frequency band: correlation of each channel's differential entropy with the axis, from purple, negative, to orange, positive."}, "figure": {"caption": "The recordings that were given (real); correlation over clips."}}
 if found[main].channels != found[strong].channels:
     placed = cohort.select(channels=found[main].channels)
     fig = plots.plot_topomaps({short[main]: found[main].cells.r}, placed.info(), found[main].bands, label="r with the axis", limit=1)
@@ -122,7 +122,7 @@ pd.DataFrame({short[label]: a.bands_table["mean"] for label, a in found.items()}
 # The paper finds .212 for occipital against .162 for frontal channels, and .233 for alpha against .148 to .198 for gamma, delta and beta.
 # What a permutation of emotions gives by itself:
 
-# %%
+# %% mystnb={"image": {"alt": "Histograms with permuted emotions, for the cohort named in the titles, simulated unless recordings are given: occipital minus frontal, and alpha minus other bands, difference of mean absolute correlation; an orange line marks the observed value, a dotted line zero."}, "figure": {"caption": "The cohort in the titles. Grey: emotions permuted; orange: observed."}}
 contrasts = {"occipital minus frontal": found[main].occipital, "alpha minus other bands": found[main].alpha}
 fig = plots.plot_nulls(
     {f"{short[main]}\n{name}": (test.null, test.observed) for name, test in contrasts.items() if test},
@@ -172,7 +172,7 @@ def few(a):
 
 pd.DataFrame({short[label]: few(a) for label, a in found.items() if a.few_emotions}).fillna("")
 
-# %%
+# %% mystnb={"image": {"alt": "Histograms with permuted emotions, one for each cohort named in the titles, simulated unless recordings are given: absolute correlation at the best cell on the best three emotions, search included; an orange line marks the observed value, a dotted line the paper's .87."}, "figure": {"caption": "The cohorts in the titles. Grey: emotions permuted and the search repeated; orange: observed; dotted: the paper."}}
 fig = plots.plot_nulls(
     {f"{short[label]}\nbest three emotions": (a.few_emotions.null, abs(a.few_emotions.best.r_in)) for label, a in found.items() if a.few_emotions},
     label="|r| on the best three of all emotions", reference=0.87,
@@ -199,7 +199,7 @@ pd.DataFrame(
 # %% [markdown]
 # Each person's best cell, with the mean of the same search under permuted emotions as a line:
 
-# %%
+# %% mystnb={"image": {"alt": "Histograms over people, one for each cohort named in the titles, simulated unless recordings are given: largest absolute correlation of any channel and band of each person; an orange line marks the mean with emotions permuted."}, "figure": {"caption": "The cohorts and numbers of people in the titles. Grey: people; orange: mean with emotions permuted and the search repeated."}}
 fig = plots.plot_nulls(
     {f"{short[label]}\n{len(a.oracle.by_subject)} people": (a.oracle.by_subject[:, 1], a.oracle.cell.null.mean()) for label, a in found.items() if a.oracle},
     label="largest |r| of any channel and band",
@@ -227,7 +227,7 @@ pd.DataFrame(
 #
 # Of each clip FACED keeps the last 30 s, so second 0 lies 4 to 99 s after its beginning and a peak at "21 s" is no latency.
 
-# %%
+# %% mystnb={"image": {"alt": "Line charts over seconds of the EEG, one panel for each cohort named in the title, simulated unless recordings are given, one line for each frequency band: correlation of the scalp mean with the axis; a dotted line marks zero."}, "figure": {"caption": "The cohorts in the titles; correlation over clips, second by second."}}
 courses = {short[label]: a.time for label, a in found.items() if a.time}
 fig = plots.plot_time_courses(courses) if courses else None
 

@@ -71,7 +71,7 @@ print(f"{len(bank)} checkpoints, split {split.name}, {bank.trials['subject'][ban
 # %% [markdown]
 # ## Accuracy
 
-# %%
+# %% mystnb={"image": {"alt": "Forest plot: balanced accuracy on new people of every training recipe, one row each, with 95 % intervals and a dotted line at chance; colour shows the network. The axis label names the cohort and says whether it is simulated."}, "figure": {"caption": "The cohort named below the axis. Bars: 95 % intervals over test people; dotted: chance."}}
 fig = plots.plot_forest(
     table, value="test", label=f"balanced accuracy on new people, {main}", group="network", reference=1 / len(cohort.classes)
 )
@@ -86,13 +86,13 @@ best.rename_axis(main).round(2).astype(object).fillna("")
 #
 # ## Which emotions, which people
 
-# %%
+# %% mystnb={"image": {"alt": "Two confusion matrices, the best network and a linear discriminant, for the cohort named in the titles, simulated unless recordings are given: share of each true emotion called each emotion, both in the order from negative to positive."}, "figure": {"caption": "The cohort in the titles, trials of test people; rows sum to one."}}
 top = int(np.argmax(bank.bacc("validation")))
 fig = plots.plot_confusion(
     {f"best network on validation\n{main}": confusion(bank, top), f"linear discriminant\n{main}": confusion(bank, "lda")}, cohort.classes
 )
 
-# %%
+# %% mystnb={"image": {"alt": "Line chart: balanced accuracy of every test person, sorted, for the best network and a linear discriminant; a dotted line marks chance. The legend names the cohort and says whether it is simulated."}, "figure": {"caption": "The cohort in the legend; every dot is a test person; dotted: chance."}}
 fig = plots.plot_subject_spread(
     {f"network, {main}": by_subject(bank, top), "linear discriminant": by_subject(bank, "lda")}, chance=1 / len(cohort.classes)
 )

@@ -93,7 +93,7 @@ short = {label: label.replace("simulated cohort, ", "simulated, ") for label in 
 #
 # ## Accuracy against class-PC1 score
 
-# %%
+# %% mystnb={"image": {"alt": "Scatter plots, one for each cohort named in the titles, simulated unless recordings are given: balanced accuracy on new people against the alignment of class means with the axis, one dot for each checkpoint, coloured by network, thin lines joining the lengths of a recipe."}, "figure": {"caption": "The cohorts in the titles; a dot is a checkpoint."}}
 def scatter(labels):
     return plots.plot_checkpoints(
         {short[label]: found[label].table for label in labels}, x="test", y="class_pc1", xlabel="balanced accuracy, new people", ylabel="class-PC1 score", line="recipe"
@@ -102,7 +102,7 @@ def scatter(labels):
 
 fig = scatter([main, *(part.label for part in further)])
 
-# %%
+# %% mystnb={"image": {"alt": "Two scatter plots on simulated cohorts, with strong and with no valence: balanced accuracy on new people against the alignment of class means with the axis, one dot for each checkpoint, coloured by network, thin lines joining the lengths of a recipe."}, "figure": {"caption": "Simulated cohorts with and without valence; a dot is a checkpoint."}}
 fig = scatter([strong, silent])
 
 # %% [markdown]
@@ -111,7 +111,7 @@ fig = scatter([strong, silent])
 #
 # ## Against random directions
 
-# %%
+# %% mystnb={"image": {"alt": "Histograms, one for each cohort named in the titles, simulated unless recordings are given: correlation of accuracy and alignment over checkpoints when random directions replace the axis; an orange line marks the axis, a dotted line the paper's .885."}, "figure": {"caption": "The cohorts in the titles. Grey: random directions; orange: the axis; dotted: the paper."}}
 tables = pd.concat([convergence_table(one) for one in found.values()], ignore_index=True)
 nulls = {
     short[label]: (
@@ -153,7 +153,7 @@ within[["r", "low", "high", "p"]].round(2)
 #
 # Six short trainings on each of 16 cohorts for each truth, all simulated, positions being people's own mean valence.
 
-# %%
+# %% mystnb={"image": {"alt": "Heat map on simulated cohorts: rows are tests, columns are truths without and with valence, separated by a white line; each cell holds the share of cohorts in which the test gives p at most .05."}, "figure": {"caption": "Simulated cohorts. Left of the white line there is no valence: a fair test reads .05 there."}}
 table = rediscovery_p_values(progress=False)
 rates = rejection_rates(table)
 fig = plots.plot_rejection_rates(rates, n_null=1, title="Simulated cohorts: share of p ≤ .05")

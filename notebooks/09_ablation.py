@@ -95,7 +95,7 @@ short = {label: label.replace("simulated cohort, ", "simulated, ") for label in 
 #
 # ## z against each control
 
-# %%
+# %% mystnb={"image": {"alt": "Dot plots, one panel for each cohort named in the titles, simulated unless recordings are given: rows are kinds of control directions, dots are checkpoints, an orange bar is their mean; the horizontal axis is the z-value of the fall in accuracy when the residual direction is removed."}, "figure": {"caption": "The cohorts in the titles; a dot is a checkpoint, an orange bar the mean."}}
 fig = plots.plot_ablation({short[label]: one.table[one.table["part"] == "whole"] for label, one in lost.items()})
 
 # %%
@@ -129,7 +129,7 @@ left.assign(share_in_basin=[round(share[label], 2) for label, _ in left.index])
 #
 # A direction that is used should matter in both ways, weakened and amplified. Bands are the middle 90 % of each control.
 
-# %%
+# %% mystnb={"image": {"alt": "Line charts, one panel for each cohort named in the titles, simulated unless recordings are given: change of balanced accuracy against the gain along the residual direction, with bands for control directions; a dotted line marks no change."}, "figure": {"caption": "The cohorts in the titles. Bands: middle 90 % of control directions."}}
 gains = {label: amplification(bank, found) for label, (bank, found) in banks.items()}
 drawn = ["axis", CONTROLS["isotropic"], CONTROLS["matched"], CONTROLS["random_target"]]
 fig = plots.plot_gains({short[label]: one[one["direction"].isin(drawn)] for label, one in gains.items()})
@@ -156,7 +156,7 @@ shown.pivot_table(index="null", columns="truth", values="share", aggfunc="first"
 #
 # Over all checkpoints of each cohort, and over the ten best, as in the paper.
 
-# %%
+# %% mystnb={"image": {"alt": "Scatter plots, one for each cohort named in the titles, simulated unless recordings are given: residual score of each checkpoint against its fall in accuracy when the direction is removed, coloured by network."}, "figure": {"caption": "The cohorts in the titles; a dot is a checkpoint."}}
 every = {label: ablation(bank, found, n_best=None, n_directions=2) for label, (bank, found) in banks.items()}
 single = {label: one.table.drop_duplicates("checkpoint") for label, one in every.items()}
 fig = plots.plot_checkpoints(

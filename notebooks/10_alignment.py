@@ -56,7 +56,7 @@ table = claims.paper_alignment_table()
 # Benjamini-Hochberg {cite:p}`benjamini1995controlling` compares it with $i \alpha / m$ and bounds the expected *share* of false
 # alarms. Values printed as bounds, such as $p < 10^{-4}$, are taken at the bound.
 
-# %%
+# %% mystnb={"image": {"alt": "Scatter plot of the 25 p-values printed in the paper, sorted, on a logarithmic axis; orange dots are strategies that reduce accuracy, blue squares those that raise it; lines mark the uncorrected level of .05, Benjamini-Hochberg and Holm."}, "figure": {"caption": "The paper's printed p-values; no data of ours."}}
 ranked = table.sort_values("p").reset_index(drop=True)
 m = len(ranked)
 rank = ranked.index + 1
@@ -65,7 +65,7 @@ harm = ranked["delta"] < 0
 ax.scatter(rank[harm], ranked["p"][harm], color=plots.ORANGE, label="accuracy falls", zorder=3)
 ax.scatter(rank[~harm], ranked["p"][~harm], color=plots.BLUE, marker="s", label="accuracy rises", zorder=3)
 ax.axhline(0.05, color=plots.GREY, ls=":", label="uncorrected .05")
-ax.plot(rank, 0.05 * rank / m, color=plots.GREEN, label="Benjamini-Hochberg")
+ax.plot(rank, 0.05 * rank / m, color=plots.PURPLE, label="Benjamini-Hochberg")
 ax.plot(rank, 0.05 / (m - rank + 1), color=plots.INK, label="Holm")
 ax.set(yscale="log", xlabel="rank of the strategy", ylabel="p-value printed in the paper")
 legend = ax.legend()
@@ -121,7 +121,7 @@ summary = summarise(result)
 base = result.table.loc[result.table["arm"] == "base", "bacc"]
 print(f"{len(result.table)} trainings; accuracy without a strategy {base.mean():.3f}")
 
-# %%
+# %% mystnb={"image": {"alt": "Paired forest plot: one row for each alignment strategy, change of balanced accuracy with the axis in blue and with the placebo in grey, 95 % intervals, a dotted line at no change. The axis label names the cohort and says whether it is simulated."}, "figure": {"caption": "The cohort named below the axis. Bars: 95 % intervals over test people; the placebo permutes valence over emotions."}}
 fig = plots.plot_paired_forest(
     summary, {"the axis": "true", "placebo": "placebo"}, label=f"change of balanced accuracy, {cohort.label}, five seeds"
 )

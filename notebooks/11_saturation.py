@@ -74,7 +74,7 @@ list(map(PAPER_ROWS.get, FOUR))
 #
 # ## With valence, and without
 
-# %%
+# %% mystnb={"image": {"alt": "Paired forest plot on simulated cohorts with no, weak and strong valence: one row for each strategy and kind of cohort, change of balanced accuracy with the axis in blue and with the placebo in grey, with 95 % intervals and a dotted line at no change."}, "figure": {"caption": "Simulated cohorts, as many of each kind as the axis says. Bars: 95 % intervals over cohorts."}}
 presets = {"weak valence": "default", "strong valence": "strong_valence", "no valence": "no_valence"}
 runs = {name: run_cohorts(COHORTS, preset, FOUR, seeds=1, progress=False) for name, preset in presets.items()}
 tables = {name: summarise(run) for name, run in runs.items()}
@@ -98,7 +98,7 @@ pd.concat(contrast)[["n", "value", "low", "high", "p"]].round(4).rename_axis(["s
 #
 # ## Strength
 
-# %%
+# %% mystnb={"image": {"alt": "Line charts, one panel for each strategy: change of balanced accuracy against strength, the axis in blue and the placebo in grey, with a dotted line at no change. The axis label names the cohort and says whether it is simulated."}, "figure": {"caption": "The cohort named at the axis; means over seeds."}}
 cohort = load_cohort(progress=False)
 split = usual_split(cohort)
 # recordings: the axes of two language models; within emotions what people rated
@@ -120,7 +120,7 @@ doses.set_index(["strategy", "arm"])[["n", "rho", "low", "high"]].round(2).renam
 #
 # What is weak? A recipe may be weak for lack of people, of training or of signal.
 
-# %%
+# %% mystnb={"image": {"alt": "Heat maps on simulated cohorts, one for each of number of subjects, epochs and signal: change of balanced accuracy under each strategy, printed in each cell, from purple, negative, to orange, positive."}, "figure": {"caption": "Simulated cohorts; change against no alignment."}}
 levels = {"subjects": (4, 16), "epochs": (2, 5), "signal": (0.5, 2.0)}
 usual = {"subjects": 80, "epochs": RECIPE.epochs, "signal": 1.0}
 names = {"subjects": "training subjects", "epochs": "epochs", "signal": "size of effects"}
@@ -137,7 +137,7 @@ def panel(what):
 
 fig = plots.plot_regimes(panel("true"), label="change of balanced accuracy, simulated")
 
-# %%
+# %% mystnb={"image": {"alt": "Heat maps on simulated cohorts, one for each of number of subjects, epochs and signal: change of balanced accuracy under each strategy beyond that of its placebo, printed in each cell, from purple, negative, to orange, positive."}, "figure": {"caption": "Simulated cohorts; change beyond the placebo's."}}
 fig = plots.plot_regimes(panel("beyond"), label="beyond the placebo, simulated")
 
 # %%
@@ -161,7 +161,7 @@ interactive.explore_regimes(
 # valence. Beside them a positive control: three training subjects, and valence as nearly all there is to learn. Its negative
 # control is aligned with values in an order that has nothing to do with emotions.
 
-# %%
+# %% mystnb={"image": {"alt": "Paired forest plot on simulated cohorts with four training subjects: one row for each strategy and strength of valence, change of balanced accuracy with the axis in blue, with the placebo in grey and beyond the placebo in orange, with 95 % intervals and a dotted line at no change."}, "figure": {"caption": "Simulated cohorts, four training subjects. Bars: 95 % intervals over cohorts."}}
 GENTLE = [Alignment("rsa", 0.1), Alignment("rsa", 1.0), Alignment("supcon_class", 0.1), Alignment("regression", 0.5)]
 scarce = {
     name: run_cohorts(range(8), presets[name], GENTLE, n_training=4, seeds=1, recipe=replace(RECIPE, epochs=30), progress=False)

@@ -56,7 +56,7 @@ print(f"EEG of this chapter: {cohort.label} ({cohort.data.attrs['provenance']}),
 #
 # ## One cohort
 
-# %%
+# %% mystnb={"image": {"alt": "Forest plot: balanced accuracy of each kind of ensemble minus that of a deep ensemble of equal size, with 95 % intervals and a dotted line at no difference. The axis label names the cohort and says whether it is simulated."}, "figure": {"caption": "The cohort named below the axis. Bars: 95 % intervals over test people; dotted: the deep ensemble."}}
 first = contest(cohort, split, n_jobs=2, progress=False)
 shown = first.sort_values("bacc", ascending=False)
 fig = plots.plot_forest(  # without the one that would set the scale for all others; it is in the table

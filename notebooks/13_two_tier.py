@@ -73,7 +73,7 @@ data = f"simulated cohorts, seeds 0 to 7, default; {len(pools)} pools of ten"
 # %% [markdown]
 # ## Over many pools
 
-# %%
+# %% mystnb={"image": {"alt": "Three histograms on simulated cohorts: correlation of alignment and contribution in single pools, with the paper's .743 in orange; mean correlation over pools with members permuted; and accuracy of the top minus the bottom seven members with members permuted, the observed values in orange; dotted lines mark zero."}, "figure": {"caption": "Simulated cohorts, pools of ten networks. Orange: the paper's value on the left, ours elsewhere."}}
 fig = plots.plot_nulls(
     {
         "r of one pool (simulated)\nline: the paper's .743": (found.table["r"].to_numpy(), 0.743),

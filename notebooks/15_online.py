@@ -92,7 +92,7 @@ for name, x in raw.items():
 #
 # Probabilities of the nine emotions, smoothed, while a new person watches. The frame marks the emotion that was shown.
 
-# %%
+# %% mystnb={"image": {"alt": "Heat map over time of one simulated person: rows are nine emotions from negative to positive, colour is the decoder's smoothed probability for each second; orange frames mark which emotion's clip was shown when."}, "figure": {"caption": "Simulated EEG of one person, with planted emotions; frames: what was shown."}}
 begin = {"time": [place * (30.0 + PAUSE) for place in range(28)], "emotion": emotions[order]}
 fig = plots.plot_stream(
     records["simulated, emotions planted"], options["classes"], begin, length=30.0, until=10 * (30.0 + PAUSE),

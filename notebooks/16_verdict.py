@@ -45,7 +45,7 @@ print(f"{ledger['id'].nunique()} claims, {int((kind != 'not run').sum())} result
 #
 # ## Where the verdicts fell
 
-# %%
+# %% mystnb={"image": {"alt": "Stacked bars, a row for each group of claims and a panel for each kind of data, real texts and ratings or simulated EEG: number of results that are supported, in blue, not supported, in orange, and inconclusive, in grey."}, "figure": {"caption": "All results of the ledger; counts are no score."}}
 counts = ledger.assign(kind=kind, data=data)[kind != "not run"].groupby(["group", "data", "kind"]).size().unstack(fill_value=0)
 fig = plots.plot_verdicts(counts, claims.GROUPS)
 
@@ -59,22 +59,12 @@ print(counts.reindex(columns=["supported", "not supported", "inconclusive"], fil
 # ## One row for each headline
 
 # %%
-HEADLINES = {
-    "Nine sentences give a valence direction": ["C1.cued_recipe", "C1.bare_recipe", "C2.beats_matched", "C3.class_r"],
-    "One linear projection of EEG tracks it": ["C4.ridge_in_sample", "C4.noise_in_sample", "C4.tracked"],
-    "Classifiers find it unasked": ["C6.class_pc1", "C6.residual", "C6.ablation", "C6.ablation_isotropic"],
-    "25 ways of alignment help nothing": ["C7.count_holm", "C7.count_own", "C7.none_helps", "C7.beyond_placebo", "C7.helps_when_scarce"],
-    "Residual diversity helps": ["C8.gain", "C8.relative_gain", "C8.beats_deep_ensemble", "C8.residual_predicts"],
-    "It replicates on SEED-V": ["C9.best_cell", "C9.class_pc1", "C9.saturation", "C9.class_order"],
-}
-
-
 def tally(name):
     return "; ".join(f"{verdict}: {count}" for verdict, count in ledger.loc[ledger["id"] == name, "verdict"].value_counts(sort=False).items())
 
 
 pd.DataFrame(
-    [{"headline": headline, "row": name, "asks": claims.load_claims()[name].claim, "verdicts": tally(name)} for headline, names in HEADLINES.items() for name in names]
+    [{"headline": headline, "row": name, "asks": claims.load_claims()[name].claim, "verdicts": tally(name)} for headline, names in claims.HEADLINES.items() for name in names]
 ).set_index(["headline", "row"])
 
 # %% [markdown]
@@ -127,7 +117,7 @@ missing.assign(command=missing["command"].replace("", "nothing in this edition r
 # ## Verdict
 
 # %%
-headline = [name for names in HEADLINES.values() for name in names]
+headline = [name for names in claims.HEADLINES.values() for name in names]
 rows = [row for row in claims.read_ledger(claims.book_ledger()) if row.id in headline]
 claims.show(*rows)[["ours", "interval", "p", "data", "verdict"]]
 

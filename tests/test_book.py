@@ -136,7 +136,7 @@ Path(os.environ["KERNEL_LEDGER"]).write_text("[]")
 """
 
 
-def test_a_chapter_that_reads_the_ledger_sees_the_chapters_before_it_and_is_never_stale(project):
+def test_a_chapter_that_reads_the_ledger_sees_all_others_and_is_never_stale(project):
     project.write("notebooks/01_reader.py", READER)
     project.write("_toc.yml", FILES["_toc.yml"] + "  - file: notebooks/01_reader\n")
     ok(project.build())
@@ -146,6 +146,14 @@ def test_a_chapter_that_reads_the_ledger_sees_the_chapters_before_it_and_is_neve
     project.write("notebooks/00_toy.py", CHAPTER.replace("answer()}]", "answer() + 1}]"))
     ok(project.build())
     assert "read [42]" in project.read("_build/html/notebooks/01_reader.html")
+
+    project.write(
+        "_toc.yml", FILES["_toc.yml"].replace("00_toy", "01_reader") + "  - file: notebooks/00_toy\n"
+    )
+    project.write("notebooks/00_toy.py", CHAPTER.replace("answer()}]", "answer() + 2}]"))
+    ok(project.build())  # told first, known last
+    assert "read [43]" in project.read("_build/html/notebooks/01_reader.html")
+    project.write("notebooks/00_toy.py", CHAPTER.replace("answer()}]", "answer() + 1}]"))
 
     ok(project.build("--in-place", "01_reader"))  # alone it reads what was committed
     assert "read []" in project.read("notebooks/01_reader.ipynb")

@@ -465,6 +465,33 @@ def test_the_end_of_a_chapter(ledger):
     assert rows[0]._repr_markdown_() == "`C2.auc_movie`: **supported** (0.91 [0.88, 0.94], p 0.0021; A)"
 
 
+def test_a_sentence_says_what_the_ledger_says(tmp_path):
+    path = tmp_path / "ledger.json"
+    measured = dict(low=0.4, high=0.9, simulated=False, path=path)
+    claims.record("C2.auc_movie", value=0.9, p=0.01, data="A", **measured | {"low": 0.8})
+    claims.record("C2.auc_amazon", value=0.9, p=0.01, data="A", **measured | {"low": 0.8})
+    claims.record("C2.auc_amazon", value=0.6, p=0.5, data="B", **measured)
+    claims.record("C4.best_cell", value=0.6, p=0.5, data="seed 0", simulated=True, path=path)
+    ids = ["C2.auc_movie", "C2.auc_amazon", "C4.best_cell", "C2.auc_tweets"]
+    found = claims.verdict_sentence(ids, path)
+    parts = re.split(r"(?<=\)|”)\. ", found)
+    assert len(parts) == 4
+    assert parts[0].startswith("Supported: “The axis separates") and parts[0].endswith("(1 of 1 result)")
+    assert parts[1].startswith("Supported in part: ") and parts[1].endswith("(1 of 2 results)")
+    assert parts[2].startswith("Never supported: ") and parts[2].endswith("(0 of 1 result, simulated EEG)")
+    assert parts[3].startswith("Not run: ") and parts[3].endswith("(tweets)”.")
+
+    claims.record("C2.auc_movie", value=0.5, p=0.9, data="A", **measured)  # the other way round
+    assert "Supported: " not in claims.verdict_sentence(ids, path)
+    with pytest.raises(claims.UnknownClaimError, match=r"unknown claim 'C2\.nothing'"):
+        claims.verdict_sentence(["C2.nothing"], path)
+
+
+def test_headlines_are_rows_of_the_ledger():
+    names = [name for names in claims.HEADLINES.values() for name in names]
+    assert set(names) <= set(claims.load_claims()) and len(names) == len(set(names))
+
+
 # --- the paper's p-values -----------------------------------------------------------------------------------
 
 

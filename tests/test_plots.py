@@ -103,13 +103,21 @@ def test_order_draws_every_clip_in_every_panel():
     fig = plots.plot_order(clips, {"all": "mean", "some": "test"}, value="v", emotion="emotion", ylabel="v")
     for ax, column in zip(fig.axes, ("mean", "test"), strict=True):
         drawn = np.concatenate([c.get_offsets() for c in ax.collections])
-        np.testing.assert_array_equal(drawn, clips.loc[[0, 2, 1], [column, "v"]])
+        np.testing.assert_array_equal(drawn, clips.loc[[1, 0, 2], [column, "v"]])
 
 
-def test_position_classes_are_relative_to_an_even_spread():
+def test_position_classes_are_relative_to_an_even_spread_and_in_the_order_of_emotions():
     fig = plots.plot_position_classes({"train": np.array([[2, 1], [0, 3]])}, ["joy", "anger"])
-    np.testing.assert_allclose(fig.axes[0].images[0].get_array(), [[2, 0], [0.5, 1.5]])
-    assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["joy", "anger"]
+    np.testing.assert_allclose(fig.axes[0].images[0].get_array(), [[0.5, 1.5], [2, 0]])
+    assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["anger", "joy"]
+
+
+def test_a_confusion_matrix_stands_in_the_order_of_emotions():
+    shares = np.array([[0.7, 0.2, 0.1], [0.0, 1.0, 0.0], [0.3, 0.3, 0.4]])
+    ax = plots.plot_confusion({"network": shares}, ["joy", "anger", "other"]).axes[0]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["anger", "joy", "other"]  # unknown names last
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["anger", "joy", "other"]
+    np.testing.assert_allclose(ax.images[0].get_array(), [[1, 0, 0], [0.2, 0.7, 0.1], [0.3, 0.3, 0.4]])
 
 
 def test_a_stream_shows_each_second_and_frames_what_was_shown():
@@ -164,6 +172,116 @@ def test_a_regime_map_shows_each_value_on_one_scale():
     assert [t.get_text() for t in first.texts] == ["+0.100", "-0.400"]
     assert first.images[0].get_clim() == second.images[0].get_clim() == (-0.4, 0.4)
     assert [t.get_text() for t in first.get_xticklabels()] == ["4", "80"]
+
+
+CLAIMS = pd.DataFrame(
+    {
+        "label": ["a", "b"],
+        **{"value": [0.8, -0.2], "low": [0.7, np.nan], "high": [0.9, np.nan], "p": [np.nan, 0.03]},
+        **{"paper": [np.nan, 0.5], "verdict": ["supported", "not supported (simulated)"]},
+    }
+)
+
+
+def test_a_claim_stands_beside_the_papers_value_in_the_colour_of_its_verdict():
+    fig = plots.plot_claim_forest({"AUC": CLAIMS, "r": CLAIMS[:1]})
+    first, second = fig.axes
+    assert [t.get_text() for t in first.get_yticklabels()] == ["a", "b"]
+    assert (first.get_xlabel(), second.get_xlabel()) == ("AUC", "r")
+    dots = [line for line in first.lines if line.get_marker() == "o"]
+    assert [float(line.get_xdata()[0]) for line in dots] == [0.8, -0.2]
+    assert [line.get_color() for line in dots] == [plots.BLUE, plots.ORANGE]
+    assert [line.get_markerfacecolor() for line in dots] == [plots.BLUE, "white"]  # simulated is hollow
+    papers = [line.get_xdata()[0] for line in first.lines if line.get_marker() == "D"]
+    np.testing.assert_array_equal(papers, [np.nan, 0.5])
+    bars = [tuple(line.get_xdata()) for line in first.lines if line.get_linewidth() == 2]
+    assert bars[0] == (0.7, 0.9)
+    assert [t.get_text() for t in first.texts] == ["p 0.03"]
+    legend = [t.get_text() for t in fig.legends[0].get_texts()]
+    assert legend == ["supported", "not supported", "simulated EEG", "the paper"]
+    real = plots.plot_claim_forest({"r": CLAIMS[:1]})
+    assert [t.get_text() for t in real.legends[0].get_texts()] == ["supported", "the paper"]
+
+
+def test_a_claim_forest_says_what_it_cannot_draw():
+    with pytest.raises(ValueError, match="run the chapters"):
+        plots.plot_claim_forest({"r": CLAIMS[:0]})
+    with pytest.raises(ValueError, match="'maybe': choose from supported"):
+        plots.plot_claim_forest({"r": CLAIMS.assign(verdict="maybe")})
+
+
+# ---- colour vision
+
+#: Machado, Oliveira & Fernandes (2009), severity 1.0, for linear RGB. doi:10.1109/TVCG.2009.113
+MACHADO = {
+    "none": np.eye(3),
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+
+
+def lab(colours, vision):
+    """CIELAB (D65) of colours as seen with a kind of colour vision, shape (n, 3)."""
+    rgb = np.array([mpl.colors.to_rgb(colour) for colour in colours])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ np.transpose(MACHADO[vision]), 0, 1)
+    to_xyz = [
+        [0.4124564, 0.3575761, 0.1804375],
+        [0.2126729, 0.7151522, 0.0721750],
+        [0.0193339, 0.1191920, 0.9503041],
+    ]
+    xyz = seen @ np.transpose(to_xyz) / [0.95047, 1, 1.08883]
+    f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
+    return np.column_stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])])
+
+
+def nearest(colours, vision):
+    """Smallest distance (CIE 1976) of any two colours."""
+    points = lab(colours, vision)
+    return min(np.linalg.norm(a - b) for k, a in enumerate(points) for b in points[k + 1 :])
+
+
+def test_the_arithmetic_of_colours_is_that_of_the_textbook():
+    np.testing.assert_allclose(lab(["white"], "none"), [[100, 0, 0]], atol=0.01)
+    np.testing.assert_allclose(lab(["#0000ff"], "none"), [[32.30, 79.19, -107.86]], atol=0.02)
+    grey = lab(["#777777"], "none")
+    for vision in MACHADO:  # greys look the same to everybody
+        np.testing.assert_allclose(lab(["#777777"], vision), grey, atol=0.1)
+
+
+@pytest.mark.parametrize("vision", MACHADO)
+def test_the_palette_can_be_told_apart_with_any_colour_vision(vision):
+    # 2.3 is just noticeable (Mahy et al. 1994, Color Research & Application 19(2)); small marks need more
+    assert nearest([plots.BLUE, plots.ORANGE, plots.PURPLE, plots.GREY, plots.INK], vision) > 15
+    assert nearest(list(plots.VERDICT_COLOURS.values()), vision) > 15
+
+
+def test_a_palette_that_some_confuse_would_fail():
+    assert nearest(["#009E73", "#9A9A9A"], "none") > 40
+    assert nearest(["#009E73", "#9A9A9A"], "deuteranopia") < 15
+
+
+@pytest.mark.parametrize("vision", MACHADO)
+@pytest.mark.parametrize("name", [plots.VALENCE_CMAP, plots.SIGNED_CMAP])
+def test_both_ends_of_a_diverging_scale_differ_and_its_middle_is_lightest(name, vision):
+    cmap = mpl.colormaps[name]
+    negative, middle, positive = (cmap(x)[:3] for x in (0.1, 0.5, 0.9))
+    assert nearest([negative, middle, positive], vision) > 15
+    lightness = lab([cmap(x)[:3] for x in np.linspace(0.05, 0.5, 10)], vision)[:, 0]
+    assert (np.diff(lightness) > 0).all()
 
 
 def test_verdicts_are_stacked_by_group_and_kind_of_data():
