@@ -1,0 +1,154 @@
+"""The command line: a thin layer over the functions of the package.
+
+In:  arguments.
+Out: an exit code: 0 if all went well, 1 if the work failed, 2 for a wrong command, 130 if interrupted.
+Never shows a traceback for what the user can mend.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; see ``kernel --help``."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["assets"]:
+        from kernel import assets
+
+        return assets.main(given[1:])
+    options = _parser().parse_args(given)
+    from kernel.claims import ClaimsError, UnknownClaimError
+    from kernel.studies import StudyError
+
+    try:
+        return options.act(options)
+    except (StudyError, ClaimsError, UnknownClaimError, OSError) as error:
+        print(f"kernel: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("kernel: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kernel", description="The valence axis of language models and EEG."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="do what a study asks, or go on with it")
+    run.add_argument("study", type=Path, help="a YAML file; an empty one is the study of the chapters")
+    run.add_argument(
+        "--folder", type=Path, help="where results go; by default the file's name without ending"
+    )
+    run.add_argument("--jobs", type=_positive, default=2, help="processes, of one thread each; default 2")
+    run.add_argument("--scheduler", help="address of a Dask scheduler that gets the tasks instead")
+    run.add_argument("--device", help="instead of the study's")
+    run.add_argument("--dry-run", action="store_true", help="print the plan and what it takes, write nothing")
+    run.add_argument("--quiet", action="store_true", help="no progress bar")
+    run.set_defaults(act=_run)
+    for name, act, text in (
+        ("status", _status, "how far a study is"),
+        ("report", _report, "write the report of what has run"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("folder", type=Path, help="the folder of a study")
+        command.set_defaults(act=act)
+    commands.add_parser("assets", help="list, fetch or verify published models and ratings", add_help=False)
+    ledger = commands.add_parser("claims", help="the paper's claims with rules and verdicts")
+    ledger.add_argument("id", nargs="?", help="one claim, such as C4.tracked")
+    ledger.add_argument("--ledger", type=Path, help="the claims.json of a study; by default that of the book")
+    ledger.set_defaults(act=_claims)
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"takes a whole number of 1 or more, got {text!r}")
+    return int(text)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from kernel import report, studies
+
+    study = studies.load_study(options.study)
+    if options.device:
+        study = replace(study, device=options.device)
+    tasks = studies.plan(study)
+    if options.dry_run:
+        print(studies.plan_table(tasks).round(2).to_string())
+        need = studies.estimate(study, n_jobs=options.jobs)
+        print(
+            f"{sum(task.trainings for task in tasks)} trainings, about {need['hours']:.2f} h with "
+            f"{options.jobs} workers, {need['disk_gb']:.1f} GB of disk, {need['memory_gb']:.1f} GB of memory"
+        )
+        return 0
+    folder = options.folder or options.study.with_suffix("")
+    with _client(options.scheduler) as client:
+        studies.run_study(study, folder, n_jobs=options.jobs, client=client, progress=not options.quiet)
+    print(report.write_report(folder))
+    return 0
+
+
+def _client(address: str | None) -> Any:
+    from contextlib import nullcontext
+
+    if address is None:
+        return nullcontext()
+    from kernel.studies import StudyError
+
+    try:
+        from distributed import Client
+    except ImportError:
+        raise StudyError("--scheduler needs Dask: pip install 'valence-axis[cluster]'") from None
+    try:
+        return Client(address, timeout=20)
+    except (OSError, ValueError) as error:
+        raise StudyError(f"no Dask scheduler answers at {address!r}: {error}") from None
+
+
+def _status(options: argparse.Namespace) -> int:
+    from kernel import studies
+
+    table = studies.status(options.folder)
+    print(table.round(1).to_string())
+    print(f"{int(table['done'].sum())} of {int(table['tasks'].sum())} tasks are done")
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from kernel import report
+
+    print(report.write_report(options.folder))
+    return 0
+
+
+def _claims(options: argparse.Namespace) -> int:
+    from kernel import claims
+
+    known = claims.load_claims()
+    if options.id is not None and options.id not in known:
+        raise claims.UnknownClaimError(f"unknown claim {options.id!r}: choose from {', '.join(known)}")
+    table = claims.ledger(options.ledger)
+    if options.id is None:
+        print(table[["id", "verdict", "value", "data"]].fillna("").to_string(index=False))
+        return 0
+    claim = known[options.id]
+    rows = [row for row in claims.read_ledger(options.ledger) if row.id == options.id]
+    rule = table.loc[table["id"] == options.id, "rule"].iloc[0]
+    print(f"{claim.id}: {claim.claim}\npaper: {claim.paper}\nrule: {rule}")
+    print(
+        claims.show(*rows)[["ours", "interval", "p", "verdict", "data"]].to_string(index=False)
+        if rows
+        else "not run"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
