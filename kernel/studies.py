@@ -550,7 +550,7 @@ def _base(study: Study, folder: Path, what: str) -> Result:
 
 def _strategy(study: Study, folder: Path, what: str) -> Result:
     cohort = _read_cohort(study, folder)
-    positions = [] if cohort.simulated else [_positions(study, folder, name) for name in study.models]
+    positions = [_positions(study, folder, name) for name in study.models]
     values = interventions.default_values(cohort, positions)
     alignment = {what: _strategies(study)[what]}
     able, refused = interventions.possible_strategies(cohort, alignment, values=values, recipe=_recipe(study))

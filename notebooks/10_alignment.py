@@ -109,7 +109,7 @@ ranked[["number", "strategy", "delta", "p", "p_bh", "p_holm"]].set_index("number
 cohort = load_cohort(progress=False)
 split = usual_split(cohort)
 # recordings: the axes of two language models; within emotions what people rated
-models = () if cohort.simulated else ("SmolLM2-135M-Instruct", "Gemma-3-270M")
+models = () if cohort.simulated and "rating" in cohort.data else ("SmolLM2-135M-Instruct", "Gemma-3-270M")
 values = default_values(cohort, [axis_positions(load_language_model(name), cohort.classes) for name in models])
 strategies, refused = possible_strategies(cohort, values=values)
 print(f"EEG of this chapter: {cohort.label} ({cohort.data.attrs['provenance']}), split {split.name}")

@@ -102,7 +102,7 @@ pd.concat(contrast)[["n", "value", "low", "high", "p"]].round(4).rename_axis(["s
 cohort = load_cohort(progress=False)
 split = usual_split(cohort)
 # recordings: the axes of two language models; within emotions what people rated
-models = () if cohort.simulated else ("SmolLM2-135M-Instruct", "Gemma-3-270M")
+models = () if cohort.simulated and "rating" in cohort.data else ("SmolLM2-135M-Instruct", "Gemma-3-270M")
 values = default_values(cohort, [axis_positions(load_language_model(name), cohort.classes) for name in models])
 able = list(possible_strategies(cohort, list(DOSES), values=values)[0])
 print(f"EEG of this section: {cohort.label} ({cohort.data.attrs['provenance']}), split {split.name}")

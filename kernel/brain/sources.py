@@ -24,6 +24,8 @@ from kernel.brain.seedv import read_seed_v
 from kernel.brain.simulate import Settings, simulate_cohort
 
 VARIABLE = "KERNEL_DATA"
+#: A file of this name says that the files beside it were generated: what is read is labelled as simulated.
+GENERATED = "GENERATED.txt"
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ def load_cohort(
     ----------
     path : path-like, optional
         A folder of FACED (any copy), SEED-V or EmoEEG-MC as :data:`LAYOUTS` lists them, or a file written by
-        :meth:`Cohort.save`. Without it the environment variable ``KERNEL_DATA`` counts; if that is unset or
+        :meth:`Cohort.save`. A folder with a file ``GENERATED.txt`` gives a cohort that counts as simulated.
+        Without a path the environment variable ``KERNEL_DATA`` counts; if that is unset or
         empty too, the cohort is simulated. Each reader runs with its defaults: call it by itself for others.
     preset, random_state, n_subjects, window
         Of the simulation, as for :func:`~kernel.brain.simulate.simulate_cohort`; files are read as they are.
@@ -118,9 +121,15 @@ def load_cohort(
             where, found="nothing", expected="a folder or a file", cure=cure if path is None else ""
         )
     if where.is_dir():
-        return recognise(where).read(where, progress=progress)
+        cohort = recognise(where).read(where, progress=progress)
+        return _labelled_as_simulated(cohort) if (where / GENERATED).is_file() else cohort
     _check_saved(where)
     return Cohort.load(where)
+
+
+def _labelled_as_simulated(cohort: Cohort) -> Cohort:
+    provenance = f"simulated: generated files, {cohort.data.attrs['provenance']}"
+    return Cohort(cohort.data.assign_attrs(simulated=1, provenance=provenance))
 
 
 def recognise(folder: str | PathLike) -> Layout:

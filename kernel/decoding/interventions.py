@@ -185,26 +185,27 @@ def model_values(
 def default_values(cohort: Cohort, positions: Sequence[Mapping[str, float]] = ()) -> np.ndarray:
     """Values to align with.
 
-    For simulated cohorts the planted valence and `model_values` of it beside; for recordings the axes of
-    language models, or the mean ratings where none are given.
+    For simulated cohorts that know what was planted, this valence and `model_values` of it beside; for others
+    the axes of language models, or the mean ratings where none are given.
 
     Parameters
     ----------
     cohort : Cohort
         Any.
     positions : sequence of mappings of emotion to float
-        For recordings: each model's axis, as :func:`kernel.language.study.axis_positions`; clips of an
+        For the others: each model's axis, as :func:`kernel.language.study.axis_positions`; clips of an
         emotion differ by their ratings, as in :func:`kernel.decoding.study.clip_target`.
 
     Returns
     -------
     ndarray, shape (n_clips, n_models)
     """
-    if not cohort.simulated and positions:
+    planted = cohort.simulated and "rating" in cohort.data
+    if positions and not planted:
         place = np.argsort(np.argsort(cohort.clips))  # targets come sorted by the clips' numbers
         return np.column_stack([clip_target(cohort, one)[place] for one in positions])
     rating = cohort.rating()
-    if not cohort.simulated:
+    if not planted:
         return rating[:, None]
     seed = cohort.data.attrs["seed"]
     return np.column_stack([rating, model_values(rating, random_state=int(seed) if seed else 0)])
