@@ -32,7 +32,7 @@ from joblib import Parallel, delayed, parallel_config
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
-from kernel import __version__, claims, files, ratings
+from kernel import claims, files, ratings
 from kernel.brain.cohort import Cohort, Split, make_split
 from kernel.brain.features import BANDS
 from kernel.brain.simulate import DESIGNS, PRESETS, simulate_cohort
@@ -725,7 +725,7 @@ def _provenance(study: Study, folder: Path) -> dict[str, Any]:
             [
                 f"python {platform.python_version()}",
                 *(f"{n} {version(n)}" for n in names),
-                f"kernel {__version__}",
+                f"kernel {version('valence-axis')}",
             ]
         ),
         "package": files.source_digest()[:16],

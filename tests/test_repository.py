@@ -22,13 +22,17 @@ import kernel
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-MADE_WITH = ("hub", "book", "test")  # the extras that `make` installs
+MADE_WITH = ("hub", "book", "test", "cluster")
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 FLOORS = {
     **dict.fromkeys(["stats", "files", "threads", "assets", "ratings"], 1),
     **dict.fromkeys(["language", "brain"], 2),
     "decoding": 3,
     **dict.fromkeys(["claims", "interactive", "plots"], 4),
+    "studies": 5,
+    "report": 6,
+    "cli": 7,
+    "__main__": 8,
 }
 
 
