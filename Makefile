@@ -18,7 +18,7 @@ export OMP_WAIT_POLICY := PASSIVE
 export PYTHONWARNINGS := ignore::DeprecationWarning,ignore:IProgress not found
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test notebooks bench lint assets clean
+.PHONY: help book pdf test coverage notebooks bench lint assets clean
 
 help: ## show this help
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ test: assets lint ## lint, run the unit tests and validate every notebook
 	@mkdir -p _build && rm -f $(SCRATCH_LEDGER)
 	KERNEL_LEDGER="$(SCRATCH_LEDGER)" $(BIN)/python -m pytest $(WORKERS) --dist loadfile --nbval-lax --nbval-current-env \
 		--nbval-cell-timeout=1800 --nbval-kernel-startup-timeout=120 $(NOTEBOOKS)
+
+coverage: assets ## run the unit tests and say which lines and branches of the package they miss
+	$(BIN)/python -m pytest $(WORKERS) --dist loadgroup --cov --cov-report=term --cov-fail-under=90
 
 notebooks: assets ## execute the notebooks in place and refresh the ledger (for authors)
 	$(BIN)/python book/build.py --in-place
