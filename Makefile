@@ -15,7 +15,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 # threads that wait shall sleep: beside another program they would slow each other a hundredfold
 export OMP_WAIT_POLICY := PASSIVE
-export PYTHONWARNINGS := ignore::DeprecationWarning,ignore:IProgress not found
+export PYTHONWARNINGS := ignore::DeprecationWarning,ignore:IProgress not found,ignore:A worker stopped while
 
 .DEFAULT_GOAL := help
 .PHONY: help book pdf test coverage notebooks bench lint assets clean

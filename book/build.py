@@ -40,6 +40,9 @@ EXECUTED = ROOT / "_build" / "executed"
 LEDGER = ROOT / "book" / "claims.json"
 STAGED = ("_config.yml", "_toc.yml", "CHANGELOG.md")
 
+# the last says that joblib has replaced a worker, which depends on the machine and changes no result
+QUIET_WARNINGS = ("ignore::DeprecationWarning", "ignore:IProgress not found", "ignore:A worker stopped while")
+
 sys.path.insert(0, str(ROOT))  # the package of this very tree, whatever else is installed
 
 
@@ -206,7 +209,7 @@ def _child_environment() -> dict[str, str]:
     quiet = {
         "TOKENIZERS_PARALLELISM": "false",
         "TQDM_DISABLE": "1",  # one line a chapter is progress enough; bars would be stored as outputs
-        "PYTHONWARNINGS": "ignore::DeprecationWarning,ignore:IProgress not found",
+        "PYTHONWARNINGS": ",".join(QUIET_WARNINGS),
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "JUPYTER_PREFER_ENV_PATH": "1",

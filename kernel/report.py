@@ -143,11 +143,16 @@ _REPEATED = ("source", "device", "versions", "package")
 
 
 def _missing(study: Study, folder: Path) -> list[str]:
+    beyond = (
+        "<h2>Not part of a study</h2><p>Rates over simulated cohorts of known truth, doses and regimes of "
+        "alignment, pools of ensembles, transfer to a second data set and decoding online are in the "
+        "chapters of the book, which read recordings from the folder that KERNEL_DATA names.</p>"
+    )
     left = [task.label for task in plan(study) if read_result(study, folder, task) is None]
     if not left:
-        return []
+        return [beyond]
     items = "".join(f"<li>{html.escape(label)}</li>" for label in left)
-    return [f"<h2>Not run yet</h2><p><code>kernel run</code> goes on with these.</p><ul>{items}</ul>"]
+    return [f"<h2>Not run yet</h2><p><code>kernel run</code> goes on with these.</p><ul>{items}</ul>", beyond]
 
 
 def _table(table: pd.DataFrame) -> str:

@@ -10,6 +10,7 @@ Tasks are run by joblib, here or on a Dask cluster, whose workers must see the s
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
@@ -33,7 +34,7 @@ from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from kernel import claims, files, ratings
-from kernel.brain.cohort import Cohort, Split, make_split
+from kernel.brain.cohort import SPLITS, Cohort, Split, make_split
 from kernel.brain.features import BANDS
 from kernel.brain.simulate import DESIGNS, PRESETS, simulate_cohort
 from kernel.brain.sources import load_cohort
@@ -68,6 +69,8 @@ CHECKPOINTS: dict[str, Callable[[int], list[TrainingSpec]]] = {
 }
 #: Rounds in which tasks of killed workers are given out again.
 ROUNDS = 3
+#: Errors of the system that mean the study's disk, not a task.
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 class StudyError(ValueError):
@@ -187,7 +190,7 @@ def load_study(path: str | Path) -> Study:
             near = get_close_matches(str(key), known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
             raise StudyError(f"{path} has an unknown key {key!r}: {hint}")
-    if isinstance(given.get("path"), str):
+    if isinstance(given.get("path"), str) and given["path"]:
         given["path"] = str((path.parent / Path(given["path"]).expanduser()).absolute())
     try:
         return Study(**given)
@@ -207,10 +210,10 @@ def _check(study: Study) -> None:
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise StudyError(f"{name} must be a whole number of {least} or more, got {value!r}")
     for name, known in {"preset": PRESETS, "design": DESIGNS, "checkpoints": CHECKPOINTS}.items():
-        if getattr(study, name) not in known:
+        if not isinstance(getattr(study, name), str) or getattr(study, name) not in known:
             raise StudyError(f"{name} must be one of {', '.join(known)}, got {getattr(study, name)!r}")
-    if study.path is not None and not isinstance(study.path, str):
-        raise StudyError(f"path must be text, got {study.path!r}")
+    if study.path is not None and (not isinstance(study.path, str) or not study.path):
+        raise StudyError(f"path must name a folder or a file, or be left out, got {study.path!r}")
     if study.path is not None and not Path(study.path).expanduser().exists():
         raise StudyError(f"path {study.path!r} does not exist: name a folder of recordings, or leave it out")
     for name in ("epochs", "segment"):
@@ -222,17 +225,14 @@ def _check(study: Study) -> None:
             raise StudyError(f"{name} must be a number of 1 or more, or left out, got {value!r}")
     _check_names("models", study.models, list(REGISTRY))
     _check_names("bands", study.bands, list(BANDS["official"]))
-    if not study.models:
-        raise StudyError("models is empty: name one or more")
+    for name in ("models", "bands"):
+        if getattr(study, name) == ():
+            raise StudyError(f"{name} is empty: name one or more")
     if study.members == 1:
         raise StudyError("members must be 0 or at least 2, got 1: one member is no ensemble")
-    if study.split is not None and not isinstance(study.split, str):
-        raise StudyError(f"split must be the name of a split, got {study.split!r}")
-    try:
-        if study.strategies is None or len(study.strategies):
-            interventions.wanted_strategies(study.strategies)
-    except (TypeError, ValueError) as error:
-        raise StudyError(f"strategies: {error}") from None
+    if study.split is not None and (not isinstance(study.split, str) or study.split not in SPLITS):
+        raise StudyError(f"split must be one of {', '.join(SPLITS)}, got {study.split!r}")
+    _check_strategies(study)
     try:
         if study.torch_device is not None:
             torch.empty(0, device=study.torch_device)
@@ -240,6 +240,20 @@ def _check(study: Study) -> None:
         raise StudyError(
             f"device {study.device!r} cannot be used here: {str(error).splitlines()[0]}"
         ) from None
+
+
+def _check_strategies(study: Study) -> None:
+    given = study.strategies
+    if given is None or given == ():
+        return
+    if not isinstance(given, tuple) or not all(type(item) in (int, str) for item in given):
+        raise StudyError(f"strategies must be a list of numbers and names, got {given!r}")
+    if len(set(given)) < len(given):
+        raise StudyError(f"strategies names something twice: {', '.join(map(str, given))}")
+    try:
+        interventions.wanted_strategies(given)
+    except (TypeError, ValueError) as error:
+        raise StudyError(f"strategies: {error}") from None
 
 
 def _check_names(name: str, given: Any, known: Sequence[str]) -> None:
@@ -349,11 +363,11 @@ def estimate(study: Study, *, n_jobs: int = 2) -> dict[str, float]:
         hours += max(total / n_jobs, longest) / 3600
     trainings = sum(task.trainings for task in tasks)
     samples = _samples(study) / 1000
-    largest = max(REGISTRY[name].n_parameters for name in study.models) / 1e9
+    sizes = sorted((REGISTRY[name].n_parameters / 1e9 for name in study.models), reverse=True)
     return {
         "hours": hours,
         "disk_gb": trainings * samples * cost["training_mb"] / 1000 + 0.1,
-        "memory_gb": n_jobs * cost["worker_gb"] + 4 * largest,
+        "memory_gb": n_jobs * cost["worker_gb"] + 4 * sum(sizes[:n_jobs]),  # models side by side, 32 bits
     }
 
 
@@ -402,6 +416,9 @@ def _cohort(study: Study, folder: Path, what: str) -> Result:
         cohort, _ = simulate_cohort(study.cohort_seed, study.preset, n_subjects=study.subjects)
     else:
         cohort, _ = simulate_cohort(study.cohort_seed, study.preset, design=study.design)
+    _split(
+        study, cohort if study.bands is None else cohort.select(bands=study.bands)
+    )  # an impossible one shows here
     cohort.save(folder / "cohort.nc")
     row = {"subjects": len(cohort.subjects), "clips": len(cohort.clips), "channels": len(cohort.channels)}
     return {"tables": {"cohort": [{**row, "bands": ", ".join(cohort.bands)}]}}
@@ -665,10 +682,13 @@ def _data_state(study: Study) -> list[str]:
 def read_result(study: Study, folder: Path, task: Task) -> Result | None:
     """A finished task's result; None if there is none, with a warning if its file is damaged."""
     path = folder / "tasks" / f"{task_id(study, task)}.json"
+    if task.kind == "cohort" and not (folder / "cohort.nc").is_file():
+        return None  # what the others read is gone
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(found["tables"], dict):
-            raise TypeError("tables")
+        missing = {*_STAMP, "cpu_s"} - set(found.get("provenance", {}))
+        if not isinstance(found["tables"], dict) or missing:
+            raise TypeError(f"without {', '.join(sorted(missing)) or 'tables'}")
         return found
     except FileNotFoundError:
         return None
@@ -686,9 +706,10 @@ def perform(study: Study, folder: str | Path, task: Task) -> tuple[str, str]:
     try:
         with threadpool_limits(1), one_thread():
             found = KINDS[task.kind](study, folder, task.what)
-    except OSError:
-        raise  # of the disk, not of the task
-    except Exception as error:  # the other tasks shall go on; the run ends with all messages
+    except Exception as error:
+        if _of_the_disk(error):
+            raise
+        # the other tasks shall go on; the run ends with all messages
         return task.label, f"{type(error).__name__}: {error}"
     stamp = {
         **_provenance(study, folder),
@@ -701,6 +722,12 @@ def perform(study: Study, folder: str | Path, task: Task) -> tuple[str, str]:
         text = json.dumps({**found, "provenance": stamp}, default=_jsonable, allow_nan=True)
         temporary.write_text(text, encoding="utf-8")
     return task.label, ""
+
+
+def _of_the_disk(error: BaseException) -> bool:
+    return isinstance(error, files.CacheNotWritableError) or (
+        isinstance(error, OSError) and error.errno in _DISK
+    )
 
 
 def _jsonable(value: Any) -> Any:
@@ -775,17 +802,32 @@ def run_study(
             f"another run is at work in {folder}: wait for it, or choose another folder"
         ) from None
     try:
+        _tell_what_is_stale(study, folder, tasks)
         with tqdm(total=len(tasks), desc="tasks", disable=not progress) as bar:
             for stage in _stages(tasks):
                 _run_stage(study, folder, stage, n_jobs, client, bar)
         return collect(study, folder)
     except OSError as error:
+        if not _of_the_disk(error):
+            raise
         raise StudyError(
             f"cannot write in {folder} ({error.strerror or error}): free space or grant permission, then run "
             "the same command, which goes on where it stopped"
         ) from error
     finally:
         lock.release()
+
+
+def _tell_what_is_stale(study: Study, folder: Path, tasks: Sequence[Task]) -> None:
+    """Results of another version of the package, or of recordings that have changed, are not mixed in."""
+    there = {path.stem for path in (folder / "tasks").glob("[!.]*.json")}
+    stale = there - {task_id(study, task) for task in tasks}
+    if stale:
+        warnings.warn(
+            f"{len(stale)} results in {folder / 'tasks'} are of another version of the package or of "
+            "recordings that have changed since: they are left alone, and their tasks are computed anew",
+            stacklevel=3,
+        )
 
 
 def _claim_folder(study: Study, folder: str | Path) -> Path:
@@ -834,8 +876,6 @@ def _run_stage(
                 bar.update()
                 if why:
                     failed[label] = why
-        except OSError:
-            raise
         except Exception as error:  # joblib and Dask have names of their own for a worker that died
             if not _died(error):
                 raise

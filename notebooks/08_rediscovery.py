@@ -213,7 +213,7 @@ claims.show(*[row for row in rows if row.id == "C6.class_pc1" and row.data != ma
 # %% [markdown]
 # **What stands, of the method.** What a classifier holds can be asked: where valence is strong, its class means follow the axis in every simulated cohort and
 # its variation within classes in most, both against nulls that keep their level. **What does not.** That better classifiers align better. Over cohorts of one
-# generator this correlation has either sign; it mostly compares two networks; and it is not positive where every checkpoint carries valence. Within recipes it has either
+# generator this correlation has either sign; it mostly compares two networks; and it is no clearer where every checkpoint carries valence. Within recipes it has either
 # sign too: where its interval excludes zero, ask whether permuted emotions do as well, since a longer training moves class means steadily towards or away
 # from any target, and with nine emotions few targets are neutral. A published .885 lies within the spread of its own null. **What is not shown.** Anything about people, or
 # about the paper's networks: their 36 checkpoints are not public. Whether recordings hold more than these cohorts do is one command away.

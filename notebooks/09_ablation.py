@@ -208,8 +208,9 @@ claims.show(*[row for row in rows if (row.id, row.data) in FIRM])[["data", "verd
 # %% [markdown]
 # **What stands.** Removing the residual direction costs some hundredths of accuracy, with valence or without, and mostly far more than a
 # direction drawn blindly. **What does not.** That this shows use of the axis. The same is seen where no valence was planted; z against isotropic
-# directions measures the variance that a direction holds; what matters of the direction lies in the basin, which the labels need; and members
-# that align better do not lose more, in the paper's ten checkpoints (r .17, p .64) as little as here. Where `C6.ablation_isotropic` is
+# directions measures the variance that a direction holds; and what matters of the direction lies in the basin, which the labels need. Members
+# that align better do not lose more in the paper's ten checkpoints (r .17, p .64), nor in the ten best of any cohort here; over *all* members of the
+# cohort with strong valence they do, across two networks of very different accuracy. Where `C6.ablation_isotropic` is
 # "not supported" beside a large mean z, one or two of the ten checkpoints lose nothing: the combined p-value lets all of them count.
 # **What is not shown.** That the axis is *not* used: against random targets the experiment has hardly any power, so that "not supported"
 # there means little more than not found. And nothing about people, until the same cells run on recordings.

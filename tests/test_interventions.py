@@ -239,7 +239,7 @@ def test_recorded_cohorts_get_no_invented_models(cohort):
     # an axis that is zero leaves the ratings within emotions; one that is not adds its positions
     np.testing.assert_allclose(values[:, 0] - values[:, 1], [axes[0][name] for name in backwards.emotions])
     assert default_values(cohort, axes).shape == (28, 15)
-    generated = Cohort(cohort.data.drop_vars(["rating", "rating_sd"], errors="ignore"))  # nothing is known of it
+    generated = Cohort(cohort.data.drop_vars("rating"))  # nothing is known of it
     assert generated.simulated and default_values(generated, axes).shape == (28, len(axes))
 
 

@@ -73,7 +73,7 @@ def assert_same(found, expected):
         ("models: []", "models is empty"),
         ("models: SmolLM2-135M-Instruct", "models must be a list of names"),
         ("strategies: [26]", "the paper's table has no row 26"),
-        ("strategies: 7", "strategies"),
+        ("strategies: 7", "strategies must be a list"),
         ("bands: [alpha, mu]", "bands holds 'mu'"),
         ("preset: happy", "preset must be one of"),
         ("checkpoints: 36", "checkpoints must be one of full, fewer, short, none, got 36"),
@@ -81,6 +81,14 @@ def assert_same(found, expected):
         ("device: abacus", "device 'abacus' cannot be used here"),
         ("epochs: 0", "epochs must be a number of 1 or more"),
         ("members: 1", "one member is no ensemble"),
+        ("preset: [a]", "preset must be one of"),
+        ("checkpoints: [mlp]", "checkpoints must be one of"),
+        ("strategies: {a: 1}", "strategies must be a list of numbers and names"),
+        ("strategies: [true]", "strategies must be a list of numbers and names"),
+        ("strategies: [11, 11]", "strategies names something twice"),
+        ("split: leave_subject_out", "split must be one of standard"),
+        ("bands: []", "bands is empty"),
+        ("path: ''", "path must name a folder or a file"),
         ("- a\n- b", "must hold lines of 'key: value', got a list"),
         ("a: [", "cannot read the study"),
     ],
@@ -260,14 +268,64 @@ def test_a_task_that_fails_is_named_and_the_others_are_kept(tmp_path, monkeypatc
     assert studies.status(tmp_path / "study").eval("tasks == done").all()
 
 
+def test_what_is_missing_for_a_task_is_no_full_disk(tmp_path, monkeypatch):
+    def gone(study, folder, what):
+        raise FileNotFoundError(errno.ENOENT, "No such file", "sub007.bdf")
+
+    with monkeypatch.context() as patch:
+        patch.setitem(studies.KINDS, "projection", gone)
+        with pytest.raises(StudyError, match=r"projection SmolLM2-135M-Instruct: FileNotFoundError.*sub007"):
+            run_study(ONLY_ALIGNMENT, tmp_path / "study", n_jobs=1, progress=False)
+    with pytest.raises(
+        StudyError, match="cohort: ValueError"
+    ):  # a split that the data cannot serve shows first
+        run_study(replace(ONLY_ALIGNMENT, split="cbramod"), tmp_path / "split", n_jobs=1, progress=False)
+
+
+def test_a_lost_connection_gives_the_tasks_out_again(undisturbed, tmp_path, monkeypatch):
+    class CommClosedError(OSError):
+        """As Dask's."""
+
+    original, left = studies._side_by_side, [1]
+
+    def breaking(calls, n_jobs, client):
+        if len(calls) == 2 and left[0]:
+            left[0] = 0
+            raise CommClosedError("connection lost")
+        yield from original(calls, n_jobs, client)
+
+    monkeypatch.setattr(studies, "_side_by_side", breaking)
+    found = run_study(ONLY_ALIGNMENT, tmp_path / "study", n_jobs=1, progress=False)
+    assert left == [0]
+    pd.testing.assert_frame_equal(found["summary"], undisturbed[1]["summary"])
+
+
+def test_a_lost_cohort_is_made_again(tmp_path):
+    first = run_study(ONLY_ALIGNMENT, tmp_path / "study", n_jobs=1, progress=False)
+    (tmp_path / "study" / "cohort.nc").unlink()
+    assert_same(run_study(ONLY_ALIGNMENT, tmp_path / "study", n_jobs=1, progress=False), first)
+    assert (tmp_path / "study" / "cohort.nc").is_file()
+
+
 def test_a_damaged_result_is_computed_anew(undisturbed, tmp_path):
     run_study(ONLY_ALIGNMENT, tmp_path / "study", n_jobs=1, progress=False)
     path = next(p for p in (tmp_path / "study" / "tasks").iterdir() if "strategies" in p.read_text())
     text = path.read_text()
     path.write_text(text[: len(text) // 2])
-    with pytest.warns(UserWarning, match="cannot be read"):
+    other = next(p for p in (tmp_path / "study" / "tasks").iterdir() if '"cells"' in p.read_text())
+    other.write_text('{"tables": {}}')
+    (tmp_path / "study" / "tasks" / "older.json").write_text("{}")
+    with pytest.warns(UserWarning) as told:
         found = run_study(ONLY_ALIGNMENT, tmp_path / "study", n_jobs=1, progress=False)
+    texts = " ".join(str(one.message) for one in told)
+    assert (
+        "cannot be read" in texts
+        and "without" in texts
+        and "1 results" in texts
+        and "another version" in texts
+    )
     pd.testing.assert_frame_equal(found["summary"], undisturbed[1]["summary"])
+    assert len(found["cells"])
 
 
 def test_a_folder_belongs_to_one_study_and_one_run(undisturbed, tmp_path):
