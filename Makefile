@@ -58,4 +58,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean: ## remove everything that was built, and the environment
-	rm -rf _build $(VENV) *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf _build $(VENV) *.egg-info .pytest_cache .ruff_cache .hypothesis .coverage
