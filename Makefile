@@ -48,6 +48,7 @@ bench: assets ## run all benchmarks and write _build/benchmarks.json
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 assets: $(READY)
 	$(BIN)/python -m kernel.assets fetch

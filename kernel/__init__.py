@@ -7,7 +7,23 @@ ratings; `map_vaxis_to_eeg` projects EEG onto it, tests the projection and reads
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kernel.brain.sources import load_cohort as load_cohort
+    from kernel.decoding.residual import ResidualEnsembleClassifier as ResidualEnsembleClassifier
+    from kernel.decoding.residual import residual_ensemble_decoding as residual_ensemble_decoding
+    from kernel.decoding.study import map_vaxis_to_eeg as map_vaxis_to_eeg
+    from kernel.language.axis import ValenceAxis as ValenceAxis
+    from kernel.language.axis import agreement as agreement
+    from kernel.language.hidden import hidden_states as hidden_states
+    from kernel.language.models import load_language_model as load_language_model
+    from kernel.language.sentiment import load_benchmark as load_benchmark
+    from kernel.language.sentiment import zero_shot as zero_shot
+    from kernel.language.stories import load_stories as load_stories
+    from kernel.language.study import axis_positions as axis_positions
+    from kernel.language.study import construct_valence_axis as construct_valence_axis
+    from kernel.language.study import run_registry as run_registry
 
 __version__ = "0.1.0"
 

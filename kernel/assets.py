@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from filelock import FileLock
 from tqdm.auto import tqdm
@@ -285,7 +285,7 @@ def _defect(asset: Asset, *, rehash: bool = False) -> str:
     return ""
 
 
-def _manifest(asset: Asset) -> dict:
+def _manifest(asset: Asset) -> dict[str, Any]:
     return {
         "name": asset.name,
         "version": asset.version,
@@ -489,9 +489,10 @@ def _enter(handle: IO[bytes], member: str, stack: ExitStack) -> IO[bytes]:
         return stack.enter_context(zipfile.ZipFile(handle)).open(member)
     archive = stack.enter_context(tarfile.open(fileobj=handle))
     info = archive.getmember(member)
-    if not info.isreg():  # a link could point anywhere
+    content = archive.extractfile(info) if info.isreg() else None  # a link could point anywhere
+    if content is None:
         raise KeyError(f"{member!r} is not a regular file")
-    return archive.extractfile(info)
+    return content
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -546,11 +547,11 @@ def _verify_and_tell(name: str, *, named: bool) -> int:
 
 
 def _table() -> str:
-    rows = [("name", "kind", "version", "licence", "download", "on disk", "present")]
+    rows = [["name", "kind", "version", "licence", "download", "on disk", "present"]]
     for asset in ASSETS.values():
         present = "no" if not _folder(asset).is_dir() else "damaged" if _defect(asset) else "yes"
         sizes = (f"{n / 1e6:.1f} MB" for n in (asset.download_size, asset.size))
-        rows.append((asset.name, asset.kind, asset.version, asset.licence, *sizes, present))
+        rows.append([asset.name, asset.kind, asset.version, asset.licence, *sizes, present])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
     notes = [f"{asset.name}: {asset.terms}" for asset in ASSETS.values() if asset.terms]

@@ -278,20 +278,20 @@ def parse_claims(text: str) -> dict[str, Claim]:
 
 
 def _parse_claim(entry: Mapping[str, Any]) -> Claim:
-    name = entry.get("id")
+    name = str(entry.get("id"))
     missing, unknown = set(_KEYS) - set(entry), set(entry) - set(_KEYS) - set(_OPTIONAL_KEYS)
     if missing or unknown:
         raise ClaimsError(
             f"claim {name!r}: keys missing {sorted(missing)}, keys unknown {sorted(map(str, unknown))}"
         )
-    group, dot, rest = str(name).partition(".")
+    group, dot, rest = name.partition(".")
     if group not in GROUPS or not dot or not rest.isidentifier():
         raise ClaimsError(f"claim {name!r}: an id is one of {', '.join(GROUPS)}, a dot and a plain name")
     texts = {key: text for key, text in entry.items() if key not in _RULES}
     for key, text in texts.items():
         if not isinstance(text, str) or not (text.strip() or key in ("chapter", "caveat", "command")):
             raise ClaimsError(f"claim {name!r}: {key} must be text, got {text!r}")
-    rules = {}
+    rules: dict[str, Any] = {}
     for key in _RULES:
         if not isinstance(entry[key], list) or not entry[key]:
             raise ClaimsError(f"claim {name!r}: {key} must be a list of conditions, got {entry[key]!r}")
@@ -405,12 +405,15 @@ def record(
     if claim_id not in claims:
         raise UnknownClaimError(f"unknown claim {claim_id!r}: choose from {', '.join(claims)}")
     claim = claims[claim_id]
-    measured = {"value": value, "low": low, "high": high, "p": p, "n": n}
+    measured: dict[str, Any] = {"value": value, "low": low, "high": high, "p": p, "n": n}
     _check_measured(claim, measured)
+    rounded: dict[str, Any] = {
+        key: None if found is None else _round(key, found) for key, found in measured.items()
+    }
     row = Row(
         id=claim_id,
         data=_data_label(claim, data, simulated),
-        **{key: None if found is None else _round(key, found) for key, found in measured.items()},
+        **rounded,
         simulated=bool(simulated),
         verdict=claim.verdict(measured) + (_SIMULATED if simulated else ""),
         note=note,

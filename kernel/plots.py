@@ -10,7 +10,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -19,6 +19,8 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
 from kernel.brain.topography import TimeCourse
 from kernel.language.axis import Agreement, ValenceAxis
@@ -64,12 +66,12 @@ def set_style() -> None:
     )
 
 
-def emotion_colours() -> dict[str, tuple]:
+def emotion_colours() -> dict[str, Any]:
     """Colour of each emotion: its place on the valence scale, neutral in the middle."""
     cmap = mpl.colormaps[VALENCE_CMAP]
-    shade = {-1: np.linspace(0.04, 0.3, 4), 0: [0.5], 1: np.linspace(0.7, 0.96, 4)}
+    shade: dict[int, Any] = {-1: np.linspace(0.04, 0.3, 4), 0: [0.5], 1: np.linspace(0.7, 0.96, 4)}
     taken = {-1: 0, 0: 0, 1: 0}
-    colours = {}
+    colours: dict[str, Any] = {}
     for emotion in EMOTIONS:
         code = VALENCE_CODE[emotion]
         colours[emotion] = GREY if code == 0 else cmap(shade[code][taken[code]])
@@ -150,7 +152,7 @@ def plot_forest(
     if reference is not None:
         ax.axvline(reference, color=GREY, lw=0.8, ls=":")
     if group:
-        handles = [plt.Line2D([], [], color=palette[g], marker="o", lw=1.6, label=g) for g in groups]
+        handles = [Line2D([], [], color=palette[g], marker="o", lw=1.6, label=g) for g in groups]
         ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1, 1))
     ax.set_xlabel(label)
     return fig
@@ -304,12 +306,10 @@ def plot_claim_forest(panels: Mapping[str, pd.DataFrame]) -> Figure:
         ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5, steps=[1, 2, 5, 10]))
         ax.set(xlabel=label, ylim=(len(table) - 0.4, -0.6))
     shown = [kind for kind in VERDICT_COLOURS if kind in kinds.values()]
-    handles = [
-        plt.Line2D([], [], color=VERDICT_COLOURS[kind], marker="o", lw=2, label=kind) for kind in shown
-    ]
+    handles = [Line2D([], [], color=VERDICT_COLOURS[kind], marker="o", lw=2, label=kind) for kind in shown]
     if any(verdict.endswith("(simulated)") for verdict in kinds):
-        handles.append(plt.Line2D([], [], color=INK, marker="o", mfc="white", ls="", label="simulated EEG"))
-    handles.append(plt.Line2D([], [], color=INK, marker="D", ls="", ms=7, label="the paper"))
+        handles.append(Line2D([], [], color=INK, marker="o", mfc="white", ls="", label="simulated EEG"))
+    handles.append(Line2D([], [], color=INK, marker="D", ls="", ms=7, label="the paper"))
     fig.legend(handles=handles, loc="outside upper left", ncols=len(handles))
     return fig
 
@@ -720,9 +720,9 @@ def plot_subject_spread(panels: Mapping[str, pd.Series], *, chance: float) -> Fi
 
 
 def plot_stream(
-    records: Sequence,
+    records: Sequence[Any],
     classes: Sequence[str],
-    shown: Mapping[str, Sequence],
+    shown: Mapping[str, Sequence[Any]],
     *,
     length: float,
     until: float,
@@ -764,7 +764,7 @@ def plot_stream(
     for time, emotion in zip(shown["time"], shown["emotion"], strict=True):
         if time < until:
             row = order.index(emotion)
-            frame = plt.Rectangle((time, row - 0.5), length, 1, fill=False, ec=ORANGE, lw=1.4, zorder=2)
+            frame = Rectangle((time, row - 0.5), length, 1, fill=False, ec=ORANGE, lw=1.4, zorder=2)
             ax.add_patch(frame)
     ax.set(xlim=(0, until), ylim=(-0.5, len(order) - 0.5), xlabel="time (s)", title=title)
     ax.set_yticks(range(len(order)), order)
@@ -797,7 +797,7 @@ def plot_checkpoints(
             )
         ax.set(xlabel=xlabel, title=title)
     axes[0, 0].set_ylabel(ylabel)
-    handles = [plt.Line2D([], [], color=palette[n], marker="o", ls="", label=n) for n in networks]
+    handles = [Line2D([], [], color=palette[n], marker="o", ls="", label=n) for n in networks]
     axes[0, -1].legend(handles=handles, loc="upper left", bbox_to_anchor=(1, 1))
     return fig
 

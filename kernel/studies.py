@@ -58,7 +58,7 @@ from kernel.decoding.study import (
 )
 from kernel.language.models import REGISTRY
 from kernel.language.study import construct_valence_axis, story_axis
-from kernel.threads import one_thread
+from kernel.threads import one_thread, with_settings
 
 #: Which classifiers a study trains.
 CHECKPOINTS: dict[str, Callable[[int], list[TrainingSpec]]] = {
@@ -209,7 +209,8 @@ def _check(study: Study) -> None:
         value = getattr(study, name)
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise StudyError(f"{name} must be a whole number of {least} or more, got {value!r}")
-    for name, known in {"preset": PRESETS, "design": DESIGNS, "checkpoints": CHECKPOINTS}.items():
+    choices: dict[str, Iterable[str]] = {"preset": PRESETS, "design": DESIGNS, "checkpoints": CHECKPOINTS}
+    for name, known in choices.items():
         if not isinstance(getattr(study, name), str) or getattr(study, name) not in known:
             raise StudyError(f"{name} must be one of {', '.join(known)}, got {getattr(study, name)!r}")
     if study.path is not None and (not isinstance(study.path, str) or not study.path):
@@ -457,7 +458,7 @@ def projection_results(found: AxisProjection, *, note: str = "") -> list[dict[st
     tests = found.tests.set_index(["scheme", "null"])
     n_clips, n_trials = len(found.positions), int(np.isfinite(found.features[..., 0, 0]).sum())
     order = found.order_removed
-    results = {
+    results: dict[str, Any] = {
         "C4.ridge_in_sample": (*tests.loc[("in_sample", "emotions"), ["r", "p"]], n_clips),
         "C4.ridge_leave_clip_out": (*tests.loc[("leave_one_clip_out", "emotions"), ["r", "p"]], n_clips),
         "C4.ridge_leave_emotion_out": (found.tracking.r, found.tracking.p, n_clips),
@@ -517,9 +518,12 @@ def _training(study: Study, folder: Path, what: str) -> Result:
 def _rediscovery(study: Study, folder: Path, what: str) -> Result:
     cohort = _read_cohort(study, folder)
     bank = _bank(study, folder, CHECKPOINTS[study.checkpoints](study.random_state))
-    draws = {"n_permutations": study.permutations, "n_null": study.slow_permutations}
     found = rediscovery(
-        bank, clip_target(cohort, _positions(study, folder, what)), random_state=study.random_state, **draws
+        bank,
+        clip_target(cohort, _positions(study, folder, what)),
+        random_state=study.random_state,
+        n_permutations=study.permutations,
+        n_null=study.slow_permutations,
     )
     tables = {
         "members": members_table(bank, random_state=study.random_state).to_dict("records"),
@@ -888,17 +892,17 @@ def _run_stage(
             raise StudyError(
                 f"{len(failed)} of {len(missing)} tasks failed:\n{lines}\nWhat succeeded is kept."
             )
-    left = [task.label for task in stage if read_result(study, folder, task) is None]
-    if left:
+    undone = [task.label for task in stage if read_result(study, folder, task) is None]
+    if undone:
         raise StudyError(
             f"workers were killed {ROUNDS} times over, as happens where memory runs out, with these tasks "
-            f"left: {', '.join(left[:5])}{' ...' if len(left) > 5 else ''}. Run again with fewer workers"
+            f"left: {', '.join(undone[:5])}{' ...' if len(undone) > 5 else ''}. Run again with fewer workers"
         )
 
 
 def _side_by_side(calls: Sequence[Any], n_jobs: int, client: Any) -> Iterable[tuple[str, str]]:
     if client is None:
-        yield from Parallel(n_jobs=n_jobs, return_as="generator_unordered")(calls)
+        yield from Parallel(n_jobs=n_jobs, return_as="generator_unordered")(with_settings(calls))
         return
     with parallel_config(backend="dask", client=client, wait_for_workers_timeout=60):
         yield from Parallel(n_jobs=-1)(calls)

@@ -2,18 +2,21 @@
 
 In:  calls to make.
 Out: a context in which torch computes in the calling thread alone; the results of calls made side by side.
-Never: changes anything after the context is left.
+Never: changes anything of the calling process after the context is left.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from joblib import Parallel
+from joblib import Parallel, delayed
 from tqdm.auto import tqdm
+
+PREFIX = "KERNEL_"  # of the package's environment variables
 
 
 @contextmanager
@@ -52,6 +55,28 @@ def side_by_side(calls: Iterable[Any], *, n_jobs: int, label: str, progress: boo
     object
         The result of each call.
     """
-    calls = list(calls)
+    calls = with_settings(calls)
     done = Parallel(n_jobs=1 if torch.cuda.is_available() else n_jobs, return_as="generator")(calls)
     yield from tqdm(done, desc=label, total=len(calls), disable=not progress)
+
+
+def with_settings(calls: Iterable[Any]) -> list[Any]:
+    """Calls of ``joblib.delayed`` that find the package's environment variables as they are here and now.
+
+    Worker processes outlive the call that started them, with the environment of that time: without this, a
+    cache chosen since would not reach them.
+    """
+    settings = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+    return [delayed(_as_there)(settings, *call) for call in calls]
+
+
+def _as_there(
+    settings: Mapping[str, str],
+    function: Callable[..., Any],
+    arguments: Sequence[Any],
+    options: Mapping[str, Any],
+) -> Any:
+    for name in [name for name in os.environ if name.startswith(PREFIX) and name not in settings]:
+        del os.environ[name]
+    os.environ.update(settings)
+    return function(*arguments, **options)

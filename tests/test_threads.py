@@ -9,6 +9,7 @@ import pytest
 import torch
 from joblib import delayed
 
+from kernel import files
 from kernel.threads import one_thread, side_by_side
 
 
@@ -46,3 +47,24 @@ def test_results_come_in_the_order_of_the_calls_from_several_processes():
         assert os.getpid() not in {process for _, process in found}
     alone = side_by_side([delayed(slower_first)(5)], n_jobs=1, label="calls", progress=False)
     assert list(alone) == [(5, os.getpid())]
+
+
+def test_workers_that_outlive_a_call_find_the_settings_of_the_next(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERNEL_DATA", "recordings")
+    places, processes = [], set()
+    for name in ("first", "second"):
+        monkeypatch.setenv("KERNEL_CACHE", str(tmp_path / name))
+        calls = [delayed(settings_there)() for _ in range(4)]
+        found = list(side_by_side(calls, n_jobs=2, label="calls", progress=False))
+        places.append({place for _, place, _ in found})
+        data = {given for _, _, given in found}
+        processes |= {process for process, _, _ in found}
+        assert data == ({"recordings"} if name == "first" else {None})
+        monkeypatch.delenv("KERNEL_DATA", raising=False)
+    assert places == [{tmp_path / "first"}, {tmp_path / "second"}]
+    assert len(processes) <= 2, "the workers were not those of the first call"
+
+
+def settings_there():
+    time.sleep(0.1)
+    return os.getpid(), files.cache_dir(), os.environ.get("KERNEL_DATA")

@@ -69,7 +69,7 @@ class ValenceAxis(TransformerMixin, BaseEstimator):
         self.n_components = n_components
         self.orient = orient
 
-    def fit(self, X: Any, y: Sequence[str]) -> ValenceAxis:
+    def fit(self, X: Any, y: Sequence[str] | np.ndarray) -> ValenceAxis:
         """Find the axis.
 
         Parameters
@@ -293,7 +293,7 @@ class Agreement:
 
     names: tuple[str, ...]
     matrix: np.ndarray
-    overall: Interval
+    overall: Interval | None
     within: Interval | None
     across: Interval | None
 
@@ -382,7 +382,7 @@ def _ordered_classes(emotions: np.ndarray) -> tuple[str, ...]:
     return tuple(sorted(present))
 
 
-def _check_emotions(X: Any, y: Sequence[str]) -> np.ndarray:
+def _check_emotions(X: Any, y: Sequence[str] | np.ndarray) -> np.ndarray:
     """One emotion per row of `X`, as an array of objects."""
     emotions = np.asarray(y, dtype=object)
     if len(emotions) != len(X):
@@ -412,7 +412,7 @@ def _linalg(X: Any) -> Any:
     return torch.linalg if isinstance(X, torch.Tensor) else np.linalg
 
 
-def _stack(rows: list) -> Any:
+def _stack(rows: list[Any]) -> Any:
     return torch.stack(rows) if isinstance(rows[0], torch.Tensor) else np.stack(rows)
 
 

@@ -8,11 +8,13 @@ Never keeps a layer, a position or an output head that was not asked for; never 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from tqdm.auto import tqdm
 
 from kernel import files
@@ -23,6 +25,10 @@ AFFECT_CUE = " This made me feel very"
 
 # Tokens in one batch: on a CPU the activations of a batch should stay in the cache, a GPU wants work.
 _TOKEN_BUDGET = {"cpu": 512, "mps": 4096, "cuda": 16384}
+
+
+# states of a batch (n_texts, n_tokens, n_features) -> those of the wanted position (n_texts, n_features)
+Reader = Callable[[torch.Tensor], torch.Tensor]
 
 
 class LayerError(ValueError):
@@ -199,7 +205,7 @@ def _batch_states(
     mask = (torch.arange(longest) < lengths[:, None]).to(lm.device)
     read = _reader(lengths, mask, position)
     if lm.causal is None:
-        inputs = {"input_ids": ids, "attention_mask": mask.long()}
+        inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": mask.long()}
     else:  # right padding is invisible to a causal model, and no mask means the fast attention kernel
         inputs = {"input_ids": ids, "use_cache": False}
 
@@ -213,7 +219,7 @@ def _batch_states(
     return torch.stack([states[k] for k in wanted], dim=1)
 
 
-def _reader(lengths: torch.Tensor, mask: torch.Tensor, position: str | int):
+def _reader(lengths: torch.Tensor, mask: torch.Tensor, position: str | int) -> Reader:
     """A function (n_texts, n_tokens, n_features) -> (n_texts, n_features) for the wanted position."""
     if position == "mean":
         weights = (mask / mask.sum(1, keepdim=True)).unsqueeze(-1)
@@ -228,13 +234,15 @@ def _reader(lengths: torch.Tensor, mask: torch.Tensor, position: str | int):
 
 
 @contextmanager
-def _reading(lm: LanguageModel, wanted: set[int], read, states: dict[int, torch.Tensor]) -> Iterator[None]:
+def _reading(
+    lm: LanguageModel, wanted: set[int], read: Reader, states: dict[int, torch.Tensor]
+) -> Iterator[None]:
     """Read the wanted layers as they enter the next block; stop the pass after the deepest one."""
     deepest = max(wanted)
     handles = []
 
-    def watch(k: int):
-        def hook(module, args, kwargs):
+    def watch(k: int) -> Callable[..., None]:
+        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             states[k] = read(args[0] if args else kwargs["hidden_states"])
             if k == deepest:
                 raise _Done

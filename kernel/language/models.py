@@ -10,12 +10,15 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from kernel import assets, files
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 class UnknownModelError(KeyError):
@@ -105,22 +108,22 @@ class LanguageModel:
     ----------
     name : str
         Registry name, hub id or folder name.
-    base : torch.nn.Module
+    base : transformers.PreTrainedModel
         The transformer without its output head.
     tokenizer : transformers.PreTrainedTokenizerBase
         The matching tokenizer.
-    causal : torch.nn.Module or None
+    causal : transformers.PreTrainedModel or None
         The network with its language-model head; None for encoders.
     family : str
         Family of the registry, or the architecture's name.
     """
 
     name: str
-    base: nn.Module
+    base: PreTrainedModel
     tokenizer: Any
-    causal: nn.Module | None = None
+    causal: PreTrainedModel | None = None
     family: str = ""
-    _digest: tuple[tuple, str] | None = field(default=None, repr=False, compare=False)
+    _digest: tuple[tuple[Any, ...], str] | None = field(default=None, repr=False, compare=False)
 
     @property
     def n_layers(self) -> int:
@@ -171,12 +174,12 @@ class LanguageModel:
             for tensor in tensors:
                 flat = tensor.detach().cpu().contiguous().reshape(-1)
                 sha.update(repr((tuple(tensor.shape), str(tensor.dtype))).encode())
-                sha.update(flat.view(torch.uint8).numpy() if flat.numel() else b"")
+                sha.update(flat.view(torch.uint8).numpy().data if flat.numel() else b"")
             self._digest = (state, sha.hexdigest())
         return self._digest[1]
 
 
-def _text_config(model: nn.Module) -> Any:
+def _text_config(model: Any) -> Any:
     """Configuration of the text tower (multimodal models nest it)."""
     return model.config.get_text_config()
 
@@ -285,7 +288,7 @@ def default_device() -> torch.device:
     return torch.device("cpu")
 
 
-def _from_pretrained(source: str | Path, dtype: torch.dtype | None) -> tuple[nn.Module, Any]:
+def _from_pretrained(source: str | Path, dtype: torch.dtype | None) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     local = Path(source).is_dir()

@@ -13,13 +13,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit, cross_val_predict
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from kernel import assets, stats
@@ -220,7 +221,7 @@ def _read_lexicon(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(words, columns=["text", "rating"])
 
 
-def _columns(path) -> list[list[str]]:
+def _columns(path: Path) -> list[list[str]]:
     lines = path.read_text(encoding="utf-8-sig").splitlines()
     return [line.split("\t") for line in lines if line.strip()]
 
@@ -312,7 +313,7 @@ def zero_shot(
             f"scores must have shape ({len(benchmark)},) like {benchmark.name!r}, got {scores.shape}"
         )
     labels = benchmark.labels
-    options = dict(n_resamples=n_resamples, confidence=confidence, strata=labels)
+    options: dict[str, Any] = dict(n_resamples=n_resamples, confidence=confidence, strata=labels)
     rng = np.random.default_rng(random_state)
     return ZeroShot(
         benchmark.name,
@@ -404,7 +405,7 @@ def supervised_curve(
     return pd.DataFrame(rows)
 
 
-def _probe():
+def _probe() -> Pipeline:
     return make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
 
 
@@ -447,7 +448,7 @@ class AblationEffect:
 
 def ablation_effect(
     stories: np.ndarray,
-    emotions: Sequence[str],
+    emotions: Sequence[str] | np.ndarray,
     H: np.ndarray,
     labels: np.ndarray,
     *,
@@ -489,7 +490,7 @@ def ablation_effect(
 
     random_losses = []
     for _ in range(n_directions):
-        direction = rng.standard_normal(H.shape[1]).astype(H.dtype)
+        direction = rng.standard_normal((H.shape[1],)).astype(H.dtype)
         direction /= np.linalg.norm(direction)
         random_losses.append(probe_auc(H - np.outer(H @ direction, direction)))
     ablated = axis.ablate(H)
@@ -506,7 +507,7 @@ def ablation_effect(
 
 def shuffled_emotions(
     stories: np.ndarray,
-    emotions: Sequence[str],
+    emotions: Sequence[str] | np.ndarray,
     H: np.ndarray,
     labels: np.ndarray,
     *,
@@ -518,6 +519,6 @@ def shuffled_emotions(
     This destroys the classes themselves; what is left is what any centred direction of the stories can do.
     """
     rng = np.random.default_rng(random_state)
-    emotions = np.asarray(emotions, dtype=object)
-    directions = [ValenceAxis().fit(stories, rng.permutation(emotions)).direction_ for _ in range(n_shuffles)]
-    return stats.auc(np.stack(directions) @ H.T, labels)
+    given = np.asarray(emotions, dtype=object)
+    directions = [ValenceAxis().fit(stories, rng.permutation(given)).direction_ for _ in range(n_shuffles)]
+    return np.asarray(stats.auc(np.stack(directions) @ H.T, labels))

@@ -118,8 +118,12 @@ class Stories:
                 f"which has {available} texts per emotion: use 1 to {available}"
             )
         keep = [k for k, index in enumerate(self.indices) if index < n_per_emotion]
-        columns = (self.texts, self.emotions, self.indices)
-        return Stories(self.name, *(tuple(column[k] for k in keep) for column in columns))
+        return Stories(
+            self.name,
+            tuple(self.texts[k] for k in keep),
+            tuple(self.emotions[k] for k in keep),
+            tuple(self.indices[k] for k in keep),
+        )
 
 
 def load_stories(which: str = "main", *, n_per_emotion: int | None = None) -> Stories:
@@ -394,12 +398,13 @@ def paraphrase(
 
 def _generate(lm: LanguageModel, story: str, n: int, temperature: float, seed: int) -> list[str]:
     """Sampled answers to one prompt."""
+    causal: Any = lm.causal
     inputs = lm.tokenizer(_prompt(lm.tokenizer, story), add_special_tokens=False, return_tensors="pt")
     inputs = {key: inputs[key].to(lm.device) for key in ("input_ids", "attention_mask")}
     pad = lm.tokenizer.pad_token_id if lm.tokenizer.pad_token_id is not None else lm.tokenizer.eos_token_id
     with torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(seed)
-        output = lm.causal.generate(
+        output = causal.generate(
             **inputs,
             do_sample=True,
             temperature=temperature,
@@ -482,6 +487,7 @@ _REAL_SYLLABLES = frozenset(
     {"dwarf", "nerf", "ninth", "verb", "wolf", "woolf"}
 )  # the ones that are in use after all
 _WORD = re.compile(r"(?<!\w)[^\W\d_]+(?:['’][^\W\d_]+)*(?!\w)")
+_PARTS = re.compile(r"([^'’]+)(['’]?)(.*)")
 _CLITICS = frozenset({"s", "d", "m", "ll", "re", "ve", "t"})
 _ENDING = re.compile(r"^(.*[aeiouy].*?)(ing|ed|ly|s)$")
 _VOWELS = re.compile(r"[aeiouy]+")
@@ -521,7 +527,7 @@ def nonce(text: str) -> str:
 def _nonce_token(token: str) -> str:
     if len(token) == 1 or token.casefold().replace("’", "'") in FUNCTION_WORDS:
         return token
-    head, apostrophe, tail = re.match(r"([^'’]+)(['’]?)(.*)", token).groups()
+    head, apostrophe, tail = _PARTS.findall(token)[0]
     if tail.casefold() not in _CLITICS:
         tail = _nonce_token(tail) if tail else tail
     return _nonce_word(head) + apostrophe + tail

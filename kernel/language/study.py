@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -212,7 +213,7 @@ def story_axis(
 
 
 def axis_positions(
-    lm: LanguageModel | str, emotions: Sequence[str] | None = None, **options
+    lm: LanguageModel | str, emotions: Sequence[str] | None = None, **options: Any
 ) -> dict[str, float]:
     """Where the axis of :func:`story_axis` puts its emotions, in standard deviations over them.
 
@@ -241,7 +242,7 @@ def run_registry(
     *,
     retry_failed: bool = False,
     progress: bool = True,
-    **options,
+    **options: Any,
 ) -> pd.DataFrame:
     """Run `construct_valence_axis` on many models; one result file per model, failures recorded and skipped.
 
@@ -280,8 +281,11 @@ def run_registry(
     for name in tqdm(models, desc="models", disable=not progress):
         target = folder / f"{name.replace('/', '--')}.json"
         record = _read_record(target)
-        stale = record is None or record["identity"] != identity
-        if stale or (retry_failed and record["status"] == "failed"):
+        if (
+            record is None
+            or record["identity"] != identity
+            or (retry_failed and record["status"] == "failed")
+        ):
             record = {"model": name, "identity": identity, **_run_one(name, progress, options)}
             with files.atomic_path(target) as temporary:
                 temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
@@ -289,7 +293,7 @@ def run_registry(
     return pd.DataFrame(rows)
 
 
-def _read_record(path: Path) -> dict | None:
+def _read_record(path: Path) -> dict[str, Any] | None:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -297,7 +301,7 @@ def _read_record(path: Path) -> dict | None:
     return record if isinstance(record, dict) and {"identity", "status"} <= record.keys() else None
 
 
-def _run_one(name: str, progress: bool, options: dict) -> dict:
+def _run_one(name: str, progress: bool, options: dict[str, Any]) -> dict[str, Any]:
     try:
         result = construct_valence_axis(name, progress=progress, **options)
     except Exception as error:  # one model's failure must not lose the others' hours
