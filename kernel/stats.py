@@ -32,7 +32,7 @@ class Interval(NamedTuple):
     high: float
 
 
-def auc(scores: ArrayLike, labels: ArrayLike) -> np.ndarray | float:
+def auc(scores: ArrayLike, labels: ArrayLike) -> Any:
     r"""Area under the ROC curve, by Mann-Whitney ranks with mid-ranks for ties.
 
     .. math:: \mathrm{AUC} = \frac{\sum_{i: y_i = 1} R_i - n_1 (n_1 + 1) / 2}{n_1 n_0}
@@ -73,7 +73,7 @@ def auc(scores: ArrayLike, labels: ArrayLike) -> np.ndarray | float:
     return float(area) if area.ndim == 0 else area
 
 
-def pearson(x: ArrayLike, y: ArrayLike) -> np.ndarray | float:
+def pearson(x: ArrayLike, y: ArrayLike) -> Any:
     """Pearson correlation over the last axis, broadcast over the others.
 
     Parameters
@@ -113,7 +113,7 @@ def _unit(x: np.ndarray, name: str) -> np.ndarray:
     return centred / length
 
 
-def textbook_p(r: ArrayLike, n: int, *, alternative: str = "two-sided") -> np.ndarray | float:
+def textbook_p(r: ArrayLike, n: int, *, alternative: str = "two-sided") -> Any:
     r"""P-value of a Pearson correlation under the textbook null: n independent pairs of Gaussians [1]_.
 
     .. math:: t = r \sqrt{\frac{n - 2}{1 - r^2}}
@@ -157,7 +157,7 @@ def textbook_p(r: ArrayLike, n: int, *, alternative: str = "two-sided") -> np.nd
     return float(p) if r.ndim == 0 else p
 
 
-def spearman(x: ArrayLike, y: ArrayLike) -> np.ndarray | float:
+def spearman(x: ArrayLike, y: ArrayLike) -> Any:
     """Spearman rank correlation over the last axis, with mid-ranks for ties."""
     return pearson(rankdata(_finite(x, "x"), axis=-1), rankdata(_finite(y, "y"), axis=-1))
 

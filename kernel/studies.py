@@ -40,6 +40,7 @@ from kernel.brain.simulate import DESIGNS, PRESETS, simulate_cohort
 from kernel.brain.sources import load_cohort
 from kernel.brain.study import AxisProjection, map_vaxis_to_scalp, project_vaxis
 from kernel.decoding import interventions
+from kernel.decoding.alignment import NAMED, PAPER_ROWS
 from kernel.decoding.bank import Bank, TrainingSpec, train_bank
 from kernel.decoding.contest import contest
 from kernel.decoding.interventions import RECIPE, Interventions
@@ -387,7 +388,7 @@ def _groups(specs: Sequence[TrainingSpec]) -> dict[str, list[TrainingSpec]]:
 
 def _strategies(study: Study) -> dict[str, Any]:
     if study.strategies is None:
-        return interventions.wanted_strategies([*interventions.PAPER_ROWS, *interventions.NAMED])
+        return interventions.wanted_strategies([*PAPER_ROWS, *NAMED])
     return interventions.wanted_strategies(study.strategies) if study.strategies else {}
 
 

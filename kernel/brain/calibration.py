@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -112,14 +113,14 @@ def calibrate(
     _check_numbers(n_cohorts, n_permutations)
     source = files.source_digest(*_SOURCES)
 
-    def task(settings: Settings, seeds: range) -> tuple:
+    def task(settings: Settings, seeds: range) -> tuple[Any, ...]:
         return delayed(_block)(settings, seeds, n_subjects, n_permutations, source)
 
     return _run_blocks(task, truths, n_cohorts, random_state, n_jobs, progress)
 
 
 def _run_blocks(
-    task: Callable[[Settings, range], tuple],
+    task: Callable[[Settings, range], tuple[Any, ...]],
     truths: Mapping[str, Settings],
     n_cohorts: int,
     random_state: int,
@@ -184,7 +185,7 @@ def replicate(
     _check_numbers(n_cohorts, n_permutations)
     source = files.source_digest(*_SOURCES, "brain.emoeegmc", "brain.seedv", "brain.study")
 
-    def task(settings: Settings, seeds: range) -> tuple:
+    def task(settings: Settings, seeds: range) -> tuple[Any, ...]:
         return delayed(_replication)(design, settings, seeds, n_permutations, source)
 
     return _run_blocks(task, truths, n_cohorts, random_state, n_jobs, progress)
@@ -202,7 +203,7 @@ def _replication(
     design: str, settings: Settings, seeds: range, n_permutations: int, source: str
 ) -> np.ndarray:
     key = files.digest("replication", design, asdict(settings), list(seeds), n_permutations, source)
-    options = {"n_permutations": n_permutations, "random_state": 0}
+    options: dict[str, Any] = {"n_permutations": n_permutations, "random_state": 0}
     positions = dict(zip(DESIGNS["FACED"].classes, DESIGNS["FACED"].values, strict=True))
 
     def compute() -> np.ndarray:
@@ -280,7 +281,7 @@ def _block(settings: Settings, seeds: range, n_subjects: int, n_permutations: in
 
 def run_tests(
     features: np.ndarray, order: np.ndarray, *, n_permutations: int, random_state: int
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """Every estimator against every null, on the trials of one FACED-like cohort.
 
     Parameters
@@ -346,15 +347,15 @@ def run_tests(
     return rows
 
 
-def _row(estimator: str, null: str, value: float, p: float) -> dict:
+def _row(estimator: str, null: str, value: float, p: float) -> dict[str, Any]:
     return {"estimator": estimator, "null": null, "value": float(value), "p": float(p)}
 
 
-def _textbook(estimator: str, r: float, n: int, alternative: str = "greater") -> dict:
+def _textbook(estimator: str, r: float, n: int, alternative: str = "greater") -> dict[str, Any]:
     return _row(estimator, "textbook formula", r, stats.textbook_p(r, n, alternative=alternative))
 
 
-def _against(estimator: str, values: np.ndarray, nulls: Mapping[str, np.ndarray]) -> list[dict]:
+def _against(estimator: str, values: np.ndarray, nulls: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     """One row per null; `values` holds the observed statistic and then those of each null in turn."""
     rows, start = [], 1
     for null, targets in nulls.items():

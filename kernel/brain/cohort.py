@@ -33,7 +33,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -102,7 +102,7 @@ def scalp_channels(channels: Sequence[str]) -> list[str]:
     return [channel for channel in channels if channel.lower() in known]
 
 
-def _montage() -> tuple[dict, dict[str, np.ndarray]]:
+def _montage() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Positions of the 10-05 system, and those of the channels by name in lower case."""
     import mne
 
@@ -156,7 +156,7 @@ class Cohort:
         classes: Sequence[str] | None = None,
         order: ArrayLike | None = None,
         hardware: Sequence[str] | None = None,
-        session: Sequence[int] | None = None,
+        session: Sequence[int] | np.ndarray | None = None,
         duration: ArrayLike | None = None,
         ratings: Mapping[str, ArrayLike] | None = None,
         simulated: bool = False,
@@ -241,7 +241,7 @@ class Cohort:
             "hardware": ("subject", np.asarray(list(hardware), dtype=str)),
             "order": (("subject", "clip"), _positions(order, (n_subjects, n_clips))),
         }
-        variables = {"de": (DIMS, de)}
+        variables: dict[str, Any] = {"de": (DIMS, de)}
         if ratings:
             coords["item"] = np.asarray(list(ratings), dtype=str)
             means = np.column_stack([np.asarray(mean, dtype=float) for mean in ratings.values()])
@@ -362,8 +362,8 @@ class Cohort:
         bands: Sequence[str] | None = None,
     ) -> Cohort:
         """The part with these ids, numbers and names, in this order; KeyError names what does not exist."""
-        wanted = {"subject": subjects, "clip": clips, "channel": channels, "band": bands}
-        wanted = {axis: list(names) for axis, names in wanted.items() if names is not None}
+        given: dict[str, Any] = {"subject": subjects, "clip": clips, "channel": channels, "band": bands}
+        wanted = {axis: list(names) for axis, names in given.items() if names is not None}
         for axis, names in wanted.items():
             absent = sorted(set(names) - set(self.data[axis].values.tolist()))
             if absent:
@@ -564,7 +564,8 @@ def mean_over_subjects(features: np.ndarray) -> np.ndarray:
     ValueError
         If nobody has a clip.
     """
-    there = np.isfinite(features[(..., *[0] * (features.ndim - 2))]).sum(0)
+    first: Any = (..., *[0] * (features.ndim - 2))
+    there = np.isfinite(features[first]).sum(0)
     if not there.all():
         places = np.flatnonzero(there == 0).tolist()
         raise ValueError(f"nobody here has trials of clips at places {places}: drop these clips")
@@ -651,11 +652,11 @@ def make_split(
     if fold < 0:
         raise ValueError(f"fold must be 0 or more, got {fold}")
     parts, note = SPLITS[name](cohort, fold, np.random.default_rng(random_state))
-    parts = [part & cohort.present for part in parts]
-    for part, which in zip(parts, ("train", "validation", "test"), strict=True):
+    train, validation, test = (part & cohort.present for part in parts)
+    for which, part in {"train": train, "validation": validation, "test": test}.items():
         if not part.any():
             raise ValueError(f"split {name!r} leaves {which} empty in {cohort.label}: try leave_subjects_out")
-    return Split(name, *parts, note)
+    return Split(name, train, validation, test, note)
 
 
 def _standard(cohort: Cohort, fold: int, rng: np.random.Generator) -> tuple[Parts, str]:

@@ -49,7 +49,7 @@ SECONDS = 30
 
 
 def read_emoeeg_mc(
-    path: str | PathLike, *, subjects: Iterable[int] | None = None, progress: bool = True
+    path: str | PathLike[str], *, subjects: Iterable[int] | None = None, progress: bool = True
 ) -> Cohort:
     """Read the differential entropies of EmoEEG-MC's video session.
 
@@ -138,11 +138,19 @@ def _read_trials(path: Path, n_trials: int) -> np.ndarray:
         held = held[0]  # some files wrap all seconds in one more axis
     n_channels, n_bands = len(EMOEEG_CHANNELS), len(BANDS["official"])
     if isinstance(held, np.ndarray) and held.ndim == 3:
-        axes, shape = ("channel", "second", "band"), (n_channels, n_trials * SECONDS, n_bands)
-        in_a_row = check_array(held, path=path, shape=shape, axes=axes)
+        in_a_row = check_array(
+            held,
+            path=path,
+            shape=(n_channels, n_trials * SECONDS, n_bands),
+            axes=("channel", "second", "band"),
+        )
         return in_a_row.reshape(n_channels, n_trials, SECONDS, n_bands).swapaxes(0, 1)
-    axes, shape = ("trial", "channel", "second", "band"), (n_trials, n_channels, SECONDS, n_bands)
-    return check_array(held, path=path, shape=shape, axes=axes)
+    return check_array(
+        held,
+        path=path,
+        shape=(n_trials, n_channels, SECONDS, n_bands),
+        axes=("trial", "channel", "second", "band"),
+    )
 
 
 def _orders(root: Path, subjects: list[int]) -> np.ndarray | None:

@@ -25,7 +25,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -67,13 +67,13 @@ HOW_TO_INSTALL = (
 
 
 def read_faced(
-    path: str | PathLike,
+    path: str | PathLike[str],
     *,
     bands: str = "official",
     subjects: Iterable[int] | None = None,
     source: str = "auto",
     channels: str = "scalp",
-    ratings: str | PathLike | None = None,
+    ratings: str | PathLike[str] | None = None,
     outliers: str = "keep",
     progress: bool = True,
 ) -> Cohort:
@@ -155,7 +155,7 @@ def read_faced(
     )
 
 
-def read_faced_ratings(path: str | PathLike) -> pd.DataFrame:
+def read_faced_ratings(path: str | PathLike[str]) -> pd.DataFrame:
     """Read the self-ratings of FACED with each trial's place in the session.
 
     Parameters
@@ -188,7 +188,7 @@ def read_faced_ratings(path: str | PathLike) -> pd.DataFrame:
 
 
 def download_faced(
-    cache_dir: str | PathLike, subjects: Sequence[int] | None = None, *, n_jobs: int = 1
+    cache_dir: str | PathLike[str], subjects: Sequence[int] | None = None, *, n_jobs: int = 1
 ) -> Path:
     """Fetch the BIDS copy of FACED through eegdash (31 GB for all subjects).
 
@@ -327,7 +327,8 @@ def _chosen(files: dict[int, Path], subjects: Iterable[int] | None, root: Path) 
 def _read_de(path: Path, subject: int, bands: str, n_channels: int) -> _Recording:
     shape = (N_CLIPS, len(FACED_CHANNELS), SECONDS, len(BANDS[bands]))
     de = check_array(load_pickle(path), path=path, shape=shape, axes=("clip", "channel", "second", "band"))
-    return _Recording(subject, de[:, :n_channels].swapaxes(1, 2), *faced_hardware([subject]))
+    (hardware,) = faced_hardware([subject])
+    return _Recording(subject, de[:, :n_channels].swapaxes(1, 2), hardware)
 
 
 def _read_processed(path: Path, subject: int, bands: str, n_channels: int) -> _Recording:
@@ -336,7 +337,8 @@ def _read_processed(path: Path, subject: int, bands: str, n_channels: int) -> _R
     x = np.array(x[:, :n_channels])  # what is unpickled is read-only, which torch does not like
     for clip, signals in enumerate(x, start=1):
         _refuse_flat(signals, FACED_CHANNELS, path, clip)
-    return _Recording(subject, _features(x, bands, path), *faced_hardware([subject]))
+    (hardware,) = faced_hardware([subject])
+    return _Recording(subject, _features(x, bands, path), hardware)
 
 
 def _features(x: np.ndarray, bands: str, path: Path) -> np.ndarray:
@@ -350,7 +352,7 @@ def _features(x: np.ndarray, bands: str, path: Path) -> np.ndarray:
 
 
 def _refuse_flat(signals: np.ndarray, names: Sequence[str], path: Path, clip: int) -> None:
-    flat = [names[i] for i in np.flatnonzero(np.ptp(signals, axis=-1) == 0)]
+    flat = [names[i] for i in np.flatnonzero(np.ptp(signals, axis=-1) == 0).tolist()]
     if flat:
         raise unexpected(
             path,
@@ -536,7 +538,7 @@ def _check_channels(path: Path, names: Sequence[str]) -> bool:
     return bool(table["units"].isna().any())
 
 
-def _cut(raw: mne.io.BaseRaw, picks: list[int], event: tuple, path: Path) -> np.ndarray:
+def _cut(raw: mne.io.BaseRaw, picks: list[int], event: Any, path: Path) -> np.ndarray:
     """The last 30 s of a clip at 250 Hz (n_channels, 7500); nothing else is read from disk."""
     step = round(raw.info["sfreq"] / SFREQ)
     rate, n_samples = step * SFREQ, step * SFREQ * SECONDS
@@ -573,7 +575,7 @@ _PROVENANCE = {
 # Over all subjects
 
 
-def _warn_of_units(path: str | PathLike, recordings: Sequence[_Recording]) -> None:
+def _warn_of_units(path: str | PathLike[str], recordings: Sequence[_Recording]) -> None:
     inferred = [recording.subject for recording in recordings if recording.unit_inferred]
     if inferred:
         warnings.warn(
@@ -582,7 +584,7 @@ def _warn_of_units(path: str | PathLike, recordings: Sequence[_Recording]) -> No
         )
 
 
-def _handle_outliers(de: np.ndarray, ids: np.ndarray, path: str | PathLike, action: str) -> np.ndarray:
+def _handle_outliers(de: np.ndarray, ids: np.ndarray, path: str | PathLike[str], action: str) -> np.ndarray:
     """Warn of subjects of another scale, rescale them in place if asked to; returns which subjects stay."""
     level = np.array([np.median(block) for block in de])  # nats; a factor of amplitude adds its logarithm
     typical = 0.5 * np.log(2 * np.pi * np.e * TYPICAL_SD_UV**2)
@@ -604,7 +606,7 @@ def _handle_outliers(de: np.ndarray, ids: np.ndarray, path: str | PathLike, acti
     return keep
 
 
-def _design(table: pd.DataFrame | None, ids: np.ndarray) -> dict:
+def _design(table: pd.DataFrame | None, ids: np.ndarray) -> dict[str, Any]:
     """Order (n_subjects, 28), duration (28,) in s and mean ratings (28,) from a rating table."""
     if table is None:
         return {}

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -37,6 +38,8 @@ BANDS: dict[str, dict[str, tuple[float, float]]] = {
 """Band edges in Hz: as arXiv:2606.00129 prints them and as the FACED release computed its features."""
 
 _CHUNK = 128  # signals filtered at once: small enough for the processor's cache
+
+Signals = TypeVar("Signals", np.ndarray, torch.Tensor)
 
 
 def band_edges(bands: str | Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
@@ -76,12 +79,12 @@ def band_gain(frequencies: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def differential_entropy(
-    x: np.ndarray | torch.Tensor,
+    x: Signals,
     sfreq: float,
     bands: str | Mapping[str, tuple[float, float]] = "official",
     *,
     window: float = 1.0,
-) -> np.ndarray | torch.Tensor:
+) -> Signals:
     r"""Differential entropy of band-passed signals in windows.
 
     The whole signal is filtered once, without phase shift, by :func:`band_gain`; in each window of the result
@@ -140,8 +143,11 @@ def differential_entropy(
     pad = min(n_samples - 1, _settling(edges.values(), sfreq))
     n_fft = next_fast_len(n_samples + 2 * pad, real=True)
     frequencies = np.fft.rfftfreq(n_fft, 1 / sfreq)
-    gains = np.stack([band_gain(frequencies, *edge) for edge in edges.values()])
-    gains = torch.as_tensor(gains, dtype=signals.dtype, device=signals.device)
+    gains = torch.as_tensor(
+        np.stack([band_gain(frequencies, *edge) for edge in edges.values()]),
+        dtype=signals.dtype,
+        device=signals.device,
+    )
 
     flat = signals.reshape(-1, n_samples)
     out = flat.new_empty(len(flat), len(starts) - 1, len(edges))
@@ -152,8 +158,8 @@ def differential_entropy(
             filtered = torch.fft.irfft(spectrum * gain, n=n_fft)[:, pad : pad + n_samples]
             out[part, :, band] = _window_variance(filtered, starts)
     out = 0.5 * torch.log(2 * np.pi * np.e * out)
-    out = out.reshape(*signals.shape[:-1], *out.shape[1:])
-    return out if isinstance(x, torch.Tensor) else out.numpy()
+    found: Any = out.reshape(*signals.shape[:-1], *out.shape[1:])
+    return found if isinstance(x, torch.Tensor) else found.numpy()
 
 
 def resample(x: np.ndarray, sfreq: float, target: float) -> np.ndarray:

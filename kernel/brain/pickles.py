@@ -38,7 +38,7 @@ class UnsafePickleError(EEGFileError):
     """A pickle asks for something that an array of numbers does not need; nothing of it was run."""
 
 
-def unexpected(path: str | PathLike, *, found: str, expected: str, cure: str = "") -> EEGFileError:
+def unexpected(path: str | PathLike[str], *, found: str, expected: str, cure: str = "") -> EEGFileError:
     """Build the error every reader raises: ``path: found ..., expected ... . cure``.
 
     Parameters
@@ -59,7 +59,7 @@ def unexpected(path: str | PathLike, *, found: str, expected: str, cure: str = "
 
 
 def check_array(
-    array: Any, *, path: str | PathLike, shape: tuple[int | None, ...], axes: tuple[str, ...]
+    array: Any, *, path: str | PathLike[str], shape: tuple[int | None, ...], axes: tuple[str, ...]
 ) -> np.ndarray:
     """Return `array` if it is numeric, of the shape given and finite throughout.
 
@@ -105,7 +105,7 @@ def check_array(
     return array
 
 
-def load_pickle(path: str | PathLike) -> Any:
+def load_pickle(path: str | PathLike[str]) -> Any:
     """Read the arrays of a pickle file.
 
     Parameters
@@ -157,7 +157,7 @@ def loads_pickle(data: bytes, *, name: str = "<bytes>") -> Any:
     return _Builder(name).build(built)
 
 
-def load_npy(path: str | PathLike) -> Any:
+def load_npy(path: str | PathLike[str]) -> Any:
     """Read a ``.npy`` file, also one that numpy wrote as a pickled object.
 
     Parameters
@@ -181,7 +181,7 @@ def load_npy(path: str | PathLike) -> Any:
     return _loads_npy(Path(path).read_bytes(), str(path))
 
 
-def load_npz(path: str | PathLike) -> dict[str, Any]:
+def load_npz(path: str | PathLike[str]) -> dict[str, Any]:
     """Read a ``.npz`` file, each member as :func:`load_npy` reads it.
 
     Parameters
@@ -261,7 +261,8 @@ def _inspect(data: bytes, name: str) -> None:
             name, found=f"a file that starts with {data[:2]!r}", expected="a pickle of protocol 2 to 5"
         )
     try:
-        for opcode, argument, position in pickletools.genops(data):
+        instructions: Any = pickletools.genops(data)
+        for opcode, argument, position in instructions:
             if opcode.name == "GLOBAL":
                 _standin(*argument.split(" ", 1), name=name)
             elif opcode.name not in _OPCODES:
@@ -326,8 +327,9 @@ class _Note:
 
     __slots__ = ("arguments", "maker", "state")
 
-    def __init__(self, maker: _Call, arguments: tuple) -> None:
-        self.maker, self.arguments, self.state = maker, arguments, None
+    def __init__(self, maker: _Call, arguments: tuple[Any, ...]) -> None:
+        self.maker, self.arguments = maker, arguments
+        self.state: Any = None
 
     def __setstate__(self, state: object) -> None:
         self.state = state
@@ -443,7 +445,7 @@ def _dtype(note: object) -> np.dtype:
     code = note.arguments[0]
     if not (isinstance(code, str) and re.fullmatch(r"[biufc]\d{1,2}|O8?", code)):
         raise ValueError(f"dtype {code!r}")
-    byte_order = note.state[1] if note.state is not None else "="
+    byte_order: Any = note.state[1] if note.state is not None else "="
     if byte_order not in ("<", ">", "|", "="):
         raise ValueError(f"byte order {byte_order!r}")
     return np.dtype(code).newbyteorder(byte_order)

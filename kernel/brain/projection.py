@@ -17,9 +17,10 @@ within a fold, and every permutation.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import torch
@@ -197,8 +198,8 @@ class RidgeFolds:
             inverse = self._inverse[choice[number]].T  # (k, n_targets)
             here = torch.as_tensor(groups == name, device=scores.device)
             out[here] = scores[here] @ (inverse * (self._U.T @ filled)) + filled.mean(0)
-        out = out.T.cpu().numpy()
-        return out if np.ndim(Y) == 2 else out[0]
+        found = out.T.cpu().numpy()
+        return found if np.ndim(Y) == 2 else found[0]
 
     @one_thread()
     def weights(self, y: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -222,7 +223,7 @@ class RidgeFolds:
         return Y.reshape(-1, self.n).T
 
     @one_thread()
-    def _in_chunks(self, Y: Features, solve) -> np.ndarray:
+    def _in_chunks(self, Y: Features, solve: Callable[..., Any]) -> np.ndarray:
         columns = self._targets(Y)
         n_groups = len(self._names)
         pairs = n_groups * (n_groups - 1) / 2
@@ -353,7 +354,7 @@ class Tracking:
 def track(
     X: Features,
     y: ArrayLike,
-    emotions: Sequence[str],
+    emotions: Sequence[str] | np.ndarray,
     *,
     scheme: str = "leave_one_emotion_out",
     null: str = "emotions",
@@ -403,7 +404,7 @@ def track(
     folds = RidgeFolds(X, emotions if scheme == "leave_one_emotion_out" else None, alphas)
     predict = folds.in_sample if scheme == "in_sample" else folds.held_out
 
-    def statistic(_, Y):
+    def statistic(_: Any, Y: np.ndarray) -> Any:
         return stats.pearson(predict(Y), Y)
 
     found = against_null(statistic, y, emotions, null, n_permutations, random_state)
@@ -411,7 +412,12 @@ def track(
 
 
 def against_null(
-    statistic, y: np.ndarray, emotions: np.ndarray, null: str, n_permutations: int, random_state: Seed = 0
+    statistic: Callable[..., Any],
+    y: np.ndarray,
+    emotions: np.ndarray,
+    null: str,
+    n_permutations: int,
+    random_state: Seed = 0,
 ) -> stats.PermutationResult:
     """Test ``statistic(None, targets)``, one-sided, against a null of `track`."""
     if null in ("emotions", "clips"):
@@ -428,7 +434,9 @@ def against_null(
     return stats.PermutationResult(observed, p, values, exact=False)
 
 
-def null_targets(emotions: Sequence[str], null: str, n: int, random_state: Seed = 0) -> np.ndarray:
+def null_targets(
+    emotions: Sequence[str] | np.ndarray, null: str, n: int, random_state: Seed = 0
+) -> np.ndarray:
     """Gaussian targets (n, n_clips): one value per clip ("free") or per emotion ("class_constant")."""
     if null not in NULLS[2:]:
         raise ValueError(f"null must be one of {', '.join(NULLS)}, got {null!r}")
@@ -440,7 +448,7 @@ def null_targets(emotions: Sequence[str], null: str, n: int, random_state: Seed 
 
 
 def _checked(
-    X: Features, y: ArrayLike, emotions: Sequence[str]
+    X: Features, y: ArrayLike, emotions: Sequence[str] | np.ndarray
 ) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
     X, y, emotions = _tensor(X, "X"), np.asarray(y, dtype=float), np.asarray(emotions)
     if X.ndim < 2 or y.shape != (len(X),) or emotions.shape != y.shape:
@@ -509,7 +517,7 @@ class ProjectionModel(RegressorMixin, BaseEstimator):
 def trial_level(
     features: ArrayLike,
     y: ArrayLike,
-    emotions: Sequence[str],
+    emotions: Sequence[str] | np.ndarray,
     *,
     n_permutations: int = 1000,
     alphas: Sequence[float] | None = None,
@@ -532,7 +540,7 @@ def trial_level(
     subject, clip = np.nonzero(np.isfinite(features[..., 0]))
     rows = features[subject, clip]
 
-    def statistic(_, Y):
+    def statistic(_: Any, Y: np.ndarray) -> Any:
         parts = np.array_split(np.atleast_2d(Y), -(-np.atleast_2d(Y).shape[0] // 250))
         r = [stats.pearson(folds.held_out_rows(rows, emotions[clip], part), part[:, clip]) for part in parts]
         return np.concatenate(r) if np.ndim(Y) == 2 else float(r[0][0])
@@ -543,7 +551,7 @@ def trial_level(
 def class_level(
     X: Features,
     y: ArrayLike,
-    emotions: Sequence[str],
+    emotions: Sequence[str] | np.ndarray,
     valence: ArrayLike,
     *,
     n_permutations: int = 10_000,
@@ -571,7 +579,7 @@ def class_level(
     position, human = y @ mean, valence @ mean
     folds = RidgeFolds(X, emotions, alphas)
 
-    def statistic(_, Y):
+    def statistic(_: Any, Y: np.ndarray) -> Any:
         shown = np.asarray(Y).astype(int)  # which emotion's values each clip carries
         one_each = human[shown] @ mean
         return stats.pearson(folds.held_out(position[shown]) @ mean, one_each)
@@ -717,7 +725,7 @@ def track_against_order(
     features: ArrayLike,
     order: ArrayLike,
     y: ArrayLike,
-    emotions: Sequence[str],
+    emotions: Sequence[str] | np.ndarray,
     *,
     n_surrogates: int = 1000,
     alphas: Sequence[float] | None = None,
@@ -818,7 +826,8 @@ def quarters_are_full(features: np.ndarray, *, n_blocks: int = 20) -> bool:
 
 def _most_missing(features: np.ndarray) -> int:
     """Subjects who miss the clip that most of them miss."""
-    return int(np.isnan(features[(..., *[0] * (features.ndim - 2))]).sum(0).max())
+    first: Any = (..., *[0] * (features.ndim - 2))
+    return int(np.isnan(features[first]).sum(0).max())
 
 
 def _smallest_quarter(n_subjects: int, n_blocks: int) -> int:
@@ -835,7 +844,9 @@ def _quarters(features: np.ndarray, y: ArrayLike, n_splits: int, rng: np.random.
     """Stepped-up correlation of the projections of two quarters by weights of the other half."""
     y = np.asarray(y, dtype=float)
     n_subjects = len(features)
-    halves, thirds, fourths = [], [], []
+    halves: list[np.ndarray] = []
+    thirds: list[np.ndarray] = []
+    fourths: list[np.ndarray] = []
     for _ in range(n_splits):
         order = rng.permutation(n_subjects)
         for part, members in zip((halves, thirds, fourths), np.split(order, _cuts(n_subjects)), strict=True):

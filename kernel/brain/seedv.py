@@ -20,6 +20,7 @@ import re
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.signal import resample_poly
@@ -59,7 +60,7 @@ RAW_SFREQ, SFREQ = 1000, 200
 
 
 def read_seed_v(
-    path: str | PathLike,
+    path: str | PathLike[str],
     *,
     bands: str = "seed",
     subjects: Iterable[int] | None = None,
@@ -134,11 +135,12 @@ _PROVENANCE = {
 }
 
 
-def _recognise(root: Path, source: str, bands: str) -> tuple[str, dict]:
+def _recognise(root: Path, source: str, bands: str) -> tuple[str, dict[int, Any]]:
     """Feature file of each subject, or its three recordings by session."""
     if not root.is_dir():
         raise unexpected(root, found="a file" if root.exists() else "nothing", expected="a folder of SEED-V")
-    features, recordings = {}, {}
+    features: dict[int, Any] = {}
+    recordings: dict[int, Any] = {}
     for folder in (root, root / "EEG_DE_features", root / "EEG_raw"):
         for file in sorted(folder.iterdir()) if folder.is_dir() else ():
             if match := re.fullmatch(r"(\d+)_123\.npz", file.name):
@@ -169,7 +171,7 @@ def _recognise(root: Path, source: str, bands: str) -> tuple[str, dict]:
     )
 
 
-def _chosen(files: dict, subjects: Iterable[int] | None, root: Path) -> dict:
+def _chosen(files: dict[int, Any], subjects: Iterable[int] | None, root: Path) -> dict[int, Any]:
     if subjects is None:
         return files
     wanted = [int(subject) for subject in subjects]
@@ -204,8 +206,8 @@ def _read_features(path: Path) -> list[np.ndarray]:
     return trials
 
 
-def _unpickled(member: object, path: Path, key: str) -> dict[int, object]:
-    held = loads_pickle(member, name=f"{path}[{key}]") if isinstance(member, bytes) else member
+def _unpickled(member: object, path: Path, key: str) -> dict[int, Any]:
+    held: Any = loads_pickle(member, name=f"{path}[{key}]") if isinstance(member, bytes) else member
     keys = sorted(held) if isinstance(held, dict) and all(isinstance(k, int) for k in held) else None
     if keys != list(range(len(SEED_V_LABELS))):
         found = type(held).__name__ if keys is None else f"{len(keys)} trials"

@@ -76,7 +76,7 @@ LAYOUTS = (
 
 
 def load_cohort(
-    path: str | PathLike | None = None,
+    path: str | PathLike[str] | None = None,
     *,
     preset: str | Settings = "default",
     random_state: int | np.random.Generator | None = 0,
@@ -132,7 +132,7 @@ def _labelled_as_simulated(cohort: Cohort) -> Cohort:
     return Cohort(cohort.data.assign_attrs(simulated=1, provenance=provenance))
 
 
-def recognise(folder: str | PathLike) -> Layout:
+def recognise(folder: str | PathLike[str]) -> Layout:
     """Which data set a folder holds, by the names of its files alone.
 
     Parameters

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -130,8 +131,8 @@ def project_vaxis(
     emotions, shape = cohort.emotions, features.shape[2:]
     flat = features.reshape(*features.shape[:2], -1)
     X = mean_over_subjects(flat)
-    seeds = {"n_permutations": n_permutations, "random_state": random_state}
-    slow = {"n_permutations": n_slow, "random_state": random_state}
+    seeds: dict[str, Any] = {"n_permutations": n_permutations, "random_state": random_state}
+    slow: dict[str, Any] = {"n_permutations": n_slow, "random_state": random_state}
 
     found = {
         (scheme, null): track(X, y, emotions, scheme=scheme, null=null, **seeds)
@@ -284,17 +285,18 @@ def transfer_class_order(
     predicted = fitted.predict(means(target, [theirs[name.lower()] for name in shared]))
     y = clip_values(target, positions if target_positions is None else target_positions, "position")
     classes = [name for name in target.classes if (target.emotions == name).any()]
-    by_class = np.array(
+    carried, own = np.array(
         [[values[target.emotions == name].mean() for name in classes] for values in (predicted, y)]
     )
     test = stats.permutation_test(
         stats.pearson,
-        *by_class,
+        carried,
+        own,
         n_permutations=n_permutations,
         alternative="greater",
         random_state=random_state,
     )
-    return ClassOrder(tuple(classes), *by_class, shared, test)
+    return ClassOrder(tuple(classes), carried, own, shared, test)
 
 
 @dataclass(frozen=True, eq=False)
@@ -376,8 +378,8 @@ def map_vaxis_to_scalp(
     features = trial_features(standard)
     X = mean_over_subjects(features)
     names, bands = cohort.channels, list(cohort.bands)
-    seeds = {"n_permutations": n_permutations, "random_state": random_state}
-    slow = {"n_permutations": n_slow, "random_state": random_state}
+    seeds: dict[str, Any] = {"n_permutations": n_permutations, "random_state": random_state}
+    slow: dict[str, Any] = {"n_permutations": n_slow, "random_state": random_state}
 
     regions, n_emotions = topography.regions(names), len(set(emotions.tolist()))
     frontal = {name.lower() for pair in topography.FRONTAL_PAIRS for name in pair}

@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -130,7 +130,7 @@ class CellMap:
 def cell_map(
     X: ArrayLike,
     y: ArrayLike,
-    emotions: Sequence[str] | None,
+    emotions: Sequence[str] | np.ndarray | None,
     *,
     n_permutations: int = 10_000,
     random_state: Seed = 0,
@@ -285,7 +285,7 @@ def band_means(X: ArrayLike, y: ArrayLike, channels: Sequence[str], bands: Seque
 def region_contrast(
     X: ArrayLike,
     y: ArrayLike,
-    emotions: Sequence[str] | None,
+    emotions: Sequence[str] | np.ndarray | None,
     channels: Sequence[str],
     first: str = "occipital",
     second: str = "frontal",
@@ -331,7 +331,7 @@ def region_contrast(
 def band_contrast(
     X: ArrayLike,
     y: ArrayLike,
-    emotions: Sequence[str] | None,
+    emotions: Sequence[str] | np.ndarray | None,
     bands: Sequence[str],
     first: str = "alpha",
     *,
@@ -398,7 +398,7 @@ class Asymmetry:
 def asymmetry(
     X: ArrayLike,
     y: ArrayLike,
-    emotions: Sequence[str] | None,
+    emotions: Sequence[str] | np.ndarray | None,
     channels: Sequence[str],
     bands: Sequence[str],
     pairs: Sequence[tuple[str, str]] = FRONTAL_PAIRS,
@@ -438,11 +438,11 @@ def asymmetry(
     place = _band_place(bands, band)
     left, right = (_places(channels, side) for side in zip(*pairs, strict=True))
     difference = X[:, right, place] - X[:, left, place]
-    settings = {"n_permutations": n_permutations, "random_state": random_state}
+    settings: dict[str, Any] = {"n_permutations": n_permutations, "random_state": random_state}
     single = cell_map(difference[..., None], y, emotions, **settings)
     overall = stats.permutation_test(stats.pearson, difference.mean(1), y, groups=emotions, **settings)
     return Asymmetry(
-        pairs=tuple(map(tuple, pairs)),
+        pairs=tuple((left, right) for left, right in pairs),
         mean=difference.mean(0),
         r=single.r[:, 0],
         p=single.p[:, 0],
@@ -506,7 +506,7 @@ class NineClips:
 def nine_clips(
     X: ArrayLike,
     y: ArrayLike,
-    emotions: Sequence[str],
+    emotions: Sequence[str] | np.ndarray,
     n_classes: int = 3,
     *,
     named: Sequence[str] = PAPER_EMOTIONS,
@@ -629,7 +629,7 @@ class WeightedGain:
 def weighted_gain(
     X: ArrayLike,
     y: ArrayLike,
-    emotions: Sequence[str],
+    emotions: Sequence[str] | np.ndarray,
     weights: Sequence[float] = (5, 3, 3, 1),
     *,
     named: Mapping[str, float] = PAPER_WEIGHTS,
@@ -892,7 +892,7 @@ def simpson(
         np.add.at(counts, (np.arange(len(rows))[:, None], rows), 1)
         return counts
 
-    def of_cohort(rows: np.ndarray) -> np.ndarray | float:
+    def of_cohort(rows: np.ndarray) -> Any:
         w = weights(rows)
         seen = w @ there
         kept = (seen > 0).astype(float)  # clips that nobody in a sample has are left out of its correlation
@@ -906,7 +906,7 @@ def simpson(
         return single[rows].mean(-1)
 
     places = np.arange(len(own))
-    seed = np.random.default_rng(random_state).integers(2**63)  # one set of samples for all three
+    seed = int(np.random.default_rng(random_state).integers(2**63))  # one set of samples for all three
     cohort, subjects, opposed = (
         stats.bootstrap_interval(
             statistic, places, n_resamples=n_resamples, confidence=confidence, random_state=seed
@@ -945,7 +945,7 @@ class SubjectOracle:
 def subject_oracle(
     features: ArrayLike,
     y: ArrayLike,
-    emotions: Sequence[str] | None,
+    emotions: Sequence[str] | np.ndarray | None,
     *,
     n_permutations: int = 1000,
     random_state: Seed = 0,
@@ -1070,7 +1070,7 @@ def cluster_test(
     if len(info["ch_names"]) != features.shape[2]:
         raise ValueError(f"info has {len(info['ch_names'])} channels, features have {features.shape[2]}")
     if threshold == "tfce":
-        limit: float | dict | None = {"start": 0, "step": 0.2}
+        limit: float | dict[str, float] | None = {"start": 0, "step": 0.2}
     elif threshold is None or (not isinstance(threshold, str) and threshold > 0):
         limit = threshold
     else:
@@ -1125,7 +1125,7 @@ class TimeCourse:
 def time_course(
     cohort: Cohort,
     y: ArrayLike,
-    emotions: Sequence[str] | None,
+    emotions: Sequence[str] | np.ndarray | None,
     *,
     n_permutations: int = 10_000,
     random_state: Seed = 0,
@@ -1212,7 +1212,7 @@ class Connectivity:
 def connectivity(
     cohort: Cohort,
     y: ArrayLike,
-    emotions: Sequence[str] | None,
+    emotions: Sequence[str] | np.ndarray | None,
     *,
     n_channels: int = 8,
     band: str = "gamma",
@@ -1256,7 +1256,7 @@ def connectivity(
     def chosen(Y: np.ndarray) -> np.ndarray:
         return np.argsort(-np.abs(cell_correlations(X, Y)[..., 0]), axis=-1, kind="stable")[..., :n_channels]
 
-    def mean(_, Y: np.ndarray) -> np.ndarray:
+    def mean(_: Any, Y: np.ndarray) -> np.ndarray:
         """Mean over the pairs of the chosen channels, the diagonal taken out."""
         sets = chosen(Y)
         inside = np.zeros((*sets.shape[:-1], total))
@@ -1360,7 +1360,7 @@ def _target(y: ArrayLike, n_clips: int) -> np.ndarray:
     return y
 
 
-def _groups(emotions: Sequence[str] | None, n_clips: int) -> np.ndarray | None:
+def _groups(emotions: Sequence[str] | np.ndarray | None, n_clips: int) -> np.ndarray | None:
     if emotions is None:
         return None
     emotions = np.asarray(emotions)
@@ -1370,7 +1370,7 @@ def _groups(emotions: Sequence[str] | None, n_clips: int) -> np.ndarray | None:
 
 
 def _checked(
-    X: ArrayLike, y: ArrayLike, emotions: Sequence[str] | None
+    X: ArrayLike, y: ArrayLike, emotions: Sequence[str] | np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     X = _finite(X, "X")
     if X.ndim != 3 or 0 in X.shape:
@@ -1379,15 +1379,16 @@ def _checked(
 
 
 def _checked_sets(
-    X: ArrayLike, y: ArrayLike, emotions: Sequence[str], permute: str
+    X: ArrayLike, y: ArrayLike, emotions: Sequence[str] | np.ndarray, permute: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
     """As `_checked`, for searches over sets of emotions, with the unit of exchange."""
     if emotions is None:
         raise ValueError("emotions are what is searched: name them, and permute clips by permute='clips'")
     if permute not in ("emotions", "clips"):
         raise ValueError(f"permute must be 'emotions' or 'clips', got {permute!r}")
-    X, y, emotions = _checked(X, y, emotions)
-    return X, y, emotions, emotions if permute == "emotions" else None
+    X, y, _ = _checked(X, y, emotions)
+    names = np.asarray(emotions, dtype=object)
+    return X, y, names, names if permute == "emotions" else None
 
 
 def _check_names(

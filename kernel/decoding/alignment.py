@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -217,6 +217,7 @@ def soft_label_kd(batch: Batch, *, temperature: float) -> torch.Tensor:
 
 def teacher_kd(batch: Batch, *, temperature: float, teacher_strength: float) -> torch.Tensor:
     """`distillation` from the logits of a teacher."""
+    assert batch.teacher is not None
     return distillation(batch.logits, (batch.teacher / temperature).softmax(-1), temperature)
 
 
@@ -599,7 +600,7 @@ _PART = (
     "The paper does not state how a loss targets channels; here a second pass, without dropout, sees the "
     "input {}, all else at zero, and the auxiliary head reads its penultimate features."
 )
-_HEAD = {"loss": regression, "auxiliary": ("head",)}
+_HEAD: dict[str, Any] = {"loss": regression, "auxiliary": ("head",)}
 _TUNING = (
     "The paper does not state what is tuned, when, or on which loss; here the first half of the epochs "
     "trains the base, the second half tunes {} with the base loss plus the squared error of the expected "
@@ -1306,11 +1307,14 @@ class _Group(nn.Module):
         targets = [context.targets(a) for a in alignments]
         self.values = tensor(targets)  # (G, n_clips, k)
         self.class_values = tensor([_class_means(t, context.clip_class)[:, 0] for t in targets])
-        self.emotion_weight = self.teacher = self.views = self.adapter = None
+        self.emotion_weight: torch.Tensor | None = None
+        self.teacher: torch.Tensor | None = None
+        self.views: list[Any] | None = None
+        self.adapter: LowRank | Scales | None = None
         if self.strategy.emotion_weight is not None:
             self.emotion_weight = tensor(self.strategy.emotion_weight(context)).expand(len(members), -1)
         if self.strategy.teacher is not None:
-            self.teacher = tensor(np.stack(teachers))
+            self.teacher = tensor(np.stack(cast(Sequence[np.ndarray], teachers)))
         if self.strategy.view is not None:
             self.views = [self.strategy.view(context, t, **self.settings) for t in targets]
         self.loss_options = self.strategy.loss_options(self.settings)
@@ -1347,7 +1351,7 @@ class _Group(nn.Module):
             place = rows[self.index][..., None].expand(-1, -1, self.teacher.shape[-1])
             teacher = self.teacher.gather(1, place)
         batch = Batch(
-            z=(z if self.views is None else viewed)[self.index],
+            z=(z if self.views is None or viewed is None else viewed)[self.index],
             logits=logits[self.index],
             y=y[self.index],
             clip=clip[self.index],
@@ -1420,15 +1424,16 @@ class Aligner(nn.Module):
     ) -> None:
         super().__init__()
         device = weights["head.weight"].device
-        chosen: dict[tuple, list[int]] = {}
-        for member, a in enumerate(alignments):
-            if a is not None and a.active:
-                chosen.setdefault((a.strategy, *a.settings().values()), []).append(member)
-        self.groups = nn.ModuleList(
+        aligned = {m: a for m, a in enumerate(alignments) if a is not None and a.active}
+        chosen: dict[tuple[Any, ...], list[int]] = {}
+        for member, a in aligned.items():
+            chosen.setdefault((a.strategy, *a.settings().values()), []).append(member)
+        known = cast(Context, context)  # there is one where a member is aligned
+        self.groups: Any = nn.ModuleList(
             _Group(
                 members,
-                [alignments[m] for m in members],
-                context,
+                [aligned[m] for m in members],
+                known,
                 [rngs[m] for m in members],
                 weights,
                 [smoothing[m] for m in members],
@@ -1437,13 +1442,15 @@ class Aligner(nn.Module):
             for members in chosen.values()
         )
         self.clip = None if context is None else torch.tensor(context.clip, device=device)
-        self.mixing = self.bands = None
-        if any(group.views is not None for group in self.groups):
-            n_channels, n_bands = len(context.channels), len(context.bands)
+        self.mixing: torch.Tensor | None = None
+        self.bands: torch.Tensor | None = None
+        viewed: list[Any] = [group for group in self.groups if group.views is not None]
+        if viewed:
+            n_channels, n_bands = len(known.channels), len(known.bands)
             self.mixing = torch.eye(n_channels, device=device).repeat(len(alignments), 1, 1)
             self.bands = torch.ones(len(alignments), n_bands, device=device)
-            for group in self.groups:
-                for member, (mixing, bands) in zip(group.members, group.views or (), strict=False):
+            for group in viewed:
+                for member, (mixing, bands) in zip(group.members, group.views or (), strict=True):
                     self.mixing[member] = torch.as_tensor(mixing, dtype=torch.float32)
                     self.bands[member] = torch.as_tensor(bands, dtype=torch.float32)
         self._start(weights, rngs)
@@ -1459,7 +1466,7 @@ class Aligner(nn.Module):
 
     def view(self, x: torch.Tensor) -> torch.Tensor | None:
         """The part of inputs (n_members, n, n_channels, n_windows, n_bands) that is targeted, if any is."""
-        if self.mixing is None:
+        if self.mixing is None or self.bands is None:
             return None
         members, n, n_channels, n_windows, n_bands = x.shape
         if not any(group.views is not None and group.current.extra for group in self.groups):
@@ -1490,7 +1497,7 @@ class Aligner(nn.Module):
         viewed: torch.Tensor | None,
     ) -> torch.Tensor:
         """Loss of every member (n_members,) from the base loss and what the batch gave."""
-        if not len(self.groups):
+        if self.clip is None or not len(self.groups):
             return base
         clip, total = self.clip[rows], base
         for group in self.groups:

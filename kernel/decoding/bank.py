@@ -216,6 +216,13 @@ class Checkpoint:
     state: dict[str, np.ndarray]
 
     @property
+    def kept_features(self) -> np.ndarray:
+        """`features`, or ValueError if they were not asked for."""
+        if self.features is None:
+            raise ValueError("the bank was trained without its features: call train_bank with features=True")
+        return self.features
+
+    @property
     def head(self) -> tuple[np.ndarray, np.ndarray]:
         """Weights (n_classes, d) and biases (n_classes,) of the last layer."""
         return self.state["head.weight"], self.state["head.bias"]
@@ -480,6 +487,8 @@ def train_bank(
         and the cure.
     kernel.files.CacheNotWritableError
         If a trained member cannot be stored, as on a full disk; those before it are kept.
+    OSError
+        If a member that was stored cannot be read again.
     """
     specs = tuple(specs)
     data = _Data.of(specs, cohort, split, segment)
@@ -494,16 +503,24 @@ def train_bank(
     def read(index: int) -> Checkpoint | None:
         return _read(folder / f"{keys[index]}.npz", specs[index], data, features)
 
+    def stored(index: int) -> Checkpoint:
+        checkpoint = found[keys[index]]
+        if checkpoint is None:
+            raise OSError(
+                f"{folder / keys[index]}.npz was written and cannot be read: is another program changing it?"
+            )
+        return checkpoint
+
     found = {key: read(i) for i, key in enumerate(keys)}
     lock = files.one_at_a_time(folder / files.digest(sorted(set(keys))))
     with lock if None in found.values() else nullcontext():
         # another process may have been faster
         found |= {key: read(i) for i, key in enumerate(keys) if found[key] is None}
         missing = [i for i, key in enumerate(keys) if found[key] is None]
-        teachers = dict.fromkeys(range(len(specs)))
-        taught = [i for i in missing if _teacher(specs[i]) is not None]
+        teachers: dict[int, np.ndarray | None] = dict.fromkeys(range(len(specs)))
+        taught = {i: teacher for i in missing if (teacher := _teacher(specs[i])) is not None}
         if taught:
-            wanted = {files.digest(_content(_teacher(specs[i]))): _teacher(specs[i]) for i in taught}
+            wanted = {files.digest(_content(teacher)): teacher for teacher in taught.values()}
             bank = train_bank(
                 list(wanted.values()), cohort, split, segment=segment, prototypes=prototypes, valence=valence,
                 features=False, mode=mode, stack_size=stack_size, folder=folder, n_jobs=n_jobs, device=device,
@@ -512,7 +529,7 @@ def train_bank(
             logits = {
                 key: checkpoint.logits for key, checkpoint in zip(wanted, bank.checkpoints, strict=True)
             }
-            teachers |= {i: logits[files.digest(_content(_teacher(specs[i])))] for i in taught}
+            teachers |= {i: logits[files.digest(_content(teacher))] for i, teacher in taught.items()}
         blocks = _blocks(specs, missing, data, mode, stack_size, n_jobs if device.type == "cpu" else 1)
         with tqdm(
             total=len(specs), initial=len(specs) - len(missing), desc="trainings", disable=not progress
@@ -523,7 +540,7 @@ def train_bank(
         for i in missing:
             found[keys[i]] = read(i)
     return Bank(
-        checkpoints=tuple(found[key] for key in keys),
+        checkpoints=tuple(stored(i) for i in range(len(specs))),
         baselines=_baselines(data, folder),
         trials=data.trials,
         classes=data.classes,
@@ -688,13 +705,13 @@ def _context(
     specs: Sequence[TrainingSpec], cohort: Cohort, data: _Data, valence: ArrayLike | None
 ) -> Context | None:
     """What alignments need to know of the cohort, checked against each of them; None if there are none."""
-    aligned = [(i, spec) for i, spec in enumerate(specs) if _alignment(spec) is not None]
+    aligned = [(i, spec, a) for i, spec in enumerate(specs) if (a := _alignment(spec)) is not None]
     if not aligned:
         return None
     if valence is None:
-        index, spec = aligned[0]
+        index, _, alignment = aligned[0]
         raise ValueError(
-            f"spec {index} is aligned by {spec.alignment.strategy!r} and needs valence=: one value for each "
+            f"spec {index} is aligned by {alignment.strategy!r} and needs valence=: one value for each "
             "clip, such as cohort.rating(), or for each class"
         )
     place = {number: index for index, number in enumerate(cohort.clips.tolist())}
@@ -713,9 +730,9 @@ def _context(
         bands=tuple(cohort.bands),
         profile=profile,
     )
-    for index, spec in aligned:
+    for index, spec, alignment in aligned:
         try:
-            context.check(spec.alignment, spec.network, spec.epochs)
+            context.check(alignment, spec.network, spec.epochs)
         except ValueError as error:
             raise ValueError(f"spec {index}: {error}") from error
     return context
@@ -756,7 +773,8 @@ def _content(spec: TrainingSpec) -> dict[str, Any]:
         name: list(value) if isinstance(value, list | tuple) else value for name, value in given.items()
     }
     values["augmentation"] = spec.augmentation_sizes()
-    values["alignment"] = _alignment(spec).content() if _alignment(spec) is not None else None
+    alignment = _alignment(spec)
+    values["alignment"] = alignment.content() if alignment is not None else None
     for name in ("learning_rate", "weight_decay", "label_smoothing", "kd_weight", "kd_temperature"):
         values[name] = float(values[name])
     return values
@@ -908,7 +926,7 @@ def _train_block(
     """Train the members of a block and store each; returns how many."""
     with one_thread():
         built = [_build(spec, (x.shape[1], x.shape[3]), n_classes) for spec in specs]
-        model = networks.STACKED[specs[0].network](built) if stacked else _Single(built[0])
+        model: Any = networks.STACKED[specs[0].network](built) if stacked else _Single(built[0])
         model = model.to(device)
         rngs = [_generator(spec, _ALIGNMENT, "cpu") for spec in specs]
         smoothing = [spec.label_smoothing for spec in specs]
@@ -924,7 +942,7 @@ def _train_block(
 class _Single(nn.Module):
     """One network in the form of a stack of one."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: Any) -> None:
         super().__init__()
         self.network = network
 
@@ -938,7 +956,7 @@ class _Single(nn.Module):
         return [{name: value.detach() for name, value in self.network.state_dict().items()}]
 
 
-def _weights(model: nn.Module, what: str = "data") -> dict[str, torch.Tensor]:
+def _weights(model: Any, what: str = "data") -> dict[str, torch.Tensor]:
     """Weights (``"data"``) or gradients (``"grad"``) with an axis of members, by a single network's names."""
     if isinstance(model, _Single):
         return {name: getattr(p, what)[None] for name, p in model.network.named_parameters()}
@@ -946,7 +964,7 @@ def _weights(model: nn.Module, what: str = "data") -> dict[str, torch.Tensor]:
 
 
 @contextmanager
-def _without_dropout(model: nn.Module) -> Iterator[None]:
+def _without_dropout(model: Any) -> Iterator[None]:
     """A second pass draws nothing, so that the first sees the numbers that it would see without it."""
     model.eval()
     try:
@@ -956,7 +974,7 @@ def _without_dropout(model: nn.Module) -> Iterator[None]:
 
 
 def _fit(
-    model: nn.Module,
+    model: Any,
     specs: Sequence[TrainingSpec],
     targets: Sequence[np.ndarray | None],
     aligner: Aligner,
@@ -982,7 +1000,8 @@ def _fit(
     rate = _schedule(shared, math.ceil(len(train) / shared.batch_size))
     validation, losses = np.zeros((members, shared.epochs)), np.zeros((members, shared.epochs))
     best, chosen_epoch = np.full(members, -1.0), np.zeros(members, dtype=int)
-    states, step = [{} for _ in specs], 0
+    states: list[dict[str, torch.Tensor]] = [{} for _ in specs]
+    step = 0
     for epoch in tqdm(range(shared.epochs), desc=shared.network, leave=False, disable=not progress):
         model.train()
         aligner.begin(_weights(model), epoch / shared.epochs)
@@ -1030,7 +1049,7 @@ def _fit(
     ]
 
 
-def _viewed(model: nn.Module, part: torch.Tensor | None) -> torch.Tensor | None:
+def _viewed(model: Any, part: torch.Tensor | None) -> torch.Tensor | None:
     """Features of a part of the inputs."""
     if part is None:
         return None
@@ -1051,7 +1070,7 @@ def _schedule(spec: TrainingSpec, steps_per_epoch: int) -> Callable[[int], float
 
 
 @torch.no_grad()
-def _evaluate(model: nn.Module, inputs: torch.Tensor, members: int) -> tuple[np.ndarray, np.ndarray]:
+def _evaluate(model: Any, inputs: torch.Tensor, members: int) -> tuple[np.ndarray, np.ndarray]:
     """Logits and features (n_members, n, ...) without dropout."""
     model.eval()
     logits, features = [], []
@@ -1063,7 +1082,7 @@ def _evaluate(model: nn.Module, inputs: torch.Tensor, members: int) -> tuple[np.
 
 
 @torch.no_grad()
-def _restore(model: nn.Module, states: Sequence[Mapping[str, torch.Tensor]]) -> None:
+def _restore(model: Any, states: Sequence[Mapping[str, torch.Tensor]]) -> None:
     for current, kept in zip(model.states(), states, strict=True):
         for name, value in current.items():
             value.copy_(kept[name])  # a view of the model's own weights
@@ -1076,7 +1095,7 @@ class _Loss(nn.Module):
         self,
         specs: Sequence[TrainingSpec],
         targets: Sequence[np.ndarray | None],
-        model: nn.Module,
+        model: Any,
         device: torch.device,
     ) -> None:
         super().__init__()
@@ -1168,15 +1187,16 @@ class _Augmentation:
 def _write(path: Path, checkpoint: Checkpoint, features: bool) -> None:
     try:
         with files.atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez(
-                file,
-                logits=checkpoint.logits,
-                **({"features": checkpoint.features} if features else {}),
-                validation=checkpoint.validation,
-                losses=checkpoint.losses,
-                epoch=checkpoint.epoch,
-                **{f"state/{name}": value for name, value in checkpoint.state.items()},
-            )
+            arrays: dict[str, Any] = {"logits": checkpoint.logits}
+            if features:
+                arrays["features"] = checkpoint.features
+            arrays |= {
+                "validation": checkpoint.validation,
+                "losses": checkpoint.losses,
+                "epoch": checkpoint.epoch,
+            }
+            arrays |= {f"state/{name}": value for name, value in checkpoint.state.items()}
+            np.savez(file, **arrays)
     except OSError as error:
         raise files.cache_not_writable(path.parent, error) from error
 

@@ -180,7 +180,11 @@ def contest(
         for family in tqdm(families, desc="families", disable=not progress)
     }
     combined = {name: _combine(METHODS[name], found, data) for name in wanted}
-    options = {"n_resamples": n_resamples, "confidence": confidence, "random_state": random_state}
+    options: dict[str, Any] = {
+        "n_resamples": n_resamples,
+        "confidence": confidence,
+        "random_state": random_state,
+    }
     rows = []
     for name in methods:
         interval = ensemble.accuracy_difference(
@@ -591,7 +595,7 @@ def make_pools(
     used = bank.rows("validation") | test
     rows = trials[used]
     found = geometry.residual_alignment(
-        np.stack([checkpoint.features[used] for checkpoint in bank.checkpoints]).astype(float),
+        np.stack([checkpoint.kept_features[used] for checkpoint in bank.checkpoints]).astype(float),
         rows["y"],
         rows["clip"],
         rows["subject"],

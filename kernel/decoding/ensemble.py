@@ -198,13 +198,9 @@ def subset_accuracies(members: ArrayLike, y: ArrayLike, subsets: ArrayLike) -> n
     size = max(1, _CHUNK // len(order))
     for start in range(0, len(subsets), size):
         chosen = subsets[start : start + size].astype(float)
-        hit = None
+        hit = np.ones((len(chosen), len(order)), dtype=bool)
         for margins, threshold in ranks:  # the k-th rival of every trial that has so many
-            good = chosen @ margins > threshold
-            if hit is None:
-                hit = good
-            else:
-                hit[:, : good.shape[1]] &= good
+            hit[:, : margins.shape[1]] &= chosen @ margins > threshold
         out[start : start + size] += hit.astype(float) @ weight
     return out
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -66,7 +67,7 @@ class Projector:
         """
         return _like(self._inside(_tensor(X, "X")), X)
 
-    def complement(self, X: Features) -> np.ndarray | torch.Tensor:
+    def complement(self, X: Features) -> Any:
         """The part of each row orthogonal to the subspace; shapes as for :meth:`project`."""
         rows = _tensor(X, "X")
         return _like(rows.to(self.basis) - self._inside(rows), X)
@@ -350,7 +351,7 @@ def residual_alignment(
     width = choice.numel() * components.shape[-2]
     if null in ("permute", "gaussian"):
         targets = torch.as_tensor(_null_targets(target, class_of, null, n_null, rng)).to(Z)
-        draws = [judge(means, components, part)[:3] for part in targets.split(max(1, _CHUNK // width))]
+        draws = [[*judge(means, components, part)[:3]] for part in targets.split(max(1, _CHUNK // width))]
     else:
         rows = sets[0]
         root = _covariance_root(_residuals(Z[..., rows, :], code[rows])) if null == "matched" else None
@@ -362,12 +363,12 @@ def residual_alignment(
         ]
     drawn = [torch.cat(parts, -1).movedim(-1, 0).cpu().numpy() for parts in zip(*draws, strict=True)]
     chosen = components.gather(-2, choice[..., None, None].expand(*choice.shape, 1, Z.shape[-1]))
-    selected, held_out = selected.cpu().numpy(), held_out.cpu().numpy()
+    found = [part.cpu().numpy() for part in (selected, held_out)]
     return ResidualAlignment(
-        selected=selected,
-        held_out=held_out,
-        p_selected=_p_greater(selected, drawn[0]),
-        p_held_out=_p_greater(held_out, drawn[1]),
+        selected=found[0],
+        held_out=found[1],
+        p_selected=_p_greater(found[0], drawn[0]),
+        p_held_out=_p_greater(found[1], drawn[1]),
         null_selected=drawn[0],
         null_held_out=drawn[1],
         component=choice.cpu().numpy(),

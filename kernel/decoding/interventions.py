@@ -330,7 +330,13 @@ def run_interventions(
     values = default_values(cohort) if valence is None else np.asarray(valence, dtype=float)
     if isinstance(split, str):
         split = make_split(cohort, split)
-    options = {"segment": segment, "folder": folder, "device": device, "n_jobs": n_jobs, "progress": progress}
+    options: dict[str, Any] = {
+        "segment": segment,
+        "folder": folder,
+        "device": device,
+        "n_jobs": n_jobs,
+        "progress": progress,
+    }
     here = {k: a for k, a in wanted.items() if "cohort" not in a.definition.needs}
     away = {k: a for k, a in wanted.items() if "cohort" in a.definition.needs}
     parts = []
@@ -359,7 +365,9 @@ def _trainings(
     """Label, alignment, arm, seed and spec of every training, twins first."""
     own = {label: OWN_SEEDS * (a.strategy == "data_scaling") for label, a in wanted.items()}
     twins = sorted({seed + offset for seed in seeds for offset in own.values()})
-    found = [("base", None, "base", seed, replace(recipe, seed=seed, recipe="base")) for seed in twins]
+    found: list[tuple[str, Alignment | None, str, int, TrainingSpec]] = [
+        ("base", None, "base", seed, replace(recipe, seed=seed, recipe="base")) for seed in twins
+    ]
     for label, alignment in wanted.items():
         for arm in ARMS[1:] if placebo else ARMS[1:2]:
             for seed in (seed + own[label] for seed in seeds):
@@ -471,7 +479,8 @@ def _transferred(bank: Bank, target: Cohort) -> tuple[np.ndarray, ...]:
     found = np.zeros((len(bank), len(samples.y)), dtype=int)
     for member in range(len(bank)):
         with torch.no_grad():
-            z = bank.network(member).features(x).double().numpy()
+            network: Any = bank.network(member)
+            z = network.features(x).double().numpy()
         for learn, test in sets:
             model = networks.linear_baseline("lda").fit(z[learn], samples.y[learn])
             found[member, test] = model.predict(z[test])
@@ -521,7 +530,7 @@ def sign_flip_test(
     else:
         signs = np.random.default_rng(random_state).choice([-1, 1], size=(n_flips, n))
     null, observed = signs @ d / n, float(d.mean())
-    sided = {"two-sided": np.abs, "greater": np.asarray, "less": np.negative}
+    sided: dict[str, Any] = {"two-sided": np.abs, "greater": np.asarray, "less": np.negative}
     if alternative not in sided:
         raise ValueError(f"alternative must be one of {', '.join(sided)}, got {alternative!r}")
     extreme = sided[alternative](null) >= sided[alternative](observed) - 1e-12
@@ -737,7 +746,7 @@ def _over_subjects(
     if len(cohorts) > 1:
         raise ValueError("subjects of several cohorts: summarise each of them, or use unit='cohort'")
     sign = {"true": {"true": 1}, "placebo": {"placebo": 1}, "beyond": {"true": 1, "placebo": -1}}[what]
-    change, counts = 0.0, None
+    change: Any = 0.0
     for arm, weight in sign.items():
         rows = np.flatnonzero((table["label"] == label) & (table["arm"] == arm))
         counts = result.counts[rows[0]]
@@ -1045,12 +1054,14 @@ def mechanism(
     lead = lead if len(lead) == len(cohort.clips) else lead[cohort.y]
     by_class = np.array([lead[cohort.y == k].mean() for k in range(len(cohort.classes))])
     test, trials = bank.rows("test"), bank.trials
-    people = {which: np.unique(trials["subject"][bank.rows(which)]) for which in ("validation", "test")}
+    people: dict[str, Any] = {
+        which: np.unique(trials["subject"][bank.rows(which)]) for which in ("validation", "test")
+    }
     y, clip, subject = (trials[name].to_numpy() for name in ("y", "clip", "subject"))
     rows = []
     with one_thread():
         for checkpoint in bank.checkpoints:
-            Z = checkpoint.features
+            Z = checkpoint.kept_features
             pc1 = geometry.class_pc1_alignment(Z[test], y[test], by_class, n_permutations=1, random_state=0)
             rest = geometry.residual_alignment(
                 Z, y, clip, subject, lead, n_null=1, random_state=random_state, **people

@@ -145,7 +145,8 @@ class Attention(nn.Module):
             raise ValueError(f"width {width} is not a multiple of heads {heads}: change one of them")
         self.heads, self.scale = heads, (width // heads) ** -0.5
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.bias = None
+        self.bias: nn.Parameter | None = None
+        self.offset: torch.Tensor
         if length is not None:
             self.bias = nn.Parameter(torch.zeros(heads, 2 * length - 1))
             places = torch.arange(length)
@@ -175,7 +176,8 @@ class AxialBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.channel_norm, self.channel_attention = nn.LayerNorm(width), Attention(width, heads)
-        self.time_norm, self.time_attention = None, None
+        self.time_norm: nn.LayerNorm | None = None
+        self.time_attention: Attention | None = None
         if n_windows > 1:
             self.time_norm, self.time_attention = nn.LayerNorm(width), Attention(width, heads, n_windows)
         self.scrambled_time = scrambled_time
@@ -189,7 +191,7 @@ class AxialBlock(nn.Module):
         # x: (n, n_channels, n_windows, width)
         across = self.channel_attention(self.channel_norm(x).transpose(1, 2)).transpose(1, 2)
         x = x + self.dropout(across)
-        if self.time_attention is not None:
+        if self.time_norm is not None and self.time_attention is not None:
             tokens = self.time_norm(x)
             if self.scrambled_time:
                 # windows and width change places in memory only: every "token" mixes several windows
@@ -375,8 +377,11 @@ class AxialTransformer(nn.Module):
         for name, value in (("width", width), ("depth", depth), ("heads", heads), ("expansion", expansion)):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
-        raw = n_samples is not None
-        self.tokens = RawStem(width, n_windows, n_samples) if raw else nn.Linear(n_bands, width)
+        self.tokens: nn.Module
+        if n_samples is None:
+            self.tokens = nn.Linear(n_bands, width)
+        else:
+            self.tokens = RawStem(width, n_windows, n_samples)
         self.channels = nn.Parameter(0.5 * torch.randn(n_channels, 1, width))
         self.blocks = nn.Sequential(
             *(AxialBlock(width, heads, n_windows, dropout, expansion, scrambled_time) for _ in range(depth))
@@ -435,7 +440,11 @@ class CBraMod(nn.Module):
             from braindecode.models import CBraMod as Encoder
         except (ImportError, OSError) as error:  # a torchaudio for another torch fails with OSError
             raise ImportError(f"{HOW_TO_INSTALL} The import failed with: {error}") from error
-        shape = {"n_chans": n_channels, "n_times": CBRAMOD_RATE * n_windows, "n_outputs": n_classes}
+        shape: dict[str, Any] = {
+            "n_chans": n_channels,
+            "n_times": CBRAMOD_RATE * n_windows,
+            "n_outputs": n_classes,
+        }
         shape |= {"return_encoder_output": True, "drop_prob": dropout}
         if pretrained:
             self.encoder = Encoder.from_pretrained(CBRAMOD_HUB, **shape)

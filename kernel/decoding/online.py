@@ -200,7 +200,7 @@ class CausalEntropy:
         """Samples of the window that is not complete yet."""
         return self._fill
 
-    def _pieces(self, chunk: ArrayLike, time: float | ArrayLike | None) -> list[tuple]:
+    def _pieces(self, chunk: ArrayLike, time: float | ArrayLike | None) -> list[tuple[Any, ...]]:
         """Contiguous parts of a chunk: times of first sample and of end (None: by count), and samples."""
         x = np.asarray(chunk)
         if x.ndim != 2 or x.shape[0] != self.n_channels or x.shape[1] == 0:
@@ -216,7 +216,7 @@ class CausalEntropy:
             raise ValueError(f"time must be finite seconds, got {time!r}: leave it out to count samples")
         if stamps.ndim == 0:
             stamps = stamps[None]
-            pieces = [(float(stamps[0]), None, x)]
+            pieces: list[tuple[Any, ...]] = [(float(stamps[0]), None, x)]
         elif stamps.shape != (x.shape[1],):
             raise ValueError(
                 f"time must be one number or one for each of {x.shape[1]} samples, got shape {stamps.shape}"
@@ -242,7 +242,7 @@ class CausalEntropy:
             )
         return pieces
 
-    def _take(self, pieces: list[tuple]) -> Iterator[Window]:
+    def _take(self, pieces: list[tuple[Any, ...]]) -> Iterator[Window]:
         for start, end, x in pieces:
             self._set_clock(start)
             at = 0
@@ -447,7 +447,7 @@ class Statistics:
 
 
 def calibrate(
-    chunks: Iterable,
+    chunks: Iterable[Any],
     *,
     sfreq: float,
     n_channels: int,
@@ -536,7 +536,7 @@ class Record:
         return json.dumps(values, allow_nan=False)
 
     @classmethod
-    def from_json(cls, line: str) -> Record:
+    def from_json(cls, line: str | bytes) -> Record:
         """The record of a line."""
         values = json.loads(line)
         for name in ("probabilities", "smoothed"):
@@ -907,7 +907,8 @@ class OnlineDecoder:
             raise ValueError("this decoder has no folder to save to: give folder= when making it")
         settings = np.array(json.dumps(self._settings))
         with files.atomic_path(self._folder / "state.npz") as temporary, temporary.open("wb") as file:
-            np.savez(file, settings=settings, **self._state())
+            arrays: dict[str, Any] = self._state()
+            np.savez(file, settings=settings, **arrays)
 
     def close(self) -> None:
         """Save, and close the log."""
@@ -931,6 +932,8 @@ class OnlineDecoder:
 
     def _restore(self) -> None:
         """Go on from the folder's checkpoint, if there is one that can be read."""
+        if self._folder is None:
+            return
         path = self._folder / "state.npz"
         try:
             state = files.read_arrays(path)
@@ -1019,7 +1022,7 @@ def _whole(seconds: float, window: float, name: str) -> int:
     return n
 
 
-def _classes(estimators: Sequence[Any], given: Sequence | None) -> tuple:
+def _classes(estimators: Sequence[Any], given: Sequence[Any] | None) -> tuple[Any, ...]:
     """Names of the classes, on which all estimators must agree."""
     if len(estimators) == 0:
         raise ValueError("estimators is empty: give one fitted classifier or more")
@@ -1042,7 +1045,7 @@ def _classes(estimators: Sequence[Any], given: Sequence | None) -> tuple:
     return tuple(name.item() if isinstance(name, np.generic) else name for name in classes)
 
 
-def _member(estimator: Any, number: int, n_features: int) -> tuple[Callable, bool]:
+def _member(estimator: Any, number: int, n_features: int) -> tuple[Callable[..., Any], bool]:
     """What to call for probabilities, and whether it takes the mean of the segment."""
     if not hasattr(estimator, "predict_proba"):
         if not callable(estimator):
@@ -1082,7 +1085,7 @@ def _probabilities(found: np.ndarray, number: int, n_classes: int) -> np.ndarray
     return found[0]
 
 
-def from_bank(bank: Bank, members: Sequence[int] | None = None) -> list[Callable]:
+def from_bank(bank: Bank, members: Sequence[int] | None = None) -> list[Callable[..., Any]]:
     """Members of a trained bank as callables for an :class:`OnlineDecoder`.
 
     Parameters
@@ -1116,7 +1119,7 @@ def _network(network: Any, n_steps: int, windows: np.ndarray) -> np.ndarray:
 # Sources of chunks
 
 
-def decode(chunks: Iterable, decoder: OnlineDecoder, *, disorder: str = "raise") -> Iterator[Record]:
+def decode(chunks: Iterable[Any], decoder: OnlineDecoder, *, disorder: str = "raise") -> Iterator[Record]:
     """Decode everything that comes.
 
     Parameters
@@ -1182,11 +1185,12 @@ def replay(
     ValueError
         If the array is not (n_channels, n_samples), or its sampling rate is not given.
     """
-    if hasattr(recording, "get_data"):
-        if sfreq is not None and sfreq != recording.info["sfreq"]:
-            raise ValueError(f"the recording has {recording.info['sfreq']} Hz, not {sfreq}: leave sfreq out")
-        sfreq, length = recording.info["sfreq"], len(recording.times)
-        part = partial(recording.get_data, picks="eeg")
+    raw: Any = recording
+    if hasattr(raw, "get_data"):
+        if sfreq is not None and sfreq != raw.info["sfreq"]:
+            raise ValueError(f"the recording has {raw.info['sfreq']} Hz, not {sfreq}: leave sfreq out")
+        sfreq, length = float(raw.info["sfreq"]), len(raw.times)
+        part: Callable[..., Any] = partial(raw.get_data, picks="eeg")
     else:
         array = np.asarray(recording)
         if array.ndim != 2 or sfreq is None or not sfreq > 0:
@@ -1204,7 +1208,7 @@ def _columns(array: np.ndarray, *, start: int, stop: int) -> np.ndarray:
 
 
 def _replayed(
-    part: Callable, length: int, sfreq: float, step: int, start: int, begin: float
+    part: Callable[..., Any], length: int, sfreq: float, step: int, start: int, begin: float
 ) -> Iterator[tuple[np.ndarray, float]]:
     for at in range(start, length, step):
         yield part(start=at, stop=min(at + step, length)), begin + at / sfreq
@@ -1297,8 +1301,8 @@ def _lsl_channels(
             raise ValueError(f"LSL stream {name!r} has no channel of type EEG, only {types}: give channels=")
     if scale is not None:
         return picks, np.full((len(picks), 1), float(scale))
-    declared = [None if units is None else str(units[i]).lower() for i in picks]
-    unknown = sorted({str(unit) for unit in declared if unit not in _UNITS})
+    declared = ["None" if units is None else str(units[i]).lower() for i in picks]
+    unknown = sorted({unit for unit in declared if unit not in _UNITS})
     if unknown:
         raise ValueError(f"LSL stream {name!r} declares the units {unknown}: give scale= in volts per unit")
     return picks, np.array([[_UNITS[unit]] for unit in declared])

@@ -92,7 +92,7 @@ def input_basin(X: np.ndarray, y: np.ndarray) -> np.ndarray:
     X = np.asarray(X, dtype=float)
     means = np.stack([X[y == c].mean(0) for c in np.unique(y)])
     size = np.linalg.norm(X) / math.sqrt(len(X))
-    rank = int(np.linalg.matrix_rank(means - means.mean(0), tol=1e-8 * max(size, 1e-300)))
+    rank = int(np.linalg.matrix_rank(means - means.mean(0), tol=1e-8 * max(float(size), 1e-300)))
     return geometry.basin(X, y, rank=max(rank, 1)).basis.cpu().numpy()
 
 
@@ -221,7 +221,7 @@ def fit_members(
     if isinstance(diversity, str) and diversity == "snapshots":
         return _snapshots(estimator, X, y, n_members, rng)
     models, views = _plan(estimator, diversity, X, y, n_members, rng)
-    rows = [None] * len(models)
+    rows: list[np.ndarray | None] = [None] * len(models)
     if diversity == "bagging":
         rows = [_bootstrap(y, groups, rng) for _ in models]
     tasks = (delayed(_fit)(*task, X, y) for task in zip(models, views, rows, strict=True))
@@ -503,6 +503,10 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstima
     (4, (150, 3))
     """
 
+    contributions_: ensemble.Contributions | None
+    stacker_: Any
+    weights_: Any
+
     def __init__(
         self,
         estimator: Any = None,
@@ -542,9 +546,9 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstima
         ValueError
             If an option or the data cannot be used, or all members come out the same.
         """
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
+        rows, labels = validate_data(self, X, y, dtype=[np.float64, np.float32])
         base = self._check()
-        code = self._encode(y)
+        code = self._encode(labels)
         if groups is not None:
             groups = np.asarray(groups)
             if groups.shape != code.shape:
@@ -555,7 +559,7 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstima
         if self.validation_fraction is not None:
             self.validation_ = hold_out(code, groups, self.validation_fraction, rng)
             train = ~self.validation_
-        shared = X[train], code[train]
+        shared = rows[train], code[train]
         self.base_ = _fit(_seeded(base, rng), View(), None, *shared)
         self.members_ = fit_members(
             base,
@@ -566,10 +570,10 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstima
             random_state=rng,
             n_jobs=self.n_jobs,
         )
-        self._weigh(X, code)
+        self._weigh(rows, code)
         return self
 
-    @available_if(_base_has("partial_fit"))
+    @available_if(_base_has("partial_fit"))  # type: ignore[untyped-decorator]  # of scikit-learn
     def partial_fit(
         self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None
     ) -> ResidualEnsembleClassifier:
@@ -591,7 +595,7 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstima
         self
         """
         first = not hasattr(self, "members_")
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=first)
+        rows, labels = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=first)
         base = self._check()
         if first:
             if classes is None:
@@ -601,7 +605,7 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstima
             if self.diversity in ("length", "bagging", "snapshots"):
                 raise ValueError(f"diversity {self.diversity!r} needs all data at once: call fit")
             self.classes_ = np.unique(classes)
-        code = self._code(y)
+        code = self._code(labels)
         if first:
             absent = np.setdiff1d(np.arange(len(self.classes_)), code)
             if len(absent) and self.diversity in _BASIN:
@@ -610,12 +614,12 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstima
                 )
             rng = check_random_state(self.random_state)
             self.base_ = Member(_seeded(base, rng), View())
-            models, views = _plan(base, self.diversity, X, code, self.n_members, rng)
+            models, views = _plan(base, self.diversity, rows, code, self.n_members, rng)
             self.members_ = [Member(*pair) for pair in zip(models, views, strict=True)]
             self.validation_ = self.contributions_ = self.stacker_ = None
             self.weights_ = self._fixed_weights()
         numbers = np.arange(len(self.classes_))
-        tasks = (delayed(_continue)(one, X, code, numbers) for one in (self.base_, *self.members_))
+        tasks = (delayed(_continue)(one, rows, code, numbers) for one in (self.base_, *self.members_))
         self.base_, *self.members_ = Parallel(n_jobs=self.n_jobs)(tasks)
         return self
 
@@ -634,8 +638,7 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstima
     def members_proba(self, X: ArrayLike) -> np.ndarray:
         """Probabilities (1 + n_members, n_samples, n_classes) of the base, then of every member."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return self._all_proba(X)
+        return self._all_proba(validate_data(self, X, dtype=[np.float64, np.float32], reset=False))
 
     def _all_proba(self, X: np.ndarray) -> np.ndarray:
         every = (self.base_, *self.members_)
@@ -776,12 +779,12 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> NetworkClassifier:
         """Train from random weights for `epochs` epochs, along a rise and a cosine."""
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
-        self._start(y)
-        steps = math.ceil(len(X) / self.batch_size)
+        rows, labels = validate_data(self, X, y, dtype=[np.float64, np.float32])
+        self._start(labels)
+        steps = math.ceil(len(rows) / self.batch_size)
         rise, total = self.warmup_epochs * steps, self.epochs * steps
         for epoch in range(self.epochs):
-            self._epoch(X, y, lambda step, done=epoch * steps: self._rate(done + step, rise, total))
+            self._epoch(rows, labels, self._schedule(epoch * steps, rise, total))
         return self
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> NetworkClassifier:
@@ -789,13 +792,13 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         first = not hasattr(self, "network_")
         if first and classes is None:
             raise ValueError("the first call of partial_fit needs classes=")
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=first)
+        rows, labels = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=first)
         if first:
             self._start(np.asarray(classes))
-        strange = np.setdiff1d(y, self.classes_)
+        strange = np.setdiff1d(labels, self.classes_)
         if len(strange):
             raise ValueError(f"class {strange[0]} is not among the classes of the first call")
-        self._epoch(X, y, lambda step: self.learning_rate)
+        self._epoch(rows, labels, lambda step: self.learning_rate)
         return self
 
     def snapshots(self, X: ArrayLike, y: ArrayLike, n_snapshots: int) -> list[NetworkClassifier]:
@@ -807,23 +810,23 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         """
         self.fit(X, y)
         kept = [copy.deepcopy(self)]
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=False)
-        steps = math.ceil(len(X) / self.batch_size)
+        rows, labels = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=False)
+        steps = math.ceil(len(rows) / self.batch_size)
         for _ in range(n_snapshots - 1):
             for epoch in range(self.epochs):
                 done = epoch * steps
-                self._epoch(X, y, lambda step, done=done: self._rate(done + step, 0, self.epochs * steps))
+                self._epoch(rows, labels, self._schedule(done, 0, self.epochs * steps))
             kept.append(copy.deepcopy(self))
         return kept
 
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Probabilities (n_samples, n_classes)."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        rows = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         # in double precision, so that a sample's result does not depend on its company
         network = copy.deepcopy(self.network_).double().eval()
         with one_thread(), torch.no_grad():
-            return F.softmax(network(self._inputs(X, torch.float64)), -1).numpy()
+            return F.softmax(network(self._inputs(rows, torch.float64)), -1).numpy()
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """The most probable class of each sample (n_samples,)."""
@@ -863,6 +866,9 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
     def _inputs(self, X: np.ndarray, dtype: torch.dtype) -> torch.Tensor:
         X = np.require(X, requirements="W")  # other processes hand over memory that is not writable
         return torch.as_tensor(X, dtype=dtype).reshape(len(X), *self._shape())[:, :, None, :]
+
+    def _schedule(self, done: int, rise: int, total: int) -> Callable[[int], float]:
+        return lambda step: self._rate(done + step, rise, total)
 
     def _rate(self, step: int, rise: int, total: int) -> float:
         if step < rise:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ from kernel.ratings import load_ratings
 from kernel.threads import one_thread, side_by_side
 
 #: What the six recipes change in a training.
-RECIPES = {
+RECIPES: dict[str, dict[str, Any]] = {
     "plain": {},
     "no smoothing": {"label_smoothing": 0.0},
     "augmented": {"augmentation": "paper"},
@@ -38,7 +39,7 @@ RECIPES = {
     "augmented, prototypes": {"augmentation": "paper", "kd": "llm"},
 }
 #: Epochs of the three regimes, and what else each network needs to learn in them.
-REGIMES = {
+REGIMES: dict[str, Any] = {
     "mlp": {"epochs": (10, 20, 40), "options": {}, "common": {}},
     "axial": {"epochs": (8, 14, 20), "options": {}, "common": {"learning_rate": 5e-3, "warmup_epochs": 3}},
 }
@@ -362,7 +363,7 @@ def rediscovery(
             "recipe": [spec.recipe for spec in bank.specs],
             "network": [spec.network for spec in bank.specs],
             "epochs": [spec.epochs for spec in bank.specs],
-            "width": [checkpoint.features.shape[1] for checkpoint in bank.checkpoints],
+            "width": [checkpoint.kept_features.shape[1] for checkpoint in bank.checkpoints],
             "validation": bank.bacc("validation"),
             "test": bank.bacc("test"),
             **{name: values for name, values in found.items() if not name.startswith("null_")},
@@ -405,10 +406,10 @@ def _check_clips(label: str, class_of: np.ndarray) -> None:
 
 def _by_width(bank: Bank) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Members of each width and their features (n_members, n_trials, d), float64."""
-    widths = np.array([checkpoint.features.shape[1] for checkpoint in bank.checkpoints])
+    widths = np.array([checkpoint.kept_features.shape[1] for checkpoint in bank.checkpoints])
     for width in np.unique(widths):
         members = np.flatnonzero(widths == width)
-        yield members, np.stack([bank.checkpoints[i].features for i in members]).astype(float)
+        yield members, np.stack([bank.checkpoints[i].kept_features for i in members]).astype(float)
 
 
 def _put(found: dict[str, np.ndarray], members: np.ndarray, size: int, **values: np.ndarray) -> None:
@@ -571,7 +572,7 @@ def map_vaxis_to_eeg(
     >>> found.projection.tracking.p, found.projection.order_removed.p               # doctest: +SKIP
     >>> found.rediscovery.table                                                     # doctest: +SKIP
     """
-    seeds = {"n_permutations": n_permutations, "random_state": random_state}
+    seeds: dict[str, Any] = {"n_permutations": n_permutations, "random_state": random_state}
     projection = project_vaxis(cohort, positions, valence=valence, n_slow=n_slow, **seeds)
     if not len(specs):
         return AxisInEEG(projection, None, None)
@@ -659,7 +660,7 @@ def ablation(
     rows, nulls = [], []
     for member in members:
         checkpoint = bank.checkpoints[member]
-        Z, (W, b) = checkpoint.features.astype(float), checkpoint.head
+        Z, (W, b) = checkpoint.kept_features.astype(float), checkpoint.head
         projector = geometry.basin(Z[validation], y[validation])
         effect = geometry.ablation_effect(
             Z[test], y[test], (W.T, b), found.directions[member], gain=gain, n_directions=n_directions,
@@ -893,7 +894,7 @@ def _tested(
 
 def run_tests(
     bank: Bank, target_by_clip: ArrayLike, *, n_null: int = 199, random_state: int = 0
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """Every test of the convergence claim on one bank, the paper's ways and ours.
 
     Parameters
@@ -955,10 +956,12 @@ def _against_haar(bank: Bank, member: int, target: ArrayLike, n_null: int, rando
     """p of the score chosen on the same clips among orthonormal directions of random orientation."""
     trials = bank.trials
     used = bank.rows("validation") | bank.rows("test")
-    people = {name: trials["subject"][bank.rows(name)].unique() for name in ("validation", "test")}
+    people: dict[str, Any] = {
+        name: trials["subject"][bank.rows(name)].unique() for name in ("validation", "test")
+    }
+    y, clip, subject = (trials[name].to_numpy()[used] for name in ("y", "clip", "subject"))
     found = geometry.residual_alignment(
-        bank.checkpoints[member].features[used].astype(float),
-        *(trials[name].to_numpy()[used] for name in ("y", "clip", "subject")),
-        target, **people, n_null=n_null, null="haar", random_state=random_state,
+        bank.checkpoints[member].kept_features[used].astype(float), y, clip, subject, target, **people,
+        n_null=n_null, null="haar", random_state=random_state,
     )  # fmt: skip
     return float(found.p_selected)
