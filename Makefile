@@ -31,13 +31,13 @@ pdf: book ## print the book to _build/valence_axis.pdf (needs a Chromium)
 	$(BIN)/python book/pdf.py
 
 test: assets lint ## lint, run the unit tests and validate every notebook
-	$(BIN)/python -m pytest $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest $(WORKERS)
 	@mkdir -p _build && rm -f $(SCRATCH_LEDGER)
 	KERNEL_LEDGER="$(SCRATCH_LEDGER)" $(BIN)/python -m pytest $(WORKERS) --dist loadfile --nbval-lax --nbval-current-env \
 		--nbval-cell-timeout=1800 --nbval-kernel-startup-timeout=120 $(NOTEBOOKS)
 
 coverage: assets ## run the unit tests and say which lines and branches of the package they miss
-	$(BIN)/python -m pytest $(WORKERS) --dist loadgroup --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest $(WORKERS) --cov --cov-report=term --cov-fail-under=90
 
 notebooks: assets ## execute the notebooks in place and refresh the ledger (for authors)
 	$(BIN)/python book/build.py --in-place

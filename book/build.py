@@ -19,12 +19,13 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from importlib.metadata import distributions
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import NamedTuple
 
@@ -227,6 +228,18 @@ def _failure(notebook: NotebookNode, script: Path, error: CellExecutionError) ->
     return f"{script.relative_to(ROOT)} failed:\n{error}"
 
 
+def _end_with_the_build() -> None:
+    """A process whose build was killed ends as well, and the kernel that it has started with it."""
+
+    def watch() -> None:
+        build = parent_process()
+        if build is not None:
+            build.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def execute_all(
     scripts: Iterable[Path], *, force: bool = False, kept: Iterable[dict] = (), workers: int = 1
 ) -> dict[Path, NotebookNode]:
@@ -254,7 +267,7 @@ def execute_all(
         waiting.clear()
 
     # processes, not threads: an interruption reaches each, and each stops its own kernel
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_end_with_the_build) as pool:
         waiting: dict[Path, Future] = {}
         for script in scripts:
             so_far = None

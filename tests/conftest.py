@@ -13,6 +13,26 @@ if torch.backends.mps.is_available():
     DEVICES.append("mps")
 
 
+#: Their fixtures are dear (a rendered book, a browser, a whole study): one worker does all of the file.
+TOGETHER = ("test_browser.py", "test_cli.py", "test_studies.py")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Tests of a file of `TOGETHER` go to one worker, any other test to any.
+
+    xdist has ``--dist loadgroup`` for this, which pytest 9.2 has made ineffective without a word.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return file if file.endswith(TOGETHER) else nodeid
+
+    return Scheduling(config, log)
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(20260528)

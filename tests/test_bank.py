@@ -588,6 +588,27 @@ def test_a_spec_names_what_is_impossible(change, message):
         TrainingSpec(**change)
 
 
+def test_features_that_were_not_asked_for_are_named_when_wanted(cohort, split, tmp_path):
+    specs = [TrainingSpec(**QUICK)]
+    full = train(specs, cohort, split, folder=tmp_path).checkpoints[0]
+    light = train(specs, cohort, split, folder=tmp_path, features=False).checkpoints[0]
+    np.testing.assert_array_equal(full.kept_features, full.features)
+    with pytest.raises(ValueError, match="features=True"):
+        _ = light.kept_features
+
+
+def test_a_member_that_vanishes_after_it_was_stored_is_named(cohort, split, tmp_path, monkeypatch):
+    written = bank_module._write
+
+    def vanishing(path, *rest):
+        written(path, *rest)
+        path.unlink()
+
+    monkeypatch.setattr(bank_module, "_write", vanishing)
+    with pytest.raises(OSError, match="was written and cannot be read"):
+        train([TrainingSpec(**QUICK)], cohort, split, folder=tmp_path)
+
+
 @pytest.fixture
 def no_training(monkeypatch):
     monkeypatch.setattr(bank_module, "_run", None)
@@ -677,7 +698,7 @@ def test_the_bank_names_what_it_does_not_hold(cohort, split):
 def test_windows_of_four_seconds_are_trained_on_as_they_are():
     cohort, _ = simulate_cohort(0, "strong_valence", design="SEED-V", n_subjects=6)
     split = make_split(cohort, "leave_subjects_out")
-    bank = train_bank([TrainingSpec(epochs=1, warmup_epochs=0)], cohort, split, progress=False)
+    bank = train_bank([TrainingSpec(**QUICK)], cohort, split, progress=False)
     assert len(bank.trials) == len(segments(cohort, length=8.0).y)  # the whole windows nearest to 10 s
 
 

@@ -9,8 +9,10 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,16 +66,21 @@ class Project:
         return (self.folder / name).read_text()
 
     def build(self, *options):
+        started = self.start(*options)
+        said, complaints = started.communicate()
+        return subprocess.CompletedProcess(started.args, started.returncode, said, complaints)
+
+    def start(self, *options):
         environment = {
             k: v for k, v in os.environ.items() if k not in ("KERNEL_LEDGER", "KERNEL_DATA", "PYTHONPATH")
         }
-        return subprocess.run(
+        return subprocess.Popen(
             [sys.executable, "book/build.py", *options],
             cwd=self.folder,
             env={**environment, "PYTHONDONTWRITEBYTECODE": "1"},
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
         )
 
     @property
@@ -245,6 +252,23 @@ def test_in_place_writes_the_same_bytes_each_time(project):
     ok(project.build("--in-place"))
     assert project.runs == 2
     assert project.sources() == first
+
+
+def test_a_killed_build_leaves_nothing_computing(project):
+    slow = "# %% [markdown]\n# # Slow\n\n# %%\nimport time\n\ntime.sleep(300)\n"
+    project.write("notebooks/00_toy.py", slow)
+    with project.start() as build:
+        try:
+            below, end = [], time.monotonic() + 60
+            while not any("ipykernel" in " ".join(one.cmdline()) for one in below):
+                assert time.monotonic() < end, "no kernel was started"
+                time.sleep(0.1)
+                below = psutil.Process(build.pid).children(recursive=True)
+            time.sleep(3)  # into the cell
+            below = psutil.Process(build.pid).children(recursive=True)
+        finally:
+            build.kill()
+        assert psutil.wait_procs(below, timeout=60)[1] == []
 
 
 def test_as_committed_renders_what_is_stored_and_executes_nothing(project, tmp_path_factory):

@@ -43,12 +43,9 @@ PDF = load("pdf")
 PAGES = load("build").pages()
 CHROMIUM = PDF.find_chromium()
 
-pytestmark = [
-    pytest.mark.xdist_group("browser"),  # one worker renders the book and holds the browser
-    pytest.mark.skipif(
-        CHROMIUM is None, reason="no Chromium on this machine: install it, or name one in CHROMIUM"
-    ),
-]
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium on this machine: install it, or name one in CHROMIUM"
+)
 every_page = pytest.mark.parametrize("name", PAGES)
 
 # What one page holds; pixels are those of CSS.
@@ -335,6 +332,15 @@ def dead(links, origin, html, anchors):
 @every_page
 def test_internal_links_and_anchors_lead_somewhere(found, origin, html, anchors, name):
     assert dead(found[name]["links"], origin, html, anchors) == []
+
+
+def test_the_api_leads_to_its_three_calls_and_describes_no_field_by_its_number(html):
+    page = BeautifulSoup((html / "book" / "api.html").read_text(), "html.parser")
+    leads = {a["href"] for a in page.select("table a[href^='#kernel']")}
+    assert {href.rpartition(".")[2] for href in leads} == {
+        "construct_valence_axis", "map_vaxis_to_eeg", "residual_ensemble_decoding"
+    }  # fmt: skip
+    assert "Alias for field number" not in page.text
 
 
 def test_external_links_are_listed_and_safe(found, origin):

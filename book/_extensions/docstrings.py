@@ -1,6 +1,7 @@
 """Docstrings of the package on one page: numbered references as lists, the contract of a module as bullets.
 
-Sphinx would take the ``.. [1]`` of every docstring for one and the same footnote of the page.
+Sphinx would take the ``.. [1]`` of every docstring for one and the same footnote of the page, and would
+describe each field of a named tuple by its number.
 """
 
 from __future__ import annotations
@@ -41,6 +42,12 @@ def _references(lines: list[str]) -> Iterator[str]:
             yield f"   {line.strip()}" if inside else re.sub(r"\[(\d+)\]_", r"[\1]", line)
 
 
+def numbered_field(app, what, name, obj, skip, options):
+    """Leave out fields of a named tuple: the class names them."""
+    return True if (getattr(obj, "__doc__", None) or "").startswith("Alias for field number") else None
+
+
 def setup(app):
+    app.connect("autodoc-skip-member", numbered_field)
     app.connect("autodoc-process-docstring", readable, priority=400)  # napoleon has 500
     return {"parallel_read_safe": True, "parallel_write_safe": True}
