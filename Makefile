@@ -4,7 +4,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 # what a validated chapter records goes to a scratch ledger, so that tests leave the committed one alone
 SCRATCH_LEDGER := $(CURDIR)/_build/validated_claims.json
 # tests and chapters side by side; each may need 3 GB
@@ -33,8 +32,9 @@ pdf: book ## print the book to _build/valence_axis.pdf (needs a Chromium)
 test: assets lint ## lint, run the unit tests and validate every notebook
 	$(BIN)/python -m pytest $(WORKERS)
 	@mkdir -p _build && rm -f $(SCRATCH_LEDGER)
-	KERNEL_LEDGER="$(SCRATCH_LEDGER)" $(BIN)/python -m pytest $(WORKERS) --dist loadfile --nbval-lax --nbval-current-env \
-		--nbval-cell-timeout=1800 --nbval-kernel-startup-timeout=120 $(NOTEBOOKS)
+	chapters=$$($(BIN)/python book/build.py --list) && KERNEL_LEDGER="$(SCRATCH_LEDGER)" $(BIN)/python -m pytest $(WORKERS) \
+		--dist loadfile --no-loadscope-reorder --nbval-lax --nbval-current-env --nbval-cell-timeout=1800 \
+		--nbval-kernel-startup-timeout=120 $$chapters
 
 coverage: assets ## run the unit tests and say which lines and branches of the package they miss
 	$(BIN)/python -m pytest $(WORKERS) --cov --cov-report=term --cov-fail-under=90

@@ -39,6 +39,17 @@ from nbformat import NotebookNode
 ROOT = Path(__file__).resolve().parents[1]
 EXECUTED = ROOT / "_build" / "executed"
 LEDGER = ROOT / "book" / "claims.json"
+#: Begun first, so that no process is left with a long chapter at the end.
+LONGEST = (
+    "02_sentiment",
+    "01_axis",
+    "08_rediscovery",
+    "14_seed_v",
+    "10_alignment",
+    "11_saturation",
+    "12_ensemble",
+    "13_two_tier",
+)
 STAGED = ("_config.yml", "_toc.yml", "CHANGELOG.md")
 
 # the last says that joblib has replaced a worker, which depends on the machine and changes no result
@@ -219,6 +230,12 @@ def _child_environment() -> dict[str, str]:
     return {**os.environ, **quiet, "PYTHONPATH": path}
 
 
+def longest_first(scripts: Iterable[Path]) -> list[Path]:
+    """Chapters in the order in which they should be begun."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    return sorted(scripts, key=lambda script: place.get(script.stem, len(place)))
+
+
 def _failure(notebook: NotebookNode, script: Path, error: CellExecutionError) -> str:
     for index, cell in enumerate(notebook.cells):
         for output in cell.get("outputs", []):
@@ -248,7 +265,7 @@ def execute_all(
     A chapter that reads the book's ledger waits for those that do not, whose rows it finds on top of `kept`.
     """
     environment, kept = environment_digest(), list(kept)
-    scripts = sorted(scripts, key=_reads_ledger)  # the story is told first and known last
+    scripts = sorted(longest_first(scripts), key=_reads_ledger)  # the story is told first and known last
     done: dict[Path, NotebookNode] = {}
     failures: dict[Path, str] = {}
 
@@ -429,12 +446,18 @@ def main() -> int:
         "--output", type=Path, metavar="DIR", help="with --as-committed: render to DIR/_build/html"
     )
     parser.add_argument(
+        "--list", action="store_true", help="print the chapters, the longest first, and do nothing"
+    )
+    parser.add_argument(
         "names", nargs="*", help="with --in-place: only chapters whose name holds one of these"
     )
     parser.add_argument(
         "--workers", type=int, default=2, help="chapters side by side, each of up to 3 GB; default 2"
     )
     options = parser.parse_args()
+    if options.list:
+        print(*(script.with_suffix(".ipynb").relative_to(ROOT) for script in longest_first(chapters())))
+        return 0
     if options.workers < 1:
         parser.error(f"--workers must be at least 1, got {options.workers}")
     if options.names and not options.in_place:

@@ -41,7 +41,6 @@ from kernel.language.stories import AROUSAL_GRADES, diverse_stories, load_storie
 plots.set_style()
 MODELS = ("SmolLM2-135M-Instruct", "Gemma-3-270M")
 SETS = ("movie", "amazon", "tweets", "editorials", "lexicon")
-N_TEXTS = 300  # of each set
 
 # %% [markdown]
 # ## Method
@@ -49,13 +48,13 @@ N_TEXTS = 300  # of each set
 # The axis $v$ is that of [the previous chapter](01_axis.ipynb): cued, penultimate layer, from fifty tellings of one story an
 # emotion, as in the paper, and from six different stories told once. Both are scored below; the controls are run on the six
 # stories, which the package takes by default. A text's score is $(h(x) - \bar c)\cdot v$. No threshold is chosen: the AUC is the chance that a text rated above
-# zero lies higher than one rated below. Texts nearer to neutral than one point are left out; three hundred are drawn from
+# zero lies higher than one rated below. Texts nearer to neutral than one point are left out; four hundred are drawn from
 # each set. Intervals resample texts.
 
 # %%
 STORIES = {"six stories": diverse_stories(), "fifty tellings": load_stories()}
 emotions = np.array(STORIES["six stories"].emotions, dtype=object)
-benchmarks = {name: load_benchmark(name, n=N_TEXTS, min_abs_rating=1.0) for name in SETS}
+benchmarks = {name: load_benchmark(name, n=400, min_abs_rating=1.0) for name in SETS}
 models = {name: load_language_model(name) for name in MODELS}
 
 
@@ -116,7 +115,7 @@ table.pivot(index="method", columns="benchmark", values="auc").loc[list(methods)
 # ### How many labels is the axis worth?
 
 # %% mystnb={"image": {"alt": "Line chart with a band: area under the curve of logistic regression against the number of labelled training texts on a logarithmic axis, mean and range over splits; dashed lines mark two methods that need no labels."}, "figure": {"caption": "Real model, real ratings of movie snippets. Band: smallest to largest over splits; dashed: methods without labels."}}
-SIZES = [8, 16, 32, 64, 128, 200]
+SIZES = [8, 16, 32, 64, 128, 256]
 curves = {name: sentiment.supervised_curve(H[name, "movie"], benchmarks["movie"].labels, SIZES) for name in MODELS}
 first = MODELS[0]
 fig = plots.plot_learning_curve(
@@ -300,27 +299,27 @@ for name in MODELS:
         for kind in STORIES:
             r = results[f"{name}, {kind}", key].auc
             p = stats.spread_null(H[name, key], benchmarks[key].labels, axes[name, kind].direction_, n_directions=2000, random_state=0).p
-            rows.append(claims.record(f"C2.auc_{key}", value=r.value, low=r.low, high=r.high, p=p, n=N_TEXTS, data=f"{name}, {kind}", simulated=False))
+            rows.append(claims.record(f"C2.auc_{key}", value=r.value, low=r.low, high=r.high, p=p, n=400, data=f"{name}, {kind}", simulated=False))
     r = results[f"{name}, six stories", "lexicon"].pearson
-    note("C2.lexicon", name, value=r.value, low=r.low, high=r.high, n=N_TEXTS)
+    note("C2.lexicon", name, value=r.value, low=r.low, high=r.high, n=400)
     mine = results[f"{name}, six stories", "movie"].auc
     gap = stats.bootstrap_interval(
         lambda a, b, y: stats.auc(a, y) - stats.auc(b, y), methods[f"{name}, six stories"]["movie"], mini, labels,
         strata=labels, random_state=0,
     )
-    note("C2.vs_minilm", name, value=gap.value, low=gap.low, high=gap.high, n=N_TEXTS)
-    supervised = curves[name].query("n_train == 200")["auc"]
+    note("C2.vs_minilm", name, value=gap.value, low=gap.low, high=gap.high, n=400)
+    supervised = curves[name].query("n_train == 256")["auc"]
     note("C2.vs_supervised", name, value=mine.value - supervised.mean(), low=mine.value - supervised.max(), high=mine.value - supervised.min(), n=5)
     note("C2.random_directions", name, value=spread[name, "movie", None].sd, n=2000)
-    note("C2.beats_matched", name, value=mine.value, low=mine.low, high=mine.high, p=spread[name, "movie", "matched"].p, n=N_TEXTS)
+    note("C2.beats_matched", name, value=mine.value, low=mine.low, high=mine.high, p=spread[name, "movie", "matched"].p, n=400)
     for claim, control in (
         ("C2.nonce", "axis of nonce stories"), ("C2.nonce_snippets", "nonce snippets on the axis"),
         ("C2.random_twin", "untrained twin"), ("C2.ablation_zero_shot", "axis built again after ablation"),
     ):
-        note(claim, name, n=N_TEXTS, **folded(controls[name, control]))
+        note(claim, name, n=400, **folded(controls[name, control]))
     e = ablation[name]
-    note("C2.ablation_probe", name, value=e.probe_loss, p=e.p, n=N_TEXTS)
-    note("C2.ablation_specific", name, value=e.probe_loss, p=e.p, n=N_TEXTS)
+    note("C2.ablation_probe", name, value=e.probe_loss, p=e.p, n=400)
+    note("C2.ablation_specific", name, value=e.probe_loss, p=e.p, n=400)
     p = stats.permutation_p(mine.value - 0.5, shuffled[name] - 0.5, alternative="greater")
     note("C2.shuffled_emotions", name, value=mine.value, low=mine.low, high=mine.high, p=p, n=500)
     rows.append(claims.record("C2.arousal_fails", value=abs(order[name].observed), p=order[name].p, n=9, data=name, simulated=False))

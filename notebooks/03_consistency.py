@@ -66,7 +66,7 @@ for name in MODELS:
         axis = ValenceAxis().fit(states, stories.emotions)
         positions[name, kind] = dict(zip(axis.classes_, axis.positions_ / axis.positions_.std(), strict=True))
         for key in SETS:
-            texts = load_benchmark(key, n=300, min_abs_rating=1.0).texts
+            texts = load_benchmark(key, n=400, min_abs_rating=1.0).texts
             H = hidden_states(lm, texts, "penultimate", AFFECT_CUE, progress=False)[:, 0]
             scores[name, kind, key] = axis.project(H)
 

@@ -341,6 +341,14 @@ def test_every_page_and_chapter_is_in_the_contents():
     assert found <= pages, f"add to _toc.yml: {sorted(found - pages)}"
 
 
+def test_every_chapter_is_validated_once_and_the_long_ones_are_begun_first():
+    command = [sys.executable, "book/build.py", "--list"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert sorted(listed) == sorted(f"notebooks/{p.stem}.ipynb" for p in (ROOT / "notebooks").glob("*.py"))
+    longest = load_build(ROOT).LONGEST
+    assert [Path(name).stem for name in listed[: len(longest)]] == list(longest)
+
+
 SOURCES = [*ROOT.glob("*.md"), *(ROOT / "book").glob("*.md"), *(ROOT / "notebooks").glob("*.py")]
 
 
