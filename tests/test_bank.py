@@ -162,6 +162,25 @@ def test_processes_change_nothing(cohort, split, tmp_path):
     assert_same_members(one, two, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("lengths", "n_jobs", "stack_size", "sizes"),
+    [
+        ((6,), 1, 18, [6]),
+        ((6,), 2, 18, [3, 3]),  # a process would have nothing to do
+        ((6, 6, 6), 2, 18, [6, 6, 6]),  # each has a whole stack
+        ((6, 6), 4, 18, [3, 3, 3, 3]),
+        ((3,), 2, 18, [3]),  # too few for a division to pay
+        ((9, 2), 2, 4, [3, 3, 3, 2]),
+    ],
+)
+def test_stacks_are_divided_where_a_process_would_have_no_work(lengths, n_jobs, stack_size, sizes):
+    specs = [TrainingSpec(epochs=8 + i, seed=s) for i, n in enumerate(lengths) for s in range(n)]
+    blocks = bank_module._blocks(specs, range(len(specs)), None, "stack", stack_size, n_jobs)
+    assert [len(members) for _, members in blocks] == sizes
+    assert sorted(i for _, members in blocks for i in members) == list(range(len(specs)))
+    assert all(stacked and len({specs[i].epochs for i in members}) == 1 for stacked, members in blocks)
+
+
 def test_stored_network_and_head_give_the_logits(cohort, split):
     specs = [TrainingSpec(**QUICK), TrainingSpec("axial", **{**QUICK, "epochs": 2})]
     bank = train(specs, cohort, split)

@@ -855,8 +855,10 @@ def _blocks(
         shared["alignment"] = alignment is not None and alignment.definition.view is not None
         stacks.setdefault(files.digest(shared), []).append(index)
     blocks = []
+    # a step costs a small stack what it costs a large one: only processes without work are worth a division
+    share = math.ceil(n_jobs / max(len(stacks) + len(loops), 1))
     for members in stacks.values():
-        count = max(math.ceil(len(members) / stack_size), min(n_jobs, math.ceil(len(members) / 4)))
+        count = max(math.ceil(len(members) / stack_size), min(share, math.ceil(len(members) / 4)))
         blocks += [(True, part.tolist()) for part in np.array_split(members, count)]
     return blocks + loops
 
