@@ -258,12 +258,7 @@ def load_or_compute(folder: str | Path, key: str, compute: Callable[[], ArrayLik
     TypeError
         If ``compute`` gives an array of objects, which would need pickle.
     """
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", key):
-        raise ValueError(f"key takes letters, digits, '_' and '-', got {key!r}: use kernel.files.digest")
-    folder = Path(folder)
-    if not folder.is_absolute():
-        folder = cache_dir(*folder.parts, create=False)
-    target = folder / f"{key}.npy"
+    target = _place(folder, key)
     stored = _read_array(target)
     if stored is not None:
         return stored
@@ -280,9 +275,39 @@ def load_or_compute(folder: str | Path, key: str, compute: Callable[[], ArrayLik
             with atomic_path(target) as temporary:
                 np.save(temporary, array, allow_pickle=False)
         except OSError as error:
-            cure = cache_not_writable(folder, error)
+            cure = cache_not_writable(target.parent, error)
             warnings.warn(f"{cure} Results are computed but not kept.", stacklevel=2)
     return array
+
+
+def stored_array(folder: str | Path, key: str) -> np.ndarray | None:
+    """The array that `load_or_compute` has stored under a key, or None; nothing is computed.
+
+    Parameters
+    ----------
+    folder, key
+        As in `load_or_compute`.
+
+    Returns
+    -------
+    ndarray or None
+        None also for a file that cannot be read, with a warning.
+
+    Raises
+    ------
+    ValueError
+        If the key is no plain name.
+    """
+    return _read_array(_place(folder, key))
+
+
+def _place(folder: str | Path, key: str) -> Path:
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", key):
+        raise ValueError(f"key takes letters, digits, '_' and '-', got {key!r}: use kernel.files.digest")
+    folder = Path(folder)
+    if not folder.is_absolute():
+        folder = cache_dir(*folder.parts, create=False)
+    return folder / f"{key}.npy"
 
 
 def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:

@@ -37,14 +37,14 @@ import pandas as pd
 
 from kernel import assets, claims, interactive, plots, stats
 from kernel.language.axis import ValenceAxis, agreement, bootstrap_direction, shuffled_shares
-from kernel.language.hidden import AFFECT_CUE, hidden_states
+from kernel.language.hidden import AFFECT_CUE, bare_and_cued_states, hidden_states
 from kernel.language.models import REGISTRY, load_language_model
 from kernel.language.sentiment import load_benchmark
 from kernel.language.stories import EMOTIONS, VALENCE_CODE, diverse_stories, load_stories
 
 plots.set_style()
 MODELS = ("SmolLM2-135M-Instruct", "Gemma-3-270M")
-CUES = {"cued": AFFECT_CUE, "bare": None}
+READOUTS = ("cued", "bare")
 
 # %%
 for label, bundled in (("these models", True), ("the paper's", False)):
@@ -71,7 +71,7 @@ print(f"{gemma.name}: {gemma.licence}", *textwrap.wrap(gemma.terms, 90), sep="\n
 
 # %%
 STORIES = {"fifty tellings": load_stories(), "six stories": diverse_stories()}
-movie = load_benchmark("movie", n=300, min_abs_rating=1.0)
+movie = load_benchmark("movie", n=400, min_abs_rating=1.0)
 words = load_benchmark("lexicon", n=24, min_abs_rating=1.0)
 pd.DataFrame(
     {"emotion": e, "its first story": STORIES["fifty tellings"].sources[e], "another telling": t}
@@ -88,12 +88,14 @@ S, M, W = {}, {}, {}  # states of the stories, of the movie snippets and, cued, 
 for name in MODELS:
     lm = load_language_model(name)
     W[name] = hidden_states(lm, words.texts, "all", AFFECT_CUE, progress=False)
-    for readout, cue in CUES.items():
-        M[name, readout] = hidden_states(lm, movie.texts, "all", cue, progress=False)
-        for kind, stories in STORIES.items():
-            S[name, readout, kind] = hidden_states(lm, stories.texts, "all", cue, progress=False)
+    M[name, "bare"], M[name, "cued"] = bare_and_cued_states(lm, movie.texts, "all", progress=False)
+    for kind, stories in STORIES.items():
+        S[name, "bare", kind], S[name, "cued", kind] = bare_and_cued_states(lm, stories.texts, "all", progress=False)
 
-axes = {key: ValenceAxis().fit(states[:, -2], STORIES[key[2]].emotions) for key, states in S.items()}
+axes = {
+    (name, readout, kind): ValenceAxis().fit(S[name, readout, kind][:, -2], STORIES[kind].emotions)
+    for name, readout, kind in itertools.product(MODELS, READOUTS, STORIES)
+}
 
 # %% [markdown]
 # ## The figure
@@ -243,7 +245,7 @@ fig = plots.plot_layer_sweep(layers)
 
 # %% [markdown]
 # Choose a model and a layer below. Each dot is a word or a movie snippet; the higher it stands, the better people rated it. In early
-# layers the dots make a heap; in late ones good and bad drift apart. Positions are in standard deviations of the 300 snippets.
+# layers the dots make a heap; in late ones good and bad drift apart. Positions are in standard deviations of the 400 snippets.
 
 # %%
 short = np.argsort([len(text) for text in movie.texts], kind="stable")[:24]
@@ -269,7 +271,7 @@ fits = pd.DataFrame(
     for name, (_, scores) in swept.items()
     for k, row in enumerate(scores, start=1)
 )
-interactive.explore_axis(points, fits, title="24 words and 24 of 300 snippets on the axis of each layer; r is that of all 300 (real models, real ratings)")
+interactive.explore_axis(points, fits, title="24 words and 24 of 400 snippets on the axis of each layer; r is that of all 400 (real models, real ratings)")
 
 # %%
 def input_cosine(name):
@@ -304,7 +306,7 @@ late = {name: thirds(name) for name in MODELS}
 # %%
 rows = []
 for name in MODELS:
-    for kind, readout in itertools.product(STORIES, CUES):
+    for kind, readout in itertools.product(STORIES, READOUTS):
         s, data = summary.loc[(name, readout, kind)], f"{name}, {kind}"
         claim = "C1.cued_recipe" if readout == "cued" else "C1.bare_recipe"
         rows.append(claims.record(claim, value=s["AUC"], low=s["AUC low"], high=s["AUC high"], p=s["AUC p"], n=len(movie), data=data, simulated=False))

@@ -78,7 +78,7 @@ lm = load_language_model("SmolLM2-135M-Instruct")
 def trained(part, specs):
     axis = story_axis(lm, part.classes)
     prototypes = axis.centroids_[[axis.classes_.index(emotion) for emotion in part.classes]]
-    bank = train_bank(specs, part, usual_split(part), prototypes=prototypes, progress=False)
+    bank = train_bank(specs, part, usual_split(part), prototypes=prototypes, baselines=False, progress=False)
     return bank, rediscovery(bank, clip_target(part, axis_positions(lm, part.classes)))
 
 

@@ -705,6 +705,17 @@ def test_missing_trials_are_left_out(cohort, split):
     assert len(bank.trials) == 10 * 28 * 3 - 3
 
 
+def test_baselines_can_be_left_out(cohort, split, monkeypatch):
+    monkeypatch.setattr(
+        bank_module.networks, "linear_baseline", lambda *_: pytest.fail("a baseline is fitted")
+    )
+    bank = train([TrainingSpec(**QUICK)], cohort, split, baselines=False)
+    assert bank.baselines == {} and bank.baseline_bacc() == {}
+    assert bank.table()["recipe"].tolist() == [""] and bank.table()["test"].notna().all()
+    with pytest.raises(ValueError, match=r"no baseline named 'lda'; there are none.*baselines=True"):
+        bank.scores("lda")
+
+
 def test_the_bank_names_what_it_does_not_hold(cohort, split):
     bank = train([TrainingSpec(**QUICK)], cohort, split)
     assert len(bank) == 1 and bank.simulated and "simulated" in bank.label

@@ -7,7 +7,9 @@ import pytest
 import torch
 from conftest import make_tiny_lm
 
-from kernel.language.hidden import LayerError, hidden_states, resolve_layers
+from kernel.language import hidden
+from kernel.language.hidden import LayerError, bare_and_cued_states, hidden_states, resolve_layers
+from kernel.language.models import load_encoder
 
 TEXTS = [f"{' '.join(f'w{(7 * i + j) % 198}' for j in range(1 + (5 * i) % 17))}" for i in range(23)]
 
@@ -60,6 +62,76 @@ def test_the_cue_is_part_of_the_text(tiny_lm):
     assert np.abs(cued - bare).max() > 1e-2
 
 
+@pytest.fixture
+def passes(monkeypatch):
+    """Number of texts of every pass through a model."""
+    counted = []
+    compute = hidden._compute
+    monkeypatch.setattr(
+        hidden,
+        "_compute",
+        lambda lm, tokens, *rest: counted.append(len(tokens)) or compute(lm, tokens, *rest),
+    )
+    return counted
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gemma", "gpt2"])
+@pytest.mark.parametrize("batch_size", [None, 4])
+def test_one_pass_reads_the_bare_text_and_the_cued_one(architecture, batch_size, passes, device):
+    lm = make_tiny_lm(architecture, device=device)
+    bare, cued = bare_and_cued_states(lm, TEXTS, "all", " w9 w8", batch_size, cache=False, progress=False)
+    np.testing.assert_allclose(bare, one_by_one(lm, TEXTS), atol=1e-4)
+    np.testing.assert_allclose(cued, one_by_one(lm, [f"{text} w9 w8" for text in TEXTS]), atol=1e-4)
+    assert passes == [len(TEXTS)]
+
+
+def test_texts_that_are_split_differently_before_the_cue_are_passed_again(tiny_lm, passes):
+    texts = ["w1 w2", "w3", "w4 w199"]  # "w1 w29", "w39", and "w4" with an unknown word
+    bare, cued = bare_and_cued_states(tiny_lm, texts, "all", "9", cache=False, progress=False)
+    np.testing.assert_allclose(bare, one_by_one(tiny_lm, texts), atol=1e-4)
+    np.testing.assert_allclose(cued, one_by_one(tiny_lm, [f"{text}9" for text in texts]), atol=1e-4)
+    assert passes[0] == 3 and 2 <= passes[1] <= 3
+
+
+def test_texts_that_fill_the_context_are_passed_again(passes):
+    lm = make_tiny_lm(max_length=8)
+    texts = ["w1 w2", " ".join(f"w{i}" for i in range(8))]
+    with pytest.warns(UserWarning, match="1 of 2 texts exceed the context"):
+        bare, cued = bare_and_cued_states(lm, texts, "all", " w9", cache=False, progress=False)
+    np.testing.assert_allclose(bare, one_by_one(lm, texts), atol=1e-4)
+    tail = " ".join(f"w{i}" for i in (*range(1, 8), 9))
+    np.testing.assert_allclose(cued, one_by_one(lm, ["w1 w2 w9", tail]), atol=1e-4)
+    assert passes == [2, 1]
+
+
+@pytest.mark.assets
+def test_an_encoder_sees_ahead_and_is_asked_twice(passes, device):
+    encoder, texts = load_encoder(device), ["The scan was clear.", "Somebody had poisoned the dog."]
+    bare, cued = bare_and_cued_states(encoder, texts, "all", cache=False, progress=False)
+    assert passes == [2, 2]
+    np.testing.assert_allclose(
+        bare, hidden_states(encoder, texts, "all", cache=False, progress=False), atol=1e-4
+    )
+    assert np.abs(bare - cued)[:, 1:].max() > 1e-2
+
+
+def test_both_read_outs_and_all_layers_are_found_again(tiny_lm, passes):
+    bare, cued = bare_and_cued_states(tiny_lm, TEXTS, "all", " w9", progress=False)
+    again = bare_and_cued_states(tiny_lm, TEXTS, "all", " w9", progress=False)
+    np.testing.assert_array_equal(again, (bare, cued))
+    np.testing.assert_array_equal(hidden_states(tiny_lm, TEXTS, "all", progress=False), bare)
+    some = hidden_states(tiny_lm, TEXTS, [-2, 0], " w9", progress=False)
+    np.testing.assert_array_equal(some, cued[:, [-2, 0]])
+    assert passes == [len(TEXTS)]
+    hidden_states(tiny_lm, TEXTS, [-2, 0], " w9", position="mean", progress=False)
+    assert len(passes) == 2
+
+
+def test_two_read_outs_need_a_cue(tiny_lm):
+    with pytest.raises(ValueError, match="cue is empty"):
+        bare_and_cued_states(tiny_lm, TEXTS, cue="")
+
+
 def test_leaves_no_hook_behind_even_after_a_failure(tiny_lm):
     with pytest.raises(ValueError, match="position 40 lies outside"):
         hidden_states(tiny_lm, TEXTS, "all", position=40, cache=False, progress=False)
@@ -77,13 +149,7 @@ def test_long_texts_lose_their_beginning_with_a_warning():
     np.testing.assert_allclose(H[1], hidden_states(lm, [tail], cache=False, progress=False)[0], atol=1e-5)
 
 
-def test_the_cache_serves_and_knows_when_not_to(tiny_lm, monkeypatch):
-    import kernel.language.hidden as module
-
-    passes = []
-    compute = module._compute
-    monkeypatch.setattr(module, "_compute", lambda *args: passes.append(1) or compute(*args))
-
+def test_the_cache_serves_and_knows_when_not_to(tiny_lm, passes):
     def call(**options):
         return hidden_states(tiny_lm, TEXTS[:3], progress=False, **options)
 

@@ -147,7 +147,7 @@ def replicate(
     design: str,
     truths: Mapping[str, Settings] = REPLICATION_TRUTHS,
     *,
-    n_cohorts: int = 60,
+    n_cohorts: int = 40,
     n_permutations: int = 1000,
     n_jobs: int = 2,
     random_state: int = 0,

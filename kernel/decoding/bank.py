@@ -237,7 +237,7 @@ class Bank:
     checkpoints : tuple of Checkpoint
         In the order of the specs.
     baselines : dict of str to ndarray, shape (n_trials, n_classes)
-        Class scores of the linear baselines, fitted to the training trials.
+        Class scores of the linear baselines, fitted to the training trials; empty if they were not asked for.
     trials : DataFrame
         One row for each row of logits and features: ``subject``, ``clip``, ``segment``, ``y``, ``set``.
     classes : tuple of str
@@ -277,7 +277,8 @@ class Bank:
         """Class scores (n_trials, n_classes) of a member by number, or of a baseline by name."""
         if isinstance(member, str):
             if member not in self.baselines:
-                raise ValueError(f"no baseline named {member!r}; there are {', '.join(self.baselines)}")
+                there = ", ".join(self.baselines) or "none: ask train_bank for baselines=True"
+                raise ValueError(f"no baseline named {member!r}; there are {there}")
             return self.baselines[member]
         return self.checkpoints[member].logits
 
@@ -432,6 +433,7 @@ def train_bank(
     prototypes: ArrayLike | None = None,
     valence: ArrayLike | None = None,
     features: bool = True,
+    baselines: bool = True,
     mode: str = "auto",
     stack_size: int = 18,
     folder: str | Path | None = None,
@@ -461,6 +463,8 @@ def train_bank(
     features : bool
         Whether the checkpoints hold penultimate features, five sixths of what is stored. They can be had
         later: a member stored without them is evaluated again, not trained.
+    baselines : bool
+        Whether the bank holds the linear baselines, which cost as much as some members.
     mode : {"auto", "stack", "loop"}
         Stack members of one architecture and schedule, train them one by one, or the first where it is
         faster: for an ``mlp`` with few parameters times batch size.
@@ -523,8 +527,8 @@ def train_bank(
             wanted = {files.digest(_content(teacher)): teacher for teacher in taught.values()}
             bank = train_bank(
                 list(wanted.values()), cohort, split, segment=segment, prototypes=prototypes, valence=valence,
-                features=False, mode=mode, stack_size=stack_size, folder=folder, n_jobs=n_jobs, device=device,
-                progress=progress,
+                features=False, baselines=False, mode=mode, stack_size=stack_size, folder=folder,
+                n_jobs=n_jobs, device=device, progress=progress,
             )  # fmt: skip
             logits = {
                 key: checkpoint.logits for key, checkpoint in zip(wanted, bank.checkpoints, strict=True)
@@ -541,7 +545,7 @@ def train_bank(
             found[keys[i]] = read(i)
     return Bank(
         checkpoints=tuple(stored(i) for i in range(len(specs))),
-        baselines=_baselines(data, folder),
+        baselines=_baselines(data, folder) if baselines else {},
         trials=data.trials,
         classes=data.classes,
         label=cohort.label,

@@ -345,12 +345,12 @@ def run_interventions(
     if here:
         trainings = _trainings(here, seeds, placebo, recipe, placebo_offset)
         specs = [spec for *_, spec in trainings]
-        bank = train_bank(specs, cohort, split, valence=values, features=False, **options)
+        bank = train_bank(specs, cohort, split, valence=values, features=False, baselines=False, **options)
         parts.append(_collect(trainings, bank, *_test_hits(bank)))
     if away:
         trainings = _trainings(away, seeds, placebo, recipe, placebo_offset)
         specs = [spec for *_, spec in trainings]
-        bank = train_bank(specs, pair[0], split, valence=values, features=False, **options)
+        bank = train_bank(specs, pair[0], split, valence=values, features=False, baselines=False, **options)
         parts.append(_collect(trainings, bank, *_transferred(bank, pair[1])))
     return combine(parts)
 
@@ -1049,7 +1049,9 @@ def mechanism(
     values = default_values(cohort) if valence is None else np.asarray(valence, dtype=float)
     split = make_split(cohort, split) if isinstance(split, str) else split
     trainings = _trainings(wanted, seeds, True, recipe)
-    bank = train_bank([spec for *_, spec in trainings], cohort, split, valence=values, **options)
+    bank = train_bank(
+        [spec for *_, spec in trainings], cohort, split, valence=values, baselines=False, **options
+    )
     lead = values if values.ndim == 1 else values[:, 0]
     lead = lead if len(lead) == len(cohort.clips) else lead[cohort.y]
     by_class = np.array([lead[cohort.y == k].mean() for k in range(len(cohort.classes))])
@@ -1121,7 +1123,7 @@ def ensemble_with_axis(
         for seed in more:
             given = replace(alignment, placebo_seed=seed if arm == "placebo" else None)
             specs.append(replace(recipe, seed=seed, alignment=given, recipe=arm))
-    bank = train_bank(specs, cohort, split, valence=values, features=False, **options)
+    bank = train_bank(specs, cohort, split, valence=values, features=False, baselines=False, **options)
     rows = bank.rows("test")
     y, subject = (bank.trials[name].to_numpy()[rows] for name in ("y", "subject"))
     P = ensemble.softmax(np.stack([c.logits[rows] for c in bank.checkpoints]))

@@ -19,6 +19,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -29,6 +30,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 CBRAMOD_HUB = "braindecode/cbramod-pretrained"
 CBRAMOD_RATE = 200  # Hz, and samples in a patch
@@ -129,7 +131,7 @@ def use_generators(network: nn.Module, generators: Sequence[torch.Generator] | N
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention over the last but one axis, softmax written out.
+    """Multi-head self-attention over the last but one axis.
 
     Parameters
     ----------
@@ -143,7 +145,7 @@ class Attention(nn.Module):
         super().__init__()
         if width % heads:
             raise ValueError(f"width {width} is not a multiple of heads {heads}: change one of them")
-        self.heads, self.scale = heads, (width // heads) ** -0.5
+        self.heads = heads
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.bias: nn.Parameter | None = None
         self.offset: torch.Tensor
@@ -154,15 +156,13 @@ class Attention(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         *batch, length, width = x.shape
-        parts = self.qkv(x).view(*batch, length, 3, self.heads, width // self.heads)
-        q, k, v = parts.movedim(-3, 0).transpose(-3, -2)  # each (..., heads, length, width / heads)
-        scores = (q * self.scale) @ k.mT
-        if self.bias is not None:
-            scores = scores + self.bias[:, self.offset]
-        # the softmax written out: torch's own is up to five times slower on a processor, for short rows
-        weights = (scores - scores.amax(-1, keepdim=True).detach()).exp()
-        mixed = (weights @ v) / weights.sum(-1, keepdim=True)
-        return self.out(mixed.transpose(-3, -2).reshape(*batch, length, width))
+        parts = self.qkv(x).view(-1, length, 3, self.heads, width // self.heads)
+        bias = None if self.bias is None else self.bias[:, self.offset]
+        q, k, v = parts.permute(2, 0, 3, 1, 4)  # each (n, heads, length, width / heads)
+        # on an accelerator the fused gradients are summed in any order: no run would equal another
+        with nullcontext() if x.is_cpu else sdpa_kernel(SDPBackend.MATH):
+            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        return self.out(mixed.transpose(1, 2).reshape(*batch, length, width))
 
 
 class AxialBlock(nn.Module):

@@ -883,7 +883,14 @@ def _tested(
         # the members are not wanted again: hundreds of them would fill the cache
         with tempfile.TemporaryDirectory() as folder:
             bank = train_bank(
-                specs, cohort, usual_split(cohort), folder=folder, n_jobs=1, device="cpu", progress=False
+                specs,
+                cohort,
+                usual_split(cohort),
+                baselines=False,
+                folder=folder,
+                n_jobs=1,
+                device="cpu",
+                progress=False,
             )
         tests = run_tests(bank, clip_target(cohort, positions), n_null=n_null, random_state=seed)
         return np.array([(seed, *test.values()) for test in tests], dtype=_ROW)

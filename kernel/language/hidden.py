@@ -1,7 +1,7 @@
 """Hidden states of many texts, few layers and one position each.
 
 In:  a `LanguageModel` and a list of texts.
-Out: a float32 array (n_texts, n_layers, n_features).
+Out: a float32 array (n_texts, n_layers, n_features); of texts and of texts with a cue, two from one pass.
 Never keeps a layer, a position or an output head that was not asked for; never changes the model.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ AFFECT_CUE = " This made me feel very"
 _TOKEN_BUDGET = {"cpu": 512, "mps": 4096, "cuda": 16384}
 
 
+# "last", "mean", a token by number, or a number for each text
+Position = str | int | Sequence[int]
 # states of a batch (n_texts, n_tokens, n_features) -> those of the wanted position (n_texts, n_features)
 Reader = Callable[[torch.Tensor], torch.Tensor]
 
@@ -72,7 +75,8 @@ def hidden_states(
     batch_size : int or None
         Texts in a batch; None fills a token budget suited to the device.
     cache : bool
-        Keep the result in the user's cache, addressed by weights, texts, options and source code.
+        Keep the result in the user's cache, addressed by weights, texts, options and source code. Some layers
+        are taken from a stored result for all of them.
     progress : bool
         Show a progress bar.
 
@@ -95,17 +99,82 @@ def hidden_states(
     """
     texts = _check_texts(texts, cue)
     wanted = resolve_layers(layers, lm.n_layers)
-    if isinstance(position, str) and position not in ("last", "mean"):
+    if not isinstance(position, (int, np.integer)) and position not in ("last", "mean"):
         raise ValueError(f"position must be 'last', 'mean' or a token number, got {position!r}")
-    if batch_size is not None and batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    _check_batch_size(batch_size)
 
     def compute() -> np.ndarray:
-        return _compute(lm, texts, wanted, position, batch_size, progress)
+        if cache and wanted != every:
+            stored = files.stored_array("hidden", _key(lm, texts, every, position))
+            if stored is not None:
+                return stored[:, wanted]
+        tokens = _tokenise(lm, texts)
+        (states,) = _compute(lm, tokens, wanted, [position], batch_size, progress)
+        return states
 
+    every = resolve_layers("all", lm.n_layers)
     if not cache:
         return compute()
-    key = files.digest(
+    return files.load_or_compute("hidden", _key(lm, texts, wanted, position), compute)
+
+
+def bare_and_cued_states(
+    lm: LanguageModel,
+    texts: Sequence[str],
+    layers: str | int | Iterable[int] = "penultimate",
+    cue: str = AFFECT_CUE,
+    batch_size: int | None = None,
+    *,
+    cache: bool = True,
+    progress: bool = True,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Hidden states at the last token of each text, and at the last token of its cue, in one pass.
+
+    A causal model does not see ahead: at the last token of the text, the pass with the cue holds the state of
+    the bare text. Both equal what `hidden_states` gives, up to rounding. Texts are passed a second time where
+    that does not hold: if the model is an encoder, if the tokeniser splits a text differently before the cue,
+    or if text and cue exceed the model's context.
+
+    Parameters
+    ----------
+    lm, texts, layers, batch_size, cache, progress
+        As in `hidden_states`, with which it shares what is stored.
+    cue : str
+        Appended to every text.
+
+    Returns
+    -------
+    tuple of two ndarrays of float32, shape (n_texts, n_layers, n_features)
+        Without the cue, and with it.
+
+    Raises
+    ------
+    ValueError, TypeError, LayerError
+        As `hidden_states` does; also if the cue is empty.
+    """
+    if not cue:
+        raise ValueError("cue is empty: without one there is a single read-out, that of hidden_states")
+    bare, cued = _check_texts(texts, None), _check_texts(texts, cue)
+    wanted = resolve_layers(layers, lm.n_layers)
+    _check_batch_size(batch_size)
+    computed: list[np.ndarray] = []
+
+    def compute(which: int) -> np.ndarray:
+        if not computed:
+            computed.extend(_compute_both(lm, bare, cued, wanted, batch_size, progress))
+        return computed[which]
+
+    first, second = (
+        files.load_or_compute("hidden", _key(lm, read, wanted, "last"), partial(compute, which))
+        if cache
+        else compute(which)
+        for which, read in enumerate((bare, cued))
+    )
+    return first, second
+
+
+def _key(lm: LanguageModel, texts: Sequence[str], wanted: Sequence[int], position: str | int) -> str:
+    return files.digest(
         lm.fingerprint(),
         str(lm.dtype),
         lm.device.type,
@@ -115,7 +184,11 @@ def hidden_states(
         torch.__version__,
         files.source_digest("files", "language.models", "language.hidden"),
     )
-    return files.load_or_compute("hidden", key, compute)
+
+
+def _check_batch_size(batch_size: int | None) -> None:
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
 
 
 def resolve_layers(layers: str | int | Iterable[int], n_layers: int) -> list[int]:
@@ -149,22 +222,49 @@ def _check_texts(texts: Sequence[str], cue: str | None) -> list[str]:
     return [text + (cue or "") for text in texts]
 
 
-def _compute(
+def _compute_both(
     lm: LanguageModel,
-    texts: list[str],
+    bare: list[str],
+    cued: list[str],
     wanted: list[int],
-    position: str | int,
     batch_size: int | None,
     progress: bool,
-) -> np.ndarray:
-    tokens = _tokenise(lm, texts)
-    out = np.empty((len(texts), len(wanted), lm.n_features), dtype=np.float32)
+) -> tuple[np.ndarray, np.ndarray]:
+    """States of the bare texts and of the cued ones, where possible from the pass of the latter."""
+    inner, whole = _tokenise(lm, bare), _tokenise(lm, cued)
+    shared = [
+        lm.causal is not None and long[: len(short)] == short
+        for short, long in zip(inner, whole, strict=True)
+    ]
+    # the last token of the bare text; of texts that are passed again, any
+    ends = [len(short) - 1 if same else 0 for short, same in zip(inner, shared, strict=True)]
+    within, last = _compute(lm, whole, wanted, [ends, "last"], batch_size, progress)
+    again = [i for i, same in enumerate(shared) if not same]
+    if again:
+        (within[again],) = _compute(lm, [inner[i] for i in again], wanted, ["last"], batch_size, progress)
+    return within, last
+
+
+def _compute(
+    lm: LanguageModel,
+    tokens: list[list[int]],
+    wanted: list[int],
+    positions: Sequence[Position],
+    batch_size: int | None,
+    progress: bool,
+) -> list[np.ndarray]:
+    """One array (n_texts, n_layers, n_features) for each position."""
+    shape = (len(tokens), len(wanted), lm.n_features)
+    out = [np.empty(shape, dtype=np.float32) for _ in positions]
     bar = tqdm(
-        total=len(texts), desc=f"{lm.name}: hidden states", unit="text", disable=not progress, leave=False
+        total=len(tokens), desc=f"{lm.name}: hidden states", unit="text", disable=not progress, leave=False
     )
     with torch.inference_mode(), bar:
         for rows in _batches(tokens, batch_size, _TOKEN_BUDGET.get(lm.device.type, 4096)):
-            out[rows] = _batch_states(lm, [tokens[i] for i in rows], wanted, position).cpu().numpy()
+            here = [at if isinstance(at, (str, int)) else [at[i] for i in rows] for at in positions]
+            states = _batch_states(lm, [tokens[i] for i in rows], wanted, here).cpu().numpy()
+            for array, part in zip(out, states, strict=True):
+                array[rows] = part
             bar.update(len(rows))
     return out
 
@@ -195,15 +295,19 @@ def _batches(tokens: list[list[int]], batch_size: int | None, budget: int) -> It
 
 
 def _batch_states(
-    lm: LanguageModel, tokens: list[list[int]], wanted: list[int], position: str | int
+    lm: LanguageModel, tokens: list[list[int]], wanted: list[int], positions: Sequence[Position]
 ) -> torch.Tensor:
-    """States of one batch, (n_texts, n_wanted, n_features), on the model's device in float32."""
+    """States of one batch, (n_positions, n_texts, n_wanted, n_features), on its device in float32."""
     lengths = torch.tensor([len(ids) for ids in tokens])
     longest = int(lengths.max())
     padding = lm.tokenizer.pad_token_id or 0
     ids = torch.tensor([row + [padding] * (longest - len(row)) for row in tokens], device=lm.device)
     mask = (torch.arange(longest) < lengths[:, None]).to(lm.device)
-    read = _reader(lengths, mask, position)
+    readers = [_reader(lengths, mask, position) for position in positions]
+
+    def read(states: torch.Tensor) -> torch.Tensor:
+        return torch.stack([reader(states) for reader in readers])
+
     if lm.causal is None:
         inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": mask.long()}
     else:  # right padding is invisible to a causal model, and no mask means the fast attention kernel
@@ -216,16 +320,16 @@ def _batch_states(
             states[lm.n_layers] = read(final)
         except _Done:
             pass
-    return torch.stack([states[k] for k in wanted], dim=1)
+    return torch.stack([states[k] for k in wanted], dim=2)
 
 
-def _reader(lengths: torch.Tensor, mask: torch.Tensor, position: str | int) -> Reader:
+def _reader(lengths: torch.Tensor, mask: torch.Tensor, position: Position) -> Reader:
     """A function (n_texts, n_tokens, n_features) -> (n_texts, n_features) for the wanted position."""
     if position == "mean":
         weights = (mask / mask.sum(1, keepdim=True)).unsqueeze(-1)
         return lambda states: (states.float() * weights).sum(1)
-    at = -1 if position == "last" else int(position)
-    index = lengths + at if at < 0 else torch.full_like(lengths, at)
+    at = torch.as_tensor(-1 if position == "last" else position).expand(len(lengths))
+    index = torch.where(at < 0, lengths + at, at)
     if (index < 0).any() or (index >= lengths).any():
         raise ValueError(f"position {position} lies outside a text of {int(lengths.min())} tokens")
     rows = torch.arange(len(lengths), device=mask.device)

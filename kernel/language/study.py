@@ -60,7 +60,7 @@ def construct_valence_axis(
     layer: str | int = "penultimate",
     orient: str = "joy",
     benchmarks: Sequence[str | Benchmark] = DEFAULT_BENCHMARKS,
-    n_texts: int | None = 300,
+    n_texts: int | None = 400,
     min_abs_rating: float = 1.0,
     compare_with: Sequence[ValenceAxisResult] = (),
     random_state: int = 0,
