@@ -494,6 +494,17 @@ def test_keys_and_folders_are_apart(tmp_path):
     assert files.load_or_compute(tmp_path, "a", Counted([4])) == 1
 
 
+def test_what_is_stored_is_found_without_computing(tmp_path):
+    assert files.stored_array(tmp_path, "key") is None
+    files.load_or_compute(tmp_path, "key", Counted([1, 2]))
+    np.testing.assert_array_equal(files.stored_array(tmp_path, "key"), [1, 2])
+    (tmp_path / "key.npy").write_bytes(b"damaged")
+    with pytest.warns(UserWarning, match="unreadable"):
+        assert files.stored_array(tmp_path, "key") is None
+    with pytest.raises(ValueError, match="key takes"):
+        files.stored_array(tmp_path, "../key")
+
+
 @pytest.mark.parametrize("kept", [0, 3, 60, -1])
 def test_a_truncated_array_is_computed_anew(tmp_path, kept):
     files.load_or_compute(tmp_path, "key", Counted(np.arange(50)))

@@ -35,7 +35,7 @@ def test_equals_one_pass_per_text(architecture, batch_size, device):
     np.testing.assert_allclose(H, one_by_one(lm, TEXTS), atol=1e-4)
 
 
-@pytest.mark.parametrize("position", ["mean", 0])
+@pytest.mark.parametrize("position", ["mean", 0, np.int64(-1)])
 def test_other_positions_equal_the_oracle(tiny_lm, position):
     H = hidden_states(tiny_lm, TEXTS, "all", position=position, cache=False, progress=False)
     np.testing.assert_allclose(H, one_by_one(tiny_lm, TEXTS, position), atol=1e-4)
@@ -187,7 +187,8 @@ def test_names_the_layers_there_are(layers):
 
 
 def test_unknown_position_and_batch_size(tiny_lm):
-    with pytest.raises(ValueError, match="position must be"):
-        hidden_states(tiny_lm, ["w1"], position="first")
+    for position in ("first", [0], None):
+        with pytest.raises(ValueError, match="position must be"):
+            hidden_states(tiny_lm, ["w1"], position=position)
     with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
         hidden_states(tiny_lm, ["w1"], batch_size=0)

@@ -99,7 +99,9 @@ def hidden_states(
     """
     texts = _check_texts(texts, cue)
     wanted = resolve_layers(layers, lm.n_layers)
-    if not isinstance(position, (int, np.integer)) and position not in ("last", "mean"):
+    if isinstance(position, np.integer):
+        position = int(position)
+    if not isinstance(position, int) and position not in ("last", "mean"):
         raise ValueError(f"position must be 'last', 'mean' or a token number, got {position!r}")
     _check_batch_size(batch_size)
 
