@@ -245,8 +245,15 @@ def _failure(notebook: NotebookNode, script: Path, error: CellExecutionError) ->
     return f"{script.relative_to(ROOT)} failed:\n{error}"
 
 
-def _end_with_the_build() -> None:
-    """A process whose build was killed ends as well, and the kernel that it has started with it."""
+def shares(workers: int) -> dict[str, str]:
+    """What chapters side by side may use each: more processes than processors would only get in their way."""
+    each = str(max(1, (os.cpu_count() or 1) // workers))
+    return {name: os.environ.get(name, each) for name in ("KERNEL_PROCESSES", "OMP_NUM_THREADS")}
+
+
+def _begin(workers: int) -> None:
+    """Take a share of the processors; end with the build if that is killed, together with the own kernel."""
+    os.environ.update(shares(workers))
 
     def watch() -> None:
         build = parent_process()
@@ -284,7 +291,7 @@ def execute_all(
         waiting.clear()
 
     # processes, not threads: an interruption reaches each, and each stops its own kernel
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_end_with_the_build) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin, initargs=(workers,)) as pool:
         waiting: dict[Path, Future] = {}
         for script in scripts:
             so_far = None

@@ -17,6 +17,7 @@ from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
 PREFIX = "KERNEL_"  # of the package's environment variables
+LIMIT = f"{PREFIX}PROCESSES"
 
 
 @contextmanager
@@ -35,6 +36,25 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def processes(n_jobs: int) -> int:
+    """As many processes as asked for, but no more than the environment variable KERNEL_PROCESSES allows.
+
+    Whoever runs several programs side by side, as the book does with its chapters, says by it how many
+    processes each may start, so that together they do not ask for more processors than there are.
+
+    Raises
+    ------
+    ValueError
+        If the variable holds anything but a positive whole number.
+    """
+    limit = os.environ.get(LIMIT, "")
+    if not limit:
+        return n_jobs
+    if not limit.isdecimal() or int(limit) < 1:
+        raise ValueError(f"{LIMIT} must be a positive whole number, got {limit!r}")
+    return min(n_jobs, int(limit)) if n_jobs > 0 else int(limit)
+
+
 def side_by_side(calls: Iterable[Any], *, n_jobs: int, label: str, progress: bool = True) -> Iterator[Any]:
     """Results of calls made in several processes, in the order of the calls.
 
@@ -44,7 +64,7 @@ def side_by_side(calls: Iterable[Any], *, n_jobs: int, label: str, progress: boo
         Of ``joblib.delayed``. Each should store what is dear, so that an interrupted run goes on.
     n_jobs : int
         Processes, of one thread each; 1 stays in this one. On an accelerator, which processes would have to
-        share, all calls run in this one.
+        share, all calls run in this one. `processes` may allow fewer.
     label : str
         Of the progress bar.
     progress : bool
@@ -56,7 +76,8 @@ def side_by_side(calls: Iterable[Any], *, n_jobs: int, label: str, progress: boo
         The result of each call.
     """
     calls = with_settings(calls)
-    done = Parallel(n_jobs=1 if torch.cuda.is_available() else n_jobs, return_as="generator")(calls)
+    n_jobs = 1 if torch.cuda.is_available() else processes(n_jobs)
+    done = Parallel(n_jobs=n_jobs, return_as="generator")(calls)
     yield from tqdm(done, desc=label, total=len(calls), disable=not progress)
 
 

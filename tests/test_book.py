@@ -349,6 +349,19 @@ def test_every_chapter_is_validated_once_and_the_long_ones_are_begun_first():
     assert [Path(name).stem for name in listed[: len(longest)]] == list(longest)
 
 
+@pytest.mark.parametrize(
+    ("processors", "workers", "each"), [(2, 2, "1"), (8, 2, "4"), (1, 4, "1"), (2, 1, "2")]
+)
+def test_chapters_side_by_side_share_the_processors(monkeypatch, processors, workers, each):
+    build = load_build(ROOT)
+    monkeypatch.setattr(build.os, "cpu_count", lambda: processors)
+    for name in ("KERNEL_PROCESSES", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    assert build.shares(workers) == {"KERNEL_PROCESSES": each, "OMP_NUM_THREADS": each}
+    monkeypatch.setenv("KERNEL_PROCESSES", "7")
+    assert build.shares(workers)["KERNEL_PROCESSES"] == "7"
+
+
 SOURCES = [*ROOT.glob("*.md"), *(ROOT / "book").glob("*.md"), *(ROOT / "notebooks").glob("*.py")]
 
 

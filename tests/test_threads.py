@@ -10,7 +10,7 @@ import torch
 from joblib import delayed
 
 from kernel import files
-from kernel.threads import one_thread, side_by_side
+from kernel.threads import one_thread, processes, side_by_side
 
 
 @pytest.fixture
@@ -68,3 +68,25 @@ def test_workers_that_outlive_a_call_find_the_settings_of_the_next(tmp_path, mon
 def settings_there():
     time.sleep(0.1)
     return os.getpid(), files.cache_dir(), os.environ.get("KERNEL_DATA")
+
+
+@pytest.mark.parametrize(
+    ("limit", "n_jobs", "expected"), [("", 4, 4), ("2", 4, 2), ("2", 1, 1), ("8", 4, 4), ("3", -1, 3)]
+)
+def test_no_more_processes_than_the_variable_allows(monkeypatch, limit, n_jobs, expected):
+    monkeypatch.setenv("KERNEL_PROCESSES", limit)
+    assert processes(n_jobs) == expected
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "two", "1.5"])
+def test_an_impossible_limit_is_named(monkeypatch, limit):
+    monkeypatch.setenv("KERNEL_PROCESSES", limit)
+    with pytest.raises(ValueError, match=f"KERNEL_PROCESSES must be a positive whole number, got '{limit}'"):
+        processes(2)
+
+
+def test_a_limit_of_one_keeps_the_calls_here(monkeypatch):
+    monkeypatch.setenv("KERNEL_PROCESSES", "1")
+    calls = [delayed(slower_first)(place) for place in range(3)]
+    done = list(side_by_side(calls, n_jobs=2, label="calls", progress=False))
+    assert done == [(place, os.getpid()) for place in range(3)]

@@ -38,7 +38,7 @@ from kernel import files, stats
 from kernel.brain.cohort import Cohort, Split, segment_length, segments, standardise
 from kernel.decoding import networks
 from kernel.decoding.alignment import Aligner, Alignment, Context, clip_values
-from kernel.threads import one_thread
+from kernel.threads import one_thread, processes
 
 SETS = ("train", "validation", "test")
 MODES = ("auto", "stack", "loop")
@@ -885,6 +885,7 @@ def _run(
 ) -> Iterator[int]:
     """Train the blocks; yields how many members each gave as it ends."""
     targets, teachers, context, features = extras
+    n_jobs = processes(n_jobs)
     alone = n_jobs == 1 or len(blocks) < 2 or device.type != "cpu"
     tasks = [
         delayed(_train_block)(
