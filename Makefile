@@ -8,8 +8,8 @@ READY := $(VENV)/.ready
 SCRATCH_LEDGER := $(CURDIR)/_build/validated_claims.json
 # tests and chapters side by side; each may need 3 GB
 WORKERS ?= -n auto --maxprocesses 4
-# processes and threads of each chapter among those
-SHARE := $(shell $(PYTHON) -c 'import os; n = os.cpu_count() or 1; print(max(1, n // min(n, 4)))')
+# processes and threads of each chapter among those; found when it is used, not at every call of make
+SHARE = $(shell $(BIN)/python -c 'import os; n = os.cpu_count() or 1; print(max(1, n // min(n, 4)))')
 
 export TOKENIZERS_PARALLELISM := false
 export HF_HUB_DISABLE_TELEMETRY := 1
