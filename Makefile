@@ -8,8 +8,6 @@ READY := $(VENV)/.ready
 SCRATCH_LEDGER := $(CURDIR)/_build/validated_claims.json
 # tests and chapters side by side; each may need 3 GB
 WORKERS ?= -n auto --maxprocesses 4
-# processes and threads of each chapter among those; found when it is used, not at every call of make
-SHARE = $(shell $(BIN)/python -c 'import os; n = os.cpu_count() or 1; print(max(1, n // min(n, 4)))')
 
 export TOKENIZERS_PARALLELISM := false
 export HF_HUB_DISABLE_TELEMETRY := 1
@@ -34,8 +32,9 @@ pdf: book ## print the book to _build/valence_axis.pdf (needs a Chromium)
 test: assets lint ## lint, run the unit tests and validate every notebook
 	$(BIN)/python -m pytest $(WORKERS)
 	@mkdir -p _build && rm -f $(SCRATCH_LEDGER)
-	chapters=$$($(BIN)/python book/build.py --list) && KERNEL_LEDGER="$(SCRATCH_LEDGER)" \
-		KERNEL_PROCESSES=$(SHARE) OMP_NUM_THREADS=$(SHARE) $(BIN)/python -m pytest $(WORKERS) \
+	chapters=$$($(BIN)/python book/build.py --list) && \
+	shares=$$($(BIN)/python book/build.py --shares 4) && \
+		env $$shares KERNEL_LEDGER="$(SCRATCH_LEDGER)" $(BIN)/python -m pytest $(WORKERS) \
 		--dist loadfile --no-loadscope-reorder --nbval-lax --nbval-current-env --nbval-cell-timeout=1800 \
 		--nbval-kernel-startup-timeout=120 $$chapters
 

@@ -48,6 +48,7 @@ LONGEST = (
     "10_alignment",
     "11_saturation",
     "12_ensemble",
+    "05_projection",
     "13_two_tier",
 )
 STAGED = ("_config.yml", "_toc.yml", "CHANGELOG.md")
@@ -456,6 +457,12 @@ def main() -> int:
         "--list", action="store_true", help="print the chapters, the longest first, and do nothing"
     )
     parser.add_argument(
+        "--shares",
+        type=int,
+        metavar="N",
+        help="print as settings what each of N chapters side by side may use, and do nothing",
+    )
+    parser.add_argument(
         "names", nargs="*", help="with --in-place: only chapters whose name holds one of these"
     )
     parser.add_argument(
@@ -464,6 +471,11 @@ def main() -> int:
     options = parser.parse_args()
     if options.list:
         print(*(script.with_suffix(".ipynb").relative_to(ROOT) for script in longest_first(chapters())))
+        return 0
+    if options.shares is not None and options.shares < 1:
+        parser.error(f"--shares must be at least 1, got {options.shares}")
+    if options.shares is not None:
+        print(*(f"{name}={value}" for name, value in shares(options.shares).items()))
         return 0
     if options.workers < 1:
         parser.error(f"--workers must be at least 1, got {options.workers}")

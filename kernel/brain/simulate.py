@@ -20,7 +20,7 @@ amplitudes to sources in a spherical head, so that the noise arises by itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -270,7 +270,7 @@ def simulate_cohort(
     n_subjects = design.n_subjects if n_subjects is None else n_subjects
     window, bands = design.window if window is None else window, design.bands if bands is None else bands
     rng, order_rng, subject_rngs = _generators(random_state, n_subjects)
-    edges = band_edges(bands)
+    edges = _edges(bands)
     counts = _window_counts(design, window)
     n_clips, n_windows = len(counts), int(counts.max())
     head = _head(tuple(_NEAREST.get(channel, channel) for channel in design.channels))
@@ -350,7 +350,7 @@ def simulate_raw(
         If the preset is unknown or a number is not possible.
     """
     rng, order_rng, subject_rngs = _generators(random_state, n_subjects)
-    edges = band_edges(bands)
+    edges = _edges(bands)
     head = _head(FACED_CHANNELS)
     design = DESIGNS["FACED"]
     fields = _Fields(_settings(preset), head.sources, design, n_bands=len(edges), window=1.0, rng=rng)
@@ -481,20 +481,21 @@ def _root(covariance: np.ndarray) -> np.ndarray:
 # Noise of a variance estimate
 
 
-def _spectra(edges: dict[str, tuple[float, float]], n_samples: int) -> np.ndarray:
+def _spectra(edges: Collection[tuple[float, float]], n_samples: int) -> np.ndarray:
     """Power in µV² of each frequency of the real FFT, split by band: (n_bands, n_samples // 2 + 1).
 
     The sum over bands falls as 1/f from the lowest to the highest edge and adds up to ``RMS ** 2``.
     """
     frequencies = np.fft.rfftfreq(n_samples, 1 / SFREQ)
     spectra = np.zeros((len(edges), len(frequencies)))
-    for row, (low, high) in zip(spectra, edges.values(), strict=True):
+    for row, (low, high) in zip(spectra, edges, strict=True):
         inside = (frequencies >= low) & (frequencies < high)
         row[inside] = 1 / frequencies[inside]
     return spectra * RMS**2 / spectra.sum() / 2  # half, for the negative frequencies
 
 
-def _moments(edges: dict[str, tuple[float, float]], window: float) -> tuple[np.ndarray, np.ndarray]:
+@lru_cache(maxsize=16)
+def _moments(edges: tuple[tuple[float, float], ...], window: float) -> tuple[np.ndarray, np.ndarray]:
     """What the variance in a window of a filtered 1/f signal is worth.
 
     Returns
@@ -510,7 +511,7 @@ def _moments(edges: dict[str, tuple[float, float]], window: float) -> tuple[np.n
     n_fft = round(TRIAL * SFREQ) * 4
     frequencies = np.fft.rfftfreq(n_fft, 1 / SFREQ)
     power = _spectra(edges, n_fft)
-    gains = np.stack([band_gain(frequencies, *edge) ** 2 for edge in edges.values()])
+    gains = np.stack([band_gain(frequencies, *edge) ** 2 for edge in edges])
     lags = n_fft * np.fft.irfft(power[:, None] * gains, n=n_fft)[..., :n]  # autocovariance
     variance = np.array([[_centred_traces(r)[0] for r in row] for row in lags]) / n
     first, second = np.array([_centred_traces(r) for r in lags.sum(0)]).T
@@ -598,6 +599,10 @@ def _settings(preset: str | Settings) -> Settings:
     if preset not in PRESETS:
         raise ValueError(f"no preset named {preset!r}; there are {', '.join(PRESETS)}, or give Settings(...)")
     return PRESETS[preset]
+
+
+def _edges(bands: str | Mapping[str, tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    return tuple((low, high) for low, high in band_edges(bands).values())
 
 
 def _generators(

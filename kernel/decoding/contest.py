@@ -662,15 +662,8 @@ def _pools_of(
 ) -> list[Pool]:
     """Pools of one simulated cohort, in this process."""
     cohort, _ = simulate_cohort(seed, preset, n_subjects=n_subjects, window=10.0)
-    bank = train_bank(
-        specs,
-        cohort,
-        make_split(cohort, "standard"),
-        baselines=False,
-        folder=folder,
-        n_jobs=1,
-        progress=False,
-    )
+    split = make_split(cohort, "standard")
+    bank = train_bank(specs, cohort, split, baselines=False, folder=folder, n_jobs=1, progress=False)
     return make_pools(bank, cohort.rating(), n_null=n_null, name=f"cohort {seed},")
 
 

@@ -1049,9 +1049,8 @@ def mechanism(
     values = default_values(cohort) if valence is None else np.asarray(valence, dtype=float)
     split = make_split(cohort, split) if isinstance(split, str) else split
     trainings = _trainings(wanted, seeds, True, recipe)
-    bank = train_bank(
-        [spec for *_, spec in trainings], cohort, split, valence=values, baselines=False, **options
-    )
+    specs = [spec for *_, spec in trainings]
+    bank = train_bank(specs, cohort, split, valence=values, baselines=False, **options)
     lead = values if values.ndim == 1 else values[:, 0]
     lead = lead if len(lead) == len(cohort.clips) else lead[cohort.y]
     by_class = np.array([lead[cohort.y == k].mean() for k in range(len(cohort.classes))])
