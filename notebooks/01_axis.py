@@ -143,7 +143,7 @@ def describe(key):
 
 
 summary = pd.DataFrame({key: describe(key) for key in axes}).T.rename_axis(["model", "read-out", "stories"])
-summary.round(2)
+summary.round(3)
 
 # %% mystnb={"image": {"alt": "Forest plot: area under the curve on rated movie snippets for two real models, two sets of stories and two read-outs, with 95 % intervals and a dotted line at one half; colour shows the set of stories."}, "figure": {"caption": "Real models, real ratings of movie snippets. Bars: 95 % bootstrap intervals over snippets; dotted: chance."}}
 labels = summary.reset_index()
@@ -296,7 +296,17 @@ def thirds(name):
 
 inputs = {name: input_cosine(name) for name in MODELS}
 late = {name: thirds(name) for name in MODELS}
-{name: {"input cosine": inputs[name], "late minus early": tuple(np.round(late[name], 2))} for name in MODELS}
+pd.DataFrame(
+    {
+        name: {
+            "cosine with the axis at the input": inputs[name],
+            "AUC, late minus early layers": late[name].value,
+            "low": late[name].low,
+            "high": late[name].high,
+        }
+        for name in MODELS
+    }
+).T.astype(float).round(2)
 
 # %% [markdown]
 # ## Verdict

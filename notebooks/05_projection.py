@@ -47,7 +47,7 @@ print(f"{len(cohort.subjects)} people, {len(cohort.clips)} clips, {len(cohort.ch
 #
 # With centred cohort features $X_c = U S V^\top$ and penalty $\alpha$, fitted positions are $H_\alpha y$ with
 #
-# $$ H_\alpha = \tfrac1n 1 1^\top + U \operatorname{diag}\!\Bigl(\frac{s^2}{s^2 + \alpha}\Bigr) U^\top, \qquad
+# $$ H_\alpha = \tfrac1n 1 1^\top + U \operatorname{diag}\!\Bigl(\frac{s^2}{s^2 + \alpha}\Bigr) U^\top, \;\;
 #    \hat y_G^{(-G)} = y_G - (I - H_\alpha)_{GG}^{-1} \bigl( (I - H_\alpha)\, y \bigr)_G , $$
 #
 # the second being exactly what a fit *without* the clips $G$ would have predicted for them. One decomposition therefore serves all

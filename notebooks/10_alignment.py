@@ -94,8 +94,8 @@ ranked[["number", "strategy", "delta", "p", "p_bh", "p_holm"]].set_index("number
 #
 # One small network is trained with the loss of the paper's recipe and $\lambda$ times that of a strategy,
 #
-# $$ \mathcal L = \mathcal L_\mathrm{CE} + \lambda\, \mathcal L_\mathrm{axis}(z, \hat y; v) , \qquad
-#    \Delta = \mathrm{BACC}_\lambda - \mathrm{BACC}_0 , \qquad \Delta_\mathrm{beyond} = \Delta(v) - \Delta(\pi v) . $$
+# $$ \begin{gathered} \mathcal L = \mathcal L_\mathrm{CE} + \lambda\, \mathcal L_\mathrm{axis}(z, \hat y; v) , \\
+#    \Delta = \mathrm{BACC}_\lambda - \mathrm{BACC}_0 , \qquad \Delta_\mathrm{beyond} = \Delta(v) - \Delta(\pi v) . \end{gathered} $$
 #
 # Every training has a *twin* without the strategy, from the same seed, weights and batches; $\Delta$ compares the two on test people. Every training also has a
 # *placebo*: the same strategy, at the same strength, with the valence $v$ permuted over the emotions by $\pi$. It adds a loss just as large and says nothing of

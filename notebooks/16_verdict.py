@@ -50,7 +50,7 @@ counts = ledger.assign(kind=kind, data=data)[kind != "not run"].groupby(["group"
 fig = plots.plot_verdicts(counts, claims.GROUPS)
 
 # %% tags=["nbval-check-output"]
-print(counts.reindex(columns=["supported", "not supported", "inconclusive"], fill_value=0).to_string())
+counts.reindex(columns=["supported", "not supported", "inconclusive"], fill_value=0)
 
 # %% [markdown]
 # Counts are no score. Claims differ in weight, several results of one claim are not independent, and many rows are *our* controls, for which "not supported" can be the

@@ -224,9 +224,12 @@ for headline, names in claims.HEADLINES.items():
 # ## Where to go from here
 #
 # You have read the book's result. To check it, [rerun it](../book/how_to_read.md); to use it on a model of your own, take [the quickstart](00_quickstart.ipynb).
+#
+# ## The rows behind it
 
 # %% tags=["hide-input"]
+pd.set_option("display.max_rows", None)
 shown = [
     row for row in claims.read_ledger(path) if any(row.id in names for names in claims.HEADLINES.values())
 ]
-claims.show(*shown)[["claim", "ours", "interval", "p", "data", "verdict"]]
+claims.show(*shown).set_index(["claim", "data"])[["ours", "interval", "p", "verdict"]]

@@ -393,8 +393,11 @@ class Statistics:
     Up to `memory` windows all count alike (Welford's recursion [1]_); from then on the past fades
     exponentially with a time constant of `memory` windows:
 
-    .. math:: n \\leftarrow \\min(n + 1, \\text{memory}), \\quad
-              m' = m + (x - m) / n, \\quad  v' = v + \\{(x - m)(x - m') - v\\} / n.
+    .. math::
+
+        n \\leftarrow \\min(n + 1, \\text{memory}), \\quad m' = m + (x - m) / n,
+
+        v' = v + \\{(x - m)(x - m') - v\\} / n.
 
     Parameters
     ----------
