@@ -150,7 +150,7 @@ pd.DataFrame(
         {"model": name, "set": key, "null": kind or "isotropic", "AUC": n.observed, "null sd": n.sd, "p": n.p}
         for (name, key, kind), n in spread.items()
     ]
-).round(3)
+).round(4)
 
 # %% mystnb={"image": {"alt": "Four histograms, for two real models and two kinds of random directions, isotropic and matched to the texts: distribution of their area under the curve on movie snippets; an orange line marks that of the axis, a dotted line one half."}, "figure": {"caption": "Real models, real ratings. Grey: random directions; orange: the axis; dotted: chance."}}
 fig = plots.plot_nulls(

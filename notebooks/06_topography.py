@@ -87,7 +87,7 @@ pd.Series(agreement, name="r of map with the pattern planted in strong valence")
 
 # %%
 best = pd.concat({short[label]: a.cells.table(a.channels, a.bands).head(3) for label, a in found.items()})
-best.round(3)
+best.round(3).assign(p_parametric=best["p_parametric"].map("{:.1g}".format))
 
 # %% [markdown]
 # `p_parametric` is the textbook value for one cell, the paper's kind; `p_max` is corrected for having looked at all of them.

@@ -129,7 +129,8 @@ fig = plots.plot_paired_forest(
 # %%
 people = int(split.test.any(1).sum())
 shown = summary.set_index("label")[["true", "true_p", "true_holm", "placebo", "beyond", "beyond_low", "beyond_high", "beyond_holm", "detectable"]]
-shown.round(4).rename_axis(f"{cohort.label}, {people} test people")
+tiny = {name: shown[name].map("{:.2g}".format) for name in ("true_p", "true_holm")}  # not 0.0000
+shown.round(4).assign(**tiny).rename_axis(f"{cohort.label}, {people} test people")
 
 # %% [markdown]
 # `true` and `placebo` are mean changes of balanced accuracy over five seeds, with intervals over test people; `beyond` is their paired

@@ -281,7 +281,7 @@ claims.show(*firm)[["data", "verdict"]]
 
 # %% [markdown]
 # **What stands.** Strong alignment costs accuracy, and the more the stronger it is. Gentle alignment changes thousandths; with very few training subjects these
-# are a gain over the placebo.
+# are a gain over the placebo in the larger, stored run, and cannot be told from zero in the smaller.
 #
 # **What does not.** *Saturation* as the cause. Of its three predictions none comes true here. The axis costs no more than its placebo. Cohorts *without*
 # valence are harmed no less, as far as five cohorts tell. And weak recipes, weak for lack of training or of people, are harmed

@@ -152,12 +152,12 @@ pd.DataFrame(
 ).T.rename_axis(cohort.label).astype(float).round(4)
 
 # %% [markdown]
-# An interval that ends short of zero is not yet an effect of any size: a difference in kappa of less than a thousandth is no diversity.
+# An interval that ends short of zero is not yet an effect of any size: a difference in kappa of some thousandths is little diversity.
 #
 # ## Headroom
 #
-# "The gain shrinks where single members are good": over the cohorts of the pools, with single accuracy measured on validation people, since noise in one and the same
-# accuracy would make the correlation negative by itself.
+# "The gain shrinks where single members are good": over twelve cohorts with ensembles of five. Single accuracy is measured on validation people, since
+# noise in one and the same accuracy would make the correlation negative by itself.
 
 # %%
 singles = fair_contest(range(12), ("default",), methods=["single network", "deep ensemble"], n_members=5, n_jobs=2, progress=False)
@@ -203,7 +203,7 @@ claims.show(*[row for row in rows if row.id in FIRM])[["data", "verdict"]]
 # **What stands.** An ensemble grows with its members and levels off; which members join matters little. **What does not.** On these cohorts the alignment that the paper
 # uses says nothing about a member's contribution: over many pools the correlation spreads about zero no more widely than chance. **What is
 # not shown.** Anything about people, or about networks as large as the paper's. Whether alignment on held-out clips tells more, as its row may hint, is a question for new cohorts. The default cohort holds
-# little valence within classes; with strong valence the question may be asked again by `simulated_pools(range(8), "strong_valence")`. Members trained on the axis belong to the next part.
+# little valence within classes; with strong valence the question may be asked again by `simulated_pools(range(8), "strong_valence")`. Members trained on the axis are in [chapter 11](11_saturation.ipynb).
 #
 # ## Run it on recordings
 #

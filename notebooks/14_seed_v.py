@@ -129,8 +129,8 @@ shown.pivot_table(index=["design", "estimator"], columns="truth", values="share"
 )
 
 # %% [markdown]
-# Here the axis is people's own valence, the best there can be. Each test keeps its level where valence is absent and finds it where it is strong, so that a "no" above is
-# one cohort's draw, or the axis's.
+# Here the axis is people's own valence, the best there can be. Each test keeps its level where valence is absent and finds it where it is strong, so that a "no" above,
+# or a small p where no valence was planted, is one cohort's draw, or the axis's.
 #
 # ## Two splits
 #
