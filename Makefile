@@ -33,7 +33,7 @@ test: assets lint ## lint, run the unit tests and validate every notebook
 	$(BIN)/python -m pytest $(WORKERS)
 	@mkdir -p _build && rm -f $(SCRATCH_LEDGER)
 	chapters=$$($(BIN)/python book/build.py --list) && \
-	shares=$$($(BIN)/python book/build.py --shares 4) && \
+	shares=$$($(BIN)/python book/build.py --shares --workers 4) && \
 		env $$shares KERNEL_LEDGER="$(SCRATCH_LEDGER)" $(BIN)/python -m pytest $(WORKERS) \
 		--dist loadfile --no-loadscope-reorder --nbval-lax --nbval-current-env --nbval-cell-timeout=1800 \
 		--nbval-kernel-startup-timeout=120 $$chapters

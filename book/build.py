@@ -457,10 +457,7 @@ def main() -> int:
         "--list", action="store_true", help="print the chapters, the longest first, and do nothing"
     )
     parser.add_argument(
-        "--shares",
-        type=int,
-        metavar="N",
-        help="print as settings what each of N chapters side by side may use, and do nothing",
+        "--shares", action="store_true", help="print what each of --workers may use, and do nothing"
     )
     parser.add_argument(
         "names", nargs="*", help="with --in-place: only chapters whose name holds one of these"
@@ -472,13 +469,11 @@ def main() -> int:
     if options.list:
         print(*(script.with_suffix(".ipynb").relative_to(ROOT) for script in longest_first(chapters())))
         return 0
-    if options.shares is not None and options.shares < 1:
-        parser.error(f"--shares must be at least 1, got {options.shares}")
-    if options.shares is not None:
-        print(*(f"{name}={value}" for name, value in shares(options.shares).items()))
-        return 0
     if options.workers < 1:
         parser.error(f"--workers must be at least 1, got {options.workers}")
+    if options.shares:
+        print(*(f"{name}={value}" for name, value in shares(options.workers).items()))
+        return 0
     if options.names and not options.in_place:
         parser.error("names are for --in-place")
     if options.in_place and options.as_committed:

@@ -365,7 +365,7 @@ def test_chapters_side_by_side_share_the_processors(monkeypatch, processors, wor
 def test_settings_of_chapters_side_by_side_are_printed_for_the_shell(monkeypatch):
     monkeypatch.setenv("KERNEL_PROCESSES", "3")
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    command = [sys.executable, "book/build.py", "--shares", "1"]
+    command = [sys.executable, "book/build.py", "--shares", "--workers", "1"]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     assert printed == ["KERNEL_PROCESSES=3", f"OMP_NUM_THREADS={os.cpu_count()}"]
     refused = subprocess.run([*command[:-1], "0"], cwd=ROOT, capture_output=True, text=True)
