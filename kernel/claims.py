@@ -29,7 +29,7 @@ from kernel import files, stats
 _OPERATORS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _FIELDS = ("value", "low", "high", "p", "n")
 _KEYS = ("id", "part", "claim", "paper", "estimand", "supported", "not_supported", "needs", "chapter")
-_OPTIONAL_KEYS = ("caveat", "command")
+_OPTIONAL_KEYS = ("caveat", "command", "status")
 _RULES = ("supported", "not_supported")
 
 VERDICTS = ("supported", "not supported", "inconclusive", "not run")
@@ -154,6 +154,8 @@ class Claim:
         What the figure or the rule cannot say.
     command : str
         For a claim without a chapter: what runs it, in Python; empty where nothing here does.
+    status : str
+        Empty for a rule that was fixed before any recording was read; ``exploratory`` for one that was not.
     """
 
     id: str
@@ -167,6 +169,7 @@ class Claim:
     chapter: str
     caveat: str = ""
     command: str = ""
+    status: str = ""
 
     def verdict(self, measured: Mapping[str, float | None]) -> str:
         """Apply the rule to measured values.
@@ -213,7 +216,7 @@ class Row:
     simulated : bool
         Whether the data were simulated.
     verdict : str
-        Outcome of the rule, marked where the data were simulated.
+        Outcome of the rule, marked where the data were simulated or the rule is exploratory.
     note : str
         One remark.
     """
@@ -289,8 +292,10 @@ def _parse_claim(entry: Mapping[str, Any]) -> Claim:
         raise ClaimsError(f"claim {name!r}: an id is one of {', '.join(GROUPS)}, a dot and a plain name")
     texts = {key: text for key, text in entry.items() if key not in _RULES}
     for key, text in texts.items():
-        if not isinstance(text, str) or not (text.strip() or key in ("chapter", "caveat", "command")):
+        if not isinstance(text, str) or not (text.strip() or key in ("chapter", *_OPTIONAL_KEYS)):
             raise ClaimsError(f"claim {name!r}: {key} must be text, got {text!r}")
+    if entry.get("status", "") not in ("", "exploratory"):
+        raise ClaimsError(f"claim {name!r}: status must be exploratory or absent, got {entry['status']!r}")
     rules: dict[str, Any] = {}
     for key in _RULES:
         if not isinstance(entry[key], list) or not entry[key]:
@@ -415,11 +420,22 @@ def record(
         data=_data_label(claim, data, simulated),
         **rounded,
         simulated=bool(simulated),
-        verdict=claim.verdict(measured) + (_SIMULATED if simulated else ""),
+        verdict=_marked(claim.verdict(measured), claim.status, "simulated" if simulated else ""),
         note=note,
     )
     _add(ledger_path(path), row)
     return row
+
+
+def _marked(verdict: str, *marks: str) -> str:
+    """A verdict with what qualifies it, as in "supported (exploratory, simulated)"."""
+    shown = ", ".join(filter(None, marks))
+    return f"{verdict} ({shown})" if shown else verdict
+
+
+def plain_verdict(verdict: str) -> str:
+    """One of `VERDICTS`, without the marks of simulated data and of exploratory rules."""
+    return verdict.partition(" (")[0]
 
 
 def _check_measured(claim: Claim, measured: Mapping[str, Any]) -> None:
@@ -595,7 +611,7 @@ def verdict_sentence(ids: Sequence[str], path: str | Path | None = None) -> str:
         if name not in claims:
             raise UnknownClaimError(f"unknown claim {name!r}: choose from {', '.join(claims)}")
         own = [row for row in rows if row.id == name]
-        yes = sum(row.verdict.removesuffix(_SIMULATED) == "supported" for row in own)
+        yes = sum(plain_verdict(row.verdict) == "supported" for row in own)
         if not own:
             kind = "Not run"
         elif yes == len(own):
@@ -658,15 +674,17 @@ def ledger_markdown(path: str | Path | None = None) -> str:
 
 
 def _count_lines(table: pd.DataFrame, group: pd.Series) -> list[str]:
-    """Count results by claim and verdict, real and simulated data apart."""
-    kind = table["verdict"].str.removesuffix(_SIMULATED)
-    simulated = table["verdict"].str.endswith(_SIMULATED)
+    """Count results by claim and verdict: preregistered, exploratory and simulated apart."""
+    kind, marks = table["verdict"].map(plain_verdict), table["verdict"].str.partition(" (")[2]
+    simulated, exploratory = marks.str.contains("simulated"), marks.eq("exploratory)")
 
     def cell(mask: pd.Series) -> str:
-        real, made = int((mask & ~simulated).sum()), int((mask & simulated).sum())
-        return " + ".join(
-            filter(None, (str(real) if real or not made else "", f"{made} simulated" if made else ""))
-        )
+        counts = {
+            "": (mask & ~simulated & ~exploratory).sum(),
+            " exploratory": (mask & exploratory).sum(),
+            " simulated": (mask & simulated).sum(),
+        }
+        return " + ".join(f"{n}{what}" for what, n in counts.items() if n) or "0"
 
     rows = [
         [f"{name}: {title}", *(cell((group == name) & (kind == verdict)) for verdict in VERDICTS)]

@@ -272,9 +272,7 @@ def plot_claim_forest(panels: Mapping[str, pd.DataFrame]) -> Figure:
         If there is nothing to draw, or a verdict is none of those of the ledger.
     """
     kinds = {
-        verdict: str(verdict).removesuffix(" (simulated)")
-        for table in panels.values()
-        for verdict in table["verdict"]
+        verdict: str(verdict).partition(" (")[0] for table in panels.values() for verdict in table["verdict"]
     }
     if not kinds:
         raise ValueError("no result to draw: run the chapters that record these claims first")
@@ -293,7 +291,7 @@ def plot_claim_forest(panels: Mapping[str, pd.DataFrame]) -> Figure:
             colour = VERDICT_COLOURS[kinds[row["verdict"]]]
             ax.plot(row["paper"], y, "D", ms=7, color=INK)
             ax.plot([row["low"], row["high"]], [y, y], color=colour, lw=2)
-            hollow = row["verdict"].endswith("(simulated)")
+            hollow = "simulated" in row["verdict"]
             ax.plot(row["value"], y, "o", ms=6.5, color=colour, mfc="white" if hollow else colour, mew=1.6)
             if pd.notna(row["p"]):
                 ax.annotate(
@@ -307,7 +305,7 @@ def plot_claim_forest(panels: Mapping[str, pd.DataFrame]) -> Figure:
         ax.set(xlabel=label, ylim=(len(table) - 0.4, -0.6))
     shown = [kind for kind in VERDICT_COLOURS if kind in kinds.values()]
     handles = [Line2D([], [], color=VERDICT_COLOURS[kind], marker="o", lw=2, label=kind) for kind in shown]
-    if any(verdict.endswith("(simulated)") for verdict in kinds):
+    if any("simulated" in verdict for verdict in kinds):
         handles.append(Line2D([], [], color=INK, marker="o", mfc="white", ls="", label="simulated EEG"))
     handles.append(Line2D([], [], color=INK, marker="D", ls="", ms=7, label="the paper"))
     fig.legend(handles=handles, loc="outside upper left", ncols=len(handles))

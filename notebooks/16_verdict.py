@@ -30,7 +30,7 @@ plots.set_style()
 pd.set_option("display.max_rows", None)
 ledger = claims.ledger(claims.book_ledger())
 ledger["group"] = ledger["id"].str.partition(".")[0]
-kind = ledger["verdict"].str.removesuffix(" (simulated)")
+kind = ledger["verdict"].str.partition(" (")[0]
 data = ledger["simulated"].map({True: "simulated EEG", False: "real texts, ratings, printed values"}).fillna("")
 print(f"{ledger['id'].nunique()} claims, {int((kind != 'not run').sum())} results")
 

@@ -195,7 +195,7 @@ run = ledger[ledger["id"].isin(behind) & (ledger["verdict"] != "not run")]
 run = run.assign(
     group=run["id"].map(behind),
     data=run["simulated"].map({True: "simulated EEG", False: "real texts, ratings, printed values"}),
-    kind=run["verdict"].str.removesuffix(" (simulated)"),
+    kind=run["verdict"].str.partition(" (")[0],
 )
 fig = plots.plot_verdicts(run.groupby(["group", "data", "kind"]).size().unstack(fill_value=0), titles)
 
@@ -203,7 +203,7 @@ fig = plots.plot_verdicts(run.groupby(["group", "data", "kind"]).size().unstack(
 counted = []
 for headline, names in claims.HEADLINES.items():
     rows = ledger[ledger["id"].isin(names)]
-    kinds = rows["verdict"].str.removesuffix(" (simulated)").value_counts()
+    kinds = rows["verdict"].str.partition(" (")[0].value_counts()
     counted.append(
         {
             "claim": headline,

@@ -246,6 +246,21 @@ def test_simulated_results_are_marked_everywhere(shape, ledger):
     assert "supported (simulated)" in claims.ledger_markdown()
 
 
+def test_exploratory_rules_are_marked_everywhere(ledger):
+    exploratory = [claim for claim in claims.load_claims().values() if claim.status]
+    measured = dict(value=0.5, low=0.4, high=0.6, p=0.001, n=9)
+    rows = [record(claim.id, **measured, data="FACED", simulated=False) for claim in exploratory]
+    assert rows and all(row.verdict.endswith(" (exploratory)") for row in rows)
+    made = record(exploratory[0].id, **measured, data="a cohort", simulated=True)
+    assert made.verdict.endswith(" (exploratory, simulated)")
+    assert claims.plain_verdict(made.verdict) in claims.VERDICTS
+    counts = claims.ledger_markdown().partition("\n\n## ")[0]
+    numbers = [int(n) for n in re.findall(r"(\d+) exploratory", counts.splitlines()[-1])]
+    assert sum(numbers) == len(exploratory)
+    with pytest.raises(ClaimsError, match="status must be exploratory or absent"):
+        parse_claims(yaml.safe_dump([ENTRY | {"status": "post hoc"}]))
+
+
 def test_numbers_are_rounded_for_print_but_judged_as_they_come(shape, ledger):
     row = record(**shape | {"value": np.float32(0.123456), "low": 0.5004, "high": 1.0, "p": 0.04996})
     assert (row.value, row.low, row.high, row.p) == (0.12, 0.5, 1, 0.05)
