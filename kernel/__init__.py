@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kernel.brain.faced_table import load_faced_table as load_faced_table
     from kernel.brain.sources import load_cohort as load_cohort
     from kernel.decoding.residual import ResidualEnsembleClassifier as ResidualEnsembleClassifier
     from kernel.decoding.residual import residual_ensemble_decoding as residual_ensemble_decoding
@@ -34,6 +35,7 @@ _HOMES = {
     "residual_ensemble_decoding": "kernel.decoding.residual",
     "ResidualEnsembleClassifier": "kernel.decoding.residual",
     "load_cohort": "kernel.brain.sources",
+    "load_faced_table": "kernel.brain.faced_table",
     "run_registry": "kernel.language.study",
     "load_language_model": "kernel.language.models",
     "hidden_states": "kernel.language.hidden",

@@ -1,4 +1,4 @@
-"""Published models and human ratings, taken from Python packages and kept in the user's cache.
+"""Published models, human ratings and EEG features, kept in the user's cache.
 
 In:  the name of an entry of `ASSETS`.
 Out: a folder of verified files, ``<cache>/assets/<name>-<version>/``.
@@ -12,11 +12,16 @@ hash-checking mode: whatever differs from the SHA-256 in the registry is refused
 pip would run ``setup.py`` to learn the metadata; it is given a build backend (`_BACKEND`) that copies the
 metadata already written in the archive instead. Only the members named in the registry are unpacked, under
 the names given there, and each is hashed again.
+
+A `FileAsset` comes as single files instead, from the folder or address in the environment variable
+``KERNEL_MIRROR`` (as ``<mirror>/<name>/<path>``) or, where the mirror lacks a file, from a public address. It
+is fetched only when asked for by name.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import hashlib
 import json
 import os
@@ -40,6 +45,8 @@ from kernel.files import CacheNotWritableError
 _BLOCK = 1 << 20  # bytes read at a time
 _MANIFEST = "manifest.json"
 _COMMAND = "python -m kernel.assets fetch"
+MIRROR = "KERNEL_MIRROR"
+_TIMEOUT = 30  # seconds without a byte
 
 
 class AssetError(Exception):
@@ -59,7 +66,7 @@ class AssetCorruptError(AssetError):
 
 
 class AssetDownloadError(AssetError):
-    """pip could not get a distribution."""
+    """A distribution or a file could not be had."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +153,39 @@ class Asset:
         return files.digest([(file.path, file.sha256) for file in self.files])
 
 
+@dataclass(frozen=True)
+class FileAsset(Asset):
+    """An entry of single files, which are fetched one by one and only on request.
+
+    Attributes
+    ----------
+    release : str
+        Names the version.
+    addresses : tuple of (str, str)
+        How paths begin and the address before them, ending in a slash.
+    cure : str
+        Where else the files are to be had.
+    """
+
+    release: str = ""
+    addresses: tuple[tuple[str, str], ...] = ()
+    cure: str = ""
+
+    @property
+    def version(self) -> str:
+        """Name of the version."""
+        return self.release
+
+    @property
+    def download_size(self) -> int:
+        """Bytes to download."""
+        return self.size
+
+    def address(self, file: AssetFile) -> str:
+        """Public address of a file."""
+        return next(start for prefix, start in self.addresses if file.path.startswith(prefix)) + file.path
+
+
 def path(name: str) -> Path:
     """Folder of a fetched asset; reads the manifest and the sizes only.
 
@@ -196,7 +236,8 @@ def verify(name: str) -> Path:
     """
     asset = _asset(name)
     defect = _defect(asset, rehash=True)
-    if defect and not _folder(asset).is_dir():
+    begun = _folder(asset) / _MANIFEST if isinstance(asset, FileAsset) else _folder(asset)
+    if defect and not begun.exists():
         raise _missing(asset, defect)
     if defect:
         raise AssetCorruptError(
@@ -218,16 +259,16 @@ def fetch(name: str, *, progress: bool = True) -> Path:
     Returns
     -------
     Path
-        The folder. It appears in one step when all of it is verified. After an interruption the next call
-        goes on from the distributions that had been downloaded whole. Processes that fetch the same asset
-        wait for one another.
+        The folder. It counts as complete in one step when all of it is verified. After an interruption the
+        next call goes on from the distributions or files that had been downloaded whole. Processes that
+        fetch the same asset wait for one another.
 
     Raises
     ------
     UnknownAssetError
         If the registry has no such name.
     AssetDownloadError
-        If pip fails; the end of its output is shown.
+        If pip fails (the end of its output is shown), or a file cannot be had from mirror and address.
     AssetCorruptError
         If a download differs from the registry. It is deleted.
     kernel.files.CacheNotWritableError
@@ -241,7 +282,8 @@ def fetch(name: str, *, progress: bool = True) -> Path:
     try:
         with FileLock(root / f"{_folder(asset).name}.lock"):
             if _defect(asset, rehash=True):  # else another process was faster
-                _build(asset, progress)
+                build = _build_files if isinstance(asset, FileAsset) else _build
+                build(asset, progress)
     except CacheNotWritableError:
         raise
     except OSError as error:
@@ -310,6 +352,84 @@ def _build(asset: Asset, progress: bool) -> None:
             (temporary / _MANIFEST).write_text(json.dumps(_manifest(asset), indent=2) + "\n", "utf-8")
             shutil.rmtree(folder, ignore_errors=True)  # a damaged one; it would win over the new one
     _clear_downloads(asset)
+
+
+def _build_files(asset: Asset, progress: bool) -> None:
+    """Add the files that are not there and intact, one by one; the caller holds the lock."""
+    assert isinstance(asset, FileAsset)
+    folder = _folder(asset)
+    scratch = folder.with_name(f".tmp-{folder.name}")
+    shutil.rmtree(scratch, ignore_errors=True)  # of a process that was killed
+    with tqdm(total=asset.size, desc=asset.name, unit="B", unit_scale=True, disable=not progress) as bar:
+        try:
+            for file in asset.files:
+                place = folder / file.path
+                if not (
+                    place.is_file() and place.stat().st_size == file.size and _sha256(place) == file.sha256
+                ):
+                    scratch.mkdir(exist_ok=True)
+                    _fetch_file(asset, file, scratch / "part")
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    os.replace(scratch / "part", place)
+                bar.update(file.size)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    with files.atomic_path(folder / _MANIFEST) as part:
+        part.write_text(json.dumps(_manifest(asset), indent=2) + "\n", "utf-8")
+
+
+def _fetch_file(asset: FileAsset, file: AssetFile, target: Path) -> None:
+    """One verified file from the mirror or, if it lacks it, from the public address."""
+    mirror = os.environ.get(MIRROR, "")
+    origin = f"{mirror.rstrip('/')}/{asset.name}/{file.path}"
+    if not mirror or not _copied(origin, target, asset, file):
+        origin = asset.address(file)
+        if not _copied(origin, target, asset, file):
+            raise AssetDownloadError(f"there is no {origin}: {asset.cure}")
+    found = _sha256(target)
+    if found != file.sha256:
+        raise AssetCorruptError(
+            f"{origin} has SHA-256 {found} instead of {file.sha256}: it was not used. Fetch again; if it "
+            f"happens again, it is another file than the registry's: {asset.cure}"
+        )
+
+
+def _copied(origin: str, target: Path, asset: FileAsset, file: AssetFile) -> bool:
+    """Copy a file from a folder or an http(s) address; False if there is none."""
+    if not origin.lower().startswith(("http://", "https://")):
+        source = Path(origin).expanduser()
+        if not source.parents[len(Path(file.path).parts)].is_dir():
+            raise AssetDownloadError(
+                f"{MIRROR} names {os.environ[MIRROR]!r}, where no folder is: correct or unset it"
+            )
+        if not source.is_file():
+            return False
+        try:
+            content = source.read_bytes()
+        except OSError as error:
+            raise AssetDownloadError(
+                f"{source} cannot be read ({error}): correct or unset {MIRROR}"
+            ) from error
+        target.write_bytes(content)
+        return True
+    import pooch  # not before it is needed: it takes its time
+    import requests
+
+    try:
+        pooch.HTTPDownloader(timeout=_TIMEOUT)(origin, str(target), None)
+    except requests.exceptions.RequestException as error:
+        if getattr(error.response, "status_code", None) == 404:
+            return False
+        mirrored = origin != asset.address(file)
+        cure = (
+            f"Correct or unset {MIRROR}."
+            if mirrored
+            else f"Whole files are kept: fetch again. Or {asset.cure}"
+        )
+        raise AssetDownloadError(
+            f"{file.path} could not be downloaded from {origin} ({error}): check the network. {cure}"
+        ) from error
+    return True
 
 
 def _clear_downloads(asset: Asset) -> None:
@@ -504,7 +624,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("list", help="show licences, sizes and what is in the cache")
     for command, text in (("fetch", "download what is missing"), ("verify", "hash what is in the cache")):
         subparser = commands.add_parser(command, help=text)
-        subparser.add_argument("names", nargs="*", metavar="NAME", help="default: all")
+        subparser.add_argument("names", nargs="*", metavar="NAME", help="default: all but those on request")
     options = parser.parse_args(arguments)
     if options.command == "list":
         print(_table())
@@ -517,15 +637,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     act = _fetch_and_tell if options.command == "fetch" else _verify_and_tell
     try:
         # every asset gets its turn, also after a failure
-        return max([act(name, named=bool(options.names)) for name in options.names or ASSETS], default=0)
+        names = options.names or [name for name in ASSETS if not isinstance(ASSETS[name], FileAsset)]
+        return max([act(name, named=bool(options.names)) for name in names], default=0)
     except KeyboardInterrupt:
         print("interrupted: whole downloads are kept, the same command goes on from there", file=sys.stderr)
         return 130
 
 
 def _fetch_and_tell(name: str, *, named: bool) -> int:
-    if ASSETS[name].terms:
-        print(f"{name}: {ASSETS[name].terms}")
+    asset = ASSETS[name]
+    if isinstance(asset, FileAsset):
+        print(f"{name}: licence: {asset.licence}. {asset.terms} Credit: {asset.citation}", flush=True)
+    elif asset.terms:
+        print(f"{name}: {asset.terms}")
     try:
         print(f"{name}: {fetch(name)}")
     except (AssetError, CacheNotWritableError) as error:
@@ -549,7 +673,10 @@ def _verify_and_tell(name: str, *, named: bool) -> int:
 def _table() -> str:
     rows = [["name", "kind", "version", "licence", "download", "on disk", "present"]]
     for asset in ASSETS.values():
-        present = "no" if not _folder(asset).is_dir() else "damaged" if _defect(asset) else "yes"
+        begun = _folder(asset).is_dir()
+        present = "yes" if not _defect(asset) else "no" if not begun else "damaged"
+        if present == "damaged" and isinstance(asset, FileAsset):
+            present = "in part"
         sizes = (f"{n / 1e6:.1f} MB" for n in (asset.download_size, asset.size))
         rows.append([asset.name, asset.kind, asset.version, asset.licence, *sizes, present])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -567,6 +694,14 @@ def _file(path: str, size: int, sha256: str, *members: str) -> AssetFile:
     return AssetFile(path, size, sha256, tuple(enumerate(members)))
 
 
+def _files_of(place: str) -> tuple[AssetFile, ...]:
+    """Paths, sizes and SHA-256 of a table shipped with the package."""
+    rows = files.read_packaged(place, lambda text: list(csv.DictReader(text)))
+    return tuple(AssetFile(row["path"], int(row["size"]), row["sha256"], ()) for row in rows)
+
+
+_FACED_COMMIT = "ca46df02f224baefab672930fa1a3392f1704119"
+_FACED_COPY = f"https://raw.githubusercontent.com/kaspargesII/AML_project_gnn/{_FACED_COMMIT}/dataset/"
 _RATED = "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz!hutto_ICWSM_2014"
 _HUTTO = (
     "Hutto & Gilbert (2014). VADER: A parsimonious rule-based model for sentiment analysis of social media "
@@ -828,6 +963,33 @@ _ENTRIES = (
         licence="MIT",
         terms="",
         citation=_HUTTO,
+    ),
+    FileAsset(
+        name="faced",
+        kind="EEG features",
+        packages=(),
+        files=_files_of("data/faced_files.csv"),
+        licence="not stated by this copy",
+        terms=(
+            "The differential entropies and ratings of FACED's 123 people. The primary source is Synapse "
+            "syn50614194 (account needed); NEMAR nm000112 is an open copy of the raw data and ratings and "
+            "states CC-BY-4.0 for them: prefer one of the two. What is fetched here comes last: a public "
+            "copy of the release that states no licence of its own, checked against known SHA-256."
+        ),
+        citation=(
+            "Chen et al. (2023). A large finer-grained affective computing EEG dataset. Scientific Data 10, "
+            "740. doi:10.1038/s41597-023-02650-w"
+        ),
+        release=_FACED_COMMIT[:7],
+        addresses=(
+            ("EEG_Features/", _FACED_COPY),
+            ("After_remarks/", f"{_FACED_COPY}Code/Validation/Classification_validation/Svm_analysis/"),
+        ),
+        cure=(
+            "take EEG_Features/DE and After_remarks from Synapse (syn50614194, account needed) and set "
+            "KERNEL_DATA to their folder, or put them into a folder faced/ and set KERNEL_MIRROR to the "
+            "folder above it"
+        ),
     ),
 )
 

@@ -32,7 +32,7 @@ from numpy.typing import ArrayLike
 
 CACHE_VARIABLE = "KERNEL_CACHE"
 _PACKAGE = Path(__file__).resolve().parent
-_SOURCE_SUFFIXES = (".py", ".yaml", ".csv")
+_SOURCE_SUFFIXES = (".py", ".yaml", ".csv", ".nc")
 
 T = TypeVar("T")
 
@@ -51,8 +51,8 @@ def source_digest(*names: str) -> str:
     ----------
     *names : str
         Modules, packages or data folders below ``kernel``, e.g. ``"files"``, ``"language"``,
-        ``"language.models"``. Without any, every ``.py``, ``.yaml`` and ``.csv`` of the package is taken, and
-        ``constraints.txt`` if it lies beside the package.
+        ``"language.models"``. Without any, every ``.py``, ``.yaml``, ``.csv`` and ``.nc`` of the
+        package is taken, and ``constraints.txt`` if it lies beside the package.
 
     Returns
     -------
@@ -219,6 +219,13 @@ def cache_dir(*parts: str, create: bool = True) -> Path:
         if not os.access(folder, os.W_OK | os.X_OK):
             raise cache_not_writable(folder, "no permission to write")
     return folder
+
+
+def book_folder() -> Path | None:
+    """The folder ``book`` of the book around the working directory, or None where there is none."""
+    here = Path.cwd()
+    around = (folder for folder in (here, *here.parents) if (folder / "_toc.yml").exists())
+    return next((folder / "book" for folder in around if (folder / "book").is_dir()), None)
 
 
 def cache_not_writable(folder: Path, reason: object) -> CacheNotWritableError:

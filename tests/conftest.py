@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+
+#: FACED's official release where KERNEL_DATA names it; tests marked ``faced`` are skipped without it.
+FACED = Path(os.environ.get("KERNEL_DATA", "")).expanduser().absolute()
+HAS_FACED = (FACED / "EEG_Features" / "DE").is_dir() and (FACED / "After_remarks").is_dir()
 
 DEVICES = ["cpu"]
 if torch.cuda.is_available():
@@ -32,6 +39,28 @@ def pytest_xdist_make_scheduler(config, log):
             return file if file.endswith(TOGETHER) else nodeid
 
     return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    skip = pytest.mark.skip(reason="needs FACED: set KERNEL_DATA to the folder of its official release")
+    for item in items:
+        if "faced" in item.keywords and not HAS_FACED:
+            item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def no_data_of_the_user(monkeypatch):
+    """What a test reads it names itself."""
+    for name in ("KERNEL_DATA", "KERNEL_MIRROR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def faced():
+    """The 123 people of FACED, 32 channels, nats."""
+    from kernel.brain.faced import read_faced
+
+    return read_faced(FACED, source="de", channels="all", progress=False)
 
 
 @pytest.fixture

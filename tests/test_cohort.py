@@ -11,6 +11,7 @@ from kernel.brain.cohort import (
     FACED_CHANNELS,
     FACED_CLASSES,
     FACED_CLIP_EMOTIONS,
+    FACED_FILMS,
     FACED_SCALP,
     Cohort,
     cohort_tensor,
@@ -116,6 +117,38 @@ def test_round_trip_is_exact(rng, tmp_path):
     assert back.simulated and back.label == cohort.label
 
 
+def test_ratings_of_single_people_and_films_go_with_every_view(rng, tmp_path):
+    people = rng.uniform(0, 7, (3, 28))
+    people[0, 5] = people[:, 9] = np.nan
+    cohort = make(rng, 3, 2, ratings={"joy": people, "valence": 7 - people}, films=FACED_FILMS)
+    saved = Cohort.load(cohort.save(tmp_path / "cohort.nc"))
+    assert saved.data.identical(cohort.data) and saved.data["person_rating"].dtype == np.float32
+    views = (cohort, saved, standardise(cohort), cohort.with_de(cohort.de + 1))
+    for view in views:
+        np.testing.assert_allclose(view.person_rating("joy"), people, rtol=1e-6)
+        assert tuple(view.films) == FACED_FILMS
+    np.testing.assert_allclose(np.delete(cohort.rating(), 9), np.nanmean(np.delete(7 - people, 9, 1), 0))
+    assert np.isnan(cohort.rating()[9])
+    part = cohort.select(subjects=[2, 0], clips=[14, 6])
+    np.testing.assert_allclose(part.person_rating("joy"), people[np.ix_([2, 0], [13, 5])], rtol=1e-6)
+    assert part.films.tolist() == ["Blue", "Hellraiser"]
+    np.testing.assert_array_equal(part.rating(), cohort.rating()[[13, 5]])  # still over all people
+    with pytest.raises(KeyError, match="liking"):
+        cohort.person_rating("liking")
+
+
+def test_a_file_of_an_earlier_edition_has_neither(rng, tmp_path):
+    cohort = make(rng, 2, 2, ratings={"valence": np.ones(28)})
+    assert not {"film", "person_rating"} & set(cohort.data.variables)  # as it was written then
+    old = Cohort.load(cohort.save(tmp_path / "old.nc"))
+    assert old.data.identical(cohort.data) and old.films.tolist() == [""] * 28
+    assert make(rng, 2, 2, films=[""] * 28).films.tolist() == [""] * 28
+    with pytest.raises(KeyError, match="no ratings of single people"):
+        old.person_rating()
+    with pytest.raises(ValueError, match="person_rating must be over"):
+        Cohort(old.data.assign(person_rating=old.data["rating"]))
+
+
 def test_an_interrupted_save_keeps_the_old_file(rng, tmp_path, monkeypatch):
     old = make(rng, n_windows=2)
     old.save(tmp_path / "cohort.nc")
@@ -164,7 +197,10 @@ def test_loading_names_the_file_and_what_is_wrong(rng, tmp_path):
         ({"order": np.full((6, 28), 1.5)}, "whole positions"),
         ({"order": np.ones((28, 6))}, r"order must be \(n_subjects, n_clips\)"),
         ({"window": 0.0}, "window must be a positive number"),
-        ({"ratings": {"valence": np.ones(9)}}, "item|clip|conflicting"),
+        ({"ratings": {"valence": np.ones(9)}}, r"ratings must all be \(28,\).*'valence': \(9,\)"),
+        ({"ratings": {"valence": np.ones(28), "joy": np.ones((6, 28))}}, r"all \(6, 28\), single people"),
+        ({"ratings": {"valence": np.full((6, 28), np.inf)}}, "finite, or NaN where missing"),
+        ({"films": ["Blue"] * 5}, "film|clip|conflicting"),
     ],
 )
 def test_a_wrong_design_is_named(rng, changes, message):

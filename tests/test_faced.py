@@ -20,6 +20,7 @@ from eeg_files import (
     write_faced_bids,
     write_faced_de,
     write_faced_processed,
+    write_faced_remarks,
 )
 
 from kernel.brain import faced
@@ -381,6 +382,88 @@ def test_ratings_from_elsewhere_complete_the_official_release(tmp_path, bids):
     np.testing.assert_allclose(
         cohort.rating("joy"), (bids[1][0]["ratings"] + bids[1][61]["ratings"])[:, 0] / 2
     )
+
+
+@pytest.mark.parametrize("where", [".", "EEG_Features/DE", "EEG_Features"])
+def test_the_official_release_brings_order_and_ratings_of_each_person(tmp_path, where):
+    write_faced_de(tmp_path, (3, 0))
+    truth = write_faced_remarks(tmp_path, (0, 3, 4))
+    cohort = read_faced(tmp_path / where, **QUIET)
+    for row, subject in enumerate((0, 3)):
+        np.testing.assert_array_equal(cohort.order[row], truth[subject]["order"])
+        for i, item in enumerate(faced.RATING_ITEMS):
+            np.testing.assert_allclose(cohort.person_rating(item)[row], truth[subject]["ratings"][:, i], 1e-6)
+    mean = (truth[0]["ratings"] + truth[3]["ratings"])[:, 9] / 2
+    np.testing.assert_allclose(cohort.rating("valence"), mean, rtol=1e-12)
+
+
+def test_remarks_lie_beside_processed_signals_too_and_ratings_asked_for_win(tmp_path, processed, bids):
+    shutil.copytree(processed[0], tmp_path, dirs_exist_ok=True)
+    truth = write_faced_remarks(tmp_path, (0, 100))
+    cohort = read_faced(tmp_path / "Processed_data", subjects=[100, 0], **QUIET)
+    np.testing.assert_array_equal(cohort.order, [truth[100]["order"], truth[0]["order"]])
+    other = read_faced(tmp_path, subjects=[0], ratings=bids[0], **QUIET)
+    np.testing.assert_array_equal(other.order[0], bids[1][0]["order"])
+
+
+def test_every_copy_knows_the_films_of_the_clips(tmp_path, bids, processed):
+    write_faced_de(tmp_path, (0,))
+    for place, subject in ((tmp_path, 0), (bids[0], 61), (processed[0], 0)):
+        films = read_faced(place, subjects=[subject], **QUIET).films
+        assert (
+            films[6] == films[7] == "The Shining" and set(films[12:16]) == {"Blue"} and len(set(films)) == 24
+        )
+    with pytest.raises(KeyError, match="no ratings"):
+        read_faced(tmp_path, **QUIET).person_rating()
+
+
+def with_field(name, value, trial=4):
+    def change(trials):
+        trials[name][trial, 0] = value
+        return trials
+
+    return change
+
+
+def scores(value):
+    values = np.full((1, 12), 3.0)
+    values[0, 5] = value
+    return with_field("score", values)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (
+            lambda trials: trials[:27],
+            r"shape \(27, 1\), not a struct \(28, 1\), expected After_remark, a struct",
+        ),
+        (
+            lambda trials: trials[[1, 0, *range(2, 28)]],
+            r"trials \[2.0, 1.0, .*expected 1 to 28 in their order",
+        ),
+        (lambda trials: with_field("vid", trials["vid"][9, 0])(trials), r"clip \d+ twice for subject 7"),
+        (with_field("vid", 29.0), "clip 29, expected 1 to 28"),
+        (with_field("vid", 1.5), "clip 1.5"),
+        (scores(7.5), "disgust 7.5, expected 0 to 7"),
+        (scores(-0.1), "disgust -0.1"),
+        (scores(np.nan), "'nan' as disgust in trial 5, expected a number"),
+        (scores(np.inf), "'inf' as disgust in trial 5"),
+    ],
+)
+def test_spoilt_remarks_are_named_with_what_was_found_and_expected(tmp_path, change, match):
+    write_faced_de(tmp_path, (7,))
+    write_faced_remarks(tmp_path, (7,), change=change)
+    with pytest.raises(EEGFileError, match=rf"sub007.After_remarks\.mat: found .*{match}"):
+        read_faced(tmp_path, **QUIET)
+
+
+def test_remarks_of_one_subject_that_are_not_there_are_named(tmp_path):
+    write_faced_de(tmp_path, (7, 8))
+    write_faced_remarks(tmp_path, (7,))
+    with pytest.raises(EEGFileError, match=r"sub008.*no such file.*Fetch it again, pass ratings=.*subjects="):
+        read_faced(tmp_path, **QUIET)
+    assert read_faced(tmp_path, subjects=[7], **QUIET).person_rating().shape == (1, 28)
 
 
 def dumped(value):

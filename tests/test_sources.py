@@ -11,7 +11,7 @@ from kernel.brain.cohort import Cohort
 from kernel.brain.faced import read_faced
 from kernel.brain.pickles import EEGFileError, UnsafePickleError
 from kernel.brain.simulate import simulate_cohort
-from kernel.brain.sources import load_cohort, recognise
+from kernel.brain.sources import faced_folder, load_cohort, recognise
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +101,80 @@ def test_the_variable_counts_only_without_a_path(tmp_path, monkeypatch):
     assert load_cohort(tmp_path / "argument", progress=False).label == "EmoEEG-MC"
     monkeypatch.setenv("KERNEL_DATA", "")
     assert load_cohort(n_subjects=1, window=30.0).simulated
+
+
+@pytest.fixture
+def fetched(tmp_path, monkeypatch):
+    """FACED as if it had been fetched whole."""
+    eeg_files.write_faced_de(tmp_path / "fetched", subjects=(9,))
+    monkeypatch.setattr(sources.assets, "path", lambda name: {"faced": tmp_path / "fetched"}[name])
+    return tmp_path / "fetched"
+
+
+SMALL = {"n_subjects": 2, "window": 30.0, "progress": False}
+
+
+def test_the_fetched_files_count_after_argument_and_variable(tmp_path, monkeypatch, fetched):
+    assert load_cohort(progress=False).subjects.tolist() == [9]
+    assert faced_folder() == fetched
+    eeg_files.write_emoeeg_mc(tmp_path / "variable", subjects=(1,))
+    monkeypatch.setenv("KERNEL_DATA", str(tmp_path / "variable"))
+    assert load_cohort(progress=False).label == "EmoEEG-MC"
+    assert faced_folder() == fetched
+    eeg_files.write_faced_de(tmp_path / "argument", subjects=(4,))
+    assert load_cohort(tmp_path / "argument", progress=False).subjects.tolist() == [4]
+
+
+def test_without_fetched_files_there_is_no_folder_of_faced(tmp_path, monkeypatch):
+    assert faced_folder() is None
+    monkeypatch.setenv("KERNEL_DATA", str(tmp_path / "absent"))
+    assert faced_folder() is None
+
+
+def test_the_folder_of_faced_is_the_one_of_the_variable_if_it_was_recorded(tmp_path, monkeypatch):
+    eeg_files.write_faced_de(tmp_path / "faced", subjects=(0,))
+    monkeypatch.setenv("KERNEL_DATA", str(tmp_path / "faced"))
+    assert faced_folder() == tmp_path / "faced"
+    (tmp_path / "faced" / sources.GENERATED).touch()
+    assert faced_folder() is None
+    eeg_files.write_faced_processed(tmp_path / "signals")
+    monkeypatch.setenv("KERNEL_DATA", str(tmp_path / "signals"))
+    assert faced_folder() is None
+
+
+def test_recordings_passed_over_give_a_simulation_and_other_data_are_read(tmp_path, monkeypatch, fetched):
+    def label(name, **options):
+        monkeypatch.setenv("KERNEL_DATA", str(tmp_path / name) if name else "")
+        return load_cohort(skip=["FACED"], **SMALL, **options).label
+
+    eeg_files.write_faced_de(tmp_path / "faced", subjects=(0,))
+    eeg_files.write_emoeeg_mc(tmp_path / "other", subjects=(1,))
+    simulated = simulate_cohort(0, n_subjects=2, window=30.0)[0].label
+    read_faced(tmp_path / "faced", progress=False).save(tmp_path / "faced.nc")
+    simulate_cohort(3, n_subjects=2, window=30.0)[0].save(tmp_path / "simulated.nc")
+    assert label("") == label("faced") == label("faced.nc") == simulated
+    assert label("other") == "EmoEEG-MC"
+    assert label("simulated.nc") == simulated.replace("seed 0", "seed 3")
+    assert (
+        load_cohort(tmp_path / "faced", skip=["FACED"], progress=False).label == "FACED"
+    )  # asked for by path
+    (tmp_path / "faced" / sources.GENERATED).touch()
+    assert label("faced").startswith("simulated cohort, generated files")
+
+
+def test_recordings_are_passed_over_before_they_are_read(tmp_path, monkeypatch):
+    eeg_files.write_faced_de(tmp_path, subjects=(0,))
+    next((tmp_path / "EEG_Features" / "DE").iterdir()).write_bytes(b"damaged")
+    monkeypatch.setenv("KERNEL_DATA", str(tmp_path))
+    assert load_cohort(skip=["FACED"], **SMALL).simulated
+    with pytest.raises(EEGFileError):
+        load_cohort(**SMALL)
+
+
+@pytest.mark.parametrize("skip", ["FACED", ["faced"], ["SEED-V", "mine"]])
+def test_only_known_data_sets_can_be_passed_over(skip):
+    with pytest.raises(ValueError, match="skip must be a sequence of EmoEEG-MC, FACED, SEED-V, got"):
+        load_cohort(skip=skip)
 
 
 def test_a_tilde_is_the_readers_home(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import assert_type
 
 import numpy as np
+import xarray as xr
 
 import kernel
 from kernel.brain.cohort import Cohort
@@ -34,6 +35,7 @@ def right(scores: np.ndarray) -> None:
     assert_type(kernel.zero_shot(scores, benchmark), ZeroShot)
     cohort = kernel.load_cohort()
     assert_type(cohort, Cohort)
+    assert_type(kernel.load_faced_table(), xr.Dataset)
     assert_type(kernel.map_vaxis_to_eeg(cohort, kernel.axis_positions(lm)), AxisInEEG)
     decoding = kernel.residual_ensemble_decoding(None, "drop_basin", scores, scores, scores)
     assert_type(decoding, EnsembleDecoding)

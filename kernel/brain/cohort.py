@@ -57,6 +57,34 @@ FACED_CLASSES = tuple("anger disgust fear sadness neutral amusement inspiration 
 FACED_CLIP_EMOTIONS = tuple(
     emotion for emotion in FACED_CLASSES for _ in range(4 if emotion == "neutral" else 3)
 )
+# Titles of Stimuli_info.xlsx: all neutral clips are of one film, two of the three fear clips of another
+FACED_FILMS = (
+    "The Tokyo Trial",
+    "Documentary about the Nanjing Massacre",
+    "City of Life and Death",
+    "Trainspotting",
+    "Indiana Jones and the Last Crusade",
+    "Hellraiser",
+    "The Shining",
+    "The Shining",
+    "The Exorcist",
+    "In Bruges",
+    "Departures",
+    "Gangs of New York",
+    *["Blue"] * 4,
+    "Modern Times",
+    "Minions",
+    "Mr. Bean",
+    "Forrest Gump",
+    "The Theory of Everything",
+    "The Shawshank Redemption",
+    "My Neighbor Totoro",
+    "Night at the Museum III",
+    "Harry Potter I",
+    "The Pursuit of Happiness",
+    "Juno",
+    "Sex and the City II",
+)
 
 
 def faced_hardware(subjects: Sequence[int]) -> list[str]:
@@ -124,9 +152,11 @@ class Cohort:
         nats (z units once standardised). Coordinates: ``subject`` integer ids; ``hardware`` (subject);
         ``clip`` numbers from 1 up; ``emotion``, ``session``, ``duration`` in s (clip); ``second``, start of
         each window in s; ``channel``; ``band`` with ``low`` and ``high`` in Hz; ``order`` (subject, clip),
-        presentation position from 1 up, -1 if unknown. Optional variable ``rating`` (clip, item), mean
-        ratings over people. Attributes: ``dataset``, ``provenance``, ``simulated``, ``seed``, ``window`` in
-        s, ``band_table``, ``classes``, ``unit``.
+        presentation position from 1 up, -1 if unknown. Optional: variables ``rating`` (clip, item), mean
+        ratings over people, and ``person_rating`` (subject, clip, item), float32, those of single people, NaN
+        where missing; coordinate ``film`` (clip), title of the film it is cut from. Attributes:
+        ``dataset``, ``provenance``, ``simulated``, ``seed``, ``window`` in s, ``band_table``, ``classes``,
+        ``unit``.
 
     Raises
     ------
@@ -159,6 +189,7 @@ class Cohort:
         session: Sequence[int] | np.ndarray | None = None,
         duration: ArrayLike | None = None,
         ratings: Mapping[str, ArrayLike] | None = None,
+        films: Sequence[str] | None = None,
         simulated: bool = False,
         seed: int | None = None,
     ) -> Cohort:
@@ -193,8 +224,11 @@ class Cohort:
             Recording session of each clip; all 1 by default.
         duration : array_like, shape (n_clips,), optional
             Length of each clip in s, which may exceed the EEG kept of it.
-        ratings : mapping of str to array_like, shape (n_clips,), optional
-            Mean ratings over people, e.g. ``{"valence": ...}``.
+        ratings : mapping of str to array_like, shape (n_clips,) or (n_subjects, n_clips), optional
+            Mean ratings over people, e.g. ``{"valence": ...}``; or those of single people, NaN where missing,
+            of which the means over people are taken here. All items in one of the two forms.
+        films : sequence of str, length n_clips, optional
+            Title of the film that each clip is cut from, "" where unknown.
         simulated : bool
             True if no brain was recorded: the mark travels into every figure and table.
         seed : int, optional
@@ -242,10 +276,11 @@ class Cohort:
             "order": (("subject", "clip"), _positions(order, (n_subjects, n_clips))),
         }
         variables: dict[str, Any] = {"de": (DIMS, de)}
+        if films is not None and any(films):  # netCDF 3 cannot hold a column of empty names
+            coords["film"] = ("clip", np.asarray(list(films), dtype=str))
         if ratings:
             coords["item"] = np.asarray(list(ratings), dtype=str)
-            means = np.column_stack([np.asarray(mean, dtype=float) for mean in ratings.values()])
-            variables["rating"] = (("clip", "item"), means)
+            variables |= _rating_variables(ratings, (n_subjects, n_clips))
         attrs = {
             "dataset": dataset,
             "provenance": provenance,
@@ -347,6 +382,18 @@ class Cohort:
             raise KeyError(f"{self.label} has no ratings {item!r}, only {items}: pass ratings=")
         return self.data["rating"].sel(item=item).values
 
+    def person_rating(self, item: str = "valence") -> np.ndarray:
+        """Each person's rating of each clip (n_subjects, n_clips), NaN if missing; KeyError as `rating`."""
+        if "person_rating" not in self.data:
+            raise KeyError(f"{self.label} has no ratings of single people: pass one row a person")
+        self.rating(item)
+        return self.data["person_rating"].sel(item=item).values
+
+    @property
+    def films(self) -> np.ndarray:
+        """Title of the film that each clip is cut from (n_clips,), "" where unknown."""
+        return self.data["film"].values if "film" in self.data else np.full(len(self.clips), "")
+
     def info(self) -> mne.Info:
         """Channel positions for mne's topomaps: :func:`scalp_info` of the channels."""
         return scalp_info(self.channels, sfreq=1 / self.window)
@@ -361,7 +408,10 @@ class Cohort:
         channels: Sequence[str] | None = None,
         bands: Sequence[str] | None = None,
     ) -> Cohort:
-        """The part with these ids, numbers and names, in this order; KeyError names what does not exist."""
+        """The part with these ids, numbers and names, in this order; KeyError names what does not exist.
+
+        Mean ratings stay those over all people: means over a part come from :meth:`person_rating`.
+        """
         given: dict[str, Any] = {"subject": subjects, "clip": clips, "channel": channels, "band": bands}
         wanted = {axis: list(names) for axis, names in given.items() if names is not None}
         for axis, names in wanted.items():
@@ -402,7 +452,7 @@ class Cohort:
         content = io.BytesIO(path.read_bytes())
         try:
             data = xr.load_dataset(content, engine="scipy")
-            for name in ("channel", "band", "emotion", "hardware", "item"):
+            for name in ("channel", "band", "emotion", "hardware", "item", "film"):
                 if name in data.coords:
                     data = data.assign_coords({name: data[name].astype(str)})
         except Exception as error:  # xarray and scipy raise many kinds for a damaged file
@@ -754,6 +804,27 @@ def _positions(order: ArrayLike | None, shape: tuple[int, int]) -> np.ndarray:
     return order.astype(np.int32)
 
 
+def _rating_variables(ratings: Mapping[str, ArrayLike], shape: tuple[int, int]) -> dict[str, Any]:
+    """Variable ``rating``, and ``person_rating`` where every item has one row a person."""
+    tables = {item: np.asarray(values, dtype=float) for item, values in ratings.items()}
+    shapes = {item: table.shape for item, table in tables.items()}
+    if set(shapes.values()) not in ({shape}, {shape[1:]}):
+        forms = f"{shape[1:]}, means, or all {shape}, single people"
+        raise ValueError(f"ratings must all be {forms}; got {shapes}")
+    values = np.stack(list(tables.values()), axis=-1)
+    if values.ndim == 2:
+        return {"rating": (("clip", "item"), values)}
+    there = np.isfinite(values)
+    if (~there & ~np.isnan(values)).any():
+        raise ValueError("ratings of single people must be finite, or NaN where missing: found an infinity")
+    sums, counts = np.where(there, values, 0).sum(0), there.sum(0)
+    means = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+    return {
+        "rating": (("clip", "item"), means),
+        "person_rating": (("subject", "clip", "item"), values.astype(np.float32)),
+    }
+
+
 _VARIABLES = set(
     "de subject clip second channel band low high emotion session duration hardware order".split()
 )
@@ -773,6 +844,10 @@ def _validate(data: xr.Dataset) -> None:
         names, counts = np.unique(data[axis].values, return_counts=True)
         if (counts > 1).any():
             raise ValueError(f"{axis} {names[counts > 1].tolist()} occur more than once: each must be unique")
+    optional = {"person_rating": ("subject", "clip", "item"), "rating": ("clip", "item"), "film": ("clip",)}
+    for part, dims in optional.items():
+        if part in data.variables and data[part].dims != dims:
+            raise ValueError(f"{part} must be over {dims}, got {data[part].dims}: build it with from_arrays")
     if (data["clip"].values < 1).any():
         raise ValueError(f"clips are numbered from 1, got {int(data['clip'].min())}")
     for name, low, high in zip(*(data[key].values.tolist() for key in ("band", "low", "high")), strict=True):

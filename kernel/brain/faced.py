@@ -1,9 +1,9 @@
 """FACED, from any of its copies, as a cohort; and its self-ratings.
 
 In:  a folder: the BIDS copy (NEMAR nm000112, or what eegdash cached of it), or the official release's
-     ``Processed_data`` or ``EEG_Features/DE`` pickles.
+     ``Processed_data`` or ``EEG_Features/DE`` pickles with its ``After_remarks``.
 Out: a :class:`~kernel.brain.cohort.Cohort` of differential entropies, subject x 28 clips x 30 windows of
-     1 s x 30 scalp channels x 5 bands; a table of ratings.
+     1 s x 30 scalp channels x 5 bands, with each person's ratings and order; a table of ratings.
 Never: writes, renames or fetches anything below the folder (only :func:`download_faced` fetches), unpickles
      more than arrays, stacks channels by index, or repairs a subject without being told to.
 
@@ -36,11 +36,13 @@ from kernel.brain.cohort import (
     FACED_CHANNELS,
     FACED_CLASSES,
     FACED_CLIP_EMOTIONS,
+    FACED_FILMS,
     FACED_SCALP,
     Cohort,
     faced_hardware,
 )
 from kernel.brain.features import BANDS, differential_entropy
+from kernel.brain.matlab import load_struct
 from kernel.brain.pickles import check_array, load_pickle, unexpected
 
 if TYPE_CHECKING:
@@ -96,8 +98,9 @@ def read_faced(
         The 30 scalp channels that all copies and both recording cohorts share, or the 32 of the official
         release, whose last two are not scalp electrodes.
     ratings : path-like, optional
-        Anything :func:`read_faced_ratings` reads, for the presentation order and mean ratings that the
-        official pickles lack. The BIDS copy brings its own: means are then over the subjects read.
+        Anything :func:`read_faced_ratings` reads, instead of the presentation order and ratings that the
+        folder holds: the events of the BIDS copy, or ``After_remarks`` of the official release beside the
+        pickles' folder or up to two levels above it. Mean ratings are over the subjects read.
     outliers : {"keep", "drop", "rescale"}
         What to do with a subject whose amplitude is off by more than a factor of 100 (in ``Processed_data``,
         subject 23 is about 3000 times too large). It is always named in a warning.
@@ -113,8 +116,9 @@ def read_faced(
     Raises
     ------
     EEGFileError
-        If a file is missing, truncated, of another shape, holds NaN, a flat or an unknown channel, or a
-        pickle of anything but arrays (:class:`~kernel.brain.pickles.UnsafePickleError`).
+        If a file is missing, truncated, of another shape, holds NaN, a flat or an unknown channel, ratings or
+        an order that cannot be, or a pickle of anything but arrays
+        (:class:`~kernel.brain.pickles.UnsafePickleError`).
     ValueError
         If an option does not exist or the copy cannot serve it.
     """
@@ -139,6 +143,8 @@ def read_faced(
     _warn_of_units(path, recordings)
     if table is None and layout == "bids":
         table = pd.concat([recording.events for recording in recordings])
+    elif table is None and (remarks := _remarks_folder(next(iter(files.values())))):
+        table = pd.concat([_read_remarks(remarks, subject) for subject in files])
     ids = np.array(list(files))
     keep = _handle_outliers(de, ids, path, outliers)
     return Cohort.from_arrays(
@@ -150,6 +156,7 @@ def read_faced(
         bands=bands,
         dataset="FACED",
         provenance=f"{_PROVENANCE[layout]}, {keep.sum()} subjects, {bands} bands",
+        films=FACED_FILMS,
         hardware=[recording.hardware for recording, kept in zip(recordings, keep, strict=True) if kept],
         **_design(table, ids[keep]),
     )
@@ -362,6 +369,30 @@ def _refuse_flat(signals: np.ndarray, names: Sequence[str], path: Path, clip: in
         )
 
 
+def _remarks_folder(features: Path) -> Path | None:
+    """Folder ``After_remarks`` beside a file of features, or one or two levels above it."""
+    places = (parent / "After_remarks" for parent in list(features.absolute().parents)[:3])
+    return next((place for place in places if place.is_dir()), None)
+
+
+def _read_remarks(folder: Path, subject: int) -> pd.DataFrame:
+    """Rating table of one subject of the official release, which tells no onsets or durations."""
+    path = folder / f"sub{subject:03d}" / "After_remarks.mat"
+    held = load_struct(
+        path,
+        "After_remark",
+        length=N_CLIPS,
+        fields={"score": len(RATING_ITEMS), "trial": 1, "vid": 1},
+        cure="Fetch it again, pass ratings=..., or leave this subject out with subjects=...",
+    )
+    order, clip = held["trial"][:, 0], held["vid"][:, 0]
+    if order.tolist() != list(range(1, N_CLIPS + 1)):
+        raise unexpected(path, found=f"trials {order.tolist()}", expected=f"1 to {N_CLIPS} in their order")
+    table = pd.DataFrame(held["score"], columns=RATING_ITEMS).assign(subject=subject, order=order, clip=clip)
+    table = _checked_ratings(table, path, ("subject", "clip", "order", *RATING_ITEMS))
+    return table.assign(onset=np.nan, duration=np.nan)
+
+
 # The BIDS copy
 
 
@@ -435,18 +466,19 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     return table
 
 
-def _checked_ratings(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+def _checked_ratings(
+    table: pd.DataFrame, path: Path, columns: Sequence[str] = RATING_COLUMNS
+) -> pd.DataFrame:
     """The columns of a rating table as numbers, refused if one is missing, out of range or doubled."""
     try:
-        numbers = table[list(RATING_COLUMNS)].apply(pd.to_numeric, errors="coerce").astype(float)
+        numbers = table[list(columns)].apply(pd.to_numeric, errors="coerce").astype(float)
     except (OverflowError, TypeError, ValueError) as error:  # whole numbers of hundreds of digits
         raise unexpected(path, found=f"what is no number ({error})", expected="ratings") from error
     numbers = numbers.where(np.isfinite(numbers))
     if numbers.isna().any(axis=None):
         row, column = np.argwhere(numbers.isna().to_numpy())[0]
-        found = (
-            f"{str(table[RATING_COLUMNS[column]].iloc[row])!r} as {RATING_COLUMNS[column]} in trial {row + 1}"
-        )
+        name = columns[column]
+        found = f"{str(table[name].iloc[row])!r} as {name} in trial {row + 1}"
         raise unexpected(path, found=found, expected="a number")
     for column, low, high in [("clip", 1, N_CLIPS), *((item, 0, 7) for item in RATING_ITEMS)]:
         beyond = numbers[column][(numbers[column] < low) | (numbers[column] > high)]
@@ -607,14 +639,13 @@ def _handle_outliers(de: np.ndarray, ids: np.ndarray, path: str | PathLike[str],
 
 
 def _design(table: pd.DataFrame | None, ids: np.ndarray) -> dict[str, Any]:
-    """Order (n_subjects, 28), duration (28,) in s and mean ratings (28,) from a rating table."""
+    """Order and ratings (n_subjects, 28) and duration (28,) in s from a rating table."""
     if table is None:
         return {}
     clips = range(1, N_CLIPS + 1)
-    order = table.pivot(index="subject", columns="clip", values="order").reindex(index=ids, columns=clips)
-    means = table.groupby("clip")[["duration", *RATING_ITEMS]].mean().reindex(clips)
+    people = table.pivot(index="subject", columns="clip").reindex(index=ids)
     return {
-        "order": order.to_numpy(float),
-        "duration": means["duration"].to_numpy(),
-        "ratings": {item: means[item].to_numpy() for item in RATING_ITEMS},
+        "order": people["order"].reindex(columns=clips).to_numpy(float),
+        "duration": table.groupby("clip")["duration"].mean().reindex(clips).to_numpy(),
+        "ratings": {item: people[item].reindex(columns=clips).to_numpy(float) for item in RATING_ITEMS},
     }

@@ -1,6 +1,6 @@
 """One door to every cohort: a folder of a data set, a saved cohort, or a simulation.
 
-In:  a path, or the environment variable KERNEL_DATA, or neither.
+In:  a path, or the environment variable KERNEL_DATA, or FACED fetched on request, or none of them.
 Out: a :class:`~kernel.brain.cohort.Cohort`, whose ``label`` and ``provenance`` say what it is.
 Never: tries reader after reader, hides what a reader complains about, writes or fetches, or passes a
        simulation off as data.
@@ -9,13 +9,14 @@ Never: tries reader after reader, hides what a reader complains about, writes or
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
+from kernel import assets
 from kernel.brain.cohort import Cohort
 from kernel.brain.emoeegmc import read_emoeeg_mc
 from kernel.brain.faced import read_faced
@@ -82,19 +83,26 @@ def load_cohort(
     random_state: int | np.random.Generator | None = 0,
     n_subjects: int = 123,
     window: float = 1.0,
+    skip: Sequence[str] = (),
     progress: bool = True,
 ) -> Cohort:
-    """Read whatever cohort lies at a path, or simulate one if there is no path.
+    """Read whatever cohort is at hand, or simulate one if there is none.
 
     Parameters
     ----------
     path : path-like, optional
         A folder of FACED (any copy), SEED-V or EmoEEG-MC as :data:`LAYOUTS` lists them, or a file written by
         :meth:`Cohort.save`. A folder with a file ``GENERATED.txt`` gives a cohort that counts as simulated.
-        Without a path the environment variable ``KERNEL_DATA`` counts; if that is unset or
-        empty too, the cohort is simulated. Each reader runs with its defaults: call it by itself for others.
+        Without a path the environment variable ``KERNEL_DATA`` counts; if that is unset or empty too, FACED
+        where it was fetched whole with ``python -m kernel.assets fetch faced``; else the cohort is simulated.
+        Each reader runs with its defaults: call it by itself for others.
     preset, random_state, n_subjects, window
         Of the simulation, as for :func:`~kernel.brain.simulate.simulate_cohort`; files are read as they are.
+    skip : sequence of str
+        Data sets, such as ``"FACED"``, whose recordings are passed over where no path asks for them: if that
+        is what ``KERNEL_DATA`` or the fetched files hold, the cohort is simulated. It is for analyses whose
+        published results are of a simulation: they stay so on a machine that holds recordings, while a data
+        set of a reader's own is still read.
     progress : bool
         Show a reader's progress bar.
 
@@ -107,24 +115,62 @@ def load_cohort(
     ------
     EEGFileError
         If there is nothing at the path, or nothing that is known, or more than one data set.
+    ValueError
+        If `skip` names an unknown data set.
     Exception
         Whatever the chosen reader raises, as it raises it.
     """
-    given = os.environ.get(VARIABLE, "") if path is None else path
-    if given == "":
-        cohort, _ = simulate_cohort(random_state, preset, n_subjects=n_subjects, window=window)
-        return cohort
-    where = Path(given).expanduser().absolute()  # an error about a relative path then says from where
-    if not where.exists():
+    datasets = {layout.dataset for layout in LAYOUTS}
+    if isinstance(skip, str) or not set(skip) <= datasets:
+        raise ValueError(f"skip must be a sequence of {', '.join(sorted(datasets))}, got {skip!r}")
+    passed_over = set(skip) if path is None else set()
+    where = _place() if path is None else Path(path).expanduser().absolute()
+    if where is not None and not where.exists():
         cure = f"The path came from the environment variable {VARIABLE}: correct or unset it."
-        raise unexpected(
-            where, found="nothing", expected="a folder or a file", cure=cure if path is None else ""
-        )
-    if where.is_dir():
-        cohort = recognise(where).read(where, progress=progress)
-        return _labelled_as_simulated(cohort) if (where / GENERATED).is_file() else cohort
-    _check_saved(where)
-    return Cohort.load(where)
+        cure = cure if path is None else ""
+        raise unexpected(where, found="nothing", expected="a folder or a file", cure=cure)
+    if where is not None and where.is_dir():
+        layout, generated = recognise(where), (where / GENERATED).is_file()
+        if generated or layout.dataset not in passed_over:
+            cohort = layout.read(where, progress=progress)
+            return _labelled_as_simulated(cohort) if generated else cohort
+    elif where is not None:
+        _check_saved(where)
+        cohort = Cohort.load(where)
+        if cohort.simulated or cohort.data.attrs["dataset"] not in passed_over:
+            return cohort
+    cohort, _ = simulate_cohort(random_state, preset, n_subjects=n_subjects, window=window)
+    return cohort
+
+
+def faced_folder() -> Path | None:
+    """Folder of FACED's released features, for :func:`~kernel.brain.faced.read_faced`; None if not at hand.
+
+    It is what ``KERNEL_DATA`` names if that holds these files and they were not generated, else what was
+    fetched with ``python -m kernel.assets fetch faced``.
+    """
+    given = _variable()
+    if given is not None and given.is_dir() and not (given / GENERATED).is_file():
+        if any(_matches(given, pattern) for pattern in LAYOUTS[0].patterns):
+            return given
+    return _fetched()
+
+
+def _place() -> Path | None:
+    """Where a cohort lies if no path says so."""
+    return _variable() or _fetched()
+
+
+def _variable() -> Path | None:
+    given = os.environ.get(VARIABLE, "")
+    return Path(given).expanduser().absolute() if given else None  # errors then say from where
+
+
+def _fetched() -> Path | None:
+    try:
+        return assets.path("faced")
+    except assets.AssetMissingError:
+        return None
 
 
 def _labelled_as_simulated(cohort: Cohort) -> Cohort:
