@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,15 @@ import pytest
 from scipy.stats import beta, pearsonr
 
 from kernel.brain import calibration
-from kernel.brain.calibration import TRUTHS, calibrate, rejection_rates, run_tests
+from kernel.brain.calibration import (
+    FACED_CALIBRATION_PARTS,
+    FACED_TRUTHS,
+    TRUTHS,
+    calibrate,
+    faced_calibration,
+    rejection_rates,
+    run_tests,
+)
 from kernel.brain.cohort import FACED_CLIP_EMOTIONS, cohort_tensor, standardise, trial_features
 from kernel.brain.projection import track
 from kernel.brain.simulate import CLASS_VALENCE, PRESETS, simulate_cohort
@@ -95,6 +104,33 @@ def test_truths_without_valence_have_none():
     assert [TRUTHS[name].valence for name in list(TRUTHS)[4:]] == pytest.approx(
         [PRESETS["default"].valence, 0.018, PRESETS["strong_valence"].valence]
     )
+
+
+def test_at_the_sizes_of_faced_valence_is_found_where_planted_and_not_elsewhere():
+    truths = {name: FACED_TRUTHS[name] for name in ("no valence", "valence .6")}
+    rates = rejection_rates(calibrate(truths, **SMALL))
+    for test in (VERDICT, ("leave-one-emotion-out r, order removed", VERDICT[1])):
+        # three or more of eight at a nominal rate have probability .006
+        assert rate(rates, test, "valence .6") == 1 and rate(rates, test, "no valence") <= 2 / 8
+    assert rate(rates, ("best of 150 cells", "emotions permuted"), "no valence") <= 2 / 8
+
+
+def test_parts_of_the_calibration_at_the_sizes_of_faced_are_those_of_the_whole(monkeypatch):
+    monkeypatch.setattr(calibration, "calibrate", partial(calibrate, n_permutations=19, n_subjects=8))
+    monkeypatch.setattr(calibration, "_BLOCK", 2)
+    monkeypatch.setattr(calibration, "FACED_CALIBRATION_PARTS", ("valence .6 | 2-3",))
+    part = faced_calibration("valence .6 | 2-3")
+    assert set(part["seed"]) == {2, 3} and (part["truth"] == "valence .6").all()
+    options = SMALL | {"n_permutations": 19, "n_subjects": 8, "n_cohorts": 4}
+    whole = calibrate({"valence .6": FACED_TRUTHS["valence .6"]}, **options).astype({"truth": str})
+    pd.testing.assert_frame_equal(part, whole[whole["seed"] >= 2].reset_index(drop=True))
+
+
+def test_parts_hold_a_hundred_cohorts_of_each_truth():
+    assert len(FACED_CALIBRATION_PARTS) == 5 * len(FACED_TRUTHS)
+    assert "valence .6 | 40-59" in FACED_CALIBRATION_PARTS
+    with pytest.raises(ValueError, match=r"no part 'valence .6'; there are no valence \| 0-19"):
+        faced_calibration("valence .6")
 
 
 @pytest.mark.parametrize("design", ["SEED-V", "EmoEEG-MC"])

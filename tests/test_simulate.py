@@ -22,7 +22,15 @@ from kernel.brain.cohort import (
 from kernel.brain.emoeegmc import read_emoeeg_mc
 from kernel.brain.features import differential_entropy
 from kernel.brain.seedv import read_seed_v
-from kernel.brain.simulate import DESIGNS, LEAD, PRESETS, Settings, simulate_cohort, simulate_raw
+from kernel.brain.simulate import (
+    DESIGNS,
+    LEAD,
+    PRESET_NAMES,
+    PRESETS,
+    Settings,
+    simulate_cohort,
+    simulate_raw,
+)
 from kernel.ratings import BLOCKS, draw_orders, load_order, load_ratings
 
 NOTHING = Settings(valence=0, classes=0, clips=0, trial=0, slow=0, base=0)
@@ -244,6 +252,12 @@ def test_one_window_of_30_s_is_worth_thirty_of_1_s():
     assert abs((a - b).mean((0, 1, 2))).max() < 0.1
     np.testing.assert_array_equal(fine.order, coarse.order)
     np.testing.assert_array_equal(fine_truth.effect, coarse_truth.effect)
+
+
+def test_names_are_the_presets_and_the_sizes_of_real_brains():
+    assert PRESET_NAMES == (*PRESETS, "faced")
+    with pytest.raises(ValueError, match=r"no preset named .faced.; there are default.* for cohorts, faced"):
+        simulate_raw(0, "faced")
 
 
 def test_every_preset_is_a_setting():

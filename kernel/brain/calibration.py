@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 from kernel import files, stats
 from kernel.brain import projection
 from kernel.brain.cohort import FACED_CLIP_EMOTIONS, mean_over_subjects, standardise, trial_features
+from kernel.brain.components import FacedSettings
 from kernel.brain.simulate import CLASS_VALENCE, DESIGNS, PRESETS, Settings, simulate_cohort
 from kernel.brain.study import transfer_class_order
 from kernel.brain.topography import cell_correlations, cell_map
@@ -46,15 +47,31 @@ REPLICATION_TRUTHS: Mapping[str, Settings] = MappingProxyType(
     {name: TRUTHS[name] for name in ("nothing", "classes, no valence", "valence 1")}
 )
 
+#: Truths of `faced_calibration`, all with the sizes of FACED: the share of clips' sd that goes along valence.
+FACED_TRUTHS: Mapping[str, FacedSettings] = MappingProxyType(
+    {
+        "no valence": FacedSettings(),
+        "valence .1": FacedSettings(valence=0.1),
+        "valence .2": FacedSettings(valence=0.2),
+        "valence .3": FacedSettings(valence=0.3),
+        "valence .6": FacedSettings(valence=0.6),
+        "valence 1": FacedSettings(valence=1.0),
+    }
+)
+
 _COARSE = {"SEED-V": 20.0, "EmoEEG-MC": 30.0}  # seconds of a window: the tests average over them
 _BLOCK = 20  # cohorts stored together
+#: A truth and the seeds of a block of its cohorts.
+FACED_CALIBRATION_PARTS = tuple(
+    f"{truth} | {start}-{start + _BLOCK - 1}" for truth in FACED_TRUTHS for start in range(0, 100, _BLOCK)
+)
 _ROW = [("seed", "i8"), ("estimator", "U48"), ("null", "U32"), ("value", "f8"), ("p", "f8")]
 _SOURCES = (
     "ratings",
     "stats",
     *(
         f"brain.{name}"
-        for name in ("calibration", "cohort", "features", "projection", "simulate", "topography")
+        for name in "calibration cohort components features projection simulate topography".split()
     ),
 )
 _SCHEMES = {
@@ -73,7 +90,7 @@ _NULLS = {
 
 
 def calibrate(
-    truths: Mapping[str, Settings] = TRUTHS,
+    truths: Mapping[str, Settings | FacedSettings] = TRUTHS,
     *,
     n_cohorts: int = 100,
     n_permutations: int = 99,
@@ -89,8 +106,8 @@ def calibrate(
 
     Parameters
     ----------
-    truths : mapping of name to Settings
-        What is planted.
+    truths : mapping of name to Settings or FacedSettings
+        What is planted; `TRUTHS`, or `FACED_TRUTHS` for the sizes of real brains.
     n_cohorts : int
         Cohorts per truth; cohort i of every truth has seed ``random_state + i``.
     n_permutations : int
@@ -113,15 +130,15 @@ def calibrate(
     _check_numbers(n_cohorts, n_permutations)
     source = files.source_digest(*_SOURCES)
 
-    def task(settings: Settings, seeds: range) -> tuple[Any, ...]:
+    def task(settings: Any, seeds: range) -> tuple[Any, ...]:
         return delayed(_block)(settings, seeds, n_subjects, n_permutations, source)
 
     return _run_blocks(task, truths, n_cohorts, random_state, n_jobs, progress)
 
 
 def _run_blocks(
-    task: Callable[[Settings, range], tuple[Any, ...]],
-    truths: Mapping[str, Settings],
+    task: Callable[[Any, range], tuple[Any, ...]],
+    truths: Mapping[str, Any],
     n_cohorts: int,
     random_state: int,
     n_jobs: int,
@@ -141,6 +158,37 @@ def _run_blocks(
     table = pd.concat(parts, ignore_index=True)
     table["truth"] = pd.Categorical(table["truth"], list(truths), ordered=True)
     return table.sort_values(["truth", "seed"], kind="stable", ignore_index=True)
+
+
+def faced_calibration(part: str) -> pd.DataFrame:
+    """Run every test on 20 simulated cohorts of 123 people with the sizes of FACED's components.
+
+    Parameters
+    ----------
+    part : str
+        One of `FACED_CALIBRATION_PARTS`: a truth and a range of seeds, such as ``"valence .6 | 40-59"``.
+
+    Returns
+    -------
+    DataFrame
+        Rows of ``calibrate(FACED_TRUTHS)``; parts can be put together for `rejection_rates`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such part.
+    """
+    if part not in FACED_CALIBRATION_PARTS:
+        raise ValueError(f"no part {part!r}; there are {', '.join(FACED_CALIBRATION_PARTS)}")
+    truth, _, seeds = part.partition(" | ")
+    table = calibrate(
+        {truth: FACED_TRUTHS[truth]},
+        n_cohorts=_BLOCK,
+        n_jobs=1,
+        random_state=int(seeds.partition("-")[0]),
+        progress=False,
+    )
+    return table.astype({"truth": str})
 
 
 def replicate(
@@ -185,7 +233,7 @@ def replicate(
     _check_numbers(n_cohorts, n_permutations)
     source = files.source_digest(*_SOURCES, "brain.emoeegmc", "brain.seedv", "brain.study")
 
-    def task(settings: Settings, seeds: range) -> tuple[Any, ...]:
+    def task(settings: Any, seeds: range) -> tuple[Any, ...]:
         return delayed(_replication)(design, settings, seeds, n_permutations, source)
 
     return _run_blocks(task, truths, n_cohorts, random_state, n_jobs, progress)
@@ -262,7 +310,9 @@ def rejection_rates(table: pd.DataFrame, *, level: float = 0.05) -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
-def _block(settings: Settings, seeds: range, n_subjects: int, n_permutations: int, source: str) -> np.ndarray:
+def _block(
+    settings: Settings | FacedSettings, seeds: range, n_subjects: int, n_permutations: int, source: str
+) -> np.ndarray:
     """Every test on some cohorts, stored: a study that was interrupted goes on where it stopped."""
     key = files.digest("calibration", asdict(settings), list(seeds), n_subjects, n_permutations, source)
 
@@ -334,8 +384,8 @@ def run_tests(
     )
     rows.append(_row("leave-one-emotion-out r", "order surrogates", surrogate.r, surrogate.p))
     cells = np.abs(cell_correlations(X[..., None], targets))[..., 0]
-    rows.append(_textbook("best of 160 cells", cells[0].max(), 28, alternative="two-sided"))
-    rows += _against("best of 160 cells", cells.max(1), nulls)
+    rows.append(_textbook(f"best of {X.shape[1]} cells", cells[0].max(), 28, alternative="two-sided"))
+    rows += _against(f"best of {X.shape[1]} cells", cells.max(1), nulls)
     predicted = single.in_sample(y)
     means = np.array([[values[code == k].mean() for k in range(9)] for values in (predicted, y)])
     rows.append(_textbook("class means, in-sample", float(stats.pearson(*means)), 9))

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import digamma, polygamma
@@ -45,6 +46,9 @@ from kernel.brain.seedv import (
     SEED_V_TIMES,
 )
 from kernel.ratings import draw_orders
+
+if TYPE_CHECKING:
+    from kernel.brain.components import FacedSettings
 
 SFREQ = 250.0  # Hz, as the FACED release
 TRIAL = 30.0  # s of EEG kept of each clip
@@ -185,6 +189,9 @@ PRESETS: dict[str, Settings] = {
 """Truths by name. ``no_valence`` has classes without their order; ``identity_only`` clips without classes;
 ``order_drift`` nothing but a drift along the presentation order; ``null`` nothing at all."""
 
+PRESET_NAMES = (*PRESETS, "faced")
+"""Names that `simulate_cohort` knows; ``faced`` has components of the sizes of real brains."""
+
 
 @dataclass(frozen=True, eq=False)
 class Truth:
@@ -192,7 +199,7 @@ class Truth:
 
     Attributes
     ----------
-    settings : Settings
+    settings : Settings or FacedSettings
         Amplitudes.
     valence : ndarray, shape (n_clips,)
         Valence of each clip, mean 0 and standard deviation 1.
@@ -206,9 +213,11 @@ class Truth:
         Size of the effects in each subject.
     expected : ndarray, shape (n_subjects, 28, n_windows, n_channels, n_bands), or None
         Raw simulations only: log of the expected variance, as differential entropy in nats.
+    deviation : ndarray, shape (n_subjects, n_clips), or None
+        Preset ``faced`` only: each person's rating of valence net of person and clip, standard deviation 1.
     """
 
-    settings: Settings
+    settings: Settings | FacedSettings
     valence: np.ndarray
     valence_pattern: np.ndarray
     drift_pattern: np.ndarray
@@ -217,11 +226,12 @@ class Truth:
     effect: np.ndarray
     gain: np.ndarray
     expected: np.ndarray | None = None
+    deviation: np.ndarray | None = None
 
 
 def simulate_cohort(
     random_state: int | np.random.Generator | None = 0,
-    preset: str | Settings = "default",
+    preset: str | Settings | FacedSettings = "default",
     *,
     design: str | Design = "FACED",
     n_subjects: int | None = None,
@@ -238,8 +248,9 @@ def simulate_cohort(
     ----------
     random_state : int, Generator or None
         Seed or generator; an int becomes part of the cohort's label.
-    preset : str or Settings
-        A name of :data:`PRESETS` or amplitudes of one's own.
+    preset : str, Settings or FacedSettings
+        A name of :data:`PRESET_NAMES` or amplitudes of one's own. ``faced`` and FacedSettings are for the
+        design of FACED and its official bands: :func:`~kernel.brain.components.simulate_components`.
     design : str or Design
         A name of :data:`DESIGNS` or one of one's own.
     n_subjects : int, optional
@@ -269,6 +280,16 @@ def simulate_cohort(
     design = _design(design)
     n_subjects = design.n_subjects if n_subjects is None else n_subjects
     window, bands = design.window if window is None else window, design.bands if bands is None else bands
+    # here, because that module builds on this one
+    from kernel.brain.components import FacedSettings, simulate_components
+
+    if preset == "faced" or isinstance(preset, FacedSettings):
+        if design != DESIGNS["FACED"] or _edges(bands) != _edges("official"):
+            raise ValueError(
+                f"preset 'faced' has the sizes of FACED in official bands, not of {design.dataset}"
+            )
+        settings = FacedSettings() if isinstance(preset, str) else preset
+        return simulate_components(random_state, n_subjects=n_subjects, window=window, **vars(settings))
     rng, order_rng, subject_rngs = _generators(random_state, n_subjects)
     edges = _edges(bands)
     counts = _window_counts(design, window)
@@ -394,9 +415,7 @@ class _Fields:
         rng: np.random.Generator,
     ) -> None:
         self.settings = settings
-        squared = ((directions[:, None] - directions[None]) ** 2).sum(-1)
-        self._space = _root(np.exp(-squared / (2 * 0.6**2)))
-        self._band = _root(0.5 ** np.abs(np.subtract.outer(np.arange(n_bands), np.arange(n_bands))))
+        self._space, self._band = _smooth_roots(directions, n_bands)
         self._n_windows = int(_window_counts(design, window).max())
         self._window = window
 
@@ -465,6 +484,13 @@ def _ornstein_uhlenbeck(white: np.ndarray, window: float, tau: float = 8.0) -> n
     for step in range(1, out.shape[1]):
         out[:, step] += phi * out[:, step - 1]
     return out
+
+
+def _smooth_roots(directions: np.ndarray, n_bands: int) -> tuple[np.ndarray, np.ndarray]:
+    """Roots of the correlations over places and over bands of a smooth pattern."""
+    squared = ((directions[:, None] - directions[None]) ** 2).sum(-1)
+    bands = np.arange(n_bands)
+    return _root(np.exp(-squared / (2 * 0.6**2))), _root(0.5 ** np.abs(np.subtract.outer(bands, bands)))
 
 
 def _unit(pattern: np.ndarray) -> np.ndarray:
@@ -597,7 +623,8 @@ def _settings(preset: str | Settings) -> Settings:
     if isinstance(preset, Settings):
         return preset
     if preset not in PRESETS:
-        raise ValueError(f"no preset named {preset!r}; there are {', '.join(PRESETS)}, or give Settings(...)")
+        names = f"{', '.join(PRESETS)} and, for cohorts, faced"
+        raise ValueError(f"no preset named {preset!r}; there are {names}, or give Settings(...)")
     return PRESETS[preset]
 
 

@@ -1,0 +1,460 @@
+"""Variance components of EEG features: estimated from a cohort, and a cohort simulated from their sizes.
+
+In:  a cohort of differential entropies with known presentation orders, or the sizes of its components.
+Out: a table of standard deviations in nats; a :class:`~kernel.brain.cohort.Cohort` marked as simulated.
+Never: reads recorded EEG by itself, or chooses a size: those of `FACED_COMPONENTS` were estimated from FACED.
+
+The feature of subject s, clip c, second t, channel and band, without the mean of its channel and band, is
+
+    person_s + slope_s position_sc + clip_c + person_clip_sc + noise_sct,
+
+with positions scaled to -1..1 over the session, and noise that is an Ornstein-Uhlenbeck process plus a white
+part. Every component is Gaussian, with one correlation over channels and one over bands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.linalg import block_diag, toeplitz
+from scipy.optimize import minimize_scalar, nnls
+
+from kernel.brain.cohort import (
+    FACED_CLASSES,
+    FACED_CLIP_EMOTIONS,
+    FACED_FILMS,
+    FACED_SCALP,
+    Cohort,
+    faced_hardware,
+    trial_features,
+)
+from kernel.brain.simulate import LEAD, TRIAL, Truth, _generators, _head, _root, _smooth_roots, _unit
+from kernel.ratings import draw_orders, load_ratings
+
+N_CLIPS = len(FACED_CLIP_EMOTIONS)
+_LAGS = 11  # seconds of autocovariance, from lag 0, that the noise within a clip is fitted to
+
+# Estimation
+
+
+def variance_components(cohort: Cohort) -> pd.DataFrame:
+    r"""Estimate how large each part of the features is, by the method of moments.
+
+    Persons' offsets and slopes over the session and the clips are fitted jointly to the trial means by least
+    squares. The variance of each over its members is freed of what residuals of mean square :math:`\sigma^2`
+    add to it, :math:`\sigma^2 \operatorname{tr}(C V) / (k - 1)`, with C the centring of its k members and V
+    the inverse normal equations [1]_. Noise within clips is fitted to the autocovariance of the seconds about
+    their trial mean; what it leaves in a trial mean is taken from :math:`\sigma^2` to give person x clip.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        In nats, all trials present, equally long and at known positions; at least 12 windows each.
+
+    Returns
+    -------
+    DataFrame
+        Columns are bands. Rows are standard deviations in nats, root mean square over channels, 0 where the
+        estimate of the variance is negative: ``person``, ``slope`` (from the middle to the end of the
+        session), ``clip``, ``person x clip``, ``within clip`` (of a window about its trial mean), ``ou``,
+        ``white``; and ``time constant`` in s of the process ``ou``.
+
+    Raises
+    ------
+    ValueError
+        If a trial is missing or shorter than others, a position is unknown, or windows are too few.
+
+    References
+    ----------
+    .. [1] Searle, Casella & McCulloch (1992), Variance Components. doi:10.1002/9780470316856
+    """
+    n_windows = cohort.de.shape[2]
+    if not (cohort.n_windows == n_windows).all() or not np.isfinite(cohort.order).all():
+        raise ValueError("a trial is missing, short or of unknown position: select complete subjects first")
+    if n_windows <= _LAGS:
+        raise ValueError(f"the noise within clips needs at least {_LAGS + 1} windows, got {n_windows}")
+    variances, residual = _between(trial_features(cohort), cohort.order)
+    total, ou, white, tau = _within(cohort.de, cohort.window)
+    left = ou * [_mean_variance(t / cohort.window, n_windows) for t in tau] + white / n_windows
+    variances |= {"person x clip": residual - left, "within clip": total, "ou": ou, "white": white}
+    rows = {name: np.sqrt(np.clip(variance.mean(0), 0, None)) for name, variance in variances.items()}
+    return pd.DataFrame({**rows, "time constant": tau}, index=list(cohort.bands)).T
+
+
+def variance_shares(x: ArrayLike) -> pd.Series:
+    """Split the sum of squares of ratings into persons, clips and the rest.
+
+    Parameters
+    ----------
+    x : array_like, shape (n_subjects, n_clips)
+        Finite; at least two of each.
+
+    Returns
+    -------
+    Series
+        ``person``, ``clip`` and ``rest``, which add up to 1. The rest is what lies between people within a
+        clip beyond how high a person rates throughout.
+
+    Raises
+    ------
+    ValueError
+        If the shape or a value cannot be used, or nothing varies.
+    """
+    x = np.asarray(x, dtype=float)
+    if x.ndim != 2 or min(x.shape) < 2 or not np.isfinite(x).all():
+        raise ValueError(
+            f"x must be finite, (>=2 subjects, >=2 clips), got shape {x.shape}: drop the missing"
+        )
+    person, clip = x.mean(1, keepdims=True), x.mean(0, keepdims=True)
+    parts = {"person": person - x.mean(), "clip": clip - x.mean(), "rest": x - person - clip + x.mean()}
+    squares = pd.Series({name: float((part**2).mean()) for name, part in parts.items()})
+    if not squares.sum() > 0:
+        raise ValueError(f"x is {x.flat[0]} throughout: nothing to split")
+    return squares / squares.sum()
+
+
+def _between(means: np.ndarray, order: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Variances (n_channels, n_bands) of persons, slopes and clips; the mean square of the residuals."""
+    n_subjects, n_clips = order.shape
+    groups = {
+        "person": np.kron(np.eye(n_subjects), np.ones((n_clips, 1))),
+        "slope": block_diag(*_scaled(order)[..., None]),
+        "clip": np.tile(np.eye(n_clips), (n_subjects, 1)),
+    }
+    design = np.hstack(list(groups.values()))
+    inverse = np.linalg.pinv(design.T @ design, hermitian=True)
+    y = means.reshape(n_subjects * n_clips, -1)
+    weights = inverse @ (design.T @ y)
+    freedom = len(y) - (design.shape[1] - 1)  # a constant may go to persons or to clips
+    residual = ((y - design @ weights) ** 2).sum(0) / freedom
+    variances, start = {}, 0
+    for name, columns in groups.items():
+        part = slice(start, start := start + columns.shape[1])
+        k, V = columns.shape[1], inverse[part, part]
+        noise = (np.trace(V) - V.sum() / k) / (k - 1)
+        variances[name] = (weights[part].var(0, ddof=1) - noise * residual).reshape(means.shape[2:])
+    return variances, residual.reshape(means.shape[2:])
+
+
+def _scaled(order: np.ndarray) -> np.ndarray:
+    """Positions from 1 to the number of clips, scaled to -1..1."""
+    return 2 * (order - 1) / (order.shape[1] - 1) - 1
+
+
+def _within(de: np.ndarray, window: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Variance about the trial mean, of the process and of its white part; time constant of each band, s."""
+    n_subjects, _, n, *shape = de.shape
+    observed = np.zeros((_LAGS, *shape))
+    for block in de:
+        x = block - block.mean(1, keepdims=True)
+        observed += [(x[:, lag:] * x[:, : n - lag]).mean((0, 1)) / n_subjects for lag in range(_LAGS)]
+    tau = np.empty(shape[1])
+    ou, white = np.empty(shape), np.empty(shape)
+    for band in range(shape[1]):
+        mean = observed[..., band].mean(1)
+
+        def misfit(log_tau: float, mean: np.ndarray = mean) -> float:
+            return float(nnls(_expected(float(np.exp(log_tau)), n), mean)[1])
+
+        log_tau = minimize_scalar(misfit, bounds=np.log([0.2, n]), method="bounded").x
+        basis = _expected(float(np.exp(log_tau)), n)
+        ou[:, band], white[:, band] = np.transpose([nnls(basis, r)[0] for r in observed[..., band].T])
+        tau[band] = np.exp(log_tau) * window
+    return observed[0], ou, white, tau
+
+
+def _expected(tau: float, n: int) -> np.ndarray:
+    """Autocovariance about the mean of n windows of unit processes, coloured and white: (_LAGS, 2)."""
+    out = []
+    for covariance in (toeplitz(np.exp(-np.arange(n) / tau)), np.eye(n)):
+        rows = covariance.mean(0)
+        centred = covariance - rows - rows[:, None] + rows.mean()
+        out.append([np.diagonal(centred, lag).mean() for lag in range(_LAGS)])
+    return np.transpose(out)
+
+
+def _mean_variance(tau: float, n: int) -> float:
+    """Variance of the mean of n values of a process of unit variance and time constant `tau`."""
+    return float(toeplitz(np.exp(-np.arange(n) / tau)).mean())
+
+
+# Simulation
+
+
+@dataclass(frozen=True)
+class Component:
+    """Size and correlation of one part of the features.
+
+    Attributes
+    ----------
+    sd : tuple of float
+        Standard deviation in each band, nats.
+    shared, length : float
+        Correlation of two channels at an angle a on the head, ``shared + (1 - shared) exp(-a / length)``;
+        `length` in radians.
+    neighbours : tuple of float
+        Correlations of neighbouring bands; that of others is the product of those between them.
+    """
+
+    sd: tuple[float, ...]
+    shared: float
+    length: float
+    neighbours: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Components:
+    """Sizes of all parts; noise within a clip is `ou`, of these time constants in s, and `white`.
+
+    `spread` is the standard deviation over people of the log of their person x clip size.
+    """
+
+    person: Component
+    slope: Component
+    clip: Component
+    person_clip: Component
+    ou: Component
+    white: Component
+    time_constants: tuple[float, ...]
+    spread: float
+
+
+_WITHIN = (0.38, 0.49, (0.44, 0.42, 0.49, 0.46))
+FACED_COMPONENTS = Components(
+    person=Component((0.273, 0.254, 0.300, 0.337, 0.835), 0.73, 0.65, (0.89, 0.81, 0.80, 0.72)),
+    slope=Component((0.069, 0.044, 0.047, 0.066, 0.267), 0.49, 0.48, (0.88, 0.73, 0.70, 0.50)),
+    clip=Component((0.080, 0.053, 0.040, 0.027, 0.027), 0.58, 0.46, (0.87, 0.74, 0.76, 0.14)),
+    person_clip=Component((0.160, 0.117, 0.124, 0.153, 0.307), 0.49, 0.49, (0.71, 0.63, 0.68, 0.77)),
+    ou=Component((0.354, 0.216, 0.207, 0.168, 0.188), *_WITHIN),
+    white=Component((0.287, 0.252, 0.223, 0.177, 0.119), *_WITHIN),
+    time_constants=(1.7, 1.8, 1.7, 2.3, 3.6),
+    spread=0.36,
+)
+"""Sizes in FACED (30 scalp channels, 123 people, official bands), estimated from its features.
+
+Alike at all channels, which the clips of FACED are not: over half their variance in gamma lies at T7 and T8,
+a quarter of that in delta and theta at F7 and F8. Correlations within a clip are means of single people's.
+
+Chen et al. (2023), Scientific Data 10, 740. doi:10.1038/s41597-023-02650-w
+"""
+
+# Of FACED's ratings, 0-7: standard deviation of persons and of the rest (mean squares of a two-way layout),
+# and correlation of the rest.
+_RATINGS = {
+    "valence": (0.59, 1.43),
+    "liking": (0.67, 1.62),
+    "arousal": (0.89, 1.54),
+    "familiarity": (1.05, 1.85),
+}
+_RATINGS_R = [
+    [1.0, 0.53, 0.17, 0.30],
+    [0.53, 1.0, 0.21, 0.40],
+    [0.17, 0.21, 1.0, 0.15],
+    [0.30, 0.40, 0.15, 1.0],
+]
+
+
+@dataclass(frozen=True)
+class FacedSettings:
+    """Truth of a cohort with the sizes of FACED: arguments of `simulate_components`."""
+
+    valence: float = 0.0
+    within: float = 0.0
+    components: Components = FACED_COMPONENTS
+
+
+def simulate_components(
+    random_state: int | np.random.Generator | None = 0,
+    *,
+    n_subjects: int = 123,
+    window: float = 1.0,
+    valence: float = 0.0,
+    within: float = 0.0,
+    components: Components = FACED_COMPONENTS,
+) -> tuple[Cohort, Truth]:
+    """Simulate people who watch the clips of FACED, with components of given sizes.
+
+    Cohorts of one seed share all noise, orders and ratings. The first subjects do not depend on how many
+    follow. Drift along the session is each person's own: the mean over people is zero but for chance.
+
+    Parameters
+    ----------
+    random_state : int, Generator or None
+        Seed or generator; an int becomes part of the cohort's label.
+    n_subjects : int
+        People.
+    window : float
+        Whole seconds that divide 30; 30 draws trial means at once, at a fraction of the time.
+    valence : float
+        Share, 0 to 1, of the standard deviation of clips that goes along their mean valence in FACED, with a
+        random smooth pattern over channels and bands; the total is kept.
+    within : float
+        Share, 0 to 1, of the standard deviation of person x clip that goes along a person's own deviation of
+        valence, net of person and clip, with that same pattern; the total is kept.
+    components : Components
+        Sizes.
+
+    Returns
+    -------
+    Cohort
+        Simulated: 30 scalp channels, presentation orders by :func:`~kernel.ratings.draw_orders`, films, and
+        ratings of each person, normal with FACED's clip means and spreads and thus at times outside 0-7.
+    Truth
+        What was planted: `effect` in nats, without any gain; `gain` is that of person x clip.
+
+    Raises
+    ------
+    ValueError
+        If a share or the window is not possible.
+    """
+    seconds = round(TRIAL)
+    if not (window >= 1 and float(window).is_integer() and seconds % window == 0):
+        raise ValueError(f"window must be whole seconds that divide {seconds}, got {window!r}")
+    for name, share in {"valence": valence, "within": within}.items():
+        if not 0 <= share <= 1:
+            raise ValueError(f"{name} must be a share from 0 to 1, got {share!r}")
+    rng, order_rng, subject_rngs = _generators(random_state, n_subjects)
+    field = _Field(components, valence, within, rng)
+    orders = draw_orders(n_subjects, lead=LEAD, random_state=order_rng)
+    positions = _scaled(orders)
+    root = _root(np.array(_RATINGS_R))
+    person_sd, rest_sd = np.transpose(list(_RATINGS.values()))
+    means = load_ratings()[[f"{item}_mean" for item in _RATINGS]].to_numpy()
+
+    de = np.empty((n_subjects, N_CLIPS, seconds // int(window), *field.shape), dtype=np.float32)
+    ratings = np.empty((n_subjects, N_CLIPS, len(_RATINGS)))
+    gain, deviation = np.empty(n_subjects), np.empty((n_subjects, N_CLIPS))
+    for s, subject_rng in enumerate(subject_rngs):
+        person = subject_rng.standard_normal(len(_RATINGS)) @ root
+        rest = subject_rng.standard_normal(means.shape) @ root
+        ratings[s], deviation[s] = means + person_sd * person + rest_sd * rest, rest[:, 0]
+        de[s], gain[s] = field.draw(positions[s], deviation[s], de.shape[2], subject_rng)
+    what = [f"{name} {share:g}" for name, share in {"valence": valence, "within": within}.items() if share]
+    cohort = Cohort.from_arrays(
+        de,
+        subjects=range(n_subjects),
+        emotions=FACED_CLIP_EMOTIONS,
+        channels=FACED_SCALP,
+        bands="official",
+        window=window,
+        classes=FACED_CLASSES,
+        order=orders,
+        hardware=faced_hardware(range(n_subjects)),
+        ratings=dict(zip(_RATINGS, np.moveaxis(ratings, -1, 0), strict=True)),
+        films=FACED_FILMS,
+        duration=[TRIAL] * N_CLIPS,
+        dataset="FACED",
+        provenance=f"simulated: {', '.join(['faced', *what])}",
+        simulated=True,
+        seed=random_state if isinstance(random_state, int | np.integer) else None,
+    )
+    return cohort, field.truth(FacedSettings(valence, within, components), gain, deviation)
+
+
+class _Part:
+    """Draws of one component at the channels of FACED."""
+
+    def __init__(self, component: Component) -> None:
+        directions = _head(FACED_SCALP).directions
+        angles = np.arccos(np.clip(directions @ directions.T, -1, 1))
+        shared, n_bands = component.shared, len(component.sd)
+        bands = np.eye(n_bands)
+        for low in range(n_bands):
+            bands[low, low + 1 :] = bands[low + 1 :, low] = np.cumprod(component.neighbours[low:])
+        self.sd = np.array(component.sd)
+        self.shape = (len(angles), n_bands)
+        self._space = _root(shared + (1 - shared) * np.exp(-angles / component.length)).astype(np.float32)
+        self._bands = _root(bands).astype(np.float32)
+
+    def draw(self, rng: np.random.Generator, *n: int) -> np.ndarray:
+        """Values of unit variance (*n, n_channels, n_bands)."""
+        white = rng.standard_normal((*n, *self.shape), dtype=np.float32)
+        return self._space @ (white @ self._bands)
+
+
+class _Field:
+    """What all people share, drawn once, and people one by one."""
+
+    def __init__(
+        self, components: Components, valence: float, within: float, rng: np.random.Generator
+    ) -> None:
+        self.components, self.within = components, within
+        self.parts = {
+            name: _Part(part) for name, part in vars(components).items() if isinstance(part, Component)
+        }
+        clip = self.parts["clip"]
+        self.shape = clip.shape
+        means = load_ratings()["valence_mean"].to_numpy()
+        self.valence = (means - means.mean()) / means.std()
+        space, bands = _smooth_roots(_head(FACED_SCALP).directions, self.shape[1])
+        self.pattern = _unit(space @ rng.standard_normal(self.shape) @ bands)
+        self.clips = clip.draw(rng, N_CLIPS)
+        along = self.valence[:, None, None] * self.pattern
+        self.effect = clip.sd * (valence * along + np.sqrt(1 - valence**2) * self.clips)
+
+    def draw(
+        self, position: np.ndarray, deviation: np.ndarray, n_windows: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, float]:
+        """Features (n_clips, n_windows, n_channels, n_bands) of a person, and their size of person x clip."""
+        parts, spread = self.parts, self.components.spread
+        gain = float(np.exp(spread * rng.standard_normal() - spread**2))  # mean square 1
+        person, slope = (parts[name].sd * parts[name].draw(rng) for name in ("person", "slope"))
+        state = self.within * deviation[:, None, None] * self.pattern
+        state = state + np.sqrt(1 - self.within**2) * parts["person_clip"].draw(rng, N_CLIPS)
+        trial = (
+            self.effect + person + slope * position[:, None, None] + gain * parts["person_clip"].sd * state
+        )
+        return trial[:, None] + self._noise(n_windows, rng), gain
+
+    def _noise(self, n_windows: int, rng: np.random.Generator) -> np.ndarray:
+        ou, white = self.parts["ou"], self.parts["white"]
+        seconds, tau = round(TRIAL), np.array(self.components.time_constants)
+        if n_windows == 1:
+            sd = ou.sd * np.sqrt([_mean_variance(t, seconds) for t in tau])
+            return sd * ou.draw(rng, N_CLIPS, 1) + white.sd / np.sqrt(seconds) * white.draw(rng, N_CLIPS, 1)
+        phi = np.exp(-1 / tau)
+        noise = ou.draw(rng, N_CLIPS, seconds)
+        noise[:, 1:] *= np.sqrt(1 - phi**2)
+        for second in range(1, seconds):
+            noise[:, second] += phi * noise[:, second - 1]
+        noise = ou.sd * noise + white.sd * white.draw(rng, N_CLIPS, seconds)
+        return noise.reshape(N_CLIPS, n_windows, -1, *self.shape).mean(2)
+
+    def truth(self, settings: FacedSettings, gain: np.ndarray, deviation: np.ndarray) -> Truth:
+        """What was planted."""
+        return Truth(
+            settings=settings,
+            valence=self.valence,
+            valence_pattern=self.pattern,
+            drift_pattern=np.zeros(self.shape),
+            class_patterns=np.zeros((len(FACED_CLASSES), *self.shape)),
+            clip_patterns=_unit(self.clips),
+            effect=self.effect,
+            gain=gain,
+            deviation=deviation,
+        )
+
+
+# A table of the audit
+
+
+def variance(material: Any, part: str) -> pd.DataFrame:
+    """Sizes of the components in each band, and shares of variance of EEG and of ratings; `part` is not used.
+
+    Shares of EEG are those of the variance of single seconds, over people, clips and seconds; those of ratings
+    are over trials, of which each has one rating.
+    """
+    sizes = variance_components(material.scalp)
+    rows = [("sd", name, band, value) for name, row in sizes.iterrows() for band, value in row.items()]
+    parts = sizes.loc[["person", "slope", "clip", "person x clip", "within clip"]] ** 2
+    parts.loc["slope"] /= 3  # mean square of positions from -1 to 1
+    for band, column in (parts / parts.sum()).items():
+        rows += [(f"share, {band}", name, "EEG", value) for name, value in column.items()]
+    for item in ("valence", "arousal", "liking", "familiarity"):
+        shares = variance_shares(material.scalp.person_rating(item))
+        rows += [("share, ratings", name, item, value) for name, value in shares.items()]
+    return pd.DataFrame(rows, columns=["quantity", "component", "of", "value"])

@@ -1,0 +1,221 @@
+"""Variance components: planted sizes come back, absent ones do not, and the sizes are those of FACED."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from kernel.brain.cohort import FACED_FILMS, FACED_SCALP, trial_features
+from kernel.brain.components import (
+    FACED_COMPONENTS,
+    FacedSettings,
+    simulate_components,
+    variance_components,
+    variance_shares,
+)
+from kernel.brain.simulate import simulate_cohort
+from kernel.ratings import load_ratings
+
+#: Row of the table, field of the sizes, and the error to allow with 60 people, relative to the size. Channels
+#: are so correlated that they count as one or two: 59 persons or slopes have a standard error of
+#: 1 / sqrt(118) = .09, 27 x 59 trials of people who differ in size .05, seconds next to none.
+ROWS = {
+    "person": ("person", 0.3),
+    "slope": ("slope", 0.35),
+    "person x clip": ("person_clip", 0.2),
+    "ou": ("ou", 0.05),
+    "white": ("white", 0.05),
+}
+
+
+def without(name):
+    return replace(FACED_COMPONENTS, **{name: replace(getattr(FACED_COMPONENTS, name), sd=(0.0,) * 5)})
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    return simulate_components(0, n_subjects=60)
+
+
+@pytest.fixture(scope="module")
+def table(simulated):
+    return variance_components(simulated[0])
+
+
+def slopes(cohort, predictor):
+    """Slope of trials on a predictor (n_subjects, n_clips), both without persons and clips."""
+    trials = trial_features(cohort)
+    trials = trials - trials.mean(0) - trials.mean(1, keepdims=True)
+    x = predictor - predictor.mean(0) - predictor.mean(1, keepdims=True) + predictor.mean()
+    return np.tensordot(x, trials, axes=2) / (x**2).sum()
+
+
+# Estimates
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_planted_sizes_come_back(table, row):
+    name, error = ROWS[row]
+    np.testing.assert_allclose(table.loc[row], getattr(FACED_COMPONENTS, name).sd, rtol=error)
+
+
+def test_the_size_of_clips_and_the_time_constants_come_back(simulated, table):
+    planted = np.sqrt(simulated[1].effect.var(0, ddof=1).mean(0))
+    # gamma's clips, .03, lie below what 60 people leave of its person x clip, .31 / sqrt(60) = .04
+    np.testing.assert_allclose(table.loc["clip"].iloc[:4], planted[:4], rtol=0.2)
+    np.testing.assert_allclose(table.loc["time constant"], FACED_COMPONENTS.time_constants, rtol=0.15)
+    ou, white = np.array(FACED_COMPONENTS.ou.sd), np.array(FACED_COMPONENTS.white.sd)
+    lag = np.abs(np.subtract.outer(np.arange(30), np.arange(30)))
+    in_mean = [np.exp(-lag / tau).mean() for tau in FACED_COMPONENTS.time_constants]
+    left = np.sqrt(ou**2 * (1 - np.array(in_mean)) + white**2 * 29 / 30)
+    np.testing.assert_allclose(table.loc["within clip"], left, rtol=0.02)
+
+
+@pytest.mark.parametrize(("row", "name"), [("clip", "clip"), *((row, ROWS[row][0]) for row in ROWS)])
+def test_an_absent_component_is_near_zero(row, name):
+    cohort, _ = simulate_components(1, n_subjects=60, components=without(name))
+    # a variance is known to a tenth of the next larger one, that is to a fifth of its own, at worst
+    assert (variance_components(cohort).loc[row] < 0.5 * np.array(getattr(FACED_COMPONENTS, name).sd)).all()
+
+
+def test_estimates_do_not_see_the_length_of_a_window(simulated):
+    cohort, _ = simulated
+    longer, _ = simulate_components(0, n_subjects=60, window=2.0)
+    a, b = (variance_components(c).loc[["person", "slope", "clip"]] for c in (cohort, longer))
+    np.testing.assert_allclose(a, b, rtol=1e-3)
+
+
+def test_refuses_a_cohort_that_cannot_be_split(simulated):
+    with pytest.raises(ValueError, match="at least 12 windows, got 1"):
+        variance_components(simulate_components(0, n_subjects=4, window=30.0)[0])
+    cohort, _ = simulated
+    de = cohort.de.copy()
+    de[3, 4] = np.nan
+    with pytest.raises(ValueError, match="a trial is missing, short or of unknown position"):
+        variance_components(cohort.with_de(de))
+
+
+@pytest.mark.faced
+def test_the_sizes_are_those_of_faced(faced):
+    real = variance_components(faced.select(channels=FACED_SCALP))
+    for row, name in [("clip", "clip"), *((row, ROWS[row][0]) for row in ROWS)]:
+        np.testing.assert_allclose(real.loc[row], getattr(FACED_COMPONENTS, name).sd, atol=0.003)
+    np.testing.assert_allclose(real.loc["time constant"], FACED_COMPONENTS.time_constants, rtol=0.15)
+
+
+# Shares of ratings
+
+
+def test_shares_are_those_of_a_two_way_layout(rng):
+    x = 3 + 2 * rng.standard_normal((400, 1)) + rng.standard_normal(300) + rng.standard_normal((400, 300))
+    shares = variance_shares(x)
+    assert shares.sum() == pytest.approx(1)
+    # 400 persons and 300 clips: relative standard errors of .07 and .08 of their variance
+    assert shares.to_dict() == pytest.approx({"person": 4 / 6, "clip": 1 / 6, "rest": 1 / 6}, abs=0.07)
+    assert variance_shares(np.tile(rng.standard_normal(9), (5, 1))).to_dict() == pytest.approx(
+        {"person": 0, "clip": 1, "rest": 0}
+    )
+
+
+@pytest.mark.parametrize("bad", [np.zeros(5), np.zeros((1, 5)), np.full((3, 3), np.nan), np.ones((3, 3))])
+def test_refuses_ratings_that_cannot_be_split(bad):
+    with pytest.raises(ValueError, match=r"got shape|throughout"):
+        variance_shares(bad)
+
+
+@pytest.mark.faced
+@pytest.mark.parametrize(("item", "rest"), [("valence", 0.48), ("liking", 0.49), ("arousal", 0.56)])
+def test_half_of_the_ratings_lies_between_people_within_a_clip(faced, item, rest):
+    assert variance_shares(faced.person_rating(item))["rest"] == pytest.approx(rest, abs=0.005)
+
+
+# The simulation
+
+
+def test_a_seed_gives_one_cohort_whatever_follows():
+    few, truth = simulate_components(3, n_subjects=3, window=30.0)
+    many, _ = simulate_components(3, n_subjects=6, window=30.0)
+    other, _ = simulate_components(4, n_subjects=3, window=30.0)
+    for name in ("de", "order"):
+        np.testing.assert_array_equal(getattr(many, name)[:3], getattr(few, name))
+    np.testing.assert_array_equal(many.person_rating()[:3], few.person_rating())
+    assert not np.allclose(few.de, other.de)
+    assert few.de.shape == (3, 28, 1, 30, 5) and truth.deviation.shape == (3, 28)
+    assert few.films.tolist() == list(FACED_FILMS)
+
+
+def test_the_label_says_that_it_is_simulated_and_what_is_planted():
+    assert simulate_cohort(0, "faced", n_subjects=2)[0].label == "simulated cohort, seed 0, faced"
+    settings = FacedSettings(valence=0.3, within=0.1)
+    cohort, truth = simulate_cohort(5, settings, n_subjects=2, window=30.0)
+    assert cohort.label == "simulated cohort, seed 5, faced, valence 0.3, within 0.1"
+    assert cohort.simulated and truth.settings == settings
+
+
+def test_trial_means_drawn_at_once_vary_like_means_over_seconds(simulated):
+    at_once, _ = simulate_components(0, n_subjects=60, window=30.0)
+    components = replace(without("person_clip"), clip=without("clip").clip)
+    a, b = (
+        trial_features(simulate_components(2, n_subjects=60, window=w, components=components)[0]).std(1)
+        for w in (1.0, 30.0)
+    )
+    # slopes are shared; 60 x 27 trials of noise: 2 %
+    np.testing.assert_allclose(a.mean((0, 1)), b.mean((0, 1)), rtol=0.06)
+    np.testing.assert_array_equal(at_once.order, simulated[0].order)
+
+
+@pytest.mark.parametrize("share", [0.6, 0.0])
+def test_valence_takes_its_share_of_clips_and_keeps_the_total(share):
+    effects = [simulate_components(s, n_subjects=1, window=30.0, valence=share)[1] for s in range(40)]
+    sd = np.array(FACED_COMPONENTS.clip.sd)
+    along = [np.tensordot(t.valence, t.effect, axes=1) / 28 / sd * t.valence_pattern for t in effects]
+    values = np.mean(along, (1, 2))
+    assert values.mean() == pytest.approx(share, abs=4 * values.std() / np.sqrt(40))
+    size = np.mean([(t.effect**2).mean((0, 1)) for t in effects], 0)
+    np.testing.assert_allclose(np.sqrt(size), sd, rtol=0.12)
+    z = load_ratings()["valence_mean"].to_numpy()
+    assert np.corrcoef(effects[0].valence, z)[0, 1] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("share", [0.4, 0.0])
+def test_deviating_ratings_show_in_the_eeg_only_where_planted(share):
+    cohort, truth = simulate_components(1, window=30.0, within=share)
+    slope = slopes(cohort, truth.deviation) / FACED_COMPONENTS.person_clip.sd
+    planted = share * truth.gain.mean() * truth.valence_pattern
+    # 123 x 27 trials, whose noise counts up to twice: 2 / sqrt(3321) = .035 of person x clip
+    assert np.abs(slope - planted).max() < 4 * 0.035
+    rating = slopes(cohort, cohort.person_rating()) * truth.valence_pattern
+    assert (rating.mean() > 0.005) == bool(share)
+
+
+def test_ratings_have_the_spread_of_real_ones():
+    cohort, _ = simulate_components(0, window=30.0)
+    real = load_ratings()
+    for item in ("valence", "liking", "arousal", "familiarity"):
+        x = cohort.person_rating(item)
+        # 123 people: 1.5 / 11 = .14 for a mean, of which persons are shared
+        np.testing.assert_allclose(cohort.rating(item), real[f"{item}_mean"], atol=0.6)
+        assert x.std(0).mean() == pytest.approx(real[f"{item}_sd"].mean(), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"window": 7.0}, "divide 30, got 7.0"),
+        ({"window": 0.5}, "whole seconds"),
+        ({"valence": 1.2}, "valence must be a share from 0 to 1, got 1.2"),
+        ({"within": -0.1}, "within must be a share"),
+        ({"n_subjects": 0}, "at least 1, got 0"),
+    ],
+)
+def test_names_what_cannot_be_simulated(options, message):
+    with pytest.raises(ValueError, match=message):
+        simulate_components(0, **options)
+
+
+@pytest.mark.parametrize("options", [{"design": "SEED-V"}, {"bands": "paper"}])
+def test_only_the_design_of_faced_has_these_sizes(options):
+    with pytest.raises(ValueError, match="preset 'faced' has the sizes of FACED in official bands"):
+        simulate_cohort(0, "faced", **options)
