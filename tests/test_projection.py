@@ -76,6 +76,15 @@ def test_held_out_predictions_equal_refitting(rng, n_features, groups):
     np.testing.assert_allclose(folds.held_out_rows(X, groups, y), expected, atol=1e-9)
 
 
+def test_names_of_single_rows_change_nothing_whatever_their_order(rng):
+    """Clips left out one by one under names that do not sort as the rows do."""
+    X, y = rng.standard_normal((12, 6)), rng.standard_normal(12)
+    names = [f"film {k}" for k in rng.permutation(12)]
+    left_out = [pj.RidgeFolds(X, groups, ALPHAS).held_out(y) for groups in (None, names)]
+    assert left_out[1] == pytest.approx(left_out[0], abs=1e-12)
+    assert left_out[0] == pytest.approx(nested_with_sklearn(X, y, np.arange(12))[0], abs=1e-8)
+
+
 def test_the_choice_of_penalty_varies_in_that_test(rng):
     chosen = set()
     for noise in (0.01, 1, 30):

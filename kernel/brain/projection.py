@@ -271,7 +271,8 @@ class RidgeFolds:
             return torch.zeros((*lead, n_groups, Y.shape[1]), dtype=torch.long, device=Y.device)
         RY = self._R @ Y
         if n_groups == self.n:
-            return self._error_of_pairs(RY).argmin(-3)
+            # groups are in the order of their names, rows as they came
+            return self._error_of_pairs(RY).argmin(-3)[..., np.concatenate(self._members), :]
         error = torch.zeros((*lead, n_alphas, n_groups, Y.shape[1]), dtype=Y.dtype, device=Y.device)
         for pairs, rows in _buckets(list(combinations(self._members, 2))):
             which = np.array(list(combinations(range(n_groups), 2)))[pairs]

@@ -1,0 +1,400 @@
+"""Same clip, different people: does a person's own rating of a clip show in their own EEG?
+
+In:  features and ratings of single trials, the order in which each person saw the clips, and the hardware
+     that recorded each person; for tables, a material that holds them.
+Out: one correlation over new people with its exchange null; tables of results.
+Never: reads files, compares people with other clips, or lets what a clip does to everybody count.
+
+Person, drift over the session and clip are removed from features and ratings jointly. Orders differ, so that
+removing drift by itself takes a part of each clip with it, another part in each person. Clip means subtracted
+afterwards do not bring it back, and what clips leave behind in features and in ratings then goes together,
+whatever the EEG holds. This naive way is here for comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.stats import norm, ttest_1samp
+from threadpoolctl import threadpool_limits
+
+from kernel import stats
+from kernel.brain.cohort import Cohort, standardise, trial_features
+from kernel.brain.components import simulate_components
+
+Seed = int | Sequence[int] | np.random.Generator | None
+
+DRIFTS = ("linear", "quadratic", "blocks")
+ITEMS = ("valence", "liking", "arousal", "familiarity")
+#: Penalties in units of the mean squared singular value of the training features.
+RELATIVE_ALPHAS = tuple(10.0**power for power in range(-2, 5))
+
+_FOLDS = 10
+_SEED = 20260600129  # of the folds and of all draws in tables
+_CHUNK = 500  # sets of ratings solved at once: 100 MB for 123 people
+_EXCHANGES = 4999  # of tables on one set of ratings
+_FEWER_EXCHANGES = 199  # of tables on many sets
+
+
+@dataclass(frozen=True)
+class WithinClip:
+    """Outcome of `within_clip_test`.
+
+    Attributes
+    ----------
+    r, p : float
+        Mean of `people`, and the share of `null` at least as high, the observed r counted in.
+    people : ndarray, shape (n_subjects,)
+        Correlation over clips of held-out prediction and residual rating.
+    null : ndarray, shape (n_exchanges,)
+        r under exchange.
+    """
+
+    r: float
+    p: float
+    people: np.ndarray
+    null: np.ndarray
+
+    @property
+    def limit(self) -> float:
+        """95th percentile of the null."""
+        return float(np.quantile(self.null, 0.95))
+
+    @property
+    def detectable(self) -> float:
+        """Smallest r that is significant at .05, one-sided, with a power of 80 %."""
+        return self.limit + float(norm.ppf(0.8) * self.null.std(ddof=1))
+
+
+def within_clip_test(
+    features: ArrayLike,
+    ratings: ArrayLike,
+    order: ArrayLike,
+    hardware: Sequence[str] | np.ndarray,
+    *,
+    drift: str = "linear",
+    n_exchanges: int = 999,
+    random_state: Seed = 0,
+) -> WithinClip:
+    r"""Test whether people who rate a clip higher than others do have another EEG in it.
+
+    Features and ratings of person s and clip c are both freed, by least squares, of
+
+    .. math:: B_s \beta_s + \gamma_c
+
+    with B the basis of each person's drift. A ridge without constant from residual features to residual
+    ratings is fitted to nine tenths of the people, its penalty chosen there by generalised cross-validation
+    [1]_ among `RELATIVE_ALPHAS`, and predicts the others. For the null whole rating vectors are exchanged
+    between people of one hardware group and freed again of the drift of those who receive them: a t-test
+    over people would take them for independent, although they share weights and clip effects [2]_.
+
+    Parameters
+    ----------
+    features : array_like, shape (n_subjects, n_clips, ...)
+        Of each trial, such as `trial_features` of a standardised cohort; at least 20 people.
+    ratings, order : array_like, shape (n_subjects, n_clips)
+        Each person's own rating of one item, and presentation positions from 1.
+    hardware : sequence of str, length n_subjects
+        Group within which people are exchanged; at least three people in each.
+    drift : {"linear", "quadratic", "blocks"}
+        Constant and line; with a square; or a constant for each four consecutive positions.
+    n_exchanges : int
+        Random exchanges.
+    random_state : int, Generator or None
+        Seed of the exchanges; the folds of people are fixed.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, a trial, rating or position is missing, there are too few people or clips, a
+        group is too small to exchange, or residual features or ratings do not vary.
+
+    References
+    ----------
+    .. [1] Golub, Heath & Wahba (1979), Technometrics 21(2). doi:10.1080/00401706.1979.10489751
+    .. [2] Winkler et al. (2014), NeuroImage 92, on exchange within blocks.
+           doi:10.1016/j.neuroimage.2014.01.060
+    """
+    with threadpool_limits(1):  # the same sums in the same order everywhere
+        return PeopleRidge(features, order, hardware, drift).test(ratings, n_exchanges, random_state)
+
+
+def drift_free(order: np.ndarray, drift: str = "linear") -> np.ndarray:
+    """Projections (n_subjects, n_clips, n_clips) that remove each person's constant and drift.
+
+    ValueError if the drift does not exist or would leave fewer than three dimensions of the clips.
+    """
+    if drift not in DRIFTS:
+        raise ValueError(f"drift must be one of {', '.join(DRIFTS)}, got {drift!r}")
+    n_clips = order.shape[1]
+    if drift == "blocks":
+        block = (order.astype(int) - 1) // 4
+        basis = (block[..., None] == np.unique(block)).astype(float)
+    else:
+        position = 2 * (order - 1) / (n_clips - 1) - 1
+        basis = position[..., None] ** np.arange(2 if drift == "linear" else 3)
+    if n_clips < basis.shape[2] + 3:
+        raise ValueError(f"{n_clips} clips are too few for {drift} drift of {basis.shape[2]} parameters")
+    return np.eye(n_clips) - basis @ np.linalg.pinv(basis)
+
+
+def residuals(x: np.ndarray, free: np.ndarray, *, jointly: bool = True) -> np.ndarray:
+    r"""Values (n_subjects, n_clips, k) without person, drift and clip, estimated together by least squares.
+
+    With projections M of `drift_free`, :math:`e_s = M_s (x_s - \hat\gamma)` and
+    :math:`\hat\gamma = (\sum_s M_s)^+ \sum_s M_s x_s`, which is the full regression by the theorem of Frisch,
+    Waugh & Lovell. Not `jointly` subtracts the means of :math:`M_s x_s` over people, to show the error.
+    """
+    x = free @ x
+    if not jointly:
+        return x - x.mean(0)
+    return x - free @ (np.linalg.pinv(free.sum(0), hermitian=True) @ x.sum(0))
+
+
+class PeopleRidge:
+    """Ridge over people: each tenth of them is predicted by the others, for many sets of ratings at once.
+
+    Arguments and errors as for `within_clip_test`; `jointly` as in `residuals`.
+    """
+
+    def __init__(
+        self,
+        features: ArrayLike,
+        order: ArrayLike,
+        hardware: Sequence[str] | np.ndarray,
+        drift: str = "linear",
+        *,
+        jointly: bool = True,
+    ) -> None:
+        features, order, self._hardware = _checked(features, order, hardware)
+        self._free, self._jointly = drift_free(order, drift), jointly
+        self.features = self.residuals(features, "features")
+        self.folds = _folds(self._hardware)
+        gram = np.array([rows.T @ rows for rows in (_rows(self.features[fold]) for fold in self.folds)])
+        power, self._vectors = np.linalg.eigh(gram.sum(0) - gram)  # of those who train, each fold
+        power = np.clip(power, 0, None)[:, None]  # (n_folds, 1, n_features)
+        alphas = power.mean(-1, keepdims=True) * np.array(RELATIVE_ALPHAS)[:, None]
+        self._inverse = 1 / (power + alphas)  # (n_folds, n_alphas, n_features)
+        self._explained = (power + 2 * alphas) * self._inverse**2
+        self._freedom = (power * self._inverse).sum(-1)  # of the fit, (n_folds, n_alphas)
+
+    def residuals(self, x: np.ndarray, name: str = "ratings") -> np.ndarray:
+        """Residuals of values (n_subjects, n_clips, k), which must not all be zero."""
+        left = residuals(x, self._free, jointly=self._jointly)
+        if np.abs(left).max() <= 1e-12 * np.abs(x).max():
+            raise ValueError(f"{name} do not vary between people within a clip: there is nothing to relate")
+        return left
+
+    def correlations(self, ratings: np.ndarray) -> np.ndarray:
+        """Correlation over clips of held-out predictions and residuals of ratings, (n_subjects, n_sets).
+
+        Takes residuals (n_subjects, n_clips, n_sets); 0 where a prediction or a person's ratings do not vary.
+        """
+        predicted = np.empty_like(ratings)
+        cross = np.array([_rows(self.features[fold]).T @ _rows(ratings[fold]) for fold in self.folds])
+        square = np.array([(ratings[fold] ** 2).sum((0, 1)) for fold in self.folds])
+        for number, fold in enumerate(self.folds):
+            scores = self._vectors[number].T @ (cross.sum(0) - cross[number])
+            rest = square.sum(0) - square[number] - self._explained[number] @ scores**2
+            n_rows = ratings.shape[1] * (len(ratings) - len(fold))
+            choice = (rest / (1 - self._freedom[number] / n_rows)[:, None] ** 2).argmin(0)
+            weights = self._vectors[number] @ (scores * self._inverse[number][choice].T)
+            predicted[fold] = self.features[fold] @ weights
+        return (_unit(predicted) * _unit(ratings)).sum(1)
+
+    def people(self, ratings: ArrayLike) -> np.ndarray:
+        """Correlation of each person for one set of ratings (n_subjects, n_clips)."""
+        ratings = _complete(ratings, "ratings", self.features.shape[:2])
+        return self.correlations(self.residuals(ratings[..., None]))[:, 0]
+
+    def null(
+        self, statistic: Callable[..., np.ndarray], ratings: ArrayLike, n_exchanges: int, random_state: Seed
+    ) -> np.ndarray:
+        """A statistic (n_sets,) of residuals (n_subjects, n_clips, n_sets) of exchanged ratings."""
+        if n_exchanges < 1:
+            raise ValueError(f"n_exchanges must be at least 1, got {n_exchanges}")
+        ratings = _complete(ratings, "ratings", self.features.shape[:2])
+        rng, who = np.random.default_rng(random_state), np.tile(np.arange(len(ratings)), (n_exchanges, 1))
+        for group in np.unique(self._hardware):
+            members = np.flatnonzero(self._hardware == group)
+            who[:, members] = rng.permuted(who[:, members], axis=1)
+        parts = np.array_split(who, -(-n_exchanges // _CHUNK))
+        sets = (self.residuals(ratings[part].transpose(1, 2, 0)) for part in parts)
+        return np.concatenate([statistic(some) for some in sets])
+
+    def test(self, ratings: ArrayLike, n_exchanges: int, random_state: Seed) -> WithinClip:
+        """As `within_clip_test`."""
+        people = self.people(ratings)
+        null = self.null(lambda sets: self.correlations(sets).mean(0), ratings, n_exchanges, random_state)
+        r = float(people.mean())
+        return WithinClip(r, stats.permutation_p(r, null, alternative="greater"), people, null)
+
+
+def _folds(hardware: np.ndarray) -> list[np.ndarray]:
+    """People of each fold: shuffled within their group, then dealt out in turn."""
+    shuffled = np.random.default_rng(_SEED).permutation(len(hardware))
+    dealt = shuffled[np.argsort(hardware[shuffled], kind="stable")]
+    return [np.sort(dealt[start::_FOLDS]) for start in range(_FOLDS)]
+
+
+def _rows(x: np.ndarray) -> np.ndarray:
+    return x.reshape(-1, x.shape[-1])
+
+
+def _unit(x: np.ndarray) -> np.ndarray:
+    """Length one over clips; 0 where there is only rounding."""
+    length = np.linalg.norm(x, axis=1, keepdims=True)
+    return np.divide(x, length, out=np.zeros_like(x), where=length > 1e-12 * length.max(initial=0))
+
+
+def _checked(
+    features: ArrayLike, order: ArrayLike, hardware: ArrayLike
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    features, hardware = np.asarray(features, dtype=float), np.asarray(hardware)
+    if features.ndim < 3 or 0 in features.shape:
+        raise ValueError(f"features must be (n_subjects, n_clips, ...), got shape {features.shape}")
+    n_subjects, n_clips = shape = features.shape[:2]
+    features, order = _complete(features, "features", shape), _complete(order, "order", shape)
+    if order.min() < 1:
+        raise ValueError(f"order must be positions from 1, got {order.min():g}: leave out who has none")
+    if n_subjects < 2 * _FOLDS:
+        raise ValueError(f"{n_subjects} people: {_FOLDS} folds of people need at least {2 * _FOLDS}")
+    if hardware.shape != (n_subjects,):
+        raise ValueError(f"hardware must name the group of {n_subjects} people, got {hardware.shape}")
+    for name, count in zip(*np.unique(hardware, return_counts=True), strict=True):
+        if count < 3:
+            raise ValueError(f"group {str(name)!r} has {count} people, too few to exchange: leave them out")
+    return features.reshape(n_subjects, n_clips, -1), order, hardware
+
+
+def _complete(values: ArrayLike, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    values = np.asarray(values, dtype=float)
+    if values.shape[:2] != shape:
+        raise ValueError(f"{name} must be (n_subjects, n_clips) = {shape}, got {values.shape}")
+    if not np.isfinite(values).all():
+        person, clip = np.argwhere(~np.isfinite(values))[0][:2]
+        raise ValueError(f"{name}[{person}, {clip}] is missing: leave out people or clips with gaps")
+    return values
+
+
+# Tables of one study: each is a function of the material and the name of a part
+
+
+class Material(Protocol):
+    """What the tables are made of: the channels of the scalp, and `trial_features` once standardised."""
+
+    @property
+    def scalp(self) -> Cohort: ...
+
+    @property
+    def trials(self) -> np.ndarray: ...
+
+
+def within_clip(material: Material, part: str) -> pd.DataFrame:
+    """r, p and power of an item under a drift model; for "naive", p by t-test, not `jointly`."""
+    item, drift = part.split(" | ")
+    model, ratings = _model(material.scalp, material.trials, drift), material.scalp.person_rating(item)
+    row = _tested(model, ratings)
+    if drift == "naive":
+        row["p"] = _t_test(model.people(ratings))
+    return pd.DataFrame([{"item": item, "drift": drift, **row}])
+
+
+def within_people(material: Material, part: str) -> pd.DataFrame:
+    """Correlation of each person for an item, linear drift."""
+    cohort = material.scalp
+    r = _model(cohort, material.trials).people(cohort.person_rating(part))
+    return pd.DataFrame({"item": part, "subject": cohort.subjects, "hardware": cohort.hardware, "r": r})
+
+
+def within_cells(material: Material, part: str) -> pd.DataFrame:
+    """Each cell's correlation with an item, mean over people, linear drift; p and limit by max-statistic."""
+    cohort, model = material.scalp, _model(material.scalp, material.trials)
+    ratings = cohort.person_rating(part).astype(float)
+    cells = _rows(_unit(model.features)).T / len(ratings)
+    r = (cells @ _rows(_unit(model.residuals(ratings[..., None]))))[:, 0]
+    null = model.null(lambda sets: np.abs(cells @ _rows(_unit(sets))).max(0), ratings, _EXCHANGES, _SEED)
+    p = [stats.permutation_p(abs(value), null, alternative="greater") for value in r]
+    names = pd.MultiIndex.from_product([cohort.channels, list(cohort.bands)], names=["channel", "band"])
+    return names.to_frame(index=False).assign(item=part, r=r, p=p, limit=float(np.quantile(null, 0.95)))
+
+
+def within_eyes(material: Material, part: str) -> pd.DataFrame:
+    """Valence, linear drift, from one of `EYE_SETS`; the regression sees everybody's residuals, no rating."""
+    cohort, trials = material.scalp, material.trials
+    eyes = np.isin(cohort.channels, ["Fp1", "Fp2"])[:, None] | (np.array(list(cohort.bands)) == "delta")
+    chosen = trials[..., {"all cells": np.ones_like(eyes), "eyes": eyes}.get(part, ~eyes)]
+    if part == "other cells, eyes regressed out":
+        x, other = (_model(cohort, trials[..., cells]).features for cells in (eyes, ~eyes))
+        chosen = other - x @ np.linalg.lstsq(_rows(x), _rows(other), rcond=None)[0]
+    row = _tested(_model(cohort, chosen), cohort.person_rating("valence"))
+    return pd.DataFrame([{"cells": part, "n_cells": chosen.shape[2], **row}])
+
+
+def within_placebo(material: Material, part: str) -> pd.DataFrame:
+    """Placebo valence, linear drift: r and p by exchange and in the naive way, for a block of sets."""
+    models = [_model(material.scalp, material.trials, drift) for drift in ("linear", "naive")]
+    ratings, rows = material.scalp.person_rating("valence"), []
+    for number in _BLOCKS[part]:
+        rows.append({"set": number, **_both(models, placebo_ratings(ratings, [_SEED, number]), number)})
+    return pd.DataFrame(rows)
+
+
+def within_rates(material: object, part: str) -> pd.DataFrame:
+    """As `within_placebo`, for simulated cohorts of FACED's sizes; no recording enters.
+
+    Valence is the simulated one, a share of person x clip going along with it; for "placebo" that share is
+    the largest and `placebo_ratings` take the place of valence.
+    """
+    truth, block = part.split(" | ")
+    share, rows = max(_SHARES) if truth == "placebo" else float(truth.removeprefix("within ")), []
+    for seed in _BLOCKS[block]:
+        cohort, _ = simulate_components(seed, within=share, window=30.0)
+        trials, ratings = trial_features(standardise(cohort)), cohort.person_rating("valence")
+        models = [_model(cohort, trials, drift) for drift in ("linear", "naive")]
+        ratings = placebo_ratings(ratings, [_SEED, seed]) if truth == "placebo" else ratings
+        rows.append({"truth": truth, "seed": seed, **_both(models, ratings, seed)})
+    return pd.DataFrame(rows)
+
+
+def placebo_ratings(ratings: np.ndarray, random_state: Seed) -> np.ndarray:
+    """Ratings that know the clip and nothing of the person: clip means and noise of the same spread."""
+    noise = np.random.default_rng(random_state).standard_normal(ratings.shape)
+    return ratings.mean(0) + np.sqrt(ratings.var(0, ddof=1).mean()) * noise
+
+
+def _model(cohort: Cohort, trials: np.ndarray, drift: str = "linear") -> PeopleRidge:
+    naive = drift == "naive"
+    return PeopleRidge(trials, cohort.order, cohort.hardware, "linear" if naive else drift, jointly=not naive)
+
+
+def _tested(model: PeopleRidge, ratings: np.ndarray) -> dict[str, float]:
+    found = model.test(ratings, _EXCHANGES, _SEED)
+    null = {"null_mean": float(found.null.mean()), "null_sd": float(found.null.std(ddof=1))}
+    power = {"limit": found.limit, "detectable": found.detectable, "n": len(found.people)}
+    return {"r": found.r, "p": found.p, **null, **power}
+
+
+def _both(models: list[PeopleRidge], ratings: np.ndarray, number: int) -> dict[str, float]:
+    joint, naive = models
+    found, people = joint.test(ratings, _FEWER_EXCHANGES, [_SEED, 1, number]), naive.people(ratings)
+    return {"r": found.r, "p": found.p, "r_naive": float(people.mean()), "p_naive": _t_test(people)}
+
+
+def _t_test(people: np.ndarray) -> float:
+    return float(ttest_1samp(people, 0, alternative="greater").pvalue)
+
+
+_BLOCKS = {f"{start}-{start + 24}": range(start, start + 25) for start in range(0, 400, 25)}
+_SHARES = (0.0, 0.01, 0.02, 0.1, 0.2, 0.4)
+_TRUTHS = (*(f"within {share:g}" for share in _SHARES), "placebo")
+CLIP_PARTS = (*(f"{item} | {drift}" for item in ITEMS for drift in DRIFTS), "valence | naive")
+#: What a test may see of eye movements and blinks, which reach Fp1, Fp2 and the delta band first.
+EYE_SETS = ("all cells", "eyes", "other cells, eyes regressed out", "other cells")
+PLACEBO_PARTS = tuple(_BLOCKS)
+RATES_PARTS = tuple(f"{truth} | {block}" for truth in _TRUTHS for block in PLACEBO_PARTS[:4])
