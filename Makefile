@@ -17,7 +17,7 @@ export OMP_WAIT_POLICY := PASSIVE
 export PYTHONWARNINGS := ignore::DeprecationWarning,ignore:IProgress not found,ignore:A worker stopped while
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test coverage notebooks bench lint assets clean
+.PHONY: help book pdf test coverage notebooks results bench lint assets clean
 
 help: ## show this help
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ coverage: assets ## run the unit tests and say which lines and branches of the p
 
 notebooks: assets ## execute the notebooks in place and refresh the ledger (for authors)
 	$(BIN)/python book/build.py --in-place
+
+results: assets ## compute the stored tables from FACED, which KERNEL_DATA names (for authors)
+	$(BIN)/kernel audit
 
 bench: assets ## run all benchmarks and write _build/benchmarks.json
 	$(BIN)/python tests/benchmarks/run.py

@@ -4,7 +4,8 @@ In:  ``_toc.yml``, ``_config.yml``, ``book/``, the chapters ``notebooks/*.py`` a
 Out: ``_build/html``; with ``--in-place`` the executed ``notebooks/*.ipynb`` and ``book/claims.json`` instead.
      With ``--as-committed`` nothing is executed: the pages show the stored outputs and ledger.
 Never serves a stale number: a chapter is executed again whenever its code, any source of the package, the
-pinned or installed versions or the files under KERNEL_DATA change, and then every page is rendered anew.
+pinned or installed versions, the stored tables or the data at hand change, and then every page is rendered
+anew.
 Never writes outside ``_build`` (that of ``--output``, if given), except for ``--in-place``.
 """
 
@@ -39,6 +40,7 @@ from nbformat import NotebookNode
 ROOT = Path(__file__).resolve().parents[1]
 EXECUTED = ROOT / "_build" / "executed"
 LEDGER = ROOT / "book" / "claims.json"
+RESULTS = ROOT / "book" / "results"
 #: Begun first, so that no process is left with a long chapter at the end; 02 reads states that 01 has stored.
 LONGEST = (
     "01_axis",
@@ -145,11 +147,13 @@ def environment_digest() -> str:
 
 
 def _data() -> Iterator[str]:
-    """Names, sizes and times of the reader's own data, which may be too large to hash at each build."""
-    folder = os.environ.get("KERNEL_DATA", "")
-    yield folder
-    if folder:
-        for path in sorted(Path(folder).expanduser().rglob("*")):
+    """Digests of the stored tables; names, sizes and times of data at hand, too large to hash each time."""
+    from kernel.brain.sources import faced_folder
+
+    yield from (f"{path.name} {_sha256(path.read_text('utf-8'))}" for path in sorted(RESULTS.rglob("*.csv")))
+    for place in {os.environ.get("KERNEL_DATA", ""), str(faced_folder() or "")} - {""}:
+        root = Path(place).expanduser().absolute()
+        for path in sorted([root, *root.rglob("*")]):
             if path.is_file():
                 found = path.stat()
                 yield f"{path} {found.st_size} {found.st_mtime_ns}"
@@ -377,7 +381,9 @@ def stage(place: Place, done: dict[Path, NotebookNode], rows: str) -> str:
         if (ROOT / name).is_file():
             shutil.copy2(ROOT / name, source / name)
     shutil.copytree(
-        ROOT / "book", source / "book", ignore=shutil.ignore_patterns("build.py", "*.json", "__pycache__")
+        ROOT / "book",
+        source / "book",
+        ignore=shutil.ignore_patterns("build.py", "*.json", "results", "__pycache__"),
     )
     for script, notebook in done.items():
         write_atomically(source / "notebooks" / f"{script.stem}.ipynb", publishable(notebook))

@@ -501,11 +501,10 @@ def book_ledger() -> Path:
 def _ledger_for(variable: str) -> Path:
     if os.environ.get(variable):
         return Path(os.environ[variable])
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "_toc.yml").exists() and (folder / "book").is_dir():
-            return folder / "book" / "claims.json"
-    raise LedgerNotFoundError(f"no book around {here}: set {variable} to a file, or pass path=")
+    book = files.book_folder()
+    if book is None:
+        raise LedgerNotFoundError(f"no book around {Path.cwd()}: set {variable} to a file, or pass path=")
+    return book / "claims.json"
 
 
 def read_ledger(path: str | Path | None = None) -> list[Row]:

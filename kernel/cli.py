@@ -60,6 +60,13 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("folder", type=Path, help="the folder of a study")
         command.set_defaults(act=act)
     commands.add_parser("assets", help="list, fetch or verify published models and ratings", add_help=False)
+    audit = commands.add_parser("audit", help="compute the book's tables from FACED, or go on with it")
+    audit.add_argument("tables", nargs="*", help="by name; all by default")
+    audit.add_argument("--data", type=Path, help="the official release; by default KERNEL_DATA or the asset")
+    audit.add_argument("--folder", type=Path, help="where the tables go; by default the book's results")
+    audit.add_argument("--jobs", type=_positive, default=2, help="processes, of up to 2 GB each; default 2")
+    audit.add_argument("--quiet", action="store_true", help="no progress bar")
+    audit.set_defaults(act=_audit)
     ledger = commands.add_parser("claims", help="the paper's claims with rules and verdicts")
     ledger.add_argument("id", nargs="?", help="one claim, such as C4.tracked")
     ledger.add_argument("--ledger", type=Path, help="the claims.json of a study; by default that of the book")
@@ -125,6 +132,24 @@ def _report(options: argparse.Namespace) -> int:
     from kernel import report
 
     print(report.write_report(options.folder))
+    return 0
+
+
+def _audit(options: argparse.Namespace) -> int:
+    from kernel import audit
+
+    try:
+        folder = audit.run(
+            options.data,
+            options.tables,
+            target=options.folder,
+            n_jobs=options.jobs,
+            progress=not options.quiet,
+        )
+    except audit.StoredResultError as error:
+        print(f"kernel: {error}", file=sys.stderr)
+        return 1
+    print(folder)
     return 0
 
 

@@ -481,7 +481,7 @@ def plot_shares(table: pd.DataFrame, *, label: str, title: str) -> Figure:
     """Parts of a whole as stacked bars: one bar per row, one colour per column."""
     fig, ax = plt.subplots(figsize=(7, 0.5 * len(table) + 1.2))
     left = np.zeros(len(table))
-    for colour, (part, values) in zip((ORANGE, PURPLE, GREY, BLUE), table.items(), strict=False):
+    for colour, (part, values) in zip((ORANGE, PURPLE, GREY, BLUE, INK), table.items(), strict=False):
         ax.barh(range(len(table)), values, left=left, color=colour, label=part)
         left += values.to_numpy()
     ax.set_yticks(range(len(table)), table.index)
@@ -622,7 +622,7 @@ def plot_held_out(panels: Mapping[str, tuple[np.ndarray, np.ndarray, Sequence[st
             rows = np.asarray(emotions) == name
             ax.scatter(y[rows], predicted[rows], s=38, color=colours[name], edgecolor=INK, lw=0.5, label=name)
         ax.set(xlabel="position on the axis", title=title)
-    axes[0, 0].set_ylabel("held-out prediction")
+    axes[0, 0].set_ylabel("prediction")
     axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1))
     return fig
 
@@ -851,4 +851,170 @@ def plot_gains(panels: Mapping[str, pd.DataFrame]) -> Figure:
         ax.set(xlabel="gain along the direction", title=title)
     axes[0, 0].set_ylabel("change of balanced accuracy")
     axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return fig
+
+
+def plot_printed(table: pd.DataFrame) -> Figure:
+    """Figures that a paper prints beside the same figures computed anew.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns ``figure``, ``printed``, ``ours`` and ``fitted`` (bool: whether it helped to find ours).
+    """
+    table = table.sort_values("fitted", ascending=False, kind="stable", ignore_index=True)
+    fig, ax = plt.subplots(figsize=(7, 0.28 * len(table) + 1.2))
+    for fitted, colour, label in (
+        (True, GREY, "ours, used to find the axis"),
+        (False, BLUE, "ours, not used"),
+    ):
+        rows = table[table["fitted"] == fitted]
+        ax.plot(rows["ours"], rows.index, "o", ms=9, mfc="none", mew=2, color=colour, label=label)
+    ax.plot(table["printed"], table.index, "D", ms=4, color=INK, label="the paper")
+    ax.axvline(0, color=GREY, lw=0.8, ls=":")
+    ax.set_yticks(table.index, table["figure"])
+    ax.invert_yaxis()
+    ax.set_xlabel("correlation, or mean |correlation|")
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return fig
+
+
+def plot_specifications(table: pd.DataFrame, *, schemes: Sequence[str], label: str) -> Figure:
+    """Every specification of an analysis, sorted by its result, one panel for each scheme.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns ``scheme``, ``r`` and ``p_emotions``; one row for each specification.
+    schemes : sequence of str
+        Panels, in this order.
+    label : str
+        Of the vertical axis.
+    """
+    n_rows = -(-len(schemes) // 2)
+    fig, axes = plt.subplots(n_rows, 2, figsize=(8.6, 2.8 * n_rows), sharey=True, squeeze=False)
+    for ax, scheme in zip(axes.flat, schemes, strict=False):
+        rows = table[table["scheme"] == scheme].sort_values("r", ignore_index=True)
+        small = rows["p_emotions"] < 0.05
+        for part, colour, name in ((~small, GREY, "p ≥ .05"), (small, BLUE, "p < .05, emotions permuted")):
+            ax.plot(rows.index[part], rows["r"][part], "o", ms=3, color=colour, label=name)
+        ax.axhline(0, color=INK, lw=0.8, ls=":")
+        ax.set(title=f"{scheme}: {small.mean():.0%} below .05", xlabel=f"{len(rows)} specifications, sorted")
+    for ax in axes[:, 0]:
+        ax.set_ylabel(label)
+    handles = [
+        Line2D([], [], color=c, marker="o", ls="", label=n) for c, n in ((GREY, "p ≥ .05"), (BLUE, "p < .05"))
+    ]
+    fig.legend(handles=handles, loc="outside upper right", ncols=2)
+    return fig
+
+
+def plot_removal(table: pd.DataFrame, *, limit: float, label: str) -> Figure:
+    """A result while people are removed one after another, the most influential first, beside random removal.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns ``removed`` (people), ``r``, ``random_low`` and ``random_high``: the middle 95 % when people
+        are drawn at random.
+    limit : float
+        A dotted line, such as the limit of significance.
+    label : str
+        Of the vertical axis.
+    """
+    fig, ax = plt.subplots(figsize=(6.4, 3.4))
+    ax.fill_between(
+        table["removed"],
+        table["random_low"],
+        table["random_high"],
+        color=GREY,
+        alpha=0.35,
+        lw=0,
+        label="drawn at random",
+    )
+    ax.plot(table["removed"], table["r"], "o-", ms=3.5, color=BLUE, label="most influential first")
+    ax.axhline(limit, color=INK, lw=1, ls=":", label=f"textbook p = .05 (r {limit:.3f})")
+    ax.set(xlabel="people removed", ylabel=label)
+    ax.legend(loc="lower left")
+    return fig
+
+
+def plot_grid(table: pd.DataFrame, *, label: str, signed: bool = True) -> Figure:
+    """Numbers of a small table as a heat map with the values written in."""
+    limit = float(np.nanmax(np.abs(table.to_numpy(float))))
+    low = -limit if signed else 0
+    fig, ax = plt.subplots(figsize=(1.25 * table.shape[1] + 3.2, 0.36 * len(table) + 1.5))
+    sns.heatmap(
+        table, cmap=SIGNED_CMAP if signed else "cividis", vmin=low, vmax=limit, annot=True,
+        fmt=".2f", annot_kws={"size": 9}, cbar_kws={"label": label, "shrink": 0.8}, ax=ax,
+    )  # fmt: skip
+    ax.set(xlabel="", ylabel="")
+    ax.tick_params(axis="x", rotation=25)
+    ax.tick_params(axis="y", rotation=0)
+    return fig
+
+
+def plot_people_by_clips(panels: Mapping[str, np.ndarray], *, label: str) -> Figure:
+    """A value of every person and clip as a heat map, side by side on one scale centred at zero.
+
+    Parameters
+    ----------
+    panels : mapping of title to array (n_people, n_clips)
+    label : str
+        Of the colour.
+    """
+    limit = float(np.quantile(np.abs(np.concatenate(list(panels.values()))), 0.98))
+    fig, axes = plt.subplots(1, len(panels), figsize=(3.3 * len(panels) + 1, 3.7), sharey=True, squeeze=False)
+    for ax, (title, values) in zip(axes[0], panels.items(), strict=True):
+        image = ax.imshow(values, cmap=VALENCE_CMAP, vmin=-limit, vmax=limit, aspect="auto")
+        ax.set(title=title, xlabel=f"{values.shape[1]} clips", xticks=[], yticks=[])
+    axes[0, 0].set_ylabel(f"{len(values)} people")
+    fig.colorbar(image, ax=axes[0].tolist(), label=label, extend="both", shrink=0.8)
+    return fig
+
+
+def plot_p_values(panels: Mapping[str, np.ndarray]) -> Figure:
+    """Histograms of p-values where there is nothing to be found: a fair test spreads them evenly.
+
+    Parameters
+    ----------
+    panels : mapping of title to array (n,)
+        Twenty bars of equal width; that of p ≤ .05 is orange, an even spread is dotted.
+    """
+    fig, axes = plt.subplots(1, len(panels), figsize=(3.9 * len(panels), 3), sharey=True, squeeze=False)
+    for ax, (title, p) in zip(axes[0], panels.items(), strict=True):
+        bar = np.clip(np.ceil(20 * np.asarray(p) - 1e-9), 1, 20).astype(int) - 1
+        shares = np.bincount(bar, minlength=20) / len(bar)
+        ax.bar((np.arange(20) + 0.5) / 20, shares, 0.045, color=[ORANGE] + [GREY] * 19)
+        ax.axhline(1 / 20, color=INK, lw=1, ls=":")
+        ax.text(0.12, 0.85, f"{shares[0]:.0%} have p ≤ .05", color=ORANGE, transform=ax.transAxes)
+        ax.set(title=title, xlabel=f"p, {len(bar)} sets of ratings", xlim=(0, 1))
+    axes[0, 0].set_ylabel("share of sets")
+    axes[0, 0].yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1, decimals=0))
+    return fig
+
+
+def plot_against_chance(table: pd.DataFrame, *, label: str) -> Figure:
+    """Results on top of what chance gives, one row each; a dot to the right of its bar has p < .05.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns ``label``, ``r``, ``p``; ``null_mean`` and ``limit``, the null's mean and 95th percentile,
+        between which and its mirror image the bar lies; ``detectable``, a tick.
+    label : str
+        Of the horizontal axis.
+    """
+    fig, ax = plt.subplots(figsize=(7, 0.33 * len(table) + 1.5))
+    y = np.arange(len(table))
+    low = 2 * table["null_mean"] - table["limit"]
+    ax.hlines(y, low, table["limit"], color=GREY, alpha=0.55, lw=8, label="chance, up to its 95 % limit")
+    ax.plot(table["r"], y, "o", color=BLUE, ms=6, label="measured")
+    ax.plot(table["detectable"], y, "|", color=INK, ms=11, mew=1.6, label="power of 80 % from here")
+    for row, p in enumerate(table["p"]):
+        ax.annotate(f"p {p:.2g}", (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=9)
+    ax.axvline(0, color=INK, lw=0.8, ls=":")
+    ax.set_yticks(y, table["label"])
+    ax.set(xlabel=label, ylim=(len(table) - 0.5, -0.6))
+    fig.legend(loc="outside upper right", ncols=3)
     return fig

@@ -1,4 +1,4 @@
-"""The chapters on EEG run unchanged on any cohort that KERNEL_DATA names: here, on generated files."""
+"""Chapters on FACED show stored results whatever lies at hand; the calls they teach run on every format."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from eeg_files import (
     write_seed_v_de,
 )
 
+from kernel import load_cohort
 from kernel.brain.simulate import simulate_cohort
+from kernel.brain.study import map_vaxis_to_scalp, project_vaxis
 
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
-
-pytestmark = pytest.mark.assets
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def write_saved(folder):
@@ -38,44 +38,44 @@ SOURCES = {
 }
 
 
-def run(chapter, folder, source, monkeypatch):
-    """Execute a chapter's cells on a data set; what it printed of its data, and the ledger rows it wrote."""
-    data = SOURCES[source](folder)
-    ledger = folder / "claims.json"
-    monkeypatch.setenv("KERNEL_DATA", str(data if source == "saved" else folder))
+def written(source, folder):
+    """Path of a small cohort in one of the formats."""
+    path = SOURCES[source](folder)
+    return path if source == "saved" else folder
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_projection_and_maps_run_on_files(source, tmp_path):
+    cohort = load_cohort(written(source, tmp_path), progress=False)
+    assert cohort.simulated == (source == "saved")
+    positions = {emotion: float(place) for place, emotion in enumerate(cohort.classes)}
+    few = {"n_permutations": 20, "n_slow": 5}
+    projection, maps = project_vaxis(cohort, positions, **few), map_vaxis_to_scalp(cohort, positions, **few)
+    assert projection.label == maps.label == cohort.label
+    assert projection.simulated == maps.simulated == cohort.simulated
+    assert set(projection.tests["scheme"]) == {"in_sample", "leave_one_clip_out", "leave_one_emotion_out"}
+    assert maps.cells.r.shape == (len(maps.channels), len(maps.bands))
+
+
+@pytest.mark.assets
+@pytest.mark.parametrize("source", [None, "FACED, DE", "SEED-V"])
+def test_stored_results_are_shown_whatever_lies_at_hand(source, tmp_path, monkeypatch):
+    ledger = tmp_path / "claims.json"
+    if source:
+        monkeypatch.setenv("KERNEL_DATA", str(written(source, tmp_path / "data")))
     monkeypatch.setenv("KERNEL_LEDGER", str(ledger))
-    notebook = jupytext.read(NOTEBOOKS / f"{chapter}.py", fmt="py:percent")
-    names = {"__name__": chapter, "display": lambda *a: None}
+    monkeypatch.chdir(ROOT / "notebooks")
+    notebook = jupytext.read("04_eeg.py", fmt="py:percent")
+    names = {"__name__": "04_eeg", "display": lambda *a: None}
     plt.switch_backend("agg")
     try:
         for cell in notebook.cells:
             if cell.cell_type == "code":
-                exec(compile(cell.source, f"{chapter}.py", "exec"), names)
+                exec(compile(cell.source, "04_eeg.py", "exec"), names)
     finally:
         plt.close("all")
-    return names["cohort"], json.loads(ledger.read_text())
-
-
-@pytest.mark.parametrize(
-    ("chapter", "source"),
-    [
-        *(("04_eeg", source) for source in SOURCES),
-        ("05_projection", "FACED, DE"),
-        ("05_projection", "SEED-V"),
-        ("05_projection", "saved"),
-        ("06_topography", "FACED, BIDS"),
-        ("06_topography", "SEED-V"),
-        ("06_topography", "EmoEEG-MC"),
-    ],
-)
-def test_a_chapter_runs_on_files(chapter, source, tmp_path, monkeypatch):
-    cohort, rows = run(chapter, tmp_path, source, monkeypatch)
-    assert cohort.simulated == (source == "saved")
-    assert rows
-    if chapter != "04_eeg":
-        own = [row for row in rows if row["data"].startswith(cohort.label)]
-        assert own and all(row["simulated"] == cohort.simulated for row in own)
-        controls = [row for row in rows if row not in own]
-        assert controls and all(row["simulated"] for row in controls)
-    if cohort.simulated:
-        assert cohort.label == "simulated cohort, seed 5, default"
+    rows = {(row["id"], row["data"]): row for row in json.loads(ledger.read_text())}
+    kept = json.loads((ROOT / "book" / "claims.json").read_text())
+    committed = {(row["id"], row["data"]): row["verdict"] for row in kept}
+    assert {key: row["verdict"] for key, row in rows.items()} == {key: committed[key] for key in rows}
+    assert not rows["C4.reliability_clips", "FACED"]["simulated"]

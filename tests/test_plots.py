@@ -341,3 +341,68 @@ def test_gains_are_drawn_in_order():
     np.testing.assert_allclose(own.get_xdata(), [0, 2])
     np.testing.assert_allclose(own.get_ydata(), [-0.1, -0.2])
     assert len(ax.collections) == 1  # one band: the control's
+
+
+def test_printed_figures_stand_beside_those_computed_anew():
+    table = pd.DataFrame({"figure": ["a", "b", "c"], "printed": [0.1, 0.2, 0.3], "ours": [0.1, 0.25, 0.3],
+                          "fitted": [False, True, False]})  # fmt: skip
+    ax = plots.plot_printed(table).axes[0]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["b", "a", "c"]  # those that were used come first
+    drawn = {line.get_label(): list(line.get_xdata()) for line in ax.lines if line.get_marker() in "oD"}
+    assert drawn["the paper"] == [0.2, 0.1, 0.3]
+    assert (drawn["ours, used to find the axis"], drawn["ours, not used"]) == ([0.25], [0.1, 0.3])
+
+
+def test_every_specification_is_a_dot_in_the_panel_of_its_scheme():
+    table = pd.DataFrame({"scheme": ["x"] * 3 + ["y"] * 2, "r": [0.3, -0.1, 0.2, 0.9, 0.8],
+                          "p_emotions": [0.01, 0.5, 0.6, 0.04, 0.03]})  # fmt: skip
+    x, y = plots.plot_specifications(table, schemes=["x", "y"], label="r").axes[:2]
+    dots = [(list(line.get_xdata()), list(line.get_ydata())) for line in x.lines if line.get_marker() == "o"]
+    assert dots == [([0, 1], [-0.1, 0.2]), ([2], [0.3])]
+    assert (x.get_title(loc="left"), y.get_title(loc="left")) == ("x: 33% below .05", "y: 100% below .05")
+
+
+def test_removal_shows_who_leaves_beside_chance_and_the_limit():
+    table = pd.DataFrame(
+        {"removed": [0, 1], "r": [0.4, 0.2], "random_low": [0.4, 0.3], "random_high": [0.4, 0.5]}
+    )
+    ax = plots.plot_removal(table, limit=0.374, label="r").axes[0]
+    assert list(ax.lines[0].get_ydata()) == [0.4, 0.2] and len(ax.collections) == 1
+    assert ax.lines[1].get_ydata()[0] == 0.374
+
+
+def test_a_grid_is_centred_at_zero_where_numbers_have_signs():
+    table = pd.DataFrame([[0.5, -0.1], [np.nan, 0.2]], ["a", "b"], ["x", "y"])
+    signed, plain = (
+        plots.plot_grid(table, label="r", signed=s).axes[0].collections[0] for s in (True, False)
+    )
+    assert signed.get_clim() == (-0.5, 0.5) and plain.get_clim() == (0, 0.5)
+
+
+def test_people_by_clips_share_one_scale_about_zero(rng):
+    fig = plots.plot_people_by_clips(
+        {"a": 4 * rng.normal(size=(9, 5)), "b": rng.normal(size=(9, 5))}, label=""
+    )
+    first, second = (ax.images[0] for ax in fig.axes[:2])
+    assert first.get_clim() == second.get_clim()
+    assert sum(first.get_clim()) == 0
+    assert first.get_array().shape == (9, 5)
+
+
+def test_p_values_fall_into_their_twentieth():
+    p = np.array([1e-12, 0.005, 0.05, 0.051, 0.1, 1])
+    ax = plots.plot_p_values({"a": p}).axes[0]
+    heights = [6 * bar.get_height() for bar in ax.patches]
+    np.testing.assert_allclose(heights, [3, 2] + [0] * 17 + [1], atol=1e-12)
+    assert ax.texts[0].get_text() == "50% have p ≤ .05"
+
+
+def test_a_result_stands_on_what_chance_gives():
+    table = pd.DataFrame({"label": ["a", "b"], "r": [0.1, 0.3], "p": [0.2, 0.001], "null_mean": [0.02, 0.0],
+                          "limit": [0.12, 0.1], "detectable": [0.2, 0.15]})  # fmt: skip
+    ax = plots.plot_against_chance(table, label="r").axes[0]
+    np.testing.assert_allclose(
+        [bar[:, 0] for bar in ax.collections[0].get_segments()], [[-0.08, 0.12], [-0.1, 0.1]]
+    )
+    np.testing.assert_allclose([line.get_xdata() for line in ax.lines[:2]], [[0.1, 0.3], [0.2, 0.15]])
+    assert [text.get_text() for text in ax.texts] == ["p 0.2", "p 0.001"]

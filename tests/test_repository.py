@@ -29,7 +29,7 @@ FLOORS = {
     **dict.fromkeys(["language", "brain"], 2),
     "decoding": 3,
     **dict.fromkeys(["claims", "interactive", "plots"], 4),
-    "studies": 5,
+    **dict.fromkeys(["studies", "audit"], 5),
     "report": 6,
     "cli": 7,
     "__main__": 8,

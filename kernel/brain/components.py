@@ -445,8 +445,8 @@ class _Field:
 def variance(material: Any, part: str) -> pd.DataFrame:
     """Sizes of the components in each band, and shares of variance of EEG and of ratings; `part` is not used.
 
-    Shares of EEG are those of the variance of single seconds, over people, clips and seconds; those of ratings
-    are over trials, of which each has one rating.
+    Shares of EEG are those of the variance of single seconds, over people, clips and seconds; those of
+    ratings are over trials, of which each has one rating.
     """
     sizes = variance_components(material.scalp)
     rows = [("sd", name, band, value) for name, row in sizes.iterrows() for band, value in row.items()]

@@ -1,0 +1,501 @@
+"""The audit of real EEG: tables from FACED, stored with the book, checked where FACED is at hand.
+
+In:  FACED's features and ratings (`KERNEL_DATA`, or the asset ``faced``); the tables of
+     ``book/results/faced``.
+Out: tidy tables as CSV files with a manifest that says from what, when and with what they were computed; the
+     same tables for a chapter, after a part of each has been computed again where that is possible.
+Never: changes a recording, serves a table that was edited by hand, or hides that a result is a stored one.
+
+A table is computed in parts. A finished part is kept in the cache under a digest of the recordings and of the
+code that computes it, so that an interrupted run goes on where it stopped and gives the same tables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import platform
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property, lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import delayed
+from threadpoolctl import threadpool_limits
+
+from kernel import files
+from kernel.brain import calibration, components, specifications, within_clip
+from kernel.brain.cohort import (
+    FACED_CLASSES,
+    FACED_CLIP_EMOTIONS,
+    FACED_SCALP,
+    Cohort,
+    standardise,
+    trial_features,
+)
+from kernel.brain.faced import read_faced
+from kernel.brain.sources import faced_folder
+from kernel.brain.specifications import MAP_AXES, WHOLE
+from kernel.threads import side_by_side
+
+#: What a number of a stored table may differ by when it is computed again on another processor, relative to
+#: 1 + its size; of a p-value, whose permutations may tie differently, absolutely.
+TOLERANCE, P_TOLERANCE = 1e-3, 5e-3
+CREDIT = "Computed from FACED: Chen et al. (2023), Scientific Data 10:740, doi:10.1038/s41597-023-02650-w"
+N_PEOPLE = 123
+_LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "pandas", "xarray")
+_MANIFEST = "manifest.json"
+
+
+class StoredResultError(ValueError):
+    """A stored table is missing, was edited, or does not belong to its manifest."""
+
+
+class SpotCheckError(RuntimeError):
+    """A part of a stored table came out differently when it was computed again."""
+
+
+class Material:
+    """What the tables are computed from.
+
+    Parameters
+    ----------
+    folder : path-like
+        FACED's official release, with its features.
+    axes : DataFrame, optional
+        Positions of the 28 clips on several axes, one column each; needed by most tables.
+
+    Attributes
+    ----------
+    cohort, scalp : Cohort
+        All 32 channels, and the 30 on the scalp, in nats.
+    z : Cohort
+        `scalp`, each feature of each person with mean 0 and standard deviation 1.
+    trials : ndarray, shape (123, 28, 30, 5)
+        Means of `z` over the seconds of each trial.
+    """
+
+    def __init__(self, folder: str | Path, axes: pd.DataFrame | None = None) -> None:
+        self.folder = Path(folder)
+        self._axes = axes
+
+    @property
+    def axes(self) -> pd.DataFrame:
+        """Positions of the clips, index ``clip``, one column for each axis."""
+        if self._axes is None:
+            raise StoredResultError("the table needs the axes: compute the table 'axes' first")
+        return self._axes
+
+    @cached_property
+    def cohort(self) -> Cohort:
+        return read_faced(self.folder, source="de", channels="all", progress=False)
+
+    @cached_property
+    def scalp(self) -> Cohort:
+        return self.cohort.select(channels=FACED_SCALP)
+
+    @cached_property
+    def z(self) -> Cohort:
+        return standardise(self.scalp)
+
+    @cached_property
+    def trials(self) -> np.ndarray:
+        return trial_features(self.z)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the audit.
+
+    Attributes
+    ----------
+    compute : callable
+        ``compute(material, part)`` gives the rows of one part.
+    parts : tuple of str
+        All parts, in the order of the stored rows.
+    modules : tuple of str
+        Modules of the package whose code decides the numbers; they enter the key of a finished part.
+    quick : tuple of str
+        Parts that take seconds: one of them is computed again when a chapter reads the table. May be empty.
+    """
+
+    compute: Callable[[Material, str], pd.DataFrame]
+    parts: tuple[str, ...]
+    modules: tuple[str, ...]
+    quick: tuple[str, ...]
+
+
+def axes_of_clips(material: Material, part: str) -> pd.DataFrame:
+    """Positions of the 28 clips on the axes that the audit asks about; `part` is not used.
+
+    Two language models' axes, mean valence ratings of emotions and of clips, the code -1, 0, +1, and the axis
+    recovered from the paper's printed figures.
+    """
+    from kernel.brain.faced_table import load_faced_table
+    from kernel.brain.reconstruction import recover_axis
+    from kernel.language.stories import VALENCE_CODE
+    from kernel.language.study import axis_positions
+    from kernel.ratings import load_ratings
+
+    emotions = pd.Series(FACED_CLIP_EMOTIONS, index=range(1, len(FACED_CLIP_EMOTIONS) + 1))
+    valence = load_ratings()["valence_mean"]
+    means = load_faced_table()["raw_mean"].sel(people="all")
+    models = {"language model": "SmolLM2-135M-Instruct", "second model": "Gemma-3-270M"}
+    return pd.DataFrame(
+        {
+            "clip": emotions.index,
+            "emotion": emotions.to_numpy(),
+            **{
+                name: emotions.map(axis_positions(model, FACED_CLASSES)).to_numpy()
+                for name, model in models.items()
+            },
+            "class ratings": valence.groupby(emotions).transform("mean").to_numpy(),
+            "clip ratings": valence.to_numpy(),
+            "sign code": emotions.map(VALENCE_CODE).to_numpy(dtype=float),
+            "recovered": recover_axis(
+                means.values,
+                means["channel"].values.tolist(),
+                means["band"].values.tolist(),
+                emotions.to_numpy(),
+            ).axis,
+        }
+    )
+
+
+def _simulated_tests(material: Material, part: str) -> pd.DataFrame:
+    """Of the 20 cohorts of a part of `faced_calibration`: how many each test rejects, and its mean value."""
+    table = calibration.faced_calibration(part).assign(cohorts=1)
+    table["rejected"] = table["p"] <= 0.05 + 1e-12
+    by_test = table.groupby(["truth", "estimator", "null"], sort=False)
+    return by_test.agg({"cohorts": "sum", "rejected": "sum", "value": "mean"}).reset_index()
+
+
+# Running
+
+
+def run(
+    folder: str | Path | None = None,
+    names: Iterable[str] = (),
+    *,
+    target: str | Path | None = None,
+    n_jobs: int = 2,
+    progress: bool = True,
+) -> Path:
+    """Compute tables from FACED and store them with their manifest.
+
+    Parameters
+    ----------
+    folder : path-like, optional
+        FACED's official release; by default what `KERNEL_DATA` names, or the asset ``faced``.
+    names : iterable of str
+        Tables; all by default. Other stored tables stay as they are.
+    target : path-like, optional
+        Where to; by default ``book/results/faced`` of the book around the working directory.
+    n_jobs : int
+        Processes of one thread each; up to 2 GB each.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    Path
+        The folder of the tables.
+
+    Raises
+    ------
+    StoredResultError
+        If there is no FACED, a name is unknown, or ``axes`` is neither stored nor asked for.
+    """
+    source = _source(folder)
+    if not _is_whole(source):
+        raise StoredResultError(
+            f"{source} does not hold the features and After_remarks of all {N_PEOPLE} people: "
+            "stored tables are of everybody"
+        )
+    target = results_folder() if target is None else Path(target).expanduser().absolute()
+    names = list(names) or list(TABLES)
+    if unknown := sorted(set(names) - set(TABLES)):
+        raise StoredResultError(f"no table {unknown}: choose from {', '.join(TABLES)}")
+    data = _digest_of_recordings(source)
+    for stage in (["axes"], [name for name in TABLES if name != "axes"]):  # the others need the axes
+        chosen = [name for name in stage if name in names]
+        axes = _axes(target) if chosen and stage != ["axes"] else None
+        calls = [(name, part) for name in chosen for part in TABLES[name].parts]
+        done = side_by_side(
+            [delayed(_finished_part)(name, part, source, axes, data) for name, part in calls],
+            n_jobs=n_jobs,
+            label="parts of tables from FACED",
+            progress=progress and bool(calls),
+        )
+        parts: dict[str, list[tuple[pd.DataFrame, float]]] = {}
+        for (name, _), result in zip(calls, done, strict=True):
+            parts.setdefault(name, []).append(result)
+            if len(parts[name]) == len(TABLES[name].parts):
+                _store(target, name, parts.pop(name), data)
+    return target
+
+
+def _source(folder: str | Path | None) -> Path:
+    source = faced_folder() if folder is None else Path(folder).expanduser().absolute()
+    if source is None:
+        raise StoredResultError(
+            "FACED's features are not at hand: set KERNEL_DATA to the folder of the official release, or run "
+            "`python -m kernel.assets fetch faced` after reading its terms"
+        )
+    return source
+
+
+def _digest_of_recordings(source: Path) -> str:
+    """SHA-256 over the names and contents of the features and ratings."""
+    found = [*source.rglob("sub*.pkl.pkl"), *source.rglob("After_remarks.mat")]
+    hasher = hashlib.sha256()
+    for path in sorted(found):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        hasher.update(f"{path.relative_to(source).as_posix()} {content}\n".encode())
+    return hasher.hexdigest()
+
+
+def _is_whole(source: Path) -> bool:
+    """Whether everybody's features and ratings are there."""
+    patterns = ("**/sub[0-9][0-9][0-9].pkl.pkl", "After_remarks/*/After_remarks.mat")
+    return all(len(list(source.glob(pattern))) == N_PEOPLE for pattern in patterns)
+
+
+def _finished_part(
+    name: str, part: str, source: Path, axes: pd.DataFrame | None, data: str
+) -> tuple[pd.DataFrame, float]:
+    """Rows of a part and the seconds they took, from the cache if they have been computed before."""
+    positions = "" if axes is None else axes.to_csv(float_format="%.6g")
+    key = files.digest(name, part, data, positions, files.source_digest(*TABLES[name].modules))
+    place = files.cache_dir("audit") / f"{key}.csv"
+    with files.one_at_a_time(place):
+        if not place.is_file():
+            start = time.monotonic()
+            rows = _computed(name, part, _material(source, positions))
+            with files.atomic_path(place) as temporary:
+                temporary.write_text(f"# {time.monotonic() - start:.1f}\n{_as_csv(rows)}", encoding="utf-8")
+    first, _, text = place.read_text(encoding="utf-8").partition("\n")
+    return _from_csv(text), float(first[1:])
+
+
+@lru_cache(maxsize=1)
+def _material(source: Path, positions: str) -> Material:
+    """One for all parts that a process computes; `positions` is the table of axes as text."""
+    return Material(source, pd.read_csv(io.StringIO(positions), index_col="clip") if positions else None)
+
+
+def _computed(name: str, part: str, material: Material) -> pd.DataFrame:
+    with threadpool_limits(1):
+        rows = TABLES[name].compute(material, part)
+    return _from_csv(_as_csv(rows.assign(part=part)))  # rounded as it will be stored
+
+
+def _as_csv(rows: pd.DataFrame) -> str:
+    return rows.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+
+
+def _from_csv(text: str) -> pd.DataFrame:
+    return pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=[""])
+
+
+def _store(target: Path, name: str, parts: Sequence[tuple[pd.DataFrame, float]], data: str) -> None:
+    """Write one table and enter it into the manifest; runs side by side wait for one another."""
+    text = _as_csv(pd.concat([rows for rows, _ in parts], ignore_index=True))
+    entry: dict[str, Any] = {
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "parts": len(parts),
+        "hours": round(sum(seconds for _, seconds in parts) / 3600, 4),
+        "date": datetime.now(UTC).date().isoformat(),
+        "recordings": data,
+        "package": files.source_digest(),
+        "versions": {library: version(library) for library in _LIBRARIES}
+        | {"python": platform.python_version()},
+    }
+    target.mkdir(parents=True, exist_ok=True)
+    with files.one_at_a_time(target / _MANIFEST):
+        entries = _manifest(target)["tables"] if (target / _MANIFEST).is_file() else {}
+        manifest = {"credit": CREDIT, "tables": dict(sorted((entries | {name: entry}).items()))}
+        with files.atomic_path(target / f"{name}.csv") as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        with files.atomic_path(target / _MANIFEST) as temporary:
+            temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+
+
+# Reading
+
+
+def results_folder() -> Path:
+    """``book/results/faced`` of the book around the working directory."""
+    book = files.book_folder()
+    if book is None:
+        raise StoredResultError(
+            f"no book around {Path.cwd()}: work in a clone of the repository, or pass target="
+        )
+    return book / "results" / "faced"
+
+
+def load(name: str, *, folder: str | Path | None = None, check: bool = True) -> pd.DataFrame:
+    """A stored table; where FACED is at hand, after one of its quick parts has been computed again.
+
+    Parameters
+    ----------
+    name : str
+        A key of `TABLES`.
+    folder : path-like, optional
+        Of the stored tables; `results_folder` by default.
+    check : bool
+        Compute a part again if that is possible. Its choice follows from the table's digest.
+
+    Returns
+    -------
+    DataFrame
+        ``attrs["source"]`` says in words where the numbers come from.
+
+    Raises
+    ------
+    StoredResultError
+        If the table is missing or was edited by hand.
+    SpotCheckError
+        If the part computed again disagrees by more than `TOLERANCE`.
+    """
+    folder = results_folder() if folder is None else Path(folder)
+    entry = _entry(folder, name)
+    text = (folder / f"{name}.csv").read_text(encoding="utf-8")
+    if hashlib.sha256(text.encode()).hexdigest() != entry["sha256"]:
+        raise StoredResultError(
+            f"{folder / name}.csv was edited after it was computed: run `make results` to mend it"
+        )
+    stored = _from_csv(text)
+    source, quick = faced_folder(), TABLES[name].quick
+    note = f"{name}: stored run of {entry['date']}"
+    if check and quick and source is not None and _is_whole(source):
+        part = quick[int(entry["sha256"], 16) % len(quick)]
+        axes = None if name == "axes" else _axes(folder)
+        material = _material(source, "" if axes is None else axes.to_csv(float_format="%.6g"))
+        expected = stored[stored["part"] == part].reset_index(drop=True)
+        spot_check(name, expected, _computed(name, part, material))
+        note += f", part {part!r} computed again and equal"
+    stored.attrs["source"] = note
+    return stored
+
+
+def spot_check(name: str, stored: pd.DataFrame, again: pd.DataFrame) -> None:
+    """Compare rows of a table with the same computed again; SpotCheckError names the first that differs."""
+    if list(stored) != list(again) or len(stored) != len(again):
+        raise SpotCheckError(
+            f"{name}: stored are {len(stored)} rows of {list(stored)}, "
+            f"computed now {len(again)} of {list(again)}"
+        )
+    for column in stored:
+        old, new = stored[column], again[column]
+        if pd.api.types.is_numeric_dtype(old) and pd.api.types.is_numeric_dtype(new):
+            probability = str(column) == "p" or str(column).startswith("p_")
+            limits = P_TOLERANCE if probability else TOLERANCE * (1 + old.abs())
+            differs = ~((old - new).abs() <= limits) & ~(old.isna() & new.isna())
+        else:
+            differs = (old != new) & ~(old.isna() & new.isna())
+        if differs.any():
+            row = int(np.flatnonzero(differs)[0])
+            raise SpotCheckError(
+                f"{name}, part {stored['part'].iloc[row]!r}, {column} of row {row}: stored "
+                f"{old.iloc[row]!r}, computed {new.iloc[row]!r}. Either these are other recordings than "
+                "those of the stored run, or the code has changed: run `make results`."
+            )
+
+
+def sources(*stored: pd.DataFrame) -> str:
+    """Where the numbers of stored tables come from, one line each, under the credit of the data."""
+    return "\n".join([CREDIT, *(table.attrs["source"] for table in stored)])
+
+
+def _axes(folder: Path) -> pd.DataFrame:
+    return load("axes", folder=folder, check=False).set_index("clip").drop(columns=["emotion", "part"])
+
+
+def _entry(folder: Path, name: str) -> dict[str, Any]:
+    if name not in TABLES:
+        raise StoredResultError(f"no table {name!r}: choose from {', '.join(TABLES)}")
+    entry = _manifest(folder)["tables"].get(name)
+    if entry is None or not (folder / f"{name}.csv").is_file():
+        raise StoredResultError(f"{folder} holds no table {name!r}: run `make results` with FACED at hand")
+    return entry
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    path = folder / _MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if not all("sha256" in entry and "date" in entry for entry in manifest["tables"].values()):
+            raise ValueError("an entry lacks its digest or date")
+        return manifest
+    except FileNotFoundError:
+        raise StoredResultError(
+            f"no stored results at {folder}: run `make results` with FACED at hand"
+        ) from None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise StoredResultError(
+            f"{path} is no manifest of stored results ({error}): run `make results`"
+        ) from error
+
+
+# The tables
+
+_COHORT = ("brain.cohort", "brain.faced", "stats")
+_PROJECTION = (
+    *_COHORT,
+    *(f"brain.{name}" for name in ("projection", "reconstruction", "specifications", "study", "topography")),
+)
+_WITHIN = (*_COHORT, "brain.within_clip")
+_SIMULATED = ("brain.components", "brain.simulate", "brain.features", "ratings")
+
+TABLES: Mapping[str, Table] = {
+    "axes": Table(
+        axes_of_clips, ("all",), ("brain.reconstruction", "brain.faced_table", "language", "ratings"), ()
+    ),
+    "variance": Table(components.variance, ("all",), (*_COHORT, "brain.components"), ("all",)),
+    "calibration": Table(
+        _simulated_tests,
+        calibration.FACED_CALIBRATION_PARTS,
+        (*_SIMULATED, "brain.calibration", "brain.projection"),
+        (),
+    ),
+    "reliability": Table(specifications.reliability, WHOLE, _PROJECTION, WHOLE),
+    "tests_of_projection": Table(
+        specifications.tests_of_projection, specifications.TEST_AXES, _PROJECTION, specifications.TEST_AXES
+    ),
+    "held_out": Table(
+        specifications.held_out, specifications.TEST_AXES, _PROJECTION, specifications.TEST_AXES
+    ),
+    "specifications": Table(
+        specifications.specifications, specifications.AVERAGINGS, _PROJECTION, specifications.AVERAGINGS
+    ),
+    "specification_share": Table(specifications.specification_share, WHOLE, _PROJECTION, ()),
+    "jackknife": Table(specifications.jackknife, WHOLE, _PROJECTION, WHOLE),
+    "greedy_removal": Table(
+        specifications.greedy_removal, specifications.REMOVALS, _PROJECTION, specifications.REMOVALS
+    ),
+    "topography_tests": Table(
+        specifications.topography_tests, specifications.TEST_AXES, _PROJECTION, specifications.TEST_AXES
+    ),
+    "cells": Table(specifications.cells, tuple(MAP_AXES), _PROJECTION, tuple(MAP_AXES)),
+    "map_means": Table(specifications.map_means, tuple(MAP_AXES), _PROJECTION, tuple(MAP_AXES)),
+    "map_choices": Table(
+        specifications.map_choices, specifications.AVERAGINGS, _PROJECTION, specifications.AVERAGINGS
+    ),
+    "within_clip": Table(within_clip.within_clip, within_clip.CLIP_PARTS, _WITHIN, within_clip.CLIP_PARTS),
+    "within_people": Table(within_clip.within_people, within_clip.ITEMS, _WITHIN, within_clip.ITEMS),
+    "within_cells": Table(within_clip.within_cells, within_clip.ITEMS, _WITHIN, within_clip.ITEMS),
+    "within_eyes": Table(within_clip.within_eyes, within_clip.EYE_SETS, _WITHIN, within_clip.EYE_SETS),
+    "within_placebo": Table(
+        within_clip.within_placebo, within_clip.PLACEBO_PARTS, _WITHIN, within_clip.PLACEBO_PARTS
+    ),
+    "within_rates": Table(within_clip.within_rates, within_clip.RATES_PARTS, (*_WITHIN, *_SIMULATED), ()),
+}
+"""Every table of the audit by name; ``axes`` comes first, because others need it."""

@@ -1,0 +1,197 @@
+"""Stored tables: computed part by part, resumable, refused when edited, checked where data are at hand."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from eeg_files import write_faced_de, write_faced_remarks
+
+from kernel import audit
+from kernel.audit import SpotCheckError, StoredResultError, Table
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def levels(material, part):
+    """Mean of a band over everything: small, but it needs the recordings."""
+    calls = Path(os.environ["KERNEL_COUNT"])
+    calls.write_text(calls.read_text() + f"{part}\n")
+    if os.environ.get("KERNEL_STOP") == part:
+        raise KeyboardInterrupt
+    band = list(material.cohort.bands).index(part)
+    mean = material.cohort.de[..., band].mean((1, 2, 3), dtype=float)
+    return pd.DataFrame({"subject": material.cohort.subjects, "nats": mean, "what": f"mean of {part}"})
+
+
+BANDS = ("delta", "theta", "alpha")
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """A registry of one table, recordings of three people, and a record of what was computed."""
+    monkeypatch.setattr(audit, "TABLES", {"levels": Table(levels, BANDS, ("stats",), ("alpha",))})
+    monkeypatch.setattr(
+        audit, "_axes", lambda folder: pd.DataFrame({"sign": np.ones(28)}).rename_axis("clip")
+    )
+    monkeypatch.setattr(audit, "N_PEOPLE", 3)
+    write_faced_de(tmp_path / "faced", range(3))
+    write_faced_remarks(tmp_path / "faced", range(3))
+    (tmp_path / "count").write_text("")
+    monkeypatch.setenv("KERNEL_COUNT", str(tmp_path / "count"))
+    return tmp_path
+
+
+def run(study, **options):
+    return audit.run(study / "faced", target=study / "results", n_jobs=1, progress=False, **options)
+
+
+def computed(study):
+    return (study / "count").read_text().split()
+
+
+def test_a_table_comes_back_as_it_was_computed_with_its_origin(study):
+    table = audit.load("levels", folder=run(study))
+    assert computed(study) == list(BANDS)
+    assert table["part"].tolist() == [band for band in BANDS for _ in range(3)]
+    cohort = audit.Material(study / "faced").cohort
+    expected = cohort.de[..., 2].mean((1, 2, 3), dtype=float)
+    assert table.loc[table["part"] == "alpha", "nats"].to_numpy() == pytest.approx(expected, rel=1e-5)
+    entry = json.loads((study / "results" / "manifest.json").read_text())["tables"]["levels"]
+    assert {"sha256", "date", "hours", "recordings", "package", "versions"} <= set(entry)
+    assert f"stored run of {entry['date']}" in audit.sources(table)
+    assert "Chen et al. (2023)" in audit.sources(table)
+
+
+def test_an_interrupted_run_goes_on_and_gives_the_same_table(study, monkeypatch):
+    monkeypatch.setenv("KERNEL_STOP", "alpha")
+    with pytest.raises(KeyboardInterrupt):
+        run(study)
+    assert not (study / "results" / "levels.csv").exists()
+    monkeypatch.delenv("KERNEL_STOP")
+    run(study)
+    assert computed(study) == ["delta", "theta", "alpha", "alpha"]
+    resumed = (study / "results" / "levels.csv").read_bytes()
+    monkeypatch.setenv("KERNEL_CACHE", str(study / "another cache"))
+    run(study)
+    assert (study / "results" / "levels.csv").read_bytes() == resumed
+
+
+def test_where_the_recordings_are_at_hand_a_part_is_computed_again(study, monkeypatch):
+    folder = run(study)
+    assert "computed again" not in audit.load("levels", folder=folder).attrs["source"]
+    monkeypatch.setenv("KERNEL_DATA", str(study / "faced"))
+    (study / "count").write_text("")
+    assert "part 'alpha' computed again and equal" in audit.load("levels", folder=folder).attrs["source"]
+    assert computed(study) == ["alpha"]
+    assert "computed again" not in audit.load("levels", folder=folder, check=False).attrs["source"]
+
+
+def test_other_recordings_are_noticed(study, monkeypatch):
+    folder = run(study)
+    audit._material.cache_clear()
+    write_faced_de(study / "others", range(3, 6))
+    write_faced_remarks(study / "others", range(3, 6))
+    monkeypatch.setenv("KERNEL_DATA", str(study / "others"))
+    with pytest.raises(
+        SpotCheckError, match=r"levels, part 'alpha', subject of row 0: stored .*0.*, computed .*3"
+    ):
+        audit.load("levels", folder=folder)
+
+
+def test_recordings_in_part_check_nothing_and_are_no_audit(study, monkeypatch):
+    folder = run(study)
+    monkeypatch.setattr(audit, "N_PEOPLE", 4)
+    monkeypatch.setenv("KERNEL_DATA", str(study / "faced"))
+    assert "computed again" not in audit.load("levels", folder=folder).attrs["source"]
+    with pytest.raises(StoredResultError, match=r"does not hold .* of all 4 people"):
+        run(study)
+
+
+def test_an_edited_table_is_refused(study):
+    folder = run(study)
+    path = folder / "levels.csv"
+    path.write_text(path.read_text().replace("mean of alpha", "mean of ALPHA", 1))
+    with pytest.raises(StoredResultError, match=r"levels\.csv was edited .* `make results`"):
+        audit.load("levels", folder=folder)
+
+
+def test_new_code_alone_makes_no_table_stale(study, monkeypatch):
+    folder = run(study)
+    monkeypatch.setattr(audit.files, "source_digest", lambda *names: "f" * 64)
+    monkeypatch.setenv("KERNEL_DATA", str(study / "faced"))
+    assert "equal" in audit.load("levels", folder=folder).attrs["source"]
+
+
+@pytest.mark.parametrize(
+    ("column", "shift", "passes"),
+    [("r", 1e-4, True), ("r", 0.01, False), ("p", 0.004, True), ("p", 0.02, False), ("p_clips", 0.02, False)],
+)
+def test_a_spot_check_allows_for_another_processor_only(column, shift, passes):
+    stored = pd.DataFrame({"part": ["a", "a"], column: [0.5, np.nan], "name": ["x", "y"]})
+    again = stored.assign(**{column: stored[column] + shift})
+    if passes:
+        audit.spot_check("t", stored, again)
+    else:
+        with pytest.raises(SpotCheckError, match=f"t, part 'a', {column} of row 0"):
+            audit.spot_check("t", stored, again)
+
+
+def test_a_spot_check_sees_missing_rows_other_names_and_lost_numbers():
+    stored = pd.DataFrame({"part": ["a", "a"], "r": [0.5, 0.1], "name": ["x", "y"]})
+    for again in (stored.iloc[:1], stored.rename(columns={"r": "s"})):
+        with pytest.raises(SpotCheckError, match="rows of"):
+            audit.spot_check("t", stored, again)
+    with pytest.raises(SpotCheckError, match="name of row 1"):
+        audit.spot_check("t", stored, stored.assign(name=["x", "z"]))
+    with pytest.raises(SpotCheckError, match="r of row 1"):
+        audit.spot_check("t", stored, stored.assign(r=[0.5, np.nan]))
+
+
+def test_what_is_missing_is_named_with_its_cure(study, tmp_path_factory):
+    with pytest.raises(StoredResultError, match=r"no stored results at .*make results"):
+        audit.load("levels", folder=study)
+    folder = run(study)
+    with pytest.raises(StoredResultError, match="no table 'levls': choose from levels"):
+        audit.load("levls", folder=folder)
+    with pytest.raises(StoredResultError, match=r"no table \['levls'\]: choose from levels"):
+        run(study, names=["levls"])
+    with pytest.raises(StoredResultError, match="set KERNEL_DATA"):
+        audit.run(target=study / "results", n_jobs=1, progress=False)
+    (folder / "manifest.json").write_text("{")
+    with pytest.raises(StoredResultError, match="is no manifest"):
+        audit.load("levels", folder=folder)
+
+
+def test_every_table_is_stored_with_the_book_and_intact():
+    folder = ROOT / "book" / "results" / "faced"
+    for name, table in audit.TABLES.items():
+        stored = audit.load(name, folder=folder, check=False)
+        assert stored["part"].drop_duplicates().tolist() == list(table.parts), name
+        assert set(table.quick) <= set(table.parts), name
+    assert {path.stem for path in folder.glob("*.csv")} == set(audit.TABLES)
+
+
+@pytest.mark.faced
+@pytest.mark.parametrize("name", [name for name, table in audit.TABLES.items() if table.quick])
+def test_a_part_of_every_stored_table_comes_out_again(name, monkeypatch):
+    from conftest import FACED
+
+    monkeypatch.setenv("KERNEL_DATA", str(FACED))
+    stored = audit.load(name, folder=ROOT / "book" / "results" / "faced")
+    assert "computed again and equal" in stored.attrs["source"]
+
+
+def test_the_command_line_computes_tables_and_names_what_is_missing(study, capsys):
+    from kernel.cli import main
+
+    options = ["--folder", str(study / "results"), "--jobs", "1", "--quiet"]
+    assert main(["audit", "--data", str(study / "faced"), *options]) == 0
+    assert capsys.readouterr().out.strip() == str(study / "results")
+    assert audit.load("levels", folder=study / "results")["part"].nunique() == 3
+    assert main(["audit", *options]) == 1
+    assert "set KERNEL_DATA" in capsys.readouterr().err
