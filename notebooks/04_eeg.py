@@ -11,32 +11,27 @@
 # ---
 
 # %% [markdown]
-# # From raw EEG to features, and what can fool them
+# # What was recorded, and what can fool us
 #
-# **The claim.** From 30 s of EEG the paper keeps 160 numbers, the differential entropy of 32 channels in five bands, and reads
-# what distinguishes them between film clips as emotion {cite:p}`radwan2026shared`. That rests on three premises it does not
-# test: that the features say what was in the signal; that nothing else differs between the clips of one emotion and those of
-# another; and that people who test a classifier differ from those who trained it in nothing but being new.
+# **The question.** The paper describes each film clip by 160 numbers, the strength of the EEG at 32 electrodes in five frequency bands, and reads what distinguishes clips as emotion
+# {cite:p}`radwan2026shared`. What are these numbers? How much of them comes from the clips, and what else could make the clips of one emotion differ from those of another?
 #
-# **Why it matters.** Every chapter on EEG starts from these features, and each of them is judged against the controls of
-# this one.
+# **The answer in short.** Most of what varies in the EEG is who is being recorded and the noise from second to second; clips account for two percent at best. Averaged over 123 people, even this small effect of the clips
+# is measured reliably, so reliability says nothing about valence. Three things travel with the emotions of this experiment and must be ruled out before emotion can be claimed: the order of the clips,
+# the recording hardware, and the films themselves.
 #
-# **Data of this chapter.** The first line of output says on which EEG it ran. As published that is a *simulated* cohort in the
-# design of FACED; to run it on real FACED {cite:p}`chen2023faced`, `KERNEL_DATA=/path/to/FACED make book`. The raw signals of the
-# first half are simulated in every case, since their truth must be known. The orders of presentation and the ratings are *real* in every
-# case: figures over 123 people, computed from the open release (doi
-# [10.82901/nemar.nm000112](https://doi.org/10.82901/nemar.nm000112), CC-BY-4.0, BIDS conversion by Guetschel).
+# **Data of this chapter.** Real: the EEG features of 123 people in FACED {cite:p}`chen2023faced`, with their ratings and the order in which each saw the clips (orders and ratings also in the open release, doi
+# [10.82901/nemar.nm000112](https://doi.org/10.82901/nemar.nm000112), CC-BY-4.0, BIDS conversion by Guetschel). One section uses a *simulated* raw signal, because there the truth must be known.
 
 # %%
 import mne
 import numpy as np
 import pandas as pd
 
-from kernel import claims, plots, stats
-from kernel.brain.cohort import make_split, standardise, trial_features
+from kernel import audit, claims, load_faced_table, plots, stats
+from kernel.brain.cohort import make_split
 from kernel.brain.features import BANDS, differential_entropy
 from kernel.brain.simulate import SFREQ, simulate_cohort, simulate_raw
-from kernel.brain.sources import load_cohort
 from kernel.language.stories import VALENCE_CODE
 from kernel.ratings import (
     BLOCKS,
@@ -51,20 +46,26 @@ from kernel.ratings import (
 )
 
 plots.set_style()
-cohort = load_cohort(progress=False)
-print(f"EEG of this chapter: {cohort.label}\nprovenance: {cohort.data.attrs['provenance']}")
+faced = load_faced_table()
+variance, reliability = audit.load("variance"), audit.load("reliability")
+print(audit.sources(variance, reliability))
 
 # %% [markdown]
 # ## What FACED holds
 #
-# 123 people watched 28 film clips: three for each of eight emotions, four neutral. Of every clip the last 30 s of EEG are kept. Two
-# things are easily overlooked. *Bands*: the paper prints other edges than those with which the released features were
-# computed, so the book names the table it uses. *Hardware*: subjects 0 to 60 and 61 to 122 were recorded with different caps
-# and amplifiers, and the usual split puts the second cohort alone into validation and test. The table is counted from the
-# split itself; it needs the design of FACED and no EEG.
+# 123 people watched 28 film clips: three for each of eight emotions, and four neutral ones. Of every clip the last 30 s of EEG are kept. Three things are easily overlooked. *Films*: all neutral clips come from one film,
+# and two of the three fear clips from another. *Bands*: the paper prints other band edges than those with which the released features were computed. *Hardware*: people 0 to 60 and 61 to 122 were recorded
+# with different caps and amplifiers.
+
+# %%
+clips = pd.DataFrame({"emotion": faced["emotion"].values, "film": faced["film"].values}, faced["clip"].values)
+clips.groupby("emotion", sort=False)["film"].agg(lambda films: " | ".join(dict.fromkeys(films))).to_frame()
 
 # %%
 pd.DataFrame({name: {band: f"{low:g}-{high:g} Hz" for band, (low, high) in table.items()} for name, table in BANDS.items()})
+
+# %% [markdown]
+# The usual split for classifiers trains on people 0 to 79, validates on 80 to 99 and tests on 100 to 122. This table counts what the split and its alternatives share between training and test.
 
 # %% tags=["nbval-check-output"]
 design, _ = simulate_cohort(0, "null", window=30.0)
@@ -82,22 +83,54 @@ def describe(name):
     }
 
 
-names = ("standard", "cohort_matched", "leave_subjects_out", "leave_clips_out")
-splits = pd.DataFrame({name: describe(name) for name in names})
-splits
+pd.DataFrame({name: describe(name) for name in ("standard", "cohort_matched", "leave_subjects_out", "leave_clips_out")})
 
 # %% [markdown]
-# Of these four splits only `leave_clips_out` tests on clips that were not trained on.
+# Only `leave_clips_out` tests on clips that were not trained on, and in the usual split everybody in validation and test wore the second cap.
 #
-# ## Method: differential entropy
+# ## Where the variance lies
+#
+# The strength of one band at one electrode in one second varies for many reasons. We split its variance into the parts that belong to the *person*, to a person's *drift* over the session, to the *clip* (what everybody's EEG does at this
+# clip), to *person x clip* (what only this person's EEG does at this clip), and to the *seconds* within a clip.
+
+# %% mystnb={"image": {"alt": "Stacked bars on real data: five frequency bands and four ratings. In EEG nearly all variance belongs to persons, to person by clip, and to seconds; the share of clips is hardly visible. In ratings, clips hold a quarter to two fifths."}, "figure": {"caption": "Real data, 123 people. Clips decide much of what people say and very little of their EEG."}}
+NAMES = {"person": "person", "slope": "drift", "clip": "clip", "person x clip": "person x clip", "within clip": "seconds"}
+eeg = variance[variance["of"] == "EEG"].pivot(index="quantity", columns="component", values="value")
+eeg = eeg.rename(index=lambda name: f"EEG, {name.removeprefix('share, ')}", columns=NAMES)[list(NAMES.values())]
+said = variance[variance["quantity"] == "share, ratings"].pivot(index="of", columns="component", values="value")
+said = said.rename(index=lambda name: f"rating of {name}", columns={"rest": "person x clip"})
+bands = [f"EEG, {band}" for band in faced["band"].values]
+shares = pd.concat([eeg.loc[bands], said.loc[[f"rating of {item}" for item in ("valence", "liking", "arousal", "familiarity")]]])
+fig = plots.plot_shares(shares[["clip", "person x clip", "person", "seconds", "drift"]].fillna(0), label="share of variance", title="FACED")
+
+# %%
+shares.rename_axis(None, axis=1).round(3).astype(object).fillna("")
+
+# %% [markdown]
+# In EEG the clip's share is two percent in the slowest band and about a thousandth in gamma, the band of the paper's best cell. In ratings it is a quarter to two fifths. About half of the variance of valence ratings lies between people
+# who watch the *same* clip; [a later chapter](18_same_clip.ipynb) makes use of that.
+#
+# ## Averages over people are reliable, whatever they mean
+#
+# The paper lists a split-half reliability of .988 for the brain's side {cite:p}`radwan2026shared`. We compare the averages of people with odd and with even numbers, over all clips and cells (a *cell* is one electrode in one band), in
+# several ways, and put the ratings beside them.
+
+# %%
+table = reliability.pivot(index="features", columns="groups", values="r").loc[reliability["features"].drop_duplicates()]
+table[["odd and even", "random halves", "recording cohorts"]].round(4)
+
+# %% [markdown]
+# The printed .988 is, to the digit, the reliability of the *ratings*. Raw EEG averages come close to it only because electrodes and bands differ in level whatever the clips do; once each cell is centred over clips, which is what any analysis of
+# clips uses, the EEG's reliability is about .8. That is still high. It says that people's brains respond alike to these clips. It does not say to what.
+#
+# ## What a feature is: differential entropy
 #
 # The signal is band-passed without phase shift and cut into windows of 1 s. In each,
 #
 # $$ h = \tfrac12 \ln\bigl(2 \pi e\, \sigma^2\bigr) $$
 #
-# nats, the entropy of a Gaussian with the window's variance {cite:p}`duan2013differential`: half the log of band power, and a constant.
-# One simulated subject shows it: sources in a spherical head with a 1/f spectrum, whose amplitudes drift and differ between
-# clips, seen by FACED's electrodes. The traces are band-passed with MNE {cite:p}`gramfort2013meg` as an outside view.
+# nats, the entropy of a Gaussian with the window's variance {cite:p}`duan2013differential`: half the logarithm of the band's power, plus a constant. To check the path from raw signal to feature we need to know the truth, so we
+# *simulate* one person: sources in a spherical head whose strength drifts and differs between clips, seen by FACED's electrodes. MNE {cite:p}`gramfort2013meg` filters the traces for the picture.
 
 # %% mystnb={"image": {"alt": "Two panels on simulated EEG at electrode Oz. Left: four seconds of the raw signal and below it its five frequency bands over time. Right: heat map of differential entropy for each band and one-second window, about the band's mean."}, "figure": {"caption": "Simulated EEG, one person, one clip, one electrode."}}
 raw, truth = simulate_raw(0)
@@ -116,9 +149,7 @@ fig = plots.plot_features_from_raw(
 )
 
 # %% [markdown]
-# The truth says what variance to expect at each electrode, second and band. Over clips, and channel by channel, the measured
-# mean of 30 s should follow it. It lies a little below, most in the slow bands, because a second of slow signal holds few
-# independent values and the log of a noisy variance is low on average.
+# Because we simulated the signal, we know its true variance at each electrode, second and band. The measured means of 30 s should follow it from clip to clip.
 
 # %% mystnb={"image": {"alt": "Five scatter plots, one for each frequency band, simulated EEG: measured against planted differential entropy in nats, one dot for each of 28 clips and 32 channels, with the line of equality."}, "figure": {"caption": "Simulated EEG; every dot is a clip at a channel. Dotted: measured equals planted."}}
 measured, planted = de.mean(1), truth.expected[0].mean(1)  # (clip, channel, band)
@@ -136,86 +167,14 @@ table = pd.DataFrame(
 table.round(2)
 
 # %% [markdown]
-# *Bands matter.* The same signals under the two tables:
-
-# %%
-paper = differential_entropy(raw, SFREQ, "paper").swapaxes(-3, -2)[0].mean(1)
-pd.DataFrame(
-    {
-        "paper minus official (nats)": (paper - measured).mean((0, 1)),
-        "r over clips": stats.pearson(np.moveaxis(measured, 0, -1), np.moveaxis(paper, 0, -1)).mean(0),
-    },
-    pd.Index(list(BANDS["official"]), name="simulated EEG"),
-).round(2)
-
-# %% [markdown]
-# The level shifts, the differences between clips hardly do. Either table serves; mixing them within one analysis does not.
+# The features follow the truth closely. They lie a little below it, most in the slow bands, because a second of slow signal holds few independent values, and the logarithm of a noisy variance is low on average.
 #
-# ## The cohort
+# ## Order: pleasant clips came early
 #
-# Whatever its source, a cohort is one array (subject, clip, window, channel, band) with its design beside it.
-
-# %%
-shape = dict(zip(("subjects", "clips", "windows", "channels", "bands"), cohort.de.shape, strict=True))
-pd.Series(
-    {
-        **shape,
-        "classes": len(cohort.classes),
-        "window (s)": cohort.window,
-        "trials missing": int((~cohort.present).sum()),
-        "recording cohorts": ", ".join(np.unique(cohort.hardware)),
-        "band table": cohort.data.attrs["band_table"],
-    },
-    name=cohort.label,
-).to_frame()
-
-# %% [markdown]
-# People differ from one another far more than clips do. *Standardisation* takes each feature of each subject to mean 0 and
-# standard deviation 1 over that subject's own recording. No label enters; but it does need all of the recording, so a test subject
-# is scaled by their own test data. The variance of trial means falls into three parts: subjects' means, clips' means over
-# subjects, and the rest.
-
-# %% mystnb={"image": {"alt": "Two stacked bars, before and after standardising: shares of the variance of trial means that lie between subjects, between clips and in the rest. The title names the cohort and says whether it is simulated."}, "figure": {"caption": "The cohort in the title, all of its people and clips."}}
-def shares(cohort):
-    x = trial_features(cohort)
-    x = x - np.nanmean(x, axis=(0, 1))
-    total = np.nanmean(x**2)
-    subject, clip = ((np.nanmean(x, axis=axis) ** 2).mean() / total for axis in (1, 0))
-    return {"between subjects": subject, "between clips": clip, "rest": 1 - subject - clip}
-
-
-variance = pd.DataFrame({"nats": shares(cohort), "standardised": shares(standardise(cohort))}).T
-fig = plots.plot_shares(variance, label="share of the variance of trial means", title=cohort.label)
-
-# %%
-variance.round(3).rename_axis(cohort.label)
-
-# %% [markdown]
-# After it nothing of the subjects' own level is left, by construction; what caps and amplifiers add to a level goes with it. With $n$
-# subjects, about $1/n$ of the rest would lie between clips if no clip differed from another; the line below gives the share
-# that exceeds it. It also says how much of the variance between subjects' levels lies between the recording cohorts, where
-# there are two: two random halves of $n$ subjects would differ by $1/(n-1)$.
-
-# %%
-n = len(cohort.subjects)
-clip_share = variance.loc["standardised", "between clips"]
-print(f"{cohort.label}: {clip_share:.1%} of the standardised variance lies between clips, {1 / n:.1%} by noise alone")
-if len(set(cohort.hardware)) == 2:
-    level = np.nanmean(trial_features(cohort), axis=1)
-    level = level - level.mean(0)
-    half = [level[cohort.hardware == name] for name in np.unique(cohort.hardware)]
-    between = sum(len(part) * part.mean(0) ** 2 for part in half).mean() / (level**2).sum(0).mean()
-    print(f"{cohort.label}: {between:.1%} of the variance of levels lies between recording cohorts, {1 / (n - 1):.1%} by chance")
-
-# %% [markdown]
-# ## Control: the order of presentation
-#
-# EEG drifts over a session: caps dry, people tire. Where classes sit at different times, drift alone tells them apart; how much
-# of a published result that explains has been disputed hotly {cite:p}`li2021perils,palazzo2020correct`. FACED shows its clips
-# in seven blocks of four, each of one valence and *the same four clips for everybody*; only the order of the blocks, and that
-# within a block, changes. So drift can hardly tell the classes of one valence apart, since every block holds one clip of each; it
-# can tell pleasant from unpleasant, and neutral, which is a single block, from both. This control needs no recording: it takes
-# the real orders of 123 people.
+# EEG drifts over a session: caps dry, people tire. If one emotion tends to come earlier than another, drift alone can tell the two apart; how much of the published results that explains has been disputed
+# {cite:p}`li2021perils,palazzo2020correct`. FACED shows its clips in seven blocks of four. Each block has one valence and *the same four clips for everybody*; only the order of the blocks, and the order within a block,
+# differs between people. Drift can therefore hardly separate the emotions of one valence, since every block holds one clip of each. But it can separate pleasant from unpleasant clips, and it can separate neutral
+# clips, which form a single block, from both.
 
 # %%
 order = load_order()
@@ -242,8 +201,7 @@ print(f"different orders among 123 people: {DISTINCT_ORDERS}; test subjects with
 print(f"balanced accuracy from position alone, 9 classes: {bacc:.3f}, chance {1 / 9:.3f}")
 
 # %% [markdown]
-# The last line is a classifier without EEG. It knows at which of 28 positions a clip was shown, and answers with the class that
-# was most likely there in the training subjects, $\hat k(p) = \arg\max_k N_{pk} / N_k$.
+# The last line is a classifier that sees no EEG at all. It knows at which of the 28 positions a clip was shown, and answers with the emotion that was most common there among the training subjects.
 
 # %% mystnb={"image": {"alt": "Two heat maps, real training people and real test people: for each emotion and each position in the session, how often the emotion stood there relative to an even spread."}, "figure": {"caption": "Real orders of presentation; white is an even spread."}}
 fig = plots.plot_position_classes(
@@ -251,8 +209,8 @@ fig = plots.plot_position_classes(
 )
 
 # %% [markdown]
-# What would chance give? The blocks, and the clips within each, are shuffled anew, the neutral block never first, as in the real orders. As there are only seven blocks, the correlation
-# varies far more than over 28 shuffled clips. Once every subject gets an order of their own; once 123 subjects share 91.
+# What would chance give? We shuffle the blocks, and the clips within each block, anew; the neutral block never comes first, as in the real orders. We do so twice: once every person gets an order of their own, once 123 people share
+# 91 orders, as they really did.
 
 # %% mystnb={"image": {"alt": "Two histograms: balanced accuracy of guessing the emotion from the position alone, when presentation orders are drawn anew, with an order for each person or with shared orders; an orange line marks the real orders, a dotted line chance."}, "figure": {"caption": "Real orders (orange) against orders drawn by the same rule (grey); dotted: chance."}}
 sets = {part: slice(subjects.start, subjects.stop) for part, subjects in STANDARD_SETS.items()}
@@ -266,77 +224,53 @@ def redraw(n_distinct, rng):
 
 
 rng = np.random.default_rng(0)
-own, shared = (np.array([redraw(k, rng) for _ in range(4000)]).T for k in (123, DISTINCT_ORDERS))
+separate, shared = (np.array([redraw(k, rng) for _ in range(4000)]).T for k in (123, DISTINCT_ORDERS))
 fig = plots.plot_nulls(
-    {"an order each": (own[0], bacc), "91 orders shared": (shared[0], bacc)}, label="balanced accuracy from position", reference=1 / 9
+    {"an order each": (separate[0], bacc), "91 orders shared": (shared[0], bacc)}, label="balanced accuracy from position", reference=1 / 9
 )
 
 # %%
-def against(found, null, alternative):
+def against(observed, null, alternative):
     size = null if alternative == "greater" else np.abs(null)
-    p = stats.permutation_p(found, null, alternative=alternative)
-    return {"found": abs(found), "null mean": size.mean(), "null 95 %": np.quantile(size, 0.95), "p": p}
+    p = stats.permutation_p(observed, null, alternative=alternative)
+    return {"observed": abs(observed), "null mean": size.mean(), "null 95 %": np.quantile(size, 0.95), "p": p}
 
 
 tests = pd.DataFrame(
     {
-        "balanced accuracy from position, an order each": against(bacc, own[0], "greater"),
+        "balanced accuracy from position, an order each": against(bacc, separate[0], "greater"),
         "balanced accuracy from position, 91 orders shared": against(bacc, shared[0], "greater"),
-        "|r| of position and valence, all subjects": against(r["all"], own[1], "two-sided"),
-        "|r| of position and valence, test subjects": against(r["test"], own[2], "two-sided"),
+        "|r| of position and valence, all subjects": against(r["all"], separate[1], "two-sided"),
+        "|r| of position and valence, test subjects": against(r["test"], separate[2], "two-sided"),
     }
 ).T
 tests.rename_axis("real orders").round(3)
 
 # %% [markdown]
-# Position does give something away. Half of it is that ten test subjects saw the clips in the very order of some training
-# subject: with as much sharing, the rest is within chance. It is little beside the paper's accuracies. But position *with* EEG
-# may be worth more than position alone, since neighbours in time share their drift, and five times in six they share their valence. The correlation over all subjects is
-# what seven blocks give by chance. That of the test subjects is larger than most draws, and would confound a test of valence in
-# them even if it were not: pleasant clips did come early. The next chapter removes position and reports both.
+# Position gives a little away, about four points of accuracy above chance, and half of that only because ten test subjects saw the clips in exactly the order of some training subject. The correlation of position and valence over
+# all people is what seven blocks give by chance; that of the test subjects is larger than most draws. Whether by chance or not, pleasant clips did come early, so an analysis of valence must remove the order. The following chapters do, by
+# estimating clips and each person's drift *together*. (Removing the drift first would also remove a part of the clips, and leak the rest; [a later chapter](18_same_clip.ipynb) shows how badly that can go.)
 #
-# Does the cohort of this chapter have the same fault? Five-fold, new subjects:
-
-# %%
-def from_position(cohort):
-    if not np.isfinite(cohort.order).all() or len(cohort.subjects) < 5:
-        return "no order on record for every trial of five subjects or more: not computed"
-    positions = cohort.order.argsort(1).argsort(1) + 1
-    parts = [make_split(cohort, "leave_subjects_out", fold=fold) for fold in range(5)]
-    counts = [[position_counts(positions[mask.any(1)], cohort.emotions) for mask in (s.train, s.test)] for s in parts]
-    value = np.mean([position_only_bacc(train, test) for train, test in counts])
-    return f"balanced accuracy from position alone {value:.2f}, chance {1 / len(cohort.classes):.2f}"
-
-
-print(f"{cohort.label}: {from_position(cohort)}")
-
-# %% [markdown]
-# In SEED-V {cite:p}`liu2022comparing`, where everybody saw the same clips in one order, this figure is 1: no analysis of such a cohort across
-# subjects can tell emotion from position.
+# ## Hardware and films
 #
-# ## Control: hardware
+# *Hardware.* In the usual split, validation and test are all of the second cap. Standardising each person's features, so that each has mean 0 and standard deviation 1 over the person's own recording, removes differences of level and scale, but not
+# of electrode positions. The split `cohort_matched` gives training and test the same mix.
 #
-# Validation and test are all of the second recording cohort, and a fourth of the training subjects are. A classifier that fits the
-# first cap better is punished in test, one that is chosen on validation is chosen for the second cap. Standardisation per
-# subject removes differences of level and scale, not of electrode positions. `cohort_matched` gives all three sets the same mix.
-#
-# ## Control: stimulus identity
-#
-# A classifier can learn clips instead of emotions: brightness, faces, music. When the same 28 clips serve training and test, new
-# subjects do not help, and the table above shows that they do in three splits of four. Twenty-eight clips recognised are nine
-# classes recognised. For FACED it has been argued that this is what classifiers do {cite:p}`gerster2026stimulus`, and for repeated
-# stimuli in general {cite:p}`kilgallen2025repeated`. `leave_clips_out` holds out one clip of each class together with the subjects.
+# *Films.* A classifier can learn clips instead of emotions: brightness, faces, music. When the same 28 clips serve training and test, new people do not help. It has been argued that this is what classifiers do on FACED
+# {cite:p}`gerster2026stimulus`, and on repeated stimuli in general {cite:p}`kilgallen2025repeated`. [Chapter 7](07_classifiers.ipynb) measures it.
 #
 # ## Verdict
 
 # %%
 people, p = "presentation orders of 123 people", tests["p"].tolist()
+centred = reliability.query("features == 'standardised, centred' and groups == 'odd and even'")["r"].iloc[0]
 rows = [
     claims.record("C4.features_follow_raw", value=recovery.mean(), n=recovery.size, data="one simulated subject, raw signals", simulated=True),
     claims.record("C4.order_valence", value=abs(r["all"]), p=p[2], n=28, data=people, simulated=False),
     claims.record("C4.order_valence", value=abs(r["test"]), p=p[3], n=28, data=f"{people}, the 23 test subjects", simulated=False),
     claims.record("C4.position_alone", value=bacc - 1 / 9, p=p[0], n=23, data=f"{people}; null: an order each", simulated=False),
     claims.record("C4.position_alone", value=bacc - 1 / 9, p=p[1], n=23, data=f"{people}; null: 91 orders shared", simulated=False),
+    claims.record("C4.reliability_clips", value=centred, n=123, data="FACED", simulated=False),
 ]
 claims.show(*rows)[["claim", "ours", "p", "data"]]
 
@@ -344,22 +278,29 @@ claims.show(*rows)[["claim", "ours", "p", "data"]]
 claims.show(*rows)[["data", "verdict"]]
 
 # %% [markdown]
-# **What stands.** The features recover what was planted in raw signals. **What does not.** Order gives the class away, a
-# little, and in the test subjects of the usual split pleasant clips came early. **What no table here can settle.** How much of an accuracy
-# on FACED is stimulus identity: that takes held-out clips. An accuracy on the standard split is evidence of emotion only as far as
-# it survives position, cap and clip.
+# **What stands.** The features recover what is in a raw signal, and averaged over people they are a reliable record of these clips. **What does not stand.** That the EEG is as reliable as the ratings, and that
+# order is harmless: it gives the emotion away, a little, and in the test subjects pleasant clips came early. **What is not shown.** That the reliable part has anything to do with emotion. The next chapters ask.
 #
-# ## Run it on recordings
+# ## Try it
+#
+# FACED's features come from Synapse (syn50614194, with an account) or, as recordings, from NEMAR (nm000112). With the features in a folder, every table of this chapter can be computed again:
 #
 # ```bash
-# KERNEL_DATA=/path/to/FACED make book     # any copy of FACED, SEED-V, EmoEEG-MC, or a file written by Cohort.save
+# KERNEL_DATA=/path/to/FACED kernel audit variance reliability
 # ```
 #
 # ```python
-# from kernel.brain.sources import load_cohort
+# import kernel
+# from kernel.brain.components import variance_components
 #
-# cohort = load_cohort("/path/to/FACED")   # the released features, the processed signals or the BIDS copy
-# cohort.save("faced.nc")                  # read once, 60 MB; KERNEL_DATA=/path/to/faced.nc from then on
+# cohort = kernel.load_cohort("/path/to/FACED")    # or SEED-V, EmoEEG-MC, or a file written by Cohort.save
+# variance_components(cohort)
 # ```
 #
-# The readers have been tested on generated files of the exact formats of FACED, SEED-V and EmoEEG-MC {cite:p}`xu2025multicontext`.
+# 1. How many people must be averaged until the clips' share exceeds half of the variance of the mean? Use the table of shares for alpha, and remember that an average over $n$ people and 30 s divides the person's part by $n$, and the seconds' part by $30 n$ at best.
+# 2. Draw orders with `draw_orders(123, random_state=...)` until the correlation of position and valence is stronger than the real one. How long does it take?
+#
+# ```{dropdown} Solutions
+# 1. With shares $c$ (clip), $pc$ (person x clip), $s$ (seconds): $c > (pc + s / 30) / n$, once each person's own level is removed. The table gives about a dozen people.
+# 2. On average every fourth draw will do: `tests` lists the p-value of the real correlation.
+# ```

@@ -14,8 +14,8 @@
 # # Do better classifiers find the axis?
 #
 # **Data of this chapter.** Unless you point it at recordings, every brain here is *simulated*: no EEG of a person enters. What is real are
-# the axis of a language model and the mean valence of nine emotions {cite:p}`chen2023faced`. `KERNEL_DATA=/path/to/FACED make book`
-# runs the same cells on FACED, SEED-V or EmoEEG-MC.
+# the axis of a language model and the mean valence of nine emotions {cite:p}`chen2023faced`. `KERNEL_DATA=/path/to/SEED-V make book`
+# runs the same cells on SEED-V, EmoEEG-MC or a cohort you have saved.
 #
 # **The claim.** None of 36 classifiers was shown the axis, yet the more accurate ones follow it better: accuracy correlates at .885 with the
 # alignment of their class means, and at .738 with that of the variation within classes {cite:p}`radwan2026shared`.
@@ -44,7 +44,7 @@ from kernel.language.models import load_language_model
 from kernel.language.study import axis_positions, story_axis
 
 plots.set_style()
-cohort = load_cohort(progress=False)
+cohort = load_cohort(skip=["FACED"], progress=False)
 main = cohort.label
 print(f"EEG of this chapter: {main} ({cohort.data.attrs['provenance']})")
 
@@ -221,7 +221,8 @@ claims.show(*[row for row in rows if row.id == "C6.class_pc1" and row.data != ma
 # ## Run it on recordings
 #
 # ```bash
-# KERNEL_DATA=/path/to/FACED make book
+# KERNEL_DATA=/path/to/SEED-V make book     # or EmoEEG-MC, or a file written by Cohort.save
+# kernel run study.yaml                     # FACED: a study with a report, on any cohort
 # ```
 #
 # ```python

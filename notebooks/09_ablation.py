@@ -14,7 +14,7 @@
 # # Is the direction used?
 #
 # **Data of this chapter.** Unless you point it at recordings, every brain here is *simulated*, and no fall in accuracy says anything about
-# people. `KERNEL_DATA=/path/to/FACED make book` runs the same cells on FACED; a data set without ratings of its clips has no
+# people. `KERNEL_DATA=/path/to/SEED-V make book` runs the same cells on a cohort of yours; a data set without ratings of its clips has no
 # residual direction, and only the simulated controls are shown.
 #
 # **The claim.** Take the residual direction that follows the axis, remove it from a trained classifier, and accuracy falls by .0157 on average over ten
@@ -47,7 +47,7 @@ from kernel.language.models import load_language_model
 from kernel.language.study import axis_positions, story_axis
 
 plots.set_style()
-cohort = load_cohort(progress=False)
+cohort = load_cohort(skip=["FACED"], progress=False)
 main = cohort.label
 print(f"EEG of this chapter: {main} ({cohort.data.attrs['provenance']})")
 
@@ -218,7 +218,8 @@ claims.show(*[row for row in rows if (row.id, row.data) in FIRM])[["data", "verd
 # ## Run it on recordings
 #
 # ```bash
-# KERNEL_DATA=/path/to/FACED make book
+# KERNEL_DATA=/path/to/SEED-V make book     # or EmoEEG-MC, or a file written by Cohort.save
+# kernel run study.yaml                     # FACED: a study with a report, on any cohort
 # ```
 #
 # ```python

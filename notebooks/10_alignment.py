@@ -14,7 +14,7 @@
 # # Twenty-five ways to align, each with its placebo
 #
 # **Data of this chapter.** First the p-values that the paper prints. Then trainings of our own: unless you point the chapter at recordings, every brain in
-# them is *simulated*, and no accuracy says anything about people. `KERNEL_DATA=/path/to/FACED make book` runs the same cells on FACED, SEED-V or EmoEEG-MC,
+# them is *simulated*, and no accuracy says anything about people. `KERNEL_DATA=/path/to/SEED-V make book` runs the same cells on SEED-V, EmoEEG-MC or a cohort you have saved,
 # with those strategies that the data can serve.
 #
 # **The claim.** "16 of 25 strategies significantly reduce accuracy" when EEG classifiers are pushed towards the axis; none helps
@@ -106,7 +106,7 @@ ranked[["number", "strategy", "delta", "p", "p_bh", "p_holm"]].set_index("number
 # target there is. If the truth does not help, the noisy axis of a language model will not.
 
 # %%
-cohort = load_cohort(progress=False)
+cohort = load_cohort(skip=["FACED"], progress=False)
 split = usual_split(cohort)
 # recordings: the axes of two language models; within emotions what people rated
 models = () if cohort.simulated and "rating" in cohort.data else ("SmolLM2-135M-Instruct", "Gemma-3-270M")
@@ -207,7 +207,8 @@ claims.show(*rows)[["data", "verdict"]]
 # ## Run it on recordings
 #
 # ```bash
-# KERNEL_DATA=/path/to/FACED make book
+# KERNEL_DATA=/path/to/SEED-V make book     # or EmoEEG-MC, or a file written by Cohort.save
+# kernel run study.yaml                     # FACED: a study with a report, on any cohort
 # ```
 #
 # ```python

@@ -14,7 +14,7 @@
 # # The saturation regularity, taken apart
 #
 # **Data of this chapter.** Every brain here is *simulated*, but for two sections (strength; members for the ensemble) that run on recordings if you point
-# them there: `KERNEL_DATA=/path/to/FACED make book`. No accuracy says anything about people. The rest varies what nobody can vary in recordings:
+# them there: `KERNEL_DATA=/path/to/SEED-V make book`. No accuracy says anything about people. The rest varies what nobody can vary in recordings:
 # whether valence is there at all.
 #
 # **The claim.** Strong classifiers have made the axis by themselves; they are *saturated* with it. To supervise it is neutral for weak recipes, harmful for
@@ -99,7 +99,7 @@ pd.concat(contrast)[["n", "value", "low", "high", "p"]].round(4).rename_axis(["s
 # ## Strength
 
 # %% mystnb={"image": {"alt": "Line charts, one panel for each strategy: change of balanced accuracy against strength, the axis in blue and the placebo in grey, with a dotted line at no change. The axis label names the cohort and says whether it is simulated."}, "figure": {"caption": "The cohort named at the axis; means over seeds."}}
-cohort = load_cohort(progress=False)
+cohort = load_cohort(skip=["FACED"], progress=False)
 split = usual_split(cohort)
 # recordings: the axes of two language models; within emotions what people rated
 models = () if cohort.simulated and "rating" in cohort.data else ("SmolLM2-135M-Instruct", "Gemma-3-270M")
@@ -295,7 +295,8 @@ claims.show(*firm)[["data", "verdict"]]
 # ## Run it on recordings
 #
 # ```bash
-# KERNEL_DATA=/path/to/FACED make book
+# KERNEL_DATA=/path/to/SEED-V make book     # or EmoEEG-MC, or a file written by Cohort.save
+# kernel run study.yaml                     # FACED: a study with a report, on any cohort
 # ```
 #
 # ```python

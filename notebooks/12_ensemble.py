@@ -14,7 +14,7 @@
 # # The residual ensemble, in a fair contest
 #
 # **Data of this chapter.** Unless you point it at recordings, every brain here is *simulated*, and no accuracy says anything about people.
-# `KERNEL_DATA=/path/to/FACED make book` runs the first contest on FACED, SEED-V or EmoEEG-MC as well.
+# `KERNEL_DATA=/path/to/SEED-V make book` runs the first contest on SEED-V, EmoEEG-MC or a cohort you have saved as well.
 #
 # **The claim.** What alignment cannot do, *residual diversity* does: the average of ten checkpoints, five seeds at two lengths, reaches .6948 where a single
 # one has .658, "+10.5 %" {cite:p}`radwan2026shared`.
@@ -31,7 +31,7 @@ from kernel.decoding.contest import contest, contest_summary, fair_contest, gain
 from kernel.decoding.study import usual_split
 
 plots.set_style()
-cohort = load_cohort(progress=False)
+cohort = load_cohort(skip=["FACED"], progress=False)
 split = usual_split(cohort)
 print(f"EEG of this chapter: {cohort.label} ({cohort.data.attrs['provenance']}), split {split.name}")
 
@@ -157,5 +157,6 @@ claims.show(*[row for row in rows if row.id != "C8.beats_deep_ensemble"])[["data
 # ```
 #
 # ```bash
-# KERNEL_DATA=/path/to/FACED make book
+# KERNEL_DATA=/path/to/SEED-V make book     # or EmoEEG-MC, or a file written by Cohort.save
+# kernel run study.yaml                     # FACED: a study with a report, on any cohort
 # ```

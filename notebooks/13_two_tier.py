@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Does the residual tell who helps?
 #
-# **Data of this chapter.** Every brain here is *simulated*. With `KERNEL_DATA=/path/to/FACED make book`, pools of networks trained on your recordings are shown beside them.
+# **Data of this chapter.** Every brain here is *simulated*. With `KERNEL_DATA=/path/to/SEED-V make book`, pools of networks trained on your recordings are shown beside them.
 #
 # **The claim.** A theory in two tiers: the class means of a classifier are saturated, and what distinguishes good members of an ensemble is their residual. Over ten
 # checkpoints, alignment of the residual with the valence axis predicts the leave-one-out contribution with $r = .743$ ($p = .014$), and the top seven by
@@ -47,7 +47,7 @@ from kernel.language.study import story_axis
 
 plots.set_style()
 LENGTHS = (12, 18)  # epochs, in the ratio of the paper's 100 and 150
-cohort = load_cohort(progress=False)
+cohort = load_cohort(skip=["FACED"], progress=False)
 split = usual_split(cohort)
 print(f"EEG of this chapter: {cohort.label} ({cohort.data.attrs['provenance']}), split {split.name}")
 
@@ -208,7 +208,8 @@ claims.show(*[row for row in rows if row.id in FIRM])[["data", "verdict"]]
 # ## Run it on recordings
 #
 # ```bash
-# KERNEL_DATA=/path/to/FACED make book
+# KERNEL_DATA=/path/to/SEED-V make book     # or EmoEEG-MC, or a file written by Cohort.save
+# kernel run study.yaml                     # FACED: a study with a report, on any cohort
 # ```
 #
 # ```python

@@ -56,8 +56,8 @@ made = {
     ("SEED-V", "no_valence"): simulate_cohort(0, "no_valence", design="SEED-V", window=20.0)[0],
     ("EmoEEG-MC", "strong_valence"): simulate_cohort(0, "strong_valence", design="EmoEEG-MC", window=10.0)[0],
 }
-given = load_cohort(progress=False)
-recorded = [] if given.simulated or given.data.attrs["dataset"] == "FACED" else [given]
+given = load_cohort(skip=["FACED"], progress=False)
+recorded = [] if given.simulated else [given]
 cohorts = {part.label: part for part in (*recorded, *made.values())}
 positions = {label: axis_positions(lm, part.classes) for label, part in cohorts.items()}
 pd.DataFrame(

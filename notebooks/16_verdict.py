@@ -13,9 +13,8 @@
 # %% [markdown]
 # # The verdict
 #
-# **Data of this chapter.** The ledger of the chapters before, row by row. Verdicts on real language models and real human ratings are real; those on *simulated* EEG
-# say which conclusions the paper's methods can carry, and nothing about people. No row of this edition comes from recorded EEG, unless you built the book with
-# `KERNEL_DATA`.
+# **Data of this chapter.** The ledger of the chapters before, row by row. Verdicts on language models, on human ratings and on the EEG of FACED are on real data; those on *simulated* EEG
+# say which conclusions the paper's methods can carry, and nothing about people. In this edition the rows on networks (chapters 8 to 15) are simulated.
 #
 # **The claim.** Modern language models and human EEG share one valence axis, and classifiers that have found it cannot be improved by it {cite:p}`radwan2026shared`.
 #
@@ -31,13 +30,13 @@ pd.set_option("display.max_rows", None)
 ledger = claims.ledger(claims.book_ledger())
 ledger["group"] = ledger["id"].str.partition(".")[0]
 kind = ledger["verdict"].str.partition(" (")[0]
-data = ledger["simulated"].map({True: "simulated EEG", False: "real texts, ratings, printed values"}).fillna("")
+data = ledger["simulated"].map({True: "simulated EEG", False: "real data, printed values"}).fillna("")
 print(f"{ledger['id'].nunique()} claims, {int((kind != 'not run').sum())} results")
 
 # %% [markdown]
 # ## Method
 #
-# A verdict is a function of numbers, fixed before they were computed,
+# A verdict is a function of numbers, written down before they were computed; on EEG before any recording was read, except for the rows that are marked exploratory,
 #
 # $$ \text{verdict} = f(\text{value}, \text{interval}, p, n) \in \{\text{supported}, \text{not supported}, \text{inconclusive}\} , $$
 #
@@ -78,8 +77,8 @@ pd.DataFrame(
 #
 # ## What falls
 #
-# - **The numbers that carry the story are in-sample or uncorrected.** An in-sample correlation of .87 from 160 features on 28 clips is what noise gives
-#   ([chapter 5](05_projection.ipynb)). Of sixteen harmful strategies ten survive Holm ([chapter 10](10_alignment.ipynb)).
+# - **The numbers that carry the story are in-sample or uncorrected.** The correlation of .87 comes back to the digit from the paper's own data, as a fit scored on the clips it was fitted to. Shuffled emotions are fitted nearly as well, and
+#   emotions that the fit has not seen are not predicted at all ([chapter 5](05_projection.ipynb)). The map behind it depends on how people are averaged, and its best cell on one person ([chapters 5](05_projection.ipynb) and [6](06_topography.ipynb)). Of sixteen harmful strategies ten survive Holm ([chapter 10](10_alignment.ipynb)).
 # - **The nulls are too easy.** Clips are permuted where emotions are the unit; directions are drawn without variance where variance is what counts
 #   ([chapters 5](05_projection.ipynb) and [9](09_ablation.ipynb)). Each calls an effect significant far too often in simulated cohorts that have none.
 # - **Saturation is not needed to explain the harm.** A loss towards a meaningless target costs as much, and so it does where there is no valence
@@ -90,8 +89,8 @@ pd.DataFrame(
 #
 # ## What nobody can know yet
 #
-# - Whether *people's* EEG follows the axis. The order of clips is confounded with emotion in FACED ([chapter 4](04_eeg.ipynb)), and the test that holds its level once order is removed has
-#   little power with nine emotions. It takes the recordings; the number of emotions bounds that power, not the number of people.
+# - Whether people's EEG follows valence *weakly*. On FACED neither the comparison of emotions ([chapter 5](05_projection.ipynb)) nor that of people who watched the same clip ([same clip, different people](18_same_clip.ipynb)) finds it. Each could miss a small effect, and
+#   both chapters say how small.
 # - Whether the axis is *used*. Against fair controls, ablation has hardly any power ([chapter 9](09_ablation.ipynb)).
 # - What larger models would give. Two small ones are bundled; the paper's fourteen load by name.
 #
@@ -104,8 +103,8 @@ missing.assign(command=missing["command"].replace("", "nothing in this edition r
 # %% [markdown]
 # ## Questions for the authors
 #
-# 1. Is $r = .87$ cross-validated, and over what? Which penalty, and how was it chosen?
-# 2. Which axis is projected on: of a language model, of CLIP's text encoder, or behavioural valence? The figures mix them.
+# 1. We find $r = .87$ as an in-sample fit with penalty 100 on raw averages. Is that how it was computed, and how was the penalty chosen?
+# 2. Which axis is projected on? Your figures determine its nine positions ([chapter 5](05_projection.ipynb)): are they those of CLIP's text encoder?
 # 3. How were the nine clips and the weights 5, 3, 3, 1 found?
 # 4. Were the orders of clips used anywhere? Which order had whom?
 # 5. Which null gives the z-values of the ablation: drawn with what variance?
@@ -122,11 +121,12 @@ rows = [row for row in claims.read_ledger(claims.book_ledger()) if row.id in hea
 claims.show(*rows)[["ours", "interval", "p", "data", "verdict"]]
 
 # %% [markdown]
-# **What stands** is a method with a future, and a direction in small language models. **What does not** is the reasoning from it to brains by the tests that were used. **What is not shown** is
-# that the claims about brains are wrong: the tests that could tell have to meet the recordings.
+# **What stands** is a direction in small language models, and figures that can be reproduced. **What does not** is the step from it to brains: on the paper's own data no test on unseen emotions, films or clips finds the axis in
+# EEG. **What is not shown** is that brains carry no valence: effects below the bounds of these tests remain possible, and networks trained on real people are still to come.
 #
-# ## Run it on recordings
+# ## Try it
 #
 # ```bash
-# KERNEL_DATA=/path/to/FACED make book    # every chapter, and this page with its rows
+# KERNEL_DATA=/path/to/FACED make results    # every stored table of real EEG, computed again
+# kernel claims C4.tracked                   # one claim with its rule and its results
 # ```

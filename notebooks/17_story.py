@@ -14,8 +14,8 @@
 # # The story in five minutes
 #
 # **Data of this page.** The ledger of all chapters that follow; nothing is computed anew. Results on language models are on *real* models and *real* human
-# ratings. Results on EEG are on *simulated* cohorts, drawn hollow in every figure, unless you built the book with `KERNEL_DATA`: they say what the paper's methods can
-# tell, and nothing about people.
+# ratings. Step 2 is on the *real* EEG of FACED, the 123 people whose recordings the paper analysed {cite:p}`chen2023faced`, drawn as filled dots. *Simulated* cohorts are drawn hollow in every figure: they say what a
+# method can tell, and nothing about people.
 #
 # In May 2026 a preprint made a bold claim: modern language models and human EEG share one axis of valence, from bad to good, and EEG classifiers that have found it
 # cannot be improved by it {cite:p}`radwan2026shared`. Here are its five steps. Each has one figure and one verdict, and each verdict is put together by the code from the
@@ -78,16 +78,17 @@ verdict("Nine sentences give a valence direction")
 #
 # ## 2. Brain: one projection of EEG
 #
-# One ridge regression maps EEG onto the axis with $r = .87$, over 28 clips with 160 features. With more features than clips a fit is no finding, so the same projection has to predict clips
-# it has not seen, then emotions it has not seen, then those with the order of presentation removed. Its p-value asks how often permuted emotions give as much. The cohorts
-# differ in one thing: whether valence was planted.
+# One ridge regression maps EEG onto the axis with $r = .87$, over 28 clips with 160 features. From the paper's own data we get the same figure, by fitting and scoring on the same clips. But with more features than clips a fit is no finding, so the projection has to predict clips
+# it has not seen, then emotions it has not seen, then those with the order of presentation removed. Its p-value asks how often shuffled emotions do as well. Two simulated cohorts, one with valence and one without, show
+# what the test can tell.
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Forest plot of one panel, simulated EEG. Correlation of projection and axis for cohorts with default, no and strong valence: fitted in sample, with the clip left out, with the emotion left out, and with presentation order removed, each with its p-value against permuted emotions; the paper's .87 stands beside the in-sample rows. Colour shows the verdict."}, "figure": {"caption": "Simulated cohorts. Dots: our results; diamonds: the paper's value; p: emotions permuted."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Forest plot of one panel. Correlation of projection and axis on the real EEG of FACED, filled, and on simulated cohorts with and without valence, hollow: the paper's fit reproduced, fitted in sample, with the clip left out, with the emotion left out, and with presentation order removed, each with its p-value against permuted emotions; the paper's .87 stands beside the in-sample rows. Colour shows the verdict."}, "figure": {"caption": "Filled: real EEG; hollow: simulated cohorts; diamonds: the paper's value; p: emotions permuted. The fit comes back, and predicts nothing that it has not seen."}}
 fig = plots.plot_claim_forest(
     {
         "r of projection and axis; p: emotions permuted": results(
             {
-                "C4.ridge_in_sample": ("in sample", 0.87),
+                "C4.in_sample_reproduced": ("the paper's fit, reproduced", 0.87),
+                "C4.ridge_in_sample": ("in sample, our rule", 0.87),
                 "C4.ridge_leave_clip_out": ("clip unseen", NOT_PRINTED),
                 "C4.ridge_leave_emotion_out": ("emotion unseen", NOT_PRINTED),
                 "C4.position_removed": ("unseen, order removed", NOT_PRINTED),
@@ -100,7 +101,8 @@ fig = plots.plot_claim_forest(
 verdict("One linear projection of EEG tracks it")
 
 # %% [markdown]
-# [Chapter 4](04_eeg.ipynb) shows how order and emotion are entangled, [chapter 5](05_projection.ipynb) which test holds its level and what it can detect, [chapter 6](06_topography.ipynb) the scalp.
+# [Chapter 4](04_eeg.ipynb) shows what was recorded and how order and emotion are entangled, [chapter 5](05_projection.ipynb) what the fit is worth, [chapter 6](06_topography.ipynb) the maps;
+# [a further chapter](18_same_clip.ipynb) compares people who watched the same clip.
 #
 # ## 3. Classifiers: do they find it unasked?
 #
@@ -194,7 +196,7 @@ behind = {name: group for group, headline in titles.items() for name in claims.H
 run = ledger[ledger["id"].isin(behind) & (ledger["verdict"] != "not run")]
 run = run.assign(
     group=run["id"].map(behind),
-    data=run["simulated"].map({True: "simulated EEG", False: "real texts, ratings, printed values"}),
+    data=run["simulated"].map({True: "simulated EEG", False: "real data, printed values"}),
     kind=run["verdict"].str.partition(" (")[0],
 )
 fig = plots.plot_verdicts(run.groupby(["group", "data", "kind"]).size().unstack(fill_value=0), titles)
