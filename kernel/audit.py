@@ -43,6 +43,7 @@ from kernel.brain.cohort import (
 from kernel.brain.faced import read_faced
 from kernel.brain.sources import faced_folder
 from kernel.brain.specifications import MAP_AXES, WHOLE
+from kernel.decoding import smoothing, stimuli
 from kernel.threads import side_by_side
 
 #: What a number of a stored table may differ by when it is computed again on another processor, relative to
@@ -452,6 +453,8 @@ _PROJECTION = (
     *_COHORT,
     *(f"brain.{name}" for name in ("projection", "reconstruction", "specifications", "study", "topography")),
 )
+_DECODING = (*_COHORT, "decoding.stimuli")
+_SMOOTHING = (*_DECODING, "decoding.smoothing")
 _WITHIN = (*_COHORT, "brain.within_clip")
 _SIMULATED = ("brain.components", "brain.simulate", "brain.features", "ratings")
 
@@ -488,6 +491,19 @@ TABLES: Mapping[str, Table] = {
     "map_means": Table(specifications.map_means, tuple(MAP_AXES), _PROJECTION, tuple(MAP_AXES)),
     "map_choices": Table(
         specifications.map_choices, specifications.AVERAGINGS, _PROJECTION, specifications.AVERAGINGS
+    ),
+    "accuracy_by_split": Table(stimuli.accuracy_by_split, stimuli.ACCURACY_PARTS, _DECODING, ("standard",)),
+    "identification": Table(
+        stimuli.identification, stimuli.IDENTIFICATION_PARTS, _DECODING, stimuli.IDENTIFICATION_PARTS
+    ),
+    "pseudo_emotions": Table(stimuli.pseudo_emotions, stimuli.PSEUDO_PARTS, _DECODING, stimuli.PSEUDO_PARTS),
+    "time_course": Table(stimuli.time_course, stimuli.TIME_PARTS, _DECODING, ("seen",)),
+    "smoothing": Table(smoothing.smoothing, smoothing.SMOOTHING_PARTS, _SMOOTHING, ("none", "valence, none")),
+    "pseudo_smoothing": Table(
+        smoothing.pseudo_smoothing,
+        smoothing.PSEUDO_SMOOTHING_PARTS,
+        _SMOOTHING,
+        (),
     ),
     "within_clip": Table(within_clip.within_clip, within_clip.CLIP_PARTS, _WITHIN, within_clip.CLIP_PARTS),
     "within_people": Table(within_clip.within_people, within_clip.ITEMS, _WITHIN, within_clip.ITEMS),
