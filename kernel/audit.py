@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -178,6 +179,19 @@ def _simulated_tests(material: Material, part: str) -> pd.DataFrame:
     return by_test.agg({"cohorts": "sum", "rejected": "sum", "value": "mean"}).reset_index()
 
 
+def simulator_check(material: Material, part: str) -> pd.DataFrame:
+    """The real cohort beside a simulated one of its sizes: `profile`, and how well clips are identified."""
+    simulated, _ = components.simulate_components(0)
+    columns = {}
+    for name, cohort in {"real": material.scalp, "simulated": simulated}.items():
+        alike = SimpleNamespace(z=standardise(cohort), cohort=cohort, scalp=cohort)
+        identified = stimuli.identification(alike, "correlation")["accuracy"].mean()
+        columns[name] = pd.concat(
+            [components.profile(cohort), pd.Series({"clips identified, of 28": identified})]
+        )
+    return pd.DataFrame(columns).rename_axis("quantity").reset_index()
+
+
 # Running
 
 
@@ -313,6 +327,7 @@ def _store(target: Path, name: str, parts: Sequence[tuple[pd.DataFrame, float]],
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
         "parts": len(parts),
         "hours": round(sum(seconds for _, seconds in parts) / 3600, 4),
+        "seeds": "constants of the code",
         "date": datetime.now(UTC).date().isoformat(),
         "recordings": data,
         "package": files.source_digest(),
@@ -463,6 +478,7 @@ TABLES: Mapping[str, Table] = {
         axes_of_clips, ("all",), ("brain.reconstruction", "brain.faced_table", "language", "ratings"), ()
     ),
     "variance": Table(components.variance, ("all",), (*_COHORT, "brain.components"), ("all",)),
+    "simulator_check": Table(simulator_check, ("all",), (*_DECODING, *_SIMULATED), ("all",)),
     "calibration": Table(
         _simulated_tests,
         calibration.FACED_CALIBRATION_PARTS,

@@ -1018,3 +1018,52 @@ def plot_against_chance(table: pd.DataFrame, *, label: str) -> Figure:
     ax.set(xlabel=label, ylim=(len(table) - 0.5, -0.6))
     fig.legend(loc="outside upper right", ncols=3)
     return fig
+
+
+def plot_filter_memory(
+    panels: Mapping[str, tuple[Sequence[str], int, bool]], *, seconds: int = 30, memory: float = 100
+) -> Figure:
+    """What a filter with a long memory mixes into the last second of a clip.
+
+    Heights are the weights of that second and of those before it; titles tell which share of all weight lies
+    in other clips of the same emotion.
+
+    Parameters
+    ----------
+    panels : mapping of title to (emotions, place, restart)
+        Emotion of each clip in the order in which the filter meets them; place of the clip, from 0; whether
+        the filter begins anew in each clip.
+    seconds : int
+        Of a clip.
+    memory : float
+        Time constant in seconds.
+    """
+    colours = emotion_colours()
+    fig, axes = plt.subplots(
+        len(panels), 1, figsize=(7.5, 1.3 * len(panels) + 0.9), sharex=True, squeeze=False
+    )
+    for ax, (title, (emotions, place, restart)) in zip(axes[:, 0], panels.items(), strict=True):
+        clip = np.repeat(np.arange(place + 1), seconds)
+        weight = np.exp(-np.arange(len(clip))[::-1] / memory) * ((clip == place) | (not restart))
+        same = np.array([name == emotions[place] for name in emotions])[clip]
+        for part, colour, label in (
+            (clip == place, BLUE, "the clip itself"),
+            (same & (clip < place), ORANGE, "other clips of its emotion"),
+            (~same, GREY, "clips of other emotions"),
+        ):
+            ax.bar(np.flatnonzero(part), weight[part], 1, align="edge", color=colour, lw=0, label=label)
+        for k, name in enumerate(emotions):
+            ax.add_patch(Rectangle((k * seconds, -0.4), seconds - 2, 0.32, color=colours[name], lw=0))
+        leak = weight[same & (clip < place)].sum() * (1 - np.exp(-1 / memory))
+        ax.set(
+            title=f"{title}: {leak:.0%} from other clips of its emotion",
+            xlim=(0, seconds * len(emotions)),
+            ylim=(-0.42, 1.05),
+        )
+        ax.set_yticks([])
+        ax.spines["left"].set_visible(False)
+    axes[-1, 0].set_xlabel("seconds as the filter meets them (strip: emotions of the clips)")
+    names = [name for name in EMOTIONS if name in set(emotions)]
+    handles = [Rectangle((0, 0), 1, 1, color=colours[name], lw=0, label=name) for name in names]
+    fig.legend(handles=[*axes[0, 0].get_legend_handles_labels()[0], *handles], loc="outside right upper")
+    return fig

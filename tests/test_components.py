@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kernel.brain.cohort import FACED_FILMS, FACED_SCALP, trial_features
+from kernel.brain import components
+from kernel.brain.cohort import FACED_CLIP_EMOTIONS, FACED_FILMS, FACED_SCALP, Cohort, trial_features
 from kernel.brain.components import (
     FACED_COMPONENTS,
     FacedSettings,
@@ -219,3 +220,20 @@ def test_names_what_cannot_be_simulated(options, message):
 def test_only_the_design_of_faced_has_these_sizes(options):
     with pytest.raises(ValueError, match="preset 'faced' has the sizes of FACED in official bands"):
         simulate_cohort(0, "faced", **options)
+
+
+@pytest.mark.parametrize("shared", [0.0, 1.0])
+def test_a_profile_tells_shared_from_separate_noise(rng, shared):
+    """One unit of noise in each cell, or the same in all; trial means of a person vary by half a nat."""
+    shape = (6, 28, 30, 4, 5)
+    noise = rng.standard_normal(shape) * (1 - shared) + rng.standard_normal((*shape[:3], 1, 1)) * shared
+    de = noise + 0.5 * rng.standard_normal((6, 28, 1, 1, 1))
+    cohort = Cohort.from_arrays(
+        de, subjects=range(6), emotions=FACED_CLIP_EMOTIONS, channels=["Fz", "Cz", "Pz", "Oz"],
+        dataset="FACED", provenance="simulated: noise", simulated=True,
+    )  # fmt: skip
+    profile = components.profile(cohort)
+    r = profile[profile.index.str.startswith("r of")].to_numpy()
+    assert r == pytest.approx(shared, abs=4 / np.sqrt(6 * 28 * 29))
+    sd = profile[profile.index.str.startswith("sd")].to_numpy()
+    assert sd == pytest.approx(np.sqrt(0.25 + 1 / 30), rel=4 / np.sqrt(2 * 6 * 27))

@@ -458,3 +458,25 @@ def variance(material: Any, part: str) -> pd.DataFrame:
         shares = variance_shares(material.scalp.person_rating(item))
         rows += [("share, ratings", name, item, value) for name, value in shares.items()]
     return pd.DataFrame(rows, columns=["quantity", "component", "of", "value"])
+
+
+def profile(cohort: Cohort) -> pd.Series:
+    """What a simulated cohort should share with a real one beyond the sizes of its components.
+
+    ``sd`` of trial means within a person in each band (nats, root mean square over channels); correlation of
+    ``channels`` (mean over pairs and bands) and of neighbouring ``bands`` (mean over channels), both of a
+    person's seconds about their trial mean, mean over people.
+    """
+    names = list(cohort.bands)
+    sd = np.sqrt(trial_features(cohort).var(1, ddof=1).mean((0, 1)))
+    n_channels, n_bands = cohort.de.shape[3:]
+    r = np.zeros((n_channels, n_bands, n_channels, n_bands))
+    for block in cohort.de.astype(float):
+        x = (block - block.mean(1, keepdims=True)).reshape(-1, n_channels * n_bands)
+        r += np.corrcoef(x.T).reshape(r.shape) / len(cohort.de)
+    pairs = np.triu_indices(n_channels, 1)
+    space = np.mean([r[:, band, :, band][pairs].mean() for band in range(n_bands)])
+    neighbours = [np.diagonal(r[:, b, :, b + 1]).mean() for b in range(n_bands - 1)]
+    rows = {f"sd, {name}": value for name, value in zip(names, sd, strict=True)} | {"r of channels": space}
+    rows |= {f"r of bands, {a}-{b}": value for a, b, value in zip(names, names[1:], neighbours, strict=False)}
+    return pd.Series(rows)
