@@ -148,10 +148,14 @@ def environment_digest() -> str:
 
 def _data() -> Iterator[str]:
     """Digests of the stored tables; names, sizes and times of data at hand, too large to hash each time."""
-    from kernel.brain.sources import faced_folder
+    from kernel import files
 
     yield from (f"{path.name} {_sha256(path.read_text('utf-8'))}" for path in sorted(RESULTS.rglob("*.csv")))
-    for place in {os.environ.get("KERNEL_DATA", ""), str(faced_folder() or "")} - {""}:
+    fetched = files.cache_dir("assets", create=False).glob("*/manifest.json")
+    yield from sorted(path.parent.name for path in fetched)
+    place = os.environ.get("KERNEL_DATA", "")
+    yield place
+    if place:
         root = Path(place).expanduser().absolute()
         for path in sorted([root, *root.rglob("*")]):
             if path.is_file():

@@ -389,3 +389,32 @@ def test_every_citation_is_in_the_bibliography():
         for keys in re.findall(r"\{cite:\w+\}`([^`]+)`", source.read_text(encoding="utf-8")):
             cited |= {key.strip() for key in keys.split(",")}
     assert cited and cited <= known, f"not in references.bib: {sorted(cited - known)}"
+
+
+def test_stored_tables_and_data_at_hand_enter_the_digest(tmp_path, monkeypatch):
+    """A single file under KERNEL_DATA counts as well as a folder of them."""
+    build = load_build(ROOT)
+    monkeypatch.setattr(build, "RESULTS", tmp_path / "results")
+    seen = [build.environment_digest()]
+
+    def changed():
+        seen.append(build.environment_digest())
+        return len(set(seen)) == len(seen)
+
+    (tmp_path / "results" / "faced").mkdir(parents=True)
+    (tmp_path / "results" / "faced" / "cells.csv").write_text("r\n0.1\n")
+    assert changed()
+    (tmp_path / "results" / "faced" / "cells.csv").write_text("r\n0.2\n")
+    assert changed()
+    cohort = tmp_path / "cohort.nc"
+    cohort.write_bytes(b"one")
+    monkeypatch.setenv("KERNEL_DATA", str(cohort))
+    assert changed()
+    cohort.write_bytes(b"another")
+    assert changed()
+    folder = tmp_path / "assets" / "assets" / "faced-1"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("KERNEL_CACHE", str(tmp_path / "assets"))
+    (folder / "manifest.json").write_text("{}")
+    assert changed()
+    assert build.environment_digest() == seen[-1]

@@ -406,3 +406,24 @@ def test_a_result_stands_on_what_chance_gives():
     )
     np.testing.assert_allclose([line.get_xdata() for line in ax.lines[:2]], [[0.1, 0.3], [0.2, 0.15]])
     assert [text.get_text() for text in ax.texts] == ["p 0.2", "p 0.001"]
+
+
+def test_a_filter_remembers_what_it_has_met():
+    emotions, memory = ["anger", "joy", "joy", "anger"], 100
+    panels = {"sorted": (emotions, 2, False), "restarted": (emotions, 2, True)}
+    whole, alone = plots.plot_filter_memory(panels, memory=memory).axes[:2]
+
+    def heights(ax):
+        return {bars.get_label(): [bar.get_height() for bar in bars] for bars in ax.containers}
+
+    (own, same, others), restarted = heights(whole).values(), heights(alone)
+    assert [len(own), len(same), len(others)] == [30, 30, 30]
+    np.testing.assert_allclose([own[-1], same[-1], others[-1]], np.exp(-np.array([0, 30, 60]) / memory))
+    assert restarted["the clip itself"] == own and not any(restarted["other clips of its emotion"])
+    share = np.exp(-30 / memory) - np.exp(-60 / memory)  # all earlier seconds together weigh one
+    titles = [ax.get_title(loc="left") for ax in (whole, alone)]
+    assert titles == [
+        f"sorted: {share:.0%} from other clips of its emotion",
+        "restarted: 0% from other clips of its emotion",
+    ]
+    assert len([patch for patch in whole.patches if patch.get_y() < 0]) == 4
