@@ -317,7 +317,13 @@ def _as_csv(rows: pd.DataFrame) -> str:
 
 
 def _from_csv(text: str) -> pd.DataFrame:
-    return pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=[""])
+    """Columns of numbers as numbers, with NaN where nothing stands; all others, and ``part``, as text."""
+    table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+    for column in table.columns.drop("part", errors="ignore"):
+        numbers = pd.to_numeric(table[column].where(table[column] != ""), errors="coerce")
+        if (numbers.notna() == (table[column] != "")).all():
+            table[column] = numbers
+    return table
 
 
 def _store(target: Path, name: str, parts: Sequence[tuple[pd.DataFrame, float]], data: str) -> None:

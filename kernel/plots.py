@@ -353,7 +353,7 @@ def plot_nulls(
     """
     fig, panels = plt.subplots(1, len(nulls), figsize=(3.7 * len(nulls), 2.9), squeeze=False)
     for ax, (title, (null, observed)) in zip(panels[0], nulls.items(), strict=True):
-        ax.hist(null, bins=40, color=GREY, alpha=0.8)
+        ax.hist(null, bins=min(40, max(10, len(null) // 5)), color=GREY, alpha=0.8)
         ax.axvline(observed, color=ORANGE, lw=2)
         if reference is not None:
             ax.axvline(reference, color=INK, lw=0.8, ls=":")
@@ -1025,8 +1025,8 @@ def plot_filter_memory(
 ) -> Figure:
     """What a filter with a long memory mixes into the last second of a clip.
 
-    Heights are the weights of that second and of those before it; titles tell which share of all weight lies
-    in other clips of the same emotion.
+    Heights are the weights of that second and of those before it; a text tells which share of all weight
+    lies in other clips of the same emotion.
 
     Parameters
     ----------
@@ -1055,12 +1055,14 @@ def plot_filter_memory(
         for k, name in enumerate(emotions):
             ax.add_patch(Rectangle((k * seconds, -0.4), seconds - 2, 0.32, color=colours[name], lw=0))
         leak = weight[same & (clip < place)].sum() * (1 - np.exp(-1 / memory))
-        ax.set(
-            title=f"{title}: {leak:.0%} from other clips of its emotion",
-            xlim=(0, seconds * len(emotions)),
-            ylim=(-0.42, 1.05),
+        ax.text(
+            0.01,
+            0.7,
+            f"{leak:.0%} of the weight: others of its emotion",
+            color=ORANGE,
+            transform=ax.transAxes,
         )
-        ax.set_yticks([])
+        ax.set(title=title, xlim=(0, seconds * len(emotions)), ylim=(-0.42, 1.05), yticks=[])
         ax.spines["left"].set_visible(False)
     axes[-1, 0].set_xlabel("seconds as the filter meets them (strip: emotions of the clips)")
     names = [name for name in EMOTIONS if name in set(emotions)]

@@ -16,8 +16,8 @@
 # **The question.** The paper describes each film clip by 160 numbers, the strength of the EEG at 32 electrodes in five frequency bands, and reads what distinguishes clips as emotion
 # {cite:p}`radwan2026shared`. What are these numbers? How much of them comes from the clips, and what else could make the clips of one emotion differ from those of another?
 #
-# **The answer in short.** Most of what varies in the EEG is who is being recorded and the noise from second to second; clips account for two percent at best. Averaged over 123 people, even this small effect of the clips
-# is measured reliably, so reliability says nothing about valence. Three things travel with the emotions of this experiment and must be ruled out before emotion can be claimed: the order of the clips,
+# **The answer in short.** Most of what varies in the EEG is who is being recorded and the noise from second to second; clips account for two percent at best. Averaged over 123 people, most of this small effect repeats in other people, though hardly in gamma.
+# Clips differ in many ways, so repeating well is no sign of valence. Three things travel with the emotions of this experiment and must be ruled out before emotion can be claimed: the order of the clips,
 # the recording hardware, and the films themselves.
 #
 # **Data of this chapter.** Real: the EEG features of 123 people in FACED {cite:p}`chen2023faced`, with their ratings and the order in which each saw the clips (orders and ratings also in the open release, doi
@@ -53,7 +53,7 @@ print(audit.sources(variance, reliability))
 # %% [markdown]
 # ## What FACED holds
 #
-# 123 people watched 28 film clips: three for each of eight emotions, and four neutral ones. Of every clip the last 30 s of EEG are kept. Three things are easily overlooked. *Films*: all neutral clips come from one film,
+# 123 people watched 28 film clips: three for each of eight emotions, and four neutral ones. The data set keeps the last 30 s of EEG of each clip. Three things are easily overlooked. *Films*: all neutral clips come from one film,
 # and two of the three fear clips from another. *Bands*: the paper prints other band edges than those with which the released features were computed. *Hardware*: people 0 to 60 and 61 to 122 were recorded
 # with different caps and amplifiers.
 
@@ -65,7 +65,7 @@ clips.groupby("emotion", sort=False)["film"].agg(lambda films: " | ".join(dict.f
 pd.DataFrame({name: {band: f"{low:g}-{high:g} Hz" for band, (low, high) in table.items()} for name, table in BANDS.items()})
 
 # %% [markdown]
-# The usual split for classifiers trains on people 0 to 79, validates on 80 to 99 and tests on 100 to 122. This table counts what the split and its alternatives share between training and test.
+# The usual split for classifiers trains on people 0 to 79, validates on 80 to 99 and tests on 100 to 122. This table counts what the split and its alternatives share between training and test. (It needs the design of the experiment only; the cell takes that from a simulated cohort.)
 
 # %% tags=["nbval-check-output"]
 design, _ = simulate_cohort(0, "null", window=30.0)
@@ -120,8 +120,9 @@ table = reliability.pivot(index="features", columns="groups", values="r").loc[re
 table[["odd and even", "random halves", "recording cohorts"]].round(4)
 
 # %% [markdown]
-# The printed .988 is, to the digit, the reliability of the *ratings*. Raw EEG averages come close to it only because electrodes and bands differ in level whatever the clips do; once each cell is centred over clips, which is what any analysis of
-# clips uses, the EEG's reliability is about .8. That is still high. It says that people's brains respond alike to these clips. It does not say to what.
+# The printed .988 equals the reliability of the *ratings*. Raw EEG averages come close to it only because electrodes and bands differ in level whatever the clips do. Once each cell is centred over clips, which is what any analysis of
+# clips uses, the two halves agree at .73 to .81, and the two recording cohorts at .64 to .68. That is still high. It says that people's brains respond alike to these clips; it does not say to what. And it is an average over bands: [chapter 6](06_topography.ipynb) shows that in gamma, the band of the paper's best cell,
+# the halves hardly agree.
 #
 # ## What a feature is: differential entropy
 #
@@ -173,7 +174,7 @@ table.round(2)
 #
 # EEG drifts over a session: caps dry, people tire. If one emotion tends to come earlier than another, drift alone can tell the two apart; how much of the published results that explains has been disputed
 # {cite:p}`li2021perils,palazzo2020correct`. FACED shows its clips in seven blocks of four. Each block has one valence and *the same four clips for everybody*; only the order of the blocks, and the order within a block,
-# differs between people. Drift can therefore hardly separate the emotions of one valence, since every block holds one clip of each. But it can separate pleasant from unpleasant clips, and it can separate neutral
+# differs between people. Each block holds one clip of each of its four emotions, so drift cannot tell those four apart. But it can separate pleasant from unpleasant clips, and it can separate neutral
 # clips, which form a single block, from both.
 
 # %%
@@ -247,19 +248,21 @@ tests = pd.DataFrame(
 tests.rename_axis("real orders").round(3)
 
 # %% [markdown]
-# Position gives a little away, about four points of accuracy above chance, and half of that only because ten test subjects saw the clips in exactly the order of some training subject. The correlation of position and valence over
-# all people is what seven blocks give by chance; that of the test subjects is larger than most draws. Whether by chance or not, pleasant clips did come early, so an analysis of valence must remove the order. The following chapters do, by
+# Position gives a little away, about four points of accuracy above chance. About half of that, it seems, is owed to the ten test subjects who saw the clips in exactly the order of some training subject. As for position and valence: over all people, chance orders often correlate as much; over
+# the test subjects they rarely do. Whether by chance or not, pleasant clips did come early, so an analysis of valence must remove the order. The following chapters do, by
 # estimating clips and each person's drift *together*. (Removing the drift first would also remove a part of the clips, and leak the rest; [a later chapter](18_same_clip.ipynb) shows how badly that can go.)
 #
 # ## Hardware and films
 #
-# *Hardware.* In the usual split, validation and test are all of the second cap. Standardising each person's features, so that each has mean 0 and standard deviation 1 over the person's own recording, removes differences of level and scale, but not
+# *Hardware.* In the usual split, validation and test are all of the second cap. Standardising (mean 0 and standard deviation 1 of each feature within a person) removes differences of level and scale, but not
 # of electrode positions. The split `cohort_matched` gives training and test the same mix.
 #
 # *Films.* A classifier can learn clips instead of emotions: brightness, faces, music. When the same 28 clips serve training and test, new people do not help. It has been argued that this is what classifiers do on FACED
 # {cite:p}`gerster2026stimulus`, and on repeated stimuli in general {cite:p}`kilgallen2025repeated`. [Chapter 7](07_classifiers.ipynb) measures it.
 #
 # ## Verdict
+#
+# The rules of the rows on order were written when similar figures, though not what chance gives, were known; that on reliability is exploratory.
 
 # %%
 people, p = "presentation orders of 123 people", tests["p"].tolist()
@@ -278,8 +281,8 @@ claims.show(*rows)[["claim", "ours", "p", "data"]]
 claims.show(*rows)[["data", "verdict"]]
 
 # %% [markdown]
-# **What stands.** The features recover what is in a raw signal, and averaged over people they are a reliable record of these clips. **What does not stand.** That the EEG is as reliable as the ratings, and that
-# order is harmless: it gives the emotion away, a little, and in the test subjects pleasant clips came early. **What is not shown.** That the reliable part has anything to do with emotion. The next chapters ask.
+# **What stands.** The features recover what is in a (simulated) raw signal, and averaged over people most of what they say about these clips repeats in others. **What does not stand.** That the EEG is as reliable as the ratings. Order is not harmless either: in the test subjects pleasant clips came early, and
+# position alone gives the emotion away a little, more than chance orders do unless one counts that orders were shared. **What is not shown.** That the part which repeats has anything to do with emotion. The next chapters ask.
 #
 # ## Try it
 #

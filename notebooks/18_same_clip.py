@@ -19,16 +19,14 @@
 #
 # **The answer in short.** We could not show that they do. In people whom the regression has not seen, prediction and own rating of
 # valence correlate at .038 to .045, depending on how drift is removed, and ratings swapped between people do as well in 7 to 15 % of
-# cases. The test would probably have detected a correlation of .075, so a weaker link stays possible. But the little that shows comes
-# from where eye movements and blinks reach the EEG first: what the rest of the EEG holds beyond those predicts nothing, with a
-# correlation of −.001. The same recordings, with two steps in the wrong order, would have given a p below .00001.
+# cases. The test would probably have detected a correlation of .075, so a weaker link stays possible. The little that shows may be
+# eyes: it is largest where eye movements and blinks reach the EEG first, and what the rest of the EEG holds beyond those predicts
+# nothing, with a correlation of −.001. The same recordings, with two steps in the wrong order, would have given a p below .00001.
 #
 # **Data of this chapter.** Features, ratings and presentation orders of the 123 people of FACED {cite:p}`chen2023faced`, all real. Two
 # things are not, and are labelled where they appear: *placebo ratings*, which are random numbers put in place of real ratings, and
 # *simulated cohorts*. We wrote the rules of this chapter after a first look at FACED's features but before these results, and the ledger
 # therefore marks its rows as exploratory. The paper does not ask this question.
-#
-# About 30 minutes.
 
 # %% tags=["hide-input"]
 import numpy as np
@@ -56,12 +54,13 @@ print(audit.sources(*tables.values()))
 # expected this person found this clip. Do the same with each of the 150 numbers that describe the EEG of this person during this clip (30
 # channels, 5 bands). Then ask whether one residual predicts the other.
 #
-# Three explanations that trouble every comparison of clips cannot even start here:
+# Three explanations that trouble every comparison of clips lose most of their force here:
 #
 # - *The film.* Brightness, music and faces are the same for everybody who watches a clip. They go away with the clip.
 # - *Nine emotions.* Comparing clips, we have nine emotions and so nine things to compare, however many people take part (see [chapter
-#   5](05_projection.ipynb)). Here a person counts as one observation, and there are 123.
-# - *Order.* Each person's drift is removed along the order in which that very person saw the clips.
+#   5](05_projection.ipynb)). Here we compare people, and there are 123.
+# - *Order.* Each person's drift is removed along the order in which that very person saw the clips. (What a drift model does not
+#   describe stays in, which is why we use three.)
 #
 # The two maps show the step for ratings. They come from a simulated cohort, because this book shows no single person's data.
 
@@ -250,7 +249,7 @@ worst.round(3).fillna("")
 # its residual with the residual rating (linear drift). A *max-statistic* makes up for looking at 150 cells: a cell's p is the share of
 # swapped data sets in which *any* cell does as well {cite:p}`nichols2002nonparametric`.
 
-# %% mystnb={"image": {"alt": "Five scalp maps, delta to gamma, real EEG: correlation of each cell with own valence. Delta and theta are purple, negative, and darkest at the forehead above the eyes; gamma is faintly orange at the sides of the forehead."}, "figure": {"caption": "**What little follows own valence is slow and sits above the eyes (real EEG, real ratings).** The darkest colours mark the limit of the max-statistic, p = .05 after looking at all 150 cells."}}
+# %% mystnb={"image": {"alt": "Five scalp maps, delta to gamma, real EEG: correlation of each cell with own valence. Delta and theta are purple, negative, and darkest at the forehead above the eyes; gamma is faintly orange at the sides of the forehead."}, "figure": {"caption": "**What little follows own valence is slow and is strongest above the eyes (real EEG, real ratings).** The darkest colours mark the limit of the max-statistic, p = .05 after looking at all 150 cells."}}
 cells = tables["within_cells"]
 bands = ["delta", "theta", "alpha", "beta", "gamma"]
 valence = cells[cells["item"] == "valence"]
@@ -272,9 +271,9 @@ best.assign(**{"p (Holm, four items)": stats.holm(best["p"])}).rename_axis(None)
 # Two cells pass: Fp1 in delta and in theta, both negative. People who find a clip more pleasant than others do have *less* slow activity
 # there; delta at P4, F3 and Fp2 follows, just short of the limit. Counting that we looked at four such maps, the best cell of valence
 # only just stays below .05, and no other item's does. Fp1 is an electrode above the left eye. A moving eyeball is a moving battery, and a
-# blink or a glance aside moves Fp1 and Fp2 by far more than a cortex does, mostly at slow frequencies. This map looks like eyes.
+# blink or a glance aside moves Fp1 and Fp2 by far more than a cortex does, mostly at slow frequencies. This map is what eyes would give, though the cells at P4 and F3 do not point to them.
 #
-# ## Without the eyes nothing is left
+# ## With the eyes regressed out, nothing is left
 #
 # So we let the rival speak. We call *eye-sensitive* all cells of Fp1 and Fp2 and the whole delta band, and repeat the test of valence
 # (linear drift) with these cells only, with the others only, and with the others once everything that the eye-sensitive cells explain has
@@ -293,8 +292,9 @@ for row in eyes.itertuples():
 
 # %% [markdown]
 # The 38 eye-sensitive cells reach .056 with p = .012 (not corrected for the four tests), more than all 150 cells together. The other 112
-# reach .014, and −.001 once the eyes are regressed out. If something follows own valence here, then its simplest explanation is that
-# people look and blink differently at what they enjoy. That is a fact about people, but no valence axis in the brain.
+# reach .014, and −.001 once the eyes are regressed out. We did not test whether the two
+# differ. If something follows own valence here, then its simplest explanation is that people look and blink differently at what they
+# enjoy. That would be a fact about people, but no valence axis in the brain.
 #
 # ## What could fool us
 #
@@ -361,10 +361,10 @@ claims.show(*rows)[["data", "verdict"]]
 #
 # **What does not stand.** That people who find a clip more pleasant, likeable, arousing or familiar than others have another EEG in it.
 # None of the four passes under all three drift models. Nothing of valence remains once the eyes are regressed out; as there was no effect
-# to explain in the first place, that row only says where the near miss came from.
+# to explain in the first place, that row only hints at where the near miss may come from.
 #
 # **What is not shown.** That there is no link. An $r$ below .07 would often go unnoticed here, and slow, eye-near activity does go along
-# with own valence in one cell. Nor do we refute a claim about averages: clips may differ in valence *and* in EEG although people who
+# with own valence in two cells. Nor do we refute a claim about averages: clips may differ in valence *and* in EEG although people who
 # disagree about a clip do not differ. But if an axis in the EEG stood for what a person feels, this is where we would expect to see it,
 # in a place where film, order and emotion classes could not have put it.
 #

@@ -127,6 +127,16 @@ def test_new_code_alone_makes_no_table_stale(study, monkeypatch):
     assert "equal" in audit.load("levels", folder=folder).attrs["source"]
 
 
+def test_text_stays_text_and_numbers_numbers():
+    table = pd.DataFrame({"part": ["0", "true"], "kind": ["true", "free"], "r": [0.1, np.nan], "n": [1, 2]})
+    back = audit._from_csv(audit._as_csv(table))
+    pd.testing.assert_frame_equal(back, table)
+    one = audit._from_csv(audit._as_csv(table.iloc[1:]))
+    assert (
+        one["part"].tolist() == ["true"] and one["kind"].tolist() == ["free"] and np.isnan(one["r"].iloc[0])
+    )
+
+
 @pytest.mark.parametrize(
     ("column", "shift", "passes"),
     [("r", 1e-4, True), ("r", 0.01, False), ("p", 0.004, True), ("p", 0.02, False), ("p_clips", 0.02, False)],
