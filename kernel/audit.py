@@ -47,11 +47,13 @@ from kernel.brain.specifications import MAP_AXES, WHOLE
 from kernel.decoding import smoothing, stimuli
 from kernel.threads import side_by_side
 
-#: What a number of a stored table may differ by when it is computed again on another processor, relative to
-#: 1 + its size; of a p-value, whose permutations may tie differently, absolutely.
-TOLERANCE, P_TOLERANCE = 1e-3, 5e-3
+#: What a number of a stored table may differ by when it is computed again on another processor: absolute and
+#: relative. P-values may differ by more, since permutations may tie differently, but not across .05.
+TOLERANCE, P_TOLERANCE = (1e-5, 1e-3), (1e-3, 0.05)
 CREDIT = "Computed from FACED: Chen et al. (2023), Scientific Data 10:740, doi:10.1038/s41597-023-02650-w"
 N_PEOPLE = 123
+#: What decides the numbers: parts of the package, and libraries.
+_CODE = ("brain", "decoding", "language", "ratings", "stats")
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "pandas", "xarray")
 _MANIFEST = "manifest.json"
 
@@ -122,16 +124,13 @@ class Table:
         ``compute(material, part)`` gives the rows of one part.
     parts : tuple of str
         All parts, in the order of the stored rows.
-    modules : tuple of str
-        Modules of the package whose code decides the numbers; they enter the key of a finished part.
-    quick : tuple of str
-        Parts that take seconds: one of them is computed again when a chapter reads the table. May be empty.
+    quick : tuple of str, optional
+        Parts that take seconds: one of them is computed again when a chapter reads the table. By default all.
     """
 
     compute: Callable[[Material, str], pd.DataFrame]
     parts: tuple[str, ...]
-    modules: tuple[str, ...]
-    quick: tuple[str, ...]
+    quick: tuple[str, ...] | None = None
 
 
 def axes_of_clips(material: Material, part: str) -> pd.DataFrame:
@@ -192,6 +191,12 @@ def simulator_check(material: Material, part: str) -> pd.DataFrame:
     return pd.DataFrame(columns).rename_axis("quantity").reset_index()
 
 
+def _power_of_axes(material: Material, part: str) -> pd.DataFrame:
+    """`axis_power` for the axes that have one position for each emotion."""
+    names = ["class ratings", "language model", "second model"]
+    return calibration.axis_power(part, {name: np.array(material.axes[name], dtype=float) for name in names})
+
+
 # Running
 
 
@@ -249,7 +254,7 @@ def run(
             label="parts of tables from FACED",
             progress=progress and bool(calls),
         )
-        parts: dict[str, list[tuple[pd.DataFrame, float]]] = {}
+        parts: dict[str, list[tuple[pd.DataFrame, dict[str, Any]]]] = {}
         for (name, _), result in zip(calls, done, strict=True):
             parts.setdefault(name, []).append(result)
             if len(parts[name]) == len(TABLES[name].parts):
@@ -285,19 +290,29 @@ def _is_whole(source: Path) -> bool:
 
 def _finished_part(
     name: str, part: str, source: Path, axes: pd.DataFrame | None, data: str
-) -> tuple[pd.DataFrame, float]:
-    """Rows of a part and the seconds they took, from the cache if they have been computed before."""
-    positions = "" if axes is None else axes.to_csv(float_format="%.6g")
-    key = files.digest(name, part, data, positions, files.source_digest(*TABLES[name].modules))
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Rows of a part and how they came about, from the cache if they have been computed before."""
+    positions, versions = "" if axes is None else axes.to_csv(float_format="%.6g"), _versions()
+    key = files.digest(name, part, data, positions, files.source_digest(*_CODE), versions)
     place = files.cache_dir("audit") / f"{key}.csv"
     with files.one_at_a_time(place):
         if not place.is_file():
             start = time.monotonic()
             rows = _computed(name, part, _material(source, positions))
+            origin = {
+                "seconds": round(time.monotonic() - start, 1),
+                "date": datetime.now(UTC).date().isoformat(),
+                "package": files.source_digest(),
+                "versions": versions,
+            }
             with files.atomic_path(place) as temporary:
-                temporary.write_text(f"# {time.monotonic() - start:.1f}\n{_as_csv(rows)}", encoding="utf-8")
+                temporary.write_text(f"{json.dumps(origin)}\n{_as_csv(rows)}", encoding="utf-8")
     first, _, text = place.read_text(encoding="utf-8").partition("\n")
-    return _from_csv(text), float(first[1:])
+    return _from_csv(text), json.loads(first)
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in _LIBRARIES} | {"python": platform.python_version()}
 
 
 @lru_cache(maxsize=1)
@@ -326,19 +341,20 @@ def _from_csv(text: str) -> pd.DataFrame:
     return table
 
 
-def _store(target: Path, name: str, parts: Sequence[tuple[pd.DataFrame, float]], data: str) -> None:
+def _store(target: Path, name: str, parts: Sequence[tuple[pd.DataFrame, dict[str, Any]]], data: str) -> None:
     """Write one table and enter it into the manifest; runs side by side wait for one another."""
     text = _as_csv(pd.concat([rows for rows, _ in parts], ignore_index=True))
+    origins = [origin for _, origin in parts]
     entry: dict[str, Any] = {
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
         "parts": len(parts),
-        "hours": round(sum(seconds for _, seconds in parts) / 3600, 4),
+        "hours": round(sum(origin["seconds"] for origin in origins) / 3600, 4),
         "seeds": "constants of the code",
-        "date": datetime.now(UTC).date().isoformat(),
+        "date": max(origin["date"] for origin in origins),
         "recordings": data,
-        "package": files.source_digest(),
-        "versions": {library: version(library) for library in _LIBRARIES}
-        | {"python": platform.python_version()},
+        "axes": "" if name == "axes" else _axes_digest(target),
+        "packages": sorted({origin["package"] for origin in origins}),
+        "versions": origins[-1]["versions"],  # they enter the key of each part: all have the same
     }
     target.mkdir(parents=True, exist_ok=True)
     with files.one_at_a_time(target / _MANIFEST):
@@ -348,6 +364,11 @@ def _store(target: Path, name: str, parts: Sequence[tuple[pd.DataFrame, float]],
             temporary.write_text(text, encoding="utf-8")
         with files.atomic_path(target / _MANIFEST) as temporary:
             temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+
+
+def _axes_digest(folder: Path) -> str:
+    entries = _manifest(folder)["tables"] if (folder / _MANIFEST).is_file() else {}
+    return entries.get("axes", {}).get("sha256", "")
 
 
 # Reading
@@ -373,7 +394,7 @@ def load(name: str, *, folder: str | Path | None = None, check: bool = True) -> 
     folder : path-like, optional
         Of the stored tables; `results_folder` by default.
     check : bool
-        Compute a part again if that is possible. Its choice follows from the table's digest.
+        Compute a part again if that is possible: another one each day, by the table's digest and the date.
 
     Returns
     -------
@@ -395,10 +416,15 @@ def load(name: str, *, folder: str | Path | None = None, check: bool = True) -> 
             f"{folder / name}.csv was edited after it was computed: run `make results` to mend it"
         )
     stored = _from_csv(text)
-    source, quick = faced_folder(), TABLES[name].quick
+    if stored["part"].drop_duplicates().tolist() != list(TABLES[name].parts):
+        raise StoredResultError(
+            f"{folder / name}.csv does not hold the parts that it should: run `make results`"
+        )
+    source, table = faced_folder(), TABLES[name]
+    quick = table.parts if table.quick is None else table.quick
     note = f"{name}: stored run of {entry['date']}"
     if check and quick and source is not None and _is_whole(source):
-        part = quick[int(entry["sha256"], 16) % len(quick)]
+        part = quick[(int(entry["sha256"], 16) + datetime.now(UTC).toordinal()) % len(quick)]
         axes = None if name == "axes" else _axes(folder)
         material = _material(source, "" if axes is None else axes.to_csv(float_format="%.6g"))
         expected = stored[stored["part"] == part].reset_index(drop=True)
@@ -417,10 +443,13 @@ def spot_check(name: str, stored: pd.DataFrame, again: pd.DataFrame) -> None:
         )
     for column in stored:
         old, new = stored[column], again[column]
-        if pd.api.types.is_numeric_dtype(old) and pd.api.types.is_numeric_dtype(new):
+        if pd.api.types.is_float_dtype(old) and pd.api.types.is_numeric_dtype(new):
             probability = str(column) == "p" or str(column).startswith("p_")
-            limits = P_TOLERANCE if probability else TOLERANCE * (1 + old.abs())
-            differs = ~((old - new).abs() <= limits) & ~(old.isna() & new.isna())
+            absolute, relative = P_TOLERANCE if probability else TOLERANCE
+            near = (old - new).abs() <= absolute + relative * old.abs()
+            if probability:
+                near &= (old <= 0.05) == (new <= 0.05)
+            differs = ~near & ~(old.isna() & new.isna())
         else:
             differs = (old != new) & ~(old.isna() & new.isna())
         if differs.any():
@@ -444,9 +473,16 @@ def _axes(folder: Path) -> pd.DataFrame:
 def _entry(folder: Path, name: str) -> dict[str, Any]:
     if name not in TABLES:
         raise StoredResultError(f"no table {name!r}: choose from {', '.join(TABLES)}")
-    entry = _manifest(folder)["tables"].get(name)
+    entries = _manifest(folder)["tables"]
+    entry = entries.get(name)
     if entry is None or not (folder / f"{name}.csv").is_file():
         raise StoredResultError(f"{folder} holds no table {name!r}: run `make results` with FACED at hand")
+    if len({other["recordings"] for other in entries.values()}) > 1:
+        raise StoredResultError(f"{folder} holds tables of different recordings: run `make results`")
+    if entry["axes"] not in ("", _axes_digest(folder)):
+        raise StoredResultError(
+            f"table {name!r} was computed with other axes than those stored: run `make results`"
+        )
     return entry
 
 
@@ -454,8 +490,9 @@ def _manifest(folder: Path) -> dict[str, Any]:
     path = folder / _MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        if not all("sha256" in entry and "date" in entry for entry in manifest["tables"].values()):
-            raise ValueError("an entry lacks its digest or date")
+        asked = {"sha256", "date", "recordings", "axes"}
+        if lacking := [name for name, entry in manifest["tables"].items() if not asked <= set(entry)]:
+            raise ValueError(f"entries {lacking} lack digests or a date")
         return manifest
     except FileNotFoundError:
         raise StoredResultError(
@@ -469,71 +506,37 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 # The tables
 
-_COHORT = ("brain.cohort", "brain.faced", "stats")
-_PROJECTION = (
-    *_COHORT,
-    *(f"brain.{name}" for name in ("projection", "reconstruction", "specifications", "study", "topography")),
-)
-_DECODING = (*_COHORT, "decoding.stimuli")
-_SMOOTHING = (*_DECODING, "decoding.smoothing")
-_WITHIN = (*_COHORT, "brain.within_clip")
-_SIMULATED = ("brain.components", "brain.simulate", "brain.features", "ratings")
-
 TABLES: Mapping[str, Table] = {
-    "axes": Table(
-        axes_of_clips, ("all",), ("brain.reconstruction", "brain.faced_table", "language", "ratings"), ()
-    ),
-    "variance": Table(components.variance, ("all",), (*_COHORT, "brain.components"), ("all",)),
-    "simulator_check": Table(simulator_check, ("all",), (*_DECODING, *_SIMULATED), ("all",)),
-    "calibration": Table(
-        _simulated_tests,
-        calibration.FACED_CALIBRATION_PARTS,
-        (*_SIMULATED, "brain.calibration", "brain.projection"),
-        (),
-    ),
-    "reliability": Table(specifications.reliability, WHOLE, _PROJECTION, WHOLE),
-    "tests_of_projection": Table(
-        specifications.tests_of_projection, specifications.TEST_AXES, _PROJECTION, specifications.TEST_AXES
-    ),
-    "held_out": Table(
-        specifications.held_out, specifications.TEST_AXES, _PROJECTION, specifications.TEST_AXES
-    ),
-    "specifications": Table(
-        specifications.specifications, specifications.AVERAGINGS, _PROJECTION, specifications.AVERAGINGS
-    ),
-    "specification_share": Table(specifications.specification_share, WHOLE, _PROJECTION, ()),
-    "jackknife": Table(specifications.jackknife, WHOLE, _PROJECTION, WHOLE),
-    "greedy_removal": Table(
-        specifications.greedy_removal, specifications.REMOVALS, _PROJECTION, specifications.REMOVALS
-    ),
-    "topography_tests": Table(
-        specifications.topography_tests, specifications.TEST_AXES, _PROJECTION, specifications.TEST_AXES
-    ),
-    "cells": Table(specifications.cells, tuple(MAP_AXES), _PROJECTION, tuple(MAP_AXES)),
-    "map_means": Table(specifications.map_means, tuple(MAP_AXES), _PROJECTION, tuple(MAP_AXES)),
-    "map_choices": Table(
-        specifications.map_choices, specifications.AVERAGINGS, _PROJECTION, specifications.AVERAGINGS
-    ),
-    "accuracy_by_split": Table(stimuli.accuracy_by_split, stimuli.ACCURACY_PARTS, _DECODING, ("standard",)),
-    "identification": Table(
-        stimuli.identification, stimuli.IDENTIFICATION_PARTS, _DECODING, stimuli.IDENTIFICATION_PARTS
-    ),
-    "pseudo_emotions": Table(stimuli.pseudo_emotions, stimuli.PSEUDO_PARTS, _DECODING, stimuli.PSEUDO_PARTS),
-    "time_course": Table(stimuli.time_course, stimuli.TIME_PARTS, _DECODING, ("seen",)),
-    "smoothing": Table(smoothing.smoothing, smoothing.SMOOTHING_PARTS, _SMOOTHING, ("none", "valence, none")),
-    "pseudo_smoothing": Table(
-        smoothing.pseudo_smoothing,
-        smoothing.PSEUDO_SMOOTHING_PARTS,
-        _SMOOTHING,
-        (),
-    ),
-    "within_clip": Table(within_clip.within_clip, within_clip.CLIP_PARTS, _WITHIN, within_clip.CLIP_PARTS),
-    "within_people": Table(within_clip.within_people, within_clip.ITEMS, _WITHIN, within_clip.ITEMS),
-    "within_cells": Table(within_clip.within_cells, within_clip.ITEMS, _WITHIN, within_clip.ITEMS),
-    "within_eyes": Table(within_clip.within_eyes, within_clip.EYE_SETS, _WITHIN, within_clip.EYE_SETS),
-    "within_placebo": Table(
-        within_clip.within_placebo, within_clip.PLACEBO_PARTS, _WITHIN, within_clip.PLACEBO_PARTS
-    ),
-    "within_rates": Table(within_clip.within_rates, within_clip.RATES_PARTS, (*_WITHIN, *_SIMULATED), ()),
+    "axes": Table(axes_of_clips, WHOLE, quick=()),
+    "variance": Table(components.variance, WHOLE),
+    "simulator_check": Table(simulator_check, WHOLE),
+    "calibration": Table(_simulated_tests, calibration.FACED_CALIBRATION_PARTS, quick=()),
+    "power_of_axes": Table(_power_of_axes, calibration.FACED_CALIBRATION_PARTS, quick=()),
+    "reliability": Table(specifications.reliability, WHOLE),
+    "tests_of_projection": Table(specifications.tests_of_projection, specifications.TEST_AXES),
+    "held_out": Table(specifications.held_out, specifications.TEST_AXES),
+    "specifications": Table(specifications.specifications, specifications.AVERAGINGS),
+    "specification_share": Table(specifications.specification_share, WHOLE, quick=()),
+    "jackknife": Table(specifications.jackknife, WHOLE),
+    "greedy_removal": Table(specifications.greedy_removal, specifications.REMOVALS),
+    "topography_tests": Table(specifications.topography_tests, specifications.TEST_AXES),
+    "cells": Table(specifications.cells, tuple(MAP_AXES)),
+    "map_means": Table(specifications.map_means, tuple(MAP_AXES)),
+    "map_choices": Table(specifications.map_choices, specifications.AVERAGINGS),
+    "accuracy_by_split": Table(stimuli.accuracy_by_split, stimuli.ACCURACY_PARTS),
+    "identification": Table(stimuli.identification, stimuli.IDENTIFICATION_PARTS),
+    "pseudo_emotions": Table(stimuli.pseudo_emotions, stimuli.PSEUDO_PARTS),
+    "time_course": Table(stimuli.time_course, stimuli.TIME_PARTS),
+    "smoothing": Table(smoothing.smoothing, smoothing.SMOOTHING_PARTS, quick=("none", "valence, none")),
+    "pseudo_smoothing": Table(smoothing.pseudo_smoothing, smoothing.PSEUDO_SMOOTHING_PARTS, quick=("0",)),
+    "within_clip": Table(within_clip.within_clip, within_clip.CLIP_PARTS),
+    "within_people": Table(within_clip.within_people, within_clip.ITEMS),
+    "within_cells": Table(within_clip.within_cells, within_clip.ITEMS),
+    "within_eyes": Table(within_clip.within_eyes, within_clip.EYE_SETS),
+    "within_placebo": Table(within_clip.within_placebo, within_clip.PLACEBO_PARTS),
+    "within_controls": Table(within_clip.within_controls, within_clip.CONTROL_PARTS),
+    "within_bands": Table(within_clip.within_bands, within_clip.BAND_PARTS),
+    "within_hard_placebo": Table(within_clip.within_hard_placebo, within_clip.PLACEBO_PARTS),
+    "within_rates": Table(within_clip.within_rates, within_clip.RATES_PARTS, quick=()),
 }
 """Every table of the audit by name; ``axes`` comes first, because others need it."""

@@ -74,7 +74,7 @@ asymmetric = printed[tiny & printed["figure"].str.contains("-")]
 fig = plots.plot_printed(printed.drop(asymmetric.index))
 
 # %% [markdown]
-# The weighted correlation and the ridge fit (with the penalty 100, which the paper does not state; [chapter 5](05_projection.ipynb)) come back within a thousandth or so, although the search never saw them. The region means come close; we return to them below.
+# The weighted correlation is nearly implied by the four correlations at PO3/gamma that entered the search, so it is a weak test. The weighted correlation and the ridge fit (with the penalty 100, which the paper does not state; [chapter 5](05_projection.ipynb)) come back within a thousandth or so, although the search never saw them. The region means come close; we return to them below.
 #
 # ### So do the three asymmetries
 #

@@ -26,8 +26,6 @@
 # **Data of this chapter.** The features of 123 people in FACED {cite:p}`chen2023faced`, real. One demonstration and one control use
 # *simulated* cohorts, as do the 36 networks at the end, on which the next chapters build. The paper's own networks see raw signals and
 # are not public: nothing here tests them directly.
-#
-# About 25 minutes.
 
 # %% tags=["hide-input"]
 import numpy as np

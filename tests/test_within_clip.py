@@ -9,11 +9,14 @@ from scipy.stats import binom
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.preprocessing import PolynomialFeatures
 
+from kernel import audit
 from kernel.brain import within_clip as module
 from kernel.brain.cohort import standardise, trial_features
 from kernel.brain.components import simulate_components
 from kernel.brain.within_clip import (
+    BAND_PARTS,
     CLIP_PARTS,
+    CONTROL_PARTS,
     DRIFTS,
     EYE_SETS,
     PLACEBO_PARTS,
@@ -178,6 +181,20 @@ def test_placebo_ratings_keep_the_clips_and_lose_the_people(rng):
     assert placebo.mean(1).std() < 2 * spread / np.sqrt(16) < ratings.mean(1).std()
 
 
+@pytest.mark.parametrize("autocorrelation", [0.0, 0.6])
+def test_noise_of_hard_placebos_goes_on_along_each_persons_order_alone(rng, autocorrelation):
+    _, ratings, order = people(rng, n=2000)
+    placebo = placebo_ratings(ratings, 0, order=order, autocorrelation=autocorrelation)
+    spread = np.sqrt(ratings.var(0, ddof=1).mean())
+    noise = (placebo - ratings.mean(0)) / spread
+    seen = np.take_along_axis(noise, order.argsort(1), 1)  # by position
+    for lag in (1, 2):
+        product = np.mean(seen[:, lag:] * seen[:, :-lag])
+        assert product == pytest.approx(autocorrelation**lag, abs=0.03)
+    np.testing.assert_allclose(seen.var(0), 1, atol=6 * np.sqrt(2 / 2000))  # stationary from the start
+    assert abs(np.mean(noise[:, 1:] * noise[:, :-1]) - autocorrelation * 2 / 16) < 0.15
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -287,11 +304,38 @@ def test_an_effect_of_the_eyes_is_told_from_one_of_the_brain(quick):
         assert (table.loc["other cells, eyes regressed out", "r"] < 0.2) == explained
 
 
+def test_an_effect_in_one_band_comes_back_in_that_band_alone(quick):
+    effect = np.zeros((6, 5))
+    effect[:, 1] = 1.0
+    study = material(effect=effect)
+    table = pd.concat([module.within_bands(study, part) for part in BAND_PARTS[:5]])
+    assert table["drift"].tolist() == 5 * list(DRIFTS) and set(table["n_cells"]) == {6}
+    rest = table[table["cells"] != "theta"]
+    assert (table.loc[table["cells"] == "theta", "r"] > 0.5).all() and (rest["r"] < 0.3).all()
+
+
+def test_controls_are_the_eyes_rows_for_other_cells(quick):
+    study = material(n_channels=30, effect=None)
+    rows = module.within_controls(study, "Fp1 Fp2, delta").set_index("kind")
+    eyes = pd.concat([module.within_eyes(study, part) for part in EYE_SETS[1:]]).set_index("cells")
+    same = {"alone": "eyes", "left out": "other cells", "regressed out": "other cells, eyes regressed out"}
+    for kind, name in same.items():
+        columns = ["n_cells", "r", "p", "limit"]
+        pd.testing.assert_series_equal(rows.loc[kind, columns], eyes.loc[name, columns], check_names=False)
+    assert set(rows["n_cells"]) == {38, 112}
+    posterior = module.within_bands(study, BAND_PARTS[-1])
+    n_posterior = sum(name[0] in "PO" for name in study.scalp.channels)
+    assert set(posterior["n_cells"]) == {n_posterior} and 8 <= n_posterior <= 10
+    assert {len(part.split()) for part in CONTROL_PARTS} == {3}
+
+
 def test_placebos_and_rates_come_in_blocks_with_both_ways(quick, monkeypatch):
     monkeypatch.setitem(module._BLOCKS, "3-4", range(3, 5))
     table = module.within_placebo(material(), "25-49")
     assert table["set"].tolist() == list(range(25, 50))
     assert list(table) == ["set", "r", "p", "r_naive", "p_naive"] and table["r"].nunique() == 25
+    hard = module.within_hard_placebo(material(), PLACEBO_PARTS[1])
+    assert hard["set"].tolist() == table["set"].tolist() and (hard["r"] != table["r"]).all()
     rates = pd.concat([module.within_rates(None, f"{truth} | 3-4") for truth in ("within 0.4", "placebo")])
     assert rates.groupby("truth")["r"].min()["within 0.4"] > 0.5
     assert rates.groupby("truth")["r"].max()["placebo"] < 0.2
@@ -303,3 +347,14 @@ def test_on_faced_clips_leave_nothing_for_placebo_ratings(faced):
     study = SimpleNamespace(scalp=scalp, trials=trial_features(standardise(scalp)))
     table = module.within_placebo(study, "0-24")
     assert (table["p"] <= 0.05).sum() <= binom.ppf(0.999, 25, 0.05)
+
+
+@pytest.mark.faced
+def test_on_faced_the_eyes_come_out_as_stored(faced):
+    scalp = faced.select(channels=faced.channels[:30])
+    study = SimpleNamespace(scalp=scalp, trials=trial_features(standardise(scalp)))
+    stored = audit.load("within_eyes", check=False).set_index("cells")
+    for part in EYE_SETS:
+        row = module.within_eyes(study, part).iloc[0]
+        assert row["r"] == pytest.approx(stored.loc[part, "r"], abs=1e-6)
+        assert row["p"] == pytest.approx(stored.loc[part, "p"], abs=1e-3)

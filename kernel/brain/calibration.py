@@ -191,6 +191,39 @@ def faced_calibration(part: str) -> pd.DataFrame:
     return table.astype({"truth": str})
 
 
+def axis_power(part: str, axes: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """How often the rule of the ledger finds planted valence, by the axis that it is asked about.
+
+    The rule takes the larger p of two tests that leave emotions out, with and without order removed. In the
+    cohorts, those of `faced_calibration`, EEG follows people's valence; an axis that agrees less with people
+    finds less.
+
+    Parameters
+    ----------
+    part : str
+        As for `faced_calibration`.
+    axes : mapping of str to ndarray, shape (28,)
+        Positions of the clips, one value for each emotion.
+
+    Returns
+    -------
+    DataFrame
+        ``truth``, ``axis``, ``cohorts``, and how many of them have p <= .05: ``rejected``.
+    """
+    truth, _, seeds = part.partition(" | ")
+    first, last = map(int, seeds.split("-"))
+    emotions, rejected = np.array(FACED_CLIP_EMOTIONS), dict.fromkeys(axes, 0)
+    for seed in range(first, last + 1):
+        cohort, _ = simulate_cohort(seed, FACED_TRUTHS[truth], window=30.0)
+        trials = trial_features(standardise(cohort)).reshape(len(cohort.subjects), len(emotions), -1)
+        views = mean_over_subjects(trials), projection.clip_effects(trials, cohort.order)
+        for name, y in axes.items():
+            options: dict[str, Any] = {"n_permutations": 199, "random_state": seed}
+            rejected[name] += max(projection.track(X, y, emotions, **options).p for X in views) <= 0.05
+    rows = [(truth, name, last - first + 1, int(count)) for name, count in rejected.items()]
+    return pd.DataFrame(rows, columns=["truth", "axis", "cohorts", "rejected"])
+
+
 def replicate(
     design: str,
     truths: Mapping[str, Settings] = REPLICATION_TRUTHS,

@@ -20,6 +20,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy.signal import lfilter
 from scipy.stats import norm, ttest_1samp
 from threadpoolctl import threadpool_limits
 
@@ -326,23 +327,35 @@ def within_cells(material: Material, part: str) -> pd.DataFrame:
 
 def within_eyes(material: Material, part: str) -> pd.DataFrame:
     """Valence, linear drift, from one of `EYE_SETS`; the regression sees everybody's residuals, no rating."""
-    cohort, trials = material.scalp, material.trials
-    eyes = np.isin(cohort.channels, ["Fp1", "Fp2"])[:, None] | (np.array(list(cohort.bands)) == "delta")
-    chosen = trials[..., {"all cells": np.ones_like(eyes), "eyes": eyes}.get(part, ~eyes)]
-    if part == "other cells, eyes regressed out":
-        x, other = (_model(cohort, trials[..., cells]).features for cells in (eyes, ~eyes))
-        chosen = other - x @ np.linalg.lstsq(_rows(x), _rows(other), rcond=None)[0]
-    row = _tested(_model(cohort, chosen), cohort.person_rating("valence"))
-    return pd.DataFrame([{"cells": part, "n_cells": chosen.shape[2], **row}])
+    return pd.DataFrame([{"cells": part, **_from_cells(material, CONTROL_PARTS[0], _KINDS[part])}])
+
+
+def within_controls(material: Material, part: str) -> pd.DataFrame:
+    """As `within_eyes`, for two channels in all bands and a band at all channels: "C3 C4, theta"."""
+    kinds = {kind: _from_cells(material, part, kind) for kind in ("alone", "left out", "regressed out")}
+    return pd.DataFrame([{"cells": part, "kind": kind, **row} for kind, row in kinds.items()])
+
+
+def within_bands(material: Material, part: str) -> pd.DataFrame:
+    """Valence under each drift model from one of `BAND_PARTS` alone."""
+    cohort, rows = material.scalp, []
+    band, _, place = part.partition(", ")
+    channels = [not place or name.startswith(("P", "O")) for name in cohort.channels]
+    chosen = material.trials[:, :, channels][..., list(cohort.bands).index(band)]
+    for drift in DRIFTS:
+        row = _tested(_model(cohort, chosen[..., None], drift), cohort.person_rating("valence"))
+        rows.append({"item": "valence", "cells": part, "n_cells": chosen.shape[2], "drift": drift, **row})
+    return pd.DataFrame(rows)
 
 
 def within_placebo(material: Material, part: str) -> pd.DataFrame:
     """Placebo valence, linear drift: r and p by exchange and in the naive way, for a block of sets."""
-    models = [_model(material.scalp, material.trials, drift) for drift in ("linear", "naive")]
-    ratings, rows = material.scalp.person_rating("valence"), []
-    for number in _BLOCKS[part]:
-        rows.append({"set": number, **_both(models, placebo_ratings(ratings, [_SEED, number]), number)})
-    return pd.DataFrame(rows)
+    return _placebos(material, part)
+
+
+def within_hard_placebo(material: Material, part: str) -> pd.DataFrame:
+    """As `within_placebo`, with noise that goes on from clip to clip in each person's own order."""
+    return _placebos(material, part, material.scalp.order)
 
 
 def within_rates(material: object, part: str) -> pd.DataFrame:
@@ -362,10 +375,45 @@ def within_rates(material: object, part: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def placebo_ratings(ratings: np.ndarray, random_state: Seed) -> np.ndarray:
-    """Ratings that know the clip and nothing of the person: clip means and noise of the same spread."""
+def placebo_ratings(
+    ratings: np.ndarray,
+    random_state: Seed,
+    *,
+    order: np.ndarray | None = None,
+    autocorrelation: float = 0.6,
+) -> np.ndarray:
+    """Ratings that know the clip and nothing of the person: clip means and noise of the same spread.
+
+    The noise is independent or, with an order (n_subjects, n_clips) of positions, a stationary AR(1) process
+    of that autocorrelation along it.
+    """
     noise = np.random.default_rng(random_state).standard_normal(ratings.shape)
+    if order is not None:
+        noise[:, 1:] *= np.sqrt(1 - autocorrelation**2)
+        noise = lfilter([1.0], [1.0, -autocorrelation], noise)  # along positions
+        noise = np.take_along_axis(noise, order.argsort(1).argsort(1), 1)
     return ratings.mean(0) + np.sqrt(ratings.var(0, ddof=1).mean()) * noise
+
+
+def _placebos(material: Material, part: str, order: np.ndarray | None = None) -> pd.DataFrame:
+    models = [_model(material.scalp, material.trials, drift) for drift in ("linear", "naive")]
+    ratings, rows = material.scalp.person_rating("valence"), []
+    for number in _BLOCKS[part]:
+        placebo = placebo_ratings(ratings, [_SEED, number], order=order)
+        rows.append({"set": number, **_both(models, placebo, number)})
+    return pd.DataFrame(rows)
+
+
+def _from_cells(material: Material, cells: str, kind: str) -> dict[str, float]:
+    """Test of valence from a set of cells "alone", or from the others: it "left out", "regressed out"."""
+    cohort, trials = material.scalp, material.trials
+    channels, band = cells.split(", ")
+    mask = np.isin(cohort.channels, channels.split())[:, None] | (np.array(list(cohort.bands)) == band)
+    chosen = trials[..., {"all": np.ones_like(mask), "alone": mask}.get(kind, ~mask)]
+    if kind == "regressed out":
+        x, other = (_model(cohort, trials[..., some]).features for some in (mask, ~mask))
+        chosen = other - x @ np.linalg.lstsq(_rows(x), _rows(other), rcond=None)[0]
+    return {"n_cells": chosen.shape[2], **_tested(_model(cohort, chosen), cohort.person_rating("valence"))}
 
 
 def _model(cohort: Cohort, trials: np.ndarray, drift: str = "linear") -> PeopleRidge:
@@ -394,7 +442,20 @@ _BLOCKS = {f"{start}-{start + 24}": range(start, start + 25) for start in range(
 _SHARES = (0.0, 0.01, 0.02, 0.1, 0.2, 0.4)
 _TRUTHS = (*(f"within {share:g}" for share in _SHARES), "placebo")
 CLIP_PARTS = (*(f"{item} | {drift}" for item in ITEMS for drift in DRIFTS), "valence | naive")
+_KINDS = {
+    "all cells": "all",
+    "eyes": "alone",
+    "other cells, eyes regressed out": "regressed out",
+    "other cells": "left out",
+}
 #: What a test may see of eye movements and blinks, which reach Fp1, Fp2 and the delta band first.
-EYE_SETS = ("all cells", "eyes", "other cells, eyes regressed out", "other cells")
+EYE_SETS = tuple(_KINDS)
+#: The cells of the eyes, the same with either half exchanged, and sets of as many cells elsewhere.
+CONTROL_PARTS = (
+    *("Fp1 Fp2, delta", "P3 P4, delta", "Fp1 Fp2, theta"),
+    *("P3 P4, theta", "C3 C4, theta", "P3 P4, beta", "O1 O2, theta"),
+    *("T7 T8, theta", "F3 F4, theta", "CP1 CP2, beta"),
+)
+BAND_PARTS = ("delta", "theta", "alpha", "beta", "gamma", "delta, parietal and occipital")
 PLACEBO_PARTS = tuple(_BLOCKS)
 RATES_PARTS = tuple(f"{truth} | {block}" for truth in _TRUTHS for block in PLACEBO_PARTS[:4])
