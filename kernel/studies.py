@@ -36,7 +36,7 @@ from tqdm.auto import tqdm
 from kernel import claims, files, ratings
 from kernel.brain.cohort import SPLITS, Cohort, Split, make_split
 from kernel.brain.features import BANDS
-from kernel.brain.simulate import DESIGNS, PRESETS, simulate_cohort
+from kernel.brain.simulate import DESIGNS, PRESET_NAMES, simulate_cohort
 from kernel.brain.sources import load_cohort
 from kernel.brain.study import AxisProjection, map_vaxis_to_scalp, project_vaxis
 from kernel.decoding import interventions
@@ -210,7 +210,11 @@ def _check(study: Study) -> None:
         value = getattr(study, name)
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise StudyError(f"{name} must be a whole number of {least} or more, got {value!r}")
-    choices: dict[str, Iterable[str]] = {"preset": PRESETS, "design": DESIGNS, "checkpoints": CHECKPOINTS}
+    choices: dict[str, Iterable[str]] = {
+        "preset": PRESET_NAMES,
+        "design": DESIGNS,
+        "checkpoints": CHECKPOINTS,
+    }
     for name, known in choices.items():
         if not isinstance(getattr(study, name), str) or getattr(study, name) not in known:
             raise StudyError(f"{name} must be one of {', '.join(known)}, got {getattr(study, name)!r}")
