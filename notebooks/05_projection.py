@@ -17,7 +17,7 @@
 # clips' positions on the valence axis with $r = .87$, $p < 10^{-9}$ {cite:p}`radwan2026shared`. Does the EEG really know how pleasant a clip is?
 #
 # **The answer in short.** We found the printed correlation again, to the digit, in the paper's own data. It is, most probably, an *in-sample* fit: the regression is scored on the clips it was
-# fitted to. Asked about emotions it has not seen, the regression shows no sign of valence; of 360 other ways to analyse the same data, as many succeed as chance lets succeed. Simulated brains
+# fitted to. Asked about emotions it has not seen, the regression shows no sign of valence; of 360 other ways to analyse the same data, no more succeed than chance would produce. Simulated brains
 # without any valence, but otherwise of the same make, are fitted nearly as well, and so are shuffled emotions. A small effect could still hide: with people's own ratings as the axis, these tests find valence reliably only if it makes up a fifth or
 # more of the standard deviation between clips.
 #
@@ -61,7 +61,7 @@ positions = pd.Series(recovered.axis, emotions).drop_duplicates()
 positions.round(2).rename("position on the paper's axis, recovered").to_frame().T
 
 # %% [markdown]
-# The axis runs from anger to tenderness, much as the paper describes it. The figure .87 did not enter the search, so it can serve as a test. We average the raw features over people and seconds, give the 160 features equal variance over clips, and fit one ridge regression. Its only setting is the *penalty*, which
+# The axis runs from anger to tenderness, much as the paper describes it. The figure .87 did not enter the search. We average the raw features over people and seconds, give the 160 features equal variance over clips, and fit one ridge regression. Its only setting is the *penalty*, which
 # keeps the weights small.
 
 # %% mystnb={"image": {"alt": "Two scatter plots on real EEG, one dot for each of 28 clips, coloured by emotion: position on the recovered axis against the prediction of a ridge regression. Left, fitted to all clips: the dots rise along a line. Right, each emotion predicted by a fit without it: no relation."}, "figure": {"caption": "Real EEG of 123 people; a dot is a clip. The same regression looks excellent on clips it was fitted to (left) and knows nothing about emotions it has not seen (right)."}}
@@ -98,7 +98,7 @@ print(f"shuffled positions: median in-sample r {np.median(null):.2f}; {(null >= 
 #
 # ## Noise is fitted as well
 #
-# How high does such a fit climb if there is nothing to find? Replace the EEG by random numbers and keep everything else. Move the slider, and draw new noise.
+# How high does such a fit climb if there is nothing to find? Replace the EEG by random numbers, with a penalty that suits their number. Move the slider, and draw new noise.
 
 # %%
 rng, n_draws = np.random.default_rng(0), 200
@@ -130,13 +130,13 @@ at_160 = noise[noise["features"] == 160].groupby("kind")["r"].median()
 print(f"160 features of noise, median r: in sample {at_160['in sample']:.2f}, emotion left out {at_160['emotion left out']:.2f}")
 
 # %% [markdown]
-# Two lessons. A high in-sample $r$ is what this fit gives to *anything*. And a left-out $r$ of pure noise is not zero but negative: leaving out pleasant clips lowers the average of the rest, so a prediction that knows nothing is low just where the truth is high. By itself such a number means nothing; we must compare it with what the same procedure gives when the emotions are shuffled. That comparison is the *null*: we exchange
+# Two lessons. A high in-sample $r$ is what this fit gives to *anything*. And a left-out $r$ of pure noise is not zero but negative: a prediction that knows nothing is the mean of the rest, and that is lowest when the clips left out are pleasant. By itself such a number means nothing; we must compare it with what the same procedure gives when the emotions are shuffled. That comparison is the *null*: we exchange
 # the positions among the nine emotions, repeat the whole fit, and ask how often chance does as well.
 #
 # ## On emotions it has not seen, the EEG predicts nothing
 #
 # Now the main test. The first column is the axis that we fixed in advance, that of a small language model (SmolLM2, 135 million parameters); the second is another model (Gemma 3, 270 million). *Class ratings* are people's own mean ratings of each emotion, the best axis there can be, and
-# *recovered* is the axis behind the paper's figures. Each row hides something else from the fit. Each entry is a correlation with its p-value against shuffled emotions, one-sided.
+# *recovered* is the axis behind the paper's figures. Each row leaves out something different. Each entry is a correlation with its p-value against shuffled emotions, one-sided.
 
 # %%
 tests = stored["tests_of_projection"]
@@ -195,10 +195,10 @@ in_sample = stored["calibration"].query("truth == 'no valence' and estimator == 
 print(f"simulated brains without valence, 160 features: mean in-sample r {in_sample['value'].mean():.2f}; textbook formula p ≤ .05 in {in_sample['rejected'].sum()} of {in_sample['cohorts'].sum()}")
 
 # %% [markdown]
-# The textbook formula, which comes with the published .87, cries valence in every single cohort that has none. The two lower rows carry our verdict, because they keep their level also where emotions differ in ways that have nothing to do with valence. They stay silent here, and find valence
-# in nine of ten cohorts once it makes up a fifth of the standard deviation between clips. With people's ratings as the axis (the third column of the table above), the real EEG of these clips therefore carries either no linear valence signal across emotions, or most probably one that is smaller than that.
+# The textbook formula, which comes with the published .87, cries valence in every single cohort that has none. The two lower rows carry our verdict. They stay silent without valence, and they find it
+# in nine of ten cohorts once it makes up a fifth of the standard deviation between clips. With people's ratings as the axis (the *class ratings* column of the table of tests), the real EEG of these clips therefore carries either no linear valence signal across emotions, or most probably one that is smaller than that.
 #
-# The axes of the language models agree with people less, and find much less. This is how often the rule of our verdict, which takes the larger p of the two lower rows, would find valence that is really there:
+# The axes of the language models agree with people less, and find much less. This is how often the rule of our verdict, which takes the larger p of the two lower rows, would find valence that is really there (the same cohorts, with other draws of the null):
 
 # %%
 power = stored["power_of_axes"].groupby(["axis", "truth"], sort=False)[["rejected", "cohorts"]].sum()
@@ -229,7 +229,7 @@ table.rename(columns={null: f"share with p < .05, {null}" for null in ("textbook
 # One more look at where the published map comes from. At PO3 in the gamma band, its best cell, the raw average of 123 people correlates with mean human valence, and with the paper's axis. We remove people one after
 # another, the most influential first.
 
-# %% mystnb={"image": {"alt": "Line chart on real EEG: correlation of PO3 gamma with mean human valence as people are removed, the most influential first; it drops below the dotted line of significance after one person. A grey band shows random removals, which change little."}, "figure": {"caption": "Real EEG (exploratory). Blue: the most influential people removed first; grey: people removed at random, middle 95 %."}}
+# %% mystnb={"image": {"alt": "Line chart on real EEG: correlation of PO3 gamma with mean human valence as people are removed, the most influential first; it drops below the dotted line of significance after one person. A grey band shows random removals, which spread around the full result."}, "figure": {"caption": "Real EEG (exploratory). Blue: the most influential people removed first; grey: people removed at random, middle 95 %."}}
 removal = stored["greedy_removal"].query("figure == 'PO3/gamma, clip ratings'").reset_index(drop=True)
 shown = removal.rename(columns={"low": "random_low", "high": "random_high"})
 fig = plots.plot_removal(shown, limit=removal["limit"].iloc[0], label="r of PO3/gamma and mean valence")
@@ -257,7 +257,7 @@ drops = removal["r"].iloc[0] - stats.pearson(without, stored["axes"]["clip ratin
 print(f"simulated, everybody alike: largest fall by one person, median {np.median(drops):.3f}, maximum {drops.max():.3f}; FACED: {removal['r'].iloc[0] - removal['r'].iloc[1]:.3f}")
 
 # %% [markdown]
-# The real fall is far beyond what equal people give. In gamma, a raw average is led by very few people whose responses to the clips are much larger than those of the others. (By hindsight, our rule for this row asked for more than any group could give at this correlation: thirteen people. The fall of the first step is the better evidence.)
+# The real fall is far beyond what such equal people give: a raw average in gamma is led by very few people. (With hindsight, our rule for this row, which asks for a tenth of the people, could hardly be met by any group at this correlation. The fall of the first step is the better evidence.)
 #
 # ## What could fool us
 #
@@ -285,7 +285,7 @@ pd.DataFrame(
 ).T.round(3)
 
 # %% [markdown]
-# Both cohorts give an in-sample correlation near 1. Only the test with the emotion left out separates them. With this axis, and order removed, even strong valence is missed by a little.
+# Both cohorts give an in-sample correlation near 1; the test with the emotion left out separates them. With this axis, and order removed, even strong valence is missed by a little, so the row that carries the verdict, `C4.tracked`, is not supported on its own positive control. The table of power above says how often that happens.
 #
 # ## Verdict
 
@@ -353,8 +353,8 @@ claims.show(*[row for row in rows + explored if row.id in FIRM])[["data", "verdi
 
 # %% [markdown]
 # **What stands.** The paper's figure can be reproduced from FACED's features, as an in-sample fit. **What does not stand.** That it shows EEG tracking a valence axis. Shuffled emotions and brains without valence are fitted nearly as well;
-# the preregistered tests on unseen clips and emotions find nothing on any of four axes; and among 360 specifications no more succeed than chance allows. (The row on reliability, which is inconclusive, is about the projection alone: half of the people fit it, the others compare their
-# projections.) **What is not shown.** That real brains carry no valence. These tests would miss most effects below a fifth of the standard deviation between clips, and more with the axis of the language model; they look only at averages over people and at linear maps.
+# the tests on unseen clips and emotions, those fixed in advance on the first axis and the same tests on three others, find nothing; and among 360 specifications no more succeed than chance allows. (The row on reliability, which is inconclusive, is about the projection alone: half of the people fit it, the others compare their
+# projections.) **What is not shown.** That real brains carry no valence. These tests find an effect of a fifth of the standard deviation between clips, mostly miss one of a tenth, and miss far more with the axis of the language model; they look only at averages over people and at linear maps.
 #
 # ## Try it
 #

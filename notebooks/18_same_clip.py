@@ -440,7 +440,7 @@ claims.show(*rows)[["data", "verdict"]]
 # valence under every drift model. We found that after the result, so it needs other people before anybody should believe it, and a record
 # of eye movements before anybody should call it brain. Nor do we refute a claim about averages: clips may differ in valence *and* in EEG
 # although people who disagree about a clip do not differ. But if an axis in the EEG stood for what a person feels, this is where we would
-# expect to see it, in a place where film, order and emotion classes could not have put it.
+# expect to see it, where film and emotion classes could not have put it.
 #
 # ## Try it
 #
