@@ -173,8 +173,8 @@ pd.DataFrame(rows, bands).T.round(2)
 # So the fragile part is gamma. Other printed figures under all six averages, on the recovered axis:
 
 # %%
-printed = ["F7/beta", "O1/gamma", *(f"mean |r| {band}" for band in bands), "mean |r| occipital", "mean |r| frontal"]
-choices["recovered"].unstack("figure").loc[order, printed].round(2)
+others = ["F7/beta", "O1/gamma", *(f"mean |r| {band}" for band in bands), "mean |r| occipital", "mean |r| frontal"]
+choices["recovered"].unstack("figure").loc[order, others].round(2)
 
 # %%
 print("F7/beta on the language model's axis:", ", ".join(f"{name} {r:+.2f}" for name, r in choices["language model"].xs("F7/beta").items()))
