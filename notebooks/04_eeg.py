@@ -23,7 +23,7 @@
 # **Data of this chapter.** Real: the EEG features of 123 people in FACED {cite:p}`chen2023faced`, with their ratings and the order in which each saw the clips (orders and ratings also in the open release, doi
 # [10.82901/nemar.nm000112](https://doi.org/10.82901/nemar.nm000112), CC-BY-4.0, BIDS conversion by Guetschel). One section uses a *simulated* raw signal, because there the truth must be known.
 
-# %%
+# %% tags=["hide-input"]
 import mne
 import numpy as np
 import pandas as pd
@@ -67,7 +67,7 @@ pd.DataFrame({name: {band: f"{low:g}-{high:g} Hz" for band, (low, high) in table
 # %% [markdown]
 # The usual split for classifiers trains on people 0 to 79, validates on 80 to 99 and tests on 100 to 122. This table counts what the split and its alternatives share between training and test. (It needs the design of the experiment only; the cell takes that from a simulated cohort.)
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "hide-input"]
 design, _ = simulate_cohort(0, "null", window=30.0)
 
 
@@ -133,7 +133,7 @@ table[["odd and even", "random halves", "recording cohorts"]].round(4)
 # nats, the entropy of a Gaussian with the window's variance {cite:p}`duan2013differential`: half the logarithm of the band's power, plus a constant. To check the path from raw signal to feature we need to know the truth, so we
 # *simulate* one person: sources in a spherical head whose strength drifts and differs between clips, seen by FACED's electrodes. MNE {cite:p}`gramfort2013meg` filters the traces for the picture.
 
-# %% mystnb={"image": {"alt": "Two panels on simulated EEG at electrode Oz. Left: four seconds of the raw signal and below it its five frequency bands over time. Right: heat map of differential entropy for each band and one-second window, about the band's mean."}, "figure": {"caption": "Simulated EEG, one person, one clip, one electrode."}}
+# %% mystnb={"image": {"alt": "Two panels on simulated EEG at electrode Oz. Left: four seconds of the raw signal and below it its five frequency bands over time. Right: heat map of differential entropy for each band and one-second window, about the band's mean."}, "figure": {"caption": "Simulated EEG, one person, one clip, one electrode."}} tags=["hide-input"]
 raw, truth = simulate_raw(0)
 de = differential_entropy(raw, SFREQ, "official").swapaxes(-3, -2)[0]  # (clip, second, channel, band)
 electrode = design.channels.index("Oz")
@@ -189,7 +189,7 @@ fig = plots.plot_order(
     value="valence", emotion="emotion", ylabel="mean valence, 123 people",
 )
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "hide-input"]
 r = {name: stats.pearson(order.clips[column], valence) for name, column in [("all", "mean"), ("test", "test")]}
 bacc = position_only_bacc(order.counts("train"), order.counts("test"))
 sign = emotions.map(VALENCE_CODE).to_numpy()
@@ -213,7 +213,7 @@ fig = plots.plot_position_classes(
 # What would chance give? We shuffle the blocks, and the clips within each block, anew; the neutral block never comes first, as in the real orders. We do so twice: once every person gets an order of their own, once 123 people share
 # 91 orders, as they really did.
 
-# %% mystnb={"image": {"alt": "Two histograms: balanced accuracy of guessing the emotion from the position alone, when presentation orders are drawn anew, with an order for each person or with shared orders; an orange line marks the real orders, a dotted line chance."}, "figure": {"caption": "Real orders (orange) against orders drawn by the same rule (grey); dotted: chance."}}
+# %% mystnb={"image": {"alt": "Two histograms: balanced accuracy of guessing the emotion from the position alone, when presentation orders are drawn anew, with an order for each person or with shared orders; an orange line marks the real orders, a dotted line chance."}, "figure": {"caption": "Real orders (orange) against orders drawn by the same rule (grey); dotted: chance."}} tags=["hide-input"]
 sets = {part: slice(subjects.start, subjects.stop) for part, subjects in STANDARD_SETS.items()}
 
 
@@ -230,7 +230,7 @@ fig = plots.plot_nulls(
     {"an order each": (separate[0], bacc), "91 orders shared": (shared[0], bacc)}, label="balanced accuracy from position", reference=1 / 9
 )
 
-# %%
+# %% tags=["hide-input"]
 def against(observed, null, alternative):
     size = null if alternative == "greater" else np.abs(null)
     p = stats.permutation_p(observed, null, alternative=alternative)
@@ -264,7 +264,7 @@ tests.rename_axis("real orders").round(3)
 #
 # The rules of the rows on order were written when similar figures, though not what chance gives, were known; that on reliability is exploratory.
 
-# %%
+# %% tags=["hide-input"]
 people, p = "presentation orders of 123 people", tests["p"].tolist()
 centred = reliability.query("features == 'standardised, centred' and groups == 'odd and even'")["r"].iloc[0]
 rows = [

@@ -25,7 +25,7 @@
 # models. The rules of this chapter's main rows were written before any recording was read. Rows marked *exploratory* got their rules after a first look, which had already found the .87 reproduced; the other exploratory results were not known when their rules
 # were written. Simulated cohorts serve as controls, and say so.
 
-# %%
+# %% tags=["hide-input"]
 import numpy as np
 import pandas as pd
 from scipy.stats import zscore
@@ -110,7 +110,7 @@ for n_features in (5, 10, 20, 40, 80, 160, 320):
 noise = pd.DataFrame(draws)
 
 
-# %%
+# %% tags=["hide-input"]
 def one_draw(n_features):
     random = np.random.default_rng(n_features).standard_normal((len(y), n_features))
     noise_folds = RidgeFolds(random, emotions, [n_features])
@@ -138,7 +138,7 @@ print(f"160 features of noise, median r: in sample {at_160['in sample']:.2f}, em
 # Now the main test. The first column is the axis that we fixed in advance, that of a small language model (SmolLM2, 135 million parameters); the second is another model (Gemma 3, 270 million). *Class ratings* are people's own mean ratings of each emotion, the best axis there can be, and
 # *recovered* is the axis behind the paper's figures. Each row leaves out something different. Each entry is a correlation with its p-value against shuffled emotions, one-sided.
 
-# %%
+# %% tags=["hide-input"]
 tests = stored["tests_of_projection"]
 ROWS = {
     "in_sample": "nothing left out", "leave_one_clip_out": "the clip left out",
@@ -156,7 +156,7 @@ shown.pivot(index="test", columns="axis", values="cell").loc[list(ROWS.values())
 #
 # How good an axis is that of the language model? Its nine positions and people's ratings agree only so far:
 
-# %%
+# %% tags=["hide-input"]
 axes = stored["axes"].drop_duplicates("emotion")
 print(f"correlation of the language model's axis with people's ratings over nine emotions: {stats.pearson(axes['language model'], axes['class ratings']):.2f}")
 
@@ -178,7 +178,7 @@ stored["simulator_check"].set_index("quantity")[["real", "simulated"]].round(3).
 # Standard deviations (sd) and correlations (r) of simulated brains are near those of real ones, and clips can be told apart about equally well. Now we plant valence of known size in them: "valence .2" means that it makes up a fifth of the standard deviation between clips. The tests get people's own
 # ratings as their axis. The first column has no valence at all; a fair test should raise an alarm there in 5 % of the cohorts. *Textbook formula* is the usual p-value of a correlation, which takes the clips for independent and the fit for granted.
 
-# %% mystnb={"image": {"alt": "Heat map on simulated cohorts with the variances of FACED: rows are tests, columns are the size of the planted valence effect from none to 1, separated by a white line after none; each cell holds the share of 100 cohorts in which the test gives p at most .05."}, "figure": {"caption": "Simulated cohorts with FACED's own variances, 100 a column. Left of the white line there is no valence: tests that read far above .05 there raise false alarms."}}
+# %% mystnb={"image": {"alt": "Heat map on simulated cohorts with the variances of FACED: rows are tests, columns are the size of the planted valence effect from none to 1, separated by a white line after none; each cell holds the share of 100 cohorts in which the test gives p at most .05."}, "figure": {"caption": "Simulated cohorts with FACED's own variances, 100 a column. Left of the white line there is no valence: tests that read far above .05 there raise false alarms."}} tags=["hide-input"]
 calibration = stored["calibration"].groupby(["truth", "estimator", "null"], sort=False)[["cohorts", "rejected"]].sum().reset_index()
 calibration["rate"] = calibration["rejected"] / calibration["cohorts"]
 PICKED = [
@@ -190,7 +190,7 @@ PICKED = [
 picked = calibration.set_index(["estimator", "null"]).loc[PICKED].reset_index()
 fig = plots.plot_rejection_rates(picked, n_null=1, title="Simulated cohorts of FACED's make: share of p ≤ .05")
 
-# %%
+# %% tags=["hide-input"]
 in_sample = stored["calibration"].query("truth == 'no valence' and estimator == 'in-sample r, penalty fixed' and null == 'textbook formula'")
 print(f"simulated brains without valence, 160 features: mean in-sample r {in_sample['value'].mean():.2f}; textbook formula p ≤ .05 in {in_sample['rejected'].sum()} of {in_sample['cohorts'].sum()}")
 
@@ -234,7 +234,7 @@ removal = stored["greedy_removal"].query("figure == 'PO3/gamma, clip ratings'").
 shown = removal.rename(columns={"low": "random_low", "high": "random_high"})
 fig = plots.plot_removal(shown, limit=removal["limit"].iloc[0], label="r of PO3/gamma and mean valence")
 
-# %%
+# %% tags=["hide-input"]
 n_fewest = fewest(removal)
 print(f"all 123 people: r = {removal['r'].iloc[0]:.3f}; without the most influential person {removal['r'].iloc[1]:.3f}; without five {removal['r'].iloc[5]:.3f}")
 alone = stored["jackknife"].query("figure == 'PO3/gamma, recovered'")["r"].min()
@@ -246,7 +246,7 @@ print(f"fewest people whose removal takes r below the textbook's limit of {remov
 # Removing the people who favour a result always weakens it, and .415 lies only a little above the limit, so the long fall proves little. How large is the first step? Suppose everybody carried the effect alike, and differed by chance as much as people do in gamma. We simulate such groups, all with exactly the same
 # correlation as FACED, and remove the most influential person from each.
 
-# %%
+# %% tags=["hide-input"]
 rng = np.random.default_rng(0)
 clips = means.sel(channel="PO3", band="gamma").values
 sd = stored["variance"].query("quantity == 'sd' and component == 'person x clip' and of == 'gamma'")["value"].iloc[0]
@@ -270,7 +270,7 @@ print(f"simulated, everybody alike: largest fall by one person, median {np.media
 #
 # Two simulated cohorts from the same seed, one with strong valence and one without. The tests should tell them apart.
 
-# %%
+# %% tags=["hide-input"]
 people = load_ratings().groupby("emotion")["valence_mean"].mean().to_dict()
 controls = {}
 for preset in ("strong_valence", "no_valence"):
@@ -289,7 +289,7 @@ pd.DataFrame(
 #
 # ## Verdict
 
-# %%
+# %% tags=["hide-input"]
 def of(estimator, null="emotions", axis="language model"):
     (row,) = tests[(tests["estimator"] == estimator) & (tests["null"] == null) & (tests["axis"] == axis)].to_dict("records")
     return row
@@ -312,7 +312,7 @@ claims.show(*rows)[["paper", "ours", "interval", "p", "data", "verdict"]]
 # %% [markdown]
 # These rows were preregistered: their rules were written before any recording was read. The next ones are exploratory.
 
-# %%
+# %% tags=["hide-input"]
 unseen = stored["specifications"].query("averaging == 'raw mean' and channels == 'all' and penalty == 100 and scheme == 'leave emotion' and axis == 'recovered'").iloc[0]
 joint = share.query("scheme == 'leave emotion' and null == 'emotions'").iloc[0]
 films = of("leave_one_film_out, standardised")
@@ -325,7 +325,7 @@ explored = [
 ]
 claims.show(*explored)[["paper", "ours", "p", "data", "verdict"]]
 
-# %%
+# %% tags=["hide-input"]
 made = []
 for label, a in controls.items():
     by_test = a.tests.set_index(["scheme", "null"])

@@ -24,7 +24,7 @@
 # **Data of this chapter.** Real: the EEG features, ratings and presentation orders of 123 people in FACED {cite:p}`chen2023faced`, and the axes of two real language models. The rules of ten rows
 # were fixed before any recording was read; rows marked *exploratory* got their rules after a first look. Two controls use simulated cohorts and say so.
 
-# %%
+# %% tags=["hide-input"]
 from dataclasses import replace
 
 import numpy as np
@@ -51,7 +51,7 @@ print(audit.sources(*stored.values()))
 # level and scale, which a correlation ignores, are seven unknowns. So we can solve for them: which positions make the EEG of FACED give these eleven figures? The search starts
 # twenty times from random positions.
 
-# %%
+# %% tags=["hide-input"]
 faced = load_faced_table()
 raw, emotions = faced["raw_mean"].sel(people="all"), faced["emotion"].values
 channels, bands, scalp = raw["channel"].values.tolist(), raw["band"].values.tolist(), list(FACED_SCALP)
@@ -91,7 +91,7 @@ asymmetric[["figure", "printed", "ours"]].round(4).set_index("figure").T
 # Eleven figures and seven unknowns: might the search succeed on the wrong data, too? We tried three wrong inputs: people *standardised* before averaging (each channel and band of each person brought to mean 0 and
 # standard deviation 1), the raw average without the electrodes behind the ears, and the raw average with its clips shuffled.
 
-# %%
+# %% tags=["hide-input"]
 def figures_met(means):
     inputs = means.values, means["channel"].values.tolist(), bands, emotions
     fitted = reproduce(*inputs, recover_axis(*inputs, n_starts=10).axis).query("fitted").set_index("figure")
@@ -309,7 +309,7 @@ single.pivot(index="axis", columns="detail", values=["value", "p"]).loc[AXES].ro
 # person, and EEG drifts slowly along a session. Within one person, drift therefore sets pleasant blocks apart from unpleasant ones; shuffled emotions break the blocks up. To see whether this matters, we simulate people *without any valence*, with components as large as
 # FACED's, and run the same test, with and without drift.
 
-# %%
+# %% tags=["hide-input"]
 no_drift = replace(FACED_COMPONENTS, slope=replace(FACED_COMPONENTS.slope, sd=(1e-6,) * len(bands)))
 settings = {"drift as in FACED": FacedSettings(), "the same without drift": FacedSettings(components=no_drift)}
 trials = []
@@ -398,7 +398,7 @@ for name, a in placed.items():
 # With strong valence the map resembles the planted pattern, yet even there its best cell does not survive the correction. Without valence the best cell is nearly as large. The usual *cluster test over people* gives a small p-value in both cohorts, because it asks whether people agree on these very clips
 # {cite:p}`westfall2017fixing`, and they do whenever clips do anything. The ledger's rows for both cohorts, labelled simulated:
 
-# %%
+# %% tags=["hide-input"]
 simulated_rows = []
 for (part, _), a in zip(controls, placed.values(), strict=True):
     alpha, n = a.bands.index("alpha"), len(part.clips)
@@ -435,7 +435,7 @@ shown.assign(cohort=shown["data"].str.rpartition(", ")[2]).pivot(columns="cohort
 #
 # ## Verdict
 
-# %%
+# %% tags=["hide-input"]
 label = {"data": "FACED", "simulated": False}
 rows = []
 for claim in announced.index[announced.index.str.startswith("C")]:
