@@ -253,7 +253,7 @@ table.rename(lambda clips: f"{clips} clips").rename_axis(None).rename_axis(None,
 # clip arrives together with hints from clips that were placed beside it according to the very label that is to be predicted. For
 # somebody whose label is unknown, the sorting could not be done.
 
-# %% mystnb={"image": {"alt": "Schematic of 840 seconds in three rows: the weights of a filter at the end of one joy clip. Sorted by emotion, a third of the weight lies in other clips of the same emotion; in an order as shown, little; restarted in each clip, none. A strip below shows the emotions of the 28 clips."}, "figure": {"caption": "**What the filter remembers (schematic).** Height: weight of each second in the filtered last second of the third clip of joy; for the first clip of an emotion nothing would be orange. Orange is what the sorting brings in; a filter that restarts in each clip remembers that clip only."}}
+# %% mystnb={"image": {"alt": "Schematic of 840 seconds in three rows: the weights of a filter at the end of one joy clip. Sorted by emotion, a third of the weight lies in other clips of the same emotion; in an order as shown, little; restarted in each clip, none. A strip below shows the emotions of the 28 clips."}, "figure": {"caption": "**What the filter remembers (schematic; the middle order is simulated by FACED's rule).** Height: weight of each second in the filtered last second of the third clip of joy; for the first clip of an emotion nothing would be orange. Orange is what the sorting brings in; a filter that restarts in each clip remembers that clip only."}}
 shown = draw_orders(1, random_state=0)[0].argsort()  # an order by FACED's rule
 joy = 24  # the last clip of joy
 panels = {
