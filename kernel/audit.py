@@ -20,10 +20,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -33,15 +32,9 @@ from threadpoolctl import threadpool_limits
 
 from kernel import files
 from kernel.brain import calibration, components, specifications, within_clip
-from kernel.brain.cohort import (
-    FACED_CLASSES,
-    FACED_CLIP_EMOTIONS,
-    FACED_SCALP,
-    Cohort,
-    standardise,
-    trial_features,
-)
+from kernel.brain.cohort import FACED_CLASSES, FACED_CLIP_EMOTIONS
 from kernel.brain.faced import read_faced
+from kernel.brain.material import Material
 from kernel.brain.sources import faced_folder
 from kernel.brain.specifications import MAP_AXES, WHOLE
 from kernel.decoding import smoothing, stimuli
@@ -64,54 +57,6 @@ class StoredResultError(ValueError):
 
 class SpotCheckError(RuntimeError):
     """A part of a stored table came out differently when it was computed again."""
-
-
-class Material:
-    """What the tables are computed from.
-
-    Parameters
-    ----------
-    folder : path-like
-        FACED's official release, with its features.
-    axes : DataFrame, optional
-        Positions of the 28 clips on several axes, one column each; needed by most tables.
-
-    Attributes
-    ----------
-    cohort, scalp : Cohort
-        All 32 channels, and the 30 on the scalp, in nats.
-    z : Cohort
-        `scalp`, each feature of each person with mean 0 and standard deviation 1.
-    trials : ndarray, shape (123, 28, 30, 5)
-        Means of `z` over the seconds of each trial.
-    """
-
-    def __init__(self, folder: str | Path, axes: pd.DataFrame | None = None) -> None:
-        self.folder = Path(folder)
-        self._axes = axes
-
-    @property
-    def axes(self) -> pd.DataFrame:
-        """Positions of the clips, index ``clip``, one column for each axis."""
-        if self._axes is None:
-            raise StoredResultError("the table needs the axes: compute the table 'axes' first")
-        return self._axes
-
-    @cached_property
-    def cohort(self) -> Cohort:
-        return read_faced(self.folder, source="de", channels="all", progress=False)
-
-    @cached_property
-    def scalp(self) -> Cohort:
-        return self.cohort.select(channels=FACED_SCALP)
-
-    @cached_property
-    def z(self) -> Cohort:
-        return standardise(self.scalp)
-
-    @cached_property
-    def trials(self) -> np.ndarray:
-        return trial_features(self.z)
 
 
 @dataclass(frozen=True)
@@ -183,8 +128,7 @@ def simulator_check(material: Material, part: str) -> pd.DataFrame:
     simulated, _ = components.simulate_components(0)
     columns = {}
     for name, cohort in {"real": material.scalp, "simulated": simulated}.items():
-        alike = SimpleNamespace(z=standardise(cohort), cohort=cohort, scalp=cohort)
-        identified = stimuli.identification(alike, "correlation")["accuracy"].mean()
+        identified = stimuli.identification(Material(cohort), "correlation")["accuracy"].mean()
         columns[name] = pd.concat(
             [components.profile(cohort), pd.Series({"clips identified, of 28": identified})]
         )
@@ -292,7 +236,7 @@ def _finished_part(
     name: str, part: str, source: Path, axes: pd.DataFrame | None, data: str
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Rows of a part and how they came about, from the cache if they have been computed before."""
-    positions, versions = "" if axes is None else axes.to_csv(float_format="%.6g"), _versions()
+    positions, versions = _positions(axes), _versions()
     key = files.digest(name, part, data, positions, files.source_digest(*_CODE), versions)
     place = files.cache_dir("audit") / f"{key}.csv"
     with files.one_at_a_time(place):
@@ -317,8 +261,14 @@ def _versions() -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def _material(source: Path, positions: str) -> Material:
-    """One for all parts that a process computes; `positions` is the table of axes as text."""
-    return Material(source, pd.read_csv(io.StringIO(positions), index_col="clip") if positions else None)
+    """One for all parts that a process computes; `positions` is what `_positions` gives."""
+    cohort = read_faced(source, source="de", channels="all", progress=False)
+    return Material(cohort, pd.read_csv(io.StringIO(positions), index_col="clip") if positions else None)
+
+
+def _positions(axes: pd.DataFrame | None) -> str:
+    """The table of axes as text, or nothing where there is none."""
+    return "" if axes is None else axes.to_csv(float_format="%.6g")
 
 
 def _computed(name: str, part: str, material: Material) -> pd.DataFrame:
@@ -426,7 +376,7 @@ def load(name: str, *, folder: str | Path | None = None, check: bool = True) -> 
     if check and quick and source is not None and _is_whole(source):
         part = quick[(int(entry["sha256"], 16) + datetime.now(UTC).toordinal()) % len(quick)]
         axes = None if name == "axes" else _axes(folder)
-        material = _material(source, "" if axes is None else axes.to_csv(float_format="%.6g"))
+        material = _material(source, _positions(axes))
         expected = stored[stored["part"] == part].reset_index(drop=True)
         spot_check(name, expected, _computed(name, part, material))
         note += f", part {part!r} computed again and equal"

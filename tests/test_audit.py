@@ -13,6 +13,7 @@ from eeg_files import write_faced_de, write_faced_remarks
 
 from kernel import audit
 from kernel.audit import SpotCheckError, StoredResultError, Table
+from kernel.brain.faced import read_faced
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -58,7 +59,7 @@ def test_a_table_comes_back_as_it_was_computed_with_its_origin(study):
     table = audit.load("levels", folder=run(study))
     assert computed(study) == list(BANDS)
     assert table["part"].tolist() == [band for band in BANDS for _ in range(3)]
-    cohort = audit.Material(study / "faced").cohort
+    cohort = read_faced(study / "faced", source="de", channels="all", progress=False)
     expected = cohort.de[..., 2].mean((1, 2, 3), dtype=float)
     assert table.loc[table["part"] == "alpha", "nats"].to_numpy() == pytest.approx(expected, rel=1e-5)
     entry = json.loads((study / "results" / "manifest.json").read_text())["tables"]["levels"]

@@ -178,17 +178,23 @@ def faced_calibration(part: str) -> pd.DataFrame:
     ValueError
         If there is no such part.
     """
-    if part not in FACED_CALIBRATION_PARTS:
-        raise ValueError(f"no part {part!r}; there are {', '.join(FACED_CALIBRATION_PARTS)}")
-    truth, _, seeds = part.partition(" | ")
+    truth, seeds = _truth_and_seeds(part)
     table = calibrate(
         {truth: FACED_TRUTHS[truth]},
         n_cohorts=_BLOCK,
         n_jobs=1,
-        random_state=int(seeds.partition("-")[0]),
+        random_state=seeds.start,
         progress=False,
     )
     return table.astype({"truth": str})
+
+
+def _truth_and_seeds(part: str) -> tuple[str, range]:
+    if part not in FACED_CALIBRATION_PARTS:
+        raise ValueError(f"no part {part!r}; there are {', '.join(FACED_CALIBRATION_PARTS)}")
+    truth, _, seeds = part.partition(" | ")
+    first = int(seeds.partition("-")[0])
+    return truth, range(first, first + _BLOCK)
 
 
 def axis_power(part: str, axes: Mapping[str, np.ndarray]) -> pd.DataFrame:
@@ -210,17 +216,16 @@ def axis_power(part: str, axes: Mapping[str, np.ndarray]) -> pd.DataFrame:
     DataFrame
         ``truth``, ``axis``, ``cohorts``, and how many of them have p <= .05: ``rejected``.
     """
-    truth, _, seeds = part.partition(" | ")
-    first, last = map(int, seeds.split("-"))
+    truth, seeds = _truth_and_seeds(part)
     emotions, rejected = np.array(FACED_CLIP_EMOTIONS), dict.fromkeys(axes, 0)
-    for seed in range(first, last + 1):
+    for seed in seeds:
         cohort, _ = simulate_cohort(seed, FACED_TRUTHS[truth], window=30.0)
         trials = trial_features(standardise(cohort)).reshape(len(cohort.subjects), len(emotions), -1)
         views = mean_over_subjects(trials), projection.clip_effects(trials, cohort.order)
         for name, y in axes.items():
             options: dict[str, Any] = {"n_permutations": 199, "random_state": seed}
             rejected[name] += max(projection.track(X, y, emotions, **options).p for X in views) <= 0.05
-    rows = [(truth, name, last - first + 1, int(count)) for name, count in rejected.items()]
+    rows = [(truth, name, len(seeds), int(count)) for name, count in rejected.items()]
     return pd.DataFrame(rows, columns=["truth", "axis", "cohorts", "rejected"])
 
 

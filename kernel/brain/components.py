@@ -15,7 +15,6 @@ part. Every component is Gaussian, with one correlation over channels and one ov
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,6 +31,7 @@ from kernel.brain.cohort import (
     faced_hardware,
     trial_features,
 )
+from kernel.brain.material import Material
 from kernel.brain.simulate import LEAD, TRIAL, Truth, _generators, _head, _root, _smooth_roots, _unit
 from kernel.ratings import draw_orders, load_ratings
 
@@ -122,7 +122,7 @@ def _between(means: np.ndarray, order: np.ndarray) -> tuple[dict[str, np.ndarray
     n_subjects, n_clips = order.shape
     groups = {
         "person": np.kron(np.eye(n_subjects), np.ones((n_clips, 1))),
-        "slope": block_diag(*_scaled(order)[..., None]),
+        "slope": block_diag(*scaled_positions(order)[..., None]),
         "clip": np.tile(np.eye(n_clips), (n_subjects, 1)),
     }
     design = np.hstack(list(groups.values()))
@@ -140,7 +140,7 @@ def _between(means: np.ndarray, order: np.ndarray) -> tuple[dict[str, np.ndarray
     return variances, residual.reshape(means.shape[2:])
 
 
-def _scaled(order: np.ndarray) -> np.ndarray:
+def scaled_positions(order: np.ndarray) -> np.ndarray:
     """Positions from 1 to the number of clips, scaled to -1..1."""
     return 2 * (order - 1) / (order.shape[1] - 1) - 1
 
@@ -320,7 +320,7 @@ def simulate_components(
     rng, order_rng, subject_rngs = _generators(random_state, n_subjects)
     field = _Field(components, valence, within, rng)
     orders = draw_orders(n_subjects, lead=LEAD, random_state=order_rng)
-    positions = _scaled(orders)
+    positions = scaled_positions(orders)
     root = _root(np.array(_RATINGS_R))
     person_sd, rest_sd = np.transpose(list(_RATINGS.values()))
     means = load_ratings()[[f"{item}_mean" for item in _RATINGS]].to_numpy()
@@ -442,7 +442,7 @@ class _Field:
 # A table of the audit
 
 
-def variance(material: Any, part: str) -> pd.DataFrame:
+def variance(material: Material, part: str) -> pd.DataFrame:
     """Sizes of the components in each band, and shares of variance of EEG and of ratings; `part` is not used.
 
     Shares of EEG are those of the variance of single seconds, over people, clips and seconds; those of

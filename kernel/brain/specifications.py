@@ -25,6 +25,7 @@ from scipy.stats import t as student_t
 from kernel import stats
 from kernel.brain import topography
 from kernel.brain.cohort import Cohort, mean_over_subjects, standardise, trial_features
+from kernel.brain.material import Material
 from kernel.brain.projection import RidgeFolds, against_null, clip_effects
 from kernel.brain.reconstruction import BEST_CELL, PENALTY, asymmetries, axis_figures
 from kernel.brain.study import map_vaxis_to_scalp, project_vaxis
@@ -147,7 +148,7 @@ def specification_correlations(
     return out
 
 
-def _curve(material: Any, averaging: str, null: str) -> np.ndarray:
+def _curve(material: Material, averaging: str, null: str) -> np.ndarray:
     """r (n_channel_sets, n_penalties, n_schemes, n_permutations + 1, n_axes) of one averaging."""
     cohort: Cohort = material.cohort
     targets = permuted_axes(material.axes[list(AXES)], cohort.emotions, null, N_PERMUTATIONS, 0)
@@ -161,7 +162,7 @@ def ranks(r: np.ndarray, axis: int) -> np.ndarray:
     return rankdata(-np.round(r, 10), method="max", axis=axis) / r.shape[axis]
 
 
-def specifications(material: Any, part: str) -> pd.DataFrame:
+def specifications(material: Material, part: str) -> pd.DataFrame:
     """r and three p-values of every specification of one averaging: 240 rows."""
     curves = {null: _curve(material, part, null) for null in ("emotions", "clips")}
     r = curves["emotions"][..., 0, :]
@@ -175,7 +176,7 @@ def specifications(material: Any, part: str) -> pd.DataFrame:
     return table
 
 
-def specification_share(material: Any, part: str) -> pd.DataFrame:
+def specification_share(material: Material, part: str) -> pd.DataFrame:
     """Share of a scheme's 360 specifications with p < .05, and its place among permutations of all at once.
 
     Of each permutation, p-values are computed within the set of permutations, and so is its share. ``p`` is
@@ -199,7 +200,7 @@ def specification_share(material: Any, part: str) -> pd.DataFrame:
 # The preregistered tests
 
 
-def tests_of_projection(material: Any, part: str) -> pd.DataFrame:
+def tests_of_projection(material: Material, part: str) -> pd.DataFrame:
     """Every test of chapter 05 for one axis, on the scalp's channels: the numbers that its ledger rows take.
 
     Films left out are beside them: default penalties, emotions permuted.
@@ -231,7 +232,7 @@ def tests_of_projection(material: Any, part: str) -> pd.DataFrame:
     )
 
 
-def held_out(material: Any, part: str) -> pd.DataFrame:
+def held_out(material: Material, part: str) -> pd.DataFrame:
     """Prediction of each clip on one axis with clips, films or emotions left out, order kept or removed."""
     cohort, y, tables = material.scalp, _axis(material, part), []
     groups = {"clip": None, "film": _films(cohort), "emotion": cohort.emotions}
@@ -242,7 +243,7 @@ def held_out(material: Any, part: str) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def _features(material: Any) -> dict[str, np.ndarray]:
+def _features(material: Material) -> dict[str, np.ndarray]:
     """Standardised cohort means (n_clips, n_features), and clip effects with order removed."""
     trials = material.trials.reshape(*material.trials.shape[:2], -1)
     removed = clip_effects(trials, material.scalp.order)
@@ -252,7 +253,7 @@ def _features(material: Any) -> dict[str, np.ndarray]:
 # Maps
 
 
-def topography_tests(material: Any, part: str) -> pd.DataFrame:
+def topography_tests(material: Material, part: str) -> pd.DataFrame:
     """Every test of chapter 06 for one axis, on the scalp's channels: the numbers that its ledger rows take.
 
     Rows that are no claims stand beside them: searches over all emotions and weights, and what Simpson's
@@ -288,7 +289,7 @@ def topography_tests(material: Any, part: str) -> pd.DataFrame:
     return pd.DataFrame(rows)[["claim", "value", "p", "low", "high", "n", "detail"]].assign(axis=part)
 
 
-def cells(material: Any, part: str) -> pd.DataFrame:
+def cells(material: Material, part: str) -> pd.DataFrame:
     """r of every channel and band with one of `MAP_AXES`, p alone and corrected for all cells.
 
     Emotions are permuted; clips for an axis that varies within emotions, which is too liberal.
@@ -299,7 +300,7 @@ def cells(material: Any, part: str) -> pd.DataFrame:
     return table.assign(axis=part, averaging=MAP_AXES[part][0])
 
 
-def map_means(material: Any, part: str) -> pd.DataFrame:
+def map_means(material: Material, part: str) -> pd.DataFrame:
     """Mean ``|r|`` with one of `MAP_AXES` by region and by band, beside its mean under the null of `cells`.
 
     With p, each for itself.
@@ -324,7 +325,7 @@ def map_means(material: Any, part: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["axis", "kind", "name", "value", "p", "null_mean"])
 
 
-def map_choices(material: Any, part: str) -> pd.DataFrame:
+def map_choices(material: Material, part: str) -> pd.DataFrame:
     """What one averaging makes of every printed figure, for each axis.
 
     Asymmetries ask for no axis ("none") and are in the unit of the features.
@@ -338,7 +339,7 @@ def map_choices(material: Any, part: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["averaging", "axis", "figure", "value"])
 
 
-def _map(material: Any, axis: str) -> tuple[np.ndarray, np.ndarray, list[str], list[str]]:
+def _map(material: Material, axis: str) -> tuple[np.ndarray, np.ndarray, list[str], list[str]]:
     averaging, channels = MAP_AXES[axis]
     cohort = material.scalp if channels == "scalp" else material.cohort
     return averaged(cohort, averaging), _axis(material, axis), cohort.channels, list(cohort.bands)
@@ -347,7 +348,7 @@ def _map(material: Any, axis: str) -> tuple[np.ndarray, np.ndarray, list[str], l
 # Who carries it
 
 
-def carried(means: np.ndarray, figure: str, material: Any) -> np.ndarray:
+def carried(means: np.ndarray, figure: str, material: Material) -> np.ndarray:
     """A figure of `CARRIED` for each of several cohort means (..., n_clips, n_channels, n_bands)."""
     what, axis = figure.split(", ")
     cohort, y = material.cohort, _axis(material, axis)
@@ -359,7 +360,7 @@ def carried(means: np.ndarray, figure: str, material: Any) -> np.ndarray:
     return stats.pearson(folds.in_sample(y) if what == "in sample" else folds.held_out(y), y)
 
 
-def jackknife(material: Any, part: str) -> pd.DataFrame:
+def jackknife(material: Material, part: str) -> pd.DataFrame:
     """Every figure of `CARRIED` without each person in turn; ``influence`` is what their presence adds."""
     trials = trial_features(material.cohort)
     total, n, cohort, tables = trials.sum(0), len(trials), material.cohort, []
@@ -372,7 +373,7 @@ def jackknife(material: Any, part: str) -> pd.DataFrame:
 
 
 def greedy_removal(
-    material: Any, part: str, *, n_removed: int = 30, n_draws: int = 200, random_state: int = 0
+    material: Material, part: str, *, n_removed: int = 30, n_draws: int = 200, random_state: int = 0
 ) -> pd.DataFrame:
     """One of `REMOVALS` as people leave, each time the one who raises it most, against random removals.
 
@@ -404,7 +405,9 @@ def fewest(table: pd.DataFrame) -> int:
     return int(below.min() if len(below) else table["removed"].max() + 1)
 
 
-def reliability(material: Any, part: str, *, n_halvings: int = 200, random_state: int = 0) -> pd.DataFrame:
+def reliability(
+    material: Material, part: str, *, n_halvings: int = 200, random_state: int = 0
+) -> pd.DataFrame:
     """Agreement of two groups of people on clips, over clips and cells of the scalp; not stepped up.
 
     Odd against even ids, one recording cohort against the other, and random halves with their standard
@@ -435,11 +438,11 @@ def reliability(material: Any, part: str, *, n_halvings: int = 200, random_state
     return pd.DataFrame(rows, columns=["features", "groups", "r", "sd"])
 
 
-def _axis(material: Any, name: str) -> np.ndarray:
+def _axis(material: Material, name: str) -> np.ndarray:
     return np.array(material.axes[name], dtype=float)
 
 
-def _by_emotion(material: Any, axis: str) -> Mapping[str, float]:
+def _by_emotion(material: Material, axis: str) -> Mapping[str, float]:
     """Value of each emotion on an axis that has one for each."""
     return dict(zip(material.scalp.emotions.tolist(), material.axes[axis].tolist(), strict=True))
 

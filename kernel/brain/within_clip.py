@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -26,7 +25,8 @@ from threadpoolctl import threadpool_limits
 
 from kernel import stats
 from kernel.brain.cohort import Cohort, standardise, trial_features
-from kernel.brain.components import simulate_components
+from kernel.brain.components import scaled_positions, simulate_components
+from kernel.brain.material import Material
 
 Seed = int | Sequence[int] | np.random.Generator | None
 
@@ -137,8 +137,7 @@ def drift_free(order: np.ndarray, drift: str = "linear") -> np.ndarray:
         block = (order.astype(int) - 1) // 4
         basis = (block[..., None] == np.unique(block)).astype(float)
     else:
-        position = 2 * (order - 1) / (n_clips - 1) - 1
-        basis = position[..., None] ** np.arange(2 if drift == "linear" else 3)
+        basis = scaled_positions(order)[..., None] ** np.arange(2 if drift == "linear" else 3)
     if n_clips < basis.shape[2] + 3:
         raise ValueError(f"{n_clips} clips are too few for {drift} drift of {basis.shape[2]} parameters")
     return np.eye(n_clips) - basis @ np.linalg.pinv(basis)
@@ -284,16 +283,6 @@ def _complete(values: ArrayLike, name: str, shape: tuple[int, ...]) -> np.ndarra
 
 
 # Tables of one study: each is a function of the material and the name of a part
-
-
-class Material(Protocol):
-    """What the tables are made of: the channels of the scalp, and `trial_features` once standardised."""
-
-    @property
-    def scalp(self) -> Cohort: ...
-
-    @property
-    def trials(self) -> np.ndarray: ...
 
 
 def within_clip(material: Material, part: str) -> pd.DataFrame:

@@ -27,8 +27,8 @@ import pandas as pd
 from sklearn.svm import LinearSVC
 
 from kernel.brain.cohort import Cohort
+from kernel.brain.material import Material
 from kernel.decoding.stimuli import (
-    Material,
     clip_blocks,
     clip_labels,
     clip_moments,

@@ -8,7 +8,7 @@ Never decides a verdict, and never chooses between analyses by their result on t
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from kernel import stats
 from kernel.brain.cohort import Cohort, make_split, segments, standardise, trial_features
+from kernel.brain.material import Material
 from kernel.decoding.bank import balanced_accuracy
 from kernel.language.stories import VALENCE_CODE
 
@@ -30,17 +31,6 @@ ACCURACY_PARTS = ("standard", "cohort_matched")
 IDENTIFICATION_PARTS = ("correlation", "whitened")
 PSEUDO_PARTS = ("true", *(f"{kind} {block}" for kind in KINDS for block in range(N_GROUPINGS // BLOCK)))
 TIME_PARTS = ("seen", "unseen")
-
-
-class Material(Protocol):
-    """What tables are computed from: all channels in nats; those on the scalp in nats and standardised."""
-
-    @property
-    def cohort(self) -> Cohort: ...
-    @property
-    def scalp(self) -> Cohort: ...
-    @property
-    def z(self) -> Cohort: ...
 
 
 # Groups of clips
