@@ -300,7 +300,7 @@ def test_auxiliary_loss_is_its_formula(rng):
     loss_of = bank_module._Loss(specs, [None, unit], model, torch.device("cpu"))
     z = torch.tensor(rng.standard_normal((2, 30, 64)), dtype=torch.float32)
     logits, y = model.head(z), torch.tensor(y)
-    plain, helped = loss_of(z, logits, y)
+    plain, helped = loss_of(z, logits, y, y)
     assert plain.item() == pytest.approx(cross_entropy(logits[0], y[0], label_smoothing=0.2).item(), abs=1e-5)
     placed = z[1] @ loss_of.maps[0]
     cosine = cosine_similarity(placed[:, None], torch.tensor(unit, dtype=torch.float32), dim=-1)
@@ -736,16 +736,92 @@ def test_two_that_need_the_same_trainings_train_them_once(tmp_path, monkeypatch)
     cohort, _ = simulate_cohort(0, "strong_valence", n_subjects=6, window=10.0)
     split = make_split(cohort, "leave_subjects_out")
     specs = [TrainingSpec(epochs=2, warmup_epochs=0, seed=seed) for seed in range(2)]
-    trained, fit = [], bank_module._fit
+    trained, fit = [], bank_module.optimise
 
     def slow(*args, **kwargs):
         trained.append(None)
         time.sleep(0.5)
         return fit(*args, **kwargs)
 
-    monkeypatch.setattr(bank_module, "_fit", slow)
+    monkeypatch.setattr(bank_module, "optimise", slow)
     with ThreadPoolExecutor(2) as pool:
         options = {"folder": tmp_path, "n_jobs": 1, "progress": False}
         one, two = pool.map(lambda _: train_bank(specs, cohort, split, **options), range(2))
     assert len(trained) == 1
     np.testing.assert_array_equal(one.bacc("test"), two.bacc("test"))
+
+
+# Moments of films as labels
+
+
+def of_moments(n_people, shown, rng):
+    """People who see six clips of three classes in two segments of two steps; what they see is `shown`."""
+    clip, segment = np.indices((6, 2)).reshape(2, -1)
+    x = shown[None] + 0.5 * rng.standard_normal((n_people, 12, *shown.shape[1:]))
+    return (
+        x.reshape(-1, *shown.shape[1:]).astype(np.float32),
+        np.tile(clip, n_people),
+        np.tile(segment, n_people),
+    )
+
+
+@pytest.mark.parametrize("planted", [True, False])
+def test_moments_name_the_class_only_of_what_was_seen(rng, planted):
+    shown = rng.standard_normal((12, 4, 2, 5)) * planted
+    x, clip, segment = of_moments(30, shown, rng)
+    labels = bank_module.Labels(clip * 2 + segment, clip // 2, np.arange(12) // 4, 3)
+    spec = TrainingSpec(
+        options={"window_width": 8, "hidden": (16,)},
+        n_windows=2,
+        labels="moments",
+        epochs=20,
+        batch_size=32,
+        learning_rate=1e-2,
+    )
+    model = bank_module.Single(bank_module.build_member(spec, (4, 5), 12))
+    rows = {"train": np.arange(240), "validation": np.arange(240, 360)}
+    training = bank_module.optimise(model, [spec], torch.tensor(x), labels, rows)
+    accuracy = training.validation.max()
+    assert accuracy > 0.9 if planted else accuracy < 0.5
+
+
+def test_class_scores_are_log_sums_over_moments(rng):
+    labels = bank_module.Labels(np.array([0]), np.array([0]), np.array([0, 1, 0, 1, 1]), 2)
+    logits = rng.standard_normal((3, 5))
+    expected = np.log(np.stack([np.exp(logits[:, [0, 2]]).sum(1), np.exp(logits[:, [1, 3, 4]]).sum(1)], 1))
+    np.testing.assert_allclose(labels.class_scores(torch.tensor(logits)), expected, rtol=1e-12)
+
+
+def test_members_of_moments_are_stored_and_served_as_trained(cohort, split, tmp_path):
+    specs = [TrainingSpec(**QUICK, labels="moments", seed=seed) for seed in range(2)]
+    fresh = train(specs, cohort, split, folder=tmp_path)
+    again = train(specs, cohort, split, folder=tmp_path)
+    assert_same_members(fresh, again)
+    one_by_one = train(specs, cohort, split, folder=tmp_path / "loop", mode="loop")
+    assert_same_members(fresh, one_by_one, atol=1e-4)
+    member, rows = fresh.checkpoints[0], fresh.rows("test")
+    assert member.logits.shape == (len(fresh.trials), 9) and len(member.state["head.bias"]) == 28 * 3
+    z = torch.tensor(member.features)
+    logits = fresh.network(0).head(z)
+    moments = fresh.trials["clip"].to_numpy() * 3 + fresh.trials["segment"].to_numpy()
+    _, first = np.unique(moments, return_index=True)
+    labels = bank_module.Labels(moments, moments, fresh.trials["y"].to_numpy()[first], 9)
+    np.testing.assert_allclose(labels.class_scores(logits).detach(), member.logits, atol=1e-4)
+    assert rows.any()
+    with pytest.raises(ValueError, match="train with labels='classes'"):
+        print(member.head)
+
+
+def test_moments_not_in_training_have_no_output(cohort):
+    unseen = make_split(cohort, "leave_clips_out")
+    spec = TrainingSpec(**QUICK, labels="moments")
+    bank = train([spec], cohort, unseen)
+    shown = bank.trials[bank.rows("train")]["clip"].nunique()
+    assert shown < 28 and len(bank.checkpoints[0].state["head.bias"]) == 3 * shown
+
+
+def test_labels_are_checked():
+    with pytest.raises(ValueError, match="labels must be one of classes, moments, got 'clips'"):
+        TrainingSpec(labels="clips")
+    with pytest.raises(ValueError, match="'bias_start' sets the weights of classes"):
+        TrainingSpec(labels="moments", alignment=Alignment("bias_start"))

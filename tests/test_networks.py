@@ -9,12 +9,13 @@ import torch
 from sklearn.metrics import balanced_accuracy_score
 
 from kernel.decoding import networks
-from kernel.decoding.networks import Attention, Dropout, build, count_parameters, linear_baseline
+from kernel.decoding.networks import STACKED, Attention, Dropout, build, count_parameters, linear_baseline
 
 SHAPE = {"n_channels": 6, "n_bands": 5, "n_classes": 4, "random_state": 0}
 CASES = [
     ("mlp", 1, {}),
     ("mlp", 3, {"hidden": (16,), "layer_norm": True}),
+    ("mlp", 3, {"hidden": (16,), "window_width": 6}),
     ("axial", 1, {}),
     ("axial", 3, {"width": 8, "depth": 2, "heads": 4, "penultimate": 12}),
     ("axial", 3, {"scrambled_time": True}),
@@ -212,3 +213,17 @@ def test_linear_baselines_find_what_is_planted_and_nothing_else(name, rng):
 def test_unknown_baseline_lists_the_known():
     with pytest.raises(ValueError, match="there are lda, logistic"):
         linear_baseline("svm")
+
+
+def test_a_window_layer_sees_one_window_at_a_time():
+    network = build("mlp", n_windows=3, **SHAPE, window_width=7, hidden=(5,)).eval()
+    x = make_input(2, 3, {})
+    by_hand = torch.stack([network.window(x[:, :, w].reshape(2, -1)) for w in range(3)], dim=1)
+    z = torch.nn.functional.gelu(network.layers[0](torch.nn.functional.gelu(by_hand).flatten(1)))
+    torch.testing.assert_close(network.features(x), z)
+    stack = STACKED["mlp"](
+        [network, build("mlp", n_windows=3, **{**SHAPE, "random_state": 9}, window_width=7, hidden=(5,))]
+    )
+    torch.testing.assert_close(stack.eval()(torch.stack([x, x]))[0], network(x))
+    with pytest.raises(ValueError, match="window_width must be non-negative, got -1"):
+        build("mlp", n_windows=3, **SHAPE, window_width=-1)

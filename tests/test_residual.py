@@ -346,7 +346,8 @@ def test_network_classifier_of_a_spec():
     for changed, message in [
         ({"kd": "random"}, "need train_bank"),
         ({"augmentation": "paper"}, "need train_bank"),
-        ({"n_windows": 5}, "n_windows must be 1"),
+        ({"n_windows": 5}, "one window and classes for labels, got n_windows 5"),
+        ({"labels": "moments"}, "got n_windows 1 and labels 'moments'"),
     ]:
         with pytest.raises(ValueError, match=message):
             NetworkClassifier.of(TrainingSpec(**changed))

@@ -23,7 +23,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,7 @@ from kernel.decoding.alignment import Aligner, Alignment, Context, clip_values
 from kernel.threads import one_thread, processes
 
 SETS = ("train", "validation", "test")
+LABELS = ("classes", "moments")
 MODES = ("auto", "stack", "loop")
 
 # Parameters times batch size up to which a stack of 18 was faster than a loop on one thread: 3 times at
@@ -91,6 +92,10 @@ class TrainingSpec:
         Options of the network.
     n_windows : int
         Time steps into which a segment is averaged; 1 gives its mean.
+    labels : {"classes", "moments"}
+        What the last layer tells apart: classes; or every segment of every clip, a moment of a film, from
+        every other. The score of a class is then the log of the sum of exponentials over its moments, so that
+        the network learns no class, only which moments each has.
     epochs, batch_size : int
         Passes over the training set and samples a step.
     learning_rate, weight_decay : float
@@ -125,6 +130,7 @@ class TrainingSpec:
     network: str = "mlp"
     options: Mapping[str, Any] = field(default_factory=dict)
     n_windows: int = 1
+    labels: str = "classes"
     epochs: int = 100
     batch_size: int = 128
     learning_rate: float = 1e-3
@@ -151,6 +157,8 @@ class TrainingSpec:
             )
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing must lie in [0, 1), got {self.label_smoothing}")
+        if self.labels not in LABELS:
+            raise ValueError(f"labels must be one of {', '.join(LABELS)}, got {self.labels!r}")
         if self.kd not in (None, "llm", "random"):
             raise ValueError(f"kd must be None, 'llm' or 'random', got {self.kd!r}")
         if not isinstance(self.alignment, Alignment | None):
@@ -161,6 +169,11 @@ class TrainingSpec:
         for name in ("weight_decay", "kd_weight"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if self.labels == "moments" and self.alignment is not None and self.alignment.definition.start:
+            raise ValueError(
+                f"{self.alignment.strategy!r} sets the weights of classes, labels='moments' has none: choose "
+                "labels='classes' or another strategy"
+            )
         self.augmentation_sizes()
 
     def augmentation_sizes(self) -> dict[str, float]:
@@ -224,7 +237,9 @@ class Checkpoint:
 
     @property
     def head(self) -> tuple[np.ndarray, np.ndarray]:
-        """Weights (n_classes, d) and biases (n_classes,) of the last layer."""
+        """Weights (n_classes, d) and biases (n_classes,) of the last layer; ValueError with moments."""
+        if self.spec.labels != "classes":
+            raise ValueError("the last layer tells moments apart: train with labels='classes'")
         return self.state["head.weight"], self.state["head.bias"]
 
 
@@ -325,9 +340,12 @@ class Bank:
         return table.astype(dict.fromkeys(whole, "Int64"))
 
     def network(self, member: int) -> nn.Module:
-        """The trained network of a member, on the processor and in evaluation mode."""
+        """The trained network of a member, on the processor and in evaluation mode.
+
+        Its logits are those of classes or of moments, as the spec's labels say.
+        """
         checkpoint = self.checkpoints[member]
-        network = _build(checkpoint.spec, self.shape, len(self.classes))
+        network = build_member(checkpoint.spec, self.shape, len(checkpoint.state["head.bias"]))
         network.load_state_dict({name: torch.tensor(value) for name, value in checkpoint.state.items()})
         return network.eval()
 
@@ -556,6 +574,40 @@ def train_bank(
 
 
 @dataclass(frozen=True, eq=False)
+class Labels:
+    """What the outputs of a network stand for.
+
+    Attributes
+    ----------
+    code : ndarray of int, shape (n,)
+        Output that each trial should have.
+    y : ndarray of int, shape (n,)
+        Class of each trial.
+    class_of : ndarray of int, shape (n_outputs,)
+        Class of each output.
+    n_classes : int
+        Classes.
+    """
+
+    code: np.ndarray
+    y: np.ndarray
+    class_of: np.ndarray
+    n_classes: int
+
+    @classmethod
+    def of_classes(cls, y: np.ndarray, n_classes: int) -> Labels:
+        """One output for each class."""
+        return cls(y, y, np.arange(n_classes), n_classes)
+
+    def class_scores(self, logits: torch.Tensor) -> torch.Tensor:
+        """Scores (..., n_classes) from logits (..., n_outputs): log-sum-exp over the outputs of a class."""
+        if len(self.class_of) == self.n_classes:
+            return logits
+        outputs = torch.as_tensor(self.class_of, device=logits.device)
+        return torch.stack([logits[..., outputs == k].logsumexp(-1) for k in range(self.n_classes)], -1)
+
+
+@dataclass(frozen=True, eq=False)
 class _Data:
     """Inputs by number of windows, (n, n_channels, n_windows, n_bands) float32, with their trials."""
 
@@ -576,6 +628,17 @@ class _Data:
 
     def rows(self, which: str) -> np.ndarray:
         return np.flatnonzero(self.trials["set"] == which)
+
+    def labels(self, kind: str) -> Labels:
+        """What a network is trained to tell apart."""
+        if kind == "classes":
+            return Labels.of_classes(self.y, len(self.classes))
+        place = self.trials["clip"].to_numpy() * (1 + self.trials["segment"].max()) + self.trials["segment"]
+        train = self.rows("train")
+        moments, first = np.unique(place.to_numpy()[train], return_index=True)
+        # moments that no training trial shows have no output; no loss ever reads their label
+        code = np.minimum(np.searchsorted(moments, place.to_numpy()), len(moments) - 1)
+        return Labels(code, self.y, self.y[train][first], len(self.classes))
 
     @classmethod
     def of(cls, specs: Sequence[TrainingSpec], cohort: Cohort, split: Split, segment: float | None) -> _Data:
@@ -676,7 +739,7 @@ def _check_specs(specs: tuple[TrainingSpec, ...], data: _Data, mode: str, stack_
             raise ValueError(
                 f"specs {same} and {index} are the same training: change the seed or drop one of them"
             )
-        _build(spec, data.shape, len(data.classes))  # impossible sizes show here
+        build_member(spec, data.shape, len(data.labels(spec.labels).class_of))  # impossible sizes show here
 
 
 def _prototypes(
@@ -819,7 +882,7 @@ def _generator(spec: TrainingSpec, stream: int, device: torch.device | str) -> t
     return torch.Generator(device).manual_seed(_seed(spec.seed, stream))
 
 
-def _build(spec: TrainingSpec, shape: tuple[int, int], n_classes: int) -> nn.Module:
+def build_member(spec: TrainingSpec, shape: tuple[int, int], n_classes: int) -> nn.Module:
     return networks.build(
         spec.network,
         n_channels=shape[0],
@@ -868,7 +931,7 @@ def _blocks(
 
 
 def _is_small(spec: TrainingSpec, data: _Data) -> bool:
-    size = networks.count_parameters(_build(spec, data.shape, len(data.classes)))
+    size = networks.count_parameters(build_member(spec, data.shape, len(data.labels(spec.labels).class_of)))
     return size * spec.batch_size <= STACK_LIMIT
 
 
@@ -895,9 +958,8 @@ def _run(
             [teachers[i] for i in members],
             context,
             data.inputs[specs[members[0]].n_windows],
-            data.y,
+            data.labels(specs[members[0]].labels),
             {name: data.rows(name) for name in SETS},
-            len(data.classes),
             stacked=stacked,
             features=features,
             folder=folder,
@@ -920,9 +982,8 @@ def _train_block(
     teachers: Sequence[np.ndarray | None],
     context: Context | None,
     x: np.ndarray,
-    y: np.ndarray,
+    labels: Labels,
     rows: Mapping[str, np.ndarray],
-    n_classes: int,
     *,
     stacked: bool,
     features: bool,
@@ -932,21 +993,25 @@ def _train_block(
 ) -> int:
     """Train the members of a block and store each; returns how many."""
     with one_thread():
-        built = [_build(spec, (x.shape[1], x.shape[3]), n_classes) for spec in specs]
-        model: Any = networks.STACKED[specs[0].network](built) if stacked else _Single(built[0])
+        built = [build_member(spec, (x.shape[1], x.shape[3]), len(labels.class_of)) for spec in specs]
+        model: Any = networks.STACKED[specs[0].network](built) if stacked else Single(built[0])
         model = model.to(device)
         rngs = [_generator(spec, _ALIGNMENT, "cpu") for spec in specs]
         smoothing = [spec.label_smoothing for spec in specs]
         aligner = Aligner(
             [spec.alignment for spec in specs], context, rngs, _weights(model), smoothing, teachers
         )
-        checkpoints = _fit(model, specs, targets, aligner, x, y, rows, device, progress)
+        inputs = torch.tensor(x, device=device)
+        training = optimise(
+            model, specs, inputs, labels, rows, targets=targets, aligner=aligner, progress=progress
+        )
+        checkpoints = _checkpoints(model, specs, inputs, labels, aligner, training)
     for key, checkpoint in zip(keys, checkpoints, strict=True):
         _write(folder / f"{key}.npz", checkpoint, features)
     return len(specs)
 
 
-class _Single(nn.Module):
+class Single(nn.Module):
     """One network in the form of a stack of one."""
 
     def __init__(self, network: Any) -> None:
@@ -965,7 +1030,7 @@ class _Single(nn.Module):
 
 def _weights(model: Any, what: str = "data") -> dict[str, torch.Tensor]:
     """Weights (``"data"``) or gradients (``"grad"``) with an axis of members, by a single network's names."""
-    if isinstance(model, _Single):
+    if isinstance(model, Single):
         return {name: getattr(p, what)[None] for name, p in model.network.named_parameters()}
     return {name.replace("-", "."): getattr(p, what) for name, p in model.stacked.items()}
 
@@ -980,38 +1045,77 @@ def _without_dropout(model: Any) -> Iterator[None]:
         model.train()
 
 
-def _fit(
+class Training(NamedTuple):
+    """Course of a stack's training: balanced accuracy on validation and mean loss (n_members, n_epochs), the
+    epoch chosen (n_members,) and the weights at it."""
+
+    validation: np.ndarray
+    losses: np.ndarray
+    epoch: np.ndarray
+    states: list[dict[str, torch.Tensor]]
+
+
+def optimise(
     model: Any,
     specs: Sequence[TrainingSpec],
-    targets: Sequence[np.ndarray | None],
-    aligner: Aligner,
-    x: np.ndarray,
-    y: np.ndarray,
+    inputs: torch.Tensor,
+    labels: Labels,
     rows: Mapping[str, np.ndarray],
-    device: torch.device,
-    progress: bool,
-) -> list[Checkpoint]:
-    """Train a stack of members that share their schedule; one checkpoint for each."""
-    shared, members = specs[0], len(specs)
-    inputs, labels = torch.tensor(x, device=device), torch.tensor(y, device=device)
+    *,
+    targets: Sequence[np.ndarray | None] | None = None,
+    aligner: Aligner | None = None,
+    rate: Callable[[int], float] | None = None,
+    optimiser: torch.optim.Optimizer | None = None,
+    progress: bool = False,
+) -> Training:
+    """Train a stack of members that share their schedule; leaves the chosen weights in the model.
+
+    Parameters
+    ----------
+    model : StackedMLP or Single
+        Networks with an axis of members, on the device of the inputs.
+    specs : sequence of TrainingSpec
+        One for each member.
+    inputs : Tensor, shape (n, n_channels, n_windows, n_bands)
+        Trials.
+    labels : Labels
+        Of the trials.
+    rows : mapping of str to ndarray of int
+        Trials of ``train``, and of ``validation``, on which the epoch is chosen; without any the last epoch
+        is taken.
+    targets : sequence of ndarray or None, optional
+        Prototypes of each member, rows of length one.
+    aligner : Aligner, optional
+        Strategies of the members.
+    rate : callable, optional
+        Learning rate by step, by default the rise and the cosine of the spec.
+    optimiser : Optimizer, optional
+        One that goes on; by default a new AdamW.
+    progress : bool
+        Show a progress bar.
+    """
+    shared, members, device = specs[0], len(specs), inputs.device
+    code, y = (torch.tensor(values, device=device) for values in (labels.code, labels.y))
     train = torch.tensor(rows["train"], device=device)
+    held = torch.tensor(rows.get("validation", []), dtype=torch.long, device=device)
     orders = [_generator(spec, _ORDER, "cpu") for spec in specs]
-    augment = _Augmentation(specs, float(x[rows["train"]].std()), device)
-    loss_of = _Loss(specs, targets, model, device)
+    sd = float(inputs[train].std(correction=0)) if len(train) > 1 else 0.0
+    augment = _Augmentation(specs, sd, device)
+    loss_of = _Loss(specs, targets or [None] * members, model, device)
     networks.use_generators(model, [_generator(spec, _DROPOUT, device) for spec in specs])
 
-    parameters = [*model.parameters(), *loss_of.parameters(), *aligner.parameters()]
-    optimiser = torch.optim.AdamW(
-        parameters, weight_decay=shared.weight_decay, fused=device.type in ("cpu", "cuda")
-    )
-    rate = _schedule(shared, math.ceil(len(train) / shared.batch_size))
+    parameters = [*model.parameters(), *loss_of.parameters()]
+    parameters += [] if aligner is None else aligner.parameters()
+    optimiser = adamw(shared, parameters, device) if optimiser is None else optimiser
+    rate = _schedule(shared, math.ceil(len(train) / shared.batch_size)) if rate is None else rate
     validation, losses = np.zeros((members, shared.epochs)), np.zeros((members, shared.epochs))
-    best, chosen_epoch = np.full(members, -1.0), np.zeros(members, dtype=int)
+    best, chosen_epoch = np.full(members, -1.0), np.full(members, shared.epochs - 1)
     states: list[dict[str, torch.Tensor]] = [{} for _ in specs]
     step = 0
     for epoch in tqdm(range(shared.epochs), desc=shared.network, leave=False, disable=not progress):
         model.train()
-        aligner.begin(_weights(model), epoch / shared.epochs)
+        if aligner is not None:
+            aligner.begin(_weights(model), epoch / shared.epochs)
         order = torch.stack([torch.randperm(len(train), generator=g) for g in orders]).to(device)
         total = torch.zeros(members, device=device)
         for batch in order.split(shared.batch_size, dim=1):  # (n_members, n)
@@ -1019,38 +1123,64 @@ def _fit(
             seen = augment(inputs[chosen])
             z = model.features(seen)
             logits = model.head(z)
-            base = loss_of(z, logits, labels[chosen])  # (n_members,)
-            loss = aligner(base, z, logits, labels[chosen], chosen, _viewed(model, aligner.view(seen)))
+            loss = loss_of(z, logits, code[chosen], y[chosen])  # (n_members,)
+            if aligner is not None:
+                scores, view = labels.class_scores(logits), _viewed(model, aligner.view(seen))
+                loss = aligner(loss, z, scores, y[chosen], chosen, view)
             optimiser.param_groups[0]["lr"] = rate(step)
             optimiser.zero_grad()
             # the gradient of a member's part reaches its own weights only
             loss.sum().backward()
-            aligner.backward(lambda: _weights(model, "grad"))
+            if aligner is not None:
+                aligner.backward(lambda: _weights(model, "grad"))
             optimiser.step()
-            aligner.hold(_weights(model))
+            if aligner is not None:
+                aligner.hold(_weights(model))
             total += loss.detach() * batch.shape[1]
             step += 1
         losses[:, epoch] = (total / len(train)).cpu().numpy()
-        logits, _ = _evaluate(model, inputs[torch.tensor(rows["validation"], device=device)], members)
-        validation[:, epoch] = balanced_accuracy(y[rows["validation"]], logits.argmax(-1))
-        better = np.flatnonzero((validation[:, epoch] > best) & aligner.eligible(members))
+        if not len(held):
+            continue
+        called = _evaluate(model, inputs[held], members, labels)[0].argmax(-1)
+        validation[:, epoch] = balanced_accuracy(labels.y[rows["validation"]], called)
+        eligible = True if aligner is None else aligner.eligible(members)
+        better = np.flatnonzero((validation[:, epoch] > best) & eligible)
         if len(better):
             current = model.states()
             for member in better:
                 states[member] = {name: value.clone() for name, value in current[member].items()}
             best[better], chosen_epoch[better] = validation[better, epoch], epoch
-    _restore(model, states)
-    logits, features = _evaluate(model, inputs, members)
+    if len(held):
+        _restore(model, states)
+    return Training(validation, losses, chosen_epoch, states)
+
+
+def adamw(spec: TrainingSpec, parameters: Any, device: torch.device) -> torch.optim.Optimizer:
+    """The optimiser of a spec; its rate is set at every step."""
+    fused = device.type in ("cpu", "cuda")
+    return torch.optim.AdamW(parameters, weight_decay=spec.weight_decay, fused=fused)
+
+
+def _checkpoints(
+    model: Any,
+    specs: Sequence[TrainingSpec],
+    inputs: torch.Tensor,
+    labels: Labels,
+    aligner: Aligner,
+    training: Training,
+) -> list[Checkpoint]:
+    """One for each member of a trained stack."""
+    logits, features = _evaluate(model, inputs, len(specs), labels)
     logits = aligner.infer(logits)
     return [
         Checkpoint(
             spec=spec,
             logits=logits[m],
             features=features[m],
-            validation=validation[m],
-            losses=losses[m],
-            epoch=int(chosen_epoch[m]),
-            state={name: value.cpu().numpy() for name, value in states[m].items()},
+            validation=training.validation[m],
+            losses=training.losses[m],
+            epoch=int(training.epoch[m]),
+            state={name: value.cpu().numpy() for name, value in training.states[m].items()},
         )
         for m, spec in enumerate(specs)
     ]
@@ -1077,14 +1207,16 @@ def _schedule(spec: TrainingSpec, steps_per_epoch: int) -> Callable[[int], float
 
 
 @torch.no_grad()
-def _evaluate(model: Any, inputs: torch.Tensor, members: int) -> tuple[np.ndarray, np.ndarray]:
-    """Logits and features (n_members, n, ...) without dropout."""
+def _evaluate(
+    model: Any, inputs: torch.Tensor, members: int, labels: Labels
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of classes and features (n_members, n, ...) without dropout."""
     model.eval()
     logits, features = [], []
     for part in inputs.split(_EVALUATION_ROWS):
         z = model.features(part.expand(members, *part.shape))
         features.append(z.cpu())
-        logits.append(model.head(z).cpu())
+        logits.append(labels.class_scores(model.head(z)).cpu())
     return torch.cat(logits, 1).numpy(), torch.cat(features, 1).numpy()
 
 
@@ -1124,9 +1256,11 @@ class _Loss(nn.Module):
             heat = torch.tensor([spec.kd_temperature for spec, _ in chosen], device=device)
             self.temperature = heat[:, None, None]
 
-    def forward(self, z: torch.Tensor, logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, z: torch.Tensor, logits: torch.Tensor, code: torch.Tensor, y: torch.Tensor
+    ) -> torch.Tensor:
         log_p = F.log_softmax(logits, -1)
-        hit = log_p.gather(-1, y[..., None]).squeeze(-1)  # (n_members, n)
+        hit = log_p.gather(-1, code[..., None]).squeeze(-1)  # (n_members, n)
         loss = -((1 - self.smoothing) * hit + self.smoothing * log_p.mean(-1)).mean(-1)
         if self.maps is None:
             return loss
@@ -1233,10 +1367,11 @@ def _read(path: Path, spec: TrainingSpec, data: _Data, features: bool) -> Checkp
 
 def _features_of(spec: TrainingSpec, state: Mapping[str, np.ndarray], data: _Data) -> np.ndarray:
     """Penultimate features of all trials from stored weights."""
-    network = _build(spec, data.shape, len(data.classes))
+    labels = data.labels(spec.labels)
+    network = build_member(spec, data.shape, len(labels.class_of))
     network.load_state_dict({name: torch.tensor(value) for name, value in state.items()})
     with one_thread():
-        return _evaluate(_Single(network), torch.tensor(data.inputs[spec.n_windows]), 1)[1][0]
+        return _evaluate(Single(network), torch.tensor(data.inputs[spec.n_windows]), 1, labels)[1][0]
 
 
 def _baselines(data: _Data, folder: Path) -> dict[str, np.ndarray]:

@@ -226,6 +226,11 @@ class RawStem(nn.Module):
 # Networks
 
 
+def by_window(x: torch.Tensor) -> torch.Tensor:
+    """Inputs (..., n_channels, n_windows, n_bands) as (..., n_windows, n_channels * n_bands)."""
+    return x.transpose(-3, -2).flatten(-2)
+
+
 class MLP(nn.Module):
     """Layers of linear map, optional layer norm, GELU and dropout; a linear head.
 
@@ -239,6 +244,11 @@ class MLP(nn.Module):
         After every hidden layer.
     layer_norm : bool
         Normalise before each GELU.
+    window_width : int
+        Width of a first layer that sees one window at a time, with the same weights for each: what it makes
+        of the windows, side by side, enters the hidden layers. Zero leaves it out.
+    n_windows : int
+        Windows of an input.
     """
 
     def __init__(
@@ -249,18 +259,26 @@ class MLP(nn.Module):
         hidden: Sequence[int] = (128, 64),
         dropout: float = 0.25,
         layer_norm: bool = False,
+        window_width: int = 0,
+        n_windows: int = 1,
     ) -> None:
         super().__init__()
         if not hidden or min(hidden) < 1:
             raise ValueError(f"hidden must name one or more widths of at least 1, got {tuple(hidden)}")
-        widths = [n_features, *hidden]
+        if window_width < 0:
+            raise ValueError(f"window_width must be non-negative, got {window_width}")
+        self.window = nn.Linear(n_features // n_windows, window_width) if window_width else None
+        widths = [n_windows * window_width if window_width else n_features, *hidden]
         self.layers = nn.ModuleList(map(nn.Linear, widths, hidden))
         self.norms = nn.ModuleList(map(nn.LayerNorm, hidden)) if layer_norm else None
         self.dropout = Dropout(dropout)
         self.head = nn.Linear(hidden[-1], n_classes)
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
-        z = x.flatten(1)
+        if self.window is None:
+            z = x.flatten(1)
+        else:
+            z = self.dropout(F.gelu(self.window(by_window(x)))).flatten(1)
         for index, layer in enumerate(self.layers):
             z = layer(z)
             if self.norms is not None:
@@ -298,7 +316,12 @@ class StackedMLP(nn.Module):
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """Penultimate layer (n_members, n, d) of inputs (n_members, n, ...)."""
-        z = x.flatten(2)
+        if "window-weight" in self.stacked:
+            members, n = x.shape[:2]
+            z = self._linear(by_window(x).flatten(1, 2), "window")
+            z = self.dropout(F.gelu(z)).reshape(members, n, -1)
+        else:
+            z = x.flatten(2)
         for index in range(self.depth):
             z = self._linear(z, f"layers-{index}")
             if self.normalised:
@@ -471,9 +494,13 @@ def _mlp(
     hidden: Sequence[int] = (128, 64),
     dropout: float = 0.25,
     layer_norm: bool = False,
+    window_width: int = 0,
 ) -> MLP:
     n_features = n_channels * n_windows * n_bands
-    return MLP(n_features, n_classes, hidden=hidden, dropout=dropout, layer_norm=layer_norm)
+    return MLP(
+        n_features, n_classes, hidden=hidden, dropout=dropout, layer_norm=layer_norm,
+        window_width=window_width, n_windows=n_windows,
+    )  # fmt: skip
 
 
 def _cbramod(

@@ -36,7 +36,7 @@ from threadpoolctl import threadpool_limits
 from torch.nn import functional as F
 
 from kernel.decoding import ensemble, geometry, networks
-from kernel.decoding.bank import Bank, TrainingSpec
+from kernel.decoding.bank import Bank, Labels, Single, TrainingSpec, adamw, build_member, optimise
 from kernel.decoding.ensemble import Contributions
 from kernel.threads import one_thread
 
@@ -716,10 +716,11 @@ _SPEC_FIELDS = (
 
 
 class NetworkClassifier(ClassifierMixin, BaseEstimator):
-    """A network of the registry as a scikit-learn estimator, on one thread of the processor.
+    """A network of the registry as a scikit-learn estimator.
 
-    For many members on one input :func:`~kernel.decoding.bank.train_bank` is several times faster; this
-    trains one at a time, on any view of the input, and keeps the weights of the last epoch.
+    It is trained as a member of a bank is, by :func:`~kernel.decoding.bank.optimise`, on any view of the
+    input, and keeps the weights of the last epoch. For many members on one input
+    :func:`~kernel.decoding.bank.train_bank` is several times faster.
 
     Parameters
     ----------
@@ -729,7 +730,10 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         Channels and bands of the flat features, channels first; by default each feature is a channel,
         which is the same to an ``mlp``.
     random_state : int, RandomState or None
-        Of initial weights, order of batches and dropout.
+        Of initial weights, order of batches and dropout. With an integer the training is that of a bank's
+        member of this seed.
+    device : str
+        Where it is trained.
 
     Attributes
     ----------
@@ -753,6 +757,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         warmup_epochs: int = 3,
         label_smoothing: float = 0.1,
         random_state: Any = None,
+        device: str = "cpu",
     ) -> None:
         self.network = network
         self.options = options
@@ -764,6 +769,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         self.warmup_epochs = warmup_epochs
         self.label_smoothing = label_smoothing
         self.random_state = random_state
+        self.device = device
 
     @classmethod
     def of(cls, spec: TrainingSpec, shape: tuple[int, int] | None = None) -> NetworkClassifier:
@@ -772,8 +778,11 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             value > 0 for name, value in spec.augmentation_sizes().items() if name != "probability"
         ):
             raise ValueError("prototypes and augmentation need train_bank: pass the trained Bank instead")
-        if spec.n_windows != 1:
-            raise ValueError(f"n_windows must be 1 for flat features, got {spec.n_windows}: pass a Bank")
+        if spec.n_windows != 1 or spec.labels != "classes":
+            raise ValueError(
+                f"flat features have one window and classes for labels, got n_windows {spec.n_windows} and "
+                f"labels {spec.labels!r}: pass a Bank"
+            )
         shared = {name: getattr(spec, name) for name in _SPEC_FIELDS}
         return cls(options=dict(spec.options) or None, shape=shape, random_state=spec.seed, **shared)
 
@@ -781,10 +790,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         """Train from random weights for `epochs` epochs, along a rise and a cosine."""
         rows, labels = validate_data(self, X, y, dtype=[np.float64, np.float32])
         self._start(labels)
-        steps = math.ceil(len(rows) / self.batch_size)
-        rise, total = self.warmup_epochs * steps, self.epochs * steps
-        for epoch in range(self.epochs):
-            self._epoch(rows, labels, self._schedule(epoch * steps, rise, total))
+        self._train(rows, labels, self._spec())
         return self
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> NetworkClassifier:
@@ -798,7 +804,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         strange = np.setdiff1d(labels, self.classes_)
         if len(strange):
             raise ValueError(f"class {strange[0]} is not among the classes of the first call")
-        self._epoch(rows, labels, lambda step: self.learning_rate)
+        self._train(rows, labels, self._spec(epochs=1, warmup_epochs=0), rate=lambda _: self.learning_rate)
         return self
 
     def snapshots(self, X: ArrayLike, y: ArrayLike, n_snapshots: int) -> list[NetworkClassifier]:
@@ -811,11 +817,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         self.fit(X, y)
         kept = [copy.deepcopy(self)]
         rows, labels = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=False)
-        steps = math.ceil(len(rows) / self.batch_size)
         for _ in range(n_snapshots - 1):
-            for epoch in range(self.epochs):
-                done = epoch * steps
-                self._epoch(rows, labels, self._schedule(done, 0, self.epochs * steps))
+            self._train(rows, labels, self._spec(warmup_epochs=0))
             kept.append(copy.deepcopy(self))
         return kept
 
@@ -824,7 +827,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         rows = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         # in double precision, so that a sample's result does not depend on its company
-        network = copy.deepcopy(self.network_).double().eval()
+        network = copy.deepcopy(self.network_).cpu().double().eval()
         with one_thread(), torch.no_grad():
             return F.softmax(network(self._inputs(rows, torch.float64)), -1).numpy()
 
@@ -833,32 +836,25 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(1)]
 
+    def _spec(self, **changes: Any) -> TrainingSpec:
+        """Each training of one estimator has streams of its own; the first those of the bank's member."""
+        shared = {name: getattr(self, name) for name in _SPEC_FIELDS} | changes
+        seed = self._seed + self._n_trainings * 2**31
+        return TrainingSpec(options=self.options or {}, seed=seed, **shared)
+
     def _start(self, y: np.ndarray) -> None:
-        spec = TrainingSpec(
-            options=self.options or {}, **{name: getattr(self, name) for name in _SPEC_FIELDS}
-        )
         check_classification_targets(y)
         self.classes_ = np.unique(y)
         if len(self.classes_) < 2:
             raise ValueError(f"y holds one class only, {self.classes_[0]}: there is nothing to tell apart")
         if self.shape is not None and math.prod(self.shape) != self.n_features_in_:
             raise ValueError(f"shape {self.shape} does not multiply to {self.n_features_in_} features")
-        initial, *streams = check_random_state(self.random_state).randint(2**31 - 1, size=3).tolist()
-        n_channels, n_bands = self._shape()
-        self.network_ = networks.build(
-            spec.network,
-            n_channels=n_channels,
-            n_bands=n_bands,
-            n_windows=1,
-            n_classes=len(self.classes_),
-            random_state=initial,
-            **spec.options,
-        )
-        self._optimiser = torch.optim.AdamW(
-            self.network_.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True
-        )
-        # numpy's generators can be copied and pickled
-        self._order, self._dropout = (np.random.RandomState(seed) for seed in streams)
+        whole = isinstance(self.random_state, int | np.integer)
+        drawn = self.random_state if whole else check_random_state(self.random_state).randint(2**31 - 1)
+        self._seed, self._n_trainings = int(drawn), 0
+        spec = self._spec()
+        self.network_ = build_member(spec, self._shape(), len(self.classes_)).to(self.device)
+        self._optimiser = adamw(spec, self.network_.parameters(), torch.device(self.device))
 
     def _shape(self) -> tuple[int, int]:
         return (self.n_features_in_, 1) if self.shape is None else self.shape
@@ -867,27 +863,14 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         X = np.require(X, requirements="W")  # other processes hand over memory that is not writable
         return torch.as_tensor(X, dtype=dtype).reshape(len(X), *self._shape())[:, :, None, :]
 
-    def _schedule(self, done: int, rise: int, total: int) -> Callable[[int], float]:
-        return lambda step: self._rate(done + step, rise, total)
-
-    def _rate(self, step: int, rise: int, total: int) -> float:
-        if step < rise:
-            return self.learning_rate * (step + 1) / rise
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, total - rise)))
-
-    def _epoch(self, X: np.ndarray, y: np.ndarray, rate: Callable[[int], float]) -> None:
-        inputs, labels = self._inputs(X, torch.float32), torch.as_tensor(np.searchsorted(self.classes_, y))
-        dropout = torch.Generator().manual_seed(int(self._dropout.randint(2**31 - 1)))
-        networks.use_generators(self.network_, [dropout])
-        self.network_.train()
+    def _train(self, X: np.ndarray, y: np.ndarray, spec: TrainingSpec, **options: Any) -> None:
+        labels = Labels.of_classes(np.searchsorted(self.classes_, y), len(self.classes_))
+        inputs, rows = self._inputs(X, torch.float32).to(self.device), {"train": np.arange(len(X))}
         with one_thread():
-            order = torch.as_tensor(self._order.permutation(len(X)))
-            for step, batch in enumerate(order.split(self.batch_size)):
-                self._optimiser.param_groups[0]["lr"] = rate(step)
-                self._optimiser.zero_grad()
-                logits = self.network_(inputs[batch])
-                F.cross_entropy(logits, labels[batch], label_smoothing=self.label_smoothing).backward()
-                self._optimiser.step()
+            optimise(
+                Single(self.network_), [spec], inputs, labels, rows, optimiser=self._optimiser, **options
+            )
+        self._n_trainings += 1
         networks.use_generators(self.network_, None)  # a generator cannot be copied
         self.network_.eval()
 
