@@ -417,19 +417,28 @@ def subject_interval(
         )
     y = trials["y"].to_numpy()
     hit = bank.scores(member)[rows].argmax(1) == y
+    options: dict[str, Any] = {"n_resamples": n_resamples, "confidence": confidence}
+    return recall_interval(hit, y, person, **options, random_state=random_state)
+
+
+def recall_interval(hit: np.ndarray, y: np.ndarray, subject: np.ndarray, **options: Any) -> stats.Interval:
+    """Balanced accuracy from hits (n,), whole people resampled.
+
+    Parameters
+    ----------
+    hit : ndarray of bool or float, shape (n,)
+        Whether each trial is called rightly, or by what share of several classifiers.
+    y, subject : ndarray of int, shape (n,)
+        Class from 0 and person of each trial.
+    **options
+        Of :func:`kernel.stats.bootstrap_interval`.
+    """
     # trials and hits of every person and class: to resample these rows is to resample people
-    shape = (len(subjects), len(bank.classes))
-    counts, hits = np.zeros(shape), np.zeros(shape)
+    people, person = np.unique(subject, return_inverse=True)
+    counts, hits = np.zeros((2, len(people), y.max() + 1))
     np.add.at(counts, (person, y), 1)
     np.add.at(hits, (person, y), hit)
-    return stats.bootstrap_interval(
-        _mean_recall,
-        counts,
-        hits,
-        n_resamples=n_resamples,
-        confidence=confidence,
-        random_state=random_state,
-    )
+    return stats.bootstrap_interval(_mean_recall, counts, hits, **options)
 
 
 def _mean_recall(counts: np.ndarray, hits: np.ndarray) -> np.ndarray:
@@ -599,6 +608,19 @@ class Labels:
         """One output for each class."""
         return cls(y, y, np.arange(n_classes), n_classes)
 
+    @classmethod
+    def of_trials(cls, trials: pd.DataFrame, n_classes: int, kind: str) -> Labels:
+        """Of the trials of a bank, classes or moments; moments are those that training trials show."""
+        y = trials["y"].to_numpy()
+        if kind == "classes":
+            return cls.of_classes(y, n_classes)
+        place = (trials["clip"] * (1 + trials["segment"].max()) + trials["segment"]).to_numpy()
+        train = np.flatnonzero(trials["set"] == "train")
+        moments, first = np.unique(place[train], return_index=True)
+        # no loss ever reads the label of a moment that training does not show
+        code = np.minimum(np.searchsorted(moments, place), len(moments) - 1)
+        return cls(code, y, y[train][first], n_classes)
+
     def class_scores(self, logits: torch.Tensor) -> torch.Tensor:
         """Scores (..., n_classes) from logits (..., n_outputs): log-sum-exp over the outputs of a class."""
         if len(self.class_of) == self.n_classes:
@@ -631,14 +653,7 @@ class _Data:
 
     def labels(self, kind: str) -> Labels:
         """What a network is trained to tell apart."""
-        if kind == "classes":
-            return Labels.of_classes(self.y, len(self.classes))
-        place = self.trials["clip"].to_numpy() * (1 + self.trials["segment"].max()) + self.trials["segment"]
-        train = self.rows("train")
-        moments, first = np.unique(place.to_numpy()[train], return_index=True)
-        # moments that no training trial shows have no output; no loss ever reads their label
-        code = np.minimum(np.searchsorted(moments, place.to_numpy()), len(moments) - 1)
-        return Labels(code, self.y, self.y[train][first], len(self.classes))
+        return Labels.of_trials(self.trials, len(self.classes), kind)
 
     @classmethod
     def of(cls, specs: Sequence[TrainingSpec], cohort: Cohort, split: Split, segment: float | None) -> _Data:
@@ -661,7 +676,7 @@ class _Data:
         )[used].reset_index(drop=True)
         shape = (len(cohort.channels), len(cohort.bands))
         inputs = {
-            n: _time_steps(cohort, segment, n, whole, shape)[used]
+            n: time_steps(cohort, segment, n, whole, shape)[used]
             for n in sorted({1, *(spec.n_windows for spec in specs)})  # the baselines take 1
         }
         _check_trials(trials, cohort.classes)
@@ -670,7 +685,7 @@ class _Data:
         return cls(inputs, trials, cohort.classes, digests)
 
 
-def _time_steps(
+def time_steps(
     cohort: Cohort, segment: float, n_windows: int, whole: Any, shape: tuple[int, int]
 ) -> np.ndarray:
     """Segments as (n, n_channels, n_windows, n_bands), each time step the mean of its part."""

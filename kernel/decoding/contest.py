@@ -25,10 +25,17 @@ from sklearn.base import clone
 from tqdm.auto import tqdm
 
 from kernel import files, stats
-from kernel.brain.cohort import Cohort, Split, make_split, segments, standardise
+from kernel.brain.cohort import Cohort, Split, make_split, segment_length, segments, standardise
 from kernel.brain.simulate import Settings, simulate_cohort
 from kernel.decoding import ensemble, geometry, networks, residual
-from kernel.decoding.bank import Bank, TrainingSpec, balanced_accuracy, train_bank
+from kernel.decoding.bank import (
+    Bank,
+    TrainingSpec,
+    balanced_accuracy,
+    recall_interval,
+    time_steps,
+    train_bank,
+)
 from kernel.decoding.residual import NetworkClassifier
 from kernel.threads import side_by_side
 
@@ -66,7 +73,7 @@ number of trainings is the same. ``drop random`` is the control of ``drop basin`
 RESIDUAL_METHODS = tuple(name for name in METHODS if name.startswith(("residual", "drop basin")))
 
 COLUMNS = tuple(
-    "method family aggregation trainings bacc reference difference low high".split()
+    "method family aggregation trainings bacc bacc_low bacc_high reference difference low high".split()
     + "single single_validation kappa nll ece".split()
 )
 
@@ -103,6 +110,7 @@ def contest(
     reference: str | None = None,
     n_members: int = 10,
     segment: float | None = None,
+    n_windows: int = 1,
     n_resamples: int = 2000,
     confidence: float = 0.95,
     random_state: int = 0,
@@ -132,6 +140,8 @@ def contest(
         Trainings of every contestant.
     segment : float, optional
         Seconds of a sample, by default those of :func:`~kernel.brain.cohort.segments`.
+    n_windows : int
+        Time steps into which a sample is averaged, side by side in its features.
     n_resamples, confidence
         Of the intervals over test subjects.
     random_state : int
@@ -147,9 +157,9 @@ def contest(
     Returns
     -------
     DataFrame
-        One row a contestant: ``method``, ``family``, ``aggregation``, ``trainings``, ``bacc``, ``reference``,
-        ``difference`` with ``low`` and ``high``, ``single`` and ``single_validation`` (mean accuracy of its
-        members on test and on validation trials), ``kappa`` (mean over pairs), ``nll`` and ``ece``; then the
+        One row a contestant: ``method``, ``family``, ``aggregation``, ``trainings``, ``bacc`` with
+        ``bacc_low`` and ``bacc_high``, ``reference``, ``difference`` with ``low`` and ``high``, ``single`` and
+        ``single_validation`` (mean accuracy of its members on test and on validation trials), ``kappa`` (mean over pairs), ``nll`` and ``ece``; then the
         linear baselines ``lda`` and ``logistic`` of one training. What a row does not have is missing.
 
     Raises
@@ -169,7 +179,7 @@ def contest(
             raise ValueError(
                 f"{name!r} is not possible with {type(estimator).__name__}; there are {', '.join(possible)}"
             )
-    data = _Data.of(cohort, split, segment)
+    data = _Data.of(cohort, split, segment, n_windows)
     folder = "contest" if folder is None else Path(folder).absolute()
     wanted = dict.fromkeys([reference, *methods])
     families = dict.fromkeys(METHODS[name].family for name in wanted)
@@ -196,7 +206,7 @@ def contest(
                 "method": name,
                 **METHODS[name]._asdict(),
                 "trainings": len(members),
-                **_scores(combined[name], data.y_test),
+                **_scores(combined[name], data, options),
                 **_members_scores(members, data),
                 "reference": reference,
                 "difference": interval.value,
@@ -214,7 +224,7 @@ def contest(
                 "method": name,
                 "family": "linear",
                 "trainings": 1,
-                **_scores(P, data.y_test),
+                **_scores(P, data, options),
                 "reference": reference,
                 "difference": interval.value,
                 "low": interval.low,
@@ -389,17 +399,23 @@ class _Data:
         return self.y_asked[~self.test]
 
     @classmethod
-    def of(cls, cohort: Cohort, split: Split, segment: float | None) -> _Data:
-        whole = segments(cohort if cohort.data.attrs["unit"] == "z" else standardise(cohort), length=segment)
+    def of(cls, cohort: Cohort, split: Split, segment: float | None, n_windows: int = 1) -> _Data:
+        cohort = cohort if cohort.data.attrs["unit"] == "z" else standardise(cohort)
+        whole = segments(cohort, length=segment)
+        x = whole.X
+        if n_windows > 1:
+            length = segment_length(cohort, segment)
+            shape = (len(cohort.channels), len(cohort.bands))
+            x = time_steps(cohort, length, n_windows, whole, shape).reshape(len(x), -1)
         train, test = whole.rows(split.train), whole.rows(split.test)
         asked = whole.rows(split.validation) | test
         if not train.any() or not test.any() or test[asked].all():
             raise ValueError(f"a set of split {split.name!r} is empty: choose another split or fold")
         return cls(
-            whole.X[train],
+            x[train],
             whole.y[train],
             whole.subject[train],
-            whole.X[asked],
+            x[asked],
             whole.y[asked],
             test[asked],
             whole.subject[test],
@@ -481,9 +497,12 @@ def _combine(method: Method, found: dict[str, np.ndarray], data: _Data) -> np.nd
     return ensemble.softmax_ensemble(test, weights=weights)
 
 
-def _scores(P: np.ndarray, y: np.ndarray) -> dict[str, float]:
+def _scores(P: np.ndarray, data: _Data, options: dict[str, Any]) -> dict[str, float]:
     """Accuracy of a contestant; its calibration if it is one classifier and not the mean of several."""
-    found = {"bacc": float(balanced_accuracy(y, P.argmax(-1)).mean())}
+    y = data.y_test
+    hit = (P.argmax(-1) == y).reshape(-1, len(y)).mean(0)
+    bacc, low, high = recall_interval(hit, y, data.subject_test, **options)
+    found = {"bacc": bacc, "bacc_low": low, "bacc_high": high}
     if P.ndim == 2:
         quality = ensemble.calibration(P, y)
         found |= {"nll": quality.nll, "ece": quality.ece}

@@ -838,14 +838,47 @@ class OnlineDecoder:
             time = sample / self._entropy.sfreq
         records = []
         for window in self._entropy.windows(chunk, time):
-            record = self._decode(window)
-            records.append(record)
-            self._counts[record.status] += 1
-            if self._log is not None:
-                self._log.append(record)
-                if sum(self._counts.values()) % self._per_checkpoint == 0:
-                    self.save()
+            records.append(self._take(window))
         return records
+
+    def push_features(self, de: ArrayLike, time: float) -> Record:
+        """Take the differential entropies of one window instead of its samples, such as those of a release.
+
+        Parameters
+        ----------
+        de : array_like, shape (n_channels, n_bands)
+            In any unit that is the same throughout; a channel with NaN counts as lost.
+        time : float
+            End of the window in s, later than that of the last.
+
+        Raises
+        ------
+        OutOfOrderError
+            If it is not later.
+        ValueError
+            If the features have another shape.
+        """
+        de, shape = np.asarray(de, dtype=float), (len(self.channels), len(self._entropy.bands))
+        if de.shape != shape:
+            raise ValueError(f"features must be (n_channels, n_bands) = {shape}, got shape {de.shape}")
+        if not time > self._times[-1]:
+            raise OutOfOrderError(
+                f"window at {time} s follows one at {self._times[-1]} s: send them in order"
+            )
+        good = np.isfinite(de).all(1)
+        return self._take(
+            Window(time, np.where(good[:, None], de, np.nan), good, ~good, clock.perf_counter())
+        )
+
+    def _take(self, window: Window) -> Record:
+        """Decode a window, count it and log it."""
+        record = self._decode(window)
+        self._counts[record.status] += 1
+        if self._log is not None:
+            self._log.append(record)
+            if sum(self._counts.values()) % self._per_checkpoint == 0:
+                self.save()
+        return record
 
     def push_window(self, window: ArrayLike, time: float | None = None) -> Record:
         """Take exactly one window of raw EEG (n_channels, window * sfreq) and decode it.
@@ -1104,11 +1137,19 @@ def from_bank(bank: Bank, members: Sequence[int] | None = None) -> list[Callable
         Each takes (n, n_channels, n_windows, n_bands), averages the windows into as many time steps as the
         member was trained on, and returns probabilities (n, n_classes).
     """
+    from kernel.decoding.bank import Labels
+
     members = range(len(bank)) if members is None else members
-    return [partial(_network, bank.network(m), bank.specs[m].n_windows) for m in members]
+    labels = [Labels.of_trials(bank.trials, len(bank.classes), bank.specs[m].labels) for m in members]
+    return [
+        partial(_network, bank.network(m), bank.specs[m].n_windows, own.class_scores)
+        for m, own in zip(members, labels, strict=True)
+    ]
 
 
-def _network(network: Any, n_steps: int, windows: np.ndarray) -> np.ndarray:
+def _network(
+    network: Any, n_steps: int, class_scores: Callable[[Any], Any], windows: np.ndarray
+) -> np.ndarray:
     import torch
 
     n, n_channels, n_windows, n_bands = windows.shape
@@ -1116,7 +1157,7 @@ def _network(network: Any, n_steps: int, windows: np.ndarray) -> np.ndarray:
         raise ValueError(f"{n_windows} windows cannot be averaged into {n_steps} time steps: change segment=")
     steps = windows.reshape(n, n_channels, n_steps, -1, n_bands).mean(3)
     with torch.inference_mode():
-        return network(torch.as_tensor(steps, dtype=torch.float32)).softmax(-1).numpy()
+        return class_scores(network(torch.as_tensor(steps, dtype=torch.float32))).softmax(-1).numpy()
 
 
 # Sources of chunks

@@ -1,0 +1,756 @@
+"""Tables of networks trained on FACED: who decodes, what the networks share with the axis, what alignment and
+ensembles do.
+
+In:  a cohort in the forms of :class:`~kernel.brain.material.Material`; the stories of a language model for
+     prototypes.
+Out: tidy tables, most with one row a training and one column for each test person.
+Never chooses anything on test people: recipes were fixed on validation people (80 to 99), before test people
+were looked at; verdicts are the ledger's work.
+
+Everything is asked in two *regimes*: of the mean of ten seconds, and of their time course in steps of one
+second. In both the same people train, choose and test (FACED's standard split), the same clips are shown to
+all of them, and nothing is smoothed across clips. Networks learn emotions, or the *moments*: which ten
+seconds of which clip. Every trained network is kept in the user's cache, so that tables that need the same
+one train it once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kernel import stats
+from kernel.brain.cohort import FACED_CLASSES, Cohort, Split, make_split, segments
+from kernel.brain.material import Material
+from kernel.decoding import contest as contests
+from kernel.decoding import ensemble, interventions, study
+from kernel.decoding.alignment import NAMED, PAPER_ROWS, Alignment
+from kernel.decoding.bank import Bank, TrainingSpec, balanced_accuracy, train_bank
+from kernel.decoding.interventions import RECIPE, Interventions
+from kernel.decoding.networks import linear_baseline
+from kernel.decoding.online import OnlineDecoder, from_bank
+from kernel.decoding.residual import NetworkClassifier
+from kernel.decoding.stimuli import held_out
+
+#: Options of the network that sees seconds: one layer for each second, then one for all of them.
+_SECONDS: dict[str, Any] = {"window_width": 64, "hidden": (128,), "dropout": 0.5}
+#: Base recipe of alignment and of pools in each regime.
+REGIMES = {
+    "means": RECIPE,
+    "time course": TrainingSpec(
+        options=_SECONDS, n_windows=10, epochs=12, warmup_epochs=2, batch_size=256, learning_rate=2e-3
+    ),
+}
+#: The strongest recipe of each regime.
+STRONGEST = {
+    "means": TrainingSpec(options={"hidden": (256,), "dropout": 0.5}, epochs=40),
+    "time course": TrainingSpec(
+        options={"window_width": 96, "hidden": (512,), "dropout": 0.5}, n_windows=10, epochs=40
+    ),
+}
+LABELS = {"emotions": "classes", "moments": "moments"}
+SEEDS = range(10)
+#: Lengths of the recipes along which harm is compared, weak to strong.
+LENGTHS = {"means": (3, 7, 15, 30), "time course": (3, 6, 12, 24)}
+#: One strategy of each family, at the paper's strength.
+FOUR = (7, 11, 14, 16)
+N_NULL = 199
+_PERSON = "person "
+
+
+def _regime(part: str) -> tuple[str, list[str]]:
+    regime, *rest = part.split(", ")
+    return regime, rest
+
+
+# Rows
+
+
+def training_rows(bank: Bank, columns: pd.DataFrame | None = None) -> pd.DataFrame:
+    """One row for each member: ``seed``, ``validation``, ``bacc``, and a column for each test person.
+
+    Everybody has as many trials of each class, so that ``bacc`` is the mean of the people's columns.
+    """
+    test = bank.rows("test")
+    trials = bank.trials[test]
+    y, subject = trials["y"].to_numpy(), trials["subject"].to_numpy()
+    called = np.stack([checkpoint.logits[test].argmax(1) for checkpoint in bank.checkpoints])
+    people = {
+        f"{_PERSON}{person}": balanced_accuracy(y[subject == person], called[:, subject == person])
+        for person in np.unique(subject)
+    }
+    table = pd.DataFrame(
+        {
+            "seed": [spec.seed for spec in bank.specs],
+            "validation": bank.bacc("validation"),
+            "bacc": bank.bacc("test"),
+            **people,
+        }
+    )
+    return table if columns is None else pd.concat([columns.reset_index(drop=True), table], axis=1)
+
+
+def people_of(table: pd.DataFrame) -> np.ndarray:
+    """Balanced accuracy of each test person (n_rows, n_people) from the columns of `training_rows`."""
+    return table[[name for name in table if name.startswith(_PERSON)]].to_numpy(dtype=float)
+
+
+def over_people(values: np.ndarray, *, random_state: int = 0) -> stats.Interval:
+    """Mean over people (n_people,) with an interval that resamples them."""
+    return stats.bootstrap_interval(lambda a: a.mean(-1), np.asarray(values), random_state=random_state)
+
+
+def _train(
+    material: Material | Cohort, specs: Sequence[TrainingSpec], split: Split | None = None, **options: Any
+) -> Bank:
+    z = material.z if isinstance(material, Material) else material
+    split = make_split(z, "standard") if split is None else split
+    return train_bank(specs, z, split, n_jobs=1, progress=False, **{"baselines": False, **options})
+
+
+# Who decodes
+
+CONDITIONS = ("seen", "shuffled", "unseen")
+DECODER_PARTS = tuple(
+    f"{regime}, {labels}, {condition}"
+    for regime in REGIMES
+    for labels in LABELS
+    for condition in CONDITIONS
+    if regime != "means" or condition != "shuffled"
+)
+
+
+def decoders(material: Material, part: str, seeds: Iterable[int] | None = None) -> pd.DataFrame:
+    """The strongest network of each regime, trained on emotions or on moments, and what it cannot do without.
+
+    Parameters
+    ----------
+    material : Material
+    part : str
+        Regime, labels and condition: clips *seen* in training; the same with the seconds of every segment
+        *shuffled*, in training and test alike; clips *unseen*, one of each emotion held out at a time.
+    seeds : iterable of int, optional
+        Five, or for unseen clips two, by default.
+
+    Returns
+    -------
+    DataFrame
+        ``regime``, ``labels``, ``condition``, and the columns of `training_rows`. Unseen clips are those of
+        all folds together.
+    """
+    regime, (labels, condition) = _regime(part)
+    seeds = range(2 if condition == "unseen" else 5) if seeds is None else seeds
+    specs = [replace(STRONGEST[regime], labels=LABELS[labels], seed=seed) for seed in seeds]
+    named = {"regime": regime, "labels": labels, "condition": condition}
+    z, split = material.z, make_split(material.z, "standard")
+    if condition != "unseen":
+        bank = _train(_shuffled(z) if condition == "shuffled" else z, specs, features=False)
+        return training_rows(bank, pd.DataFrame(named, index=range(len(specs))))
+    folds = []
+    for fold in held_out(z.y, z.clips):
+        parts = {name: getattr(split, name) & ~fold for name in ("train", "validation")}
+        unseen = replace(split, name="unseen clips", test=split.test & fold, **parts)
+        folds.append(_train(z, specs, unseen, features=False))
+    return _over_folds(folds, named)
+
+
+def _shuffled(z: Cohort) -> Cohort:
+    """Seconds in random order within each segment of 10 s, another order for each."""
+    de = z.de.reshape(*z.de.shape[:2], -1, 10, *z.de.shape[3:])
+    order = np.random.default_rng(20260528).permuted(np.indices(de.shape[:4])[3], axis=3)
+    return z.with_de(np.take_along_axis(de, order[..., None, None], 3).reshape(z.de.shape), unit="z")
+
+
+def _over_folds(folds: Sequence[Bank], named: dict[str, str]) -> pd.DataFrame:
+    """`training_rows` of the test trials of all folds together."""
+    trials = pd.concat([bank.trials[bank.rows("test")] for bank in folds], ignore_index=True)
+    y, subject = trials["y"].to_numpy(), trials["subject"].to_numpy()
+    rows = []
+    for member, spec in enumerate(folds[0].specs):
+        called = np.concatenate(
+            [bank.checkpoints[member].logits[bank.rows("test")].argmax(1) for bank in folds]
+        )
+        people = {
+            f"{_PERSON}{person}": float(balanced_accuracy(y[subject == person], called[subject == person]))
+            for person in np.unique(subject)
+        }
+        validation = np.mean([bank.bacc("validation")[member] for bank in folds])
+        rows.append(
+            {
+                **named,
+                "seed": spec.seed,
+                "validation": validation,
+                "bacc": np.mean(list(people.values())),
+                **people,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+# What checkpoints share with the axis
+
+CHECKPOINT_PARTS = tuple(
+    f"{regime}, {network}, {epochs}"
+    for regime in REGIMES
+    for network, design in study.REGIMES.items()
+    for epochs in design["epochs"]
+)
+#: Position of each emotion on the first component of a checkpoint's class means.
+PC1 = tuple(f"pc1 {emotion}" for emotion in FACED_CLASSES)
+NULLS = tuple(f"null {draw}" for draw in range(N_NULL))
+
+
+def checkpoint_specs(regime: str) -> list[TrainingSpec]:
+    """The thirty-six trainings of :func:`kernel.decoding.study.checkpoint_specs` in a regime.
+
+    Of the time course the perceptron sees ten steps of a second, the transformer five of two seconds.
+    """
+    specs = study.checkpoint_specs()
+    if regime == "means":
+        return specs
+    own: dict[str, dict[str, Any]] = {
+        "mlp": {"options": _SECONDS, "n_windows": 10},
+        "axial": {"n_windows": 5},
+    }
+    return [replace(spec, **own[spec.network]) for spec in specs]
+
+
+def _checkpoint_bank(material: Material, part: str, recipes: Iterable[str] | None) -> Bank:
+    """Members of a part; prototypes are those of the language model's stories."""
+    from kernel.language.study import story_axis
+
+    regime, (network, epochs) = _regime(part)
+    specs = [s for s in checkpoint_specs(regime) if (s.network, str(s.epochs)) == (network, epochs)]
+    if recipes is not None:
+        specs = [spec for spec in specs if spec.recipe.partition(", ")[2] in recipes]
+    axis = story_axis("SmolLM2-135M-Instruct", material.z.classes)
+    prototypes = axis.centroids_[[axis.classes_.index(emotion) for emotion in material.z.classes]]
+    return _train(material, specs, prototypes=prototypes)
+
+
+def _checkpoints(
+    material: Material, part: str, recipes: Iterable[str] | None
+) -> tuple[Bank, study.Rediscovery]:
+    """Members of a part and what they share with the language model's axis."""
+    bank = _checkpoint_bank(material, part, recipes)
+    target = study.clip_target(material.z, _positions(material, "language model"))
+    return bank, study.rediscovery(bank, target, n_permutations=1, n_null=N_NULL)
+
+
+def _positions(material: Material, axis: str) -> dict[str, float]:
+    """Position of each emotion on an axis that has one for each."""
+    return dict(zip(material.z.emotions.tolist(), material.axes[axis].to_numpy(dtype=float), strict=True))
+
+
+def checkpoints(material: Material, part: str, recipes: Iterable[str] | None = None) -> pd.DataFrame:
+    """Checkpoints that were never shown an axis, and what they share with one.
+
+    Parameters
+    ----------
+    material : Material
+    part : str
+        Regime, network and epochs.
+    recipes : iterable of str, optional
+        Six by default.
+
+    Returns
+    -------
+    DataFrame
+        ``regime``, ``network``, ``recipe``, ``epochs`` and the columns of `training_rows`; :data:`PC1`, from
+        which the score for any axis follows; ``residual`` and ``held_out`` as of
+        :func:`kernel.decoding.study.rediscovery`, whose target within classes are the ratings of clips; and
+        ``held_out`` for :data:`NULLS`, targets permuted within classes, the same for all checkpoints.
+    """
+    bank, alignment = _checkpoints(material, part, recipes)
+    table, test = alignment.table, bank.rows("test")
+    y = bank.trials["y"].to_numpy()[test]
+    first = []
+    for checkpoint in bank.checkpoints:
+        z = checkpoint.kept_features[test].astype(float)
+        means = np.stack([z[y == k].mean(0) for k in range(len(bank.classes))])
+        u, s, _ = np.linalg.svd(means - means.mean(0), full_matrices=False)
+        first.append(u[:, 0] * s[0] * np.sign(u[-1, 0]))
+    columns = pd.DataFrame(
+        {
+            "regime": _regime(part)[0],
+            "network": table["network"],
+            "recipe": table["recipe"],
+            "epochs": table["epochs"],
+        }
+    )
+    scores = table[["residual", "held_out"]].reset_index(drop=True)
+    pc1 = pd.DataFrame(np.array(first), columns=[f"pc1 {emotion}" for emotion in bank.classes])
+    nulls = pd.DataFrame(alignment.nulls["held_out"].T, columns=NULLS)
+    return pd.concat([training_rows(bank, columns), scores, pc1[list(PC1)], nulls], axis=1)
+
+
+def ablation(material: Material, part: str, recipes: Iterable[str] | None = None) -> pd.DataFrame:
+    """What every checkpoint loses with its residual direction, beside the controls.
+
+    Parameters
+    ----------
+    material, part, recipes
+        As for `checkpoints`.
+
+    Returns
+    -------
+    DataFrame
+        ``regime``, ``network``, ``recipe``, ``epochs``, ``control``, ``of`` (the whole direction, or its part
+        orthogonal to the basin), ``validation``, ``share_in_basin``, ``drop``, ``z``, ``p``.
+    """
+    lost = _ablation(material, part, recipes)
+    table = lost.table.rename(columns={"part": "of"}).assign(regime=_regime(part)[0])
+    names = "regime network recipe epochs control of validation share_in_basin drop z p".split()
+    return table[names]
+
+
+def ablation_nulls(material: Material, part: str, recipes: Iterable[str] | None = None) -> pd.DataFrame:
+    """What every checkpoint loses with directions that random targets chose: one column a target.
+
+    Arguments and identifying columns as for `ablation`.
+    """
+    lost = _ablation(material, part, recipes)
+    own = lost.table.drop_duplicates("checkpoint")
+    columns = own[["network", "recipe", "epochs"]].reset_index(drop=True)
+    columns.insert(0, "regime", _regime(part)[0])
+    return pd.concat([columns, pd.DataFrame(lost.null["random_target"].T, columns=NULLS)], axis=1)
+
+
+def _ablation(material: Material, part: str, recipes: Iterable[str] | None) -> study.Ablation:
+    bank, alignment = _checkpoints(material, part, recipes)
+    lost = study.ablation(bank, alignment, n_best=None)
+    validation = alignment.table.set_index("checkpoint")["validation"]
+    return replace(lost, table=lost.table.assign(validation=lost.table["checkpoint"].map(validation)))
+
+
+# Alignment
+
+_ALL: dict[str, tuple[Alignment, int | None]] = {
+    str(number): (row, number) for number, row in PAPER_ROWS.items() if row.strategy != "cross_dataset"
+}
+_ALL |= {name: (strategy, None) for name, strategy in NAMED.items()}
+ALIGNMENT_PARTS = tuple(f"{regime}, {label}" for regime in REGIMES for label in _ALL)
+DOSE_PARTS = tuple(f"{regime}, {strategy}" for regime in REGIMES for strategy in interventions.DOSES)
+RECIPE_PARTS = tuple(
+    f"{regime}, {labels}, {epochs}"
+    for regime, lengths in LENGTHS.items()
+    for labels in LABELS
+    for epochs in lengths
+)
+FEW_PARTS = tuple(f"{regime}, {n}" for regime in REGIMES for n in (4, 16))
+
+
+def alignment_values(material: Material) -> np.ndarray:
+    """What networks are aligned with (n_clips, 2): two language models' axes, ratings within emotions."""
+    return interventions.default_values(
+        material.z, [_positions(material, name) for name in ("language model", "second model")]
+    )
+
+
+def alignment(material: Material, part: str, seeds: Iterable[int] = SEEDS) -> pd.DataFrame:
+    """A strategy, its placebo and the training without either, for every seed.
+
+    Parameters
+    ----------
+    material : Material
+    part : str
+        Regime, and number of the paper's row or name of a strategy.
+    seeds : iterable of int
+
+    Returns
+    -------
+    DataFrame
+        ``regime``, ``label``, ``number``, ``strategy``, ``family``, ``strength``, ``arm`` (base, true,
+        placebo), ``seed``, ``validation``, ``bacc`` and one column for each test person; `as_interventions`
+        reads it.
+    """
+    regime, (label,) = _regime(part)
+    strategy, number = _ALL[label]
+    wanted: Any = [number] if number is not None else {label: strategy}
+    return _intervention_rows(material, regime, REGIMES[regime], wanted, seeds)
+
+
+def doses(material: Material, part: str, seeds: Iterable[int] = SEEDS) -> pd.DataFrame:
+    """A strategy at the strengths that the paper prints; `part` is regime and strategy.
+
+    Rows as `alignment`.
+    """
+    regime, (strategy,) = _regime(part)
+    strengths = interventions.DOSES[strategy]
+    return _intervention_rows(material, regime, REGIMES[regime], [strategy], seeds, strengths=strengths)
+
+
+def recipes(material: Material, part: str, seeds: Iterable[int] = SEEDS) -> pd.DataFrame:
+    """Four strategies on recipes from weak to strong; `part` is regime, labels and epochs.
+
+    Rows as `alignment`, with the ``recipe``.
+    """
+    regime, _ = _regime(part)
+    table = _intervention_rows(material, regime, _recipe(part), FOUR, seeds)
+    return table.assign(recipe=part)
+
+
+def _recipe(part: str) -> TrainingSpec:
+    regime, (labels, epochs) = _regime(part)
+    rise = min(2, int(epochs) // 3)
+    return replace(REGIMES[regime], labels=LABELS[labels], epochs=int(epochs), warmup_epochs=rise)
+
+
+def few_people(material: Material, part: str, seeds: Iterable[int] = SEEDS) -> pd.DataFrame:
+    """Four strategies with few training people, others for every seed; `part` is regime and number of people.
+
+    Rows as `alignment`, with the number of ``people``.
+    """
+    regime, (n,) = _regime(part)
+    split, tables = make_split(material.z, "standard"), []
+    for seed in seeds:
+        few = interventions.few_subjects(split, int(n), seed)
+        tables.append(_intervention_rows(material, regime, REGIMES[regime], FOUR, [seed], split=few))
+    return pd.concat(tables, ignore_index=True).assign(people=int(n))
+
+
+def _intervention_rows(
+    material: Material,
+    regime: str,
+    recipe: TrainingSpec,
+    wanted: Any,
+    seeds: Iterable[int],
+    *,
+    strengths: Sequence[float] | None = None,
+    split: Split | None = None,
+) -> pd.DataFrame:
+    z = material.z
+    result = interventions.run_interventions(
+        z, wanted, strengths=strengths, seeds=list(seeds), valence=alignment_values(material), recipe=recipe,
+        split=make_split(z, "standard") if split is None else split, n_jobs=1, progress=False,
+    )  # fmt: skip
+    people = np.stack([(hit / count).mean(1) for hit, count in zip(result.hits, result.counts, strict=True)])
+    subjects = z.subjects[make_split(z, "standard").test.any(1)]
+    table = result.table.drop(columns=["cohort", "delta"]).assign(
+        **dict(zip([f"{_PERSON}{subject}" for subject in subjects], people.T, strict=True))
+    )
+    table.insert(0, "regime", regime)
+    return table.astype({"number": "Float64"})
+
+
+def as_interventions(table: pd.DataFrame, *, label: str = "FACED") -> Interventions:
+    """Stored rows of `alignment`, `doses`, `recipes` or `few_people` as `Interventions` of one cohort.
+
+    Rows without a strategy that several parts share are taken once. The accuracy of a person takes the place
+    of hits by class, which is the same mean where everybody has as many trials of each class.
+    """
+    shared = (table["arm"] == "base") & table.duplicated(["arm", "seed"])
+    table = table[~shared].reset_index(drop=True)
+    base = {seed: row for row, seed in table.loc[table["arm"] == "base", "seed"].items()}
+    twin = np.array([base[seed] for seed in table["seed"]])
+    people = people_of(table)
+    columns = table[
+        ["label", "number", "strategy", "family", "strength", "arm", "seed", "validation", "bacc"]
+    ]
+    delta = table["bacc"] - table["bacc"].to_numpy()[twin]
+    found = columns.assign(
+        delta=delta.where(table["arm"] != "base"), number=columns["number"].astype("Int64")
+    )
+    found.insert(0, "cohort", label)
+    counts = (np.ones((people.shape[1], 1)),) * len(table)
+    return Interventions(found, tuple(people[:, :, None]), counts, twin)
+
+
+def mechanism(material: Material, part: str, seeds: Iterable[int] = SEEDS) -> pd.DataFrame:
+    """How far four strategies and their placebos move class means and residual; `part` is the regime.
+
+    As :func:`kernel.decoding.interventions.mechanism`, with the ``regime``.
+    """
+    found = interventions.mechanism(
+        material.z, FOUR, seeds=list(seeds), split="standard", valence=alignment_values(material),
+        recipe=REGIMES[part], n_jobs=1, progress=False,
+    )  # fmt: skip
+    return found.assign(regime=part)
+
+
+def axis_members(material: Material, part: str, added: Sequence[int] = (5, 10, 15)) -> pd.DataFrame:
+    """An ensemble of ten with members added that were trained with the axis, its placebo, or neither.
+
+    The strategy is row 14 of the paper's table, at its strength.
+
+    As :func:`kernel.decoding.interventions.ensemble_with_axis`, with the ``regime``, which is the part.
+    """
+    found = interventions.ensemble_with_axis(
+        material.z, PAPER_ROWS[14], n_added=added, split="standard", valence=alignment_values(material),
+        recipe=REGIMES[part], n_jobs=1, progress=False,
+    )  # fmt: skip
+    return found.assign(regime=part)
+
+
+# Online
+
+ONLINE_PARTS = ("linear, means", "networks, time course")
+_PAUSE = 15.0  # s between two clips
+
+
+def online(material: Material, part: str, people: Iterable[int] | None = None) -> pd.DataFrame:
+    """Test people decoded second by second, in the order in which they saw the clips.
+
+    Everybody begins anew: features are standardised by running moments of this person alone, and answers of
+    the first minute are not counted.
+
+    Parameters
+    ----------
+    material : Material
+    part : str
+        Ten linear discriminants on the mean of the last ten seconds, each of other training people drawn with
+        replacement; or five networks that see the time course of these seconds, trained on emotions.
+    people : iterable of int, optional
+        Ids; all test people by default.
+
+    Returns
+    -------
+    DataFrame
+        ``decoder``, ``subject``, ``second`` of the clip, from 1; ``clips`` counted, and the share of them
+        named rightly at this second, ``right``.
+    """
+    z, split = material.z, make_split(material.z, "standard")
+    if part == "linear, means":
+        members: list[Any] = _linear_members(z, split)
+    else:
+        specs = [replace(STRONGEST["time course"], seed=seed) for seed in range(5)]
+        members = from_bank(_train(z, specs, split, features=False))
+    scalp, rows = material.scalp, []
+    asked = split.test.any(1) & (True if people is None else np.isin(z.subjects, list(people)))
+    for person in np.flatnonzero(asked):
+        decoder = OnlineDecoder(members, sfreq=250.0, channels=z.channels, classes=z.classes)
+        right = np.full((len(z.clips), scalp.de.shape[2]), np.nan)
+        for place, clip in enumerate(np.argsort(scalp.order[person])):
+            for second, de in enumerate(scalp.de[person, clip]):
+                record = decoder.push_features(de, place * (30.0 + _PAUSE) + second + 1.0)
+                if record.warm and record.label is not None:
+                    right[clip, second] = record.label == z.emotions[clip]
+        counted = np.isfinite(right).sum(0)
+        rows.append(
+            pd.DataFrame(
+                {
+                    "decoder": part,
+                    "subject": int(z.subjects[person]),
+                    "second": np.arange(1, right.shape[1] + 1),
+                    "clips": counted,
+                    "right": np.nansum(right, axis=0) / np.maximum(counted, 1),
+                }
+            )
+        )
+    return pd.concat(rows, ignore_index=True)
+
+
+def _linear_members(z: Cohort, split: Split) -> list[Any]:
+    """Ten discriminants of means of ten seconds, each on people drawn with replacement."""
+    cut = segments(z)
+    train, rng = cut.rows(split.train), np.random.default_rng(0)
+    X, y, subject = cut.X[train], cut.y[train], cut.subject[train]
+    people = np.unique(subject)
+    drawn = [
+        np.concatenate([np.flatnonzero(subject == p) for p in rng.choice(people, len(people))])
+        for _ in range(10)
+    ]
+    return [linear_baseline("lda").fit(X[rows], y[rows]) for rows in drawn]
+
+
+# Ensembles
+
+#: Base of the contest in each regime: the flat perceptron, since members see parts of a flat input.
+CONTESTANTS = {
+    "means": contests.NETWORK,
+    "time course": NetworkClassifier(
+        options={"hidden": (256,), "dropout": 0.5}, epochs=12, batch_size=256, learning_rate=2e-3
+    ),
+}
+_FAMILIES = tuple(dict.fromkeys(m.family for m in contests.METHODS.values() if m.family != "base"))
+CONTEST_PARTS = tuple(f"{regime}, {family}" for regime in REGIMES for family in _FAMILIES)
+N_POOLS = 16
+POOL_LENGTHS = {"means": (20, 30), "time course": (12, 18)}
+POOL_PARTS = tuple(f"{regime}, {pool}" for regime in REGIMES for pool in range(N_POOLS))
+COMPARISONS = ("lengths", "depths", "prototypes")
+COMPARISON_PARTS = tuple(f"{regime}, {what}" for regime in REGIMES for what in COMPARISONS)
+
+
+def contest(material: Material, part: str) -> pd.DataFrame:
+    """Ensembles of ten at equal cost; `part` is regime and family of members.
+
+    As :func:`kernel.decoding.contest.contest`, with the ``regime``. Linear baselines stand with the seeds.
+    """
+    regime, (family,) = _regime(part)
+    z = material.z
+    table = contests.contest(
+        z, make_split(z, "standard"), estimator=CONTESTANTS[regime], n_windows=REGIMES[regime].n_windows,
+        methods=[name for name, method in contests.METHODS.items() if method.family == family],
+        progress=False,
+    )  # fmt: skip
+    return table[(table["family"] != "linear") | (family == "seeds")].assign(regime=regime)
+
+
+def _pool_specs(regime: str, n_pools: int) -> list[TrainingSpec]:
+    own = REGIMES[regime]
+    return contests.pool_specs(
+        n_pools, lengths=POOL_LENGTHS[regime], options=own.options, n_windows=own.n_windows
+    )
+
+
+def _pool(material: Material, part: str) -> contests.Pool:
+    """One pool of ten; the target is the mean valence of clips."""
+    regime, (number,) = _regime(part)
+    specs = [spec for spec in _pool_specs(regime, N_POOLS) if spec.recipe == f"pool {number}"]
+    target = study.clip_ratings(material.z)
+    assert target is not None  # FACED has ratings
+    place = np.argsort(material.z.clips)
+    return contests.make_pools(_train(material, specs), target[place], n_null=N_NULL)[0]
+
+
+def pools(material: Material, part: str) -> pd.DataFrame:
+    """Members of a pool: what they contribute, and how far their residual follows the ratings of clips.
+
+    `part` is regime and number of the pool.
+
+    Returns
+    -------
+    DataFrame
+        ``regime``, ``pool``, ``epochs``, ``seed``, ``bacc``, ``residual``, ``held_out``, ``contribution``
+        (leave-one-out).
+    """
+    regime, (number,) = _regime(part)
+    pool = _pool(material, part)
+    gain = ensemble.contributions(pool.probabilities, pool.y).leave_one_out
+    return pd.DataFrame(
+        {
+            "regime": regime,
+            "pool": int(number),
+            "epochs": pool.lengths,
+            "seed": pool.seeds,
+            "bacc": balanced_accuracy(pool.y, pool.probabilities.argmax(-1)),
+            "residual": pool.residual,
+            "held_out": pool.held_out,
+            "contribution": gain,
+        }
+    )
+
+
+def pool_ends(material: Material, part: str) -> pd.DataFrame:
+    """Top and bottom seven of a pool by residual; `part` as for `pools`.
+
+    Returns
+    -------
+    DataFrame
+        ``regime``, and as of :func:`kernel.decoding.contest.top_and_bottom`, with the difference for
+        :data:`NULLS`, random orders of the members.
+    """
+    regime, (number,) = _regime(part)
+    ends = contests.top_and_bottom([_pool(material, part)], n_permutations=N_NULL, random_state=int(number))
+    nulls = pd.DataFrame([ends.null], columns=NULLS)
+    table = ends.table.drop(columns="top_percentile").assign(regime=regime, pool=int(number))
+    return pd.concat([table, nulls], axis=1)
+
+
+def pool_growth(material: Material, part: str) -> pd.DataFrame:
+    """Accuracy of ensembles of every size; `part` and identifying columns as for `pools`."""
+    regime, (number,) = _regime(part)
+    pool = _pool(material, part)
+    return contests.growth(pool.probabilities, pool.y).assign(regime=regime, pool=int(number))
+
+
+def comparisons(material: Material, part: str) -> pd.DataFrame:
+    """Differences between ensembles with intervals over test people; `part` is regime and what is compared.
+
+    ``lengths``: kappa of members of two lengths minus kappa of one length, and half of the seeds at two
+    lengths minus all at the longer; ``depths``: ten members of other depths added to ten; ``prototypes``: six
+    networks distilled towards a language model's prototypes minus six towards random ones.
+
+    Returns
+    -------
+    DataFrame
+        ``regime``, ``comparison``, ``value``, ``low``, ``high``.
+    """
+    regime, (what,) = _regime(part)
+    rows: dict[str, Any]
+    if what == "lengths":
+        bank = _train(material, _pool_specs(regime, 2), features=False)
+        lengths, seeds = (np.array([getattr(s, name) for s in bank.specs]) for name in ("epochs", "seed"))
+        P, _, subject = _test_trials(bank)
+        mixed = contests.lengths_against_seeds(bank).iloc[-1]
+        rows = {
+            "kappa across lengths minus within": contests.length_agreement(P, lengths, subject, seeds=seeds),
+            "two lengths minus seeds of the longer": (mixed["difference"], mixed["low"], mixed["high"]),
+        }
+    elif what == "depths":
+        own = REGIMES[regime].options
+        others = [
+            replace(
+                spec, options={**own, "hidden": hidden}, epochs=POOL_LENGTHS[regime][0], recipe="other depth"
+            )
+            for hidden in ((64,), (128, 128, 64))
+            for spec in _pool_specs(regime, 1)[:5]
+        ]
+        ten = _train(material, _pool_specs(regime, 1), features=False)
+        P, y, subject = _test_trials(ten)
+        extra = _test_trials(_train(material, others, features=False))[0]
+        rows = {"members of other depths added": contests.effect_of_adding(P, extra, y, subject)}
+    else:
+        names = ("prototypes of a language model", "random prototypes")
+        banks = [
+            [_checkpoint_bank(material, f"{regime}, {network}, {epochs}", [name]) for name in names]
+            for network, design in study.REGIMES.items()
+            for epochs in design["epochs"]
+        ]
+        sides = [np.concatenate([_test_trials(pair[side])[0] for pair in banks]) for side in (0, 1)]
+        _, y, subject = _test_trials(banks[0][0])
+        rows = {
+            "language model's prototypes minus random": ensemble.accuracy_difference(
+                sides[0], sides[1], y, subject
+            )
+        }
+    return pd.DataFrame(
+        [
+            {
+                "regime": regime,
+                "comparison": name,
+                **dict(zip(("value", "low", "high"), interval, strict=True)),
+            }
+            for name, interval in rows.items()
+        ]
+    )
+
+
+def _test_trials(bank: Bank) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probabilities (n_members, n, n_classes), classes and people of the test trials."""
+    test = bank.rows("test")
+    trials = bank.trials[test]
+    P = ensemble.softmax(np.stack([bank.scores(member)[test] for member in range(len(bank))]))
+    return P, trials["y"].to_numpy(), trials["subject"].to_numpy()
+
+
+def headroom(material: Material, part: str) -> pd.DataFrame:
+    """Single members and their ensemble of ten for every recipe of `recipes`; `part` as there.
+
+    Returns
+    -------
+    DataFrame
+        ``recipe``, ``regime``, ``single_validation``, ``single``, ``ensemble``, and ``gain`` with its
+        interval over test people, ``low`` and ``high``.
+    """
+    bank = _train(material, [replace(_recipe(part), seed=seed) for seed in SEEDS], features=False)
+    P, y, subject = _test_trials(bank)
+    gain = ensemble.accuracy_difference(P.mean(0), P, y, subject)
+    return pd.DataFrame(
+        [
+            {
+                "recipe": part,
+                "regime": _regime(part)[0],
+                "single_validation": bank.bacc("validation").mean(),
+                "single": bank.bacc("test").mean(),
+                "ensemble": float(balanced_accuracy(y, P.mean(0).argmax(-1))),
+                "gain": gain.value,
+                "low": gain.low,
+                "high": gain.high,
+            }
+        ]
+    )
