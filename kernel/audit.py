@@ -37,7 +37,7 @@ from kernel.brain.faced import read_faced
 from kernel.brain.material import Material
 from kernel.brain.sources import faced_folder
 from kernel.brain.specifications import MAP_AXES, WHOLE
-from kernel.decoding import smoothing, stimuli, trained
+from kernel.decoding import simulated, smoothing, stimuli, trained
 from kernel.threads import side_by_side
 
 #: What a number of a stored table may differ by when it is computed again on another processor: absolute and
@@ -45,8 +45,8 @@ from kernel.threads import side_by_side
 TOLERANCE, P_TOLERANCE = (1e-5, 1e-3), (1e-3, 0.05)
 #: The same for accuracies of trained networks: another order of sums is a small change at every step, after
 #: which a training ends as with another seed. Over seeds the accuracy has a standard deviation of .004 to
-#: .006, of which this is six. Other numbers of trained networks may differ by four standard deviations over the
-#: stored rows of their regime.
+#: .006, of which this is six. Other numbers of trained networks may differ by four standard deviations over
+#: the stored rows of their regime.
 TRAINED_TOLERANCE, TRAINED_SDS = 0.04, 4.0
 _ACCURACIES = ("bacc", "validation", "single", "single_validation", "ensemble", "gain", "difference", "value")
 CREDIT = "Computed from FACED: Chen et al. (2023), Scientific Data 10:740, doi:10.1038/s41597-023-02650-w"
@@ -483,6 +483,27 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 # The tables
 
+_TRUTHS = tuple(f"{preset} 0" for preset in simulated.PRESETS)
+
+
+def _networks(
+    compute: Callable[..., pd.DataFrame],
+    parts: Sequence[str],
+    quick: Sequence[str] | None = None,
+    **check: Any,
+) -> Table:
+    """A table of trained networks; `check` are options of `compute` that leave a few trainings of a part."""
+    quick = parts[:1] if quick is None else quick
+    some = partial(compute, **check) if check else None
+    return Table(compute, tuple(parts), tuple(quick), some, trained=True)
+
+
+def _control(compute: Callable[..., pd.DataFrame], parts: Iterable[str], *truths: str, **check: Any) -> Table:
+    """The same of simulated cohorts; without `truths` the parts name them."""
+    own = simulated.parts_of(parts, *truths) if truths else tuple(parts)
+    return _networks(partial(simulated.on_simulated, compute), own, **check)
+
+
 TABLES: Mapping[str, Table] = {
     "axes": Table(axes_of_clips, WHOLE, quick=()),
     "variance": Table(components.variance, WHOLE),
@@ -515,64 +536,52 @@ TABLES: Mapping[str, Table] = {
     "within_bands": Table(within_clip.within_bands, within_clip.BAND_PARTS),
     "within_hard_placebo": Table(within_clip.within_hard_placebo, within_clip.PLACEBO_PARTS),
     "within_rates": Table(within_clip.within_rates, within_clip.RATES_PARTS, quick=()),
-    "decoders": Table(
+    "decoders": _networks(
         trained.decoders,
         trained.DECODER_PARTS,
-        quick=("means, emotions, seen", "means, moments, seen"),
-        check=partial(trained.decoders, seeds=(0,)),
-        trained=True,
+        ("means, emotions, seen", "means, moments, seen"),
+        seeds=(0,),
     ),
-    "checkpoints": Table(
-        trained.checkpoints,
-        trained.CHECKPOINT_PARTS,
-        quick=("means, mlp, 10",),
-        check=partial(trained.checkpoints, recipes=("plain",)),
-        trained=True,
+    "checkpoints": _networks(trained.checkpoints, trained.CHECKPOINT_PARTS, recipes=("plain",)),
+    "ablation": _networks(trained.ablation, trained.CHECKPOINT_PARTS, recipes=("plain",)),
+    "ablation_nulls": _networks(trained.ablation_nulls, trained.CHECKPOINT_PARTS, recipes=("plain",)),
+    "alignment": _networks(
+        trained.alignment, trained.ALIGNMENT_PARTS, trained.ALIGNMENT_PARTS[:10], seeds=(0,)
     ),
-    "ablation": Table(
-        trained.ablation,
-        trained.CHECKPOINT_PARTS,
-        quick=("means, mlp, 10",),
-        check=partial(trained.ablation, recipes=("plain",)),
-        trained=True,
+    "doses": _networks(trained.doses, trained.DOSE_PARTS, trained.DOSE_PARTS[:3], seeds=(0,)),
+    "recipes": _networks(trained.recipes, trained.RECIPE_PARTS, trained.RECIPE_PARTS[:2], seeds=(0,)),
+    "few_people": _networks(trained.few_people, trained.FEW_PARTS, trained.FEW_PARTS[:2], seeds=(0,)),
+    "mechanism": _networks(trained.mechanism, tuple(trained.REGIMES), seeds=(0,)),
+    "axis_members": _networks(trained.axis_members, tuple(trained.REGIMES), added=(1,)),
+    "contest": _networks(trained.contest, trained.CONTEST_PARTS, ("means, bagging",)),
+    "pools": _networks(trained.pools, trained.POOL_PARTS),
+    "pool_ends": _networks(trained.pool_ends, trained.POOL_PARTS),
+    "pool_growth": _networks(trained.pool_growth, trained.POOL_PARTS),
+    "comparisons": _networks(trained.comparisons, trained.COMPARISON_PARTS, ("means, depths",)),
+    "headroom": _networks(trained.headroom, trained.RECIPE_PARTS),
+    "online": _networks(trained.online, trained.ONLINE_PARTS, people=(100, 111)),
+    "simulated_rates": _networks(simulated.rediscovery_rates, simulated.PRESETS, seeds=(0,)),
+    "simulated_checkpoints": _control(
+        trained.checkpoints, trained.CHECKPOINT_PARTS, *_TRUTHS, recipes=("plain",)
     ),
-    "ablation_nulls": Table(
-        trained.ablation_nulls,
-        trained.CHECKPOINT_PARTS,
-        quick=("means, mlp, 10",),
-        check=partial(trained.ablation_nulls, recipes=("plain",)),
-        trained=True,
+    "simulated_ablation": _control(trained.ablation, trained.CHECKPOINT_PARTS, *_TRUTHS, recipes=("plain",)),
+    "simulated_ablation_nulls": _control(
+        trained.ablation_nulls, trained.CHECKPOINT_PARTS, *_TRUTHS, recipes=("plain",)
     ),
-    **{
-        name: Table(compute, parts, quick, partial(compute, seeds=(0,)), trained=True)
-        for name, compute, parts, quick in (
-            ("alignment", trained.alignment, trained.ALIGNMENT_PARTS, trained.ALIGNMENT_PARTS[:10]),
-            ("doses", trained.doses, trained.DOSE_PARTS, trained.DOSE_PARTS[:3]),
-            ("recipes", trained.recipes, trained.RECIPE_PARTS, trained.RECIPE_PARTS[:2]),
-            ("few_people", trained.few_people, trained.FEW_PARTS, trained.FEW_PARTS[:2]),
-            ("mechanism", trained.mechanism, tuple(trained.REGIMES), ("means",)),
-        )
-    },
-    "axis_members": Table(
-        trained.axis_members,
-        tuple(trained.REGIMES),
-        quick=("means",),
-        check=partial(trained.axis_members, added=(1,)),
-        trained=True,
+    "simulated_alignment": _control(trained.alignment, trained.ALIGNMENT_PARTS, "default 0", seeds=(0,)),
+    "simulated_transfer": _networks(simulated.transfer, ("default 0",), seeds=(0,)),
+    "simulated_cohorts": _networks(simulated.alignment_cohorts, simulated.COHORT_PARTS, seeds=(0,)),
+    "simulated_regimes": _networks(simulated.alignment_regimes, simulated.REGIME_PARTS, seeds=(0,)),
+    "simulated_doses": _control(trained.doses, trained.DOSE_PARTS, "default 0", seeds=(0,)),
+    "simulated_mechanism": _control(trained.mechanism, trained.REGIMES, "strong_valence 0", seeds=(0,)),
+    "simulated_axis_members": _control(trained.axis_members, trained.REGIMES, "default 0", added=(1,)),
+    "simulated_contest": _networks(
+        simulated.contest_cohorts, simulated.CONTEST_PARTS, methods=("bagged subjects",)
     ),
-    "contest": Table(trained.contest, trained.CONTEST_PARTS, quick=("means, bagging",), trained=True),
-    "pools": Table(trained.pools, trained.POOL_PARTS, quick=("means, 0",), trained=True),
-    "pool_ends": Table(trained.pool_ends, trained.POOL_PARTS, quick=("means, 0",), trained=True),
-    "pool_growth": Table(trained.pool_growth, trained.POOL_PARTS, quick=("means, 0",), trained=True),
-    "comparisons": Table(
-        trained.comparisons, trained.COMPARISON_PARTS, quick=("means, depths",), trained=True
-    ),
-    "online": Table(
-        trained.online,
-        trained.ONLINE_PARTS,
-        quick=("linear, means",),
-        check=partial(trained.online, people=(100, 111)),
-    ),
-    "headroom": Table(trained.headroom, trained.RECIPE_PARTS, quick=trained.RECIPE_PARTS[:1], trained=True),
+    "simulated_headroom": _networks(simulated.headroom_cohorts, simulated.HEADROOM_PARTS),
+    "simulated_pools": _control(trained.pools, simulated.POOL_PARTS),
+    "simulated_pool_ends": _control(trained.pool_ends, simulated.POOL_PARTS),
+    "simulated_pool_growth": _control(trained.pool_growth, simulated.POOL_PARTS),
+    "simulated_comparisons": _control(trained.comparisons, trained.COMPARISON_PARTS, "default 0"),
 }
 """Every table of the audit by name; ``axes`` comes first, because others need it."""

@@ -158,9 +158,10 @@ def contest(
     -------
     DataFrame
         One row a contestant: ``method``, ``family``, ``aggregation``, ``trainings``, ``bacc`` with
-        ``bacc_low`` and ``bacc_high``, ``reference``, ``difference`` with ``low`` and ``high``, ``single`` and
-        ``single_validation`` (mean accuracy of its members on test and on validation trials), ``kappa`` (mean over pairs), ``nll`` and ``ece``; then the
-        linear baselines ``lda`` and ``logistic`` of one training. What a row does not have is missing.
+        ``bacc_low`` and ``bacc_high``, ``reference``, ``difference`` with ``low`` and ``high``, ``single``
+        and ``single_validation`` (mean accuracy of its members on test and on validation trials), ``kappa``
+        (mean over pairs), ``nll`` and ``ece``; then the linear baselines ``lda`` and ``logistic`` of one
+        training. What a row does not have is missing.
 
     Raises
     ------

@@ -438,24 +438,29 @@ def _intervention_rows(
 
 
 def as_interventions(table: pd.DataFrame, *, label: str = "FACED") -> Interventions:
-    """Stored rows of `alignment`, `doses`, `recipes` or `few_people` as `Interventions` of one cohort.
+    """Stored rows of `alignment`, `doses`, `recipes` or `few_people` as `Interventions`.
 
     Rows without a strategy that several parts share are taken once. The accuracy of a person takes the place
-    of hits by class, which is the same mean where everybody has as many trials of each class.
+    of hits by class, which is the same mean where everybody has as many trials of each class. Without columns
+    of people only what is asked over cohorts can be asked.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows of one regime and one recipe or number of people.
+    label : str
+        Of the cohort, where the table has no column ``cohort``.
     """
-    shared = (table["arm"] == "base") & table.duplicated(["arm", "seed"])
+    table = table if "cohort" in table else table.assign(cohort=label)
+    shared = (table["arm"] == "base") & table.duplicated(["cohort", "arm", "seed"])
     table = table[~shared].reset_index(drop=True)
-    base = {seed: row for row, seed in table.loc[table["arm"] == "base", "seed"].items()}
-    twin = np.array([base[seed] for seed in table["seed"]])
+    unit = list(zip(table["cohort"], table["seed"], strict=True))
+    base = {unit[row]: row for row in np.flatnonzero(table["arm"] == "base")}
+    twin = np.array([base[one] for one in unit])
     people = people_of(table)
-    columns = table[
-        ["label", "number", "strategy", "family", "strength", "arm", "seed", "validation", "bacc"]
-    ]
-    delta = table["bacc"] - table["bacc"].to_numpy()[twin]
-    found = columns.assign(
-        delta=delta.where(table["arm"] != "base"), number=columns["number"].astype("Int64")
-    )
-    found.insert(0, "cohort", label)
+    names = "cohort label number strategy family strength arm seed validation bacc".split()
+    delta = (table["bacc"] - table["bacc"].to_numpy()[twin]).where(table["arm"] != "base")
+    found = table[names].assign(delta=delta, number=table["number"].astype("Int64"))
     counts = (np.ones((people.shape[1], 1)),) * len(table)
     return Interventions(found, tuple(people[:, :, None]), counts, twin)
 
