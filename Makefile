@@ -45,7 +45,7 @@ notebooks: assets ## execute the notebooks in place and refresh the ledger (for 
 	$(BIN)/python book/build.py --in-place
 
 results: assets ## compute the stored tables from FACED, which KERNEL_DATA names (for authors)
-	$(BIN)/kernel audit
+	$(BIN)/kernel run book/studies/faced.yaml
 
 bench: assets ## run all benchmarks and write _build/benchmarks.json
 	$(BIN)/python tests/benchmarks/run.py

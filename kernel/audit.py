@@ -162,6 +162,7 @@ def run(
     *,
     target: str | Path | None = None,
     n_jobs: int = 2,
+    client: Any = None,
     progress: bool = True,
 ) -> Path:
     """Compute tables from FACED and store them with their manifest.
@@ -176,6 +177,8 @@ def run(
         Where to; by default ``book/results/faced`` of the book around the working directory.
     n_jobs : int
         Processes of one thread each; up to 2 GB each.
+    client : dask.distributed.Client, optional
+        Its cluster gets the parts instead; workers must see recordings and cache under the same paths.
     progress : bool
         Show a progress bar.
 
@@ -209,6 +212,7 @@ def run(
             n_jobs=n_jobs,
             label="parts of tables from FACED",
             progress=progress and bool(calls),
+            client=client,
         )
         parts: dict[str, list[tuple[pd.DataFrame, dict[str, Any]]]] = {}
         for (name, _), result in zip(calls, done, strict=True):
@@ -216,6 +220,25 @@ def run(
             if len(parts[name]) == len(TABLES[name].parts):
                 _store(target, name, parts.pop(name), data)
     return target
+
+
+def plan(names: Iterable[str] = (), *, folder: str | Path | None = None) -> pd.DataFrame:
+    """Parts of tables, and the hours of one core that they took when they were stored (missing if never).
+
+    Parameters
+    ----------
+    names : iterable of str
+        Tables; all by default.
+    folder : path-like, optional
+        Of stored tables; `results_folder` by default.
+    """
+    folder = results_folder() if folder is None else Path(folder)
+    entries = _manifest(folder)["tables"] if (folder / _MANIFEST).is_file() else {}
+    rows = [
+        {"table": name, "parts": len(TABLES[name].parts), "hours": entries.get(name, {}).get("hours", np.nan)}
+        for name in (list(names) or TABLES)
+    ]
+    return pd.DataFrame(rows).set_index("table")
 
 
 def _source(folder: str | Path | None) -> Path:
@@ -228,11 +251,21 @@ def _source(folder: str | Path | None) -> Path:
     return source
 
 
+def _recordings(source: Path) -> list[Path]:
+    """Files of features and ratings."""
+    return sorted([*source.rglob("sub*.pkl.pkl"), *source.rglob("After_remarks.mat")])
+
+
+def _state_of_recordings(source: Path) -> list[str]:
+    """Names, sizes and times of the files, which change where a file does."""
+    states = [(path, path.stat()) for path in _recordings(source)]
+    return [f"{path} {state.st_size} {state.st_mtime_ns}" for path, state in states]
+
+
 def _digest_of_recordings(source: Path) -> str:
     """SHA-256 over the names and contents of the features and ratings."""
-    found = [*source.rglob("sub*.pkl.pkl"), *source.rglob("After_remarks.mat")]
     hasher = hashlib.sha256()
-    for path in sorted(found):
+    for path in _recordings(source):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         hasher.update(f"{path.relative_to(source).as_posix()} {content}\n".encode())
     return hasher.hexdigest()
@@ -249,7 +282,7 @@ def _finished_part(
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Rows of a part and how they came about, from the cache if they have been computed before."""
     positions, versions = _positions(axes), _versions()
-    key = files.digest(name, part, data, positions, files.source_digest(*_CODE), versions)
+    key = files.digest(name, part, data, positions, *_code())
     place = files.cache_dir("audit") / f"{key}.csv"
     with files.one_at_a_time(place):
         if not place.is_file():
@@ -265,6 +298,11 @@ def _finished_part(
                 temporary.write_text(f"{json.dumps(origin)}\n{_as_csv(rows)}", encoding="utf-8")
     first, _, text = place.read_text(encoding="utf-8").partition("\n")
     return _from_csv(text), json.loads(first)
+
+
+def _code() -> tuple[str, dict[str, str]]:
+    """What decides numbers besides the recordings."""
+    return files.source_digest(*_CODE), _versions()
 
 
 def _versions() -> dict[str, str]:
@@ -392,12 +430,16 @@ def load(name: str, *, folder: str | Path | None = None, check: bool = True) -> 
         axes = None if name == "axes" else _axes(folder)
         material = _material(source, _positions(axes))
         expected = stored[stored["part"] == part].reset_index(drop=True)
-        again = _computed(name, part, material, checking=True)
-        if table.check is not None:
-            keys = [column for column in again if not pd.api.types.is_float_dtype(again[column])]
-            expected = again[keys].merge(expected, on=keys, how="left")[list(again)]
-        alike = stored[stored["part"].str.split(",").str[0] == part.split(",")[0]]
-        spot_check(name, expected, again, alike if table.trained else None)
+        checked = files.digest("checked", name, part, entry["sha256"], _state_of_recordings(source), *_code())
+        place = files.cache_dir("audit") / f"{checked}.checked"
+        if not place.is_file():  # the same code has come to the same rows from the same recordings before
+            again = _computed(name, part, material, checking=True)
+            if table.check is not None:
+                keys = [column for column in again if not pd.api.types.is_float_dtype(again[column])]
+                expected = again[keys].merge(expected, on=keys, how="left")[list(again)]
+            alike = stored[stored["part"].str.split(",").str[0] == part.split(",")[0]]
+            spot_check(name, expected, again, alike if table.trained else None)
+            place.touch()
         note += f", part {part!r} computed again and equal"
     stored.attrs["source"] = note
     return stored

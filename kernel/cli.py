@@ -23,12 +23,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return assets.main(given[1:])
     options = _parser().parse_args(given)
+    from kernel.audit import StoredResultError
     from kernel.claims import ClaimsError, UnknownClaimError
     from kernel.studies import StudyError
 
     try:
         return options.act(options)
-    except (StudyError, ClaimsError, UnknownClaimError, OSError) as error:
+    except (StudyError, StoredResultError, ClaimsError, UnknownClaimError, OSError) as error:
         print(f"kernel: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -44,7 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="do what a study asks, or go on with it")
     run.add_argument("study", type=Path, help="a YAML file; an empty one is the study of the chapters")
     run.add_argument(
-        "--folder", type=Path, help="where results go; by default the file's name without ending"
+        "--folder",
+        type=Path,
+        help="where results go; by default the file's name without ending, for tables the book's",
     )
     run.add_argument("--jobs", type=_positive, default=2, help="processes, of one thread each; default 2")
     run.add_argument("--scheduler", help="address of a Dask scheduler that gets the tasks instead")
@@ -60,13 +63,6 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("folder", type=Path, help="the folder of a study")
         command.set_defaults(act=act)
     commands.add_parser("assets", help="list, fetch or verify published models and ratings", add_help=False)
-    audit = commands.add_parser("audit", help="compute the book's tables from FACED, or go on with it")
-    audit.add_argument("tables", nargs="*", help="by name; all by default")
-    audit.add_argument("--data", type=Path, help="the official release; by default KERNEL_DATA or the asset")
-    audit.add_argument("--folder", type=Path, help="where the tables go; by default the book's results")
-    audit.add_argument("--jobs", type=_positive, default=2, help="processes, of up to 2 GB each; default 2")
-    audit.add_argument("--quiet", action="store_true", help="no progress bar")
-    audit.set_defaults(act=_audit)
     ledger = commands.add_parser("claims", help="the paper's claims with rules and verdicts")
     ledger.add_argument("id", nargs="?", help="one claim, such as C4.tracked")
     ledger.add_argument("--ledger", type=Path, help="the claims.json of a study; by default that of the book")
@@ -86,6 +82,8 @@ def _run(options: argparse.Namespace) -> int:
     study = studies.load_study(options.study)
     if options.device:
         study = replace(study, device=options.device)
+    if study.tables:
+        return _tables(study, options)
     tasks = studies.plan(study)
     if options.dry_run:
         print(studies.plan_table(tasks).round(2).to_string())
@@ -135,21 +133,26 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
-def _audit(options: argparse.Namespace) -> int:
+def _tables(study: Any, options: argparse.Namespace) -> int:
+    """A study of the book's tables, which lie where the book reads them."""
     from kernel import audit
 
-    try:
-        folder = audit.run(
-            options.data,
-            options.tables,
-            target=options.folder,
-            n_jobs=options.jobs,
-            progress=not options.quiet,
+    if options.dry_run:
+        plan = audit.plan(study.tables)
+        print(plan.round(2).to_string())
+        print(f"{plan['parts'].sum()} parts; the stored ones took {plan['hours'].sum():.1f} h of one core")
+        return 0
+    with _client(options.scheduler) as client:
+        print(
+            audit.run(
+                study.path,
+                study.tables,
+                target=options.folder,
+                n_jobs=options.jobs,
+                client=client,
+                progress=not options.quiet,
+            )
         )
-    except audit.StoredResultError as error:
-        print(f"kernel: {error}", file=sys.stderr)
-        return 1
-    print(folder)
     return 0
 
 

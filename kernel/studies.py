@@ -33,7 +33,7 @@ from joblib import Parallel, delayed, parallel_config
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
-from kernel import claims, files, ratings
+from kernel import audit, claims, files, ratings
 from kernel.brain.cohort import SPLITS, Cohort, Split, make_split
 from kernel.brain.features import BANDS
 from kernel.brain.simulate import DESIGNS, PRESET_NAMES, simulate_cohort
@@ -122,6 +122,9 @@ class Study:
         ``auto``, ``cpu``, ``cuda`` or another name that torch knows.
     random_state : int
         Seed of trainings, nulls and intervals.
+    tables : tuple of str
+        Tables of the book, computed from FACED, instead of all that stands above (:mod:`kernel.audit`); the
+        word ``all`` takes every one.
     """
 
     path: str | None = None
@@ -144,9 +147,12 @@ class Study:
     slow_permutations: int = 1000
     device: str = "auto"
     random_state: int = 0
+    tables: tuple[str, ...] | str = ()
 
     def __post_init__(self) -> None:
-        for name in ("bands", "models", "strategies"):
+        if self.tables == "all":
+            object.__setattr__(self, "tables", tuple(audit.TABLES))
+        for name in ("bands", "models", "strategies", "tables"):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         _check(self)
@@ -231,6 +237,7 @@ def _check(study: Study) -> None:
             raise StudyError(f"{name} must be a number of 1 or more, or left out, got {value!r}")
     _check_names("models", study.models, list(REGISTRY))
     _check_names("bands", study.bands, list(BANDS["official"]))
+    _check_names("tables", study.tables, list(audit.TABLES))
     for name in ("models", "bands"):
         if getattr(study, name) == ():
             raise StudyError(f"{name} is empty: name one or more")

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, parallel_config
 from tqdm.auto import tqdm
 
 PREFIX = "KERNEL_"  # of the package's environment variables
@@ -55,7 +55,9 @@ def processes(n_jobs: int) -> int:
     return min(n_jobs, int(limit)) if n_jobs > 0 else int(limit)
 
 
-def side_by_side(calls: Iterable[Any], *, n_jobs: int, label: str, progress: bool = True) -> Iterator[Any]:
+def side_by_side(
+    calls: Iterable[Any], *, n_jobs: int, label: str, progress: bool = True, client: Any = None
+) -> Iterator[Any]:
     """Results of calls made in several processes, in the order of the calls.
 
     Parameters
@@ -69,6 +71,8 @@ def side_by_side(calls: Iterable[Any], *, n_jobs: int, label: str, progress: boo
         Of the progress bar.
     progress : bool
         Show it.
+    client : dask.distributed.Client, optional
+        Its cluster gets the calls instead; results come when all are there.
 
     Yields
     ------
@@ -76,6 +80,10 @@ def side_by_side(calls: Iterable[Any], *, n_jobs: int, label: str, progress: boo
         The result of each call.
     """
     calls = with_settings(calls)
+    if client is not None:
+        with parallel_config(backend="dask", client=client, wait_for_workers_timeout=60):
+            yield from Parallel(n_jobs=-1)(calls)
+        return
     n_jobs = 1 if torch.cuda.is_available() else processes(n_jobs)
     done = Parallel(n_jobs=n_jobs, return_as="generator")(calls)
     yield from tqdm(done, desc=label, total=len(calls), disable=not progress)

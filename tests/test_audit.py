@@ -92,6 +92,51 @@ def test_where_the_recordings_are_at_hand_a_part_is_computed_again(study, monkey
     assert "computed again" not in audit.load("levels", folder=folder, check=False).attrs["source"]
 
 
+def test_what_was_checked_is_checked_again_only_if_something_changed(study, monkeypatch):
+    folder = run(study)
+    monkeypatch.setenv("KERNEL_DATA", str(study / "faced"))
+    (study / "count").write_text("")
+    for _ in range(2):
+        assert "'alpha' computed again and equal" in audit.load("levels", folder=folder).attrs["source"]
+    assert computed(study) == ["alpha"]
+    next((study / "faced").rglob("sub*.pkl.pkl")).touch()
+    audit.load("levels", folder=folder)
+    assert computed(study) == ["alpha"] * 2
+    monkeypatch.setattr(audit.files, "source_digest", lambda *names: "f" * 64)
+    audit.load("levels", folder=folder)
+    assert computed(study) == ["alpha"] * 3
+
+
+def half(material, part):
+    return levels(material, part).iloc[1:]
+
+
+def test_a_check_of_some_rows_is_compared_with_these(study, monkeypatch):
+    table = Table(levels, BANDS, quick=("alpha",), check=half)
+    monkeypatch.setattr(audit, "TABLES", {"levels": table})
+    folder = run(study)
+    monkeypatch.setenv("KERNEL_DATA", str(study / "faced"))
+    assert "equal" in audit.load("levels", folder=folder).attrs["source"]
+    wrong = Table(levels, BANDS, ("alpha",), lambda material, part: half(material, part).assign(nats=9.5))
+    monkeypatch.setattr(audit, "TABLES", {"levels": wrong})
+    monkeypatch.setattr(audit.files, "source_digest", lambda *names: "f" * 64)
+    with pytest.raises(SpotCheckError, match="nats of row 0"):
+        audit.load("levels", folder=folder)
+
+
+def test_numbers_of_networks_may_differ_as_seeds_do():
+    stored = pd.DataFrame(
+        {"seed": range(6), "bacc": [0.24, 0.25, 0.26] * 2, "z": [1.0, 3.0, 5.0] * 2, "part": "a"}
+    )
+    near = stored.assign(bacc=stored["bacc"] + 0.03, z=stored["z"] - 6.0)
+    audit.spot_check("t", stored, near, stored)
+    for column, step in (("bacc", 0.05), ("z", 8.0)):
+        with pytest.raises(SpotCheckError, match=column):
+            audit.spot_check("t", stored, stored.assign(**{column: stored[column] + step}), stored)
+    with pytest.raises(SpotCheckError, match="bacc"):
+        audit.spot_check("t", stored, near)
+
+
 def test_other_recordings_are_noticed(study, monkeypatch):
     folder = run(study)
     audit._material.cache_clear()
@@ -240,12 +285,25 @@ def test_a_part_of_every_stored_table_comes_out_again(name, monkeypatch):
 def test_the_command_line_computes_tables_and_names_what_is_missing(study, capsys):
     from kernel.cli import main
 
+    (study / "tables.yaml").write_text("path: faced\ntables: [levels]\n")
     options = ["--folder", str(study / "results"), "--jobs", "1", "--quiet"]
-    assert main(["audit", "--data", str(study / "faced"), *options]) == 0
+    assert main(["run", str(study / "tables.yaml"), *options]) == 0
     assert capsys.readouterr().out.strip() == str(study / "results")
     assert audit.load("levels", folder=study / "results")["part"].nunique() == 3
-    assert main(["audit", *options]) == 1
+    (study / "tables.yaml").write_text("tables: all\n")
+    assert main(["run", str(study / "tables.yaml"), *options]) == 1
     assert "set KERNEL_DATA" in capsys.readouterr().err
+    (study / "tables.yaml").write_text("tables: [levls]\n")
+    assert main(["run", str(study / "tables.yaml"), *options]) == 1
+    assert "tables holds 'levls', which is unknown: did you mean 'levels'?" in capsys.readouterr().err
+
+
+def test_the_plan_tells_parts_and_hours(study):
+    folder = study / "results"
+    assert audit.plan(folder=folder).loc["levels"].isna()["hours"]
+    run(study)
+    assert audit.plan(["levels"], folder=folder).loc["levels", "parts"] == 3
+    assert audit.plan(folder=folder).loc["levels", "hours"] >= 0
 
 
 @pytest.mark.assets

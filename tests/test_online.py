@@ -212,6 +212,42 @@ def test_samples_windows_and_stamps_are_the_same_as_chunks(rng):
         assert_same(records, expected)
 
 
+def test_features_from_elsewhere_are_decoded_as_the_signal_they_come_from(rng):
+    x = pink(rng, N_CHANNELS, 40)
+    decoder, spy = OnlineDecoder([Linear()], **QUICK), OnlineDecoder([Linear()], **QUICK)
+    entropy = CausalEntropy(SFREQ, N_CHANNELS)
+    windows = list(entropy.windows(x, 0.0))[entropy.settle :]
+    records = [spy.push_features(window.de, window.time) for window in windows]
+    for a, b in zip(decoder.push(x, 0.0)[entropy.settle :], records, strict=True):
+        assert (a.time, a.label, a.status, a.warm, a.n_windows) == (
+            b.time,
+            b.label,
+            b.status,
+            b.warm,
+            b.n_windows,
+        )
+        np.testing.assert_array_equal(a.smoothed, b.smoothed)
+    assert spy.report["decoded"] == decoder.report["decoded"] > 0
+    with pytest.raises(OutOfOrderError, match="send them in order"):
+        spy.push_features(windows[-1].de, windows[-1].time)
+    with pytest.raises(ValueError, match=r"features must be \(n_channels, n_bands\) = \(4, 5\)"):
+        spy.push_features(np.zeros((5, 4)), 100.0)
+    holes = windows[-1].de.copy()
+    holes[2, 1] = np.nan
+    assert spy.push_features(holes, windows[-1].time + 1).lost == (spy.channels[2],)
+
+
+def test_members_trained_on_moments_answer_with_classes():
+    cohort, _ = simulate_cohort(0, "strong_valence", n_subjects=10, window=1.0)
+    split = make_split(cohort, "leave_subjects_out")
+    spec = TrainingSpec(epochs=2, warmup_epochs=0, labels="moments", n_windows=10)
+    bank = train_bank([spec], cohort, split, n_jobs=1, progress=False)
+    (member,) = from_bank(bank)
+    z = standardise(cohort).de[:1, 0, :10].transpose(0, 2, 1, 3)
+    first = np.flatnonzero((bank.trials["subject"] == cohort.subjects[0]) & (bank.trials["clip"] == 1))[0]
+    np.testing.assert_allclose(member(z)[0], softmax(bank.checkpoints[0].logits[first]), atol=1e-5)
+
+
 def test_jitter_and_drift_of_the_clock_are_no_gaps(rng):
     x = pink(rng, N_CHANNELS, 60)
     decoder = OnlineDecoder([Linear()], **QUICK)

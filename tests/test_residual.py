@@ -1,6 +1,7 @@
 """The residual ensemble: a scikit-learn citizen, its views exact, its gain real, its refusals specific."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from kernel.brain.cohort import make_split
+from kernel.brain.cohort import make_split, segments, standardise
 from kernel.brain.simulate import Settings, simulate_cohort
 from kernel.decoding import ensemble, residual
 from kernel.decoding.bank import TrainingSpec, train_bank
@@ -337,6 +338,20 @@ def test_network_classifier_learns_and_can_be_stored():
         np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
         again.partial_fit(X, y)
         assert np.abs(again.predict_proba(X) - model.predict_proba(X)).max() > 0
+
+
+def test_an_estimator_is_a_member_of_a_bank():
+    cohort, _ = simulate_cohort(0, "strong_valence", n_subjects=10, window=10.0)
+    split = make_split(cohort, "leave_subjects_out")
+    spec = TrainingSpec(epochs=1, warmup_epochs=0, batch_size=64, seed=3)  # the best epoch is the last
+    bank = train_bank([spec], cohort, split, mode="loop", n_jobs=1, baselines=False, progress=False)
+    cut = segments(standardise(cohort))
+    rows = cut.rows(split.train)
+    model = NetworkClassifier.of(spec, (32, 5)).fit(cut.X[rows], cut.y[rows])
+    for name, value in model.network_.state_dict().items():
+        np.testing.assert_allclose(value, bank.checkpoints[0].state[name], atol=1e-6)
+    other = NetworkClassifier.of(replace(spec, seed=4), (32, 5)).fit(cut.X[rows], cut.y[rows])
+    assert np.abs(other.predict_proba(cut.X) - model.predict_proba(cut.X)).max() > 1e-3
 
 
 def test_network_classifier_of_a_spec():

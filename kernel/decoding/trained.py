@@ -516,7 +516,7 @@ def online(material: Material, part: str, people: Iterable[int] | None = None) -
     -------
     DataFrame
         ``decoder``, ``subject``, ``second`` of the clip, from 1; ``clips`` counted, and the share of them
-        named rightly at this second, ``right``.
+        named rightly at this second, ``right``, missing while fewer than five seconds have arrived.
     """
     z, split = material.z, make_split(material.z, "standard")
     if part == "linear, means":
@@ -542,7 +542,7 @@ def online(material: Material, part: str, people: Iterable[int] | None = None) -
                     "subject": int(z.subjects[person]),
                     "second": np.arange(1, right.shape[1] + 1),
                     "clips": counted,
-                    "right": np.nansum(right, axis=0) / np.maximum(counted, 1),
+                    "right": np.where(counted, np.nansum(right, axis=0) / np.maximum(counted, 1), np.nan),
                 }
             )
         )

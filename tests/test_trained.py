@@ -1,0 +1,227 @@
+"""Tables of networks: what they store is what the analyses need, and nothing leaks into them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kernel import stats
+from kernel.brain.cohort import make_split, segments, standardise
+from kernel.brain.material import Material
+from kernel.brain.simulate import simulate_cohort
+from kernel.decoding import contest, interventions, simulated, study, trained
+from kernel.decoding.bank import TrainingSpec, train_bank
+from kernel.decoding.stimuli import held_out
+
+TINY = TrainingSpec(epochs=3, warmup_epochs=1, batch_size=256, learning_rate=4e-3)
+SMALL = {"window_width": 8, "hidden": (16,)}
+
+
+@pytest.fixture(scope="module")
+def axes():
+    emotions = simulate_cohort(0, n_subjects=3, window=10.0)[0].emotions
+    place = {emotion: float(number) for number, emotion in enumerate(dict.fromkeys(emotions.tolist()))}
+    table = pd.DataFrame({"language model": [place[e] for e in emotions]}, index=range(1, 29)).rename_axis(
+        "clip"
+    )
+    return table.assign(**{"second model": -(table["language model"] ** 2)})
+
+
+def material_of(preset, axes, window=10.0):
+    return Material(simulate_cohort(0, preset, window=window)[0], axes)
+
+
+@pytest.fixture(scope="module")
+def material(axes):
+    return material_of("strong_valence", axes)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Recipes of seconds instead of minutes, two windows of five seconds instead of ten of one."""
+    course = replace(TINY, options=SMALL, n_windows=2)
+    monkeypatch.setattr(trained, "REGIMES", {"means": TINY, "time course": course})
+    monkeypatch.setattr(trained, "STRONGEST", {"means": TINY, "time course": course})
+
+
+def test_rows_of_a_training_hold_everybody(material):
+    bank = train_bank(
+        [TINY, replace(TINY, seed=1)], material.z, make_split(material.z, "standard"), progress=False
+    )
+    rows = trained.training_rows(bank)
+    people = trained.people_of(rows)
+    assert people.shape == (2, 23)
+    np.testing.assert_allclose(people.mean(1), bank.bacc("test"), atol=1e-12)
+    for column, person in ((0, 100), (22, 122)):
+        expected = [study.by_subject(bank, member).loc[person] for member in range(2)]
+        np.testing.assert_allclose(people[:, column], expected)
+    interval = trained.over_people(people[0])
+    assert interval.low < interval.value < interval.high
+
+
+def test_stored_rows_say_what_the_run_said(material, quick):
+    values = trained.alignment_values(material)
+    options = {"seeds": [0, 1, 2], "valence": values, "recipe": TINY, "split": "standard", "progress": False}
+    run = interventions.run_interventions(material.z, [11, 14, 24], **options)
+    tables = [trained.alignment(material, f"means, {number}", seeds=[0, 1, 2]) for number in (11, 14, 24)]
+    again = trained.as_interventions(pd.concat(tables, ignore_index=True), label=material.z.label)
+    left, right = (interventions.summarise(result, n_resamples=50) for result in (run, again))
+    names = [
+        "label",
+        "number",
+        "strategy",
+        "n",
+        "true",
+        "true_low",
+        "true_high",
+        "true_p",
+        "true_holm",
+        "beyond",
+    ]
+    pd.testing.assert_frame_equal(left[names], right[names], check_exact=False, atol=1e-9)
+    pd.testing.assert_frame_equal(
+        interventions.family_mean(run, n_resamples=50),
+        interventions.family_mean(again, n_resamples=50),
+        atol=1e-9,
+    )
+
+
+def test_shuffling_keeps_the_seconds_of_a_segment_and_their_mean(axes):
+    z = standardise(simulate_cohort(1, n_subjects=3, window=1.0)[0])
+    mixed = trained._shuffled(z)
+    before, after = (c.de.reshape(3, 28, 3, 10, -1) for c in (z, mixed))
+    np.testing.assert_allclose(np.sort(after, 3), np.sort(before, 3))
+    np.testing.assert_allclose(segments(mixed).X, segments(z).X, atol=1e-5)
+    moved = (before != after).any(-1).mean((0, 1))
+    assert (moved > 0.75).all() and moved.mean() == pytest.approx(0.9, abs=0.02)  # one of ten stays by chance
+    # channels and bands of a second stay together
+    first = after[0, 0, 0, 0]
+    assert (before[0, 0, 0] == first).all(1).sum() == 1
+
+
+@pytest.mark.parametrize("labels", ["emotions", "moments"])
+@pytest.mark.parametrize(("preset", "low", "high"), [("strong_valence", 0.2, 1.0), ("null", 0.08, 0.145)])
+def test_decoders_find_what_is_there_and_nothing_where_nothing_is(axes, quick, labels, preset, low, high):
+    part = f"means, {labels}, seen"
+    table = trained.decoders(material_of(preset, axes), part, seeds=(0,))
+    assert low < table["bacc"].item() < high
+
+
+def test_a_clip_that_is_unseen_is_tested_once_and_never_trained_on(axes, quick, monkeypatch):
+    banks = []
+    train = trained._train
+
+    def watched(*args, **kwargs):
+        banks.append(train(*args, **kwargs))
+        return banks[-1]
+
+    monkeypatch.setattr(trained, "_train", watched)
+    material = material_of("identity_only", axes)
+    table = trained.decoders(material, "means, moments, unseen", seeds=(0,))
+    assert len(banks) == len(held_out(material.z.y, material.z.clips)) == 4
+    tested = []
+    for bank in banks:
+        sets = {name: set(bank.trials["clip"][bank.rows(name)]) for name in ("train", "validation", "test")}
+        assert not sets["test"] & (sets["train"] | sets["validation"])
+        tested += sets["test"]
+    assert sorted(tested) == list(range(1, 29))
+    # clips differ and emotions do not: what was not seen is not recognised
+    assert table["bacc"].item() < 0.16
+    assert trained.decoders(material, "means, moments, seen", seeds=(0,))["bacc"].item() > 0.2
+
+
+def test_checkpoints_store_what_scores_for_any_axis_need(material, monkeypatch):
+    specs = [replace(TINY, seed=seed, recipe=f"mlp, recipe {seed}") for seed in range(3)]
+    monkeypatch.setattr(trained, "checkpoint_specs", lambda regime: specs)
+    stories = SimpleNamespace(centroids_=np.eye(9), classes_=list(material.z.classes))
+    monkeypatch.setattr("kernel.language.study.story_axis", lambda name, classes: stories)
+    table = trained.checkpoints(material, "means, mlp, 3")
+    bank, alignment = trained._checkpoints(material, "means, mlp, 3", None)
+    target = study.clip_target(material.z, trained._positions(material, "language model"))
+    of_class = np.array([target[material.z.emotions == e].mean() for e in trained.FACED_CLASSES])
+    scores = np.abs(stats.pearson(table[list(trained.PC1)].to_numpy(), of_class))
+    np.testing.assert_allclose(scores, alignment.table["class_pc1"], atol=1e-6)
+    np.testing.assert_allclose(table["held_out"], alignment.table["held_out"])
+    np.testing.assert_allclose(table[list(trained.NULLS)].to_numpy().T, alignment.nulls["held_out"])
+    np.testing.assert_allclose(table["bacc"], bank.bacc("test"))
+    some = trained.checkpoints(material, "means, mlp, 3", recipes=("recipe 1",))
+    pd.testing.assert_frame_equal(some, table[1:2].reset_index(drop=True), atol=1e-4)
+
+    lost = study.ablation(bank, alignment, n_best=None)
+    rows = trained.ablation(material, "means, mlp, 3")
+    assert len(rows) == 3 * 5 * 2
+    np.testing.assert_allclose(rows["drop"], lost.table["drop"])
+    nulls = trained.ablation_nulls(material, "means, mlp, 3")
+    order = lost.table.drop_duplicates("checkpoint")["recipe"].tolist()
+    assert nulls["recipe"].tolist() == order
+    np.testing.assert_allclose(nulls[list(trained.NULLS)].to_numpy().T, lost.null["random_target"])
+
+
+def test_the_contest_sees_the_time_course(axes):
+    z = material_of("strong_valence", axes, window=5.0).z
+    split = make_split(z, "standard")
+    mean, course = (contest._Data.of(z, split, None, n) for n in (1, 2))
+    assert course.X.shape[1] == 2 * mean.X.shape[1]
+    steps = course.X.reshape(len(course.X), 30, 2, 5)
+    np.testing.assert_allclose(steps.mean(2).reshape(mean.X.shape), mean.X, atol=1e-5)
+    np.testing.assert_array_equal(course.y, mean.y)
+
+
+def test_pools_are_disjoint_and_their_rows_agree(material, quick, monkeypatch):
+    monkeypatch.setattr(trained, "POOL_LENGTHS", {"means": (6, 7)})
+    specs = trained._pool_specs("means", trained.N_POOLS)
+    assert len({(spec.seed, spec.epochs) for spec in specs}) == 10 * trained.N_POOLS
+    rows, ends, sizes = (
+        f(material, "means, 3") for f in (trained.pools, trained.pool_ends, trained.pool_growth)
+    )
+    assert len(rows) == 10 and set(rows["seed"]) == set(range(15, 20))
+    whole = sizes.set_index("size").loc[10, "mean"]
+    assert ends["all"].item() == pytest.approx(whole, abs=1e-9)
+    order = np.argsort(rows["residual"].to_numpy(), kind="stable")
+    assert ends["difference"].item() == pytest.approx(ends["top"].item() - ends["bottom"].item())
+    assert len(set(order[-7:]) & set(order[:7])) == 4
+    nulls = ends[list(trained.NULLS)].to_numpy()
+    assert abs(nulls.mean()) < 4 * nulls.std() / np.sqrt(trained.N_NULL)  # orders have no side
+
+
+def test_online_counts_clips_after_the_first_minute_only(axes):
+    cohort = simulate_cohort(0, "strong_valence", window=1.0)[0]
+    table = trained.online(Material(cohort, axes), "linear, means", people=(100, 101))
+    assert set(table["subject"]) == {100, 101} and len(table) == 60
+    answered = table["second"] > 4  # half a segment must have arrived
+    assert table["right"].notna().eq(answered).all()
+    assert table["clips"].max() <= 27 and table.loc[answered, "clips"].min() >= 25
+    late = table[table["second"] == 30]
+    assert late["right"].mean() > 0.25
+    nothing = trained.online(
+        Material(simulate_cohort(0, "null", window=1.0)[0], axes), "linear, means", people=(100,)
+    )
+    assert nothing[nothing["second"] == 30]["right"].item() < 0.35
+
+
+def test_controls_are_simulated_and_say_so(axes, quick, material):
+    parts = simulated.parts_of(trained.DOSE_PARTS, "default 0", "no_valence 0")
+    assert parts[0] == "default 0, rsa" and len(parts) == 6
+    assert simulated.parts_of(trained.REGIMES, "default 3") == ("default 3",)
+    rows = simulated.on_simulated(trained.alignment, material, "default 0, 14", seeds=(0,))
+    assert (
+        rows["simulated"].all()
+        and set(rows["truth"]) == {"default 0"}
+        and set(rows["arm"]) == set(interventions.ARMS)
+    )
+
+
+def test_tables_over_cohorts_are_read_as_cohorts():
+    rows = simulated.alignment_cohorts(None, "no_valence", seeds=(0, 1))
+    again = trained.as_interventions(rows)
+    paired = interventions.paired_changes(again)
+    assert paired["cohort"].nunique() == 2 and set(paired["number"]) == set(trained.FOUR)
+    one = rows[(rows["seed"] == 0) & (rows["cohort"] == rows["cohort"].iloc[0])]
+    base = one.loc[one["arm"] == "base", "bacc"].item()
+    expected = one.loc[(one["arm"] == "true") & (one["number"] == 14), "bacc"].item() - base
+    cell = paired[(paired["cohort"] == rows["cohort"].iloc[0]) & (paired["number"] == 14)]
+    assert cell["true"].item() == pytest.approx(expected)
