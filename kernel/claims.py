@@ -33,6 +33,10 @@ _OPTIONAL_KEYS = ("caveat", "command", "status")
 _RULES = ("supported", "not_supported")
 
 VERDICTS = ("supported", "not supported", "inconclusive", "not run")
+#: What became of a claim with several results.
+OUTCOMES = ("held", "held in part", "failed", "could not be decided", "not asked")
+#: Words in the labels of simulated cohorts in which there is nothing to find.
+_NOTHING_PLANTED = ("no valence", "no_valence", "nothing planted", "null", "identity only", "no emotions")
 #: The paper's claims in its order, as the ledger heads them.
 GROUPS = MappingProxyType(
     {
@@ -578,8 +582,64 @@ def show(*rows: Row) -> pd.DataFrame:
     return pd.DataFrame(table, index=pd.Index([row.id for row in rows], name="id"), columns=columns)
 
 
+def outcome(verdicts: Iterable[str]) -> str:
+    """Several verdicts of one claim in a word: one of `OUTCOMES`."""
+    kinds = {plain_verdict(verdict) for verdict in verdicts}
+    if not kinds:
+        return "not asked"
+    if "supported" in kinds:
+        return "held" if len(kinds) == 1 else "held in part"
+    return "failed" if "not supported" in kinds else "could not be decided"
+
+
+def outcomes(ids: Iterable[str] | None = None, path: str | Path | None = None) -> pd.DataFrame:
+    """What became of claims on real data and in simulations, which are never counted together.
+
+    Parameters
+    ----------
+    ids : iterable of str, optional
+        Claims of `load_claims`; all by default.
+    path : path, optional
+        As in `record`.
+
+    Returns
+    -------
+    DataFrame indexed by claim id
+        ``claim``; ``real``, ``planted`` and ``nothing planted``, one of `OUTCOMES` each, for results on real
+        data, on simulated cohorts in which something was planted, and on those in which nothing was; and
+        ``supported``, ``results``, counted over real data where there are any, else over planted cohorts.
+
+    Raises
+    ------
+    UnknownClaimError
+        If there is no such claim.
+    """
+    claims, rows = load_claims(), read_ledger(path)
+    table = []
+    for name in claims if ids is None else ids:
+        if name not in claims:
+            raise UnknownClaimError(f"unknown claim {name!r}: choose from {', '.join(claims)}")
+        sides: dict[str, list[str]] = {"real": [], "planted": [], "nothing planted": []}
+        for row in rows:
+            if row.id == name:
+                empty = any(word in row.data for word in _NOTHING_PLANTED)
+                side = "real" if not row.simulated else "nothing planted" if empty else "planted"
+                sides[side].append(plain_verdict(row.verdict))
+        counted = sides["real"] or sides["planted"]
+        table.append(
+            {
+                "id": name,
+                "claim": claims[name].claim,
+                **{side: outcome(verdicts) for side, verdicts in sides.items()},
+                "supported": counted.count("supported"),
+                "results": len(counted),
+            }
+        )
+    return pd.DataFrame(table).set_index("id")
+
+
 def verdict_sentence(ids: Sequence[str], path: str | Path | None = None) -> str:
-    """What the ledger says of some claims, in words: which are supported always, at times, never.
+    """What the ledger says of some claims, in words, by outcome: real data where there are any.
 
     Parameters
     ----------
@@ -592,36 +652,22 @@ def verdict_sentence(ids: Sequence[str], path: str | Path | None = None) -> str:
     -------
     str
         Each claim in the words of the claims file, with the number of its results that are supported where
-        that is neither none nor all, and marked where all of its results are simulated.
+        that is neither none nor all, and marked where there are simulated results only.
 
     Raises
     ------
     UnknownClaimError
         If there is no such claim.
     """
-    claims, rows = load_claims(), read_ledger(path)
-    groups: dict[str, list[str]] = {
-        "Supported": [],
-        "Supported in part": [],
-        "Never supported": [],
-        "Not run": [],
-    }
-    for name in ids:
-        if name not in claims:
-            raise UnknownClaimError(f"unknown claim {name!r}: choose from {', '.join(claims)}")
-        own = [row for row in rows if row.id == name]
-        yes = sum(plain_verdict(row.verdict) == "supported" for row in own)
-        if not own:
-            kind = "Not run"
-        elif yes == len(own):
-            kind = "Supported"
-        else:
-            kind = "Supported in part" if yes else "Never supported"
-        remarks = [f"{yes} of {len(own)} result{'s' * (len(own) > 1)}"] if own else []
-        remarks += ["simulated EEG"] if own and all(row.simulated for row in own) else []
-        text = claims[name].claim.rstrip(".")
-        groups[kind].append(f"“{text}”" + (f" ({', '.join(remarks)})" if remarks else ""))
-    return " ".join(f"{kind}: {'; '.join(found)}." for kind, found in groups.items() if found)
+    groups: dict[str, list[str]] = {name: [] for name in OUTCOMES}
+    for claim in outcomes(ids, path).itertuples():
+        real = claim.real != "not asked"
+        word = claim.real if real else claim.planted
+        remarks = [f"{claim.supported} of {claim.results} results"] if word == "held in part" else []
+        remarks += ["simulated EEG only"] if not real and claim.results else []
+        text = claim.claim.rstrip(".")
+        groups[word].append(f"“{text}”" + (f" ({', '.join(remarks)})" if remarks else ""))
+    return " ".join(f"{word.capitalize()}: {'; '.join(texts)}." for word, texts in groups.items() if texts)
 
 
 def ledger(path: str | Path | None = None) -> pd.DataFrame:

@@ -480,26 +480,52 @@ def test_the_end_of_a_chapter(ledger):
     assert rows[0]._repr_markdown_() == "`C2.auc_movie`: **supported** (0.91 [0.88, 0.94], p 0.0021; A)"
 
 
-def test_a_sentence_says_what_the_ledger_says(tmp_path):
+def ledger_of(tmp_path):
+    """A ledger in which every outcome occurs, on real data, planted and not."""
     path = tmp_path / "ledger.json"
-    measured = dict(low=0.4, high=0.9, simulated=False, path=path)
-    claims.record("C2.auc_movie", value=0.9, p=0.01, data="A", **measured | {"low": 0.8})
-    claims.record("C2.auc_amazon", value=0.9, p=0.01, data="A", **measured | {"low": 0.8})
-    claims.record("C2.auc_amazon", value=0.6, p=0.5, data="B", **measured)
-    claims.record("C4.best_cell", value=0.6, p=0.5, data="seed 0", simulated=True, path=path)
-    ids = ["C2.auc_movie", "C2.auc_amazon", "C4.best_cell", "C2.auc_tweets"]
-    found = claims.verdict_sentence(ids, path)
-    parts = re.split(r"(?<=\)|”)\. ", found)
-    assert len(parts) == 4
-    assert parts[0].startswith("Supported: “The axis separates") and parts[0].endswith("(1 of 1 result)")
-    assert parts[1].startswith("Supported in part: ") and parts[1].endswith("(1 of 2 results)")
-    assert parts[2].startswith("Never supported: ") and parts[2].endswith("(0 of 1 result, simulated EEG)")
-    assert parts[3].startswith("Not run: ") and parts[3].endswith("(tweets)”.")
+    real = dict(low=0.4, high=0.9, simulated=False, path=path)
+    claims.record("C2.auc_movie", value=0.9, p=0.01, data="A", **real | {"low": 0.8})
+    claims.record("C2.auc_amazon", value=0.9, p=0.01, data="A", **real | {"low": 0.8})
+    claims.record("C2.auc_amazon", value=0.6, p=0.5, data="B", **real)
+    claims.record("C4.best_cell", value=0.6, p=0.5, data="seed 0, weak valence", simulated=True, path=path)
+    claims.record("C4.tracked", value=0.6, p=0.5, data="FACED", simulated=False, path=path)
+    claims.record("C4.tracked", value=0.6, p=0.01, data="seed 0, strong valence", simulated=True, path=path)
+    claims.record("C4.tracked", value=0.1, p=0.5, data="seed 0, no valence", simulated=True, path=path)
+    return path
 
-    claims.record("C2.auc_movie", value=0.5, p=0.9, data="A", **measured)  # the other way round
-    assert "Supported: " not in claims.verdict_sentence(ids, path)
+
+def test_real_planted_and_unplanted_results_are_never_counted_together(tmp_path):
+    path = ledger_of(tmp_path)
+    table = claims.outcomes(
+        ["C2.auc_movie", "C2.auc_amazon", "C4.best_cell", "C4.tracked", "C2.auc_tweets"], path
+    )
+    sides = table[["real", "planted", "nothing planted"]].to_numpy().tolist()
+    silent = "not asked"
+    assert sides[0] == ["held", silent, silent]
+    assert sides[1] == ["held in part", silent, silent]
+    assert sides[2] == [silent, "failed", silent]
+    assert sides[3] == ["failed", "held", "failed"]
+    assert sides[4] == [silent] * 3
+    assert table["supported"].tolist() == [1, 1, 0, 0, 0] and table["results"].tolist() == [1, 2, 1, 1, 0]
+    assert claims.outcome(["inconclusive", "inconclusive (simulated)"]) == "could not be decided"
+    assert len(claims.outcomes(path=path)) == len(claims.load_claims())
     with pytest.raises(claims.UnknownClaimError, match=r"unknown claim 'C2\.nothing'"):
-        claims.verdict_sentence(["C2.nothing"], path)
+        claims.outcomes(["C2.nothing"], path)
+
+
+def test_a_sentence_says_what_the_ledger_says(tmp_path):
+    path = ledger_of(tmp_path)
+    ids = ["C2.auc_movie", "C2.auc_amazon", "C4.best_cell", "C4.tracked", "C2.auc_tweets"]
+    parts = re.split(r"(?<=\)|”)\. ", claims.verdict_sentence(ids, path))
+    assert len(parts) == 4
+    assert parts[0].startswith("Held: “The axis separates") and parts[0].endswith("”")
+    assert parts[1].startswith("Held in part: ") and parts[1].endswith("(1 of 2 results)")
+    assert parts[2].startswith("Failed: ") and parts[2].count("“") == 2
+    assert parts[2].count("(simulated EEG only)") == 1  # what was asked of people is told of people
+    assert parts[3].startswith("Not asked: ") and parts[3].endswith("(tweets)”.")
+
+    claims.record("C2.auc_movie", value=0.5, p=0.9, low=0.4, high=0.9, data="A", simulated=False, path=path)
+    assert "Held: " not in claims.verdict_sentence(ids, path)
 
 
 def test_headlines_are_rows_of_the_ledger():
