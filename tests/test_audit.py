@@ -298,6 +298,19 @@ def test_the_command_line_computes_tables_and_names_what_is_missing(study, capsy
     assert "tables holds 'levls', which is unknown: did you mean 'levels'?" in capsys.readouterr().err
 
 
+def test_a_dask_cluster_computes_the_same_tables(study):
+    distributed = pytest.importorskip("distributed")
+    alone = (run(study) / "levels.csv").read_bytes()
+    (study / "count").write_text("")
+    for part in (audit.files.cache_dir("audit")).glob("*.csv"):
+        part.unlink()
+    options = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+        again = audit.run(study / "faced", target=study / "dask", client=client, progress=False)
+    assert (again / "levels.csv").read_bytes() == alone
+    assert sorted(computed(study)) == sorted(BANDS)
+
+
 def test_the_plan_tells_parts_and_hours(study):
     folder = study / "results"
     assert audit.plan(folder=folder).loc["levels"].isna()["hours"]
