@@ -625,5 +625,12 @@ TABLES: Mapping[str, Table] = {
     "simulated_pool_ends": _control(trained.pool_ends, simulated.POOL_PARTS),
     "simulated_pool_growth": _control(trained.pool_growth, simulated.POOL_PARTS),
     "simulated_comparisons": _control(trained.comparisons, trained.COMPARISON_PARTS, "default 0"),
+    "replication_rates": Table(
+        simulated.replication_rates,
+        simulated.DESIGN_PARTS,
+        check=partial(simulated.replication_rates, n_cohorts=2),
+    ),
+    "replication_checkpoints": _networks(simulated.replication_checkpoints, simulated.OTHERS, n_networks=3),
+    "replication_tests": _networks(simulated.replication_tests, simulated.OTHERS, ()),
 }
 """Every table of the audit by name; ``axes`` comes first, because others need it."""

@@ -13,10 +13,12 @@ from typing import Any
 
 import pandas as pd
 
+from kernel.brain.calibration import replicate
 from kernel.brain.cohort import Cohort, make_split
 from kernel.brain.material import Material
 from kernel.brain.simulate import simulate_cohort
 from kernel.decoding import contest, interventions, study, trained
+from kernel.decoding.bank import train_bank
 from kernel.decoding.interventions import RECIPE, Interventions
 
 PRESETS = ("default", "strong_valence", "no_valence")
@@ -134,3 +136,109 @@ def _contest(part: str, **options: Any) -> pd.DataFrame:
     own, (preset, seed) = cohort(part), part.split()
     table = contest.contest(own, make_split(own, "standard"), progress=False, **options)
     return table.assign(preset=preset, cohort_seed=int(seed), simulated=True)
+
+
+# Another data set
+
+#: Cohorts in the designs of SEED-V and EmoEEG-MC.
+OTHERS = ("SEED-V strong_valence", "SEED-V no_valence", "EmoEEG-MC strong_valence")
+DESIGN_PARTS = ("SEED-V", "EmoEEG-MC")
+MODEL = "SmolLM2-135M-Instruct"
+
+
+@lru_cache(maxsize=1)
+def other_cohort(name: str) -> Cohort:
+    """One of `OTHERS`, in windows of 20 s (SEED-V) or 10 s, which save time."""
+    design, preset = name.split()
+    window = 20.0 if design == "SEED-V" else 10.0
+    return simulate_cohort(0, preset, design=design, window=window)[0]
+
+
+def replication_rates(material: Material, part: str, n_cohorts: int = 40) -> pd.DataFrame:
+    """:func:`kernel.brain.calibration.replicate` for a design, which is the part."""
+    table = replicate(part, n_cohorts=n_cohorts, n_jobs=1, progress=False)
+    return table.assign(truth=table["truth"].astype(str), design=part, simulated=True)
+
+
+def replication_checkpoints(
+    material: Material | None, part: str | Cohort, n_networks: int | None = None
+) -> pd.DataFrame:
+    """Twenty-four networks of a cohort and the alignment of their class means with the axis.
+
+    Parameters
+    ----------
+    material : Material
+        Not used.
+    part : str or Cohort
+        One of `OTHERS`, or a cohort of recordings.
+    n_networks : int, optional
+        The first so many instead of all.
+
+    Returns
+    -------
+    DataFrame
+        As the table of :func:`kernel.decoding.study.rediscovery`.
+    """
+    return _rediscovered(_cohort_of(part), n_networks).table
+
+
+def replication_tests(material: Material | None, part: str | Cohort) -> pd.DataFrame:
+    """What 24 networks, four strategies with placebos, and ten networks that vote give on a cohort.
+
+    Parameters
+    ----------
+    material, part
+        As for `replication_checkpoints`.
+
+    Returns
+    -------
+    DataFrame
+        ``test``: ``class PC1`` (r over networks, with p, ``null_sd`` and ``n``); ``true``, ``placebo`` and
+        ``beyond`` (change of accuracy, mean of the strategies); ``gain`` of ten networks over ``single``.
+        Columns ``value``, ``low``, ``high``, ``p``, ``null_sd``, ``n``, ``single``, ``data``, ``simulated``.
+    """
+    from kernel.language.study import axis_positions
+
+    part = _cohort_of(part)
+    split = study.usual_split(part)
+    table = study.convergence_table(_rediscovered(part))
+    (pc1,) = table.query("scope == 'overall' and null == 'emotions permuted'").to_dict("records")
+    places = axis_positions(MODEL, part.classes)
+    aligned = interventions.run_interventions(
+        part, trained.FOUR, seeds=3, split=split, valence=[places[name] for name in part.classes],
+        n_jobs=1, progress=False,
+    )  # fmt: skip
+    voted = contest.contest(part, split, methods=["single network", "deep ensemble"], progress=False)
+    single = voted.set_index("method").loc["single network"]
+    people = int(split.test.any(1).sum())
+    rows = [{"test": "class PC1", "value": pc1["r"], **{name: pc1[name] for name in ("p", "null_sd", "n")}}]
+    for name, interval in interventions.family_mean(aligned).iterrows():
+        rows.append({"test": name, **interval, "n": people})
+    rows.append(
+        {
+            "test": "gain",
+            "value": -single["difference"],
+            "low": -single["high"],
+            "high": -single["low"],
+            "n": people,
+            "single": single["bacc"],
+        }
+    )
+    columns = ["test", "value", "low", "high", "p", "null_sd", "n", "single"]
+    return pd.DataFrame(rows, columns=columns).assign(data=part.label, simulated=part.simulated)
+
+
+def _cohort_of(part: str | Cohort) -> Cohort:
+    return other_cohort(part) if isinstance(part, str) else part
+
+
+def _rediscovered(part: Cohort, n_networks: int | None = None) -> study.Rediscovery:
+    from kernel.language.study import axis_positions, story_axis
+
+    axis = story_axis(MODEL, part.classes)
+    prototypes = axis.centroids_[[axis.classes_.index(emotion) for emotion in part.classes]]
+    bank = train_bank(
+        study.fewer_specs()[:n_networks], part, study.usual_split(part), prototypes=prototypes,
+        baselines=False, n_jobs=1, progress=False,
+    )  # fmt: skip
+    return study.rediscovery(bank, study.clip_target(part, axis_positions(MODEL, part.classes)))
