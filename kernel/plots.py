@@ -312,34 +312,6 @@ def plot_claim_forest(panels: Mapping[str, pd.DataFrame]) -> Figure:
     return fig
 
 
-def plot_verdicts(counts: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
-    """Share of verdicts for each group of claims, one panel for each kind of data.
-
-    Parameters
-    ----------
-    counts : DataFrame
-        Index (group, kind of data), columns verdicts.
-    titles : mapping of group to str
-        What each group claims, in the order of rows.
-    """
-    kinds = list(dict.fromkeys(counts.index.get_level_values(1)))
-    fig, axes = plt.subplots(
-        1, len(kinds), figsize=(3.6 * len(kinds) + 3.4, 0.38 * len(titles) + 1.4), sharey=True, squeeze=False
-    )
-    for ax, kind in zip(axes[0], kinds, strict=True):
-        own = counts.xs(kind, level=1).reindex(list(titles)).fillna(0)
-        left = np.zeros(len(titles))
-        for verdict, colour in VERDICT_COLOURS.items():
-            width = own[verdict].to_numpy() if verdict in own else np.zeros(len(titles))
-            ax.barh(range(len(titles)), width, left=left, color=colour, label=verdict)
-            left = left + width
-        ax.set_yticks(range(len(titles)), [f"{group}: {title}" for group, title in titles.items()])
-        ax.set(title=kind, xlabel="results")
-    axes[0, 0].invert_yaxis()
-    axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1))
-    return fig
-
-
 def plot_nulls(
     nulls: Mapping[str, tuple[np.ndarray, float]], *, label: str, reference: float | None = None
 ) -> Figure:

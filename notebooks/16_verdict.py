@@ -20,51 +20,53 @@
 #
 # **Why it matters.** A reader who has ten minutes wants to know what to believe. Here is the whole of it in a table and a page.
 
-# %%
+# %% tags=["hide-input"]
 import pandas as pd
+from IPython.display import Markdown
 
-from kernel import claims, plots
+from kernel import claims
 
-plots.set_style()
 pd.set_option("display.max_rows", None)
-ledger = claims.ledger(claims.book_ledger())
-ledger["group"] = ledger["id"].str.partition(".")[0]
-kind = ledger["verdict"].str.partition(" (")[0]
-data = ledger["simulated"].map({True: "simulated EEG", False: "real data, printed values"}).fillna("")
-print(f"{ledger['id'].nunique()} claims, {int((kind != 'not run').sum())} results")
+path = claims.book_ledger()
+ledger = claims.ledger(path)
+results = int((ledger["verdict"] != "not run").sum())
+print(f"{ledger['id'].nunique()} claims, {results} results")
 
 # %% [markdown]
-# ## Method
+# ## How a verdict comes about
 #
-# A verdict is a function of numbers, written down before they were computed; on EEG before any recording was read, except for the rows that are marked exploratory,
+# A verdict is a function of numbers, written down before they were computed; on EEG before any recording was read, except for the rows that are marked exploratory:
 #
-# $$ \text{verdict} = f(\text{value}, \text{interval}, p, n) \in \{\text{supported}, \text{not supported}, \text{inconclusive}\} , $$
+# $$ \text{verdict} = f(\text{value}, \text{interval}, p, n) \in \{\text{supported}, \text{not supported}, \text{inconclusive}\} . $$
 #
-# and one claim has as many results as there were models or cohorts to try it on.
-#
-# ## Where the verdicts fell
-
-# %% mystnb={"image": {"alt": "Stacked bars, a row for each group of claims and a panel for each kind of data, real texts and ratings or simulated EEG: number of results that are supported, in blue, not supported, in orange, and inconclusive, in grey."}, "figure": {"caption": "All results of the ledger; counts are no score."}}
-counts = ledger.assign(kind=kind, data=data)[kind != "not run"].groupby(["group", "data", "kind"]).size().unstack(fill_value=0)
-fig = plots.plot_verdicts(counts, claims.GROUPS)
-
-# %% tags=["nbval-check-output"]
-counts.reindex(columns=["supported", "not supported", "inconclusive"], fill_value=0)
-
-# %% [markdown]
-# Counts are no score. Claims differ in weight, several results of one claim are not independent, and many rows are *our* controls, for which "not supported" can be the
-# good news.
+# One claim has as many results as there were models, regimes or cohorts to try it on. We say that it *held* where all of its results are supported, *held in part* where
+# some are, *failed* where none is and at least one is not supported, and *could not be decided* where all are inconclusive. Real data and simulations are never
+# counted together, and neither are simulated cohorts in which something was planted and those in which there was nothing to find: there, "failed" is the right answer.
 #
 # ## One row for each headline
 
-# %%
-def tally(name):
-    return "; ".join(f"{verdict}: {count}" for verdict, count in ledger.loc[ledger["id"] == name, "verdict"].value_counts(sort=False).items())
+# %% tags=["hide-input"]
+heads = [(headline, name) for headline, names in claims.HEADLINES.items() for name in names]
+table = claims.outcomes([name for _, name in heads], path).assign(headline=[headline for headline, _ in heads])
+columns = {"real": "real data", "planted": "simulated, planted", "nothing planted": "simulated, nothing planted"}
+table.set_index(["headline", "claim"])[list(columns)].replace("not asked", "").rename(columns=columns)
 
+# %% [markdown]
+# A row counts what *we* asked, and some rows are controls for which "failed" is the good news; so counts are no score, and the table is read line by line.
+#
+# ## What became of all claims on real data
 
-pd.DataFrame(
-    [{"headline": headline, "row": name, "asks": claims.load_claims()[name].claim, "verdicts": tally(name)} for headline, names in claims.HEADLINES.items() for name in names]
-).set_index(["headline", "row"])
+# %% tags=["hide-input"]
+every = claims.outcomes(path=path)
+lines = []
+for word in claims.OUTCOMES[:-1]:
+    part = every[every["real"] == word]
+    names = "; ".join(f"{claim.rstrip('.')} (`{name}`)" for name, claim in part["claim"].items())
+    lines.append(f"**{word.capitalize()}** ({len(part)}). {names}.")
+Markdown("\n\n".join(lines))
+
+# %% tags=["nbval-check-output"]
+every["real"].value_counts().reindex(claims.OUTCOMES)
 
 # %% [markdown]
 # ## What stands
@@ -97,7 +99,7 @@ pd.DataFrame(
 # ## Not run
 
 # %%
-missing = ledger[kind == "not run"].drop_duplicates("id")
+missing = ledger[ledger["verdict"] == "not run"].drop_duplicates("id")
 missing.assign(command=missing["command"].replace("", "nothing in this edition runs it")).set_index("id")[["claim", "needs", "command"]]
 
 # %% [markdown]

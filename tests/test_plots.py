@@ -284,16 +284,6 @@ def test_both_ends_of_a_diverging_scale_differ_and_its_middle_is_lightest(name, 
     assert (np.diff(lightness) > 0).all()
 
 
-def test_verdicts_are_stacked_by_group_and_kind_of_data():
-    index = pd.MultiIndex.from_tuples([("C1", "real"), ("C2", "real"), ("C2", "simulated")])
-    counts = pd.DataFrame({"supported": [2, 1, 0], "not supported": [1, 0, 3]}, index)
-    real, simulated = plots.plot_verdicts(counts, {"C1": "words", "C2": "texts"}).axes
-    assert [t.get_text() for t in real.get_yticklabels()] == ["C1: words", "C2: texts"]
-    np.testing.assert_allclose([bar.get_width() for bar in real.patches], [2, 1, 1, 0, 0, 0])
-    np.testing.assert_allclose([bar.get_x() for bar in real.patches], [0, 0, 2, 1, 3, 1])
-    np.testing.assert_allclose([bar.get_width() for bar in simulated.patches], [0, 0, 0, 3, 0, 0])
-
-
 def checkpoints(rng, n=12):
     return pd.DataFrame(
         {

@@ -368,7 +368,7 @@ def alignment(material: Material, part: str, seeds: Iterable[int] = SEEDS) -> pd
         placebo), ``seed``, ``validation``, ``bacc`` and one column for each test person; `as_interventions`
         reads it.
     """
-    regime, (label,) = _regime(part)
+    regime, _, label = part.partition(", ")  # a label may hold a comma
     strategy, number = _ALL[label]
     wanted: Any = [number] if number is not None else {label: strategy}
     return _intervention_rows(material, regime, REGIMES[regime], wanted, seeds)
