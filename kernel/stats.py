@@ -101,6 +101,8 @@ def pearson(x: ArrayLike, y: ArrayLike) -> Any:
 
 def _unit(x: np.ndarray, name: str) -> np.ndarray:
     """Centre and scale to length one over the last axis."""
+    if x.shape[-1] < 2:
+        raise ValueError(f"{name} has {x.shape[-1]} values: a correlation needs two or more")
     mean = x.mean(-1, keepdims=True)
     centred = x - mean
     length = np.linalg.norm(centred, axis=-1, keepdims=True)

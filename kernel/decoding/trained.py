@@ -285,7 +285,7 @@ def checkpoints(material: Material, part: str, recipes: Iterable[str] | None = N
     scores = table[["residual", "held_out"]].reset_index(drop=True)
     pc1 = pd.DataFrame(np.array(first), columns=[f"pc1 {emotion}" for emotion in bank.classes])
     nulls = pd.DataFrame(alignment.nulls["held_out"].T, columns=NULLS)
-    return pd.concat([training_rows(bank, columns), scores, pc1[list(PC1)], nulls], axis=1)
+    return pd.concat([training_rows(bank, columns), scores, pc1[list(PC1)], nulls], axis=1).copy()
 
 
 def ablation(material: Material, part: str, recipes: Iterable[str] | None = None) -> pd.DataFrame:
