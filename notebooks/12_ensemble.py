@@ -39,7 +39,7 @@ tables = {name: audit.load(name) for name in ("contest", "pool_ends", "simulated
 print(audit.sources(*tables.values()))
 
 # %% [markdown]
-# ## Ten networks are a little better than one
+# ## Ten networks are at most a little better than one
 #
 # A member $i$ answers with probabilities $p_i$ of the nine emotions. An ensemble averages these. Its gain is what it has over its members one by one,
 #
@@ -115,7 +115,7 @@ pd.concat(members, axis=1).round(3).rename_axis(None)
 
 # %% [markdown]
 # In the regime of means no contestant beats the plain ensemble. In the time course two do: *top half*, which has nothing to do with the residual, and *drop basin, weighted*. But the intervals speak of other people, not of other trainings. Sixteen ensembles that differ only in their seeds (the pools of
-# [chapter 13](13_two_tier.ipynb), of a similar network) have a standard deviation of .005 in the time course. A lead of .014, the best of fourteen, is a reason to repeat the comparison, and no result yet.
+# [chapter 13](13_two_tier.ipynb), of a related network) have a standard deviation of .005 in the time course. A lead of .014, the best of fourteen, is a reason to repeat the comparison, and no result yet.
 #
 # The table says why there is little to gain. *Agreement* is Cohen's kappa, 1 for members that always answer alike. Plain seeds agree at .71 or more. Members without a basin direction agree much less, but are worse one by one. The complement is at chance in the regime of means, as it should be; in the time course it reaches
 # .255. We think that it knows the moments of the clips, which class means do not contain, and learns the emotion of each by heart ([chapter 7](07_classifiers.ipynb)).
@@ -229,11 +229,14 @@ claims.show(*rows, *controls)[["data", "verdict"]]
 #
 # ## Try it
 #
+# The whole contest on your own cohort ([how to build one](../book/data.md)), and one ensemble around your own classifier:
+#
 # ```python
+# import kernel
 # from kernel.brain.cohort import Cohort, make_split, standardise
 # from kernel.decoding.contest import contest
 #
-# cohort = standardise(Cohort.load("my_study.nc"))  # how to build one: see the guide to data
+# cohort = standardise(Cohort.load("my_study.nc"))
 # contest(cohort, make_split(cohort, "standard"), random_state=1)  # other seeds: other trainings
 #
 # found = kernel.residual_ensemble_decoding(my_classifier, "drop_basin", X, y, X_test, groups=subject)

@@ -151,7 +151,7 @@ for data, rows in by_data("pool_ends").items():
         print(f"  sd over pools of the accuracy of all ten {rows['all'].std():.4f}")
 
 # %% [markdown]
-# Chapter 12 had one ensemble in each regime. Here all sixteen pools of the time course gain; in the regime of means most do, if little.
+# [Chapter 12](12_ensemble.ipynb) has one ensemble in each regime. Here all sixteen pools of the time course gain; in the regime of means most do, if little.
 #
 # ## Lengths, depths, prototypes: small effects
 #
@@ -175,7 +175,7 @@ compared.rename_axis(None)
 #
 # ## Good members gain more, not less
 #
-# The paper says, of three data sets, that the gain of an ensemble shrinks where single members are good. We have one data set, but sixteen recipes on it: two regimes, emotions or moments as labels, four lengths of training, ten seeds each. We take single accuracy from validation people, because noise in one and the same accuracy
+# The paper says, of three data sets, that the gain of an ensemble shrinks where single members are good. We have one data set, but sixteen recipes on it: two regimes, emotions or *moments* (which ten seconds of which clip) as labels, four lengths of training, ten seeds each. We take single accuracy from validation people, because noise in one and the same accuracy
 # would make the correlation negative by itself.
 
 # %% mystnb={"image": {"alt": "Scatter plot on real EEG: gain of an ensemble of ten against the accuracy of its members, with intervals, for sixteen recipes in four lines. In the regime of means gains rise from below zero to .01; in the time course they lie between .008 and .022, highest for the most accurate recipes on moments."}, "figure": {"caption": "**Better recipes gain more, not less (real EEG, 16 recipes).** A line joins four lengths of training. Bars: 95 % intervals over test people."}} tags=["hide-input"]
@@ -202,7 +202,7 @@ print(
 )
 
 # %% [markdown]
-# The correlation is strongly positive; the p-value asks for a negative one. Much of it lies between the two regimes, but no line falls either. No recipe here comes near a ceiling, as networks on MNIST do, so nothing forces the gain to shrink. The recipes share their people and are no independent data sets.
+# The correlation is strongly positive; the p-value asks for a negative one. Much of it lies between the two regimes, but no line falls either. No recipe here comes near a ceiling, as networks on MNIST do, so nothing forces the gain to shrink. The recipes share their people and are no independent data sets, so the p-value is a rough one.
 #
 # ## What could fool us
 #
@@ -264,14 +264,14 @@ claims.show(*rows, *controls)[["data", "verdict"]]
 #
 # ## Try it
 #
-# Sixteen pools on your own cohort, whose clips carry ratings:
+# Sixteen pools on your own cohort ([how to build one](../book/data.md)), whose clips carry ratings:
 #
 # ```python
 # from kernel.brain.cohort import Cohort, make_split, standardise
 # from kernel.decoding.bank import train_bank
 # from kernel.decoding.contest import make_pools, pool_specs, residual_against_contribution
 #
-# cohort = standardise(Cohort.load("my_study.nc"))  # how to build one: see the guide to data
+# cohort = standardise(Cohort.load("my_study.nc"))
 # bank = train_bank(pool_specs(16), cohort, make_split(cohort, "standard"))
 # result = residual_against_contribution(make_pools(bank, cohort.rating()))
 # result.mean, result.p, result.null_sd
