@@ -22,8 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from kernel.brain.topography import TimeCourse
-from kernel.language.axis import Agreement, ValenceAxis
+from kernel.language.axis import ValenceAxis
 from kernel.language.stories import EMOTIONS, VALENCE_CODE
 
 if TYPE_CHECKING:
@@ -348,25 +347,6 @@ def plot_scatter(
     return fig
 
 
-def plot_agreement(result: Agreement) -> Figure:
-    """Matrix of pairwise agreement."""
-    size = 1.1 * len(result.names) + 1.6
-    fig, ax = plt.subplots(figsize=(size + 1, size))
-    sns.heatmap(
-        pd.DataFrame(result.matrix, result.names, result.names),
-        vmin=-1,
-        vmax=1,
-        cmap=SIGNED_CMAP,
-        annot=True,
-        fmt=".2f",
-        square=True,
-        cbar_kws={"label": "Pearson r", "shrink": 0.8},
-        ax=ax,
-    )
-    ax.tick_params(axis="x", rotation=30)
-    return fig
-
-
 def plot_learning_curve(curve: pd.DataFrame, lines: Mapping[str, float]) -> Figure:
     """Supervised AUC by training size (mean, min and max over repeats) with label-free methods as lines."""
     fig, ax = plt.subplots(figsize=(5.6, 3.6))
@@ -530,32 +510,6 @@ def plot_position_classes(counts: Mapping[str, np.ndarray], classes: Sequence[st
     return fig
 
 
-def plot_noise_fit(
-    curve: pd.DataFrame, *, x: str, xlabel: str, reference: float, reference_label: str
-) -> Figure:
-    """Correlations reached by noise: mean and range of each kind along some setting.
-
-    Parameters
-    ----------
-    curve : DataFrame
-        Columns `x`, ``kind`` and ``r``, one row per draw.
-    x, xlabel : str
-        The setting, on a logarithmic axis.
-    reference, reference_label : float, str
-        A published value to compare with.
-    """
-    fig, ax = plt.subplots(figsize=(6, 3.6))
-    for colour, (kind, rows) in zip((ORANGE, BLUE, PURPLE), curve.groupby("kind", sort=False), strict=False):
-        spread = rows.groupby(x)["r"].quantile([0.05, 0.5, 0.95]).unstack()
-        ax.fill_between(spread.index, spread[0.05], spread[0.95], color=colour, alpha=0.2, lw=0)
-        ax.plot(spread.index, spread[0.5], "o-", ms=4, color=colour, label=kind)
-    ax.axhline(reference, color=INK, lw=1, ls="--", label=reference_label)
-    ax.axhline(0, color=GREY, lw=0.8, ls=":")
-    ax.set(xscale="log", xlabel=xlabel, ylabel="correlation of fit and target", ylim=(-1.05, 1.05))
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    return fig
-
-
 def plot_rejection_rates(rates: pd.DataFrame, *, n_null: int, title: str) -> Figure:
     """How often each test rejects, by truth; the first `n_null` truths should all read .05.
 
@@ -643,37 +597,6 @@ def plot_topomaps(
     for ax, band in zip(axes[0], bands, strict=True):
         ax.set_title(band, loc="center")
     fig.colorbar(image, ax=axes.ravel().tolist(), label=label, shrink=0.7)
-    return fig
-
-
-def plot_time_courses(panels: Mapping[str, TimeCourse]) -> Figure:
-    """Correlation with the axis second by second, one line per band, one panel per cohort."""
-    fig, axes = plt.subplots(
-        1, len(panels), figsize=(3.8 * len(panels) + 1.2, 3.2), sharey=True, squeeze=False
-    )
-    palette = sns.color_palette("colorblind", 5)
-    for ax, (title, course) in zip(axes[0], panels.items(), strict=True):
-        for colour, band, r in zip(palette, course.bands, course.r, strict=False):
-            ax.plot(course.seconds, r, lw=1.5, color=colour, label=band)
-        ax.axhline(0, color=GREY, lw=0.8, ls=":")
-        ax.set(xlabel="second of the kept EEG", title=title)
-    axes[0, 0].set_ylabel("r of scalp mean and axis")
-    axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1))
-    return fig
-
-
-def plot_confusion(panels: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
-    """Shares of each true class called each class, one panel per classifier; emotions in the book's order."""
-    order = emotion_order(classes)
-    classes = [classes[k] for k in order]
-    fig, axes = plt.subplots(1, len(panels), figsize=(4.6 * len(panels) + 1, 4.2), sharey=True, squeeze=False)
-    for ax, (title, shares) in zip(axes[0], panels.items(), strict=True):
-        image = ax.imshow(np.asarray(shares)[np.ix_(order, order)], cmap="cividis", vmin=0, vmax=1)
-        ax.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
-        ax.set_yticks(range(len(classes)), classes)
-        ax.set(title=title, xlabel="called")
-    axes[0, 0].set_ylabel("true")
-    fig.colorbar(image, ax=axes[0].tolist(), label="share of the true class", shrink=0.8)
     return fig
 
 
@@ -797,32 +720,6 @@ def plot_ablation(panels: Mapping[str, pd.DataFrame]) -> Figure:
         ax.set(xlabel="z of the fall in accuracy", title=title)
     axes[0, 0].set_yticks(range(len(controls)), controls)
     axes[0, 0].invert_yaxis()
-    return fig
-
-
-def plot_gains(panels: Mapping[str, pd.DataFrame]) -> Figure:
-    """Change of accuracy as a direction is scaled, with the middle 90 % of each control.
-
-    Parameters
-    ----------
-    panels : mapping of title to DataFrame
-        Columns ``gain``, ``direction`` (``"axis"`` or a control), ``change``, ``low``, ``high``.
-    """
-    fig, axes = plt.subplots(
-        1, len(panels), figsize=(3.7 * len(panels) + 1.8, 3.2), sharey=True, squeeze=False
-    )
-    for ax, (title, table) in zip(axes[0], panels.items(), strict=True):
-        controls = [name for name in dict.fromkeys(table["direction"]) if name != "axis"]
-        for colour, name in zip((GREY, PURPLE, ORANGE, INK), controls, strict=False):
-            rows = table[table["direction"] == name].sort_values("gain")
-            ax.fill_between(rows["gain"], rows["low"], rows["high"], color=colour, alpha=0.18, lw=0)
-            ax.plot(rows["gain"], rows["change"], color=colour, lw=1, label=name)
-        own = table[table["direction"] == "axis"].sort_values("gain")
-        ax.plot(own["gain"], own["change"], "o-", ms=4, lw=1.6, color=BLUE, label="the residual direction")
-        ax.axhline(0, color=GREY, lw=0.8, ls=":")
-        ax.set(xlabel="gain along the direction", title=title)
-    axes[0, 0].set_ylabel("change of balanced accuracy")
-    axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1))
     return fig
 
 

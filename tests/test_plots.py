@@ -112,14 +112,6 @@ def test_position_classes_are_relative_to_an_even_spread_and_in_the_order_of_emo
     assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["anger", "joy"]
 
 
-def test_a_confusion_matrix_stands_in_the_order_of_emotions():
-    shares = np.array([[0.7, 0.2, 0.1], [0.0, 1.0, 0.0], [0.3, 0.3, 0.4]])
-    ax = plots.plot_confusion({"network": shares}, ["joy", "anger", "other"]).axes[0]
-    assert [t.get_text() for t in ax.get_yticklabels()] == ["anger", "joy", "other"]  # unknown names last
-    assert [t.get_text() for t in ax.get_xticklabels()] == ["anger", "joy", "other"]
-    np.testing.assert_allclose(ax.images[0].get_array(), [[1, 0, 0], [0.2, 0.7, 0.1], [0.3, 0.3, 0.4]])
-
-
 def test_a_stream_shows_each_second_and_frames_what_was_shown():
     classes = sorted(EMOTIONS)
     records = [
@@ -321,16 +313,6 @@ def test_an_ablation_marks_each_checkpoint_and_the_mean():
     dots, mean = ax.lines[:2]
     np.testing.assert_allclose(dots.get_xdata(), [1, 2, 6])
     np.testing.assert_allclose(mean.get_xdata(), 3)
-
-
-def test_gains_are_drawn_in_order():
-    table = pd.DataFrame({"gain": [2.0, 0, 2, 0], "direction": ["axis", "axis", "isotropic", "isotropic"],
-                          "change": [-0.2, -0.1, 0, 0], "low": -0.05, "high": 0.05})  # fmt: skip
-    ax = plots.plot_gains({"cohort": table}).axes[0]
-    own = next(line for line in ax.lines if line.get_label() == "the residual direction")
-    np.testing.assert_allclose(own.get_xdata(), [0, 2])
-    np.testing.assert_allclose(own.get_ydata(), [-0.1, -0.2])
-    assert len(ax.collections) == 1  # one band: the control's
 
 
 def test_printed_figures_stand_beside_those_computed_anew():

@@ -11,22 +11,20 @@ target contribute more to their ensemble, over many pools of members.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from joblib import delayed
 from numpy.typing import ArrayLike
 from scipy.stats import t as student_t
 from sklearn.base import clone
 from tqdm.auto import tqdm
 
 from kernel import files, stats
-from kernel.brain.cohort import Cohort, Split, make_split, segment_length, segments, standardise
-from kernel.brain.simulate import Settings, simulate_cohort
+from kernel.brain.cohort import Cohort, Split, segment_length, segments, standardise
 from kernel.decoding import ensemble, geometry, networks, residual
 from kernel.decoding.bank import (
     Bank,
@@ -34,10 +32,8 @@ from kernel.decoding.bank import (
     balanced_accuracy,
     recall_interval,
     time_steps,
-    train_bank,
 )
 from kernel.decoding.residual import NetworkClassifier
-from kernel.threads import side_by_side
 
 
 class Method(NamedTuple):
@@ -235,62 +231,6 @@ def contest(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def fair_contest(
-    cohort_seeds: Iterable[int] = range(5),
-    presets: Sequence[str | Settings] = ("default", "strong_valence", "no_valence"),
-    *,
-    split: str = "standard",
-    n_subjects: int = 123,
-    n_jobs: int = 2,
-    progress: bool = True,
-    **options: Any,
-) -> pd.DataFrame:
-    """`contest` on simulated cohorts of several seeds and presets.
-
-    Parameters
-    ----------
-    cohort_seeds : iterable of int
-        Seeds of cohorts; five or more for a claim.
-    presets : sequence of str or Settings
-        As for :func:`~kernel.brain.simulate.simulate_cohort`. Cohorts of one seed differ by amplitudes alone:
-        they are no independent repetitions.
-    split : str
-        As for :func:`~kernel.brain.cohort.make_split`.
-    n_subjects : int
-        Subjects of each cohort.
-    n_jobs : int
-        Cohorts side by side, each in a process of one thread.
-    progress : bool
-        Show a bar over cohorts.
-    **options
-        Further ones of `contest`.
-
-    Returns
-    -------
-    DataFrame
-        Rows of `contest` with ``preset`` and ``cohort_seed`` in front.
-    """
-    pairs = [(preset, seed) for preset in presets for seed in cohort_seeds]
-    calls = [
-        delayed(_on_simulated)(preset, seed, split=split, n_subjects=n_subjects, **options)
-        for preset, seed in pairs
-    ]
-    tables = list(side_by_side(calls, n_jobs=n_jobs, label="cohorts", progress=progress))
-    for table, (preset, seed) in zip(tables, pairs, strict=True):
-        table.insert(0, "preset", preset if isinstance(preset, str) else repr(preset))
-        table.insert(1, "cohort_seed", seed)
-    return pd.concat(tables, ignore_index=True)
-
-
-def _on_simulated(
-    preset: str | Settings, seed: int, *, split: str, n_subjects: int, **options: Any
-) -> pd.DataFrame:
-    """`contest` on one simulated cohort, in this process."""
-    # features are averaged over segments of 10 s: shorter windows would only take memory
-    cohort, _ = simulate_cohort(seed, preset, n_subjects=n_subjects, window=10.0)
-    return contest(cohort, make_split(cohort, split), n_jobs=1, progress=False, **options)
-
-
 def contest_summary(table: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
     r"""Mean over cohorts with a t-interval: the cohort is the unit, so that it speaks of new cohorts.
 
@@ -299,7 +239,7 @@ def contest_summary(table: pd.DataFrame, *, confidence: float = 0.95) -> pd.Data
     Parameters
     ----------
     table : DataFrame
-        Of `fair_contest`.
+        Rows of `contest` with columns ``preset`` and ``cohort_seed``.
     confidence : float
         Coverage c between 0 and 1.
 
@@ -356,7 +296,7 @@ def gains_in_context(table: pd.DataFrame, method: str = "deep ensemble") -> pd.D
     Parameters
     ----------
     table : DataFrame
-        Of `contest` or `fair_contest`, with ``single network`` and ``best single`` among the methods.
+        Of `contest`, or as `contest_summary` takes them, with ``single network`` and ``best single``.
     method : str
         The ensemble.
 
@@ -645,46 +585,6 @@ def make_pools(
             )
         )
     return pools
-
-
-def simulated_pools(
-    cohort_seeds: Iterable[int] = range(8),
-    preset: str | Settings = "default",
-    *,
-    specs: Sequence[TrainingSpec] | None = None,
-    n_subjects: int = 123,
-    n_null: int = 200,
-    folder: str | Path | None = None,
-    n_jobs: int = 2,
-    progress: bool = True,
-) -> list[Pool]:
-    """Pools of `pool_specs` on simulated cohorts, trained or loaded; the target is the mean valence of clips.
-
-    Pools of one cohort share its trials: they are disjoint in members, not independent in what is drawn.
-    """
-    specs = pool_specs() if specs is None else specs
-    calls = [
-        delayed(_pools_of)(specs, seed, preset, n_subjects=n_subjects, n_null=n_null, folder=folder)
-        for seed in cohort_seeds
-    ]
-    found = side_by_side(calls, n_jobs=n_jobs, label="cohorts", progress=progress)
-    return [pool for pools in found for pool in pools]
-
-
-def _pools_of(
-    specs: Sequence[TrainingSpec],
-    seed: int,
-    preset: str | Settings,
-    *,
-    n_subjects: int,
-    n_null: int,
-    folder: str | Path | None,
-) -> list[Pool]:
-    """Pools of one simulated cohort, in this process."""
-    cohort, _ = simulate_cohort(seed, preset, n_subjects=n_subjects, window=10.0)
-    split = make_split(cohort, "standard")
-    bank = train_bank(specs, cohort, split, baselines=False, folder=folder, n_jobs=1, progress=False)
-    return make_pools(bank, cohort.rating(), n_null=n_null, name=f"cohort {seed},")
 
 
 @dataclass(frozen=True, eq=False)

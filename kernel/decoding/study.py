@@ -156,15 +156,6 @@ def split_table(
     return pd.DataFrame(rows)
 
 
-def confusion(bank: Bank, member: int | str, which: str = "test") -> np.ndarray:
-    """Share of each true class (row) called each class (column), (n_classes, n_classes)."""
-    rows = bank.rows(which)
-    y, called = bank.trials["y"].to_numpy()[rows], bank.scores(member)[rows].argmax(1)
-    counts = np.zeros((len(bank.classes), len(bank.classes)))
-    np.add.at(counts, (y, called), 1)
-    return counts / np.maximum(counts.sum(1, keepdims=True), 1)
-
-
 def by_subject(bank: Bank, member: int | str, which: str = "test") -> pd.Series:
     """Balanced accuracy of each subject, over the classes that the subject has."""
     rows = bank.rows(which)
@@ -730,42 +721,6 @@ def ablation_summary(lost: Ablation) -> pd.DataFrame:
                 "n": len(own),
             }
         )
-    return pd.DataFrame(rows)
-
-
-def amplification(
-    bank: Bank,
-    found: Rediscovery,
-    *,
-    gains: Sequence[float] = (0.0, 0.5, 1.5, 2.0, 3.0, 4.0),
-    n_best: int | None = 10,
-    n_directions: int = 100,
-    random_state: int = 0,
-) -> pd.DataFrame:
-    """Change of balanced accuracy as the residual direction is weakened or amplified, beside its controls.
-
-    Arguments as for `ablation`.
-
-    Returns
-    -------
-    DataFrame
-        One row for each gain and kind of direction: ``data``, ``simulated``, ``gain``, ``direction``
-        (``"axis"`` or a control), ``change``, the mean over checkpoints, and ``low``, ``high``, the 5th and
-        95th percentile of the controls' means.
-    """
-    rows = []
-    for gain in gains:
-        lost = ablation(
-            bank, found, n_best=n_best, gain=gain, n_directions=n_directions, random_state=random_state
-        )
-        whole = lost.table[lost.table["part"] == "whole"]
-        change = -whole.drop_duplicates("checkpoint")["drop"].mean()
-        shared = {"data": bank.label, "simulated": bank.simulated, "gain": gain}
-        rows.append({**shared, "direction": "axis", "change": change, "low": change, "high": change})
-        for kind, null in lost.null.items():
-            low, high = np.percentile(-null.mean(1), [5, 95])
-            mean = -float(null.mean())
-            rows.append({**shared, "direction": CONTROLS[kind], "change": mean, "low": low, "high": high})
     return pd.DataFrame(rows)
 
 
