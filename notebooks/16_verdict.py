@@ -14,7 +14,7 @@
 # # The verdict
 #
 # **Data of this chapter.** The ledger of the chapters before, row by row. Verdicts on language models, on human ratings and on the EEG of FACED are on real data; those on *simulated* EEG
-# say which conclusions the paper's methods can carry, and nothing about people. In this edition the rows on networks (chapters 8 to 15) are simulated.
+# say which conclusions the paper's methods can carry, and nothing about people.
 #
 # **The claim.** Modern language models and human EEG share one valence axis, and classifiers that have found it cannot be improved by it {cite:p}`radwan2026shared`.
 #
@@ -73,7 +73,9 @@ every["real"].value_counts().reindex(claims.OUTCOMES)
 #
 # - **The direction exists in small models too, if one asks for it.** With an affect cue, two models of 135 and 270 million parameters sort human-rated texts by a direction
 #   from a few stories, far beyond isotropic directions. Read bare, as the paper does, they hardly do ([chapter 1](01_axis.ipynb), [2](02_sentiment.ipynb)).
-# - **Ensembling gains** what deep ensembles have gained since 2017 ([chapter 12](12_ensemble.ipynb)).
+# - **Ensembling gains a little.** With people, ten networks beat one by less than a hundredth of balanced accuracy; in one of the two regimes the interval just leaves zero out ([chapter 12](12_ensemble.ipynb)).
+# - **Prototypes from a language model are worth no more than random ones** ([chapter 13](13_two_tier.ipynb)), as the paper finds.
+# - **The data can be decoded, and online too** ([chapters 7](07_classifiers.ipynb) and [15](15_online.ipynb)). What is decoded is mostly which moment of which film is on.
 # - **Alignment hardly helps.** On a simulated cohort of the usual size no strategy raises accuracy after a correction, and strong ones cost it
 #   ([chapter 10](10_alignment.ipynb)). The exception is training on four people, and it is small ([chapter 11](11_saturation.ipynb)).
 #
@@ -81,12 +83,17 @@ every["real"].value_counts().reindex(claims.OUTCOMES)
 #
 # - **The numbers that carry the story are in-sample or uncorrected.** The correlation of .87 comes back to the digit from the paper's own data, as a fit scored on the clips it was fitted to. Shuffled emotions are fitted nearly as well, and
 #   emotions that the fit has not seen are not predicted at all ([chapter 5](05_projection.ipynb)). The map behind it depends on how people are averaged, and its best cell on one person ([chapters 5](05_projection.ipynb) and [6](06_topography.ipynb)). Of sixteen harmful strategies ten survive Holm ([chapter 10](10_alignment.ipynb)).
+# - **A high accuracy is not a reading of emotion.** Networks that learn moments of films, and no emotion, name the emotions of seen clips better than networks that learn emotions; on unseen clips both are
+#   little better than chance ([chapter 7](07_classifiers.ipynb)).
+# - **Classifiers do not find the axis, as far as 36 of them can tell.** Our 36 give a correlation nearly as high as the paper's, and its null is as wide as the paper's own. With another language model's axis the same networks
+#   give one of the other sign ([chapter 8](08_rediscovery.ipynb)). Removing the direction costs people's accuracy nothing that can be measured ([chapter 9](09_ablation.ipynb)).
 # - **The nulls are too easy.** Clips are permuted where emotions are the unit; directions are drawn without variance where variance is what counts
 #   ([chapters 5](05_projection.ipynb) and [9](09_ablation.ipynb)). Each calls an effect significant far too often in simulated cohorts that have none.
 # - **Saturation is not needed to explain the harm.** A loss towards a meaningless target costs as much, and so it does where there is no valence
 #   ([chapter 11](11_saturation.ipynb)).
-# - **Residual diversity is no reason for the gain.** Alignment of a member's residual is not found to foretell its contribution ([chapter 13](13_two_tier.ipynb)), and members built to differ in the residual are
-#   not found to beat plain seeds ([chapter 12](12_ensemble.ipynb)).
+# - **Residual alignment is not found to foretell who helps,** neither with people nor in simulations ([chapter 13](13_two_tier.ipynb)). Whether members built to differ in the residual beat plain seeds is undecided
+#   with people ([chapter 12](12_ensemble.ipynb)): all four intervals hold zero.
+# - **The gain does not shrink with accuracy.** Over our recipes it grows ([chapter 13](13_two_tier.ipynb)).
 # - **The replication is thin.** Five classes have 120 orders; some of the paper's own figures for SEED-V do not reach .05 ([chapter 14](14_seed_v.ipynb)).
 #
 # ## What nobody can know yet
@@ -124,7 +131,8 @@ claims.show(*rows)[["ours", "interval", "p", "data", "verdict"]]
 
 # %% [markdown]
 # **What stands** is a direction in small language models, and figures that can be reproduced. **What does not** is the step from it to brains: on the paper's own data no test on unseen emotions, films or clips finds the axis in
-# EEG. **What is not shown** is that brains carry no valence: effects below the bounds of these tests remain possible, and networks trained on real people are still to come.
+# EEG, and networks trained on these people give no sign of it that a fair null would not give. **What is not shown** is that brains carry no valence: effects below the bounds of these tests remain possible, and networks on raw
+# signals are still to come.
 #
 # ## Try it
 #
