@@ -39,7 +39,8 @@ def results(asked):
     """Rows of the ledger for some claims, each named in a word or two, beside the value that the paper prints."""
     rows = ledger[ledger["id"].isin(asked) & (ledger["verdict"] != "not run")]
     control = rows["data"].str.contains("strong valence|no valence") & ~rows["data"].str.contains("SEED-V")
-    rows = rows[(rows["simulated"] == False) | control]  # noqa: E712
+    other_axis = rows["data"].str.contains("axis -1|axis of class|axis recovered")
+    rows = rows[((rows["simulated"] == False) | control) & ~other_axis]  # noqa: E712
     data = rows["data"].str.replace("simulated cohorts?, ", "simulated, ", regex=True)
     words, paper = ({name: pair[place] for name, pair in asked.items()} for place in (0, 1))
     rows = rows.assign(label=rows["id"].map(words) + ": " + data, paper=rows["id"].map(paper))
@@ -135,14 +136,15 @@ verdict("Classifiers find it unasked")
 #
 # ## 4. Alignment: the axis against a placebo
 #
-# Pushing a classifier towards the axis helps nothing; sixteen of 25 strategies harm, the paper counts. Every strategy here has a twin that pushes towards valence *permuted* over
-# emotions. If saturation is the reason for the harm, the twin should harm less.
+# Pushing a classifier towards the axis helps nothing; sixteen of 25 strategies harm, the paper counts. Every strategy here has a twin, its placebo, that pushes towards valence *permuted* over
+# emotions. If saturation is the reason for the harm, the twin should harm less. With people it does not: over 24 strategies the axis does no worse than its placebo, and by how little is known to a few thousandths.
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Forest plot in two panels. Top, simulated EEG: change of balanced accuracy under alignment beyond that of its placebo, and beyond that in cohorts without valence, and with four training subjects, with 95 % intervals. Bottom: number of the 25 strategies that harm, from the paper's printed p-values uncorrected and corrected by Benjamini-Hochberg and Holm, and from our own run on simulated EEG, beside the paper's sixteen. Colour shows the verdict."}, "figure": {"caption": "Simulated cohorts, but for the counts of the paper's printed p-values. Bars: 95 % intervals; diamonds: the paper's count."}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Forest plot in two panels. Top, real EEG filled and simulated EEG hollow: change of balanced accuracy under alignment beyond that of its placebo, and beyond that in cohorts without valence, and with four training subjects, with 95 % intervals. Bottom: number of the 25 strategies that harm, from the paper's printed p-values uncorrected and corrected by Benjamini-Hochberg and Holm, and from our own runs, beside the paper's sixteen. Colour shows the verdict."}, "figure": {"caption": "Filled: real EEG and printed p-values; hollow: simulated cohorts. Bars: 95 % intervals; diamonds: the paper's count."}}
 fig = plots.plot_claim_forest(
     {
         "change of balanced accuracy": results(
             {
+                "C7.equivalent": ("beyond the placebo", NOT_PRINTED),
                 "C7.beyond_placebo": ("beyond the placebo", NOT_PRINTED),
                 "C7.needs_valence": ("beyond no valence", NOT_PRINTED),
                 "C7.helps_when_scarce": ("beyond the placebo", NOT_PRINTED),
