@@ -37,6 +37,9 @@ VALENCE_CMAP = "BrBG"
 SIGNED_CMAP = "PuOr_r"
 #: Verdicts have one colour each, whatever the figure.
 VERDICT_COLOURS = MappingProxyType({"supported": BLUE, "not supported": ORANGE, "inconclusive": GREY})
+OUTCOME_COLOURS = MappingProxyType(
+    {"held": BLUE, "held in part": "#A6CDE6", "failed": ORANGE, "could not be decided": "#D9D9D9"}
+)
 
 
 def set_style() -> None:
@@ -308,6 +311,35 @@ def plot_claim_forest(panels: Mapping[str, pd.DataFrame]) -> Figure:
         handles.append(Line2D([], [], color=INK, marker="o", mfc="white", ls="", label="simulated EEG"))
     handles.append(Line2D([], [], color=INK, marker="D", ls="", ms=7, label="the paper"))
     fig.legend(handles=handles, loc="outside upper left", ncols=len(handles))
+    return fig
+
+
+def plot_outcomes(table: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
+    """What became of claims: a row for each claim, a column for each kind of data, an outcome in each cell.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As :func:`kernel.claims.outcomes`.
+    columns : mapping of str to str
+        Columns of the table and what stands above each.
+    """
+    fig, ax = plt.subplots(figsize=(9.2, 0.34 * len(table) + 0.9))
+    for row, claim in enumerate(table.to_dict("records")):
+        for place, column in enumerate(columns):
+            word = str(claim[column])
+            if word == "not asked":
+                continue
+            box = Rectangle((place + 0.03, row - 0.44), 0.94, 0.88, color=OUTCOME_COLOURS[word], lw=0)
+            ax.add_patch(box)
+            dark = word in ("held", "failed")
+            ax.text(place + 0.5, row, word, ha="center", va="center", color="white" if dark else INK)
+    ax.set(xlim=(0, len(columns)), ylim=(len(table) - 0.5, -0.5))
+    ax.set_xticks(np.arange(len(columns)) + 0.5, list(columns.values()))
+    ax.set_yticks(range(len(table)), [textwrap.fill(text.rstrip("."), 62) for text in table["claim"]])
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
     return fig
 
 

@@ -24,8 +24,9 @@
 import pandas as pd
 from IPython.display import Markdown
 
-from kernel import claims
+from kernel import claims, plots
 
+plots.set_style()
 pd.set_option("display.max_rows", None)
 path = claims.book_ledger()
 ledger = claims.ledger(path)
@@ -45,11 +46,14 @@ print(f"{ledger['id'].nunique()} claims, {results} results")
 #
 # ## One row for each headline
 
-# %% tags=["hide-input"]
-heads = [(headline, name) for headline, names in claims.HEADLINES.items() for name in names]
-table = claims.outcomes([name for _, name in heads], path).assign(headline=[headline for headline, _ in heads])
-columns = {"real": "real data", "planted": "simulated, planted", "nothing planted": "simulated, nothing planted"}
-table.set_index(["headline", "claim"])[list(columns)].replace("not asked", "").rename(columns=columns)
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Matrix of outcomes: a row for each claim behind the six headlines, a column each for real data, simulated cohorts with something planted, and simulated cohorts with nothing planted. Cells read held (blue), held in part (light blue), failed (orange) or could not be decided (grey); cells of what was not asked are empty."}, "figure": {"caption": "**On real brains most claims failed.** Left: real data; middle and right: simulated cohorts, with something planted and with nothing to find, where failing is right."}}
+names = [name for group in claims.HEADLINES.values() for name in group]
+columns = {
+    "real": "real data",
+    "planted": "simulated, planted",
+    "nothing planted": "simulated, nothing planted",
+}
+fig = plots.plot_outcomes(claims.outcomes(names, path), columns)
 
 # %% [markdown]
 # A row counts what *we* asked, and some rows are controls for which "failed" is the good news; so counts are no score, and the table is read line by line.
@@ -107,7 +111,9 @@ every["real"].value_counts().reindex(claims.OUTCOMES)
 
 # %%
 missing = ledger[ledger["verdict"] == "not run"].drop_duplicates("id")
-missing.assign(command=missing["command"].replace("", "nothing in this edition runs it")).set_index("id")[["claim", "needs", "command"]]
+missing.assign(command=missing["command"].replace("", "nothing in this edition runs it")).set_index("id")[
+    ["claim", "needs", "command"]
+]
 
 # %% [markdown]
 # ## Questions for the authors

@@ -276,6 +276,22 @@ def test_both_ends_of_a_diverging_scale_differ_and_its_middle_is_lightest(name, 
     assert (np.diff(lightness) > 0).all()
 
 
+def test_outcomes_stand_in_their_cells_and_what_was_not_asked_stays_empty():
+    table = pd.DataFrame(
+        {
+            "claim": ["A is so.", "B is so."],
+            "real": ["held", "not asked"],
+            "planted": ["could not be decided", "failed"],
+        }
+    )
+    ax = plots.plot_outcomes(table, {"real": "people", "planted": "simulated"}).axes[0]
+    words = {tuple(text.get_position()): text.get_text() for text in ax.texts}
+    assert words == {(0.5, 0): "held", (1.5, 0): "could not be decided", (1.5, 1): "failed"}
+    assert len(ax.patches) == 3
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["A is so", "B is so"]
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["people", "simulated"]
+
+
 def checkpoints(rng, n=12):
     return pd.DataFrame(
         {
