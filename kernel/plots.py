@@ -333,7 +333,9 @@ def plot_outcomes(table: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
             box = Rectangle((place + 0.03, row - 0.44), 0.94, 0.88, color=OUTCOME_COLOURS[word], lw=0)
             ax.add_patch(box)
             dark = word in ("held", "failed")
-            ax.text(place + 0.5, row, word, ha="center", va="center", color="white" if dark else INK)
+            ax.text(
+                place + 0.5, row, word, ha="center", va="center", fontsize=8, color="white" if dark else INK
+            )
     ax.set(xlim=(0, len(columns)), ylim=(len(table) - 0.5, -0.5))
     ax.set_xticks(np.arange(len(columns)) + 0.5, list(columns.values()))
     ax.set_yticks(range(len(table)), [textwrap.fill(text.rstrip("."), 62) for text in table["claim"]])
