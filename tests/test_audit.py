@@ -273,6 +273,7 @@ def test_every_table_is_stored_with_the_book_and_intact():
 
 
 @pytest.mark.faced
+@pytest.mark.assets
 @pytest.mark.parametrize("name", [name for name, table in audit.TABLES.items() if table.quick != ()])
 def test_a_part_of_every_stored_table_comes_out_again(name, monkeypatch):
     from conftest import FACED
