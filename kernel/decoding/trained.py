@@ -70,24 +70,29 @@ def _regime(part: str) -> tuple[str, list[str]]:
 # Rows
 
 
-def training_rows(bank: Bank, columns: pd.DataFrame | None = None) -> pd.DataFrame:
+def training_rows(*folds: Bank, columns: pd.DataFrame | None = None) -> pd.DataFrame:
     """One row for each member: ``seed``, ``validation``, ``bacc``, and a column for each test person.
 
-    Everybody has as many trials of each class, so that ``bacc`` is the mean of the people's columns.
+    Of several folds, with the same members, the test trials are taken together. Everybody has as many trials
+    of each class, so that ``bacc`` is the mean of the people's columns.
     """
-    test = bank.rows("test")
-    trials = bank.trials[test]
+    tests = [bank.rows("test") for bank in folds]
+    trials = pd.concat([bank.trials[test] for bank, test in zip(folds, tests, strict=True)])
     y, subject = trials["y"].to_numpy(), trials["subject"].to_numpy()
-    called = np.stack([checkpoint.logits[test].argmax(1) for checkpoint in bank.checkpoints])
+    parts = [
+        np.stack([checkpoint.logits[test].argmax(1) for checkpoint in bank.checkpoints])
+        for bank, test in zip(folds, tests, strict=True)
+    ]
+    called = np.concatenate(parts, axis=1)
     people = {
         f"{_PERSON}{person}": balanced_accuracy(y[subject == person], called[:, subject == person])
         for person in np.unique(subject)
     }
     table = pd.DataFrame(
         {
-            "seed": [spec.seed for spec in bank.specs],
-            "validation": bank.bacc("validation"),
-            "bacc": bank.bacc("test"),
+            "seed": [spec.seed for spec in folds[0].specs],
+            "validation": np.mean([bank.bacc("validation") for bank in folds], axis=0),
+            "bacc": balanced_accuracy(y, called),
             **people,
         }
     )
@@ -146,16 +151,17 @@ def decoders(material: Material, part: str, seeds: Iterable[int] | None = None) 
     seeds = range(2 if condition == "unseen" else 5) if seeds is None else seeds
     specs = [replace(STRONGEST[regime], labels=LABELS[labels], seed=seed) for seed in seeds]
     named = {"regime": regime, "labels": labels, "condition": condition}
+    columns = pd.DataFrame(named, index=range(len(specs)))
     z, split = material.z, make_split(material.z, "standard")
     if condition != "unseen":
         bank = _train(_shuffled(z) if condition == "shuffled" else z, specs, features=False)
-        return training_rows(bank, pd.DataFrame(named, index=range(len(specs))))
+        return training_rows(bank, columns=columns)
     folds = []
     for fold in held_out(z.y, z.clips):
         parts = {name: getattr(split, name) & ~fold for name in ("train", "validation")}
         unseen = replace(split, name="unseen clips", test=split.test & fold, **parts)
         folds.append(_train(z, specs, unseen, features=False))
-    return _over_folds(folds, named)
+    return training_rows(*folds, columns=columns)
 
 
 def _shuffled(z: Cohort) -> Cohort:
@@ -163,32 +169,6 @@ def _shuffled(z: Cohort) -> Cohort:
     de = z.de.reshape(*z.de.shape[:2], -1, 10, *z.de.shape[3:])
     order = np.random.default_rng(20260528).permuted(np.indices(de.shape[:4])[3], axis=3)
     return z.with_de(np.take_along_axis(de, order[..., None, None], 3).reshape(z.de.shape), unit="z")
-
-
-def _over_folds(folds: Sequence[Bank], named: dict[str, str]) -> pd.DataFrame:
-    """`training_rows` of the test trials of all folds together."""
-    trials = pd.concat([bank.trials[bank.rows("test")] for bank in folds], ignore_index=True)
-    y, subject = trials["y"].to_numpy(), trials["subject"].to_numpy()
-    rows = []
-    for member, spec in enumerate(folds[0].specs):
-        called = np.concatenate(
-            [bank.checkpoints[member].logits[bank.rows("test")].argmax(1) for bank in folds]
-        )
-        people = {
-            f"{_PERSON}{person}": float(balanced_accuracy(y[subject == person], called[subject == person]))
-            for person in np.unique(subject)
-        }
-        validation = np.mean([bank.bacc("validation")[member] for bank in folds])
-        rows.append(
-            {
-                **named,
-                "seed": spec.seed,
-                "validation": validation,
-                "bacc": np.mean(list(people.values())),
-                **people,
-            }
-        )
-    return pd.DataFrame(rows)
 
 
 # What checkpoints share with the axis
@@ -285,7 +265,7 @@ def checkpoints(material: Material, part: str, recipes: Iterable[str] | None = N
     scores = table[["residual", "held_out"]].reset_index(drop=True)
     pc1 = pd.DataFrame(np.array(first), columns=[f"pc1 {emotion}" for emotion in bank.classes])
     nulls = pd.DataFrame(alignment.nulls["held_out"].T, columns=NULLS)
-    return pd.concat([training_rows(bank, columns), scores, pc1[list(PC1)], nulls], axis=1).copy()
+    return pd.concat([training_rows(bank, columns=columns), scores, pc1[list(PC1)], nulls], axis=1).copy()
 
 
 def ablation(material: Material, part: str, recipes: Iterable[str] | None = None) -> pd.DataFrame:
