@@ -594,7 +594,7 @@ TABLES: Mapping[str, Table] = {
     "recipes": _networks(trained.recipes, trained.RECIPE_PARTS, trained.RECIPE_PARTS[:2], seeds=(0,)),
     "few_people": _networks(trained.few_people, trained.FEW_PARTS, trained.FEW_PARTS[:2], seeds=(0,)),
     "mechanism": _networks(trained.mechanism, tuple(trained.REGIMES), seeds=(0,)),
-    "axis_members": _networks(trained.axis_members, tuple(trained.REGIMES), added=(1,)),
+    "axis_members": _networks(trained.axis_members, tuple(trained.REGIMES), added=(5,)),
     "contest": _networks(trained.contest, trained.CONTEST_PARTS, ("means, bagging",)),
     "pools": _networks(trained.pools, trained.POOL_PARTS),
     "pool_ends": _networks(trained.pool_ends, trained.POOL_PARTS),
@@ -616,7 +616,7 @@ TABLES: Mapping[str, Table] = {
     "simulated_regimes": _networks(simulated.alignment_regimes, simulated.REGIME_PARTS, seeds=(0,)),
     "simulated_doses": _control(trained.doses, trained.DOSE_PARTS, "default 0", seeds=(0,)),
     "simulated_mechanism": _control(trained.mechanism, trained.REGIMES, "strong_valence 0", seeds=(0,)),
-    "simulated_axis_members": _control(trained.axis_members, trained.REGIMES, "default 0", added=(1,)),
+    "simulated_axis_members": _control(trained.axis_members, trained.REGIMES, "default 0", added=(5,)),
     "simulated_contest": _networks(
         simulated.contest_cohorts, simulated.CONTEST_PARTS, methods=("bagged subjects",)
     ),

@@ -378,7 +378,8 @@ def record(
 ) -> Row:
     """Judge a result by the rule fixed in advance and write it to the ledger.
 
-    The rule sees the numbers as they come; what is stored is rounded to what survives a change of machine.
+    The rule sees the numbers as they come. What is stored and printed is rounded to what survives a change of
+    machine; where that would lead to another verdict, to as many digits more as the rule needs.
     A second result for the same claim and data replaces the first.
 
     Parameters
@@ -416,15 +417,18 @@ def record(
     claim = claims[claim_id]
     measured: dict[str, Any] = {"value": value, "low": low, "high": high, "p": p, "n": n}
     _check_measured(claim, measured)
-    rounded: dict[str, Any] = {
-        key: None if found is None else _round(key, found) for key, found in measured.items()
-    }
+    verdict = claim.verdict(measured)
+    candidates = (
+        {key: None if number is None else _round(key, number, extra) for key, number in measured.items()}
+        for extra in range(17)  # with so many digits nothing is rounded
+    )
+    printed = next(numbers for numbers in candidates if claim.verdict(numbers) == verdict)
     row = Row(
         id=claim_id,
         data=_data_label(claim, data, simulated),
-        **rounded,
+        **printed,
         simulated=bool(simulated),
-        verdict=_marked(claim.verdict(measured), claim.status, "simulated" if simulated else ""),
+        verdict=_marked(verdict, claim.status, "simulated" if simulated else ""),
         note=note,
     )
     _add(ledger_path(path), row)
@@ -470,15 +474,14 @@ def _data_label(claim: Claim, data: str, simulated: bool) -> str:
     return data + _SIMULATED if simulated and "simulated" not in data else data
 
 
-def _round(key: str, found: float) -> float | int:
-    """What survives a change of machine: two decimals, and of smaller numbers one digit, of p-values two."""
-    if float(found).is_integer():
-        return int(found)
-    number = float(found)
-    digits = 2 if key == "p" else 1
-    if abs(number) >= (0.1 if key == "p" else 0.01):
-        return round(number, 2)
-    return float(f"{number:.{digits}g}")
+def _round(key: str, number: float, extra: int = 0) -> float | int:
+    """Two decimals, and of smaller numbers one digit, of p-values two; then as many more as are asked for."""
+    if float(number).is_integer():
+        return int(number)
+    digits, small = (2, 0.1) if key == "p" else (1, 0.01)
+    if abs(number) >= small:
+        return round(float(number), 2 + extra)
+    return float(f"{float(number):.{digits + extra}g}")
 
 
 # ---- the file

@@ -262,9 +262,22 @@ def test_exploratory_rules_are_marked_everywhere(ledger):
 
 
 def test_numbers_are_rounded_for_print_but_judged_as_they_come(shape, ledger):
-    row = record(**shape | {"value": np.float32(0.123456), "low": 0.5004, "high": 1.0, "p": 0.04996})
-    assert (row.value, row.low, row.high, row.p) == (0.12, 0.5, 1, 0.05)
+    row = record(**shape | {"value": np.float32(0.123456), "low": 0.5123, "high": 1.0, "p": 0.0444})
+    assert (row.value, row.low, row.high, row.p) == (0.12, 0.51, 1, 0.044)
     assert row.verdict == "supported"
+
+
+@pytest.mark.parametrize(("p", "kept"), [(0.0444, 0.044), (0.04996, 0.04996), (0.05004, 0.05)])
+def test_what_is_printed_comes_to_the_printed_verdict(shape, ledger, p, kept):
+    row = record(**shape | {"p": p})
+    assert row.p == kept
+    assert (row.verdict == "supported") == (p < 0.05) == (row.p < 0.05)
+
+
+def test_the_ledger_of_the_book_keeps_its_own_rules():
+    for row in claims.read_ledger(claims.book_ledger()):
+        printed = {key: getattr(row, key) for key in ("value", "low", "high", "p", "n")}
+        assert claims.load_claims()[row.id].verdict(printed) == claims.plain_verdict(row.verdict), row
 
 
 @pytest.mark.parametrize(
