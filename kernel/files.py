@@ -520,7 +520,7 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
 
     Raises
     ------
-    FileNotFoundError
+    FileNotFoundError, NotADirectoryError
         If there is no file.
     ValueError
         If it is no archive, incomplete, compressed or damaged, or holds objects, which would need pickle.
@@ -541,7 +541,7 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
                     raise ValueError(f"{info.filename} is compressed or larger than the file")
                 data = archive.read(info)
                 arrays[info.filename.removesuffix(".npy")] = _checked_array(io.BytesIO(data), len(data))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise
     except Exception as error:  # zipfile and numpy raise many kinds on damaged bytes
         raise ValueError(f"{path} is not a file of arrays, or damaged: {error}") from error

@@ -1361,7 +1361,7 @@ def _read(path: Path, spec: TrainingSpec, data: _Data, features: bool) -> Checkp
         arrays = files.read_arrays(path)
         found = {name: arrays[name] for name in ("logits", "validation", "losses")}
         epoch = int(arrays["epoch"])
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError) as error:
         warnings.warn(f"stored training {path} is unreadable ({error}): training it anew", stacklevel=3)
