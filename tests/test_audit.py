@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +107,24 @@ def test_what_was_checked_is_checked_again_only_if_something_changed(study, monk
     monkeypatch.setattr(audit.files, "source_digest", lambda *names: "f" * 64)
     audit.load("levels", folder=folder)
     assert computed(study) == ["alpha"] * 3
+
+
+def test_a_part_has_a_key_of_its_table_its_functions_their_code_and_libraries(monkeypatch):
+    keys = {name: audit._key(name, "all", "data") for name in audit.TABLES}
+    assert len(set(keys.values())) == len(keys)
+    name, table = "smoothing", audit.TABLES["smoothing"]
+    hashes = dict(audit.files._source_hashes(audit.files._PACKAGE))
+    for path, changed in {"decoding/smoothing.py": True, "brain/faced.py": True, "audit.py": False}.items():
+        monkeypatch.setattr(audit.files, "_source_hashes", lambda _, path=path: hashes | {path: "0"})
+        assert (audit._key(name, "all", "data") != keys[name]) == changed, path
+        monkeypatch.undo()
+    monkeypatch.setattr(audit.files, "VERSIONS", {**audit.files.VERSIONS, "torch": "0"})
+    assert audit._key(name, "all", "data") != keys[name]
+    monkeypatch.undo()
+    assert audit._key(name, "all", "other data") != keys[name] != audit._key(name, "none", "data")
+    for other in (replace(table, compute=partial(table.compute, n=1)), replace(table, compute=half)):
+        monkeypatch.setattr(audit, "TABLES", {name: other})
+        assert audit._key(name, "all", "data") != keys[name]
 
 
 def half(material, part):

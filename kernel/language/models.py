@@ -183,7 +183,7 @@ def _checksum(tensor: torch.Tensor) -> int:
 
 
 def _settings(module: torch.nn.Module) -> dict[str, Any]:
-    """Plain public attributes of a module, such as a scale or a rate of dropout, but not where it came from."""
+    """Plain attributes of a module, such as a scale or a rate of dropout, but not where it came from."""
     plain = {name: value for name, value in vars(module).items() if isinstance(value, int | float | str)}
     return {name: plain[name] for name in plain if not name.startswith("_") and name != "name_or_path"}
 
