@@ -279,7 +279,7 @@ def _finished_part(
         if not place.is_file():
             files.writable_folder(place.parent)
             start = time.monotonic()
-            rows = _computed(name, part, _material(source, positions))
+            rows = _computed(name, part, _material(source, positions, data))
             origin = {
                 "seconds": round(time.monotonic() - start, 1),
                 "date": datetime.now(UTC).date().isoformat(),
@@ -312,8 +312,11 @@ def _parts_of(function: Callable[..., Any]) -> list[Any]:
 
 
 @lru_cache(maxsize=1)
-def _material(source: Path, positions: str) -> Material:
-    """One for all parts that a process computes; `positions` is what `_positions` gives."""
+def _material(source: Path, positions: str, recordings: str) -> Material:
+    """One for all parts that a process computes.
+
+    `positions` is what `_positions` gives, and `recordings` tells those of today from those of yesterday.
+    """
     cohort = read_faced(source, source="de", channels="all", progress=False)
     return Material(cohort, pd.read_csv(io.StringIO(positions), index_col="clip") if positions else None)
 
@@ -428,13 +431,13 @@ def load(name: str, *, folder: str | Path | None = None, check: bool = True) -> 
     note = f"{name}: stored run of {entry['date']}"
     if check and quick and source is not None and _is_whole(source):
         part = quick[(int(entry["sha256"], 16) + datetime.now(UTC).toordinal()) % len(quick)]
-        axes = None if name == "axes" else _axes(folder)
-        material = _material(source, _positions(axes))
+        positions = _positions(None if name == "axes" else _axes(folder))
         expected = stored[stored["part"] == part].reset_index(drop=True)
-        recordings = [(str(path), files.state(path)) for path in _recordings(source)]
-        checked = _key(name, part, "checked", entry["sha256"], recordings)
+        recordings = files.digest([(str(path), files.state(path)) for path in _recordings(source)])
+        checked = _key(name, part, "checked", entry["sha256"], recordings, positions)
         place = files.cache_dir("audit") / f"{checked}.checked"
         if not place.is_file():  # the same code has come to the same rows from the same recordings before
+            material = _material(source, positions, recordings)
             again = _computed(name, part, material, checking=True)
             if table.check is not None:
                 keys = [column for column in again if not pd.api.types.is_float_dtype(again[column])]

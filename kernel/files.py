@@ -282,7 +282,7 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
     >>> with atomic_path("results.json") as temporary:          # doctest: +SKIP
     ...     temporary.write_text("{}")
     """
-    target = Path(target)
+    target = absolute(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(target)
     try:
@@ -319,7 +319,7 @@ def atomic_folder(target: str | Path) -> Iterator[Path]:
     OSError
         If the parent cannot be written to, or a file bears the target's name.
     """
-    target = Path(target)
+    target = absolute(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(target)
     temporary.mkdir()

@@ -159,7 +159,6 @@ def test_numbers_of_networks_may_differ_as_seeds_do():
 
 def test_other_recordings_are_noticed(study, monkeypatch):
     folder = run(study)
-    audit._material.cache_clear()
     write_faced_de(study / "others", range(3, 6))
     write_faced_remarks(study / "others", range(3, 6))
     monkeypatch.setenv("KERNEL_DATA", str(study / "others"))
@@ -167,6 +166,17 @@ def test_other_recordings_are_noticed(study, monkeypatch):
         SpotCheckError, match=r"levels, part 'alpha', subject of row 0: stored .*0.*, computed .*3"
     ):
         audit.load("levels", folder=folder)
+
+
+def test_recordings_that_are_replaced_in_a_session_are_read_again(study):
+    before = pd.read_csv(run(study) / "levels.csv")
+    for file in (study / "faced").rglob("*"):
+        if file.is_file():
+            file.unlink()
+    write_faced_de(study / "faced", range(3, 6))
+    write_faced_remarks(study / "faced", range(3, 6))
+    after = pd.read_csv(run(study) / "levels.csv")
+    assert set(before["subject"]) == {0, 1, 2} and set(after["subject"]) == {3, 4, 5}
 
 
 def test_recordings_in_part_check_nothing_and_are_no_audit(study, monkeypatch):
