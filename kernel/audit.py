@@ -18,6 +18,7 @@ import json
 import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -435,7 +436,7 @@ def load(name: str, *, folder: str | Path | None = None, check: bool = True) -> 
         expected = stored[stored["part"] == part].reset_index(drop=True)
         recordings = files.digest([(str(path), files.state(path)) for path in _recordings(source)])
         checked = _key(name, part, "checked", entry["sha256"], recordings, positions)
-        place = files.cache_dir("audit") / f"{checked}.checked"
+        place = files.cache_dir("audit", f"{checked}.checked", create=False)
         if not place.is_file():  # the same code has come to the same rows from the same recordings before
             material = _material(source, positions, recordings)
             again = _computed(name, part, material, checking=True)
@@ -444,7 +445,9 @@ def load(name: str, *, folder: str | Path | None = None, check: bool = True) -> 
                 expected = again[keys].merge(expected, on=keys, how="left")[list(again)]
             alike = stored[stored["part"].str.split(",").str[0] == part.split(",")[0]]
             spot_check(name, expected, again, alike if table.trained else None)
-            place.touch()
+            with suppress(OSError):  # without a cache it is checked each time
+                files.writable_folder(place.parent)
+                place.touch()
         note += f", part {part!r} computed again and equal"
     stored.attrs["source"] = note
     return stored

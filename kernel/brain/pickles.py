@@ -124,7 +124,8 @@ def load_pickle(path: str | PathLike[str]) -> Any:
     UnsafePickleError
         If it names anything but numpy's array constructors.
     """
-    return loads_pickle(absolute(path).read_bytes(), name=str(path))
+    path = absolute(path)
+    return loads_pickle(path.read_bytes(), name=str(path))
 
 
 def loads_pickle(data: bytes, *, name: str = "<bytes>") -> Any:
@@ -177,7 +178,8 @@ def load_npy(path: str | PathLike[str]) -> Any:
     UnsafePickleError
         As for :func:`load_pickle`.
     """
-    return _loads_npy(absolute(path).read_bytes(), str(path))
+    path = absolute(path)
+    return _loads_npy(path.read_bytes(), str(path))
 
 
 def load_npz(path: str | PathLike[str]) -> dict[str, Any]:

@@ -679,7 +679,8 @@ class _Data:
             for n in sorted({1, *(spec.n_windows for spec in specs)})  # the baselines take 1
         }
         _check_trials(trials, cohort.classes)
-        design = (trials["y"].to_numpy(), trials["set"].cat.codes.to_numpy(), list(cohort.classes))
+        design = [trials[name].to_numpy() for name in ("y", "clip", "segment")]
+        design += [trials["set"].cat.codes.to_numpy(), list(cohort.classes)]
         digests = {n: files.digest(x, *design) for n, x in inputs.items()}
         return cls(inputs, trials, cohort.classes, digests)
 
