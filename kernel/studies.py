@@ -1,8 +1,8 @@
 """One file, one run: what the chapters ask, on the data and with the settings of a short YAML file.
 
 In:  a YAML file, or a `Study`; a folder of its own for each study.
-Out: ``tasks/<id>.json``, one file for each independent task, and ``tasks.json`` with their names;
-     ``trainings/``, ``results/*.csv``, a ledger.
+Out: ``tasks/<id>.json``, one for each independent task, ``tasks.json``, ``trainings/``, ``results/*.csv``, a
+ledger.
 Never computes a finished task again, never mixes results of two studies or of two versions of the package,
 never leaves half a file: a run that was interrupted anywhere goes on where it stopped.
 
@@ -70,7 +70,7 @@ CHECKPOINTS: dict[str, Callable[[int], list[TrainingSpec]]] = {
 }
 #: Rounds in which tasks of killed workers are given out again.
 ROUNDS = 3
-_IDS = "tasks.json"
+_IDS = "tasks.json"  # their names
 #: Errors of the system that mean the study's disk, not a task.
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
