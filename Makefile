@@ -16,6 +16,10 @@ export PYDEVD_DISABLE_FILE_VALIDATION := 1
 export OMP_WAIT_POLICY := PASSIVE
 export PYTHONWARNINGS := ignore::DeprecationWarning,ignore:IProgress not found,ignore:A worker stopped while
 
+# chapters run in notebooks/, but what a user names is seen from here
+$(foreach name,KERNEL_CACHE KERNEL_DATA KERNEL_MIRROR,$(if $(filter-out /% ~% http%,$(firstword $($(name)))),\
+	$(eval export $(name) := $(CURDIR)/$($(name)))))
+
 .DEFAULT_GOAL := help
 .PHONY: help book pdf test coverage notebooks results bench lint assets clean
 

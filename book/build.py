@@ -150,17 +150,15 @@ def _data() -> Iterator[str]:
     """Digests of the stored tables; names, sizes and times of data at hand, too large to hash each time."""
     from kernel import files
 
-    yield from (f"{path.name} {_sha256(path.read_text('utf-8'))}" for path in sorted(RESULTS.rglob("*.csv")))
+    for path in sorted(path for path in RESULTS.rglob("*") if path.is_file()):
+        yield f"{path.relative_to(RESULTS)} {hashlib.sha256(path.read_bytes()).hexdigest()}"
     fetched = files.cache_dir("assets", create=False).glob("*/manifest.json")
     yield from sorted(path.parent.name for path in fetched)
-    place = os.environ.get("KERNEL_DATA", "")
-    yield place
-    if place:
-        root = Path(place).expanduser().absolute()
-        for path in sorted([root, *root.rglob("*")]):
-            if path.is_file():
-                found = path.stat()
-                yield f"{path} {found.st_size} {found.st_mtime_ns}"
+    for name in ("KERNEL_DATA", "KERNEL_MIRROR"):
+        place = files.places().get(name, "")
+        yield place
+        if place and not place.lower().startswith("http"):
+            yield from files.state(place)
 
 
 def _sha256(*parts: str) -> str:
@@ -227,6 +225,9 @@ def execute(notebook: NotebookNode, script: Path) -> list[dict]:
 
 
 def _child_environment() -> dict[str, str]:
+    """That of this process for one that works in another folder."""
+    from kernel import files
+
     quiet = {
         "TOKENIZERS_PARALLELISM": "false",
         "TQDM_DISABLE": "1",  # one line a chapter is progress enough; bars would be stored as outputs
@@ -236,7 +237,7 @@ def _child_environment() -> dict[str, str]:
         "JUPYTER_PREFER_ENV_PATH": "1",
     }
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, **quiet, "PYTHONPATH": path}
+    return {**os.environ, **files.places(), **quiet, "PYTHONPATH": path}
 
 
 def longest_first(scripts: Iterable[Path]) -> list[Path]:
@@ -494,7 +495,9 @@ def main() -> int:
         if options.in_place:
             run_in_place(options.names, workers=options.workers)
         elif options.as_committed:
-            place = Place((options.output or ROOT).resolve())
+            from kernel import files
+
+            place = Place(files.absolute(options.output or ROOT).resolve())
             lay_out(place, *committed(), strict=options.strict)
         else:
             build(strict=options.strict, workers=options.workers)

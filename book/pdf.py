@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import build
 
+from kernel.files import absolute
+
 ROOT = build.ROOT
 PATIENCE = 300_000  # ms; formulas of the whole book are set at once
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -175,7 +177,7 @@ def main() -> int:
     parser.add_argument("--html", type=Path, default=ROOT / "_build" / "html", help="the rendered pages")
     parser.add_argument("--output", type=Path, default=ROOT / "_build" / "valence_axis.pdf", metavar="FILE")
     options = parser.parse_args()
-    html, executable = options.html.resolve(), find_chromium()
+    html, executable = absolute(options.html), find_chromium()
     if missing := build.missing_pages(html):
         print(f"not rendered: {', '.join(missing)}; run `make book` first", file=sys.stderr)
         return 1
@@ -183,7 +185,7 @@ def main() -> int:
         print(f"no Chromium: install one of {', '.join(NAMES)}, or name it in CHROMIUM", file=sys.stderr)
         return 1
     with chromium(executable) as browser:
-        make_pdf(browser, html, options.output.resolve())
+        make_pdf(browser, html, absolute(options.output))
     print(f"The PDF is {options.output}", flush=True)
     return 0
 

@@ -36,7 +36,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from filelock import FileLock
 from tqdm.auto import tqdm
 
 from kernel import files
@@ -280,7 +279,7 @@ def fetch(name: str, *, progress: bool = True) -> Path:
         return _folder(asset)
     root = files.cache_dir("assets")
     try:
-        with FileLock(root / f"{_folder(asset).name}.lock"):
+        with files.lock(root / f"{_folder(asset).name}.lock"):
             if _defect(asset, rehash=True):  # else another process was faster
                 build = _build_files if isinstance(asset, FileAsset) else _build
                 build(asset, progress)
@@ -380,7 +379,7 @@ def _build_files(asset: Asset, progress: bool) -> None:
 
 def _fetch_file(asset: FileAsset, file: AssetFile, target: Path) -> None:
     """One verified file from the mirror or, if it lacks it, from the public address."""
-    mirror = os.environ.get(MIRROR, "")
+    mirror = files.places().get(MIRROR, "")
     origin = f"{mirror.rstrip('/')}/{asset.name}/{file.path}"
     if not mirror or not _copied(origin, target, asset, file):
         origin = asset.address(file)
@@ -397,7 +396,7 @@ def _fetch_file(asset: FileAsset, file: AssetFile, target: Path) -> None:
 def _copied(origin: str, target: Path, asset: FileAsset, file: AssetFile) -> bool:
     """Copy a file from a folder or an http(s) address; False if there is none."""
     if not origin.lower().startswith(("http://", "https://")):
-        source = Path(origin).expanduser()
+        source = Path(origin)
         if not source.parents[len(Path(file.path).parts)].is_dir():
             raise AssetDownloadError(
                 f"{MIRROR} names {os.environ[MIRROR]!r}, where no folder is: correct or unset it"

@@ -18,10 +18,10 @@ import json
 import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +51,8 @@ TRAINED_TOLERANCE, TRAINED_SDS = 0.04, 4.0
 _ACCURACIES = ("bacc", "validation", "single", "single_validation", "ensemble", "gain", "difference", "value")
 CREDIT = "Computed from FACED: Chen et al. (2023), Scientific Data 10:740, doi:10.1038/s41597-023-02650-w"
 N_PEOPLE = 123
-#: What decides the numbers: parts of the package, and libraries.
-_CODE = ("brain", "decoding", "language", "ratings", "stats")
-_LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "pandas", "xarray")
 _MANIFEST = "manifest.json"
+_FORMAT = "%.6g"  # of numbers in tables
 
 
 class StoredResultError(ValueError):
@@ -198,10 +196,11 @@ def run(
             f"{source} does not hold the features and After_remarks of all {N_PEOPLE} people: "
             "stored tables are of everybody"
         )
-    target = results_folder() if target is None else Path(target).expanduser().absolute()
+    target = results_folder() if target is None else files.absolute(target)
     names = list(names) or list(TABLES)
     if unknown := sorted(set(names) - set(TABLES)):
         raise StoredResultError(f"no table {unknown}: choose from {', '.join(TABLES)}")
+    files.writable_folder(target)
     data = _digest_of_recordings(source)
     for stage in (["axes"], [name for name in TABLES if name != "axes"]):  # the others need the axes
         chosen = [name for name in stage if name in names]
@@ -232,7 +231,7 @@ def plan(names: Iterable[str] = (), *, folder: str | Path | None = None) -> pd.D
     folder : path-like, optional
         Of stored tables; `results_folder` by default.
     """
-    folder = results_folder() if folder is None else Path(folder)
+    folder = results_folder() if folder is None else files.absolute(folder)
     entries = _manifest(folder)["tables"] if (folder / _MANIFEST).is_file() else {}
     rows = [
         {"table": name, "parts": len(TABLES[name].parts), "hours": entries.get(name, {}).get("hours", np.nan)}
@@ -242,7 +241,7 @@ def plan(names: Iterable[str] = (), *, folder: str | Path | None = None) -> pd.D
 
 
 def _source(folder: str | Path | None) -> Path:
-    source = faced_folder() if folder is None else Path(folder).expanduser().absolute()
+    source = faced_folder() if folder is None else files.absolute(folder)
     if source is None:
         raise StoredResultError(
             "FACED's features are not at hand: set KERNEL_DATA to the folder of the official release, or run "
@@ -254,12 +253,6 @@ def _source(folder: str | Path | None) -> Path:
 def _recordings(source: Path) -> list[Path]:
     """Files of features and ratings."""
     return sorted([*source.rglob("sub*.pkl.pkl"), *source.rglob("After_remarks.mat")])
-
-
-def _state_of_recordings(source: Path) -> list[str]:
-    """Names, sizes and times of the files, which change where a file does."""
-    states = [(path, path.stat()) for path in _recordings(source)]
-    return [f"{path} {state.st_size} {state.st_mtime_ns}" for path, state in states]
 
 
 def _digest_of_recordings(source: Path) -> str:
@@ -281,13 +274,13 @@ def _finished_part(
     name: str, part: str, source: Path, axes: pd.DataFrame | None, data: str
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Rows of a part and how they came about, from the cache if they have been computed before."""
-    positions, versions = _positions(axes), _versions()
-    key = files.digest(name, part, data, positions, *_code())
-    place = files.cache_dir("audit") / f"{key}.csv"
+    positions, versions = _positions(axes), dict(files.VERSIONS) | {"python": platform.python_version()}
+    place = files.cache_dir("audit", f"{_key(name, part, data, positions)}.csv", create=False)
     with files.one_at_a_time(place):
         if not place.is_file():
+            files.writable_folder(place.parent)
             start = time.monotonic()
-            rows = _computed(name, part, _material(source, positions))
+            rows = _computed(name, part, _material(source, positions, data))
             origin = {
                 "seconds": round(time.monotonic() - start, 1),
                 "date": datetime.now(UTC).date().isoformat(),
@@ -300,25 +293,38 @@ def _finished_part(
     return _from_csv(text), json.loads(first)
 
 
-def _code() -> tuple[str, dict[str, str]]:
-    """What decides numbers besides the recordings."""
-    return files.source_digest(*_CODE), _versions()
+def _key(name: str, part: str, *inputs: Any) -> str:
+    """Key of a part: the recordings and what else goes in, the functions of the table and their code."""
+    table = TABLES[name]
+    functions = [function for function in (table.compute, table.check) if function is not None]
+    named = [_parts_of(function) for function in functions]
+    modules = {kind.partition(":")[0] for kinds in named for kind in kinds if isinstance(kind, str)}
+    readers = {read_faced.__module__, Material.__module__}
+    code = sorted(module for module in modules | readers if module.startswith("kernel."))
+    return files.cache_key(code, "audit", name, part, named, _FORMAT, *inputs)
 
 
-def _versions() -> dict[str, str]:
-    return {name: version(name) for name in _LIBRARIES} | {"python": platform.python_version()}
+def _parts_of(function: Callable[..., Any]) -> list[Any]:
+    """Module and name of a function; of a partial one those of all functions in it, and its options."""
+    if isinstance(function, partial):
+        inner = [_parts_of(argument) for argument in (function.func, *function.args)]
+        return [*(kind for kinds in inner for kind in kinds), function.keywords]
+    return [f"{function.__module__}:{function.__qualname__}"]
 
 
 @lru_cache(maxsize=1)
-def _material(source: Path, positions: str) -> Material:
-    """One for all parts that a process computes; `positions` is what `_positions` gives."""
+def _material(source: Path, positions: str, recordings: str) -> Material:
+    """One for all parts that a process computes.
+
+    `positions` is what `_positions` gives, and `recordings` tells those of today from those of yesterday.
+    """
     cohort = read_faced(source, source="de", channels="all", progress=False)
     return Material(cohort, pd.read_csv(io.StringIO(positions), index_col="clip") if positions else None)
 
 
 def _positions(axes: pd.DataFrame | None) -> str:
     """The table of axes as text, or nothing where there is none."""
-    return "" if axes is None else axes.to_csv(float_format="%.6g")
+    return "" if axes is None else axes.to_csv(float_format=_FORMAT)
 
 
 def _computed(name: str, part: str, material: Material, *, checking: bool = False) -> pd.DataFrame:
@@ -330,7 +336,7 @@ def _computed(name: str, part: str, material: Material, *, checking: bool = Fals
 
 
 def _as_csv(rows: pd.DataFrame) -> str:
-    return rows.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    return rows.to_csv(index=False, float_format=_FORMAT, lineterminator="\n")
 
 
 def _from_csv(text: str) -> pd.DataFrame:
@@ -358,7 +364,6 @@ def _store(target: Path, name: str, parts: Sequence[tuple[pd.DataFrame, dict[str
         "packages": sorted({origin["package"] for origin in origins}),
         "versions": origins[-1]["versions"],  # they enter the key of each part: all have the same
     }
-    target.mkdir(parents=True, exist_ok=True)
     with files.one_at_a_time(target / _MANIFEST):
         entries = _manifest(target)["tables"] if (target / _MANIFEST).is_file() else {}
         manifest = {"credit": CREDIT, "tables": dict(sorted((entries | {name: entry}).items()))}
@@ -410,7 +415,7 @@ def load(name: str, *, folder: str | Path | None = None, check: bool = True) -> 
     SpotCheckError
         If the part computed again disagrees by more than `TOLERANCE`.
     """
-    folder = results_folder() if folder is None else Path(folder)
+    folder = results_folder() if folder is None else files.absolute(folder)
     entry = _entry(folder, name)
     text = (folder / f"{name}.csv").read_text(encoding="utf-8")
     if hashlib.sha256(text.encode()).hexdigest() != entry["sha256"]:
@@ -427,19 +432,22 @@ def load(name: str, *, folder: str | Path | None = None, check: bool = True) -> 
     note = f"{name}: stored run of {entry['date']}"
     if check and quick and source is not None and _is_whole(source):
         part = quick[(int(entry["sha256"], 16) + datetime.now(UTC).toordinal()) % len(quick)]
-        axes = None if name == "axes" else _axes(folder)
-        material = _material(source, _positions(axes))
+        positions = _positions(None if name == "axes" else _axes(folder))
         expected = stored[stored["part"] == part].reset_index(drop=True)
-        checked = files.digest("checked", name, part, entry["sha256"], _state_of_recordings(source), *_code())
-        place = files.cache_dir("audit") / f"{checked}.checked"
+        recordings = files.digest([(str(path), files.state(path)) for path in _recordings(source)])
+        checked = _key(name, part, "checked", entry["sha256"], recordings, positions)
+        place = files.cache_dir("audit", f"{checked}.checked", create=False)
         if not place.is_file():  # the same code has come to the same rows from the same recordings before
+            material = _material(source, positions, recordings)
             again = _computed(name, part, material, checking=True)
             if table.check is not None:
                 keys = [column for column in again if not pd.api.types.is_float_dtype(again[column])]
                 expected = again[keys].merge(expected, on=keys, how="left")[list(again)]
             alike = stored[stored["part"].str.split(",").str[0] == part.split(",")[0]]
             spot_check(name, expected, again, alike if table.trained else None)
-            place.touch()
+            with suppress(OSError):  # without a cache it is checked each time
+                files.writable_folder(place.parent)
+                place.touch()
         note += f", part {part!r} computed again and equal"
     stored.attrs["source"] = note
     return stored

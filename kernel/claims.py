@@ -11,7 +11,6 @@ import itertools
 import json
 import math
 import operator
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -22,7 +21,6 @@ from typing import IO, Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from kernel import files, stats
 
@@ -270,8 +268,8 @@ def parse_claims(text: str) -> dict[str, Claim]:
         rule, or a rule whose two sides can hold at once.
     """
     try:
-        entries = yaml.safe_load(text)
-    except Exception as error:  # beside its own errors yaml raises those of dates, numbers and depth
+        entries = files.read_yaml(text)
+    except ValueError as error:
         raise ClaimsError(f"a claims file must be YAML: {error}") from error
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ClaimsError("a claims file is a list of mappings")
@@ -493,7 +491,7 @@ def ledger_path(path: str | Path | None = None) -> Path:
     Raises `LedgerNotFoundError` if there is none of the three.
     """
     if path is not None:
-        return Path(path)
+        return files.absolute(path)
     return _ledger_for("KERNEL_LEDGER")
 
 
@@ -506,8 +504,8 @@ def book_ledger() -> Path:
 
 
 def _ledger_for(variable: str) -> Path:
-    if os.environ.get(variable):
-        return Path(os.environ[variable])
+    if place := files.places().get(variable):
+        return Path(place)
     book = files.book_folder()
     if book is None:
         raise LedgerNotFoundError(f"no book around {Path.cwd()}: set {variable} to a file, or pass path=")

@@ -1,7 +1,7 @@
-"""Digests, atomic writes and the user's cache: nothing stale, nothing half-written.
+"""Places, digests, atomic writes and the user's cache: nothing stale, nothing half-written.
 
-In:  names of modules, plain values and arrays, target paths.
-Out: hexadecimal digests, temporary paths that become the target in one step, cached arrays.
+In:  places as a user names them, names of modules, plain values and arrays.
+Out: absolute paths, hexadecimal digests, temporary paths that become the target in one step, cached arrays.
 Never leaves a partial file or folder under its final name, never unpickles, never deletes a finished result.
 
 Temporary names start with ``.tmp-``. A process that is killed may leave one behind; nothing here reads it.
@@ -9,6 +9,8 @@ Temporary names start with ``.tmp-``. A process that is killed may leave one beh
 
 from __future__ import annotations
 
+import ast
+import errno
 import hashlib
 import io
 import math
@@ -20,29 +22,130 @@ import struct
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePath
+from types import MappingProxyType
 from typing import IO, Any, TypeVar
 
 import numpy as np
 import platformdirs
+import yaml
 from filelock import FileLock
 from numpy.typing import ArrayLike
 
 CACHE_VARIABLE = "KERNEL_CACHE"
+#: Variables of the environment that name a place.
+PLACES = (CACHE_VARIABLE, "KERNEL_DATA", "KERNEL_MIRROR", "KERNEL_LEDGER", "KERNEL_BOOK_LEDGER")
+_LIBRARIES = (
+    "gguf", "mne", "numpy", "pandas", "scikit-learn", "scipy", "tokenizers", "torch", "transformers", "xarray"
+)  # fmt: skip
 _PACKAGE = Path(__file__).resolve().parent
 _SOURCE_SUFFIXES = (".py", ".yaml", ".csv", ".nc")
+_CONSTRAINTS = "../constraints.txt"
 
 T = TypeVar("T")
 
 
 class CacheNotWritableError(OSError):
-    """The cache folder cannot be made or written to."""
+    """The cache, or the folder that a result should go to, cannot be made or written to."""
+
+
+def absolute(path: str | os.PathLike[str]) -> Path:
+    """A place as a user names it, from the root: every path that enters the package comes through here.
+
+    ``~`` and ``~name`` are homes, and what is relative lies below the working directory.
+
+    Raises
+    ------
+    FileNotFoundError
+        If nothing is named, or the home of a user that there is not.
+    """
+    place = os.path.expanduser(os.fspath(path))
+    if not place:
+        raise FileNotFoundError("an empty path names no place: leave it out, or write . for this folder")
+    if place.startswith("~"):
+        raise FileNotFoundError(f"no home {place.split(os.sep)[0]!r}: write ./{place} if a file is so named")
+    return Path(place).absolute()
+
+
+def places() -> dict[str, str]:
+    """The variables of `PLACES` that are set, absolute, so that a process elsewhere can use them.
+
+    Addresses (``http://``, ``https://``) are as they are.
+
+    Raises
+    ------
+    FileNotFoundError
+        As from `absolute`, with the name of the variable.
+    """
+    named = {}
+    for name in PLACES:
+        if place := os.environ.get(name, ""):
+            try:
+                named[name] = place if re.match("https?://", place, re.I) else str(absolute(place))
+            except FileNotFoundError as error:
+                raise FileNotFoundError(f"environment variable {name}: {error}") from None
+    return named
+
+
+def state(place: str | os.PathLike[str]) -> list[str]:
+    """Names, sizes and times of a file, or of all files below a folder: they change where a file does.
+
+    It stands for data too large to be read for a digest. Linked folders are followed, and what is not there
+    has no state.
+    """
+    root = absolute(place)
+    seen: set[str] = set()
+    found = [root]
+    for folder, inner, names in os.walk(root, followlinks=True):
+        inner[:] = [name for name in inner if os.path.realpath(os.path.join(folder, name)) not in seen]
+        seen |= {os.path.realpath(os.path.join(folder, name)) for name in inner}  # links may form a circle
+        found += [Path(folder, name) for name in names]
+    present = [(path.relative_to(root).as_posix(), path.stat()) for path in sorted(found) if path.is_file()]
+    return [f"{name} {status.st_size} {status.st_mtime_ns}" for name, status in present]
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return ""
+
+
+#: Versions of the libraries that compute, as they were when this package was imported.
+VERSIONS: Mapping[str, str] = MappingProxyType({name: _version(name) for name in _LIBRARIES})
+
+
+def cache_key(modules: str | Iterable[str], *parts: Any) -> str:
+    """The key of a stored result: what it is made from, the code that makes it and the libraries' versions.
+
+    Every cache takes its keys from here, so that none can forget an ingredient.
+
+    Parameters
+    ----------
+    modules : str or iterable of str
+        ``__name__`` of whoever computes. What they import counts, see `source_digest`; none takes everything.
+    *parts
+        Name of the cache, content of the inputs and settings, as for `digest`; device and number format too
+        where they matter.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    modules = [modules] if isinstance(modules, str) else list(modules)
+    code = source_digest(*(name.removeprefix("kernel.") for name in modules))
+    return digest(code, dict(VERSIONS), *parts)
 
 
 def source_digest(*names: str) -> str:
-    """Digest of the code and data that this package computes with, the key of every cache.
+    """Digest of code and data of this package: of some modules, all that they import, and the data they read.
+
+    A data file belongs to a module that names it: by path, name, or name without ending.
 
     If a file was edited after the package had been imported, the running code may be the old or the new one.
     The digest then differs from both clean ones, so that neither is served the other's numbers.
@@ -64,8 +167,11 @@ def source_digest(*names: str) -> str:
     ValueError
         If a name is no module, package or data folder of ``kernel``; lists the ones at its level.
     """
-    now = _restrict(_source_hashes(_PACKAGE), names)
+    hashes = _source_hashes(_PACKAGE)
+    chosen = _with_imports(_restrict(hashes, names), hashes)
+    now = {path: hashes[path] for path in chosen}
     imported = _restrict(_HASHES_AT_IMPORT, names, strict=False)
+    imported |= {path: _HASHES_AT_IMPORT[path] for path in chosen if path in _HASHES_AT_IMPORT}
     return digest(now) if now == imported else digest(now, imported)
 
 
@@ -96,6 +202,58 @@ def digest(*parts: Any) -> str:
     return hasher.hexdigest()
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML as people read it: what the standard takes another way than its look is refused with its line."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    first: dict[Any, int] = {}
+    for key, _ in node.value:
+        line, name = key.start_mark.line + 1, (key.tag, str(key.value))
+        if name in first:
+            raise ValueError(
+                f"line {line}: {key.value!r} is there already, in line {first[name]}: keep one of the two"
+            )
+        first[name] = line
+    loader.flatten_mapping(node)
+    return loader.construct_mapping(node, deep=True)
+
+
+def _number(read: Callable[[Any, Any], T]) -> Callable[[_Loader, yaml.ScalarNode], T]:
+    def construct(loader: _Loader, node: yaml.ScalarNode) -> T:
+        number = read(loader, node)
+        if re.fullmatch(r"[-+]?0[0-9_]+", node.value) or ":" in node.value:
+            raise ValueError(
+                f"line {node.start_mark.line + 1}: YAML reads {node.value} as {number}: write the number "
+                "without leading zeros and colons, or a text in quotes"
+            )
+        return number
+
+    return construct
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+_Loader.add_constructor("tag:yaml.org,2002:int", _number(yaml.SafeLoader.construct_yaml_int))
+_Loader.add_constructor("tag:yaml.org,2002:float", _number(yaml.SafeLoader.construct_yaml_float))
+
+
+def read_yaml(text: str) -> Any:
+    """Content of a YAML text.
+
+    Raises
+    ------
+    ValueError
+        If it is no YAML, a key is there twice, or a number looks like another than YAML takes it for, as 010
+        (8) and 1:30 (90) do: names the line and the cure.
+    """
+    try:
+        return yaml.load(text, _Loader)
+    except ValueError:
+        raise
+    except Exception as error:  # beside its own errors yaml raises those of depth
+        raise ValueError(f"no readable YAML: {error}") from error
+
+
 @contextmanager
 def atomic_path(target: str | Path) -> Iterator[Path]:
     """Write a file completely or not at all.
@@ -124,7 +282,7 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
     >>> with atomic_path("results.json") as temporary:          # doctest: +SKIP
     ...     temporary.write_text("{}")
     """
-    target = Path(target)
+    target = absolute(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(target)
     try:
@@ -161,7 +319,7 @@ def atomic_folder(target: str | Path) -> Iterator[Path]:
     OSError
         If the parent cannot be written to, or a file bears the target's name.
     """
-    target = Path(target)
+    target = absolute(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(target)
     temporary.mkdir()
@@ -203,21 +361,29 @@ def cache_dir(*parts: str, create: bool = True) -> Path:
     ValueError
         If the parts lead out of the cache.
     """
-    chosen = os.environ.get(CACHE_VARIABLE)
-    root = (
-        Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("valence-axis", appauthor=False)
-    )
+    root = places().get(CACHE_VARIABLE) or platformdirs.user_cache_path("valence-axis", appauthor=False)
     below = PurePath(*parts)
     if below.is_absolute() or ".." in below.parts:
         raise ValueError(f"{str(below)!r} leads out of the cache: use plain names")
-    folder = root.absolute() / below
-    if create:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise cache_not_writable(folder, error) from error
+    folder = absolute(root) / below
+    return writable_folder(folder) if create else folder
+
+
+def writable_folder(path: str | os.PathLike[str]) -> Path:
+    """The folder, absolute, made if needed: asked before the work whose results it shall hold.
+
+    Raises
+    ------
+    CacheNotWritableError
+        If the folder cannot be made or written to.
+    """
+    folder = absolute(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise cache_not_writable(folder, "no permission to write")
+            raise PermissionError(errno.EACCES, "no permission to write")
+    except OSError as error:
+        raise cache_not_writable(folder, error) from error
     return folder
 
 
@@ -229,12 +395,13 @@ def book_folder() -> Path | None:
 
 
 def cache_not_writable(folder: Path, reason: object) -> CacheNotWritableError:
-    """The error to raise when writing to a cache folder fails: names the folder, the reason and the cure."""
+    """The error to raise when writing to a folder fails: names the folder, the reason and the cure."""
     if isinstance(reason, OSError):
         reason = reason.strerror or reason
     return CacheNotWritableError(
-        f"cannot write to the cache folder {folder} ({reason}): free space or grant permission there, or set "
-        f"the environment variable {CACHE_VARIABLE} to a folder that you can write to."
+        f"cannot write to the folder {folder} ({reason}): free space or grant permission there, or name "
+        f"another folder; for the cache set the environment variable {CACHE_VARIABLE} to one that you can "
+        "write to."
     )
 
 
@@ -249,7 +416,7 @@ def load_or_compute(folder: str | Path, key: str, compute: Callable[[], ArrayLik
     folder : str or Path
         Where the ``.npy`` files lie; a relative one is taken inside `cache_dir`.
     key : str
-        Everything that determines the array, as a `digest`. Letters, digits, ``_`` and ``-``.
+        Everything that determines the array: a `cache_key`. Letters, digits, ``_`` and ``-``.
     compute : callable
         Takes nothing, returns the array.
 
@@ -310,7 +477,7 @@ def stored_array(folder: str | Path, key: str) -> np.ndarray | None:
 
 def _place(folder: str | Path, key: str) -> Path:
     if not re.fullmatch(r"[A-Za-z0-9_-]+", key):
-        raise ValueError(f"key takes letters, digits, '_' and '-', got {key!r}: use kernel.files.digest")
+        raise ValueError(f"key takes letters, digits, '_' and '-', got {key!r}: use kernel.files.cache_key")
     folder = Path(folder)
     if not folder.is_absolute():
         folder = cache_dir(*folder.parts, create=False)
@@ -353,7 +520,7 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
 
     Raises
     ------
-    FileNotFoundError
+    FileNotFoundError, NotADirectoryError
         If there is no file.
     ValueError
         If it is no archive, incomplete, compressed or damaged, or holds objects, which would need pickle.
@@ -374,7 +541,7 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
                     raise ValueError(f"{info.filename} is compressed or larger than the file")
                 data = archive.read(info)
                 arrays[info.filename.removesuffix(".npy")] = _checked_array(io.BytesIO(data), len(data))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise
     except Exception as error:  # zipfile and numpy raise many kinds on damaged bytes
         raise ValueError(f"{path} is not a file of arrays, or damaged: {error}") from error
@@ -414,16 +581,25 @@ def one_at_a_time(place: str | Path) -> Iterator[None]:
     """Wait while another process, or thread, works on the same place.
 
     What two programs need at once is computed by one of them. The lock lies among the system's temporary
-    files and is let go by the system if its holder is killed.
+    files and is let go by the system if its holder is killed. See `lock` for several users.
 
     Parameters
     ----------
     place : str or Path
         Anything that names the work, such as the file that it will write. It need not exist.
     """
-    name = digest(str(Path(place).absolute()))[:24]
-    with FileLock(Path(tempfile.gettempdir()) / f"valence-axis-{name}.lock"):
+    name = digest(str(absolute(place)))[:24]
+    with lock(Path(tempfile.gettempdir()) / f"valence-axis-{name}.shared.lock"):
         yield
+
+
+def lock(path: str | Path) -> FileLock:
+    """A lock file that other users may take too, whatever the umask of the one who made it.
+
+    It is empty, so that nobody can write anything that counts; who finds it in a shared folder of locks or
+    in a shared cache must be able to wait for its holder, which takes permission to write.
+    """
+    return FileLock(path, mode=0o666)
 
 
 def _read_array(path: Path) -> np.ndarray | None:
@@ -475,7 +651,7 @@ def _source_hashes(package: Path) -> dict[str, str]:
     }
     constraints = package.parent / "constraints.txt"
     if constraints.is_file():
-        hashes["../constraints.txt"] = hashlib.sha256(constraints.read_bytes()).hexdigest()
+        hashes[_CONSTRAINTS] = hashlib.sha256(constraints.read_bytes()).hexdigest()
     return hashes
 
 
@@ -492,6 +668,41 @@ def _restrict(hashes: dict[str, str], names: tuple[str, ...], *, strict: bool = 
             )
         chosen |= matches
     return chosen
+
+
+def _with_imports(paths: Iterable[str], hashes: Mapping[str, str]) -> set[str]:
+    """Files with all that they import or name, directly or not."""
+    known: dict[str, set[str]] = {}
+    for path in hashes.keys() - {_CONSTRAINTS}:  # the installed versions count, see `cache_key`
+        if path.endswith(".py"):
+            names = {"kernel." + path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")}
+        else:
+            names = {path, PurePath(path).name, PurePath(path).stem}
+        for name in names:
+            known.setdefault(name, set()).add(path)
+    chosen: set[str] = set()
+    waiting = set(paths)
+    while waiting:
+        path = waiting.pop()
+        chosen.add(path)
+        if path.endswith(".py"):
+            named = _names_in(path, hashes[path])
+            waiting |= {found for name in named & known.keys() for found in known[name]} - chosen
+    return chosen
+
+
+@cache
+def _names_in(path: str, sha256: str) -> frozenset[str]:
+    """Modules that a source file imports, anywhere in it, and its texts; `sha256` is that of its content."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse((_PACKAGE / path).read_bytes())):
+        if isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}", *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names.add(node.value)
+    return frozenset(names)
 
 
 def _names_beside(hashes: dict[str, str], stem: str) -> list[str]:

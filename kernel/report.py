@@ -46,7 +46,7 @@ def write_report(folder: str | Path) -> Path:
     StudyError
         If the folder holds no study.
     """
-    folder = Path(folder)
+    folder = files.absolute(folder)
     study = open_study(folder)
     tables = collect(study, folder)
     parts = [*_head(study, folder, tables), *_verdicts(folder), *_sections(tables), *_missing(study, folder)]
@@ -148,7 +148,7 @@ def _missing(study: Study, folder: Path) -> list[str]:
         "alignment, pools of ensembles, transfer to a second data set and decoding online are in the "
         "chapters of the book, which read recordings from the folder that KERNEL_DATA names.</p>"
     )
-    left = [task.label for task in plan(study) if read_result(study, folder, task) is None]
+    left = [task.label for task in plan(study) if read_result(folder, task) is None]
     if not left:
         return [beyond]
     items = "".join(f"<li>{html.escape(label)}</li>" for label in left)

@@ -1,7 +1,8 @@
 """One file, one run: what the chapters ask, on the data and with the settings of a short YAML file.
 
 In:  a YAML file, or a `Study`; a folder of its own for each study.
-Out: ``tasks/<id>.json``, one file for each independent task, ``trainings/``, ``results/*.csv``, a ledger.
+Out: ``tasks/<id>.json``, one for each independent task, ``tasks.json``, ``trainings/``, ``results/*.csv``, a
+ledger.
 Never computes a finished task again, never mixes results of two studies or of two versions of the package,
 never leaves half a file: a run that was interrupted anywhere goes on where it stopped.
 
@@ -27,8 +28,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-import yaml
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from joblib import Parallel, delayed, parallel_config
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
@@ -70,6 +70,7 @@ CHECKPOINTS: dict[str, Callable[[int], list[TrainingSpec]]] = {
 }
 #: Rounds in which tasks of killed workers are given out again.
 ROUNDS = 3
+_IDS = "tasks.json"  # their names
 #: Errors of the system that mean the study's disk, not a task.
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
@@ -156,6 +157,8 @@ class Study:
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         _check(self)
+        if self.path is not None:
+            object.__setattr__(self, "path", str(files.absolute(self.path)))
 
     @property
     def torch_device(self) -> str | None:
@@ -183,10 +186,10 @@ def load_study(path: str | Path) -> Study:
     StudyError
         If the file cannot be read, holds an unknown key or an impossible value: names file, key and cure.
     """
-    path = Path(path)
+    path = files.absolute(path)
     try:
-        given = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        given = files.read_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise StudyError(f"cannot read the study {path}: {error}") from error
     given = {} if given is None else given
     if not isinstance(given, dict):
@@ -198,9 +201,11 @@ def load_study(path: str | Path) -> Study:
             hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
             raise StudyError(f"{path} has an unknown key {key!r}: {hint}")
     if isinstance(given.get("path"), str) and given["path"]:
-        given["path"] = str((path.parent / Path(given["path"]).expanduser()).absolute())
+        given["path"] = str(path.parent / os.path.expanduser(given["path"]))
     try:
-        return Study(**given)
+        study = Study(**given)
+        _check_machine(study)
+        return study
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from None
 
@@ -226,8 +231,6 @@ def _check(study: Study) -> None:
             raise StudyError(f"{name} must be one of {', '.join(known)}, got {getattr(study, name)!r}")
     if study.path is not None and (not isinstance(study.path, str) or not study.path):
         raise StudyError(f"path must name a folder or a file, or be left out, got {study.path!r}")
-    if study.path is not None and not Path(study.path).expanduser().exists():
-        raise StudyError(f"path {study.path!r} does not exist: name a folder of recordings, or leave it out")
     for name in ("epochs", "segment"):
         value = getattr(study, name)
         allowed = int if name == "epochs" else (int, float)
@@ -246,6 +249,12 @@ def _check(study: Study) -> None:
     if study.split is not None and (not isinstance(study.split, str) or study.split not in SPLITS):
         raise StudyError(f"split must be one of {', '.join(SPLITS)}, got {study.split!r}")
     _check_strategies(study)
+
+
+def _check_machine(study: Study) -> None:
+    """What a run needs and a reader of its results does not: the recordings, and the device."""
+    if study.path is not None and not Path(study.path).exists():
+        raise StudyError(f"path {study.path!r} does not exist: name a folder of recordings, or leave it out")
     try:
         if study.torch_device is not None:
             torch.empty(0, device=study.torch_device)
@@ -665,7 +674,7 @@ def _coordinates(prototypes: np.ndarray) -> np.ndarray:
 
 def _needed(study: Study, folder: Path, kind: str, what: str) -> Result:
     task = next(task for task in plan(study) if (task.kind, task.what) == (kind, what))
-    found = read_result(study, folder, task)
+    found = read_result(folder, task)
     if found is None:
         raise StudyError(f"the result of {task.label!r} is missing in {folder}: run the study again")
     return found
@@ -677,27 +686,29 @@ def _needed(study: Study, folder: Path, kind: str, what: str) -> Result:
 def task_id(study: Study, task: Task) -> str:
     """Name of a task's result: everything that decides it, the code of the package included."""
     content = {key: _plain(value) for key, value in asdict(study).items()}
-    return files.digest("study", content, _data_state(study), task.kind, task.what, files.source_digest())[
-        :24
-    ]
+    recordings = [] if study.path is None else files.state(study.path)
+    return files.cache_key((), "study", content, recordings, task.kind, task.what)[:24]
 
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _data_state(study: Study) -> list[str]:
-    """Names, sizes and times of the recordings, which may be too large to hash."""
-    if study.path is None:
-        return []
-    place = Path(study.path)
-    found = sorted(p for p in place.rglob("*") if p.is_file()) if place.is_dir() else [place]
-    return [f"{p} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in found]
+def _task_ids(folder: Path) -> dict[str, str]:
+    """Names of results by the labels of tasks, as the last run has set them: all that a reader needs."""
+    try:
+        return dict(json.loads((folder / _IDS).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError) as error:
+        raise StudyError(f"{folder / _IDS} is damaged ({error}): run the study again") from error
 
 
-def read_result(study: Study, folder: Path, task: Task) -> Result | None:
+def read_result(folder: Path, task: Task) -> Result | None:
     """A finished task's result; None if there is none, with a warning if its file is damaged."""
-    path = folder / "tasks" / f"{task_id(study, task)}.json"
+    path = _place(folder, task)
+    if path is None:
+        return None
     if task.kind == "cohort" and not (folder / "cohort.nc").is_file():
         return None  # what the others read is gone
     try:
@@ -713,10 +724,15 @@ def read_result(study: Study, folder: Path, task: Task) -> Result | None:
         return None
 
 
+def _place(folder: Path, task: Task) -> Path | None:
+    name = _task_ids(folder).get(task.label)
+    return None if name is None else folder / "tasks" / f"{name}.json"
+
+
 def perform(study: Study, folder: str | Path, task: Task) -> tuple[str, str]:
     """Do one task and write its result, unless it is there; returns its label and, if it failed, why."""
-    folder = Path(folder)
-    if read_result(study, folder, task) is not None:
+    folder = files.absolute(folder)
+    if read_result(folder, task) is not None:
         return task.label, ""
     started, cpu = time.time(), time.process_time()
     try:
@@ -733,7 +749,8 @@ def perform(study: Study, folder: str | Path, task: Task) -> tuple[str, str]:
         "seconds": round(time.time() - started, 1),
         "cpu_s": round(time.process_time() - cpu, 1),
     }
-    path = folder / "tasks" / f"{task_id(study, task)}.json"
+    path = _place(folder, task)
+    assert path is not None  # the run has named every task before
     with files.atomic_path(path) as temporary:
         text = json.dumps({**found, "provenance": stamp}, default=_jsonable, allow_nan=True)
         temporary.write_text(text, encoding="utf-8")
@@ -808,9 +825,10 @@ def run_study(
         If the folder belongs to another study, another run is at work in it, tasks failed or workers were
         killed again and again. Everything finished is kept, and the same call goes on from there.
     """
+    _check_machine(study)
     folder = _claim_folder(study, folder)
     tasks = plan(study)
-    lock = FileLock(folder / ".lock")
+    lock = files.lock(folder / ".lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -818,7 +836,10 @@ def run_study(
             f"another run is at work in {folder}: wait for it, or choose another folder"
         ) from None
     try:
-        _tell_what_is_stale(study, folder, tasks)
+        ids = {task.label: task_id(study, task) for task in tasks}
+        _tell_what_is_stale(folder, ids.values())
+        with files.atomic_path(folder / _IDS) as temporary:
+            temporary.write_text(json.dumps(ids, indent=1) + "\n", encoding="utf-8")
         with tqdm(total=len(tasks), desc="tasks", disable=not progress) as bar:
             for stage in _stages(tasks):
                 _run_stage(study, folder, stage, n_jobs, client, bar)
@@ -834,20 +855,21 @@ def run_study(
         lock.release()
 
 
-def _tell_what_is_stale(study: Study, folder: Path, tasks: Sequence[Task]) -> None:
+def _tell_what_is_stale(folder: Path, ids: Iterable[str]) -> None:
     """Results of another version of the package, or of recordings that have changed, are not mixed in."""
     there = {path.stem for path in (folder / "tasks").glob("[!.]*.json")}
-    stale = there - {task_id(study, task) for task in tasks}
+    stale = there.difference(ids)
     if stale:
         warnings.warn(
-            f"{len(stale)} results in {folder / 'tasks'} are of another version of the package or of "
-            "recordings that have changed since: they are left alone, and their tasks are computed anew",
+            f"{len(stale)} results in {folder / 'tasks'} are of another version of the package or of a "
+            "library, or of recordings that have changed since: they are left alone, and their tasks are "
+            "computed anew",
             stacklevel=3,
         )
 
 
 def _claim_folder(study: Study, folder: str | Path) -> Path:
-    folder = Path(folder).expanduser().absolute()
+    folder = files.absolute(folder)
     text = json.dumps({key: _plain(value) for key, value in asdict(study).items()}, indent=1) + "\n"
     mine = folder / "study.json"
     if mine.is_file():
@@ -867,8 +889,8 @@ def _claim_folder(study: Study, folder: str | Path) -> Path:
 
 
 def open_study(folder: str | Path) -> Study:
-    """The study that a folder belongs to; StudyError if it holds none."""
-    mine = Path(folder) / "study.json"
+    """The study that a folder belongs to, read without its recordings; StudyError if it holds none."""
+    mine = files.absolute(folder) / "study.json"
     try:
         return Study(**json.loads(mine.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
@@ -880,9 +902,9 @@ def open_study(folder: str | Path) -> Study:
 def _run_stage(
     study: Study, folder: Path, stage: Sequence[Task], n_jobs: int, client: Any, bar: tqdm
 ) -> None:
-    bar.update(sum(read_result(study, folder, task) is not None for task in stage))
+    bar.update(sum(read_result(folder, task) is not None for task in stage))
     for _ in range(ROUNDS):
-        missing = [task for task in stage if read_result(study, folder, task) is None]
+        missing = [task for task in stage if read_result(folder, task) is None]
         if not missing:
             return
         failed = {}
@@ -895,16 +917,16 @@ def _run_stage(
         except Exception as error:  # joblib and Dask have names of their own for a worker that died
             if not _died(error):
                 raise
-            left = sum(read_result(study, folder, task) is None for task in missing)
+            left = sum(read_result(folder, task) is None for task in missing)
             bar.write(f"a worker was killed: its tasks, {left}, are given out again")
-            bar.update(-sum(read_result(study, folder, task) is None for task in missing) + left)
+            bar.update(-sum(read_result(folder, task) is None for task in missing) + left)
             continue
         if failed:
             lines = "\n".join(f"  {label}: {why}" for label, why in failed.items())
             raise StudyError(
                 f"{len(failed)} of {len(missing)} tasks failed:\n{lines}\nWhat succeeded is kept."
             )
-    undone = [task.label for task in stage if read_result(study, folder, task) is None]
+    undone = [task.label for task in stage if read_result(folder, task) is None]
     if undone:
         raise StudyError(
             f"workers were killed {ROUNDS} times over, as happens where memory runs out, with these tasks "
@@ -929,12 +951,15 @@ def _died(error: Exception) -> bool:
 
 
 def status(folder: str | Path) -> pd.DataFrame:
-    """Tasks of a study's folder, by kind: how many there are, how many are done, and their seconds."""
-    folder = Path(folder)
+    """Tasks of a study's folder, by kind: how many there are, how many are done, and their seconds.
+
+    It is the last run that counts, whatever has become of the recordings and of the package since.
+    """
+    folder = files.absolute(folder)
     study = open_study(folder)
     rows = []
     for task in plan(study):
-        found = read_result(study, folder, task)
+        found = read_result(folder, task)
         cpu = np.nan if found is None else found["provenance"]["cpu_s"]
         rows.append({"kind": task.kind, "done": found is not None, "cpu_s": cpu})
     table = pd.DataFrame(rows).groupby("kind", sort=False)
@@ -943,11 +968,11 @@ def status(folder: str | Path) -> pd.DataFrame:
 
 def collect(study: Study, folder: str | Path) -> dict[str, pd.DataFrame]:
     """All tables of the finished tasks, written to ``results/`` with the ledger ``claims.json``."""
-    folder = Path(folder)
+    folder = files.absolute(folder)
     tables: dict[str, list[dict[str, Any]]] = {}
     parts = []
     for task in plan(study):
-        found = read_result(study, folder, task)
+        found = read_result(folder, task)
         if found is None:
             continue
         stamp = found["provenance"]
@@ -1008,4 +1033,4 @@ def _counted(summary: pd.DataFrame, row: pd.Series) -> pd.DataFrame:
 
 def environment_study() -> Study:
     """The study of the chapters, on the recordings of the environment variable KERNEL_DATA if it is set."""
-    return Study(path=os.environ.get("KERNEL_DATA") or None)
+    return Study(path=files.places().get("KERNEL_DATA"))

@@ -16,6 +16,8 @@ import torch
 from joblib import Parallel, delayed, parallel_config
 from tqdm.auto import tqdm
 
+from kernel.files import places
+
 PREFIX = "KERNEL_"  # of the package's environment variables
 LIMIT = f"{PREFIX}PROCESSES"
 
@@ -92,10 +94,10 @@ def side_by_side(
 def with_settings(calls: Iterable[Any]) -> list[Any]:
     """Calls of ``joblib.delayed`` that find the package's environment variables as they are here and now.
 
-    Worker processes outlive the call that started them, with the environment of that time: without this, a
-    cache chosen since would not reach them.
+    Worker processes outlive the call that started them, with the environment and the working directory of
+    that time: without this, a cache chosen since would not reach them.
     """
-    settings = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+    settings = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)} | places()
     return [delayed(_as_there)(settings, *call) for call in calls]
 
 

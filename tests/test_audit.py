@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +109,24 @@ def test_what_was_checked_is_checked_again_only_if_something_changed(study, monk
     assert computed(study) == ["alpha"] * 3
 
 
+def test_a_part_has_a_key_of_its_table_its_functions_their_code_and_libraries(monkeypatch):
+    keys = {name: audit._key(name, "all", "data") for name in audit.TABLES}
+    assert len(set(keys.values())) == len(keys)
+    name, table = "smoothing", audit.TABLES["smoothing"]
+    hashes = dict(audit.files._source_hashes(audit.files._PACKAGE))
+    for path, changed in {"decoding/smoothing.py": True, "brain/faced.py": True, "audit.py": False}.items():
+        monkeypatch.setattr(audit.files, "_source_hashes", lambda _, path=path: hashes | {path: "0"})
+        assert (audit._key(name, "all", "data") != keys[name]) == changed, path
+        monkeypatch.undo()
+    monkeypatch.setattr(audit.files, "VERSIONS", {**audit.files.VERSIONS, "torch": "0"})
+    assert audit._key(name, "all", "data") != keys[name]
+    monkeypatch.undo()
+    assert audit._key(name, "all", "other data") != keys[name] != audit._key(name, "none", "data")
+    for other in (replace(table, compute=partial(table.compute, n=1)), replace(table, compute=half)):
+        monkeypatch.setattr(audit, "TABLES", {name: other})
+        assert audit._key(name, "all", "data") != keys[name]
+
+
 def half(material, part):
     return levels(material, part).iloc[1:]
 
@@ -139,7 +159,6 @@ def test_numbers_of_networks_may_differ_as_seeds_do():
 
 def test_other_recordings_are_noticed(study, monkeypatch):
     folder = run(study)
-    audit._material.cache_clear()
     write_faced_de(study / "others", range(3, 6))
     write_faced_remarks(study / "others", range(3, 6))
     monkeypatch.setenv("KERNEL_DATA", str(study / "others"))
@@ -147,6 +166,17 @@ def test_other_recordings_are_noticed(study, monkeypatch):
         SpotCheckError, match=r"levels, part 'alpha', subject of row 0: stored .*0.*, computed .*3"
     ):
         audit.load("levels", folder=folder)
+
+
+def test_recordings_that_are_replaced_in_a_session_are_read_again(study):
+    before = pd.read_csv(run(study) / "levels.csv")
+    for file in (study / "faced").rglob("*"):
+        if file.is_file():
+            file.unlink()
+    write_faced_de(study / "faced", range(3, 6))
+    write_faced_remarks(study / "faced", range(3, 6))
+    after = pd.read_csv(run(study) / "levels.csv")
+    assert set(before["subject"]) == {0, 1, 2} and set(after["subject"]) == {3, 4, 5}
 
 
 def test_recordings_in_part_check_nothing_and_are_no_audit(study, monkeypatch):

@@ -348,6 +348,23 @@ def test_a_second_call_trains_nothing_and_labels_do_not_count(cohort, split, mon
     assert again.table()["recipe"].tolist()[:2] == ["renamed", "renamed"]
 
 
+def test_what_another_user_has_trained_is_read_without_permission_to_write(cohort, split, monkeypatch):
+    specs = [TrainingSpec(**QUICK)]
+    first = train(specs, cohort, split)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # what a folder of another user answers
+    assert_same_members(first, train(specs, cohort, split))
+    monkeypatch.setattr(bank_module, "_train_block", None)
+    with pytest.raises(OSError, match="no permission to write"):
+        train([TrainingSpec(**QUICK, seed=1)], cohort, split)
+
+
+def test_a_library_of_another_version_trains_anew(cohort, split, tmp_path, monkeypatch):
+    train([TrainingSpec(**QUICK)], cohort, split, folder=tmp_path)
+    monkeypatch.setattr(bank_module.files, "VERSIONS", {**bank_module.files.VERSIONS, "torch": "0"})
+    train([TrainingSpec(**QUICK)], cohort, split, folder=tmp_path)
+    assert len(list(tmp_path.glob("*.npz"))) == 2
+
+
 def test_other_data_are_other_trainings(cohort, split, tmp_path):
     specs = [TrainingSpec(**QUICK)]
     train(specs, cohort, split, folder=tmp_path)

@@ -392,7 +392,7 @@ def test_every_citation_is_in_the_bibliography():
 
 
 def test_stored_tables_and_data_at_hand_enter_the_digest(tmp_path, monkeypatch):
-    """A single file under KERNEL_DATA counts as well as a folder of them."""
+    """A single file under KERNEL_DATA counts as well as a folder of them, and so do tables and the mirror."""
     build = load_build(ROOT)
     monkeypatch.setattr(build, "RESULTS", tmp_path / "results")
     seen = [build.environment_digest()]
@@ -406,15 +406,50 @@ def test_stored_tables_and_data_at_hand_enter_the_digest(tmp_path, monkeypatch):
     assert changed()
     (tmp_path / "results" / "faced" / "cells.csv").write_text("r\n0.2\n")
     assert changed()
+    (tmp_path / "results" / "faced" / "manifest.json").write_text("{}")
+    assert changed()
     cohort = tmp_path / "cohort.nc"
     cohort.write_bytes(b"one")
-    monkeypatch.setenv("KERNEL_DATA", str(cohort))
-    assert changed()
-    cohort.write_bytes(b"another")
-    assert changed()
+    mirrored = tmp_path / "mirror" / "faced" / "sub000.pkl.pkl"
+    mirrored.parent.mkdir(parents=True)
+    mirrored.write_bytes(b"one")
+    for name, place, file in (
+        ("KERNEL_DATA", cohort, cohort),
+        ("KERNEL_DATA", tmp_path / "mirror", mirrored),
+        ("KERNEL_MIRROR", tmp_path / "mirror", mirrored),
+    ):
+        monkeypatch.setenv(name, os.path.relpath(place))
+        assert changed()
+        file.write_bytes(file.read_bytes() + b"more")
+        assert changed()
     folder = tmp_path / "assets" / "assets" / "faced-1"
     folder.mkdir(parents=True)
     monkeypatch.setenv("KERNEL_CACHE", str(tmp_path / "assets"))
     (folder / "manifest.json").write_text("{}")
     assert changed()
     assert build.environment_digest() == seen[-1]
+
+
+def test_chapters_find_what_was_named_from_another_folder(tmp_path, monkeypatch):
+    build = load_build(ROOT)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("KERNEL_DATA", "own.nc")
+    monkeypatch.setenv("KERNEL_CACHE", "~/cache")
+    monkeypatch.setenv("KERNEL_MIRROR", "https://example.org/mirror")
+    found = build._child_environment()
+    assert found["KERNEL_DATA"] == str(tmp_path / "own.nc")
+    assert found["KERNEL_CACHE"] == str(tmp_path / "home" / "cache")
+    assert found["KERNEL_MIRROR"] == "https://example.org/mirror"
+
+
+@pytest.mark.parametrize(
+    ("named", "told"), [("my data/own.nc", "{here}/my data/own.nc"), ("/a b/c", "/a b/c"), ("", "")]
+)
+def test_make_names_places_as_its_caller_does(named, told):
+    text = (ROOT / "Makefile").read_text().split("\n.PHONY")[0] + '\ntell:\n\t@echo "$$KERNEL_DATA"\n'
+    done = subprocess.run(
+        ["make", "-s", "-f", "-", "tell"], input=text, cwd=ROOT, capture_output=True, text=True, check=True,
+        env=os.environ | {"KERNEL_DATA": named},
+    )  # fmt: skip
+    assert done.stdout == told.format(here=ROOT) + "\n"

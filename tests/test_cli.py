@@ -84,7 +84,7 @@ def test_claims_are_told(folder, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "missing.yaml"], "cannot read the study missing.yaml"),
+        (["run", "missing.yaml"], "/missing.yaml: [Errno 2] No such file"),
         (["status", "nowhere"], "holds no study"),
         (["report", "nowhere"], "holds no study"),
         (["claims", "C99.none"], "unknown claim 'C99.none'"),

@@ -10,6 +10,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score
 
+from kernel import files
 from kernel.brain.cohort import make_split, segments, standardise
 from kernel.brain.simulate import Settings, simulate_cohort
 from kernel.decoding import ensemble, networks, residual
@@ -112,6 +113,33 @@ def test_choices_are_made_on_validation(cohort, split, tmp_path):
     assert table.loc["best single", "bacc"] == pytest.approx(on(test, P[order[0]]))
     assert table.loc["top half", "bacc"] == pytest.approx(on(test, P[order[:2]].mean(0)))
     assert table.loc["single network", "bacc"] == pytest.approx(np.mean([on(test, p) for p in P]))
+
+
+class Strangers(LinearDiscriminantAnalysis):
+    """A base whose source is in no key."""
+
+
+@pytest.mark.parametrize("change", ["version", "a late prior", "a stranger's base"])
+def test_probabilities_are_loaded_only_for_what_gave_them(change, cohort, split, tmp_path, monkeypatch):
+    trained, fit = [], LinearDiscriminantAnalysis.fit
+    monkeypatch.setattr(
+        LinearDiscriminantAnalysis, "fit", lambda self, *data: trained.append(0) or fit(self, *data)
+    )
+    estimator = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.5, priors=np.full(9, 1 / 9))
+    if change == "a stranger's base":
+        estimator = Strangers(solver="lsqr", shrinkage=0.5)
+
+    def again():
+        before = len(trained)
+        run(cohort, split, tmp_path, estimator=estimator, methods=["base alone"], n_resamples=20)
+        return len(trained) > before
+
+    assert again() and again() == (change == "a stranger's base")
+    if change == "version":
+        monkeypatch.setattr(files, "VERSIONS", {**files.VERSIONS, "scikit-learn": "0"})
+    else:
+        estimator.priors = np.full(9, 1 / 9) + 1e-12 * np.arange(9)  # alike when printed
+    assert again()
 
 
 def test_an_interrupted_contest_goes_on_where_it_stopped(cohort, split, tmp_path, monkeypatch):

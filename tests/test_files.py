@@ -189,6 +189,170 @@ def test_a_type_without_defined_content_is_refused_by_name(value, named):
         files.digest("fine", value)
 
 
+# --- places -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home, and a working directory beside it."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.mark.parametrize(
+    ("named", "meant"),
+    [("~", "home"), ("~/a/b", "home/a/b"), ("a", "work/a"), ("./~", "work/~"), (Path("~/a"), "home/a")],
+)
+def test_a_place_is_where_its_user_means_it(home, named, meant):
+    assert files.absolute(named) == home.parent / meant
+    assert files.absolute(files.absolute(named)) == home.parent / meant
+
+
+@pytest.mark.parametrize(("named", "told"), [("", "names no place"), ("~nobody-here/a", "'~nobody-here'")])
+def test_no_place_is_refused_by_name(home, named, told, monkeypatch):
+    with pytest.raises(FileNotFoundError, match=told):
+        files.absolute(named)
+    monkeypatch.setenv("KERNEL_DATA", named)
+    if named:
+        with pytest.raises(FileNotFoundError, match=f"KERNEL_DATA: .*{told}"):
+            files.places()
+    else:
+        assert "KERNEL_DATA" not in files.places()
+
+
+def test_variables_are_absolute_and_addresses_stay(home, monkeypatch):
+    monkeypatch.setenv("KERNEL_CACHE", "cache")
+    monkeypatch.setenv("KERNEL_DATA", "~/own.nc")
+    monkeypatch.setenv("KERNEL_MIRROR", "HTTPS://example.org/a")
+    assert files.places() == {
+        "KERNEL_CACHE": str(home.parent / "work" / "cache"),
+        "KERNEL_DATA": str(home / "own.nc"),
+        "KERNEL_MIRROR": "HTTPS://example.org/a",
+    }
+    assert files.cache_dir("a", create=False) == home.parent / "work" / "cache" / "a"
+
+
+def test_the_state_changes_where_a_file_does_and_follows_links(tmp_path):
+    data, store = tmp_path / "data", tmp_path / "store"
+    for folder in (data, store):
+        folder.mkdir()
+    (store / "a").write_text("a")
+    (data / "linked").symlink_to(store)
+    (store / "back").symlink_to(data)  # a circle
+    (data / "not fetched").symlink_to(tmp_path / "nothing")
+    seen = [files.state(data)]
+    assert [line.split()[0] for line in seen[0]] == ["linked/a"]
+    (store / "a").write_text("ab")
+    seen.append(files.state(data))
+    (data / "b").write_text("")
+    seen.append(files.state(data))
+    assert len({tuple(one) for one in seen}) == 3
+    assert files.state(data / "b") != files.state(store / "a") and not files.state(tmp_path / "nothing")
+
+
+def test_a_folder_for_results_is_made_or_refused(home, tmp_path):
+    assert files.writable_folder("~/out/deep") == home / "out" / "deep" and (home / "out" / "deep").is_dir()
+    (home / "file").write_text("")
+    with pytest.raises(files.CacheNotWritableError, match=r"file/out .*: .*name another folder"):
+        files.writable_folder("~/file/out")
+
+
+# --- cache_key ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("library", files._LIBRARIES)
+def test_a_key_follows_every_library(library, monkeypatch):
+    before = files.cache_key("decoding.bank", 1)
+    monkeypatch.setattr(files, "VERSIONS", {**files.VERSIONS, library: "0.0"})
+    assert files.cache_key("decoding.bank", 1) != before
+
+
+def test_a_key_follows_its_inputs_and_its_code_with_all_imports(monkeypatch):
+    hashes = dict(files._source_hashes(PACKAGE))
+
+    def keys():
+        return [files.cache_key(f"kernel.{name}", "a") for name in ("decoding.bank", "brain.calibration")]
+
+    before = keys()
+    assert files.cache_key("decoding.bank", "b") != before[0] == files.cache_key("decoding.bank", "a")
+    for path, changed in {
+        "decoding/bank.py": [True, False],
+        "brain/features.py": [True, True],  # bank imports cohort, which imports features
+        "data/faced_ratings.csv": [False, True],  # read by ratings, which the simulator imports
+        "plots.py": [False, False],
+        "claims.py": [False, False],
+        "data/claims.yaml": [False, False],
+        "../constraints.txt": [False, False],
+    }.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(files, "_source_hashes", lambda _, path=path: hashes | {path: "0" * 64})
+            patch.setattr(files, "_names_in", lambda path, _: names(path, hashes[path]))
+            assert [a != b for a, b in zip(keys(), before, strict=True)] == changed, path
+
+
+names = files._names_in
+
+
+@pytest.mark.parametrize("module", ["decoding.bank", "language.hidden", "brain.calibration", "audit"])
+def test_the_code_of_a_key_holds_what_python_imports(module):
+    code = f"import sys, kernel.{module}; print(*(m for m in sys.modules if m.startswith('kernel.')))"
+    hashes = files._source_hashes(PACKAGE)
+    held = files._with_imports(files._restrict(hashes, (module,)), hashes)
+    paths = {name.removeprefix("kernel.").replace(".", "/") + ".py" for name in run_python(code).split()}
+    assert paths & hashes.keys() <= held and "plots.py" not in held
+
+
+def test_every_data_file_belongs_to_a_module():
+    hashes = files._source_hashes(PACKAGE)
+    held = files._with_imports([path for path in hashes if path.endswith(".py")], hashes)
+    assert {path for path in hashes if not path.endswith((".py", ".txt"))} <= held
+
+
+# --- read_yaml ----------------------------------------------------------------------------------------------
+
+
+def test_yaml_is_read_as_people_mean_it():
+    text = "a: &x {b: [1, -2, 0, 0.5, 1_000, 0x10]}\nc: {<<: *x, d: '010'}\n"
+    assert files.read_yaml(text) == {
+        "a": {"b": [1, -2, 0, 0.5, 1000, 16]},
+        "c": {"b": [1, -2, 0, 0.5, 1000, 16], "d": "010"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a:\n  b: 1\n  c: 2\n  b: 3", r"line 4: 'b' is there already, in line 2"),
+        ("- 1\n- -010", r"line 2: YAML reads -010 as -8"),
+        ("a: 00", r"line 1: YAML reads 00 as 0"),
+        ("a: 1:30", r"YAML reads 1:30 as 90"),
+        ("a: [", "no readable YAML"),
+        ("a: 2026-13-45", "month"),
+    ],
+)
+def test_yaml_that_says_something_else_is_refused_with_its_line(text, told):
+    with pytest.raises(ValueError, match=told):
+        files.read_yaml(text)
+
+
+# --- locks --------------------------------------------------------------------------------------------------
+
+
+@posix
+def test_a_lock_can_be_taken_by_another_user(tmp_path):
+    tmp_path.chmod(0o777)
+    path = tmp_path / "shared.lock"
+    before = os.umask(0o077)
+    try:
+        with files.lock(path):
+            pass
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o666
+
+
 # --- source_digest ------------------------------------------------------------------------------------------
 
 

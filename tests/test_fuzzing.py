@@ -378,7 +378,7 @@ def ledger(folder, monkeypatch):
 def study_record(folder, monkeypatch):
     truth = {"status": "done", "auc_movie": 0.9, "paper_r": None}
     monkeypatch.setattr(study, "_run_one", lambda name, progress, options: truth)
-    monkeypatch.setattr(files, "source_digest", lambda: "0" * 64)
+    monkeypatch.setattr(files, "source_digest", lambda *names: "0" * 64)
     study.run_registry(["model"], folder, progress=False)
     return folder / "model.json", lambda: study.run_registry(["model"], folder, progress=False)
 
@@ -481,7 +481,7 @@ READERS = {
     "trained_member_without_features": Reader(with_(trained_member, features=False), (), 200),
     "decoder_checkpoint": Reader(with_(decoder_state, name="state.npz"), (), 100),
     "decoder_log": Reader(with_(decoder_state, name="records.jsonl"), (ValueError,), 250, text=True),
-    "claims_yaml": Reader(rules, (ClaimsError,), 120, text=True),
+    "claims_yaml": Reader(rules, (ClaimsError,), 240, text=True),
     "claims_ledger": Reader(ledger, (ClaimsError,), 400, text=True),
     "study_record": Reader(study_record, (), 200, text=True),
     "asset_manifest": Reader(asset_manifest, (AssetMissingError,), 500, text=True),

@@ -166,6 +166,110 @@ def test_the_cache_serves_and_knows_when_not_to(tiny_lm, passes):
     assert len(passes) == 5
 
 
+def other_tokens(lm):
+    from tokenizers.processors import TemplateProcessing
+
+    first = TemplateProcessing(single="w9 $A", special_tokens=[("w9", lm.tokenizer.get_vocab()["w9"])])
+    lm.tokenizer.backend_tokenizer.post_processor = first
+
+
+def other_spelling(lm):
+    from tokenizers.normalizers import Replace
+
+    lm.tokenizer.backend_tokenizer.normalizer = Replace("w1", "w2")
+
+
+def steer(module):
+    module.register_forward_hook(
+        lambda module, given, out: out + 1 if torch.is_tensor(out) else (out[0] + 1, *out[1:])
+    )
+
+
+def replace_forward(module):
+    original = module.forward
+    module.forward = lambda *given, **options: 2 * original(*given, **options)
+
+
+class Doubled(torch.nn.Module):
+    """What an adapter of another package is: a module in a module's place."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return 2 * self.inner(x)
+
+
+CHANGES = {
+    "post-processor": other_tokens,
+    "normaliser": other_spelling,
+    "weights through .data": lambda lm: lm.blocks[0].mlp.up_proj.weight.data.mul_(2),
+    "weights in another order": lambda lm: lm.blocks[0].mlp.up_proj.weight.data.copy_(
+        lm.blocks[0].mlp.up_proj.weight.data.flip(0)
+    ),
+    "number format": lambda lm: lm.base.to(torch.bfloat16),
+    "a scale": lambda lm: setattr(lm.blocks[0].self_attn, "scaling", 3.0),
+    "a hook on a block": lambda lm: steer(lm.blocks[1]),
+    "a hook deep inside": lambda lm: steer(lm.blocks[1].mlp.up_proj),
+    "a forward of its own": lambda lm: replace_forward(lm.blocks[0].mlp),
+    "an adapter": lambda lm: setattr(lm.blocks[0].mlp, "up_proj", Doubled(lm.blocks[0].mlp.up_proj)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("both", [False, True])
+def test_whatever_changes_the_states_changes_what_the_cache_gives(change, both, device):
+    def states(cache):
+        if both:
+            return np.stack(bare_and_cued_states(lm, TEXTS[:5], [1, 3], " w1", cache=cache, progress=False))
+        return hidden_states(lm, TEXTS[:5], [1, 3], cache=cache, progress=False)
+
+    lm = make_tiny_lm(device=device)
+    first = states(cache=True)
+    np.testing.assert_array_equal(states(cache=True), first)
+    CHANGES[change](lm)
+    fresh = states(cache=False)
+    assert np.abs(fresh - first).max() > 1e-3
+    np.testing.assert_array_equal(states(cache=True), fresh)
+
+
+def test_a_steered_model_leaves_nothing_for_the_plain_one(tiny_lm, passes):
+    def call():
+        return hidden_states(tiny_lm, TEXTS[:3], progress=False)
+
+    handle = tiny_lm.blocks[0].register_forward_hook(lambda module, given, out: out)
+    call(), call()
+    handle.remove()
+    call(), call()
+    assert len(passes) == 3
+    tiny_lm.base(input_ids=torch.tensor([[1]], device=tiny_lm.device), output_hidden_states=True)
+    call()  # hooks of transformers itself change nothing
+    tiny_lm.base.train()
+    call(), call()
+    assert len(passes) == 5
+
+
+def test_keys_hold_the_settings_of_torch_and_the_device(tiny_lm, monkeypatch):
+    def key():
+        return hidden._keys(tiny_lm)([[1, 2]], [0], "last")
+
+    seen = [key()]
+    assert key() == seen[0]
+    with torch.autocast(tiny_lm.device.type, torch.bfloat16):
+        seen.append(key())
+    monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: "medium")
+    seen.append(key())
+    monkeypatch.undo()
+    other = "cuda" if tiny_lm.device.type == "cpu" else "cpu"
+    monkeypatch.setattr(type(tiny_lm), "device", torch.device(other))
+    seen.append(key())
+    assert len(set(seen)) == 4
+    one = hidden._keys(tiny_lm)
+    changed = [one([[1, 2]], [0], "last"), one([[1], [2]], [0], "last"), one([[1, 2]], [1], "last")]
+    assert len({*changed, one([[1, 2]], [0], "mean"), one([[1, 2]], [0], 1)}) == 5
+
+
 @pytest.mark.parametrize(
     ("texts", "error", "message"),
     [

@@ -496,3 +496,24 @@ def test_hits_count_every_trial_of_a_person(rng):
     hits, counts = module._hits(y, found, subject, 3)
     assert counts[2, 1] == ((subject == 2) & (y == 1)).sum()
     assert hits[1, 3, 2] == ((subject == 3) & (y == 2) & (found[1] == 2)).sum()
+
+
+@pytest.mark.parametrize("call", ["regime_map", "run_cohorts"])
+def test_workers_elsewhere_get_the_folder_that_the_caller_means(call, tmp_path, monkeypatch):
+    class Told(Exception):
+        pass
+
+    def told(jobs, **_):
+        raise Told(*{str(options["folder"]) for _, _, options in jobs})
+
+    monkeypatch.setattr(module, "side_by_side", told)
+    monkeypatch.chdir(tmp_path)
+    calls = {
+        "regime_map": lambda **options: module.regime_map("subjects", [4], [11], **options),
+        "run_cohorts": lambda **options: module.run_cohorts([0], "null", [11], **options),
+    }
+    with pytest.raises(Told, match=str(tmp_path / "kept")):
+        calls[call](folder="kept")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file/kept"):  # before anything is trained
+        calls[call](folder="file/kept")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 import eeg_files
 import numpy as np
 import pytest
 
-from kernel.brain import seedv, sources
+from kernel import audit, claims, files, report, studies
+from kernel.brain import emoeegmc, faced, faced_table, matlab, pickles, seedv, sources
 from kernel.brain.cohort import Cohort
 from kernel.brain.faced import read_faced
 from kernel.brain.pickles import EEGFileError, UnsafePickleError
 from kernel.brain.simulate import simulate_cohort
 from kernel.brain.sources import faced_folder, load_cohort, recognise
+from kernel.decoding.online import read_log
+from kernel.language.study import run_registry
 
 
 @pytest.fixture(autouse=True)
@@ -252,3 +257,71 @@ def test_a_folder_is_only_looked_at(tmp_path):
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     assert isinstance(load_cohort(tmp_path, progress=False), Cohort)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+#: Everything that reads a place, and says which where nothing is.
+READERS = {
+    "cohort": Cohort.load,
+    "any": load_cohort,
+    "kind": recognise,
+    "faced": read_faced,
+    "ratings": faced.read_faced_ratings,
+    "seed-v": seedv.read_seed_v,
+    "emoeeg-mc": emoeegmc.read_emoeeg_mc,
+    "table": faced_table.load_faced_table,
+    "matlab": lambda place: matlab.load_struct(place, "a", length=1, fields={}),
+    "pickle": pickles.load_pickle,
+    "npy": pickles.load_npy,
+    "npz": pickles.load_npz,
+    "log": read_log,
+    "yaml": studies.load_study,
+    "study": studies.open_study,
+    "status": studies.status,
+    "report": report.write_report,
+    "recordings": lambda place: studies.run_study(studies.Study(path=place), "never"),
+    "results": lambda place: audit.load("cells", folder=place),
+    "tables": lambda place: audit.run(place),
+}
+WRITERS = {
+    "cohort": lambda place: simulate_cohort(0, n_subjects=1, window=30.0)[0].save(place),
+    "registry": lambda place: run_registry([], place, progress=False),
+    "folder": files.writable_folder,
+    "ledger": lambda place: claims.record(
+        claim_id="C4.tracked", value=0.5, p=0.5, data="a cohort", simulated=True, path=place
+    ),
+}
+
+
+@pytest.fixture(params=["~/x/place", "x/place"])
+def named(request, tmp_path, monkeypatch):
+    """A place as a user names it, by the home or by the working directory."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    yield request.param
+    assert not (tmp_path / "work" / "~").exists()
+
+
+def where(named, tmp_path):
+    return tmp_path / "home" / "x" / "place" if named.startswith("~") else tmp_path / "work" / "x" / "place"
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_every_reader_looks_where_its_user_means(named, reader, tmp_path):
+    with pytest.raises((OSError, ValueError), match=re.escape(str(where(named, tmp_path)))):
+        READERS[reader](named)
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_every_writer_writes_where_its_user_means(named, writer, tmp_path):
+    WRITERS[writer](named)
+    assert where(named, tmp_path).exists()
+
+
+def test_a_cohort_is_found_again_by_the_home_and_by_the_variable(named, tmp_path, monkeypatch):
+    cohort, _ = simulate_cohort(0, n_subjects=1, window=30.0)
+    assert cohort.save(named) == where(named, tmp_path)
+    monkeypatch.setenv("KERNEL_DATA", named)
+    for again in (Cohort.load(named), load_cohort(named), load_cohort()):
+        np.testing.assert_array_equal(again.de, cohort.de)
+    assert studies.Study(path=named).path == studies.environment_study().path == str(where(named, tmp_path))

@@ -91,6 +91,10 @@ def assert_same(found, expected):
         ("path: ''", "path must name a folder or a file"),
         ("- a\n- b", "must hold lines of 'key: value', got a list"),
         ("a: [", "cannot read the study"),
+        ("seeds: 2\nfold: 0\nseeds: 3", "line 3: 'seeds' is there already, in line 1: keep one of the two"),
+        ("seeds: 2\nfold: 010", "line 2: YAML reads 010 as 8: write the number without leading zeros"),
+        ("subjects: 1:30", "line 1: YAML reads 1:30 as 90"),
+        ("segment: 1:30.5", "line 1: YAML reads 1:30.5 as 90.5"),
     ],
 )
 def test_a_wrong_study_is_refused_with_its_file_and_the_cure(tmp_path, text, message):
@@ -349,8 +353,45 @@ def test_results_of_another_package_or_other_recordings_are_not_taken(monkeypatc
     monkeypatch.setattr(studies.files, "source_digest", lambda *names: "other")
     assert studies.task_id(TINY, task) != before
     monkeypatch.undo()
+    monkeypatch.setattr(studies.files, "VERSIONS", {**studies.files.VERSIONS, "torch": "0"})
+    assert studies.task_id(TINY, task) != before
+    monkeypatch.undo()
     (tmp_path / "sub000.pkl.pkl").write_bytes(b"one")
     recorded = replace(TINY, path=str(tmp_path))
     first = studies.task_id(recorded, task)
     (tmp_path / "sub000.pkl.pkl").write_bytes(b"three")
     assert studies.task_id(recorded, task) != first
+
+
+def test_a_finished_study_is_read_without_its_recordings_device_and_package(monkeypatch, tmp_path, capsys):
+    from kernel.brain.simulate import simulate_cohort
+    from kernel.cli import main
+
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    cohort, _ = simulate_cohort(0, n_subjects=10, window=10.0)
+    cohort.save(tmp_path / "own.nc")
+    done = {kind: lambda study, folder, what: {"tables": {}} for kind in studies.KINDS}
+    monkeypatch.setattr(studies, "KINDS", {**done, "cohort": studies.KINDS["cohort"]})
+    (tmp_path / "study.yaml").write_text("path: own.nc\nmembers: 0\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "study.yaml", "--folder=~/out", "--quiet", "--jobs", "1"]) == 0
+    (tmp_path / "own.nc").unlink()
+    monkeypatch.setattr(studies.files, "VERSIONS", {})
+    study = studies.open_study("~/out")
+    monkeypatch.setattr(studies, "_check_machine", lambda study: pytest.fail("asked of a reader"))
+    n = len(plan(study))
+    assert studies.status("~/out")["done"].sum() == n and study.path == str(tmp_path / "own.nc")
+    capsys.readouterr()
+    assert main(["status", "~/out"]) == 0 and f"{n} of {n} tasks are done" in capsys.readouterr().out
+    assert main(["report", "~/out"]) == 0 and (tmp_path / "home" / "out" / "report.html").is_file()
+    monkeypatch.undo()
+    with pytest.raises(StudyError, match=r"own\.nc' does not exist"):
+        run_study(study, tmp_path / "home" / "out", progress=False)
+    assert not (tmp_path / "~").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_any_work(monkeypatch, tmp_path):
+    monkeypatch.setattr(studies, "_run_stage", lambda *_: pytest.fail("computed"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StudyError, match=r"cannot write in .*file/out"):
+        run_study(TINY, tmp_path / "file" / "out", progress=False)

@@ -93,6 +93,29 @@ def test_a_registry_run_records_failures_and_resumes(tmp_path, monkeypatch):
     assert started[6:] == ["good/model"]
 
 
+def test_a_registry_file_belongs_to_all_that_made_it(tmp_path, monkeypatch):
+    started = []
+    done = {"status": "done"}
+    monkeypatch.setattr(study, "_run_one", lambda name, progress, options: started.append(name) or done)
+    (tmp_path / "own").mkdir()
+    rated = toy_benchmark(n=2000)
+
+    def again(**options):
+        before = len(started)
+        options = dict(emotion_sentences=SENTENCES, benchmarks=[rated]) | options
+        study.run_registry([str(tmp_path / "own")], tmp_path / "out", progress=False, **options)
+        return len(started) > before
+
+    assert again() and not again()
+    rated.ratings[1000] += 1.0  # in the middle, which printing leaves out
+    assert again() and not again()
+    (tmp_path / "own" / "model.safetensors").write_bytes(b"other weights")
+    assert again() and not again()
+    monkeypatch.setattr(study.files, "VERSIONS", {})
+    assert again() and not again()
+    assert again(orient="anger")
+
+
 def test_axis_positions_are_those_of_an_axis_of_these_emotions_alone(tiny_lm):
     from kernel.language.hidden import AFFECT_CUE, hidden_states
     from kernel.language.stories import diverse_stories

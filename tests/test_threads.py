@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -59,7 +60,7 @@ def test_workers_that_outlive_a_call_find_the_settings_of_the_next(tmp_path, mon
         places.append({place for _, place, _ in found})
         data = {given for _, _, given in found}
         processes |= {process for process, _, _ in found}
-        assert data == ({"recordings"} if name == "first" else {None})
+        assert data == ({str(Path.cwd() / "recordings")} if name == "first" else {None})
         monkeypatch.delenv("KERNEL_DATA", raising=False)
     assert places == [{tmp_path / "first"}, {tmp_path / "second"}]
     assert len(processes) <= 2, "the workers were not those of the first call"

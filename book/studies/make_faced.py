@@ -25,7 +25,7 @@ from kernel.brain.sources import GENERATED  # noqa: E402
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Generate files in the form of FACED's features.")
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=files.absolute)
     parser.add_argument("--subjects", type=int, default=20)
     parser.add_argument("--preset", choices=sorted(PRESETS), default="strong_valence")
     options = parser.parse_args()

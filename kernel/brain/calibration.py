@@ -66,14 +66,6 @@ FACED_CALIBRATION_PARTS = tuple(
     f"{truth} | {start}-{start + _BLOCK - 1}" for truth in FACED_TRUTHS for start in range(0, 100, _BLOCK)
 )
 _ROW = [("seed", "i8"), ("estimator", "U48"), ("null", "U32"), ("value", "f8"), ("p", "f8")]
-_SOURCES = (
-    "ratings",
-    "stats",
-    *(
-        f"brain.{name}"
-        for name in "calibration cohort components features projection simulate topography".split()
-    ),
-)
 _SCHEMES = {
     "in_sample_fixed": "in-sample r, penalty fixed",
     "in_sample": "in-sample r",
@@ -128,10 +120,9 @@ def calibrate(
         the user's cache under a digest of their settings and of the code.
     """
     _check_numbers(n_cohorts, n_permutations)
-    source = files.source_digest(*_SOURCES)
 
     def task(settings: Any, seeds: range) -> tuple[Any, ...]:
-        return delayed(_block)(settings, seeds, n_subjects, n_permutations, source)
+        return delayed(_block)(settings, seeds, n_subjects, n_permutations)
 
     return _run_blocks(task, truths, n_cohorts, random_state, n_jobs, progress)
 
@@ -269,10 +260,9 @@ def replicate(
     if design not in _COARSE:
         raise ValueError(f"design must be one of {', '.join(_COARSE)}, got {design!r}")
     _check_numbers(n_cohorts, n_permutations)
-    source = files.source_digest(*_SOURCES, "brain.emoeegmc", "brain.seedv", "brain.study")
 
     def task(settings: Any, seeds: range) -> tuple[Any, ...]:
-        return delayed(_replication)(design, settings, seeds, n_permutations, source)
+        return delayed(_replication)(design, settings, seeds, n_permutations)
 
     return _run_blocks(task, truths, n_cohorts, random_state, n_jobs, progress)
 
@@ -285,10 +275,8 @@ def _check_numbers(n_cohorts: int, n_permutations: int) -> None:
         )
 
 
-def _replication(
-    design: str, settings: Settings, seeds: range, n_permutations: int, source: str
-) -> np.ndarray:
-    key = files.digest("replication", design, asdict(settings), list(seeds), n_permutations, source)
+def _replication(design: str, settings: Settings, seeds: range, n_permutations: int) -> np.ndarray:
+    key = files.cache_key(__name__, "replication", design, asdict(settings), list(seeds), n_permutations)
     options: dict[str, Any] = {"n_permutations": n_permutations, "random_state": 0}
     positions = dict(zip(DESIGNS["FACED"].classes, DESIGNS["FACED"].values, strict=True))
 
@@ -349,10 +337,10 @@ def rejection_rates(table: pd.DataFrame, *, level: float = 0.05) -> pd.DataFrame
 
 
 def _block(
-    settings: Settings | FacedSettings, seeds: range, n_subjects: int, n_permutations: int, source: str
+    settings: Settings | FacedSettings, seeds: range, n_subjects: int, n_permutations: int
 ) -> np.ndarray:
     """Every test on some cohorts, stored: a study that was interrupted goes on where it stopped."""
-    key = files.digest("calibration", asdict(settings), list(seeds), n_subjects, n_permutations, source)
+    key = files.cache_key(__name__, "calibration", asdict(settings), list(seeds), n_subjects, n_permutations)
 
     def compute() -> np.ndarray:
         rows = []

@@ -40,7 +40,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from kernel.brain.features import BANDS, band_edges
-from kernel.files import atomic_path
+from kernel.files import absolute, atomic_path
 
 if TYPE_CHECKING:
     import mne
@@ -429,7 +429,7 @@ class Cohort:
 
     def save(self, path: str | Path) -> Path:
         """Write one netCDF file, whole or not at all; :meth:`load` gives back the identical cohort."""
-        path = Path(path)
+        path = absolute(path)
         with atomic_path(path) as part:
             self.data.to_netcdf(part, engine="scipy")
         return path
@@ -445,7 +445,7 @@ class Cohort:
         ValueError
             If it is not a netCDF file or not a cohort.
         """
-        path = Path(path)
+        path = absolute(path)
         if not path.is_file():
             raise FileNotFoundError(f"no cohort file at {path}: write one with Cohort.save")
         # from memory: a damaged length then reads to the end, where a file would reserve what it asks for

@@ -27,6 +27,7 @@ from tqdm.auto import tqdm
 from kernel.brain.cohort import Cohort
 from kernel.brain.features import BANDS
 from kernel.brain.pickles import check_array, load_npy, unexpected
+from kernel.files import absolute
 
 EMOEEG_CLASSES = ("sadness", "disgust", "fear", "neutral", "joy", "tenderness", "inspiration")
 # the rows of every file: three clips of each class, under the names the README gives them
@@ -74,7 +75,7 @@ def read_emoeeg_mc(
         If a file is missing, truncated, of another shape or number of trials, holds NaN, or a pickle of
         anything but arrays.
     """
-    root = Path(path)
+    root = absolute(path)
     files = _find(root)
     if subjects is not None:
         wanted = [int(subject) for subject in subjects]

@@ -44,6 +44,7 @@ from kernel.brain.cohort import (
 from kernel.brain.features import BANDS, differential_entropy
 from kernel.brain.matlab import load_struct
 from kernel.brain.pickles import check_array, load_pickle, unexpected
+from kernel.files import absolute, writable_folder
 
 if TYPE_CHECKING:
     import mne
@@ -124,13 +125,14 @@ def read_faced(
     """
     _check_options(bands=bands, source=source, channels=channels, outliers=outliers)
     table = None if ratings is None else read_faced_ratings(ratings)
-    layout, files = _recognise(Path(path), source, bands)
+    path = absolute(path)
+    layout, files = _recognise(path, source, bands)
     if channels == "all" and layout == "bids":
         raise ValueError(
             "channels='all' needs the official release: in the BIDS copy the two channels that are not on "
             "the scalp are ears for subjects 0-60 and eyes for 61-122; use channels='scalp'"
         )
-    files = _chosen(files, subjects, Path(path))
+    files = _chosen(files, subjects, path)
     names = FACED_SCALP if channels == "scalp" else FACED_CHANNELS
     recordings = []
     de = np.empty((len(files), N_CLIPS, SECONDS, len(names), len(BANDS[bands])), dtype=np.float32)
@@ -181,7 +183,7 @@ def read_faced_ratings(path: str | PathLike[str]) -> pd.DataFrame:
     EEGFileError
         If columns or values are missing, doubled or out of range.
     """
-    path = Path(path)
+    path = absolute(path)
     if path.is_dir():
         files = _bids_folders(path)
         if not files:
@@ -223,8 +225,9 @@ def download_faced(
     except (ImportError, OSError) as error:  # a torchaudio for another torch fails with OSError
         raise ImportError(f"{HOW_TO_INSTALL} The import failed with: {error}") from error
     chosen = {} if subjects is None else {"subject": [f"{int(subject):03d}" for subject in subjects]}
-    NM000112(cache_dir=str(cache_dir), **chosen).download_all(n_jobs=n_jobs)
-    return Path(cache_dir)
+    target = writable_folder(cache_dir)
+    NM000112(cache_dir=str(target), **chosen).download_all(n_jobs=n_jobs)
+    return target
 
 
 # Recognising a copy

@@ -118,15 +118,16 @@ def write_faced_table(path_to_faced: str | PathLike[str], target: str | PathLike
     Path
         The target.
     """
-    folder = Path(path_to_faced, "EEG_Features", "DE")
+    target, folder = files.absolute(target), files.absolute(path_to_faced) / "EEG_Features" / "DE"
+    files.writable_folder(target.parent)
     table = faced_table(read_faced(folder, channels="all", progress=False))
     features = sorted(folder.glob("sub*.pkl.pkl"))
     lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in features]
     source = hashlib.sha256("".join(lines).encode()).hexdigest()
     table = table.assign_attrs(source_sha256=source, sha256=_digest(table))
-    with files.atomic_path(Path(target)) as part:
+    with files.atomic_path(target) as part:
         table.to_netcdf(part, engine="scipy")
-    return Path(target)
+    return target
 
 
 def load_faced_table(path: str | PathLike[str] | None = None) -> xr.Dataset:
@@ -147,7 +148,7 @@ def load_faced_table(path: str | PathLike[str] | None = None) -> xr.Dataset:
     ValueError
         If the file is damaged: its numbers are compared with the digest they were written with.
     """
-    place = resources.files("kernel") / "data" / "faced_table.nc" if path is None else Path(path)
+    place = resources.files("kernel") / "data" / "faced_table.nc" if path is None else files.absolute(path)
     try:
         table = xr.load_dataset(io.BytesIO(place.read_bytes()), engine="scipy")
         table = table.assign_coords({name: table[name].astype(str) for name in _TEXT})

@@ -16,11 +16,11 @@ import struct
 import zlib
 from collections.abc import Mapping
 from os import PathLike
-from pathlib import Path
 
 import numpy as np
 
 from kernel.brain.pickles import unexpected
+from kernel.files import absolute
 
 MAX_SIZE = 1 << 20  # bytes, packed and unpacked
 _MATRIX, _PACKED = 14, 15
@@ -59,7 +59,7 @@ def load_struct(
     EEGFileError
         If the file is absent, too large, damaged, of another version, or holds anything else.
     """
-    path = Path(path)
+    path = absolute(path)
     expected = f"{variable}, a struct of {length} entries with {', '.join(fields)}"
     if not path.is_file():
         found = "a link to nothing" if path.is_symlink() else "no such file"

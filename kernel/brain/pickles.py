@@ -18,12 +18,11 @@ import pickletools
 import re
 import zipfile
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kernel.files import npy_header
+from kernel.files import absolute, npy_header
 
 MAX_EXPANSION = 100  # features hardly shrink when zipped; a bomb unpacks a thousandfold
 NOTHING_RUN = "Nothing was run: do not load this file with pickle."
@@ -125,7 +124,8 @@ def load_pickle(path: str | PathLike[str]) -> Any:
     UnsafePickleError
         If it names anything but numpy's array constructors.
     """
-    return loads_pickle(Path(path).read_bytes(), name=str(path))
+    path = absolute(path)
+    return loads_pickle(path.read_bytes(), name=str(path))
 
 
 def loads_pickle(data: bytes, *, name: str = "<bytes>") -> Any:
@@ -178,7 +178,8 @@ def load_npy(path: str | PathLike[str]) -> Any:
     UnsafePickleError
         As for :func:`load_pickle`.
     """
-    return _loads_npy(Path(path).read_bytes(), str(path))
+    path = absolute(path)
+    return _loads_npy(path.read_bytes(), str(path))
 
 
 def load_npz(path: str | PathLike[str]) -> dict[str, Any]:
@@ -201,11 +202,11 @@ def load_npz(path: str | PathLike[str]) -> dict[str, Any]:
     UnsafePickleError
         As for :func:`load_pickle`.
     """
-    members = {}
+    path, members = absolute(path), {}
     try:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(info.file_size for info in archive.infolist())
-            size = Path(path).stat().st_size
+            size = path.stat().st_size
             if unpacked > MAX_EXPANSION * max(size, 1):
                 expected = f"at most {MAX_EXPANSION} times its size"
                 raise unexpected(path, found=f"{unpacked} bytes once unpacked", expected=expected)

@@ -29,6 +29,7 @@ from tqdm.auto import tqdm
 from kernel.brain.cohort import Cohort
 from kernel.brain.features import BANDS, differential_entropy
 from kernel.brain.pickles import check_array, load_npz, loads_pickle, unexpected
+from kernel.files import absolute
 
 # label 0 to 4; the release says disgust, fear, sad, neutral, happy
 SEED_V_CLASSES = ("disgust", "fear", "sadness", "neutral", "joy")
@@ -101,8 +102,9 @@ def read_seed_v(
     for name, value, admitted in (("bands", bands, tables), ("source", source, ("auto", "de", "raw"))):
         if value not in admitted:
             raise ValueError(f"{name} must be one of {', '.join(admitted)}, got {value!r}")
-    layout, files = _recognise(Path(path), source, bands)
-    files = _chosen(files, subjects, Path(path))
+    path = absolute(path)
+    layout, files = _recognise(path, source, bands)
+    files = _chosen(files, subjects, path)
     trials = []
     for subject, entry in tqdm(files.items(), desc="SEED-V", unit="subject", disable=not progress):
         trials.append(_read_features(entry) if layout == "de" else _read_raw(entry, subject, tables[bands]))

@@ -8,7 +8,6 @@ Never: tries reader after reader, hides what a reader complains about, writes or
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kernel import assets
+from kernel import assets, files
 from kernel.brain.cohort import Cohort
 from kernel.brain.emoeegmc import read_emoeeg_mc
 from kernel.brain.faced import read_faced
@@ -124,7 +123,7 @@ def load_cohort(
     if isinstance(skip, str) or not set(skip) <= datasets:
         raise ValueError(f"skip must be a sequence of {', '.join(sorted(datasets))}, got {skip!r}")
     passed_over = set(skip) if path is None else set()
-    where = _place() if path is None else Path(path).expanduser().absolute()
+    where = _place() if path is None else files.absolute(path)
     if where is not None and not where.exists():
         cure = f"The path came from the environment variable {VARIABLE}: correct or unset it."
         cure = cure if path is None else ""
@@ -162,8 +161,8 @@ def _place() -> Path | None:
 
 
 def _variable() -> Path | None:
-    given = os.environ.get(VARIABLE, "")
-    return Path(given).expanduser().absolute() if given else None  # errors then say from where
+    given = files.places().get(VARIABLE)
+    return Path(given) if given else None
 
 
 def _fetched() -> Path | None:
@@ -196,7 +195,7 @@ def recognise(folder: str | PathLike[str]) -> Layout:
     EEGFileError
         If the folder holds none of the data sets, or several.
     """
-    folder = Path(folder)
+    folder = files.absolute(folder)
     held = [layout for layout in LAYOUTS if any(_matches(folder, pattern) for pattern in layout.patterns)]
     if not held:
         entries = sorted(entry.name for entry in folder.iterdir())

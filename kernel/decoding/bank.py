@@ -76,8 +76,6 @@ _AUGMENTATION_DEFAULTS = {**dict.fromkeys(AUGMENTATIONS["paper"], 0.0), "probabi
 # Independent streams of random numbers of one seed.
 _INITIAL, _ORDER, _DROPOUT, _AUGMENTATION, _PROTOTYPES, _ALIGNMENT = range(6)
 _EVALUATION_ROWS = 1024  # bounds the memory of an evaluation
-_SOURCES = ("decoding.networks", "decoding.bank")
-_ALIGNED_SOURCES = ("decoding.alignment", "brain.topography")
 
 
 @dataclass(frozen=True)
@@ -527,8 +525,7 @@ def train_bank(
     targets = _prototypes(specs, prototypes, data)
     context = _context(specs, cohort, data, valence)
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    folder = files.cache_dir("bank") if folder is None else Path(folder).absolute()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = files.cache_dir("bank", create=False) if folder is None else files.absolute(folder)
     keys = _keys(specs, data, targets, context, device)
 
     def read(index: int) -> Checkpoint | None:
@@ -548,6 +545,8 @@ def train_bank(
         # another process may have been faster
         found |= {key: read(i) for i, key in enumerate(keys) if found[key] is None}
         missing = [i for i, key in enumerate(keys) if found[key] is None]
+        if missing:
+            files.writable_folder(folder)
         teachers: dict[int, np.ndarray | None] = dict.fromkeys(range(len(specs)))
         taught = {i: teacher for i in missing if (teacher := _teacher(specs[i])) is not None}
         if taught:
@@ -680,7 +679,8 @@ class _Data:
             for n in sorted({1, *(spec.n_windows for spec in specs)})  # the baselines take 1
         }
         _check_trials(trials, cohort.classes)
-        design = (trials["y"].to_numpy(), trials["set"].cat.codes.to_numpy(), list(cohort.classes))
+        design = [trials[name].to_numpy() for name in ("y", "clip", "segment")]
+        design += [trials["set"].cat.codes.to_numpy(), list(cohort.classes)]
         digests = {n: files.digest(x, *design) for n, x in inputs.items()}
         return cls(inputs, trials, cohort.classes, digests)
 
@@ -869,21 +869,20 @@ def _keys(
     context: Context | None,
     device: torch.device,
 ) -> list[str]:
-    code = (files.source_digest(*_SOURCES), torch.__version__, device.type)
     aligned = None
     if context is not None:
         names = [list(names) for names in (context.classes, context.channels, context.bands)]
         # another unit of the values leaves their last digits different
         arrays = (context.values.round(9) + 0.0, context.clip_class, context.clip)
-        aligned = files.digest(*arrays, *names, files.source_digest(*_ALIGNED_SOURCES))
+        aligned = files.digest(*arrays, *names)
+    code = files.cache_key(__name__, "bank", device.type)
     return [
         files.digest(
-            "bank",
+            code,
             _content(spec),
             data.digests[spec.n_windows],
             target,
             aligned if _alignment(spec) is not None else None,
-            *code,
         )[:40]
         for spec, target in zip(specs, targets, strict=True)
     ]
@@ -1363,7 +1362,7 @@ def _read(path: Path, spec: TrainingSpec, data: _Data, features: bool) -> Checkp
         arrays = files.read_arrays(path)
         found = {name: arrays[name] for name in ("logits", "validation", "losses")}
         epoch = int(arrays["epoch"])
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError) as error:
         warnings.warn(f"stored training {path} is unreadable ({error}): training it anew", stacklevel=3)
@@ -1397,6 +1396,6 @@ def _baselines(data: _Data, folder: Path) -> dict[str, np.ndarray]:
     def scores(name: str) -> np.ndarray:
         return networks.linear_baseline(name, 0).fit(x[rows], data.y[rows]).predict_log_proba(x)
 
-    code = files.source_digest(*_SOURCES)
-    keys = {n: files.digest("baseline", n, data.digests[1], code)[:40] for n in networks.LINEAR_BASELINES}
+    code = files.cache_key(__name__, "baseline", data.digests[1])
+    keys = {n: files.digest(code, n)[:40] for n in networks.LINEAR_BASELINES}
     return {name: files.load_or_compute(folder, key, partial(scores, name)) for name, key in keys.items()}

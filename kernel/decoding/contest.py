@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import t as student_t
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from tqdm.auto import tqdm
 
 from kernel import files, stats
@@ -144,7 +144,8 @@ def contest(
         Of members and intervals.
     folder : str or Path, optional
         Where the members' probabilities are kept, under a digest of data, base and code; the user's cache by
-        default. An interrupted contest goes on where it stopped.
+        default. An interrupted contest goes on where it stopped. Those of a base that is neither this
+        package's nor scikit-learn's are not kept.
     n_jobs : int
         Processes.
     progress : bool
@@ -177,7 +178,7 @@ def contest(
                 f"{name!r} is not possible with {type(estimator).__name__}; there are {', '.join(possible)}"
             )
     data = _Data.of(cohort, split, segment, n_windows)
-    folder = "contest" if folder is None else Path(folder).absolute()
+    folder = "contest" if folder is None else files.writable_folder(folder)
     wanted = dict.fromkeys([reference, *methods])
     families = dict.fromkeys(METHODS[name].family for name in wanted)
     if any(METHODS[name].aggregation in ("half_base", "validation") for name in wanted):
@@ -394,17 +395,31 @@ def _members(
             )
         return np.stack([member.predict_proba(data.asked) for member in members]).astype(np.float32)
 
-    parameters = sorted((name, repr(value)) for name, value in estimator.get_params().items())
-    key = files.digest(
-        "contest", family, type(estimator).__qualname__, parameters, data.digest, n_members, random_state,
-        files.source_digest("decoding.residual", "decoding.networks", "decoding.geometry"),
-    )  # fmt: skip
+    try:
+        key = files.cache_key(
+            __name__, "contest", family, _content(estimator), data.digest, n_members, random_state
+        )
+    except TypeError:  # what a stranger's code gives has no key
+        return compute()
     return files.load_or_compute(folder, key[:40], compute)
+
+
+def _content(value: Any) -> Any:
+    """An estimator of this package or of scikit-learn as plain values; TypeError for one of anybody else."""
+    if isinstance(value, list | tuple):
+        return [_content(item) for item in value]
+    if not isinstance(value, BaseEstimator):
+        return value
+    kind = f"{type(value).__module__}.{type(value).__qualname__}"
+    if kind.partition(".")[0] not in ("kernel", "sklearn"):
+        raise TypeError(f"the source of {kind} is not known")
+    parameters = value.get_params(deep=False)
+    return [kind, {name: _content(parameter) for name, parameter in parameters.items()}]
 
 
 def _linear(name: str, data: _Data, folder: str | Path) -> np.ndarray:
     """Probabilities (n_test, n_classes) of a linear baseline."""
-    key = files.digest("linear", name, data.digest, files.source_digest("decoding.networks"))
+    key = files.cache_key(__name__, "linear", name, data.digest)
 
     def compute() -> np.ndarray:
         model = networks.linear_baseline(name, 0).fit(data.X.astype(float), data.y)

@@ -30,7 +30,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import binomtest, chi2, norm
 from scipy.stats import t as student_t
 
-from kernel import stats
+from kernel import files, stats
 from kernel.brain.cohort import Cohort, Split, make_split, scalp_channels, segments, standardise
 from kernel.brain.simulate import PRESETS, Settings, simulate_cohort
 from kernel.decoding import ensemble, geometry, networks
@@ -974,6 +974,7 @@ def regime_map(
     if axis not in AXES:
         raise ValueError(f"axis must be one of {', '.join(AXES)}, got {axis!r}")
     cohort_seeds = list(cohort_seeds)
+    folder = None if folder is None else files.writable_folder(folder)  # workers may be elsewhere
     jobs = []
     for seed in cohort_seeds:
         for level in levels:
@@ -1191,6 +1192,8 @@ def run_cohorts(
     -------
     Interventions
     """
+    if options.get("folder") is not None:
+        options["folder"] = files.writable_folder(options["folder"])  # workers may be elsewhere
     jobs = [
         delayed(_on_simulated)(
             int(seed),

@@ -564,7 +564,7 @@ def read_log(path: str | Path) -> list[Record]:
     ValueError
         If a line before the last cannot be read.
     """
-    with Path(path).open("rb") as file:
+    with files.absolute(path).open("rb") as file:
         lines = [line for line, content, _ in _lines(file, path) if "settings" not in content]
     return [Record.from_json(line) for line in lines]
 
@@ -780,8 +780,7 @@ class OnlineDecoder:
         }
         self._folder, self._log = None, None
         if folder is not None:
-            self._folder = Path(folder)
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder = files.writable_folder(folder)
             self._restore()
             self._log = _Log(self._folder / "records.jsonl", self._settings, float(window))
 

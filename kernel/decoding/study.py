@@ -729,10 +729,6 @@ def ablation_summary(lost: Ablation) -> pd.DataFrame:
 #: Truths of `rediscovery_p_values`: no valence first.
 RATE_PRESETS = ("no_valence", "default", "strong_valence")
 _ROW = [("seed", "i8"), ("estimator", "U64"), ("null", "U48"), ("value", "f8"), ("p", "f8")]
-_SOURCES = (
-    "ratings", "stats", "brain.cohort", "brain.features", "brain.simulate", "brain.study",
-    "decoding.bank", "decoding.geometry", "decoding.networks", "decoding.study",
-)  # fmt: skip
 
 
 def rate_specs(seed: int = 0) -> list[TrainingSpec]:
@@ -809,9 +805,8 @@ def rediscovery_p_values(
     named = dict(presets) if isinstance(presets, Mapping) else {name: PRESETS[name] for name in presets}
     human = dict(zip(FACED_CLASSES, CLASS_VALENCE, strict=True))
     positions = {name: float(value) for name, value in (positions or human).items()}
-    source = files.source_digest(*_SOURCES)
     jobs = [(name, int(seed)) for seed in seeds for name in named]
-    shared = (specs, positions, n_subjects, n_null, source)
+    shared = (specs, positions, n_subjects, n_null)
     tasks = [delayed(_tested)(named[name], seed, *shared) for name, seed in jobs]
     done = side_by_side(tasks, n_jobs=n_jobs, label="simulated cohorts", progress=progress)
     parts = [pd.DataFrame(rows).assign(truth=name) for (name, _), rows in zip(jobs, done, strict=True)]
@@ -827,11 +822,12 @@ def _tested(
     positions: dict[str, float],
     n_subjects: int,
     n_null: int,
-    source: str,
 ) -> np.ndarray:
     """Every test on one cohort, stored."""
     asked = [{**asdict(spec), "options": dict(spec.options)} for spec in specs]
-    key = files.digest("rediscovery", asdict(settings), seed, asked, positions, n_subjects, n_null, source)
+    key = files.cache_key(
+        __name__, "rediscovery", asdict(settings), seed, asked, positions, n_subjects, n_null
+    )
 
     def compute() -> np.ndarray:
         cohort, _ = simulate_cohort(seed, settings, n_subjects=n_subjects, window=10.0)

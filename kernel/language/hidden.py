@@ -75,8 +75,10 @@ def hidden_states(
     batch_size : int or None
         Texts in a batch; None fills a token budget suited to the device.
     cache : bool
-        Keep the result in the user's cache, addressed by weights, texts, options and source code. Some layers
-        are taken from a stored result for all of them.
+        Keep the result in the user's cache, addressed by weights, tokens, options, source code and versions
+        of libraries. Some layers are taken from a stored result for all of them. A model that was changed by
+        hooks, by modules of other packages or by a ``forward`` of its own, as for steering, or that is in
+        training mode is neither looked up nor kept.
     progress : bool
         Show a progress bar.
 
@@ -105,19 +107,21 @@ def hidden_states(
         raise ValueError(f"position must be 'last', 'mean' or a token number, got {position!r}")
     _check_batch_size(batch_size)
 
+    tokens = _tokenise(lm, texts)
+    key = _keys(lm) if cache else None
+
     def compute() -> np.ndarray:
-        if cache and wanted != every:
-            stored = files.stored_array("hidden", _key(lm, texts, every, position))
+        if key is not None and wanted != every:
+            stored = files.stored_array("hidden", key(tokens, every, position))
             if stored is not None:
                 return stored[:, wanted]
-        tokens = _tokenise(lm, texts)
         (states,) = _compute(lm, tokens, wanted, [position], batch_size, progress)
         return states
 
     every = resolve_layers("all", lm.n_layers)
-    if not cache:
+    if key is None:
         return compute()
-    return files.load_or_compute("hidden", _key(lm, texts, wanted, position), compute)
+    return files.load_or_compute("hidden", key(tokens, wanted, position), compute)
 
 
 def bare_and_cued_states(
@@ -159,33 +163,52 @@ def bare_and_cued_states(
     bare, cued = _check_texts(texts, None), _check_texts(texts, cue)
     wanted = resolve_layers(layers, lm.n_layers)
     _check_batch_size(batch_size)
+    both = _tokenise(lm, bare), _tokenise(lm, cued)
+    key = _keys(lm) if cache else None
     computed: list[np.ndarray] = []
 
     def compute(which: int) -> np.ndarray:
         if not computed:
-            computed.extend(_compute_both(lm, bare, cued, wanted, batch_size, progress))
+            computed.extend(_compute_both(lm, *both, wanted, batch_size, progress))
         return computed[which]
 
     first, second = (
-        files.load_or_compute("hidden", _key(lm, read, wanted, "last"), partial(compute, which))
-        if cache
-        else compute(which)
-        for which, read in enumerate((bare, cued))
+        compute(which)
+        if key is None
+        else files.load_or_compute("hidden", key(tokens, wanted, "last"), partial(compute, which))
+        for which, tokens in enumerate(both)
     )
     return first, second
 
 
-def _key(lm: LanguageModel, texts: Sequence[str], wanted: Sequence[int], position: str | int) -> str:
-    return files.digest(
-        lm.fingerprint(),
-        str(lm.dtype),
-        lm.device.type,
-        texts,
-        wanted,
-        position,
-        torch.__version__,
-        files.source_digest("files", "language.models", "language.hidden"),
+def _keys(lm: LanguageModel) -> Callable[..., str] | None:
+    """A function from tokens, layers and position to the key of their states; None if there can be no key.
+
+    There is none for a model with parts whose source is not known: see `_is_plain`.
+    """
+    if not _is_plain(lm.base):
+        return None
+    device = lm.device.type
+    settings = (
+        torch.is_autocast_enabled(device),
+        str(torch.get_autocast_dtype(device)),
+        torch.get_float32_matmul_precision(),
     )
+    common = files.cache_key(__name__, lm.fingerprint(), device, *settings)
+    return lambda tokens, wanted, position: files.digest(common, tokens, wanted, position)
+
+
+def _is_plain(base: nn.Module) -> bool:
+    """Whether a network computes what torch and transformers say, and the same at every call."""
+    functions: list[Any] = [
+        *nn.modules.module._global_forward_hooks.values(),
+        *nn.modules.module._global_forward_pre_hooks.values(),
+    ]
+    for module in base.modules():
+        functions += [type(module), module.forward]
+        functions += [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
+    homes = {(getattr(function, "__module__", None) or "").partition(".")[0] for function in functions}
+    return homes <= {"torch", "transformers"} and not any(module.training for module in base.modules())
 
 
 def _check_batch_size(batch_size: int | None) -> None:
@@ -226,14 +249,13 @@ def _check_texts(texts: Sequence[str], cue: str | None) -> list[str]:
 
 def _compute_both(
     lm: LanguageModel,
-    bare: list[str],
-    cued: list[str],
+    inner: list[list[int]],
+    whole: list[list[int]],
     wanted: list[int],
     batch_size: int | None,
     progress: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """States of the bare texts and of the cued ones, where possible from the pass of the latter."""
-    inner, whole = _tokenise(lm, bare), _tokenise(lm, cued)
     shared = [
         lm.causal is not None and long[: len(short)] == short
         for short, long in zip(inner, whole, strict=True)
@@ -278,7 +300,7 @@ def _tokenise(lm: LanguageModel, texts: list[str]) -> list[list[int]]:
         warnings.warn(
             f"{len(too_long)} of {len(texts)} texts exceed the context of {lm.max_length} tokens "
             f"(first: texts[{too_long[0]}], {len(tokens[too_long[0]])} tokens); their beginnings are cut off",
-            stacklevel=4,
+            stacklevel=3,
         )
     return [ids[-lm.max_length :] for ids in tokens]
 

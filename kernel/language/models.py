@@ -7,8 +7,8 @@ Never runs remote code, never reads pickled weights, never downloads a bundled m
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, field, replace
+import zlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,7 +123,6 @@ class LanguageModel:
     tokenizer: Any
     causal: PreTrainedModel | None = None
     family: str = ""
-    _digest: tuple[tuple[Any, ...], str] | None = field(default=None, repr=False, compare=False)
 
     @property
     def n_layers(self) -> int:
@@ -161,22 +160,32 @@ class LanguageModel:
         )
 
     def fingerprint(self) -> str:
-        """Digest of weights, configuration and tokenizer; changes whenever a weight changes.
+        """Digest of weights, configuration, modules and their settings; changes whenever one of them does.
 
-        Every byte is hashed once; later calls only look at PyTorch's in-place counters.
+        Every byte is read at each call: PyTorch does not count edits through ``.data``.
         """
-        tensors = [*self.base.parameters(), *self.base.buffers()]
-        state = tuple((t.data_ptr(), t._version) for t in tensors)
-        if self._digest is None or self._digest[0] != state:
-            sha = hashlib.sha256()
-            sha.update(repr(sorted(_text_config(self.base).to_dict().items(), key=str)).encode())
-            sha.update(repr(sorted(self.tokenizer.get_vocab().items())).encode())
-            for tensor in tensors:
-                flat = tensor.detach().cpu().contiguous().reshape(-1)
-                sha.update(repr((tuple(tensor.shape), str(tensor.dtype))).encode())
-                sha.update(flat.view(torch.uint8).numpy().data if flat.numel() else b"")
-            self._digest = (state, sha.hexdigest())
-        return self._digest[1]
+        tensors = [
+            (name, str(tensor.dtype), tuple(tensor.shape), _checksum(tensor))
+            for name, tensor in (*self.base.named_parameters(), *self.base.named_buffers())
+        ]
+        modules = [
+            (name, f"{type(module).__module__}.{type(module).__qualname__}", _settings(module))
+            for name, module in self.base.named_modules()
+        ]
+        config = _text_config(self.base)
+        attention = str(getattr(config, "_attn_implementation", ""))
+        return files.digest(repr(sorted(config.to_dict().items(), key=str)), attention, modules, tensors)
+
+
+def _checksum(tensor: torch.Tensor) -> int:
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    return zlib.crc32(flat.view(torch.uint8).numpy().data) if flat.numel() else 0
+
+
+def _settings(module: torch.nn.Module) -> dict[str, Any]:
+    """Plain attributes of a module, such as a scale or a rate of dropout, but not where it came from."""
+    plain = {name: value for name, value in vars(module).items() if isinstance(value, int | float | str)}
+    return {name: plain[name] for name in plain if not name.startswith("_") and name != "name_or_path"}
 
 
 def _text_config(model: Any) -> Any:
@@ -222,7 +231,9 @@ def load_language_model(
         source: str | Path = _dequantised(card)
     elif card is not None:
         source = card.source
-    elif Path(name).is_dir() or name.count("/") == 1:
+    elif files.absolute(name).is_dir():
+        source = files.absolute(name)
+    elif name.count("/") == 1 and name[0] not in "~./":
         source = name
     else:
         raise UnknownModelError(
@@ -233,7 +244,7 @@ def load_language_model(
     family = card.family if card else causal.config.model_type
     causal = causal.to(device).eval()
     return LanguageModel(
-        Path(name).name if card is None else name, causal.base_model, tokenizer, causal, family
+        Path(source).name if card is None else name, causal.base_model, tokenizer, causal, family
     )
 
 
@@ -274,9 +285,7 @@ def random_twin(lm: LanguageModel, *, random_state: int = 0) -> LanguageModel:
         torch.manual_seed(random_state)
         causal = AutoModelForCausalLM.from_config(lm.causal.config)
     causal = causal.to(device=lm.device, dtype=lm.dtype).eval()
-    return replace(
-        lm, name=f"{lm.name} (random weights)", base=causal.base_model, causal=causal, _digest=None
-    )
+    return replace(lm, name=f"{lm.name} (random weights)", base=causal.base_model, causal=causal)
 
 
 def default_device() -> torch.device:
@@ -309,13 +318,12 @@ def _dequantised(card: ModelCard) -> Path:
     """Folder with the bundled model in float32 safetensors, made from its GGUF file on first use."""
     folder = assets.path(card.source)
     gguf = next(folder.rglob("*.gguf"))
-    key = files.digest(
-        assets.ASSETS[card.source].sha256, files.source_digest("files", "assets", "language.models")
-    )
-    target = files.cache_dir("models") / f"{card.name}-{key[:16]}"
+    key = files.cache_key(__name__, assets.ASSETS[card.source].sha256)
+    target = files.cache_dir("models", f"{card.name}-{key[:16]}", create=False)
     if target.is_dir():
         return target
 
+    files.writable_folder(target.parent)
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)

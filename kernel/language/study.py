@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
@@ -20,7 +21,7 @@ from tqdm.auto import tqdm
 from kernel import files
 from kernel.language.axis import Agreement, ValenceAxis, agreement
 from kernel.language.hidden import AFFECT_CUE, hidden_states
-from kernel.language.models import REGISTRY, LanguageModel, load_language_model
+from kernel.language.models import REGISTRY, LanguageModel, default_device, load_language_model
 from kernel.language.sentiment import Benchmark, load_benchmark, zero_shot
 from kernel.language.stories import diverse_stories
 
@@ -260,7 +261,8 @@ def run_registry(
     progress : bool
         Show progress bars.
     **options
-        Passed on to `construct_valence_axis`; they and the package's source are part of a file's identity.
+        Passed on to `construct_valence_axis`; they, the files of a local model, the package's source and the
+        versions of libraries are part of a file's identity.
 
     Returns
     -------
@@ -272,13 +274,10 @@ def run_registry(
     kernel.files.CacheNotWritableError, OSError
         If the folder cannot be written: that is not a failure of a model.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    identity = files.digest(
-        sorted((key, repr(value)) for key, value in options.items()), files.source_digest()
-    )
+    folder, content = files.writable_folder(folder), joblib.hash(options)
     rows = []
     for name in tqdm(models, desc="models", disable=not progress):
+        identity = files.cache_key(__name__, name, files.state(name), default_device().type, content)
         target = folder / f"{name.replace('/', '--')}.json"
         record = _read_record(target)
         if (
