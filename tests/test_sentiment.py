@@ -120,6 +120,12 @@ def test_the_scores_after_ablation_come_from_ablated_texts_on_the_axis_found_aga
     assert axis.direction_[0] > 0.9 and again.direction_[3] > 0.9
 
 
+def test_two_classes_leave_nothing_to_find_after_ablation(rng):
+    H = rng.standard_normal((8, 4))
+    with pytest.raises(ValueError, match=r"\['anger', 'joy'\] span one direction"):
+        sentiment.ablation_effect(H, ["joy", "anger"] * 4, H, np.arange(8) % 2 == 0)
+
+
 def test_shuffled_emotions_lose_the_axis(rng):
     stories, emotions, H, labels = features(rng, 300, 1.0)
     null = sentiment.shuffled_emotions(stories, emotions, H, labels, n_shuffles=100)

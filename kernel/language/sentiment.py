@@ -478,7 +478,14 @@ def ablation_effect(
     Returns
     -------
     AblationEffect
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than three classes: two span one direction, and nothing is left to find again.
     """
+    if len(set(emotions)) < 3:
+        raise ValueError(f"emotions {sorted(set(emotions))} span one direction: ablation needs three or more")
     rng = np.random.default_rng(random_state)
     axis = ValenceAxis().fit(stories, emotions)
     again = ValenceAxis().fit(axis.ablate(stories), emotions)
