@@ -58,6 +58,14 @@ def test_prototypes_find_the_side_and_need_both(rng):
         sentiment.prototype_scores(texts, poles, [1, 1])
 
 
+@pytest.mark.parametrize("bad", [0.0, np.nan])
+def test_an_embedding_without_direction_is_refused(rng, bad):
+    texts, prototypes = rng.standard_normal((3, 4)), rng.standard_normal((2, 4))
+    texts[1] = bad
+    with pytest.raises(ValueError, match="embedding 1 is zero or NaN"):
+        sentiment.prototype_scores(texts, prototypes, [1, -1])
+
+
 def test_vader_orders_the_obvious():
     good, flat, bad = sentiment.vader_scores(
         ["A wonderful, happy day!", "The table has legs.", "A horrible, sad mess."]

@@ -135,8 +135,8 @@ class ValenceAxis(TransformerMixin, BaseEstimator):
         rank = int((singular > rounding).sum())
         if rank == 0:
             raise ValueError(
-                f"the hidden states of classes {self.classes_} have identical centroids, so no axis: give them "
-                "different texts, or take a deeper layer (layer 0 knows the last token alone)"
+                f"the hidden states of classes {self.classes_} have identical centroids, so no axis: give "
+                "them different texts, or take a deeper layer (layer 0 knows the last token alone)"
             )
         if rank < self.n_components:
             raise ValueError(
