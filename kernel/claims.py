@@ -420,7 +420,7 @@ def record(
         {key: None if number is None else _round(key, number, extra) for key, number in measured.items()}
         for extra in range(17)  # with so many digits nothing is rounded
     )
-    printed = next(numbers for numbers in candidates if claim.verdict(numbers) == verdict)
+    printed: dict[str, Any] = next(row for row in candidates if claim.verdict(row) == verdict)
     row = Row(
         id=claim_id,
         data=_data_label(claim, data, simulated),

@@ -108,15 +108,71 @@ def test_joy_at_zero_is_an_error():
         (np.eye(3), ["joy", "anger"], ValueError, "3 hidden states but 2 emotions"),
         (np.eye(3), ["joy", "anger", None], ValueError, "non-empty strings, got None"),
         (np.eye(3), ["fear", "anger", "sadness"], ValueError, "orient='joy' is not among"),
-        (np.eye(2), ["joy", "joy"], ValueError, "n_components"),
+        (np.eye(2), ["joy", "joy"], ValueError, "all texts are of class 'joy'"),
         (np.array([[1.0, np.nan], [0, 1]]), ["joy", "anger"], ValueError, "text 0 hold NaN"),
-        (np.array([[1.0, 1], [0, np.inf]]), ["joy", "anger"], ValueError, "text 1 hold NaN or inf"),
+        (np.array([[1.0, 1], [0, np.inf]]), ["joy", "anger"], ValueError, "text 1 hold NaN, inf"),
+        (
+            np.full((2, 2), 1e30, "float32"),
+            ["joy", "anger"],
+            ValueError,
+            "text 0 hold .* too large to square",
+        ),
         (np.eye(2, dtype=int), ["joy", "anger"], TypeError, "floating point, got int64"),
+        (np.eye(3), ["joy", "anger", "fear"], ValueError, "equally far along two directions"),
+        (np.eye(1), "joy", ValueError, "all texts are of class 'joy'"),
     ],
 )
 def test_names_what_it_cannot_use(H, emotions, error, message):
     with pytest.raises(error, match=message):
         ValenceAxis().fit(H, emotions)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "bfloat16"])
+@pytest.mark.parametrize(("apart", "refused"), [(0.0, True), (1e-16, True), (0.05, False)])
+def test_classes_whose_states_are_identical_have_no_axis(rng, dtype, apart, refused):
+    """Whatever rounding has left between them; a twentieth of the states' size is an axis in any format."""
+    states = 3 + rng.standard_normal(64)
+    H = torch.tensor(
+        states + apart * np.outer([-1, 0.1, 1], rng.standard_normal(64)), dtype=getattr(torch, dtype)
+    )
+    fit = ValenceAxis().fit
+    for X in [H] if dtype == "bfloat16" else [H, H.numpy()]:
+        if refused:
+            with pytest.raises(ValueError, match=r"\('anger', 'neutral', 'joy'\) have identical centroids"):
+                fit(X, ["anger", "neutral", "joy"])
+        else:
+            assert fit(X, ["anger", "neutral", "joy"]).positions_[2] > 0
+
+
+def test_a_component_that_the_centroids_do_not_span_is_refused():
+    H = np.array([[1.0, 0], [2, 0], [-3, 0]])
+    with pytest.raises(ValueError, match=r"n_components=2, but the centroids .* span 1 "):
+        ValenceAxis(n_components=2).fit(H, ["joy", "neutral", "anger"])
+    with pytest.raises(ValueError, match=r"n_components must lie in 1\.\.2 .* got 1\.5"):
+        ValenceAxis(n_components=1.5).fit(H, ["joy", "neutral", "anger"])
+
+
+@pytest.mark.parametrize("kind", [np.float16, ">f4", ">f8", np.longdouble, torch.float16, torch.bfloat16])
+def test_states_in_any_floating_format_give_the_same_axis(rng, kind):
+    H, emotions, _ = planted(rng)
+    H *= 500  # the sums over a class overflow half precision
+    X = torch.tensor(H).to(kind) if isinstance(kind, torch.dtype) else H.astype(kind)
+    axis, exact = ValenceAxis().fit(X, emotions), ValenceAxis().fit(H, emotions)
+    assert float(np.asarray(axis.direction_, dtype=float) @ exact.direction_) > 0.999
+    for result, right in ((axis.project(X), exact.project(H)), (axis.ablate(X), exact.ablate(H))):
+        np.testing.assert_allclose(np.asarray(result, dtype=float), right, atol=0.02 * np.abs(H).max())
+    shares = shuffled_shares(X, emotions, n_shuffles=2, random_state=0)
+    np.testing.assert_allclose(shares, shuffled_shares(H, emotions, n_shuffles=2, random_state=0), rtol=0.02)
+    assert bootstrap_direction(X, emotions, n_resamples=2, random_state=0).interval.low > 0.9
+
+
+def test_resamples_and_shuffles_that_leave_nothing_between_classes_are_refused():
+    H = np.array([[1.0, 0], [2, 5], [1, 0], [4, -7]])
+    with pytest.raises(ValueError, match=r"share texts: resample \d+ has identical centroids"):
+        bootstrap_direction(H, ["joy", "joy", "anger", "anger"], random_state=0)
+    H = np.tile([[1.0, 0], [2, 5]], (3, 1))
+    with pytest.raises(ValueError, match=r"shuffle \d+ leaves identical centroids"):
+        shuffled_shares(H, ["joy", "anger", "fear"] * 2, random_state=0)
 
 
 def test_projecting_other_features_is_an_error(rng):

@@ -355,7 +355,7 @@ def test_the_ledger_is_found_from_a_folder_of_the_book(shape, tmp_path, monkeypa
     monkeypatch.chdir(tmp_path / "notebooks" / "deep")
     record(**shape)
     assert (tmp_path / "book" / "claims.json").is_file()
-    assert claims.ledger_path("elsewhere.json") == Path("elsewhere.json")
+    assert claims.ledger_path("elsewhere.json") == Path.cwd() / "elsewhere.json"
 
 
 def test_the_book_is_read_from_its_own_place_while_a_chapter_writes_elsewhere(tmp_path, monkeypatch):
@@ -366,7 +366,7 @@ def test_the_book_is_read_from_its_own_place_while_a_chapter_writes_elsewhere(tm
     monkeypatch.delenv("KERNEL_BOOK_LEDGER", raising=False)
     assert claims.book_ledger() == tmp_path / "book" / "claims.json"
     monkeypatch.setenv("KERNEL_BOOK_LEDGER", "so_far.json")
-    assert claims.book_ledger() == Path("so_far.json")
+    assert claims.book_ledger() == tmp_path / "so_far.json"
 
 
 def test_what_was_not_run_names_what_runs_it(tmp_path):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import make_tiny_lm
+from conftest import make_tiny_lm, tiny_tokenizer
+from tokenizers import normalizers
 
 from kernel.language import hidden
 from kernel.language.hidden import LayerError, bare_and_cued_states, hidden_states, resolve_layers
-from kernel.language.models import load_encoder
+from kernel.language.models import LanguageModel, load_encoder
 
 TEXTS = [f"{' '.join(f'w{(7 * i + j) % 198}' for j in range(1 + (5 * i) % 17))}" for i in range(23)]
 
@@ -102,6 +103,45 @@ def test_texts_that_fill_the_context_are_passed_again(passes):
     tail = " ".join(f"w{i}" for i in (*range(1, 8), 9))
     np.testing.assert_allclose(cued, one_by_one(lm, ["w1 w2 w9", tail]), atol=1e-4)
     assert passes == [2, 1]
+
+
+@pytest.mark.parametrize("padding", [None, 200, 10**6])
+def test_the_padding_token_does_not_matter(tiny_lm, padding):
+    tokenizer = tiny_lm.tokenizer
+    tokenizer.pad_token = None
+    if padding is not None:  # one that the network does not know
+        tokenizer.add_special_tokens({"pad_token": "<nothing>"})
+        tokenizer.convert_tokens_to_ids = lambda token: padding
+    H = hidden_states(tiny_lm, TEXTS, "all", cache=False, progress=False)
+    np.testing.assert_allclose(H, one_by_one(tiny_lm, TEXTS), atol=1e-4)
+
+
+def bidirectional_lm():
+    """A tiny network whose tokens see ahead, as embedding models made of causal ones do."""
+    from transformers import BertConfig, BertLMHeadModel
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        sizes = dict(hidden_size=32, num_hidden_layers=3, num_attention_heads=4, intermediate_size=64)
+        causal = BertLMHeadModel(BertConfig(vocab_size=200, initializer_range=0.3, **sizes)).eval()
+    return LanguageModel("tiny-bert", causal.base_model, tiny_tokenizer(), causal)
+
+
+@pytest.mark.parametrize("position", [-1, "mean"])
+def test_a_bidirectional_model_equals_one_pass_per_text(position):
+    lm = bidirectional_lm()
+    H = hidden_states(
+        lm, TEXTS, "all", position="last" if position == -1 else position, cache=False, progress=False
+    )
+    np.testing.assert_allclose(H, one_by_one(lm, TEXTS, position), atol=1e-4)
+
+
+def test_a_bidirectional_model_is_asked_twice(passes):
+    lm = bidirectional_lm()
+    bare, cued = bare_and_cued_states(lm, TEXTS, "all", " w9 w8", cache=False, progress=False)
+    np.testing.assert_allclose(bare, one_by_one(lm, TEXTS), atol=1e-4)
+    np.testing.assert_allclose(cued, one_by_one(lm, [f"{text} w9 w8" for text in TEXTS]), atol=1e-4)
+    assert passes == [len(TEXTS), len(TEXTS)]
 
 
 @pytest.mark.assets
@@ -277,11 +317,22 @@ def test_keys_hold_the_settings_of_torch_and_the_device(tiny_lm, monkeypatch):
         (["w1", "  "], ValueError, r"texts\[1\] is empty"),
         (["w1", 3], TypeError, r"texts\[1\] is int"),
         ("w1", TypeError, "one string"),
+        (["w1", "w2 \ud83d"], ValueError, r"texts\[1\] holds '\\ud83d', half a character, at 3"),
+        (["w1", "~~"], ValueError, r"texts\[1\], '~~', becomes no tokens"),
+        (
+            ["w1", "w2 beyond"],
+            ValueError,
+            r"texts\[1\], 'w2 beyond', becomes token 200, but tiny-llama has 200",
+        ),
     ],
 )
 def test_names_the_text_it_cannot_use(tiny_lm, texts, error, message):
+    tiny_lm.tokenizer.backend_tokenizer.normalizer = normalizers.Replace("~", "")
+    tiny_lm.tokenizer.add_tokens("beyond")
     with pytest.raises(error, match=message):
         hidden_states(tiny_lm, texts)
+    with pytest.raises(error, match=message):
+        bare_and_cued_states(tiny_lm, texts)
 
 
 @pytest.mark.parametrize("layers", [5, -6, [0, 9], "middle", []])

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from conftest import make_tiny_lm, tiny_tokenizer
+from safetensors.torch import load_file, save_file
+from transformers import Gemma3ForCausalLM, Gemma3TextConfig, T5Config, T5Model
 
 from kernel.language import models
 from kernel.language.hidden import hidden_states
 from kernel.language.models import (
     REGISTRY,
+    LanguageModel,
     ModelLoadError,
     UnknownModelError,
     load_encoder,
@@ -64,6 +70,87 @@ def test_pickled_weights_and_empty_folders_are_refused(tmp_path):
         load_language_model(str(tmp_path / "empty"), device="cpu")
 
 
+def save(lm, folder, *, without=(), extra=(), **config):
+    """A folder with the model's weights but some, and with some besides."""
+    lm.causal.save_pretrained(folder)
+    lm.tokenizer.save_pretrained(folder)
+    weights = load_file(folder / "model.safetensors")
+    kept = {key: value for key, value in weights.items() if not key.startswith(without or "-")}
+    save_file(kept | {key: torch.ones(2) for key in extra}, folder / "model.safetensors", {"format": "pt"})
+    stored = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(stored | config))
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            dict(without="model.layers.1.mlp"),
+            "lack 3 of the network: model.layers.1.mlp.down_proj.weight, model",
+        ),
+        (dict(without="model.norm"), "lack 1 of the network: model.norm.weight"),
+        (
+            dict(num_hidden_layers=2),
+            "hold, beyond the configuration, 18 .* model.layers.2.input_layernorm.weight",
+        ),
+        (dict(extra=["model.layers.0.mlp.up_proj.bias"]), "hold, .* 1 .* model.layers.0.mlp.up_proj.bias"),
+    ],
+)
+def test_weights_that_are_not_the_networks_are_named(tmp_path, change, message):
+    with pytest.raises(ModelLoadError, match=message):
+        load_language_model(save(make_tiny_lm(), tmp_path, **change), device="cpu")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [dict(extra=["vision_tower.layers.0.weight"]), dict(without="lm_head", tie_word_embeddings=True)],
+)
+def test_weights_of_another_part_and_tied_ones_are_no_fault(tmp_path, change):
+    lm = make_tiny_lm()
+    loaded = load_language_model(save(lm, tmp_path, **change), device="cpu")
+    options = dict(layers="all", cache=False, progress=False)
+    np.testing.assert_array_equal(
+        hidden_states(loaded, ["w1"], **options), hidden_states(lm, ["w1"], **options)
+    )
+
+
+def test_an_encoder_decoder_is_refused(tmp_path):
+    config = T5Config(d_model=16, d_kv=4, d_ff=16, num_layers=2, num_heads=2, vocab_size=200)
+    config.save_pretrained(tmp_path)  # there are no weights yet
+    with pytest.raises(ModelLoadError, match="is an encoder-decoder"):
+        load_language_model(str(tmp_path), device="cpu")
+    with pytest.raises(ModelLoadError, match="t5 is an encoder-decoder"):
+        LanguageModel("t5", T5Model(config).eval(), tiny_tokenizer())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("ahead", [False, True])
+def test_a_model_that_sees_ahead_is_known_in_any_number_format(tmp_path, dtype, ahead):
+    config = Gemma3TextConfig(
+        vocab_size=200, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        head_dim=8, intermediate_size=64, use_bidirectional_attention=ahead,
+    )  # fmt: skip
+    Gemma3ForCausalLM(config).save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    assert load_language_model(str(tmp_path), device="cpu", dtype=dtype).bidirectional == ahead
+
+
+def test_a_network_that_looks_behind_the_mask_is_refused():
+    lm = make_tiny_lm()
+
+    def blur(module, args, output):
+        output.last_hidden_state = output.last_hidden_state + output.last_hidden_state.mean(1, keepdim=True)
+
+    lm.base.register_forward_hook(blur)
+    with pytest.raises(ModelLoadError, match=r"not causal and ignores the mask$"):
+        replace(lm)
+    dropping = make_tiny_lm("gpt2")
+    dropping.base.train()
+    with pytest.raises(ModelLoadError, match=r"or needs \.eval"):
+        replace(dropping)
+
+
 def test_remote_code_is_never_asked_for(monkeypatch):
     import transformers
 
@@ -73,6 +160,8 @@ def test_remote_code_is_never_asked_for(monkeypatch):
         asked.update(options)
         raise OSError("offline")
 
+    config = transformers.LlamaConfig()
+    monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", lambda *a, **k: config)
     monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", lambda *a, **k: tiny_tokenizer())
     monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", capture)
     with pytest.raises(ModelLoadError, match="offline"):

@@ -58,6 +58,14 @@ def test_prototypes_find_the_side_and_need_both(rng):
         sentiment.prototype_scores(texts, poles, [1, 1])
 
 
+@pytest.mark.parametrize("bad", [0.0, np.nan])
+def test_an_embedding_without_direction_is_refused(rng, bad):
+    texts, prototypes = rng.standard_normal((3, 4)), rng.standard_normal((2, 4))
+    texts[1] = bad
+    with pytest.raises(ValueError, match="embedding 1 is zero or NaN"):
+        sentiment.prototype_scores(texts, prototypes, [1, -1])
+
+
 def test_vader_orders_the_obvious():
     good, flat, bad = sentiment.vader_scores(
         ["A wonderful, happy day!", "The table has legs.", "A horrible, sad mess."]
@@ -118,6 +126,12 @@ def test_the_scores_after_ablation_come_from_ablated_texts_on_the_axis_found_aga
     again = ValenceAxis().fit(without(stories), emotions)
     np.testing.assert_allclose(effect.scores_after, again.project(without(H)), atol=1e-8)
     assert axis.direction_[0] > 0.9 and again.direction_[3] > 0.9
+
+
+def test_two_classes_leave_nothing_to_find_after_ablation(rng):
+    H = rng.standard_normal((8, 4))
+    with pytest.raises(ValueError, match=r"\['anger', 'joy'\] span one direction"):
+        sentiment.ablation_effect(H, ["joy", "anger"] * 4, H, np.arange(8) % 2 == 0)
 
 
 def test_shuffled_emotions_lose_the_axis(rng):

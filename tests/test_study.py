@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 from conftest import make_tiny_lm
+from tokenizers.trainers import WordLevelTrainer
 
 import kernel
 from kernel.language import study
@@ -58,6 +59,22 @@ def test_bad_sentences_are_named(tiny_lm):
         kernel.construct_valence_axis(tiny_lm, {"joy": "w1", "fear": []}, benchmarks=[])
     with pytest.raises(ValueError, match="orient='joy'"):
         kernel.construct_valence_axis(tiny_lm, {"anger": "w1", "fear": "w2"}, benchmarks=[], progress=False)
+
+
+@pytest.mark.parametrize("layer", ["all", [3, 5], (2,), None, 1.5])
+def test_an_axis_has_one_layer(layer):
+    for build in (kernel.construct_valence_axis, study.story_axis):
+        with pytest.raises(ValueError, match=r"one layer, such as layer='penultimate'"):
+            build("no/model", layer=layer)  # said before a model is loaded
+
+
+@pytest.mark.parametrize(
+    ("sentences", "options"),
+    [(SENTENCES, dict(layer=0, cue=" w9")), ({"anger": "w1 w2", "joy": "w1 w2"}, dict(cue=None))],
+)
+def test_sentences_that_the_read_out_cannot_tell_apart_leave_no_axis(tiny_lm, sentences, options):
+    with pytest.raises(ValueError, match=r"\('anger', .*'joy'\) have identical centroids"):
+        kernel.construct_valence_axis(tiny_lm, sentences, benchmarks=[], progress=False, **options)
 
 
 def test_a_registry_run_records_failures_and_resumes(tmp_path, monkeypatch):
@@ -121,8 +138,10 @@ def test_axis_positions_are_those_of_an_axis_of_these_emotions_alone(tiny_lm):
     from kernel.language.stories import diverse_stories
 
     chosen = ("joy", "fear", "neutral")
-    found = study.axis_positions(tiny_lm, chosen)
     stories = diverse_stories()
+    words = WordLevelTrainer(vocab_size=200, special_tokens=["<pad>", "<unk>"], show_progress=False)
+    tiny_lm.tokenizer.backend_tokenizer.train_from_iterator(stories.texts, words)
+    found = study.axis_positions(tiny_lm, chosen)
     texts = [t for t, e in zip(stories.texts, stories.emotions, strict=True) if e in chosen]
     labels = [e for e in stories.emotions if e in chosen]
     axis = ValenceAxis().fit(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -87,20 +88,22 @@ class ValenceAxis(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If shapes disagree, a value is not finite, `orient` is missing or sits at zero, or there are too
-            few classes.
+            If shapes disagree, a value is not finite, `orient` is missing or sits at zero, there are too few
+            classes, or the centroids leave a direction open: they are identical, span fewer directions than
+            components are wanted, or spread equally far along two.
         TypeError
             If the hidden states are not floating point.
         """
         X = _check_states(X)
         emotions = _check_emotions(X, y)
         self.classes_ = _ordered_classes(emotions)
-        self._check_classes(X)
+        self._check_classes()
         self.centroids_ = _stack([X[np.flatnonzero(emotions == c)].mean(0) for c in self.classes_])
         self.mean_ = self.centroids_.mean(0)
         self.n_features_in_ = X.shape[1]
         centred = self.centroids_ - self.mean_
         _, singular, components = _linalg(X).svd(centred, full_matrices=False)
+        self._check_spread(_to_numpy(singular), _rounding(self.centroids_))
         self.components_ = components[: self.n_components]
         self.explained_variance_ratio_ = (singular**2 / (singular**2).sum())[: self.n_components]
         at = float(centred[self.classes_.index(self.orient)] @ self.components_[0])
@@ -114,14 +117,37 @@ class ValenceAxis(TransformerMixin, BaseEstimator):
         self.positions_ = centred @ self.direction_
         return self
 
-    def _check_classes(self, X: Any) -> None:
-        if not 1 <= self.n_components < len(self.classes_):
+    def _check_classes(self) -> None:
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"all texts are of class {self.classes_[0]!r}: an axis needs two classes or more"
+            )
+        if not (isinstance(self.n_components, Integral) and 1 <= self.n_components < len(self.classes_)):
             raise ValueError(
                 f"n_components must lie in 1..{len(self.classes_) - 1} for {len(self.classes_)} classes, "
                 f"got {self.n_components}"
             )
         if self.orient not in self.classes_:
             raise ValueError(f"orient={self.orient!r} is not among the classes {self.classes_}")
+
+    def _check_spread(self, singular: np.ndarray, rounding: float) -> None:
+        """Refuse directions that rounding alone decides; `singular` are those of the centred centroids."""
+        rank = int((singular > rounding).sum())
+        if rank == 0:
+            raise ValueError(
+                f"the hidden states of classes {self.classes_} have identical centroids, so no axis: give "
+                "them different texts, or take a deeper layer (layer 0 knows the last token alone)"
+            )
+        if rank < self.n_components:
+            raise ValueError(
+                f"n_components={self.n_components}, but the centroids of classes {self.classes_} span {rank} "
+                "of them: ask for fewer, or give each class other texts"
+            )
+        if len(singular) > 1 and singular[0] - singular[1] <= rounding:
+            raise ValueError(
+                f"the centroids of classes {self.classes_} spread equally far along two directions, so "
+                "neither is the axis: add texts"
+            )
 
     def transform(self, X: Any) -> Any:
         """Coordinates on all components, shape (n_texts, n_components), origin at `mean_`."""
@@ -186,9 +212,10 @@ def bootstrap_direction(
     Raises
     ------
     ValueError
-        If a class has a single text: nothing can be resampled.
+        If a class has a single text: nothing can be resampled; or if classes share so many texts that nothing
+        is left between them in a resample.
     """
-    X = np.asarray(_check_states(X), dtype=float)
+    X = np.asarray(_to_numpy(_check_states(X)), dtype=float)
     emotions = _check_emotions(X, y)
     classes = _ordered_classes(emotions)
     rows = [np.flatnonzero(emotions == c) for c in classes]
@@ -205,7 +232,11 @@ def bootstrap_direction(
             np.add.at(weights[k], rng.choice(r, len(r)), 1 / len(r))
         centroids = weights @ X
         centred = centroids - centroids.mean(0)
-        _, vectors = np.linalg.eigh(centred @ centred.T)
+        squares, vectors = np.linalg.eigh(centred @ centred.T)
+        if not squares[-1] > _rounding(centroids) ** 2:
+            raise ValueError(
+                f"classes {classes} share texts: resample {b} has identical centroids, so no axis"
+            )
         direction = vectors[:, -1] @ centred
         cosines[b] = abs(direction @ axis.direction_) / np.linalg.norm(direction)
     tail = 50 * (1 - confidence)
@@ -246,9 +277,9 @@ def shuffled_shares(
     Raises
     ------
     ValueError
-        If lengths differ, a value is not finite, all states are equal, `n_shuffles` is below one, or every
-        shuffle would give the same share: with two classes it is one, and with one text a class shuffling
-        only renames the texts.
+        If lengths differ, a value is not finite, all states are equal, or so many that a shuffle leaves no
+        variance between the classes, `n_shuffles` is below one, or every shuffle would give the same share:
+        with two classes it is one, and with one text a class shuffling only renames the texts.
     TypeError
         If the hidden states are not floating point.
     """
@@ -272,6 +303,10 @@ def shuffled_shares(
         member = rng.permutation(emotions) == np.array(classes, dtype=object)[:, None]
         centroids = member / member.sum(1, keepdims=True) @ X
         variances = np.linalg.svd(centroids - centroids.mean(0), compute_uv=False) ** 2
+        if not variances[0] > _rounding(centroids) ** 2:
+            raise ValueError(
+                f"shuffle {b} leaves identical centroids: too many of the hidden states are equal"
+            )
         shares[b] = variances[0] / variances.sum()
     return shares
 
@@ -384,14 +419,14 @@ def _ordered_classes(emotions: np.ndarray) -> tuple[str, ...]:
 
 def _check_emotions(X: Any, y: Sequence[str] | np.ndarray) -> np.ndarray:
     """One emotion per row of `X`, as an array of objects."""
-    emotions = np.asarray(y, dtype=object)
+    emotions = np.atleast_1d(np.asarray(y, dtype=object))
     if len(emotions) != len(X):
         raise ValueError(f"{len(X)} hidden states but {len(emotions)} emotions: one emotion per text")
     return emotions
 
 
 def _check_states(X: Any, n_features: int | None = None) -> Any:
-    """Numpy array or tensor of shape (n, d), floating, finite."""
+    """Numpy array or tensor of shape (n, d), finite, in the machine's single or double precision."""
     if not isinstance(X, torch.Tensor):
         X = np.asarray(X)
     if X.ndim != 2 or 0 in X.shape:
@@ -399,13 +434,28 @@ def _check_states(X: Any, n_features: int | None = None) -> Any:
         raise ValueError(f"hidden states must have shape (n_texts, n_features), got {tuple(X.shape)}{hint}")
     if not (X.is_floating_point() if isinstance(X, torch.Tensor) else np.issubdtype(X.dtype, np.floating)):
         raise TypeError(f"hidden states must be floating point, got {X.dtype}")
-    finite = torch.isfinite(X).all(1) if isinstance(X, torch.Tensor) else np.isfinite(X).all(1)
-    if not bool(finite.all()):
-        row = int(np.flatnonzero(~_to_numpy(finite))[0])
-        raise ValueError(f"hidden states of text {row} hold NaN or inf: drop the text or use a wider dtype")
+    # half precision holds states but not their sums, and other formats have no linear algebra
+    if isinstance(X, torch.Tensor):
+        X = X if X.dtype == torch.float64 else X.float()
+    else:
+        X = X.astype(np.float32 if X.dtype.itemsize <= 4 else np.float64, copy=False)
+    with np.errstate(over="ignore"):
+        squares = _to_numpy((X * X).sum(1))
+    if not np.isfinite(squares).all():
+        row = int(np.argmin(np.isfinite(squares)))
+        raise ValueError(
+            f"hidden states of text {row} hold NaN, inf or numbers too large to square: drop the text or use "
+            "a wider dtype"
+        )
     if n_features is not None and X.shape[1] != n_features:
         raise ValueError(f"the axis has {n_features} features, the hidden states {X.shape[1]}")
     return X
+
+
+def _rounding(centroids: Any) -> float:
+    """Spread of centroids that rounding alone can make, with room for that of the passes before."""
+    values = _to_numpy(centroids)
+    return float(100 * np.finfo(values.dtype).eps * np.linalg.norm(values))
 
 
 def _linalg(X: Any) -> Any:
@@ -417,7 +467,10 @@ def _stack(rows: list[Any]) -> Any:
 
 
 def _to_numpy(x: Any) -> np.ndarray:
-    return x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
+    if isinstance(x, torch.Tensor):
+        x = x.detach().cpu()
+        return (x.float() if x.dtype == torch.bfloat16 else x).numpy()
+    return np.asarray(x)
 
 
 def _like(values: Any, X: Any) -> Any:

@@ -19,7 +19,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from kernel import files
-from kernel.language.models import LanguageModel
+from kernel.language.models import LanguageModel, entering
 
 #: The short affect cue that small models need before their last token carries valence.
 AFFECT_CUE = " This made me feel very"
@@ -57,8 +57,8 @@ def hidden_states(
 
     Layer 0 is the embedding, layer k the residual stream after block k, layer L the output after the final
     norm, as transformers numbers ``output_hidden_states``. Texts are sorted by length and padded on the
-    right, where a causal model cannot see, so the result equals one pass per text. The pass stops after the
-    deepest wanted layer.
+    right, where a causal model cannot see and a bidirectional one is told not to look, so the result equals
+    one pass per text. The pass stops after the deepest wanted layer.
 
     Parameters
     ----------
@@ -89,11 +89,12 @@ def hidden_states(
     Raises
     ------
     ValueError
-        If the list or a text is empty, or a position lies outside a text.
+        If the list is empty, a text is empty, becomes no tokens or cannot be encoded, or a position lies
+        outside a text.
     TypeError
         If something other than a string is among the texts.
     LayerError
-        If the model has no such layer.
+        If the model has no such layer, or the wanted layers differ in width.
 
     Examples
     --------
@@ -138,8 +139,8 @@ def bare_and_cued_states(
 
     A causal model does not see ahead: at the last token of the text, the pass with the cue holds the state of
     the bare text. Both equal what `hidden_states` gives, up to rounding. Texts are passed a second time where
-    that does not hold: if the model is an encoder, if the tokeniser splits a text differently before the cue,
-    or if text and cue exceed the model's context.
+    that does not hold: if the model is bidirectional, if the tokeniser splits a text differently before the
+    cue, or if text and cue exceed the model's context.
 
     Parameters
     ----------
@@ -244,7 +245,16 @@ def _check_texts(texts: Sequence[str], cue: str | None) -> list[str]:
             raise TypeError(f"texts[{i}] is {type(text).__name__}, not a string")
         if not text.strip():
             raise ValueError(f"texts[{i}] is empty: drop it or say what it should be")
-    return [text + (cue or "") for text in texts]
+    texts = [text + (cue or "") for text in texts]
+    for i, text in enumerate(texts):
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"texts[{i}] holds {text[error.start]!r}, half a character, at {error.start}: "
+                "read its file again with the right encoding, or drop it"
+            ) from error
+    return texts
 
 
 def _compute_both(
@@ -257,8 +267,7 @@ def _compute_both(
 ) -> tuple[np.ndarray, np.ndarray]:
     """States of the bare texts and of the cued ones, where possible from the pass of the latter."""
     shared = [
-        lm.causal is not None and long[: len(short)] == short
-        for short, long in zip(inner, whole, strict=True)
+        not lm.bidirectional and long[: len(short)] == short for short, long in zip(inner, whole, strict=True)
     ]
     # the last token of the bare text; of texts that are passed again, any
     ends = [len(short) - 1 if same else 0 for short, same in zip(inner, shared, strict=True)]
@@ -278,7 +287,12 @@ def _compute(
     progress: bool,
 ) -> list[np.ndarray]:
     """One array (n_texts, n_layers, n_features) for each position."""
-    shape = (len(tokens), len(wanted), lm.n_features)
+    widths = {k: lm.widths[k] for k in wanted}
+    if len(set(widths.values())) > 1:
+        raise LayerError(
+            f"layers differ in width, so ask for them one by one: features by layer are {widths}"
+        )
+    shape = (len(tokens), len(wanted), widths[wanted[0]])
     out = [np.empty(shape, dtype=np.float32) for _ in positions]
     bar = tqdm(
         total=len(tokens), desc=f"{lm.name}: hidden states", unit="text", disable=not progress, leave=False
@@ -295,6 +309,14 @@ def _compute(
 
 def _tokenise(lm: LanguageModel, texts: list[str]) -> list[list[int]]:
     tokens = lm.tokenizer(texts, padding=False, truncation=False, verbose=False)["input_ids"]
+    for i, ids in enumerate(tokens):
+        if not ids:
+            raise ValueError(f"texts[{i}], {texts[i][:40]!r}, becomes no tokens: drop it or say it in words")
+        if max(ids) >= lm.vocabulary:
+            raise ValueError(
+                f"texts[{i}], {texts[i][:40]!r}, becomes token {max(ids)}, but {lm.name} has {lm.vocabulary} "
+                "tokens: the tokenizer is another model's, or a token was added to it alone"
+            )
     too_long = [i for i, ids in enumerate(tokens) if len(ids) > lm.max_length]
     if too_long:
         warnings.warn(
@@ -324,18 +346,17 @@ def _batch_states(
     """States of one batch, (n_positions, n_texts, n_wanted, n_features), on its device in float32."""
     lengths = torch.tensor([len(ids) for ids in tokens])
     longest = int(lengths.max())
-    padding = lm.tokenizer.pad_token_id or 0
-    ids = torch.tensor([row + [padding] * (longest - len(row)) for row in tokens], device=lm.device)
+    # what stands behind a text is not seen, so its own last token serves where a tokenizer has no padding
+    ids = torch.tensor([row + row[-1:] * (longest - len(row)) for row in tokens], device=lm.device)
     mask = (torch.arange(longest) < lengths[:, None]).to(lm.device)
     readers = [_reader(lengths, mask, position) for position in positions]
 
     def read(states: torch.Tensor) -> torch.Tensor:
         return torch.stack([reader(states) for reader in readers])
 
-    if lm.causal is None:
-        inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": mask.long()}
-    else:  # right padding is invisible to a causal model, and no mask means the fast attention kernel
-        inputs = {"input_ids": ids, "use_cache": False}
+    inputs: dict[str, Any] = {"input_ids": ids, "use_cache": False}
+    if lm.bidirectional:  # a causal model needs no mask, and none means the fast attention kernel
+        inputs["attention_mask"] = mask.long()
 
     states: dict[int, torch.Tensor] = {}
     with _reading(lm, set(wanted), read, states):
@@ -371,7 +392,7 @@ def _reading(
 
     def watch(k: int) -> Callable[..., None]:
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            states[k] = read(args[0] if args else kwargs["hidden_states"])
+            states[k] = read(entering(args, kwargs))
             if k == deepest:
                 raise _Done
 

@@ -8,7 +8,7 @@ Never runs remote code, never reads pickled weights, never downloads a bundled m
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ class UnknownModelError(KeyError):
 
 
 class ModelLoadError(RuntimeError):
-    """The weights could not be loaded; the message names the cure."""
+    """The weights could not be loaded, or the network cannot be read; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,10 @@ REGISTRY: dict[str, ModelCard] = {card.name: card for card in _CARDS}
 class LanguageModel:
     """A network with its tokenizer, ready for `kernel.language.hidden.hidden_states`.
 
+    What cannot be told from a configuration is read from a few passes of some tokens when the object is made:
+    blocks, widths and whether a token sees the ones behind it. A network that cannot be read raises
+    `ModelLoadError`.
+
     Attributes
     ----------
     name : str
@@ -116,6 +120,12 @@ class LanguageModel:
         The network with its language-model head; None for encoders.
     family : str
         Family of the registry, or the architecture's name.
+    blocks : ModuleList
+        The transformer blocks in order: hidden state k enters block k.
+    widths : tuple of int
+        Features of hidden states 0 to `n_layers`; the last differs where a projection follows the blocks.
+    bidirectional : bool
+        True if a token sees the ones behind it, so that padding has to be masked.
     """
 
     name: str
@@ -123,21 +133,48 @@ class LanguageModel:
     tokenizer: Any
     causal: PreTrainedModel | None = None
     family: str = ""
+    blocks: nn.ModuleList = field(init=False, repr=False, compare=False)
+    widths: tuple[int, ...] = field(init=False, repr=False)
+    bidirectional: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        from transformers import PreTrainedModel
+
+        if self.base is self.causal:  # what transformers gives where a class does not name its base
+            parts = [part for part in self.base.children() if isinstance(part, PreTrainedModel)]
+            self.base = parts[0] if parts else self.base
+        _check_stack(self.name, self.base.config)
+        try:
+            ordinary = torch.arange(1, 7) * self.vocabulary // 7  # special tokens stand at the ends
+            ids = torch.stack([ordinary, torch.cat([ordinary[:-1], ordinary[:1]])]).to(self.device)
+            self.blocks, self.widths = _blocks(self.base, ids)
+            self.bidirectional = _sees_ahead(self.base, ids)
+        except Exception as error:  # networks made for more than tokens fail in many ways
+            raise ModelLoadError(
+                f"{self.name}: {type(self.base).__name__} cannot be read: {error}"
+            ) from error
 
     @property
     def n_layers(self) -> int:
         """Number of transformer blocks."""
-        return _text_config(self.base).num_hidden_layers
+        return len(self.blocks)
 
     @property
     def n_features(self) -> int:
         """Width of the residual stream."""
-        return _text_config(self.base).hidden_size
+        return self.widths[0]
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of token ids that the network knows."""
+        whole: Any = self.base if self.causal is None else self.causal
+        return whole.get_input_embeddings().num_embeddings
 
     @property
     def max_length(self) -> int:
         """Longest input in tokens that the position encoding was made for."""
-        return int(getattr(_text_config(self.base), "max_position_embeddings", 2048))
+        length = getattr(_text_config(self.base), "max_position_embeddings", None) or 2048
+        return int(min(length, self.tokenizer.model_max_length))
 
     @property
     def device(self) -> torch.device:
@@ -148,16 +185,6 @@ class LanguageModel:
     def dtype(self) -> torch.dtype:
         """Number format of the weights."""
         return next(self.base.parameters()).dtype
-
-    @property
-    def blocks(self) -> nn.ModuleList:
-        """The transformer blocks in order; raises ValueError for an architecture without such a list."""
-        for module in self.base.modules():
-            if isinstance(module, nn.ModuleList) and len(module) == self.n_layers:
-                return module
-        raise ValueError(
-            f"{self.name}: no list of {self.n_layers} blocks found in {type(self.base).__name__}"
-        )
 
     def fingerprint(self) -> str:
         """Digest of weights, configuration, modules and their settings; changes whenever one of them does.
@@ -191,6 +218,84 @@ def _settings(module: torch.nn.Module) -> dict[str, Any]:
 def _text_config(model: Any) -> Any:
     """Configuration of the text tower (multimodal models nest it)."""
     return model.config.get_text_config()
+
+
+def _check_stack(name: str, config: Any) -> None:
+    if config.is_encoder_decoder:
+        raise ModelLoadError(f"{name} is an encoder-decoder, which has no one stack of blocks: use a decoder")
+
+
+def _blocks(base: Any, ids: torch.Tensor) -> tuple[nn.ModuleList, tuple[int, ...]]:
+    """The list whose members the hidden states enter one by one, and the width of every state."""
+    lists = [m for m in base.modules() if isinstance(m, nn.ModuleList)]
+    entered: dict[nn.Module, torch.Tensor] = {}
+
+    def record(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        state = entering(args, kwargs)
+        if isinstance(state, torch.Tensor):
+            entered.setdefault(module, state.clone())  # a block may add to it in place
+
+    hooks = [
+        member.register_forward_pre_hook(record, with_kwargs=True) for members in lists for member in members
+    ]
+    try:
+        with torch.inference_mode():
+            output = base(input_ids=ids, use_cache=False, output_hidden_states=True)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    states = getattr(output, "hidden_states", None) or ()
+    for state in states:
+        if state.shape[:-1] != ids.shape:
+            raise ValueError(f"a hidden state of shape {tuple(state.shape)} is not one vector a token")
+
+    def enters(state: torch.Tensor, member: nn.Module) -> bool:
+        other = entered.get(member)
+        return other is not None and other.shape == state.shape and _difference(other, state) == 0
+
+    for members in lists:
+        if len(members) == len(states) - 1 and all(map(enters, states, members)):
+            return members, tuple(state.shape[-1] for state in states)
+    raise ValueError(f"its {len(states)} hidden states are not what enters a list of blocks")
+
+
+def entering(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What a block is called on, by position or by name."""
+    return args[0] if args else kwargs.get("hidden_states")
+
+
+def _sees_ahead(base: Any, ids: torch.Tensor) -> bool:
+    """True if a token sees the ones behind it unless they are masked; ValueError if it sees them even then.
+
+    Two sequences that differ in the last token alone go through one pass: no earlier state may differ,
+    whatever the number format. A pass of the earlier tokens alone must give the same up to rounding.
+    """
+    rounding = torch.finfo(next(base.parameters()).dtype).eps ** 0.5
+
+    def states(ids: torch.Tensor, **mask: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode():
+            return base(input_ids=ids, use_cache=False, **mask).last_hidden_state[:, :5]
+
+    def unseen(first: torch.Tensor, second: torch.Tensor) -> bool:
+        return _difference(first, second) < rounding / 10 and _difference(first, alone) < 2 * rounding
+
+    alone = states(ids[:1, :-1])[0]
+    if unseen(*states(ids)):
+        return False
+    mask = torch.ones_like(ids)
+    mask[:, -1] = 0
+    if unseen(*states(ids, attention_mask=mask)):
+        return True
+    raise ValueError(
+        "a text's states depend on the padding behind it: the network is not causal and ignores the mask"
+        + (", or needs .eval()" if base.training else "")
+    )
+
+
+def _difference(states: torch.Tensor, reference: torch.Tensor) -> float:
+    """Norm of the difference over that of the reference; zero where both overflow."""
+    states, reference = states.float().nan_to_num(), reference.float().nan_to_num()
+    return float((states - reference).norm() / reference.norm().clamp(min=1e-30))
 
 
 def load_language_model(
@@ -256,7 +361,7 @@ def load_encoder(device: str | torch.device | None = None) -> LanguageModel:
     from transformers import AutoModel, AutoTokenizer
 
     folder = assets.path("all-minilm-l6-v2")
-    base = AutoModel.from_pretrained(folder, use_safetensors=True, local_files_only=True)
+    base = _whole(AutoModel, folder, use_safetensors=True, local_files_only=True)
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     device = torch.device(device) if device is not None else default_device()
     return LanguageModel("all-MiniLM-L6-v2", base.to(device).eval(), tokenizer, None, "MiniLM")
@@ -298,20 +403,43 @@ def default_device() -> torch.device:
 
 
 def _from_pretrained(source: str | Path, dtype: torch.dtype | None) -> tuple[Any, Any]:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     local = Path(source).is_dir()
     try:
+        config = AutoConfig.from_pretrained(source, local_files_only=local)
+        _check_stack(str(source), config)  # before the weights are fetched
         tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local)
-        model = AutoModelForCausalLM.from_pretrained(
-            source, dtype=dtype or "auto", use_safetensors=True, local_files_only=local
+        model = _whole(
+            AutoModelForCausalLM, source, dtype=dtype or "auto", use_safetensors=True, local_files_only=local
         )
+    except ModelLoadError:
+        raise
     except Exception as error:  # transformers and safetensors raise many kinds on damaged files
         raise ModelLoadError(
             f"could not load {str(source)!r}: {error}\nCheck the name and the network; a gated model needs "
             "its licence accepted and `hf auth login`; weights must be safetensors and need no remote code."
         ) from error
     return model, tokenizer
+
+
+def _whole(kind: Any, source: str | Path, **options: Any) -> Any:
+    """A network all of whose weights were there, and none besides; raises ModelLoadError naming others.
+
+    transformers fills missing weights with random numbers. Weights of a part that the network does not have
+    at all, say the vision tower beside a language model, are left alone.
+    """
+    model, info = kind.from_pretrained(source, output_loading_info=True, **options)
+    parts = {name for name, _ in model.named_children()}
+    besides = [key for key in info["unexpected_keys"] if key.split(".")[0] in parts]
+    for keys, fault in ((info["missing_keys"], "lack"), (besides, "hold, beyond the configuration,")):
+        if keys:
+            first = ", ".join(sorted(keys)[:5])
+            raise ModelLoadError(
+                f"the weights in {source} {fault} {len(keys)} of the network: {first}; "
+                "fetch them again or correct config.json"
+            )
+    return model
 
 
 def _dequantised(card: ModelCard) -> Path:
@@ -327,7 +455,7 @@ def _dequantised(card: ModelCard) -> Path:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    quantised = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    quantised = _whole(AutoModelForCausalLM, gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
     config = quantised.config
     if hasattr(config, "quantization_config"):
         del config.quantization_config

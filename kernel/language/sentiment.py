@@ -341,13 +341,21 @@ def prototype_scores(texts: np.ndarray, prototypes: np.ndarray, valence: Sequenc
     Returns
     -------
     ndarray, shape (n_texts,)
+
+    Raises
+    ------
+    ValueError
+        If there are stories of one sign only, or an embedding or the mean of a sign has no direction.
     """
     sign = np.sign(np.asarray(valence, dtype=float))
     if not ((sign > 0).any() and (sign < 0).any()):
         raise ValueError("prototype_scores needs stories of both signs")
 
     def unit(x: np.ndarray) -> np.ndarray:
-        return x / np.linalg.norm(x, axis=-1, keepdims=True)
+        length = np.linalg.norm(x, axis=-1, keepdims=True)
+        if not (length > 0).all():
+            raise ValueError(f"embedding {int(np.argmin(length > 0))} is zero or NaN: it has no direction")
+        return x / length
 
     poles = np.stack([unit(prototypes[sign == s]).mean(0) for s in (1, -1)])
     positive, negative = unit(poles) @ unit(texts).T
@@ -478,7 +486,14 @@ def ablation_effect(
     Returns
     -------
     AblationEffect
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than three classes: two span one direction, and nothing is left to find again.
     """
+    if len(set(emotions)) < 3:
+        raise ValueError(f"emotions {sorted(set(emotions))} span one direction: ablation needs three or more")
     rng = np.random.default_rng(random_state)
     axis = ValenceAxis().fit(stories, emotions)
     again = ValenceAxis().fit(axis.ablate(stories), emotions)

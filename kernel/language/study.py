@@ -101,7 +101,8 @@ def construct_valence_axis(
     Raises
     ------
     ValueError
-        If an emotion has no sentence, or a compared result lacks the benchmarks.
+        If an emotion has no sentence, several layers are asked for, the sentences leave no axis, or a
+        compared result lacks the benchmarks.
 
     Examples
     --------
@@ -109,9 +110,10 @@ def construct_valence_axis(
     >>> result = kernel.construct_valence_axis("SmolLM2-135M-Instruct")     # doctest: +SKIP
     >>> result.sentiment                                                    # doctest: +SKIP
     """
+    _check_layer(layer)
+    texts, emotions = _flatten(emotion_sentences)
     if isinstance(lm, str):
         lm = load_language_model(lm)
-    texts, emotions = _flatten(emotion_sentences)
 
     def states(items: Sequence[str]) -> np.ndarray:
         return hidden_states(lm, items, layer, cue, progress=progress)[:, 0]
@@ -126,6 +128,14 @@ def construct_valence_axis(
         rows.append(zero_shot(scores[benchmark.name], benchmark, random_state=random_state).row())
     consistency = _consistency(lm.name, scores, compare_with, random_state)
     return ValenceAxisResult(lm.name, axis, pd.DataFrame(rows), scores, consistency)
+
+
+def _check_layer(layer: str | int) -> None:
+    if layer == "all" or not isinstance(layer, (str, int, np.integer)):
+        raise ValueError(
+            f"layer={layer!r}: an axis is built from one layer, such as layer='penultimate' or layer=3; for "
+            "several call once for each, as in [construct_valence_axis(lm, layer=k) for k in (3, 5)]"
+        )
 
 
 def _flatten(sentences: Mapping[str, str | Sequence[str]] | None) -> tuple[list[str], list[str]]:
@@ -193,8 +203,9 @@ def story_axis(
     Raises
     ------
     ValueError
-        If there are no stories for an emotion.
+        If there are no stories for an emotion, several layers are asked for, or the stories leave no axis.
     """
+    _check_layer(layer)
     stories = diverse_stories()
     wanted = set(stories.emotions if emotions is None else emotions)
     unknown = sorted(wanted - set(stories.emotions))
