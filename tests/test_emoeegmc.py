@@ -180,7 +180,7 @@ def test_says_what_a_folder_or_a_request_lacks(tmp_path):
     with pytest.raises(EEGFileError, match="found nothing"):
         read_emoeeg_mc(tmp_path / "absent", **QUIET)
     write_emoeeg_mc(tmp_path, (1,))
-    with pytest.raises(EEGFileError, match=r"found subjects \[1\], expected also \[7\]"):
+    with pytest.raises(EEGFileError, match=r"found 1 subjects between 1 and 1, expected subjects \[7\]"):
         read_emoeeg_mc(tmp_path, subjects=[7], **QUIET)
 
 

@@ -689,7 +689,7 @@ def bad_inputs():
         "X must have 24": lambda: g.basin(Z, y).project(Z[:, :3]),
         "2 classes: any two": lambda: g.class_pc1_alignment(Z, y > 3, [0, 1]),
         "target must have one value": lambda: g.class_pc1_alignment(Z, y, levels[:5]),
-        "finite and vary": lambda: g.class_pc1_alignment(Z, y, np.ones(9)),
+        "must vary over classes": lambda: g.class_pc1_alignment(Z, y, np.ones(9)),
         "clip 27 belongs to two classes": lambda: align(Z, two_classes, target),
         "clip must have shape": lambda: align(Z, {**labels, "clip": [1, 2]}, target),
         "target_by_clip must have": lambda: align(Z, labels, levels),

@@ -67,6 +67,7 @@ FACED_CALIBRATION_PARTS = tuple(
 )
 _ROW = [("seed", "i8"), ("estimator", "U48"), ("null", "U32"), ("value", "f8"), ("p", "f8")]
 _SOURCES = (
+    "arrays",
     "ratings",
     "stats",
     *(

@@ -39,6 +39,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from kernel.arrays import real, whole
 from kernel.brain.features import BANDS, band_edges
 from kernel.files import atomic_path
 
@@ -89,7 +90,7 @@ FACED_FILMS = (
 
 def faced_hardware(subjects: Sequence[int]) -> list[str]:
     """Recording cohort of FACED subjects: ids 0-60 on one cap and amplifier, 61-122 on another."""
-    return ["cohort 1" if int(subject) <= 60 else "cohort 2" for subject in subjects]
+    return ["cohort 1" if subject <= 60 else "cohort 2" for subject in whole(list(subjects), "subjects")]
 
 
 def scalp_info(channels: Sequence[str], *, sfreq: float) -> mne.Info:
@@ -243,11 +244,14 @@ class Cohort:
         ValueError
             If shapes disagree or a value has no meaning.
         """
-        de = np.asarray(de, dtype=np.float32)
+        de = real(de, "de", dtype=np.float32, finite=False)
         if de.ndim != len(DIMS):
             raise ValueError(f"de must have the {len(DIMS)} axes {DIMS}, got shape {de.shape}")
         table, edges = _band_table(bands)
-        names = {"subject": subjects, "clip": emotions, "channel": channels, "band": edges}
+        emotions, channels = _names(emotions, "emotions"), _names(channels, "channels")
+        classes = list(dict.fromkeys(emotions)) if classes is None else _names(classes, "classes")
+        ids = whole(list(subjects), "subjects")
+        names: dict[str, Any] = {"subject": ids, "clip": emotions, "channel": channels, "band": edges}
         for axis, given in names.items():
             if de.shape[DIMS.index(axis)] != len(given):
                 found = de.shape[DIMS.index(axis)]
@@ -262,16 +266,16 @@ class Cohort:
         low, high = np.array(list(edges.values()), dtype=float).T
         # 32-bit integers, because netCDF 3 has no wider ones
         coords = {
-            "subject": np.asarray(list(subjects), dtype=np.int32),
-            "clip": np.asarray(list(clips), dtype=np.int32),
+            "subject": ids.astype(np.int32),
+            "clip": whole(list(clips), "clips").astype(np.int32),
             "second": np.arange(de.shape[2]) * float(window),
-            "channel": np.asarray(list(channels), dtype=str),
+            "channel": np.asarray(channels, dtype=str),
             "band": np.asarray(list(edges), dtype=str),
             "low": ("band", low),
             "high": ("band", high),
-            "emotion": ("clip", np.asarray(list(emotions), dtype=str)),
-            "session": ("clip", np.asarray(list(session), dtype=np.int32)),
-            "duration": ("clip", np.asarray(duration, dtype=float)),
+            "emotion": ("clip", np.asarray(emotions, dtype=str)),
+            "session": ("clip", whole(list(session), "session").astype(np.int32)),
+            "duration": ("clip", real(duration, "duration", finite=False)),
             "hardware": ("subject", np.asarray(list(hardware), dtype=str)),
             "order": (("subject", "clip"), _positions(order, (n_subjects, n_clips))),
         }
@@ -288,7 +292,7 @@ class Cohort:
             "seed": "" if seed is None else str(int(seed)),
             "window": float(window),
             "band_table": table,
-            "classes": ",".join(dict.fromkeys(emotions) if classes is None else classes),
+            "classes": ",".join(classes),
             "unit": "nats",
         }
         return cls(xr.Dataset(variables, coords, attrs))
@@ -414,6 +418,8 @@ class Cohort:
         """
         given: dict[str, Any] = {"subject": subjects, "clip": clips, "channel": channels, "band": bands}
         wanted = {axis: list(names) for axis, names in given.items() if names is not None}
+        for axis in {"subject", "clip"} & set(wanted):
+            wanted[axis] = whole(wanted[axis], axis).tolist()  # a mask is no list of ids
         for axis, names in wanted.items():
             absent = sorted(set(names) - set(self.data[axis].values.tolist()))
             if absent:
@@ -422,7 +428,7 @@ class Cohort:
 
     def with_de(self, de: np.ndarray, *, unit: str | None = None) -> Cohort:
         """The same design around other features of the same shape."""
-        data = self.data.assign(de=(DIMS, np.asarray(de, dtype=np.float32)))
+        data = self.data.assign(de=(DIMS, real(de, "de", dtype=np.float32, finite=False)))
         return Cohort(data if unit is None else data.assign_attrs(unit=unit))
 
     # Files
@@ -795,18 +801,23 @@ def _band_table(bands: str | Mapping[str, tuple[float, float]]) -> tuple[str, di
 def _positions(order: ArrayLike | None, shape: tuple[int, int]) -> np.ndarray:
     if order is None:
         return np.full(shape, -1, dtype=np.int32)
-    order = np.asarray(order, dtype=float)
+    order = real(order, "order", finite=False)
     if order.shape != shape:
         raise ValueError(f"order must be (n_subjects, n_clips) = {shape}, got shape {order.shape}")
-    order = np.where(np.isnan(order), -1, order)
-    if not (order == np.rint(order)).all():
-        raise ValueError("order must hold whole positions from 1 up, with NaN or -1 where unknown")
-    return order.astype(np.int32)
+    return whole(np.where(np.isnan(order), -1, order), "order").astype(np.int32)
+
+
+def _names(names: Sequence[str], what: str) -> list[str]:
+    names = list(names)
+    for name in names:
+        if not isinstance(name, str) or not name.strip() or (what != "channels" and "," in name):
+            raise ValueError(f"{what} must be words without a comma, got {name!r}: give each a name")
+    return names
 
 
 def _rating_variables(ratings: Mapping[str, ArrayLike], shape: tuple[int, int]) -> dict[str, Any]:
     """Variable ``rating``, and ``person_rating`` where every item has one row a person."""
-    tables = {item: np.asarray(values, dtype=float) for item, values in ratings.items()}
+    tables = {item: real(values, f"rating {item!r}", finite=False) for item, values in ratings.items()}
     shapes = {item: table.shape for item, table in tables.items()}
     if set(shapes.values()) not in ({shape}, {shape[1:]}):
         forms = f"{shape[1:]}, means, or all {shape}, single people"
@@ -840,10 +851,13 @@ def _validate(data: xr.Dataset) -> None:
     if data["de"].dims != DIMS or data["de"].dtype != np.float32 or 0 in data["de"].shape:
         found = f"{data['de'].dtype} {dict(data['de'].sizes)}"
         raise ValueError(f"de must be float32 over {DIMS}, none empty; got {found}")
-    for axis in ("subject", "clip", "channel", "band"):
-        names, counts = np.unique(data[axis].values, return_counts=True)
-        if (counts > 1).any():
-            raise ValueError(f"{axis} {names[counts > 1].tolist()} occur more than once: each must be unique")
+    named = {axis: data[axis].values.tolist() for axis in ("subject", "clip", "channel", "band")}
+    for axis, names in (named | {"class": data.attrs["classes"].split(",")}).items():
+        # electrodes are found by name in upper or lower case
+        plain = [name.lower() if axis == "channel" else name for name in names]
+        twice = [name for name, one in zip(names, plain, strict=True) if plain.count(one) > 1]
+        if twice:
+            raise ValueError(f"{axis} {twice} occur more than once: each must be unique")
     optional = {"person_rating": ("subject", "clip", "item"), "rating": ("clip", "item"), "film": ("clip",)}
     for part, dims in optional.items():
         if part in data.variables and data[part].dims != dims:
@@ -877,8 +891,10 @@ def _validate_values(data: xr.Dataset) -> None:
         if finite.all():
             continue
         if np.isinf(block).any():
-            clip, _, channel, band = np.argwhere(np.isinf(block))[0]
-            where = f"subject {subject}, clip {clips[clip]}, {channels[channel]}/{bands[band]}"
+            clip, second, channel, band = np.argwhere(np.isinf(block))[0]
+            where = (
+                f"subject {subject}, clip {clips[clip]}, {channels[channel]}/{bands[band]}, window {second}"
+            )
             raise ValueError(f"infinite differential entropy in {where}: is the channel flat?")
         recorded = finite.any((2, 3))
         if (recorded != finite.all((2, 3))).any():
