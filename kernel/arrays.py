@@ -98,6 +98,7 @@ def whole(values: Features, name: str) -> np.ndarray:
     if array.dtype.kind == "b":
         raise ValueError(f"{name} must be whole numbers, got bool: number them")
     if array.dtype.kind == "f":
+        array = array.astype(float)  # what float16 cannot be compared with, it can
         _refuse(array != np.rint(array), name, "what is no whole number", values=array)
     _refuse((array >= 2**31) | (array < -(2**31)), name, "a number beyond 2 ** 31", values=array)
     return array.astype(np.int64)

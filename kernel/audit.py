@@ -52,7 +52,7 @@ _ACCURACIES = ("bacc", "validation", "single", "single_validation", "ensemble", 
 CREDIT = "Computed from FACED: Chen et al. (2023), Scientific Data 10:740, doi:10.1038/s41597-023-02650-w"
 N_PEOPLE = 123
 #: What decides the numbers: parts of the package, and libraries.
-_CODE = ("brain", "decoding", "language", "ratings", "stats")
+_CODE = ("arrays", "brain", "decoding", "language", "ratings", "stats")
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "pandas", "xarray")
 _MANIFEST = "manifest.json"
 
