@@ -22,7 +22,7 @@ VECTOR = MATRIX.sum(1)
 TRIALS = np.rint(RNG.normal(0, 6, (8, 12, 5))) / 2
 ORDERS = RNG.permuted(np.tile(np.arange(1.0, 13), (8, 1)), axis=1)
 SIGNAL = np.rint(RNG.normal(0, 40, (2, 500)))
-PROBABILITIES = RNG.choice([0.5, 0.25, 0.25], (1, 3)).repeat(12, 0)
+VOLTS = SIGNAL * 2.0**-15
 MEMBERS = RNG.permuted(np.tile([0.5, 0.25, 0.125, 0.125], (3, 12, 1)), axis=-1)
 GRID = np.rint(RNG.normal(0, 6, (12, 3, 2))) / 2
 DE = np.rint(RNG.normal(0, 6, (2, 12, 3, 2, 5))) / 2
@@ -43,7 +43,7 @@ def cohort(de):
 
 def decoded(chunk):
     decoder = online.OnlineDecoder(
-        [lambda windows: np.tile([0.25, 0.75], (1, 1))],
+        [lambda windows: np.array([[0.25, 0.75]])],
         sfreq=125,
         channels=2,
         classes=("a", "b"),
@@ -116,8 +116,8 @@ ENTRIES = {
     "ValenceAxis": (lambda X: axis.ValenceAxis().fit(X, EMOTIONS).positions_, MATRIX),
     "ValenceAxis.project": (lambda X: axis.ValenceAxis().fit(MATRIX, EMOTIONS).project(X), MATRIX),
     "agreement": (lambda v: axis.agreement({"a": v, "b": VECTOR**2}, n_resamples=9).matrix, VECTOR),
-    "decoder": (decoded, SIGNAL),
-    "CausalEntropy": (entropies, SIGNAL),
+    "decoder": (decoded, VOLTS),
+    "CausalEntropy": (entropies, VOLTS),
     "replay": (lambda x: np.concatenate([part for part, _ in online.replay(x, 125)], 1), SIGNAL),
 }  # fmt: skip
 
@@ -176,7 +176,7 @@ def test_every_kind_of_array_gives_what_float64_gives(entry, kind):
     np.testing.assert_allclose(plain(call(given)), plain(call(x)), rtol=coarse, atol=coarse)
 
 
-@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("entry", sorted(set(ENTRIES) - {"bootstrap_interval"}))  # its statistic decides
 @pytest.mark.parametrize(
     "change",
     [lambda x: x + 0j, lambda x: x.astype(object), lambda x: x.astype(str), lambda x: x.astype("M8[s]")],
@@ -184,8 +184,6 @@ def test_every_kind_of_array_gives_what_float64_gives(entry, kind):
 )
 def test_what_is_no_number_is_named(entry, change):
     call, x = ENTRIES[entry]
-    if entry == "bootstrap_interval":
-        pytest.skip("takes whatever its statistic takes")
     with pytest.raises(ValueError, match=r"must hold real numbers|must hold integers"):
         call(change(x))
 

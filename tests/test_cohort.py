@@ -17,6 +17,7 @@ from kernel.brain.cohort import (
     cohort_tensor,
     faced_hardware,
     make_split,
+    mean_over_subjects,
     scalp_channels,
     scalp_info,
     segments,
@@ -313,6 +314,29 @@ def test_segments_are_means_of_consecutive_windows(rng):
     mask[2, 6] = mask[0, 0] = True
     rows = found.rows(mask)
     assert list(zip(found.subject[rows], found.clip[rows], strict=True)) == [(0, 1)] * 3 + [(2, 7)] * 2
+
+
+def test_trials_too_short_for_a_segment_are_counted(rng, recwarn):
+    de = rng.standard_normal((6, 28, 30, 3, 5))
+    segments(make(rng, de=de))
+    assert not recwarn
+    de[1, 2, 9:] = de[4, 5, 3:] = np.nan
+    with pytest.warns(
+        UserWarning, match="2 of 168 trials of FACED are shorter than 10 s and give no segment"
+    ):
+        assert len(segments(make(rng, de=de)).X) == 168 * 3 - 2 * 3
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_trial_that_is_missing_in_part_is_named_and_a_whole_one_left_out(rng, value):
+    features = rng.standard_normal((4, 3, 2, 5))
+    features[1, 2] = np.nan
+    np.testing.assert_allclose(mean_over_subjects(features)[2], features[[0, 2, 3], 2].mean(0))
+    features[3, 1, 1, 4] = value  # not the first feature
+    with pytest.raises(
+        ValueError, match="subject at place 3, clip at place 1 hold infinities or are NaN in part"
+    ):
+        mean_over_subjects(features)
 
 
 def test_segments_need_whole_windows(rng):

@@ -432,7 +432,8 @@ def test_the_source_can_be_chosen_and_bands_decide_what_can_serve(tmp_path, proc
 
 def test_ratings_from_elsewhere_complete_the_official_release(tmp_path, bids):
     write_faced_de(tmp_path, (0, 61, 62))
-    cohort = read_faced(tmp_path, ratings=bids[0], **QUIET)
+    with pytest.warns(UserWarning, match=r"lacks subjects \[62\]"):
+        cohort = read_faced(tmp_path, ratings=bids[0], **QUIET)
     np.testing.assert_array_equal(cohort.order[1], bids[1][61]["order"])
     assert np.isnan(cohort.order[2]).all()
     np.testing.assert_allclose(
@@ -460,6 +461,11 @@ def test_remarks_lie_beside_processed_signals_too_and_ratings_asked_for_win(tmp_
     np.testing.assert_array_equal(cohort.order, [truth[100]["order"], truth[0]["order"]])
     other = read_faced(tmp_path, subjects=[0], ratings=bids[0], **QUIET)
     np.testing.assert_array_equal(other.order[0], bids[1][0]["order"])
+    with pytest.warns(
+        UserWarning, match=r"the table of ratings lacks subjects \[100\]: their order and ratings"
+    ):
+        both = read_faced(tmp_path, subjects=[0, 100], ratings=bids[0], **QUIET)
+    assert np.isnan(both.order[1]).all() and np.isfinite(both.order[0]).all()
 
 
 def test_every_copy_knows_the_films_of_the_clips(tmp_path, bids, processed):

@@ -698,7 +698,7 @@ def bad_inputs():
         "subject 7 is in validation and test": lambda: align(
             Z, labels, target, validation=np.arange(8), test=np.arange(7, 9)
         ),
-        "no test subject has a trial of clip 0": lambda: align(Z, labels, target, test=[99]),
+        r"test names subjects without a trial: \[99\]": lambda: align(Z, labels, target, test=[99]),
         "equal features": lambda: align(rng.standard_normal((9, 24))[y], labels, target),
         "null must be": lambda: align(Z, labels, target, null="emotions"),
         "halves must be": lambda: align(Z, labels, target, halves="subjects"),

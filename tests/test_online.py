@@ -794,6 +794,12 @@ def test_a_recording_without_eeg_and_a_start_beyond_its_end_are_refused(rng):
     raw = recording(pink(rng, 4, 3), NAMES, bads=NAMES)
     with pytest.raises(ValueError, match="no good EEG channel among"):
         replay(raw)
+    with pytest.raises(ValueError, match="recording must be a Raw or an array, not EpochsArray"):
+        replay(mne.EpochsArray(pink(rng, 4, 3)[None], raw.info, verbose="error"))
+    with pytest.raises(ValueError, match="chunk must be seconds, not negative, got nan"):
+        replay(raw, chunk=np.nan)
+    with pytest.raises(ValueError, match=r"sample holds what is no whole number, 1\.5"):
+        OnlineDecoder([Linear()], **QUICK).push(pink(rng, 4, 1), sample=1.5)
     for start in (-1, 376):
         with pytest.raises(ValueError, match=f"one of the recording's 375 samples, got {start}"):
             replay(pink(rng, 4, 3), SFREQ, start=start)

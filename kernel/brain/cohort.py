@@ -30,6 +30,7 @@ other NaN, and any infinity (a flat channel), is refused.
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -570,6 +571,13 @@ def segments(cohort: Cohort, *, length: float | None = None) -> Segments:
     shape = (n_subjects, n_clips, n_segments, per, n_channels, n_bands)
     means = cohort.de[:, :, : n_segments * per].reshape(shape).mean(3)
     subject, clip, segment = np.nonzero(np.isfinite(means[..., 0, 0]))
+    short = cohort.present & (cohort.n_windows < per)
+    if short.any():
+        warnings.warn(
+            f"{short.sum()} of {cohort.present.sum()} trials of {cohort.label} are shorter than {length:g} s "
+            "and give no segment: shorten length",
+            stacklevel=2,
+        )
     return Segments(
         X=means[subject, clip, segment].reshape(len(subject), -1),
         y=cohort.y[clip],
@@ -603,6 +611,27 @@ def cohort_tensor(cohort: Cohort) -> np.ndarray:
     return np.nanmean(trial_features(cohort), axis=0)
 
 
+def trials_present(features: np.ndarray) -> np.ndarray:
+    """Which trials (n_subjects, n_clips) of features (n_subjects, n_clips, ...) there are.
+
+    Raises
+    ------
+    ValueError
+        If a trial holds an infinity or is NaN in part: names the first.
+    """
+    flat = features.reshape(*features.shape[:2], -1)
+    missing = np.isnan(flat)
+    absent = missing.all(-1)
+    broken = (missing.any(-1) & ~absent) | np.isinf(flat).any(-1)
+    if broken.any():
+        subject, clip = np.argwhere(broken)[0].tolist()
+        raise ValueError(
+            f"features of the subject at place {subject}, clip at place {clip} hold infinities or are NaN in "
+            "part: set whole trials to NaN"
+        )
+    return ~absent
+
+
 def mean_over_subjects(features: np.ndarray) -> np.ndarray:
     """Mean of each clip over the subjects who have it.
 
@@ -618,10 +647,9 @@ def mean_over_subjects(features: np.ndarray) -> np.ndarray:
     Raises
     ------
     ValueError
-        If nobody has a clip.
+        If nobody has a clip, or a trial is NaN in part.
     """
-    first: Any = (..., *[0] * (features.ndim - 2))
-    there = np.isfinite(features[first]).sum(0)
+    there = trials_present(features).sum(0)
     if not there.all():
         places = np.flatnonzero(there == 0).tolist()
         raise ValueError(f"nobody here has trials of clips at places {places}: drop these clips")

@@ -17,6 +17,7 @@ doi:10.18112/openneuro.ds005540.v1.0.7
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
@@ -168,6 +169,11 @@ def _orders(root: Path, subjects: list[int]) -> np.ndarray | None:
         listed = re.search(r"`\[(.*)\]`", line)
         if listed and subject is not None and "video" in context:
             sequences[subject] = re.findall(r"'(\w+)'", listed[1])
+    unlisted = [subject for subject in subjects if subject not in sequences]
+    if unlisted:
+        warnings.warn(
+            f"{readme} has no video sequence of subjects {unlisted}: their order is unknown", stacklevel=3
+        )
     order = np.full((len(subjects), len(EMOEEG_CLIPS)), np.nan)
     for row, subject in zip(order, subjects, strict=True):
         for position, clip in enumerate(sequences.get(subject, ()), start=1):

@@ -636,6 +636,12 @@ def _design(table: pd.DataFrame | None, ids: np.ndarray) -> dict[str, Any]:
     if table is None:
         return {}
     clips = range(1, N_CLIPS + 1)
+    unrated = sorted(set(ids.tolist()) - set(table["subject"]))
+    if unrated:
+        warnings.warn(
+            f"the table of ratings lacks subjects {unrated}: their order and ratings are unknown",
+            stacklevel=3,
+        )
     people = table.pivot(index="subject", columns="clip").reindex(index=ids)
     return {
         "order": people["order"].reindex(columns=clips).to_numpy(float),

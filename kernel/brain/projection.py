@@ -31,7 +31,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kernel import stats
 from kernel.arrays import Features, plain, real, row_labels, tensor
-from kernel.brain.cohort import mean_over_subjects
+from kernel.brain.cohort import mean_over_subjects, trials_present
 from kernel.threads import one_thread
 
 Seed = int | np.random.Generator | None
@@ -524,7 +524,7 @@ def trial_level(
     features = _trials(features)
     X, y, emotions = _checked(mean_over_subjects(features), y, emotions)
     folds = RidgeFolds(X, emotions, alphas)
-    subject, clip = np.nonzero(np.isfinite(features[..., 0]))
+    subject, clip = np.nonzero(trials_present(features))
     rows = features[subject, clip]
 
     def statistic(_: Any, Y: np.ndarray) -> Any:
@@ -608,7 +608,7 @@ def clip_effects(features: ArrayLike, order: ArrayLike) -> np.ndarray:
     n_subjects, n_clips = features.shape[:2]
     if order.shape != (n_subjects, n_clips):
         raise ValueError(f"order must be (n_subjects, n_clips) = {(n_subjects, n_clips)}, got {order.shape}")
-    there = np.isfinite(features[..., 0])
+    there = trials_present(features)
     if np.isnan(order[there]).any():
         raise ValueError("a trial has no presentation position: give the reader ratings= or events")
     fewest = there.sum(1).min()
@@ -813,8 +813,7 @@ def quarters_are_full(features: np.ndarray, *, n_blocks: int = 20) -> bool:
 
 def _most_missing(features: np.ndarray) -> int:
     """Subjects who miss the clip that most of them miss."""
-    first: Any = (..., *[0] * (features.ndim - 2))
-    return int(np.isnan(features[first]).sum(0).max())
+    return int((~trials_present(features)).sum(0).max())
 
 
 def _smallest_quarter(n_subjects: int, n_blocks: int) -> int:

@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike
 
 from kernel import stats
 from kernel.arrays import real, row_labels
-from kernel.brain.cohort import Cohort, mean_over_subjects, trial_features
+from kernel.brain.cohort import Cohort, mean_over_subjects, trial_features, trials_present
 
 if TYPE_CHECKING:
     import mne
@@ -776,10 +776,7 @@ def _unit_trials(features: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     features = real(features, "features", finite=False)
     if features.ndim < 3 or 0 in features.shape:
         raise ValueError(f"features must be (n_subjects, n_clips, ...), got shape {features.shape}")
-    cells = tuple(range(2, features.ndim))
-    present = np.isfinite(features).all(cells)
-    if np.isinf(features).any() or (~np.isnan(features).all(cells) & ~present).any():
-        raise ValueError("features hold infinities or trials that are NaN in part: set whole trials to NaN")
+    present = trials_present(features)
     if present.sum(1).min() < 3:
         subject = int(present.sum(1).argmin())
         raise ValueError(f"the subject at place {subject} has {present[subject].sum()} trials: r needs three")

@@ -468,6 +468,9 @@ def _sets(
         raise ValueError(f"subject {both[0]} is in validation and test: the test would not be of new people")
     rows = []
     for name, members in (("validation", validation), ("test", test)):
+        strangers = np.setdiff1d(members, subject)
+        if len(strangers):
+            raise ValueError(f"{name} names subjects without a trial: {strangers.tolist()}, leave them out")
         here = np.flatnonzero(np.isin(subject, np.asarray(members)))
         missing = np.setdiff1d(np.arange(len(clips)), clip_code[here])
         if len(missing):

@@ -31,7 +31,7 @@ from scipy.stats import binomtest, chi2, norm
 from scipy.stats import t as student_t
 
 from kernel import stats
-from kernel.arrays import real
+from kernel.arrays import real, whole
 from kernel.brain.cohort import Cohort, Split, make_split, scalp_channels, segments, standardise
 from kernel.brain.simulate import PRESETS, Settings, simulate_cohort
 from kernel.decoding import ensemble, geometry, networks
@@ -323,7 +323,7 @@ def run_interventions(
         Before any training, if a strategy, a seed or the data cannot be used.
     """
     wanted = wanted_strategies(strategies, strengths)
-    seeds = list(range(seeds)) if isinstance(seeds, int) else [int(seed) for seed in seeds]
+    seeds = list(range(seeds)) if isinstance(seeds, int) else whole(list(seeds), "seeds").tolist()
     if len(set(seeds)) != len(seeds) or not seeds:
         raise ValueError(f"seeds must be one or more different numbers, got {seeds}")
     if recipe.alignment is not None:

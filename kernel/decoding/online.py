@@ -40,7 +40,7 @@ from numpy.typing import ArrayLike
 from scipy.signal import cheby2, freqz_sos, sosfilt, sosfilt_zi
 
 from kernel import files
-from kernel.arrays import plain, precision, real
+from kernel.arrays import plain, precision, real, whole
 from kernel.brain.features import band_edges, band_gain, transition_widths
 
 if TYPE_CHECKING:
@@ -905,7 +905,7 @@ class OnlineDecoder:
         if sample is not None:
             if time is not None:
                 raise ValueError("give the time of a chunk or its first sample's number, not both")
-            time = sample / self._entropy.sfreq
+            time = float(whole(sample, "sample")) / self._entropy.sfreq
         windows = self._entropy.windows(chunk, time)
         self._refused = 0
         return [self._take(window) for window in windows]
@@ -1418,7 +1418,11 @@ def replay(
     """
     raw: Any = recording
     names, bads = None, []
+    if not 0 <= chunk < math.inf:
+        raise ValueError(f"chunk must be seconds, not negative, got {chunk}")
     if hasattr(raw, "get_data"):
+        if not hasattr(raw, "n_times"):
+            raise ValueError(f"recording must be a Raw or an array, not {type(raw).__name__}")
         if sfreq is not None and sfreq != raw.info["sfreq"]:
             raise ValueError(f"the recording has {raw.info['sfreq']} Hz, not {sfreq}: leave sfreq out")
         sfreq, length = float(raw.info["sfreq"]), len(raw.times)
