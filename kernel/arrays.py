@@ -119,7 +119,7 @@ def class_numbers(y: Any, n: int, n_classes: int) -> np.ndarray:
     some = array.dtype.kind in "iuf" and array == np.rint(array)
     right = some & (array >= 0) & (array < n_classes) if np.any(some) else np.zeros(n, dtype=bool)
     if not right.all():
-        found = array[~right][0]
+        found = array[~right].tolist()[0]
         raise ValueError(
             f"y must hold integers from 0 to {n_classes - 1}, columns of the scores; got {found!r}"
         )

@@ -332,6 +332,15 @@ def position_counts(order: ArrayLike, emotions: Sequence[str]) -> np.ndarray:
     """
     order = whole(order, "order")
     classes = list(dict.fromkeys(emotions))
+    if (
+        order.ndim != 2
+        or order.shape[1] != len(emotions)
+        or not ((order >= 1) & (order <= len(emotions))).all()
+    ):
+        raise ValueError(
+            f"order must be (n_subjects, {len(emotions)}) positions from 1 to {len(emotions)}, got shape "
+            f"{order.shape} with {order.min(initial=1)} to {order.max(initial=1)}"
+        )
     label = np.broadcast_to([classes.index(emotion) for emotion in emotions], order.shape)
     counts = np.zeros((len(emotions), len(classes)), dtype=int)
     np.add.at(counts, (order - 1, label), 1)

@@ -194,11 +194,14 @@ def test_loading_names_the_file_and_what_is_wrong(rng, tmp_path):
         ({"subjects": [f"sub-{i}" for i in range(6)]}, "subjects must hold real numbers"),
         ({"clips": [1, 2.7, *range(3, 29)]}, "clips holds what is no whole number, 2.7 at 1"),
         ({"session": [1.5] * 28}, "session holds what is no whole number, 1.5"),
-        ({"emotions": range(28)}, "emotions must be words without a comma, got 0"),
-        ({"emotions": ["joy, high"] * 28}, "emotions must be words without a comma, got 'joy, high'"),
+        ({"emotions": range(28)}, "emotions must be words .*, got 0"),
+        ({"emotions": ["joy, high"] * 28}, "emotions must be words .*, got 'joy, high'"),
         ({"classes": ["anger", "anger", *FACED_CLASSES[1:]]}, r"class \['anger', 'anger'\] occur more than"),
         ({"channels": ("Fz", "Cz", "FZ")}, r"channel \['Fz', 'FZ'\] occur more than once"),
         ({"channels": (1, 2, 3)}, "channels must be words"),
+        ({"channels": ("Fz", "Cz ", "Oz")}, "channels must be words .*, got 'Cz '"),
+        ({"emotions": ["joy ", *["joy"] * 27]}, "emotions must be words .*, got 'joy '"),
+        ({"seed": 1.5}, "seed holds what is no whole number, 1.5"),
         ({"clips": range(28)}, "numbered from 1, got 0"),
         ({"classes": FACED_CLASSES[1:]}, r"emotions \['anger'\] are not among the classes"),
         ({"bands": "theirs"}, "no band table 'theirs'"),
@@ -241,6 +244,10 @@ def test_a_data_set_of_another_kind_is_refused(rng):
         Cohort(make(rng).data.astype(float))
     with pytest.raises(ValueError, match="5 axes"):
         make(rng, de=np.zeros((6, 28, 3)))
+    with pytest.raises(
+        ValueError, match=r"must have the shape \(6, 28, 30, 3, 5\) of the cohort, got \(6, 28, 30\)"
+    ):
+        make(rng).with_de(np.zeros((6, 28, 30)))
 
 
 # Views

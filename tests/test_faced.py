@@ -191,6 +191,24 @@ def test_a_channel_that_is_flat_for_a_while_is_named_with_its_windows(tmp_path, 
         read_faced(tmp_path, **QUIET)
 
 
+def test_what_is_named_almost_right_and_what_is_marked_bad_is_said(copy, tmp_path):
+    root, stem = copy
+    table = Path(f"{stem}_channels.tsv")
+    lines = table.read_text("utf-8-sig").splitlines()
+    lines[12] = lines[12].replace("good", "bad")
+    table.write_text("\n".join(lines) + "\n")
+    (root / "sub-62").mkdir()
+    with pytest.warns(UserWarning) as caught:
+        read_faced(root, **QUIET)
+    said = " ".join(str(one.message) for one in caught)
+    assert "subjects [61] mark Cz as bad; they were read all the same" in said and "['sub-62']" in said
+    write_faced_de(tmp_path, (0,))
+    for name in ("sub12.pkl.pkl", "SUB003.PKL.PKL", "._sub000.pkl.pkl"):
+        (tmp_path / "EEG_Features" / "DE" / name).write_bytes(b"")
+    with pytest.warns(UserWarning, match=r"2 entries are not read.*\['SUB003.PKL.PKL', 'sub12.pkl.pkl'\]"):
+        assert read_faced(tmp_path, **QUIET).subjects.tolist() == [0]
+
+
 def test_derivatives_are_no_copy_of_the_recordings(copy):
     root, _ = copy
     expected = read_faced(root, **QUIET)

@@ -290,7 +290,7 @@ class Cohort:
             "dataset": dataset,
             "provenance": provenance,
             "simulated": int(bool(simulated)),
-            "seed": "" if seed is None else str(int(seed)),
+            "seed": "" if seed is None else str(whole(seed, "seed")),
             "window": float(window),
             "band_table": table,
             "classes": ",".join(classes),
@@ -429,6 +429,8 @@ class Cohort:
 
     def with_de(self, de: np.ndarray, *, unit: str | None = None) -> Cohort:
         """The same design around other features of the same shape."""
+        if np.shape(de) != self.de.shape:
+            raise ValueError(f"de must have the shape {self.de.shape} of the cohort, got {np.shape(de)}")
         data = self.data.assign(de=(DIMS, real(de, "de", dtype=np.float32, finite=False)))
         return Cohort(data if unit is None else data.assign_attrs(unit=unit))
 
@@ -838,8 +840,11 @@ def _positions(order: ArrayLike | None, shape: tuple[int, int]) -> np.ndarray:
 def _names(names: Sequence[str], what: str) -> list[str]:
     names = list(names)
     for name in names:
-        if not isinstance(name, str) or not name.strip() or (what != "channels" and "," in name):
-            raise ValueError(f"{what} must be words without a comma, got {name!r}: give each a name")
+        comma = what != "channels" and "," in str(name)
+        if not isinstance(name, str) or not name or name != name.strip() or comma:
+            raise ValueError(
+                f"{what} must be words without a comma or a space at an end, got {name!r}: give each a name"
+            )
     return names
 
 

@@ -142,7 +142,7 @@ def read_faced(
         block[...] = recording.de
         recording.de = block  # so that its own copy can go
         recordings.append(recording)
-    _warn_of_units(path, recordings)
+    _warn_of_channels(path, recordings)
     if table is None and layout == "bids":
         table = pd.concat([recording.events for recording in recordings])
     elif table is None and (remarks := _remarks_folder(next(iter(files.values())))):
@@ -234,13 +234,14 @@ def download_faced(
 
 @dataclass
 class _Recording:
-    """One subject: de (28, 30, n_channels, 5) in nats, recording cohort, events, channels without a unit."""
+    """One subject: de (28, 30, n_channels, 5) in nats, recording cohort, events, channels to warn of."""
 
     subject: int
     de: np.ndarray
     hardware: str
     events: pd.DataFrame | None = None
     no_unit: Sequence[str] = ()
+    bad: Sequence[str] = ()
 
 
 def _check_options(**options: str) -> None:
@@ -291,8 +292,20 @@ def _numbered(root: Path, places: Sequence[str], pattern: str) -> dict[int, Path
             matches = ((re.fullmatch(pattern, file.name), file) for file in sorted((root / place).iterdir()))
             files = {int(match[1]): file for match, file in matches if match}
             if files:
+                _warn_of_names(root / place, r"sub\d{3}\.pkl(\.pkl)?", r"(?i)sub.*\.pkl")
                 return files
     return {}
+
+
+def _warn_of_names(folder: Path, right: str, alike: str) -> None:
+    """Warn of entries that are named almost as the data set's are, which are not read."""
+    names = (entry.name for entry in sorted(folder.iterdir()))
+    others = [name for name in names if re.fullmatch(alike, name) and not re.fullmatch(right, name)]
+    if others:
+        warnings.warn(
+            f"{folder}: {len(others)} entries are not read, as the data set names none so: {others}",
+            stacklevel=5,
+        )
 
 
 def _bids_folders(root: Path) -> dict[int, Path]:
@@ -314,7 +327,10 @@ def _bids_folders(root: Path) -> dict[int, Path]:
 def _bids_subjects(base: Path) -> dict[int, Path]:
     folders = sorted({file.parent for file in base.glob("sub-*/eeg/sub-*_task-watchingVideoClips_*")})
     matches = ((re.fullmatch(r"sub-(\d{3})", folder.parent.name), folder) for folder in folders)
-    return {int(match[1]): folder for match, folder in matches if match}
+    numbered = {int(match[1]): folder for match, folder in matches if match}
+    if numbered:
+        _warn_of_names(base, r"sub-\d{3}", r"(?i)sub-.*")
+    return numbered
 
 
 # The official release
@@ -390,7 +406,7 @@ def _read_bids(folder: Path, subject: int, bands: str, n_channels: int) -> _Reco
     if rate not in (SFREQ, 4 * SFREQ):
         raise unexpected(path, found=f"{rate} Hz", expected=f"{SFREQ} or {4 * SFREQ} Hz")
     picks, late = _scalp_picks(raw.ch_names, path)
-    no_unit = _check_channels(Path(f"{stem}_channels.tsv"), raw.ch_names)
+    no_unit, bad = _check_channels(Path(f"{stem}_channels.tsv"), raw.ch_names)
     x = np.empty((N_CLIPS, len(picks), SECONDS * SFREQ))
     for event in events.itertuples():
         x[event.clip - 1] = _cut(raw, picks, event, path)
@@ -400,7 +416,14 @@ def _read_bids(folder: Path, subject: int, bands: str, n_channels: int) -> _Reco
     x -= x.mean(1, keepdims=True)
     hardware = "cohort 2" if late else "cohort 1"
     inferred = [name for name, sure in zip(names, in_volts, strict=True) if name in no_unit or not sure]
-    return _Recording(subject, _features(x, bands, path), hardware, events, inferred)
+    return _Recording(
+        subject,
+        _features(x, bands, path),
+        hardware,
+        events,
+        inferred,
+        [name for name in names if name in bad],
+    )
 
 
 def _stem(folder: Path, subject: int) -> Path:
@@ -536,8 +559,8 @@ def _scalp_picks(names: Sequence[str], path: Path) -> tuple[list[int], bool]:
     return [place[name] for name in FACED_SCALP], "T3" not in {name.strip().upper() for name in names}
 
 
-def _check_channels(path: Path, names: Sequence[str]) -> set[str]:
-    """Compare the channel table with the recording's own names; gives those for which it has no unit."""
+def _check_channels(path: Path, names: Sequence[str]) -> tuple[set[str], set[str]]:
+    """Compare the channel table with the recording's own names; gives those without unit and the bad."""
     table = _read_table(path, ("name", "units"))
     listed = [str(name) for name in table["name"]]
     if listed != list(names):
@@ -548,7 +571,9 @@ def _check_channels(path: Path, names: Sequence[str]) -> set[str]:
             expected=f"the {len(names)} channels of the recording in its order",
             cure="Channels are swapped in one of the two files: compare them with the original.",
         )
-    return {name for name, missing in zip(names, table["units"].isna(), strict=True) if missing}
+    bad = table["status"].eq("bad") if "status" in table else table["name"].isna()
+    no_unit, marked = ({name for name in table["name"][which]} for which in (table["units"].isna(), bad))
+    return no_unit, marked
 
 
 def _cut(raw: mne.io.BaseRaw, picks: list[int], event: Any, path: Path) -> np.ndarray:
@@ -598,15 +623,16 @@ _PROVENANCE = {
 # Over all subjects
 
 
-def _warn_of_units(path: str | PathLike[str], recordings: Sequence[_Recording]) -> None:
-    inferred = {one.subject: one.no_unit for one in recordings if one.no_unit}
-    if inferred:
-        channels = sorted({name for names in inferred.values() for name in names})
-        warnings.warn(
-            f"{path}: subjects {[*inferred]} give no unit (n/a) for {', '.join(channels)}; it was inferred, "
-            "channel by channel, from the size of the signal",
-            stacklevel=3,
-        )
+def _warn_of_channels(path: str | PathLike[str], recordings: Sequence[_Recording]) -> None:
+    for channels, what in (
+        ({one.subject: one.no_unit for one in recordings if one.no_unit},
+         "give no unit (n/a) for {}; it was inferred, channel by channel, from the size of the signal"),
+        ({one.subject: one.bad for one in recordings if one.bad},
+         "mark {} as bad; they were read all the same: interpolate them, or leave these subjects out"),
+    ):  # fmt: skip
+        if channels:
+            named = ", ".join(sorted({name for names in channels.values() for name in names}))
+            warnings.warn(f"{path}: subjects {[*channels]} {what.format(named)}", stacklevel=3)
 
 
 def _handle_outliers(de: np.ndarray, ids: np.ndarray, path: str | PathLike[str], action: str) -> np.ndarray:
