@@ -9,7 +9,7 @@ Never: re-references, rejects artefacts, repairs channels, or reads files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -244,17 +244,22 @@ def _extended(x: torch.Tensor, pad: int) -> torch.Tensor:
 
 def _window_variance(x: torch.Tensor, starts: np.ndarray) -> torch.Tensor:
     """Variance of (n, n_samples) between consecutive `starts`: (n, n_windows)."""
-    lengths = np.diff(starts)
-    if (lengths == lengths[0]).all():
-        parts = x[:, : starts[-1]].unflatten(1, (len(lengths), int(lengths[0])))
-        return _variance(parts)
-    return torch.stack([_variance(x[:, start:stop]) for start, stop in pairwise(starts)], dim=1)
+    return _by_window(_variance, x, starts)
 
 
 def _flat(x: torch.Tensor, starts: np.ndarray) -> torch.Tensor:
     """Whether (..., n_samples) are constant between consecutive `starts`: (..., n_windows)."""
-    parts = [x[..., start:stop] for start, stop in pairwise(starts)]
-    return torch.stack([part.amin(-1) == part.amax(-1) for part in parts], dim=-1)
+    return _by_window(lambda part: part.amin(-1) == part.amax(-1), x, starts)
+
+
+def _by_window(
+    statistic: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, starts: np.ndarray
+) -> torch.Tensor:
+    """A statistic over the last axis of each window, of all at once where they are equally long."""
+    lengths = np.diff(starts)
+    if (lengths == lengths[0]).all():
+        return statistic(x[..., : starts[-1]].unflatten(-1, (len(lengths), int(lengths[0]))))
+    return torch.stack([statistic(x[..., start:stop]) for start, stop in pairwise(starts)], dim=-1)
 
 
 def _variance(x: torch.Tensor) -> torch.Tensor:
