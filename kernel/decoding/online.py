@@ -898,7 +898,7 @@ class OnlineDecoder:
             If the samples are older than some already taken. Like every chunk that is refused, it changes
             nothing: the next may follow.
         ValueError
-            If the chunk has another shape or type, or the time stamps another unit or rate than s and `sfreq`.
+            If the chunk has another shape or type, or its stamps another unit or rate than s and `sfreq`.
         """
         if self._folder is not None and self._log is None:
             raise ValueError(f"this decoder is closed: make a new one with folder={str(self._folder)!r}")
