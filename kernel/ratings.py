@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 from kernel import files
+from kernel.arrays import real, whole
 
 #: The twelve scales, each a slider from 0 to 7.
 SCALES = (
@@ -329,8 +330,17 @@ def position_counts(order: ArrayLike, emotions: Sequence[str]) -> np.ndarray:
     ndarray of int, shape (n_clips, n_classes)
         Row p - 1 holds position p; classes in order of first appearance.
     """
-    order = np.asarray(order)
+    order = whole(order, "order")
     classes = list(dict.fromkeys(emotions))
+    if (
+        order.ndim != 2
+        or order.shape[1] != len(emotions)
+        or not ((order >= 1) & (order <= len(emotions))).all()
+    ):
+        raise ValueError(
+            f"order must be (n_subjects, {len(emotions)}) positions from 1 to {len(emotions)}, got shape "
+            f"{order.shape} with {order.min(initial=1)} to {order.max(initial=1)}"
+        )
     label = np.broadcast_to([classes.index(emotion) for emotion in emotions], order.shape)
     counts = np.zeros((len(emotions), len(classes)), dtype=int)
     np.add.at(counts, (order - 1, label), 1)
@@ -363,7 +373,7 @@ def position_only_bacc(train: ArrayLike, test: ArrayLike) -> float:
     ValueError
         If shapes differ, a count is negative, or a class has no trial.
     """
-    train, test = np.asarray(train), np.asarray(test)
+    train, test = real(train, "train"), real(test, "test")
     if train.ndim != 2 or train.shape != test.shape:
         raise ValueError(
             f"train and test must be (n_positions, n_classes), got {train.shape} and {test.shape}"

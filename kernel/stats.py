@@ -18,6 +18,8 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm, rankdata
 from scipy.stats import t as student_t
 
+from kernel.arrays import plain, real, row_labels
+
 Seed = int | np.random.Generator | None
 
 # Elements of a batch of resamples held at once: 16 MB per array of float64.
@@ -58,7 +60,7 @@ def auc(scores: ArrayLike, labels: ArrayLike) -> Any:
     ----------
     .. [1] Hanley & McNeil (1982), Radiology 143(1). doi:10.1148/radiology.143.1.7063747
     """
-    scores, labels = _finite(scores, "scores"), _binary(labels)
+    scores, labels = real(scores, "scores"), _binary(labels)
     if scores.ndim == 0 or labels.ndim == 0 or scores.shape[-1] != labels.shape[-1]:
         raise ValueError(f"scores and labels must have one length, got {scores.shape} and {labels.shape}")
     positive = labels.sum(-1)
@@ -90,7 +92,7 @@ def pearson(x: ArrayLike, y: ArrayLike) -> Any:
     ValueError
         If lengths differ, a value is not finite, or a row does not vary.
     """
-    x, y = _finite(x, "x"), _finite(y, "y")
+    x, y = real(x, "x"), real(y, "y")
     if x.ndim == 0 or y.ndim == 0 or x.shape[-1] != y.shape[-1]:
         raise ValueError(f"x and y must have one length, got {x.shape} and {y.shape}")
     x, y = _unit(x, "x"), _unit(y, "y")
@@ -145,7 +147,7 @@ def textbook_p(r: ArrayLike, n: int, *, alternative: str = "two-sided") -> Any:
     ----------
     .. [1] Student (1908), Biometrika 6(2-3). doi:10.1093/biomet/6.2-3.302
     """
-    r = _finite(r, "r")
+    r = real(r, "r")
     if n < 3:
         raise ValueError(f"the textbook test of a correlation needs n >= 3, got {n}")
     if (np.abs(r) > 1).any():
@@ -161,7 +163,7 @@ def textbook_p(r: ArrayLike, n: int, *, alternative: str = "two-sided") -> Any:
 
 def spearman(x: ArrayLike, y: ArrayLike) -> Any:
     """Spearman rank correlation over the last axis, with mid-ranks for ties."""
-    return pearson(rankdata(_finite(x, "x"), axis=-1), rankdata(_finite(y, "y"), axis=-1))
+    return pearson(rankdata(real(x, "x"), axis=-1), rankdata(real(y, "y"), axis=-1))
 
 
 def bootstrap_interval(
@@ -215,7 +217,7 @@ def bootstrap_interval(
     >>> bootstrap_interval(auc, scores, labels, strata=labels, random_state=0).value
     0.75
     """
-    data = [np.asarray(a) for a in arrays]
+    data = [plain(a, "arrays", numbers=False) for a in arrays]
     if not data or any(a.shape[:1] != data[0].shape[:1] for a in data) or data[0].ndim == 0:
         raise ValueError(f"arrays must have one length, got shapes {[a.shape for a in data]}")
     _check_confidence(confidence)
@@ -296,7 +298,7 @@ def permutation_p(observed: float, null: ArrayLike, *, alternative: str = "two-s
     ----------
     .. [1] Phipson & Smyth (2010). doi:10.2202/1544-6115.1585
     """
-    null = _finite(null, "null")
+    null = real(null, "null")
     if not np.isfinite(observed):
         raise ValueError(f"observed must be finite, got {observed}")
     if null.size == 0:
@@ -376,7 +378,7 @@ def permutation_test(
     ValueError
         If lengths differ, there is one unit only, or `y` varies within a group.
     """
-    x, y = np.asarray(x), np.asarray(y)
+    x, y = plain(x, "x", numbers=False), plain(y, "y")
     if y.ndim != 1 or x.ndim == 0 or len(x) != len(y):
         raise ValueError(f"x and y must have one length, got shapes {x.shape} and {y.shape}")
     _check_count(n_permutations, "n_permutations")
@@ -399,7 +401,7 @@ def permutation_test(
     null = np.concatenate([_one_each(statistic(x, values[batch[:, unit]]), len(batch)) for batch in batches])
     observed = float(statistic(x, y))
     if exact:
-        p = float(_extreme(observed, _finite(null, "null"), alternative).mean())
+        p = float(_extreme(observed, real(null, "null"), alternative).mean())
     else:
         p = permutation_p(observed, null, alternative=alternative)
     return PermutationResult(observed, p, null, exact)
@@ -523,7 +525,7 @@ def benjamini_hochberg(p: ArrayLike) -> np.ndarray:
 
 
 def _p_values(p: ArrayLike) -> np.ndarray:
-    p = np.asarray(p, dtype=float)
+    p = real(p, "p", finite=False)
     if p.ndim != 1 or p.size == 0:
         raise ValueError(f"p must be a non-empty list of p-values, got shape {p.shape}")
     outside = ~((p >= 0) & (p <= 1))
@@ -612,8 +614,8 @@ def spread_null(
         If shapes disagree, a value is not finite, the direction is zero, all items are alike, or a class is
         missing.
     """
-    X = _finite(features, "features")
-    axis = _finite(direction, "direction")
+    X = real(features, "features")
+    axis = real(direction, "direction")
     if X.ndim != 2 or axis.shape != (X.shape[1],):
         raise ValueError(f"direction must have shape (n_features,) of features {X.shape}, got {axis.shape}")
     if covariance not in (None, "matched"):
@@ -692,7 +694,7 @@ def class_constant_null(
     ValueError
         If lengths differ, there is one class only, or the target is constant or not finite.
     """
-    target = _finite(target, "target")
+    target = real(target, "target")
     if target.ndim != 1:
         raise ValueError(f"target must have shape (n_items,), got {target.shape}")
     _check_count(n_directions, "n_directions")
@@ -712,32 +714,17 @@ def class_constant_null(
     )
 
 
-def _finite(values: ArrayLike, name: str) -> np.ndarray:
-    if hasattr(values, "detach"):
-        values = values.detach().cpu().double().numpy()
-    values = np.asarray(values, dtype=float)
-    if not np.isfinite(values).all():
-        raise ValueError(f"{name} holds NaN or inf: drop or impute these items first")
-    return values
-
-
 def _binary(labels: ArrayLike) -> np.ndarray:
-    labels = np.asarray(labels)
-    if labels.dtype != bool:
-        other = labels[(labels != 0) & (labels != 1)]
-        if other.size:
-            raise ValueError(
-                f"labels must be bool or 0 and 1, got {other.flat[0]!r}: compare with a threshold"
-            )
-    return labels.astype(bool)
+    values = real(labels, "labels")
+    other = values[(values != 0) & (values != 1)]
+    if other.size:
+        raise ValueError(f"labels must be bool or 0 and 1, got {other.flat[0]:g}: compare with a threshold")
+    return values == 1
 
 
 def _codes(values: ArrayLike, n: int, name: str) -> np.ndarray:
     """Number each item's value from zero, in sorted order."""
-    values = np.asarray(values)
-    if values.shape != (n,):
-        raise ValueError(f"{name} must have shape ({n},), got {values.shape}")
-    return np.unique(values, return_inverse=True)[1]
+    return np.unique(row_labels(values, name, n), return_inverse=True)[1]
 
 
 def _rows_of(code: np.ndarray) -> list[np.ndarray]:
@@ -747,7 +734,7 @@ def _rows_of(code: np.ndarray) -> list[np.ndarray]:
 
 def _one_each(values: Any, n: int) -> np.ndarray:
     """What a statistic gave for a batch; a single number would pass for all of them unnoticed."""
-    values = np.asarray(values, dtype=float)
+    values = real(values, "statistic", finite=False)
     if values.shape != (n,):
         raise ValueError(
             f"statistic gave shape {values.shape} for a batch of {n}: reduce the last axis only (axis=-1)"

@@ -17,6 +17,7 @@ from kernel.brain.cohort import (
     cohort_tensor,
     faced_hardware,
     make_split,
+    mean_over_subjects,
     scalp_channels,
     scalp_info,
     segments,
@@ -186,15 +187,28 @@ def test_loading_names_the_file_and_what_is_wrong(rng, tmp_path):
     ("changes", "message"),
     [
         ({"subjects": range(5)}, "de has 6 along 'subject', 5 were named"),
-        ({"subjects": [0, 1, 2, 3, 4, 4]}, r"subject \[4\] occur more than once"),
-        ({"channels": ("Fz", "Cz", "Cz")}, r"channel \['Cz'\] occur more than once"),
+        ({"subjects": [0, 1, 2, 3, 4, 4]}, r"subject \[4, 4\] occur more than once"),
+        ({"channels": ("Fz", "Cz", "Cz")}, r"channel \['Cz', 'Cz'\] occur more than once"),
+        ({"subjects": [0, 1, 1.5, 3, 4, 5]}, "subjects holds what is no whole number, 1.5 at 2"),
+        ({"subjects": [2**40, 1, 2, 3, 4, 5]}, r"subjects holds a number beyond 2 \*\* 31, 1099511627776"),
+        ({"subjects": [f"sub-{i}" for i in range(6)]}, "subjects must hold real numbers"),
+        ({"clips": [1, 2.7, *range(3, 29)]}, "clips holds what is no whole number, 2.7 at 1"),
+        ({"session": [1.5] * 28}, "session holds what is no whole number, 1.5"),
+        ({"emotions": range(28)}, "emotions must be words .*, got 0"),
+        ({"emotions": ["joy, high"] * 28}, "emotions must be words .*, got 'joy, high'"),
+        ({"classes": ["anger", "anger", *FACED_CLASSES[1:]]}, r"class \['anger', 'anger'\] occur more than"),
+        ({"channels": ("Fz", "Cz", "FZ")}, r"channel \['Fz', 'FZ'\] occur more than once"),
+        ({"channels": (1, 2, 3)}, "channels must be words"),
+        ({"channels": ("Fz", "Cz ", "Oz")}, "channels must be words .*, got 'Cz '"),
+        ({"emotions": ["joy ", *["joy"] * 27]}, "emotions must be words .*, got 'joy '"),
+        ({"seed": 1.5}, "seed holds what is no whole number, 1.5"),
         ({"clips": range(28)}, "numbered from 1, got 0"),
         ({"classes": FACED_CLASSES[1:]}, r"emotions \['anger'\] are not among the classes"),
         ({"bands": "theirs"}, "no band table 'theirs'"),
         ({"bands": {"a": (1, 4), "b": (4, 8)}}, "de has 5 along 'band', 2 were named"),
         ({"order": np.zeros((6, 28))}, "subject 0 has position 0"),
         ({"order": np.ones((6, 28))}, "subject 0 has two clips at the same position"),
-        ({"order": np.full((6, 28), 1.5)}, "whole positions"),
+        ({"order": np.full((6, 28), 1.5)}, "order holds what is no whole number, 1.5 at "),
         ({"order": np.ones((28, 6))}, r"order must be \(n_subjects, n_clips\)"),
         ({"window": 0.0}, "window must be a positive number"),
         ({"ratings": {"valence": np.ones(9)}}, r"ratings must all be \(28,\).*'valence': \(9,\)"),
@@ -211,7 +225,7 @@ def test_a_wrong_design_is_named(rng, changes, message):
 @pytest.mark.parametrize(
     ("where", "value", "message"),
     [
-        ((2, 3, 4, 1, 0), -np.inf, "infinite differential entropy in subject 2, clip 4, Cz/delta"),
+        ((2, 3, 4, 1, 0), -np.inf, "infinite differential entropy in subject 2, clip 4, Cz/delta, window 4"),
         ((2, 3, 4, 1, 0), np.nan, "NaN in subject 2, clip 4, window 4, Cz"),
         ((2, 3, slice(0, 5)), np.nan, r"NaN windows within subject 2, clips \[4\]"),
     ],
@@ -230,6 +244,10 @@ def test_a_data_set_of_another_kind_is_refused(rng):
         Cohort(make(rng).data.astype(float))
     with pytest.raises(ValueError, match="5 axes"):
         make(rng, de=np.zeros((6, 28, 3)))
+    with pytest.raises(
+        ValueError, match=r"must have the shape \(6, 28, 30, 3, 5\) of the cohort, got \(6, 28, 30\)"
+    ):
+        make(rng).with_de(np.zeros((6, 28, 30)))
 
 
 # Views
@@ -303,6 +321,29 @@ def test_segments_are_means_of_consecutive_windows(rng):
     mask[2, 6] = mask[0, 0] = True
     rows = found.rows(mask)
     assert list(zip(found.subject[rows], found.clip[rows], strict=True)) == [(0, 1)] * 3 + [(2, 7)] * 2
+
+
+def test_trials_too_short_for_a_segment_are_counted(rng, recwarn):
+    de = rng.standard_normal((6, 28, 30, 3, 5))
+    segments(make(rng, de=de))
+    assert not recwarn
+    de[1, 2, 9:] = de[4, 5, 3:] = np.nan
+    with pytest.warns(
+        UserWarning, match="2 of 168 trials of FACED are shorter than 10 s and give no segment"
+    ):
+        assert len(segments(make(rng, de=de)).X) == 168 * 3 - 2 * 3
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_trial_that_is_missing_in_part_is_named_and_a_whole_one_left_out(rng, value):
+    features = rng.standard_normal((4, 3, 2, 5))
+    features[1, 2] = np.nan
+    np.testing.assert_allclose(mean_over_subjects(features)[2], features[[0, 2, 3], 2].mean(0))
+    features[3, 1, 1, 4] = value  # not the first feature
+    with pytest.raises(
+        ValueError, match="subject at place 3, clip at place 1 hold infinities or are NaN in part"
+    ):
+        mean_over_subjects(features)
 
 
 def test_segments_need_whole_windows(rng):

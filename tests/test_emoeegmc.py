@@ -112,7 +112,8 @@ def test_the_order_comes_from_the_readme(tmp_path):
     write_emoeeg_mc(tmp_path, (1, 2, 54, 55, 57, 59, 60))
     assert np.isnan(read_emoeeg_mc(tmp_path, **QUIET).order).all()
     (tmp_path / "README").write_text(README)
-    cohort = read_emoeeg_mc(tmp_path, **QUIET)
+    with pytest.warns(UserWarning, match=r"no video sequence of subjects \[2\]"):
+        cohort = read_emoeeg_mc(tmp_path, **QUIET)
     assert cohort.order[0, EMOEEG_ORDER.index("dis5")] == 1
     assert cohort.order[0, EMOEEG_ORDER.index("joy5")] == 21
     assert np.isnan(cohort.order[1]).all()  # not listed
@@ -180,7 +181,7 @@ def test_says_what_a_folder_or_a_request_lacks(tmp_path):
     with pytest.raises(EEGFileError, match="found nothing"):
         read_emoeeg_mc(tmp_path / "absent", **QUIET)
     write_emoeeg_mc(tmp_path, (1,))
-    with pytest.raises(EEGFileError, match=r"found subjects \[1\], expected also \[7\]"):
+    with pytest.raises(EEGFileError, match=r"found 1 subjects between 1 and 1, expected subjects \[7\]"):
         read_emoeeg_mc(tmp_path, subjects=[7], **QUIET)
 
 

@@ -383,13 +383,13 @@ def test_refuses_other_arguments_and_says_why(rng):
     P, y = make_members(rng)
     whole = np.ones((1, 5), dtype=bool)
     for call, message in [
-        (lambda: subset_accuracies(P, y + 1, whole), "y holds class 4, the members know 0 to 3"),
-        (lambda: subset_accuracies(P, y[:-1], whole), "one class for each of 300 trials"),
+        (lambda: subset_accuracies(P, y + 1, whole), "integers from 0 to 3, columns of the scores; got .*4"),
+        (lambda: subset_accuracies(P, y[:-1], whole), r"y must have shape \(300,\), one for each row"),
         (lambda: subset_accuracies(P, y, ~whole), "subset 0 is empty"),
         (lambda: subset_accuracies(P, y, whole.astype(int)), "subsets must be bool"),
         (lambda: softmax_ensemble(P, weights=[1, 1]), "one value for each of 5 members"),
         (lambda: softmax_ensemble(P, weights=[1, -1, 1, 1, 1]), "not negative"),
-        (lambda: softmax([np.inf, 0]), "has the training diverged"),
+        (lambda: softmax([np.inf, 0]), "logits holds NaN or inf at 0"),
         (lambda: shapley_values(np.zeros(6)), r"2 \*\* m entries"),
         (lambda: kappa_matrix(P), "take the argmax"),
         (lambda: accuracy_difference(P[0], P[1], y, np.zeros(300)), "two or more people"),

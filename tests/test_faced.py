@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from eeg_files import (
+    CHANNELS_LATE,
     SCALP,
     write_bdf,
     write_faced_bids,
@@ -145,6 +146,79 @@ def test_a_missing_unit_is_inferred_and_said(tmp_path):
     with pytest.warns(UserWarning, match=r"missing: subjects \[61\] give no unit"):
         missing = read_faced(tmp_path / "missing", **QUIET)
     np.testing.assert_allclose(missing.de, known.de, atol=1e-6)
+
+
+def without_units(path, names, channels, unit=""):
+    """Rewrite the units that the header gives for some channels; the samples stay."""
+    data, n = bytearray(path.read_bytes()), len(names)
+    for name in channels:
+        at = 256 + 96 * n + 8 * names.index(name)
+        data[at : at + 8] = unit.encode().ljust(8)
+    path.write_bytes(data)
+
+
+def test_units_are_decided_channel_by_channel(tmp_path):
+    write_faced_bids(tmp_path / "known", (61,), seed=4)
+    write_faced_bids(tmp_path / "partly", (61,), seed=4)
+    file = next((tmp_path / "partly").rglob("*.bdf"))
+    without_units(file, CHANNELS_LATE, CHANNELS_LATE[20:])
+    known = read_faced(tmp_path / "known", **QUIET)
+    with pytest.warns(UserWarning, match=r"subjects \[61\] give no unit \(n/a\) for O1, O2, .*, Pz; it was"):
+        partly = read_faced(tmp_path / "partly", **QUIET)
+    np.testing.assert_allclose(partly.de, known.de, atol=1e-6)
+    raw = mne.io.read_raw_bdf(file, stim_channel=None, verbose="error")
+    x = raw.get_data() * np.where(np.arange(32) < 20, 1e6, 1)[:, None]
+    x[3] = 0.003 * x[3]  # neither volts nor microvolts
+    write_bdf(file, x, 250, CHANNELS_LATE)
+    without_units(file, CHANNELS_LATE, CHANNELS_LATE[3:4])
+    with pytest.raises(
+        EEGFileError, match=r"standard deviations of \{'F3': '0.02\d'\}, expected volts or micro"
+    ):
+        read_faced(tmp_path / "partly", **QUIET)
+
+
+@pytest.mark.parametrize("sfreq", [250, 1000])
+def test_a_channel_that_is_flat_for_a_while_is_named_with_its_windows(tmp_path, sfreq):
+    write_faced_bids(tmp_path, (61,), seed=4, sfreq={61: sfreq})
+    file = next(tmp_path.rglob("*.bdf"))
+    raw = mne.io.read_raw_bdf(file, stim_channel=None, verbose="error")
+    x = raw.get_data() * 1e6
+    x[11, 21 * sfreq : 39 * sfreq] = 5.0  # the clip's last 30 s begin at 15 s
+    write_bdf(file, x, sfreq, CHANNELS_LATE)
+    with pytest.raises(
+        EEGFileError, match=r"flat channels \['Cz in 18 of 30 windows, the first 7'\] in clip"
+    ):
+        read_faced(tmp_path, **QUIET)
+
+
+def test_what_is_named_almost_right_and_what_is_marked_bad_is_said(copy, tmp_path):
+    root, stem = copy
+    table = Path(f"{stem}_channels.tsv")
+    lines = table.read_text("utf-8-sig").splitlines()
+    lines[12] = lines[12].replace("good", "bad")
+    table.write_text("\n".join(lines) + "\n")
+    (root / "sub-62").mkdir()
+    with pytest.warns(UserWarning) as caught:
+        read_faced(root, **QUIET)
+    said = " ".join(str(one.message) for one in caught)
+    assert "subjects [61] mark Cz as bad; they were read all the same" in said and "['sub-62']" in said
+    write_faced_de(tmp_path, (0,))
+    for name in ("sub12.pkl.pkl", "SUB003.PKL.PKL", "._sub000.pkl.pkl"):
+        (tmp_path / "EEG_Features" / "DE" / name).write_bytes(b"")
+    with pytest.warns(UserWarning, match=r"2 entries are not read.*\['SUB003.PKL.PKL', 'sub12.pkl.pkl'\]"):
+        assert read_faced(tmp_path, **QUIET).subjects.tolist() == [0]
+
+
+def test_derivatives_are_no_copy_of_the_recordings(copy):
+    root, _ = copy
+    expected = read_faced(root, **QUIET)
+    shutil.copytree(root / "sub-061", root / "derivatives" / "sub-061")
+    found = read_faced(root, **QUIET)
+    np.testing.assert_array_equal(found.de, expected.de)
+    shutil.rmtree(root / "sub-061")
+    with pytest.raises(EEGFileError, match=r"found \['derivatives'\]|expected sub-XXX"):
+        read_faced(root, **QUIET)
+    assert read_faced(root / "derivatives", **QUIET).subjects.tolist() == [61]  # asked for by name
 
 
 def test_only_the_clips_are_read_from_disk(copy, monkeypatch):
@@ -376,7 +450,8 @@ def test_the_source_can_be_chosen_and_bands_decide_what_can_serve(tmp_path, proc
 
 def test_ratings_from_elsewhere_complete_the_official_release(tmp_path, bids):
     write_faced_de(tmp_path, (0, 61, 62))
-    cohort = read_faced(tmp_path, ratings=bids[0], **QUIET)
+    with pytest.warns(UserWarning, match=r"lacks subjects \[62\]"):
+        cohort = read_faced(tmp_path, ratings=bids[0], **QUIET)
     np.testing.assert_array_equal(cohort.order[1], bids[1][61]["order"])
     assert np.isnan(cohort.order[2]).all()
     np.testing.assert_allclose(
@@ -404,6 +479,11 @@ def test_remarks_lie_beside_processed_signals_too_and_ratings_asked_for_win(tmp_
     np.testing.assert_array_equal(cohort.order, [truth[100]["order"], truth[0]["order"]])
     other = read_faced(tmp_path, subjects=[0], ratings=bids[0], **QUIET)
     np.testing.assert_array_equal(other.order[0], bids[1][0]["order"])
+    with pytest.warns(
+        UserWarning, match=r"the table of ratings lacks subjects \[100\]: their order and ratings"
+    ):
+        both = read_faced(tmp_path, subjects=[0, 100], ratings=bids[0], **QUIET)
+    assert np.isnan(both.order[1]).all() and np.isfinite(both.order[0]).all()
 
 
 def test_every_copy_knows_the_films_of_the_clips(tmp_path, bids, processed):
@@ -515,6 +595,21 @@ def test_a_spoilt_pickle_is_named_with_what_was_found_and_expected(
     ]  # the sound one can still be read
 
 
+@pytest.mark.parametrize("dtype", [np.float16, ">f4", ">f8", np.longdouble, np.int16])
+def test_signals_and_features_of_any_number_type_are_read(tmp_path, dtype):
+    for kind, write, folder in (
+        ("processed", write_faced_processed, "Processed_data/sub000.pkl"),
+        ("de", write_faced_de, "EEG_Features/DE/sub000.pkl.pkl"),
+    ):
+        (x,) = write(tmp_path, (0,)).values()
+        x = np.rint(x) if dtype is np.int16 else x.astype(dtype).astype(float)
+        (tmp_path / folder).write_bytes(pickle.dumps(x))
+        expected = read_faced(tmp_path, source=kind, outliers="keep", **QUIET).de
+        (tmp_path / folder).write_bytes(pickle.dumps(x.astype(dtype)))
+        found = read_faced(tmp_path, source=kind, **QUIET).de
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 def test_a_flat_channel_of_the_processed_signals_is_named(tmp_path):
     folder = tmp_path / "Processed_data"
     folder.mkdir()
@@ -522,6 +617,11 @@ def test_a_flat_channel_of_the_processed_signals_is_named(tmp_path):
     x[9, 11] = 5.0
     (folder / "sub000.pkl").write_bytes(pickle.dumps(x))
     with pytest.raises(EEGFileError, match=r"sub000\.pkl: found flat channels \['Cz'\] in clip 10"):
+        read_faced(tmp_path, **QUIET)
+    x[9] = np.random.default_rng(1).standard_normal((32, 7500))
+    x[2, 11, 1000:2000] = 5.0
+    (folder / "sub000.pkl").write_bytes(pickle.dumps(x))
+    with pytest.raises(EEGFileError, match=r"\['Cz in 4 of 30 windows, the first 5'\] in clip 3"):
         read_faced(tmp_path, **QUIET)
 
 
@@ -546,6 +646,12 @@ def test_names_subjects_that_are_not_there(tmp_path):
         read_faced(tmp_path, subjects=[0, 5, 9], **QUIET)
     with pytest.raises(EEGFileError, match="at least one"):
         read_faced(tmp_path, subjects=[], **QUIET)
+    with pytest.raises(EEGFileError, match="each once"):
+        read_faced(tmp_path, subjects=[3, 3], **QUIET)
+    for subjects, message in (([0, 1.7], "1.7 at 1"), ("03", "must hold real numbers"), ([True], "got bool")):
+        with pytest.raises(ValueError, match=f"subjects .*{message}"):
+            read_faced(tmp_path, subjects=subjects, **QUIET)
+    assert read_faced(tmp_path, subjects=np.float64(3.0), **QUIET).subjects.tolist() == [3]
 
 
 @pytest.mark.parametrize("option", ["bands", "source", "channels", "outliers"])

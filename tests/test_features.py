@@ -11,7 +11,7 @@ import scipy.signal
 import torch
 from scipy.special import digamma, polygamma
 
-from kernel.brain.features import BANDS, band_edges, band_gain, differential_entropy, resample
+from kernel.brain.features import BANDS, band_edges, band_gain, differential_entropy, flat_windows, resample
 
 SFREQ = 250.0
 
@@ -157,6 +157,15 @@ def test_a_flat_signal_is_minus_infinity_and_nan_stays_in_its_signal(rng):
     found = differential_entropy(x, SFREQ)
     assert np.isneginf(found[1]).all() and np.isnan(found[2]).all()
     np.testing.assert_array_equal(found[[0, 3]], clean[[0, 3]])
+
+
+@pytest.mark.parametrize("offset", [0.0, 5.0])
+def test_a_window_without_a_signal_has_no_entropy_and_the_others_keep_theirs(rng, offset):
+    x = rng.standard_normal((2, 30 * 250))
+    x[1, 6 * 250 : 30 * 250] = offset
+    de = differential_entropy(x, 250.0)
+    assert np.isneginf(de[1, 6:]).all() and np.isfinite(de[1, :6]).all() and np.isfinite(de[0]).all()
+    np.testing.assert_array_equal(flat_windows(x, 250.0), np.isneginf(de[..., 0]))
 
 
 def test_input_is_left_alone(rng):

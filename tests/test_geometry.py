@@ -689,7 +689,7 @@ def bad_inputs():
         "X must have 24": lambda: g.basin(Z, y).project(Z[:, :3]),
         "2 classes: any two": lambda: g.class_pc1_alignment(Z, y > 3, [0, 1]),
         "target must have one value": lambda: g.class_pc1_alignment(Z, y, levels[:5]),
-        "finite and vary": lambda: g.class_pc1_alignment(Z, y, np.ones(9)),
+        "must vary over classes": lambda: g.class_pc1_alignment(Z, y, np.ones(9)),
         "clip 27 belongs to two classes": lambda: align(Z, two_classes, target),
         "clip must have shape": lambda: align(Z, {**labels, "clip": [1, 2]}, target),
         "target_by_clip must have": lambda: align(Z, labels, levels),
@@ -698,7 +698,7 @@ def bad_inputs():
         "subject 7 is in validation and test": lambda: align(
             Z, labels, target, validation=np.arange(8), test=np.arange(7, 9)
         ),
-        "no test subject has a trial of clip 0": lambda: align(Z, labels, target, test=[99]),
+        r"test names subjects without a trial: \[99\]": lambda: align(Z, labels, target, test=[99]),
         "equal features": lambda: align(rng.standard_normal((9, 24))[y], labels, target),
         "null must be": lambda: align(Z, labels, target, null="emotions"),
         "halves must be": lambda: align(Z, labels, target, halves="subjects"),

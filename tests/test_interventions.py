@@ -260,7 +260,7 @@ def test_sign_flips_agree_with_scipy_and_are_bounded_by_their_number(rng):
     assert sign_flip_test(many, random_state=1).p == pytest.approx(ttest_1samp(many, 0).pvalue, abs=0.03)
     with pytest.raises(ValueError, match="alternative must be one of"):
         sign_flip_test(d, alternative="up")
-    with pytest.raises(ValueError, match="two or more finite numbers"):
+    with pytest.raises(ValueError, match="two or more numbers"):
         sign_flip_test([0.1])
 
 

@@ -293,7 +293,7 @@ def test_a_memory_forgets_and_without_one_nothing_is_forgotten(rng):
 
 def test_a_calibration_is_the_state_to_begin_with(rng):
     first, second = pink(rng, N_CHANNELS, 30), pink(rng, N_CHANNELS, 12)
-    statistics = calibrate(replay(first, SFREQ), sfreq=SFREQ, n_channels=N_CHANNELS)
+    statistics = calibrate(replay(first, SFREQ), sfreq=SFREQ, channels=N_CHANNELS)
     de = features(first)[0][2:]
     np.testing.assert_allclose(statistics.mean, de.mean(0))
     np.testing.assert_allclose(statistics.variance, de.var(0))
@@ -622,8 +622,8 @@ def test_an_hour_takes_no_more_memory_than_a_minute(rng):
         (np.zeros((3, 10)), r"must be \(4 channels, at least 1 sample\), got shape \(3, 10\)"),
         (np.zeros((4, 0)), r"at least 1 sample\), got shape \(4, 0\)"),
         (np.zeros(40), r"got shape \(40,\)"),
-        (np.zeros((4, 10), dtype=complex), "real numbers in V, got dtype complex128"),
-        ((np.zeros((4, 10)), np.nan), "time must be finite seconds, got nan"),
+        (np.zeros((4, 10), dtype=complex), "chunk must hold real numbers, got complex128"),
+        ((np.zeros((4, 10)), np.nan), "time, in seconds, holds NaN or inf"),
         ((np.zeros((4, 10)), np.arange(9.0)), r"one for each of 10 samples, got shape \(9,\)"),
     ],
 )
@@ -715,7 +715,7 @@ def test_a_decoder_that_cannot_be_is_refused(members, options, message):
 
 def test_a_calibration_without_signal_is_refused():
     with pytest.raises(ValueError, match=r"1250 samples hold no good window: give more than 3 s"):
-        calibrate([np.zeros((2, 1250))], sfreq=SFREQ, n_channels=2)
+        calibrate([np.zeros((2, 1250))], sfreq=SFREQ, channels=2)
 
 
 # Sources
@@ -737,6 +737,144 @@ def test_a_recording_of_mne_is_the_same_as_its_array(rng, tmp_path):
         replay(raw, 250)
     with pytest.raises(ValueError, match=r"have sfreq= in Hz, got shape \(5, 1500\) and sfreq=None"):
         replay(x)
+
+
+NAMES = ("Fz", "Cz", "Pz", "Oz")
+
+
+def recording(x, names, *, bads=(), sfreq=SFREQ):
+    info = mne.create_info(list(names), sfreq, "eeg")
+    info["bads"] = list(bads)
+    return mne.io.RawArray(x, info, verbose="error")
+
+
+def test_channels_are_found_by_name_whatever_their_order_and_case(rng):
+    x = pink(rng, 6, 12)
+    calm = calibrate(replay(recording(x[:4], NAMES)), sfreq=SFREQ, channels=NAMES)
+    expected, _ = run(x[:4], channels=NAMES, calibration=calm)
+    turned = recording(x[[5, 3, 1, 0, 2, 4]], ["T7", "OZ", "cz", "Fz", "PZ", "T8"])
+    rest = calibrate(replay(turned), sfreq=SFREQ, channels=NAMES[::-1])
+    for other in (calm, rest):  # it knows its channels, too
+        decoder = OnlineDecoder([Linear(0), Linear(1)], **{**QUICK, "channels": NAMES}, calibration=other)
+        assert_same(list(decode(replay(turned), decoder)), expected, atol=1e-12)
+    # by number rows are taken as they come: the order then makes a difference
+    blind = OnlineDecoder([Linear(0), Linear(1)], **QUICK, calibration=calm)
+    found = list(decode(replay(recording(x[[3, 1, 0, 2]], ["Oz", "Cz", "Fz", "Pz"])), blind))
+    assert np.abs(found[-1].probabilities - expected[-1].probabilities).max() > 0.01
+
+
+def test_a_channel_that_is_marked_bad_is_lost(rng):
+    x = pink(rng, 4, 12)
+    broken = x.copy()
+    broken[2] = np.nan
+    expected, _ = run(broken, channels=NAMES)
+    decoder = OnlineDecoder([Linear(0), Linear(1)], **{**QUICK, "channels": NAMES})
+    found = list(decode(replay(recording(x, NAMES, bads=["Pz"])), decoder))
+    assert_same(found, expected)
+    assert found[-1].lost == ("Pz",) and found[-1].status == "decoded"
+    assert next(replay(recording(x, NAMES, bads=["Pz"])))[0].shape[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "message"),
+    [
+        (["Fz", "Cz", "Pz", "O1"], {}, r"has no channels \['Oz'\], only \['Fz', 'Cz', 'Pz', 'O1'\]: rename"),
+        (NAMES, {"sfreq": 250}, "chunks have 125 Hz, not 250: resample"),
+        (NAMES, {"channels": ["Fz", "fz", "Pz", "Oz"]}, "channels must be different names"),
+        (NAMES, {"channels": "FCPO"}, "channels must be different names or their number"),
+    ],
+)
+def test_a_recording_of_other_channels_or_another_rate_is_refused(rng, names, options, message):
+    raw = recording(pink(rng, 4, 3), names)
+    with pytest.raises(ValueError, match=message):
+        list(decode(replay(raw), OnlineDecoder([Linear()], **{**QUICK, "channels": NAMES, **options})))
+
+
+def test_a_recording_without_eeg_and_a_start_beyond_its_end_are_refused(rng):
+    raw = recording(pink(rng, 4, 3), NAMES, bads=NAMES)
+    with pytest.raises(ValueError, match="no good EEG channel among"):
+        replay(raw)
+    with pytest.raises(ValueError, match="recording must be a Raw or an array, not EpochsArray"):
+        replay(mne.EpochsArray(pink(rng, 4, 3)[None], raw.info, verbose="error"))
+    with pytest.raises(ValueError, match="chunk must be seconds, not negative, got nan"):
+        replay(raw, chunk=np.nan)
+    with pytest.raises(ValueError, match=r"sample holds what is no whole number, 1\.5"):
+        OnlineDecoder([Linear()], **QUICK).push(pink(rng, 4, 1), sample=1.5)
+    for start in (-1, 376):
+        with pytest.raises(ValueError, match=f"one of the recording's 375 samples, got {start}"):
+            replay(pink(rng, 4, 3), SFREQ, start=start)
+
+
+def stamped(x, scale=1.0, *, stamps=False, sfreq=SFREQ, chunk=0.1):
+    for part, at in replay(x, sfreq, chunk=chunk):
+        yield part, scale * (at + np.arange(part.shape[1]) / sfreq if stamps else at)
+
+
+@pytest.mark.parametrize("stamps", [False, True])
+@pytest.mark.parametrize(("scale", "unit"), [(1e3, "ms"), (1e6, "µs"), (1e9, "ns")])
+def test_time_stamps_in_another_unit_are_named(rng, stamps, scale, unit):
+    x = pink(rng, N_CHANNELS, 3)
+    with pytest.raises(
+        ValueError, match=re.escape(f"as {unit} would: give seconds, divide them by {scale:g}")
+    ):
+        list(decode(stamped(x, scale, stamps=stamps), OnlineDecoder([Linear()], **QUICK)))
+
+
+def test_pauses_a_thousand_times_as_long_as_a_chunk_are_gaps(rng):
+    decoder = OnlineDecoder([Linear()], **QUICK)
+    for k, (chunk, _) in enumerate(replay(pink(rng, N_CHANNELS, 8), SFREQ, chunk=1.0)):
+        decoder.push(chunk, 1000.0 * k if k < 4 else 3000 + 600.0 * k)
+    assert decoder.report["gaps"] == 7 and decoder.report["filling"] == 8
+
+
+@pytest.mark.parametrize("actual", [100, 150])
+def test_a_stream_of_another_rate_than_set_is_named(rng, actual):
+    x = pink(rng, N_CHANNELS, 20)
+    with pytest.raises(ValueError, match="of time stamps, not at 125 Hz: set sfreq"):
+        list(decode(stamped(x, sfreq=actual, chunk=0.05), OnlineDecoder([Linear()], **QUICK)))
+    steady = OnlineDecoder([Linear()], **QUICK)  # a clock may well drift
+    assert len(list(decode(stamped(x, 1.002), steady))) == 20
+
+
+def test_a_clock_set_back_for_good_is_taken_over_after_five_seconds_and_counted(rng, tmp_path):
+    x = pink(rng, N_CHANNELS, 30)
+    chunks = list(replay(x, SFREQ, chunk=1.0, begin=3600.0))
+    back = [(part, at if at < 3610 else at - 3600) for part, at in chunks]
+    decoder = OnlineDecoder([Linear()], **QUICK, folder=tmp_path / "k")
+    found = list(decode(back, decoder, disorder="drop"))
+    # as if what was left out were a gap
+    kept = [pair for pair in chunks if not 3610 <= pair[1] < 3615]
+    expected = list(decode(kept, OnlineDecoder([Linear()], **QUICK)))
+    assert [record.time for record in found] == [*np.arange(3601, 3611.0), *np.arange(16, 31.0)]
+    for a, b in zip(found, expected, strict=True):
+        assert a.status == b.status
+        np.testing.assert_allclose(a.probabilities, b.probabilities)
+    report = decoder.report
+    assert (report["chunks_dropped"], report["clocks_set_back"], report["missing_s"]) == (5, 1, 5.0)
+    decoder.close()
+    assert len(read_log(tmp_path / "k" / "records.jsonl")) == len(found)
+    again = OnlineDecoder([Linear()], **QUICK, folder=tmp_path / "k")
+    assert again.report == report
+    late = OnlineDecoder([Linear()], **QUICK)  # a few late chunks set no clock back
+    few = [*chunks[:10], *chunks[5:10], *chunks[10:]]
+    assert len(list(decode(few, late, disorder="drop"))) == 30
+    assert late.report["chunks_dropped"] == 5 and late.report["clocks_set_back"] == 0
+
+
+def test_microvolts_are_named_and_volts_are_not(rng, recwarn):
+    x = pink(rng, N_CHANNELS, 3)
+    CausalEntropy(SFREQ, N_CHANNELS).push(x)
+    assert not recwarn
+    with pytest.warns(UserWarning, match="far from EEG in V.*multiply microvolts by 1e-6"):
+        CausalEntropy(SFREQ, N_CHANNELS).push(1e6 * x)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ">f4"])
+def test_probabilities_of_any_width_are_taken(rng, dtype):
+    odds = np.array([[1, 2, 4.0]]) / 7
+    x = pink(rng, N_CHANNELS, 8)
+    found, _ = run(x, [lambda windows: odds.astype(dtype)], classes=["calm", "glad", "sad"])
+    np.testing.assert_allclose(found[-1].probabilities, odds[0], atol=1e-3)
 
 
 def fake_lsl(monkeypatch, x, *, units="microvolts", types=None, rate=SFREQ, n_streams=1):
@@ -782,7 +920,7 @@ def fake_lsl(monkeypatch, x, *, units="microvolts", types=None, rate=SFREQ, n_st
 def test_a_stream_is_decoded_like_its_recording(rng, monkeypatch):
     x = pink(rng, 5, 10)
     closed = fake_lsl(monkeypatch, 1e6 * x, types=["eeg"] * 4 + ["misc"])
-    before = calibrate([pink(rng, 4, 20)], sfreq=SFREQ, n_channels=4)
+    before = calibrate([pink(rng, 4, 20)], sfreq=SFREQ, channels=4)
     decoder = OnlineDecoder([Linear(0), Linear(1)], **QUICK, calibration=before)
     found = list(decode(stream_lsl("EEG", sfreq=SFREQ, timeout=0.3), decoder))
     expected, _ = run(x[:4], calibration=before)

@@ -335,7 +335,7 @@ def test_reliability_of_shared_and_of_unshared_responses(rng):
         ({"scheme": "kfold"}, "scheme must be one of .*'kfold'"),
         ({"null": "labels"}, "null must be one of .*'labels'"),
         ({"y": np.ones(28)}, "constant at 1"),
-        ({"y": np.r_[np.nan, Y[1:]]}, "every clip needs a position"),
+        ({"y": np.r_[np.nan, Y[1:]]}, "y holds NaN or inf at 0"),
         ({"y": Y[:5]}, "one row per clip"),
         ({"y": np.arange(28.0)}, "varies within a group"),
         ({"X": np.full((28, 3), np.nan)}, "NaN or inf"),

@@ -298,3 +298,9 @@ def test_counts_that_give_no_accuracy_are_named():
     ]:
         with pytest.raises(ValueError, match=match):
             position_only_bacc(train, test)
+
+
+@pytest.mark.parametrize("order", [[[0, 1]], [[1, 3]], [[1, 2, 3]], [1, 2]])
+def test_positions_that_no_clip_can_have_are_named(order):
+    with pytest.raises(ValueError, match=r"order must be \(n_subjects, 2\) positions from 1 to 2, got shape"):
+        position_counts(order, ["joy", "fear"])

@@ -25,6 +25,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 MADE_WITH = ("hub", "book", "test", "cluster")
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 FLOORS = {
+    "arrays": 0,
     **dict.fromkeys(["stats", "files", "threads", "assets", "ratings"], 1),
     **dict.fromkeys(["language", "brain"], 2),
     "decoding": 3,

@@ -453,7 +453,7 @@ def test_refuses_options_and_says_why(options, message):
 def test_refuses_data_and_says_why():
     X, y, subject = make_data()
     model = ResidualEnsembleClassifier(random_state=0, n_members=2)
-    with pytest.raises(ValueError, match="groups must name one for each"):
+    with pytest.raises(ValueError, match=r"groups must have shape \(240,\), one for each row"):
         model.fit(X, y, groups=subject[:-1])
     with pytest.raises(ValueError, match="y holds one class only"):
         model.fit(X, np.zeros(len(y)))

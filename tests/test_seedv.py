@@ -139,7 +139,7 @@ def test_says_what_a_folder_or_a_request_lacks(tmp_path):
     with pytest.raises(EEGFileError, match="found nothing"):
         read_seed_v(tmp_path / "absent", **QUIET)
     write_seed_v_de(tmp_path, (1, 2))
-    with pytest.raises(EEGFileError, match=r"found subjects \[1, 2\], expected also \[3\]"):
+    with pytest.raises(EEGFileError, match=r"found 2 subjects between 1 and 2, expected subjects \[3\]"):
         read_seed_v(tmp_path, subjects=[1, 3], **QUIET)
     with pytest.raises(EEGFileError, match=r"DE files.*bands='seed'"):
         read_seed_v(tmp_path, bands="paper", **QUIET)

@@ -585,7 +585,7 @@ COHORT = make_cohort(np.random.default_rng(0).standard_normal((2, 28, 3, 32, 5))
         (lambda: cell_map(FLAT, VALENCE, FACED), r"X is constant at 1 at \[3, 0\]"),
         (lambda: cell_map(X, np.ones(28), FACED), "y is constant at 1"),
         (lambda: cell_map(X[:, 0], VALENCE, FACED), r"n_channels, n_bands\), got shape \(28, 5\)"),
-        (lambda: cell_map(X, VALENCE, FACED[:3]), r"each of 28 clips, got shape \(3,\)"),
+        (lambda: cell_map(X, VALENCE, FACED[:3]), r"emotions must have shape \(28,\)"),
         (lambda: cell_map(X, VALENCE, FACED).table(FACED_CHANNELS, "ab"), "2 bands are named, X has 5"),
         (lambda: region_means(X, VALENCE, FACED_SCALP, BANDS), "30 channels are named, X has 32"),
         (lambda: region_contrast(X, VALENCE, FACED, FACED_CHANNELS, "insular"), "'insular'.*frontal"),

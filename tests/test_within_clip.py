@@ -208,7 +208,7 @@ def test_noise_of_hard_placebos_goes_on_along_each_persons_order_alone(rng, auto
         ({"ratings": lambda x: x * np.nan}, r"ratings\[0, 0\] is missing"),
         ({"ratings": lambda x: np.tile(x[0], (24, 1))}, "ratings do not vary between people"),
         ({"order": lambda x: np.where(x == 7, -1, x)}, "order must be positions from 1, got -1"),
-        ({"hardware": lambda x: x[:5]}, "hardware must name the group of 24 people"),
+        ({"hardware": lambda x: x[:5]}, r"hardware must have shape \(24,\)"),
         ({"hardware": lambda x: np.where(np.arange(24) < 2, "rare", x)}, "'rare' has 2 people"),
         ({"drift": lambda x: "cubic"}, "drift must be one of linear, quadratic, blocks, got 'cubic'"),
         ({"n_exchanges": lambda x: 0}, "n_exchanges must be at least 1"),

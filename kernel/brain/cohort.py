@@ -30,6 +30,7 @@ other NaN, and any infinity (a flat channel), is refused.
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from kernel.arrays import real, whole
 from kernel.brain.features import BANDS, band_edges
 from kernel.files import absolute, atomic_path
 
@@ -89,7 +91,7 @@ FACED_FILMS = (
 
 def faced_hardware(subjects: Sequence[int]) -> list[str]:
     """Recording cohort of FACED subjects: ids 0-60 on one cap and amplifier, 61-122 on another."""
-    return ["cohort 1" if int(subject) <= 60 else "cohort 2" for subject in subjects]
+    return ["cohort 1" if subject <= 60 else "cohort 2" for subject in whole(list(subjects), "subjects")]
 
 
 def scalp_info(channels: Sequence[str], *, sfreq: float) -> mne.Info:
@@ -243,11 +245,14 @@ class Cohort:
         ValueError
             If shapes disagree or a value has no meaning.
         """
-        de = np.asarray(de, dtype=np.float32)
+        de = real(de, "de", dtype=np.float32, finite=False)
         if de.ndim != len(DIMS):
             raise ValueError(f"de must have the {len(DIMS)} axes {DIMS}, got shape {de.shape}")
         table, edges = _band_table(bands)
-        names = {"subject": subjects, "clip": emotions, "channel": channels, "band": edges}
+        emotions, channels = _names(emotions, "emotions"), _names(channels, "channels")
+        classes = list(dict.fromkeys(emotions)) if classes is None else _names(classes, "classes")
+        ids = whole(list(subjects), "subjects")
+        names: dict[str, Any] = {"subject": ids, "clip": emotions, "channel": channels, "band": edges}
         for axis, given in names.items():
             if de.shape[DIMS.index(axis)] != len(given):
                 found = de.shape[DIMS.index(axis)]
@@ -262,16 +267,16 @@ class Cohort:
         low, high = np.array(list(edges.values()), dtype=float).T
         # 32-bit integers, because netCDF 3 has no wider ones
         coords = {
-            "subject": np.asarray(list(subjects), dtype=np.int32),
-            "clip": np.asarray(list(clips), dtype=np.int32),
+            "subject": ids.astype(np.int32),
+            "clip": whole(list(clips), "clips").astype(np.int32),
             "second": np.arange(de.shape[2]) * float(window),
-            "channel": np.asarray(list(channels), dtype=str),
+            "channel": np.asarray(channels, dtype=str),
             "band": np.asarray(list(edges), dtype=str),
             "low": ("band", low),
             "high": ("band", high),
-            "emotion": ("clip", np.asarray(list(emotions), dtype=str)),
-            "session": ("clip", np.asarray(list(session), dtype=np.int32)),
-            "duration": ("clip", np.asarray(duration, dtype=float)),
+            "emotion": ("clip", np.asarray(emotions, dtype=str)),
+            "session": ("clip", whole(list(session), "session").astype(np.int32)),
+            "duration": ("clip", real(duration, "duration", finite=False)),
             "hardware": ("subject", np.asarray(list(hardware), dtype=str)),
             "order": (("subject", "clip"), _positions(order, (n_subjects, n_clips))),
         }
@@ -285,10 +290,10 @@ class Cohort:
             "dataset": dataset,
             "provenance": provenance,
             "simulated": int(bool(simulated)),
-            "seed": "" if seed is None else str(int(seed)),
+            "seed": "" if seed is None else str(whole(seed, "seed")),
             "window": float(window),
             "band_table": table,
-            "classes": ",".join(dict.fromkeys(emotions) if classes is None else classes),
+            "classes": ",".join(classes),
             "unit": "nats",
         }
         return cls(xr.Dataset(variables, coords, attrs))
@@ -414,6 +419,8 @@ class Cohort:
         """
         given: dict[str, Any] = {"subject": subjects, "clip": clips, "channel": channels, "band": bands}
         wanted = {axis: list(names) for axis, names in given.items() if names is not None}
+        for axis in {"subject", "clip"} & set(wanted):
+            wanted[axis] = whole(wanted[axis], axis).tolist()  # a mask is no list of ids
         for axis, names in wanted.items():
             absent = sorted(set(names) - set(self.data[axis].values.tolist()))
             if absent:
@@ -422,7 +429,9 @@ class Cohort:
 
     def with_de(self, de: np.ndarray, *, unit: str | None = None) -> Cohort:
         """The same design around other features of the same shape."""
-        data = self.data.assign(de=(DIMS, np.asarray(de, dtype=np.float32)))
+        if np.shape(de) != self.de.shape:
+            raise ValueError(f"de must have the shape {self.de.shape} of the cohort, got {np.shape(de)}")
+        data = self.data.assign(de=(DIMS, real(de, "de", dtype=np.float32, finite=False)))
         return Cohort(data if unit is None else data.assign_attrs(unit=unit))
 
     # Files
@@ -564,6 +573,13 @@ def segments(cohort: Cohort, *, length: float | None = None) -> Segments:
     shape = (n_subjects, n_clips, n_segments, per, n_channels, n_bands)
     means = cohort.de[:, :, : n_segments * per].reshape(shape).mean(3)
     subject, clip, segment = np.nonzero(np.isfinite(means[..., 0, 0]))
+    short = cohort.present & (cohort.n_windows < per)
+    if short.any():
+        warnings.warn(
+            f"{short.sum()} of {cohort.present.sum()} trials of {cohort.label} are shorter than {length:g} s "
+            "and give no segment: shorten length",
+            stacklevel=2,
+        )
     return Segments(
         X=means[subject, clip, segment].reshape(len(subject), -1),
         y=cohort.y[clip],
@@ -597,6 +613,27 @@ def cohort_tensor(cohort: Cohort) -> np.ndarray:
     return np.nanmean(trial_features(cohort), axis=0)
 
 
+def trials_present(features: np.ndarray) -> np.ndarray:
+    """Which trials (n_subjects, n_clips) of features (n_subjects, n_clips, ...) there are.
+
+    Raises
+    ------
+    ValueError
+        If a trial holds an infinity or is NaN in part: names the first.
+    """
+    flat = features.reshape(*features.shape[:2], -1)
+    missing = np.isnan(flat)
+    absent = missing.all(-1)
+    broken = (missing.any(-1) & ~absent) | np.isinf(flat).any(-1)
+    if broken.any():
+        subject, clip = np.argwhere(broken)[0].tolist()
+        raise ValueError(
+            f"features of the subject at place {subject}, clip at place {clip} hold infinities or are NaN in "
+            "part: set whole trials to NaN"
+        )
+    return ~absent
+
+
 def mean_over_subjects(features: np.ndarray) -> np.ndarray:
     """Mean of each clip over the subjects who have it.
 
@@ -612,10 +649,9 @@ def mean_over_subjects(features: np.ndarray) -> np.ndarray:
     Raises
     ------
     ValueError
-        If nobody has a clip.
+        If nobody has a clip, or a trial is NaN in part.
     """
-    first: Any = (..., *[0] * (features.ndim - 2))
-    there = np.isfinite(features[first]).sum(0)
+    there = trials_present(features).sum(0)
     if not there.all():
         places = np.flatnonzero(there == 0).tolist()
         raise ValueError(f"nobody here has trials of clips at places {places}: drop these clips")
@@ -795,18 +831,26 @@ def _band_table(bands: str | Mapping[str, tuple[float, float]]) -> tuple[str, di
 def _positions(order: ArrayLike | None, shape: tuple[int, int]) -> np.ndarray:
     if order is None:
         return np.full(shape, -1, dtype=np.int32)
-    order = np.asarray(order, dtype=float)
+    order = real(order, "order", finite=False)
     if order.shape != shape:
         raise ValueError(f"order must be (n_subjects, n_clips) = {shape}, got shape {order.shape}")
-    order = np.where(np.isnan(order), -1, order)
-    if not (order == np.rint(order)).all():
-        raise ValueError("order must hold whole positions from 1 up, with NaN or -1 where unknown")
-    return order.astype(np.int32)
+    return whole(np.where(np.isnan(order), -1, order), "order").astype(np.int32)
+
+
+def _names(names: Sequence[str], what: str) -> list[str]:
+    names = list(names)
+    for name in names:
+        comma = what != "channels" and "," in str(name)
+        if not isinstance(name, str) or not name or name != name.strip() or comma:
+            raise ValueError(
+                f"{what} must be words without a comma or a space at an end, got {name!r}: give each a name"
+            )
+    return names
 
 
 def _rating_variables(ratings: Mapping[str, ArrayLike], shape: tuple[int, int]) -> dict[str, Any]:
     """Variable ``rating``, and ``person_rating`` where every item has one row a person."""
-    tables = {item: np.asarray(values, dtype=float) for item, values in ratings.items()}
+    tables = {item: real(values, f"rating {item!r}", finite=False) for item, values in ratings.items()}
     shapes = {item: table.shape for item, table in tables.items()}
     if set(shapes.values()) not in ({shape}, {shape[1:]}):
         forms = f"{shape[1:]}, means, or all {shape}, single people"
@@ -840,10 +884,13 @@ def _validate(data: xr.Dataset) -> None:
     if data["de"].dims != DIMS or data["de"].dtype != np.float32 or 0 in data["de"].shape:
         found = f"{data['de'].dtype} {dict(data['de'].sizes)}"
         raise ValueError(f"de must be float32 over {DIMS}, none empty; got {found}")
-    for axis in ("subject", "clip", "channel", "band"):
-        names, counts = np.unique(data[axis].values, return_counts=True)
-        if (counts > 1).any():
-            raise ValueError(f"{axis} {names[counts > 1].tolist()} occur more than once: each must be unique")
+    named = {axis: data[axis].values.tolist() for axis in ("subject", "clip", "channel", "band")}
+    for axis, names in (named | {"class": data.attrs["classes"].split(",")}).items():
+        # electrodes are found by name in upper or lower case
+        plain = [name.lower() if axis == "channel" else name for name in names]
+        twice = [name for name, one in zip(names, plain, strict=True) if plain.count(one) > 1]
+        if twice:
+            raise ValueError(f"{axis} {twice} occur more than once: each must be unique")
     optional = {"person_rating": ("subject", "clip", "item"), "rating": ("clip", "item"), "film": ("clip",)}
     for part, dims in optional.items():
         if part in data.variables and data[part].dims != dims:
@@ -877,8 +924,10 @@ def _validate_values(data: xr.Dataset) -> None:
         if finite.all():
             continue
         if np.isinf(block).any():
-            clip, _, channel, band = np.argwhere(np.isinf(block))[0]
-            where = f"subject {subject}, clip {clips[clip]}, {channels[channel]}/{bands[band]}"
+            clip, second, channel, band = np.argwhere(np.isinf(block))[0]
+            where = (
+                f"subject {subject}, clip {clips[clip]}, {channels[channel]}/{bands[band]}, window {second}"
+            )
             raise ValueError(f"infinite differential entropy in {where}: is the channel flat?")
         recorded = finite.any((2, 3))
         if (recorded != finite.all((2, 3))).any():

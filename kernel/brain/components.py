@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike
 from scipy.linalg import block_diag, toeplitz
 from scipy.optimize import minimize_scalar, nnls
 
+from kernel.arrays import real
 from kernel.brain.cohort import (
     FACED_CLASSES,
     FACED_CLIP_EMOTIONS,
@@ -104,11 +105,9 @@ def variance_shares(x: ArrayLike) -> pd.Series:
     ValueError
         If the shape or a value cannot be used, or nothing varies.
     """
-    x = np.asarray(x, dtype=float)
-    if x.ndim != 2 or min(x.shape) < 2 or not np.isfinite(x).all():
-        raise ValueError(
-            f"x must be finite, (>=2 subjects, >=2 clips), got shape {x.shape}: drop the missing"
-        )
+    x = real(x, "x")
+    if x.ndim != 2 or min(x.shape) < 2:
+        raise ValueError(f"x must be (>=2 subjects, >=2 clips), got shape {x.shape}")
     person, clip = x.mean(1, keepdims=True), x.mean(0, keepdims=True)
     parts = {"person": person - x.mean(), "clip": clip - x.mean(), "rest": x - person - clip + x.mean()}
     squares = pd.Series({name: float((part**2).mean()) for name, part in parts.items()})

@@ -17,6 +17,7 @@ doi:10.18112/openneuro.ds005540.v1.0.7
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
@@ -26,7 +27,7 @@ from tqdm.auto import tqdm
 
 from kernel.brain.cohort import Cohort
 from kernel.brain.features import BANDS
-from kernel.brain.pickles import check_array, load_npy, unexpected
+from kernel.brain.pickles import check_array, chosen, load_npy, unexpected
 from kernel.files import absolute
 
 EMOEEG_CLASSES = ("sadness", "disgust", "fear", "neutral", "joy", "tenderness", "inspiration")
@@ -76,14 +77,7 @@ def read_emoeeg_mc(
         anything but arrays.
     """
     root = absolute(path)
-    files = _find(root)
-    if subjects is not None:
-        wanted = [int(subject) for subject in subjects]
-        absent = [subject for subject in wanted if subject not in files]
-        if absent or not wanted:
-            expected = f"also {absent}" if absent else "at least one to be asked for"
-            raise unexpected(root, found=f"subjects {sorted(files)}", expected=expected)
-        files = {subject: files[subject] for subject in wanted}
+    files = chosen(_find(root), subjects, root)
     n_bands = len(BANDS["official"])
     de = np.full(
         (len(files), len(EMOEEG_CLIPS), SECONDS, len(EMOEEG_CHANNELS), n_bands), np.nan, dtype=np.float32
@@ -110,11 +104,14 @@ def _find(root: Path) -> dict[int, Path]:
         raise unexpected(
             root, found="a file" if root.exists() else "nothing", expected="a folder of ds005540"
         )
-    files = {}
-    for base in (root, root / "derivatives"):
-        for file in sorted(base.glob("sub-*/ses-vid/eeg/sub-*_ses-vid_task-emotion_de.npy")):
-            if match := re.fullmatch(r"sub-(\d+)_.*", file.name):
-                files[int(match[1])] = file
+    files: dict[int, Path] = {}
+    pattern = "sub-*/ses-vid/eeg/sub-*_ses-vid_task-emotion_de.npy"
+    for file in sorted((root / "derivatives").glob(pattern)) or sorted(root.glob(pattern)):
+        if match := re.fullmatch(r"sub-(\d+)_.*", file.name):
+            if int(match[1]) in files:
+                twice = [str(files[int(match[1])]), str(file)]
+                raise unexpected(root, found=f"a subject twice: {twice}", expected="one file each")
+            files[int(match[1])] = file
     if not files:
         entries = sorted(entry.name for entry in root.iterdir())
         raise unexpected(
@@ -173,6 +170,11 @@ def _orders(root: Path, subjects: list[int]) -> np.ndarray | None:
         listed = re.search(r"`\[(.*)\]`", line)
         if listed and subject is not None and "video" in context:
             sequences[subject] = re.findall(r"'(\w+)'", listed[1])
+    unlisted = [subject for subject in subjects if subject not in sequences]
+    if unlisted:
+        warnings.warn(
+            f"{readme} has no video sequence of subjects {unlisted}: their order is unknown", stacklevel=3
+        )
     order = np.full((len(subjects), len(EMOEEG_CLIPS)), np.nan)
     for row, subject in zip(order, subjects, strict=True):
         for position, clip in enumerate(sequences.get(subject, ()), start=1):

@@ -32,6 +32,7 @@ import pandas as pd
 from scipy.signal import resample_poly
 from tqdm.auto import tqdm
 
+from kernel.arrays import whole
 from kernel.brain.cohort import (
     FACED_CHANNELS,
     FACED_CLASSES,
@@ -43,7 +44,7 @@ from kernel.brain.cohort import (
 )
 from kernel.brain.features import BANDS, differential_entropy
 from kernel.brain.matlab import load_struct
-from kernel.brain.pickles import check_array, load_pickle, unexpected
+from kernel.brain.pickles import check_array, chosen, load_pickle, refuse_flat, unexpected
 from kernel.files import absolute, writable_folder
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ RATING_ITEMS = tuple(
 )
 RATING_COLUMNS = ("subject", "clip", "order", "onset", "duration", *RATING_ITEMS)
 RENAMED = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8"}  # the first recording cohort uses the old names
+_BESIDE = ("derivatives", "sourcedata", "code", "stimuli")
 NOT_SCALP = frozenset({"A1", "A2", "HEOR", "HEOL", "STATUS"})
 TYPICAL_SD_UV = 3.0  # of one band of scalp EEG; only its order of magnitude matters
 OUTLIER_FACTOR = 100.0
@@ -132,7 +134,7 @@ def read_faced(
             "channels='all' needs the official release: in the BIDS copy the two channels that are not on "
             "the scalp are ears for subjects 0-60 and eyes for 61-122; use channels='scalp'"
         )
-    files = _chosen(files, subjects, path)
+    files = chosen(files, subjects, path)
     names = FACED_SCALP if channels == "scalp" else FACED_CHANNELS
     recordings = []
     de = np.empty((len(files), N_CLIPS, SECONDS, len(names), len(BANDS[bands])), dtype=np.float32)
@@ -142,7 +144,7 @@ def read_faced(
         block[...] = recording.de
         recording.de = block  # so that its own copy can go
         recordings.append(recording)
-    _warn_of_units(path, recordings)
+    _warn_of_channels(path, recordings)
     if table is None and layout == "bids":
         table = pd.concat([recording.events for recording in recordings])
     elif table is None and (remarks := _remarks_folder(next(iter(files.values())))):
@@ -224,9 +226,11 @@ def download_faced(
         from eegdash.dataset import NM000112
     except (ImportError, OSError) as error:  # a torchaudio for another torch fails with OSError
         raise ImportError(f"{HOW_TO_INSTALL} The import failed with: {error}") from error
-    chosen = {} if subjects is None else {"subject": [f"{int(subject):03d}" for subject in subjects]}
+    query: dict[str, list[str]] = {}
+    if subjects is not None:
+        query["subject"] = [f"{person:03d}" for person in whole(list(subjects), "subjects")]
     target = writable_folder(cache_dir)
-    NM000112(cache_dir=str(target), **chosen).download_all(n_jobs=n_jobs)
+    NM000112(cache_dir=str(target), **query).download_all(n_jobs=n_jobs)
     return target
 
 
@@ -235,13 +239,14 @@ def download_faced(
 
 @dataclass
 class _Recording:
-    """One subject: de (28, 30, n_channels, 5) in nats, recording cohort, events, unit inferred or given."""
+    """One subject: de (28, 30, n_channels, 5) in nats, recording cohort, events, channels to warn of."""
 
     subject: int
     de: np.ndarray
     hardware: str
     events: pd.DataFrame | None = None
-    unit_inferred: bool = False
+    no_unit: Sequence[str] = ()
+    bad: Sequence[str] = ()
 
 
 def _check_options(**options: str) -> None:
@@ -292,43 +297,45 @@ def _numbered(root: Path, places: Sequence[str], pattern: str) -> dict[int, Path
             matches = ((re.fullmatch(pattern, file.name), file) for file in sorted((root / place).iterdir()))
             files = {int(match[1]): file for match, file in matches if match}
             if files:
+                _warn_of_names(root / place, r"sub\d{3}\.pkl(\.pkl)?", r"(?i)sub.*\.pkl")
                 return files
     return {}
 
 
+def _warn_of_names(folder: Path, right: str, alike: str) -> None:
+    """Warn of entries that are named almost as the data set's are, which are not read."""
+    names = (entry.name for entry in sorted(folder.iterdir()))
+    others = [name for name in names if re.fullmatch(alike, name) and not re.fullmatch(right, name)]
+    if others:
+        warnings.warn(
+            f"{folder}: {len(others)} entries are not read, as the data set names none so: {others}",
+            stacklevel=5,
+        )
+
+
 def _bids_folders(root: Path) -> dict[int, Path]:
-    """Subject folders of the BIDS copy here, or one level below as eegdash caches it."""
-    below = (entry for entry in sorted(root.iterdir()) if entry.is_dir())
-    found = []
-    for base in (root, *below):
-        numbered = {}
-        for file in base.glob("sub-*/eeg/sub-*_task-watchingVideoClips_*"):
-            if match := re.fullmatch(r"sub-(\d{3})", file.parent.parent.name):
-                numbered[int(match[1])] = file.parent
-        if numbered:
-            found.append((base, numbered))
+    """Subject folders of the BIDS copy here, or else one level below, as eegdash caches it.
+
+    What BIDS keeps beside the recordings, such as ``derivatives``, is no copy of them.
+    """
+    if here := _bids_subjects(root):
+        return here
+    below = (entry for entry in sorted(root.iterdir()) if entry.is_dir() and entry.name not in _BESIDE)
+    found = {str(base): folders for base in below if (folders := _bids_subjects(base))}
     if len(found) > 1:
-        bases = [str(base) for base, _ in found]
         raise unexpected(
-            root, found=f"several copies: {bases}", expected="one", cure="Pass the folder of one."
+            root, found=f"several copies: {[*found]}", expected="one", cure="Pass the folder of one."
         )
-    return dict(sorted(found[0][1].items())) if found else {}
+    return next(iter(found.values()), {})
 
 
-def _chosen(files: dict[int, Path], subjects: Iterable[int] | None, root: Path) -> dict[int, Path]:
-    if subjects is None:
-        return files
-    wanted = [int(subject) for subject in subjects]
-    absent = [subject for subject in wanted if subject not in files]
-    if absent or not wanted:
-        held = sorted(files)
-        raise unexpected(
-            root,
-            found=f"{len(held)} subjects between {held[0]} and {held[-1]}",
-            expected=f"subjects {absent}" if absent else "at least one subject to be asked for",
-            cure="Fetch them, or ask for others with subjects=...",
-        )
-    return {subject: files[subject] for subject in wanted}
+def _bids_subjects(base: Path) -> dict[int, Path]:
+    folders = sorted({file.parent for file in base.glob("sub-*/eeg/sub-*_task-watchingVideoClips_*")})
+    matches = ((re.fullmatch(r"sub-(\d{3})", folder.parent.name), folder) for folder in folders)
+    numbered = {int(match[1]): folder for match, folder in matches if match}
+    if numbered:
+        _warn_of_names(base, r"sub-\d{3}", r"(?i)sub-.*")
+    return numbered
 
 
 # The official release
@@ -344,9 +351,10 @@ def _read_de(path: Path, subject: int, bands: str, n_channels: int) -> _Recordin
 def _read_processed(path: Path, subject: int, bands: str, n_channels: int) -> _Recording:
     shape = (N_CLIPS, len(FACED_CHANNELS), SECONDS * SFREQ)
     x = check_array(load_pickle(path), path=path, shape=shape, axes=("clip", "channel", "sample"))
-    x = np.array(x[:, :n_channels])  # what is unpickled is read-only, which torch does not like
+    x = x[:, :n_channels]
     for clip, signals in enumerate(x, start=1):
-        _refuse_flat(signals, FACED_CHANNELS, path, clip)
+        names = FACED_CHANNELS[:n_channels]
+        refuse_flat(signals, names, sfreq=SFREQ, window=1.0, path=path, where=f"clip {clip}")
     (hardware,) = faced_hardware([subject])
     return _Recording(subject, _features(x, bands, path), hardware)
 
@@ -359,17 +367,6 @@ def _features(x: np.ndarray, bands: str, path: Path) -> np.ndarray:
         found = f"signals of up to {np.abs(x[clip]).max():.3g} in clip {clip + 1}"
         raise unexpected(path, found=found, expected="signals whose variance is a positive number")
     return de
-
-
-def _refuse_flat(signals: np.ndarray, names: Sequence[str], path: Path, clip: int) -> None:
-    flat = [names[i] for i in np.flatnonzero(np.ptp(signals, axis=-1) == 0).tolist()]
-    if flat:
-        raise unexpected(
-            path,
-            found=f"flat channels {flat} in clip {clip}",
-            expected="a signal in every channel",
-            cure="Interpolate them, or leave this subject out with subjects=...",
-        )
 
 
 def _remarks_folder(features: Path) -> Path | None:
@@ -414,15 +411,24 @@ def _read_bids(folder: Path, subject: int, bands: str, n_channels: int) -> _Reco
     if rate not in (SFREQ, 4 * SFREQ):
         raise unexpected(path, found=f"{rate} Hz", expected=f"{SFREQ} or {4 * SFREQ} Hz")
     picks, late = _scalp_picks(raw.ch_names, path)
-    no_unit = _check_channels(Path(f"{stem}_channels.tsv"), raw.ch_names)
+    no_unit, bad = _check_channels(Path(f"{stem}_channels.tsv"), raw.ch_names)
     x = np.empty((N_CLIPS, len(picks), SECONDS * SFREQ))
     for event in events.itertuples():
         x[event.clip - 1] = _cut(raw, picks, event, path)
-    in_volts = _in_volts(x)
-    x *= 1e6 if in_volts else 1.0
+    names = [raw.ch_names[pick] for pick in picks]
+    in_volts = _in_volts(x, names, path)
+    x *= np.where(in_volts, 1e6, 1.0)[:, None]
     x -= x.mean(1, keepdims=True)
     hardware = "cohort 2" if late else "cohort 1"
-    return _Recording(subject, _features(x, bands, path), hardware, events, no_unit or not in_volts)
+    inferred = [name for name, sure in zip(names, in_volts, strict=True) if name in no_unit or not sure]
+    return _Recording(
+        subject,
+        _features(x, bands, path),
+        hardware,
+        events,
+        inferred,
+        [name for name in names if name in bad],
+    )
 
 
 def _stem(folder: Path, subject: int) -> Path:
@@ -558,8 +564,8 @@ def _scalp_picks(names: Sequence[str], path: Path) -> tuple[list[int], bool]:
     return [place[name] for name in FACED_SCALP], "T3" not in {name.strip().upper() for name in names}
 
 
-def _check_channels(path: Path, names: Sequence[str]) -> bool:
-    """Compare the channel table with the recording's own names; True if the table gives no unit."""
+def _check_channels(path: Path, names: Sequence[str]) -> tuple[set[str], set[str]]:
+    """Compare the channel table with the recording's own names; gives those without unit and the bad."""
     table = _read_table(path, ("name", "units"))
     listed = [str(name) for name in table["name"]]
     if listed != list(names):
@@ -570,7 +576,9 @@ def _check_channels(path: Path, names: Sequence[str]) -> bool:
             expected=f"the {len(names)} channels of the recording in its order",
             cure="Channels are swapped in one of the two files: compare them with the original.",
         )
-    return bool(table["units"].isna().any())
+    bad = table["status"].eq("bad") if "status" in table else table["name"].isna()
+    no_unit, marked = ({name for name in table["name"][which]} for which in (table["units"].isna(), bad))
+    return no_unit, marked
 
 
 def _cut(raw: mne.io.BaseRaw, picks: list[int], event: Any, path: Path) -> np.ndarray:
@@ -587,16 +595,26 @@ def _cut(raw: mne.io.BaseRaw, picks: list[int], event: Any, path: Path) -> np.nd
             cure="The recording is truncated, or the events belong to another one.",
         )
     signals = raw.get_data(picks, start, stop, verbose="error")
-    _refuse_flat(signals, [raw.ch_names[pick] for pick in picks], path, event.clip)
+    names = [raw.ch_names[pick] for pick in picks]
+    refuse_flat(signals, names, sfreq=rate, window=1.0, path=path, where=f"clip {event.clip}")
     return resample_poly(signals, 1, step, axis=-1, padtype="line") if step > 1 else signals
 
 
-def _in_volts(x: np.ndarray) -> bool:
-    """Whether mne found a unit and gave volts, or found none and passed microvolts through.
+def _in_volts(x: np.ndarray, names: Sequence[str], path: Path) -> np.ndarray:
+    """In which channels (n_channels,) mne found a unit and gave volts; it passes others on as microvolts.
 
     Scalp EEG varies by some 10 uV: 1e-5 in volts, 10 in microvolts. No drift bridges the gap between.
     """
-    return bool(np.median(x.std(-1)) < 0.05)
+    size = np.median(x.std(-1), axis=0)
+    between = {name: f"{sd:.2g}" for name, sd in zip(names, size, strict=True) if 0.01 < sd < 0.1}
+    if between:
+        raise unexpected(
+            path,
+            found=f"standard deviations of {between}",
+            expected="volts or microvolts of EEG in every channel",
+            cure="Write the units into the header, or leave this subject out with subjects=...",
+        )
+    return size < 0.05
 
 
 _READERS = {"de": _read_de, "processed": _read_processed, "bids": _read_bids}
@@ -610,13 +628,16 @@ _PROVENANCE = {
 # Over all subjects
 
 
-def _warn_of_units(path: str | PathLike[str], recordings: Sequence[_Recording]) -> None:
-    inferred = [recording.subject for recording in recordings if recording.unit_inferred]
-    if inferred:
-        warnings.warn(
-            f"{path}: subjects {inferred} give no unit (n/a); it was inferred from the size of the signal",
-            stacklevel=3,
-        )
+def _warn_of_channels(path: str | PathLike[str], recordings: Sequence[_Recording]) -> None:
+    for channels, what in (
+        ({one.subject: one.no_unit for one in recordings if one.no_unit},
+         "give no unit (n/a) for {}; it was inferred, channel by channel, from the size of the signal"),
+        ({one.subject: one.bad for one in recordings if one.bad},
+         "mark {} as bad; they were read all the same: interpolate them, or leave these subjects out"),
+    ):  # fmt: skip
+        if channels:
+            named = ", ".join(sorted({name for names in channels.values() for name in names}))
+            warnings.warn(f"{path}: subjects {[*channels]} {what.format(named)}", stacklevel=3)
 
 
 def _handle_outliers(de: np.ndarray, ids: np.ndarray, path: str | PathLike[str], action: str) -> np.ndarray:
@@ -646,6 +667,12 @@ def _design(table: pd.DataFrame | None, ids: np.ndarray) -> dict[str, Any]:
     if table is None:
         return {}
     clips = range(1, N_CLIPS + 1)
+    unrated = sorted(set(ids.tolist()) - set(table["subject"]))
+    if unrated:
+        warnings.warn(
+            f"the table of ratings lacks subjects {unrated}: their order and ratings are unknown",
+            stacklevel=3,
+        )
     people = table.pivot(index="subject", columns="clip").reindex(index=ids)
     return {
         "order": people["order"].reindex(columns=clips).to_numpy(float),

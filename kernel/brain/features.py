@@ -9,15 +9,18 @@ Never: re-references, rejects artefacts, repairs channels, or reads files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy.fft import next_fast_len
 from scipy.signal import resample_poly
+
+from kernel.arrays import single, tensor
 
 BANDS: dict[str, dict[str, tuple[float, float]]] = {
     "paper": {
@@ -98,7 +101,8 @@ def differential_entropy(
     Parameters
     ----------
     x : ndarray or Tensor, shape (..., n_samples)
-        Signals. float32 stays float32; integers are taken as float32.
+        Signals. float32 and float64 stay so; narrower floats and integers are taken as float32, wider ones as
+        float64.
     sfreq : float
         Samples per second; more than twice the highest band edge.
     bands : str or mapping
@@ -110,10 +114,11 @@ def differential_entropy(
     Returns
     -------
     ndarray or Tensor, shape (..., n_windows, n_bands)
-        Nats. A signal that is constant has no variance and gives ``-inf``; one with a NaN or infinite sample
-        gives NaN throughout, since a filter spreads it. The other signals are not affected, and
-        :class:`~kernel.brain.cohort.Cohort` refuses both by name. Signals (..., n_channels, n_samples) give
-        (..., n_channels, n_windows, n_bands); a cohort has windows before channels: ``swapaxes(-3, -2)``.
+        Nats. A window in which the signal is constant has no variance and gives ``-inf``; a signal with a NaN
+        or infinite sample gives NaN throughout, since a filter spreads it. The other signals are not
+        affected, and :class:`~kernel.brain.cohort.Cohort` refuses both by name. Signals (..., n_channels,
+        n_samples) give (..., n_channels, n_windows, n_bands); a cohort has windows before channels:
+        ``swapaxes(-3, -2)``.
 
     Raises
     ------
@@ -129,9 +134,7 @@ def differential_entropy(
        doi:10.1109/NER.2013.6695876
     """
     edges = band_edges(bands)
-    signals = torch.as_tensor(x)
-    if not signals.is_floating_point():
-        signals = signals.to(torch.float32)
+    signals = tensor(x, "x", double=False, finite=False)
     if signals.ndim == 0:
         raise ValueError("x must have a time axis, got a single number")
     n_samples = signals.shape[-1]
@@ -157,9 +160,17 @@ def differential_entropy(
         for band, gain in enumerate(gains):
             filtered = torch.fft.irfft(spectrum * gain, n=n_fft)[:, pad : pad + n_samples]
             out[part, :, band] = _window_variance(filtered, starts)
+        # what rings on into a window without a signal is none of its own
+        out[part] = out[part].masked_fill(_flat(flat[part], starts)[..., None], 0)
     out = 0.5 * torch.log(2 * np.pi * np.e * out)
     found: Any = out.reshape(*signals.shape[:-1], *out.shape[1:])
     return found if isinstance(x, torch.Tensor) else found.numpy()
+
+
+def flat_windows(x: ArrayLike, sfreq: float, window: float = 1.0) -> np.ndarray:
+    """Windows in which a signal does not vary: bool (..., n_windows) of signals (..., n_samples)."""
+    signals = tensor(x, "x", double=False, finite=False)
+    return _flat(signals, _window_starts(signals.shape[-1], sfreq, window)).numpy()
 
 
 def resample(x: np.ndarray, sfreq: float, target: float) -> np.ndarray:
@@ -191,7 +202,7 @@ def resample(x: np.ndarray, sfreq: float, target: float) -> np.ndarray:
         )
     if ratio == 1:
         return x
-    return resample_poly(x, ratio.numerator, ratio.denominator, axis=-1, padtype="line")
+    return resample_poly(single(x, "x"), ratio.numerator, ratio.denominator, axis=-1, padtype="line")
 
 
 def transition_widths(low: float, high: float) -> tuple[float, float]:
@@ -233,11 +244,22 @@ def _extended(x: torch.Tensor, pad: int) -> torch.Tensor:
 
 def _window_variance(x: torch.Tensor, starts: np.ndarray) -> torch.Tensor:
     """Variance of (n, n_samples) between consecutive `starts`: (n, n_windows)."""
+    return _by_window(_variance, x, starts)
+
+
+def _flat(x: torch.Tensor, starts: np.ndarray) -> torch.Tensor:
+    """Whether (..., n_samples) are constant between consecutive `starts`: (..., n_windows)."""
+    return _by_window(lambda part: part.amin(-1) == part.amax(-1), x, starts)
+
+
+def _by_window(
+    statistic: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, starts: np.ndarray
+) -> torch.Tensor:
+    """A statistic over the last axis of each window, of all at once where they are equally long."""
     lengths = np.diff(starts)
     if (lengths == lengths[0]).all():
-        parts = x[:, : starts[-1]].unflatten(1, (len(lengths), int(lengths[0])))
-        return _variance(parts)
-    return torch.stack([_variance(x[:, start:stop]) for start, stop in pairwise(starts)], dim=1)
+        return statistic(x[..., : starts[-1]].unflatten(-1, (len(lengths), int(lengths[0]))))
+    return torch.stack([statistic(x[..., start:stop]) for start, stop in pairwise(starts)], dim=-1)
 
 
 def _variance(x: torch.Tensor) -> torch.Tensor:

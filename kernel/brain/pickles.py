@@ -17,11 +17,15 @@ import pickle
 import pickletools
 import re
 import zipfile
+from collections.abc import Sequence
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kernel.arrays import whole
+from kernel.brain.features import flat_windows
 from kernel.files import absolute, npy_header
 
 MAX_EXPANSION = 100  # features hardly shrink when zipped; a bomb unpacks a thousandfold
@@ -102,6 +106,52 @@ def check_array(
             cure="Repair it, or leave this subject out with subjects=...",
         )
     return array
+
+
+def refuse_flat(
+    signals: np.ndarray,
+    names: Sequence[str],
+    *,
+    sfreq: float,
+    window: float,
+    path: str | PathLike[str],
+    where: str,
+) -> None:
+    """Raise EEGFileError if a channel of (n_channels, n_samples) is constant in a window; names each such."""
+    flat = flat_windows(signals, sfreq, window)
+    n = flat.shape[1]
+    # re-referencing and filters would turn what is constant into something small, far from any EEG
+    listed = [
+        name if row.all() else f"{name} in {row.sum()} of {n} windows, the first {row.argmax() + 1}"
+        for name, row in zip(names, flat, strict=True)
+        if row.any()
+    ]
+    if listed:
+        raise unexpected(
+            path,
+            found=f"flat channels {listed} in {where}",
+            expected="a signal in every channel",
+            cure="Interpolate them, or leave this subject out with subjects=...",
+        )
+
+
+def chosen(files: dict[int, Any], subjects: Any, root: Path) -> dict[int, Any]:
+    """The files of the subjects asked for, or of all; EEGFileError names those that are not there."""
+    if subjects is None:
+        return files
+    asked_for: Any = [subjects] if np.isscalar(subjects) else list(subjects)
+    wanted = whole(asked_for, "subjects").tolist()
+    absent = [subject for subject in wanted if subject not in files]
+    if absent or not wanted or len(set(wanted)) < len(wanted):
+        held = sorted(files)
+        asked = f"subjects {absent}" if absent else "at least one subject to be asked for, and each once"
+        raise unexpected(
+            root,
+            found=f"{len(held)} subjects between {held[0]} and {held[-1]}",
+            expected=asked,
+            cure="Fetch them, or ask for others with subjects=...",
+        )
+    return {subject: files[subject] for subject in wanted}
 
 
 def load_pickle(path: str | PathLike[str]) -> Any:

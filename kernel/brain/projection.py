@@ -30,10 +30,10 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kernel import stats
-from kernel.brain.cohort import mean_over_subjects
+from kernel.arrays import Features, plain, real, row_labels, tensor
+from kernel.brain.cohort import mean_over_subjects, trials_present
 from kernel.threads import one_thread
 
-Features = ArrayLike | torch.Tensor
 Seed = int | np.random.Generator | None
 
 SCHEMES = ("in_sample", "leave_one_clip_out", "leave_one_emotion_out")
@@ -83,13 +83,11 @@ class RidgeFolds:
     def __init__(
         self, X: Features, groups: ArrayLike | None = None, alphas: Sequence[float] | None = None
     ) -> None:
-        X = _tensor(X, "X")
+        X = tensor(X, "X")
         if X.ndim < 2 or 0 in X.shape:
             raise ValueError(f"X must be (..., n_rows, n_features), got shape {tuple(X.shape)}")
         self.n = X.shape[-2]
-        labels = np.arange(self.n) if groups is None else np.asarray(groups)
-        if labels.shape != (self.n,):
-            raise ValueError(f"groups must name each of the {self.n} rows, got shape {labels.shape}")
+        labels = np.arange(self.n) if groups is None else row_labels(groups, "groups", self.n)
         self._names, code = np.unique(labels, return_inverse=True)
         if len(self._names) < 3:
             raise ValueError(f"{len(self._names)} groups: leaving one out and choosing a penalty takes three")
@@ -184,13 +182,13 @@ class RidgeFolds:
         -------
         ndarray, shape (m,) or (n_targets, m)
         """
-        groups = np.asarray(groups)
+        groups = plain(groups, "groups", numbers=False)
         unknown = sorted(set(groups.tolist()) - set(self._names.tolist()))
         if unknown or self.alphas.ndim != 1:
             raise ValueError(f"rows need one set of features and its groups; not among them: {unknown}")
         columns = self._targets(Y)
         predicted, choice = self._predicted(columns)
-        scores = (_tensor(rows, "rows").to(self._R) - self._mean) @ self._Vt.mT
+        scores = (tensor(rows, "rows").to(self._R) - self._mean) @ self._Vt.mT
         out = torch.empty((len(scores), columns.shape[1]), dtype=scores.dtype, device=scores.device)
         for number, name in enumerate(self._names):
             own = (self._code == number)[:, None]
@@ -217,7 +215,7 @@ class RidgeFolds:
     # Targets travel as columns, (n, n_targets), in chunks that bound the memory.
 
     def _targets(self, Y: Features) -> torch.Tensor:
-        Y = _tensor(Y, "targets").to(self._R)
+        Y = tensor(Y, "targets").to(self._R)
         if Y.ndim not in (1, 2) or Y.shape[-1] != self.n:
             raise ValueError(f"targets must be ({self.n},) or (n, {self.n}), got shape {tuple(Y.shape)}")
         return Y.reshape(-1, self.n).T
@@ -309,15 +307,6 @@ def _buckets(sets: list[tuple[np.ndarray, ...]]) -> Iterator[tuple[np.ndarray, n
         sizes.setdefault(tuple(map(len, parts)), []).append(number)
     for numbers in sizes.values():
         yield np.array(numbers), np.stack([np.concatenate(sets[number]) for number in numbers])
-
-
-def _tensor(values: Features, name: str) -> torch.Tensor:
-    """Double precision on the device of the input; float32 stays float32 where there are no doubles."""
-    tensor = values if isinstance(values, torch.Tensor) else torch.as_tensor(np.asarray(values, dtype=float))
-    tensor = tensor.to(torch.float32 if tensor.device.type == "mps" else torch.float64)
-    if not torch.isfinite(tensor).all():
-        raise ValueError(f"{name} holds NaN or inf: drop or impute these rows first")
-    return tensor
 
 
 # Tracking
@@ -442,7 +431,7 @@ def null_targets(
     if null not in NULLS[2:]:
         raise ValueError(f"null must be one of {', '.join(NULLS)}, got {null!r}")
     rng = np.random.default_rng(random_state)
-    code = np.unique(np.asarray(emotions), return_inverse=True)[1]
+    code = np.unique(plain(emotions, "emotions", numbers=False), return_inverse=True)[1]
     if null == "free":
         return rng.standard_normal((n, len(code)))
     return rng.standard_normal((n, code.max() + 1))[:, code]
@@ -451,13 +440,10 @@ def null_targets(
 def _checked(
     X: Features, y: ArrayLike, emotions: Sequence[str] | np.ndarray
 ) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
-    X, y, emotions = _tensor(X, "X"), np.asarray(y, dtype=float), np.asarray(emotions)
-    if X.ndim < 2 or y.shape != (len(X),) or emotions.shape != y.shape:
-        raise ValueError(
-            f"X, y and emotions must have one row per clip, got {tuple(X.shape)}, {y.shape}, {emotions.shape}"
-        )
-    if not np.isfinite(y).all():
-        raise ValueError("y holds NaN or inf: every clip needs a position")
+    X, y = tensor(X, "X"), real(y, "y")
+    if X.ndim < 2 or y.shape != (len(X),):
+        raise ValueError(f"X and y must have one row per clip, got {tuple(X.shape)} and {y.shape}")
+    emotions = row_labels(emotions, "emotions", len(y))
     if np.ptp(y) == 0:
         raise ValueError(f"y is constant at {y[0]:g}: an axis with one position orders nothing")
     return X.reshape(len(X), -1), y, emotions
@@ -501,8 +487,8 @@ class ProjectionModel(RegressorMixin, BaseEstimator):
         self.coef_, intercept, alpha = folds.weights(y)
         self.intercept_, self.alpha_ = float(intercept), float(alpha)
         self.held_out_ = folds.held_out(y)
-        self.held_out_r_ = float(stats.pearson(self.held_out_, np.asarray(y, dtype=float)))
-        self.in_sample_r_ = float(stats.pearson(X @ self.coef_, np.asarray(y, dtype=float)))
+        self.held_out_r_ = float(stats.pearson(self.held_out_, y))
+        self.in_sample_r_ = float(stats.pearson(X @ self.coef_, y))
         return self
 
     def predict(self, X: ArrayLike) -> np.ndarray:
@@ -538,7 +524,7 @@ def trial_level(
     features = _trials(features)
     X, y, emotions = _checked(mean_over_subjects(features), y, emotions)
     folds = RidgeFolds(X, emotions, alphas)
-    subject, clip = np.nonzero(np.isfinite(features[..., 0]))
+    subject, clip = np.nonzero(trials_present(features))
     rows = features[subject, clip]
 
     def statistic(_: Any, Y: np.ndarray) -> Any:
@@ -573,7 +559,7 @@ def class_level(
         Human valence of each clip; averaged within emotions.
     """
     X, y, emotions = _checked(X, y, emotions)
-    valence = np.asarray(valence, dtype=float)
+    valence = real(valence, "valence")
     code = np.unique(emotions, return_inverse=True)[1]
     mean = np.eye(code.max() + 1)[code]
     mean /= mean.sum(0)  # (n_clips, n_emotions): averages over the clips of an emotion
@@ -618,11 +604,11 @@ def clip_effects(features: ArrayLike, order: ArrayLike) -> np.ndarray:
     ValueError
         If a trial has no position, a subject has fewer than three trials, or all have one order.
     """
-    features, order = _trials(features), np.asarray(order, dtype=float)
+    features, order = _trials(features), real(order, "order", finite=False)
     n_subjects, n_clips = features.shape[:2]
     if order.shape != (n_subjects, n_clips):
         raise ValueError(f"order must be (n_subjects, n_clips) = {(n_subjects, n_clips)}, got {order.shape}")
-    there = np.isfinite(features[..., 0])
+    there = trials_present(features)
     if np.isnan(order[there]).any():
         raise ValueError("a trial has no presentation position: give the reader ratings= or events")
     fewest = there.sum(1).min()
@@ -706,7 +692,7 @@ def order_surrogates(features: ArrayLike, order: ArrayLike, n: int, *, random_st
     ValueError
         If a trial is missing, or a subject's positions are not all known and different.
     """
-    features, order = _trials(features), np.asarray(order, dtype=float)
+    features, order = _trials(features), real(order, "order", finite=False)
     if not np.isfinite(features).all():
         raise ValueError("order surrogates need every trial of every subject: select complete subjects first")
     n_subjects, n_clips = features.shape[:2]
@@ -827,8 +813,7 @@ def quarters_are_full(features: np.ndarray, *, n_blocks: int = 20) -> bool:
 
 def _most_missing(features: np.ndarray) -> int:
     """Subjects who miss the clip that most of them miss."""
-    first: Any = (..., *[0] * (features.ndim - 2))
-    return int(np.isnan(features[first]).sum(0).max())
+    return int((~trials_present(features)).sum(0).max())
 
 
 def _smallest_quarter(n_subjects: int, n_blocks: int) -> int:
@@ -843,7 +828,6 @@ def _cuts(n_subjects: int) -> np.ndarray:
 
 def _quarters(features: np.ndarray, y: ArrayLike, n_splits: int, rng: np.random.Generator) -> float:
     """Stepped-up correlation of the projections of two quarters by weights of the other half."""
-    y = np.asarray(y, dtype=float)
     n_subjects = len(features)
     halves: list[np.ndarray] = []
     thirds: list[np.ndarray] = []
@@ -860,7 +844,7 @@ def _quarters(features: np.ndarray, y: ArrayLike, n_splits: int, rng: np.random.
 
 def _trials(features: ArrayLike) -> np.ndarray:
     """(n_subjects, n_clips, n_features), double precision."""
-    features = np.asarray(features, dtype=float)
+    features = real(features, "features", finite=False)
     if features.ndim < 3 or 0 in features.shape:
         raise ValueError(f"features must be (n_subjects, n_clips, ...), got shape {features.shape}")
     return features.reshape(*features.shape[:2], -1)

@@ -22,6 +22,7 @@ from scipy.optimize import least_squares
 from scipy.stats import zscore
 
 from kernel import stats
+from kernel.arrays import plain, real
 from kernel.brain.projection import RidgeFolds
 from kernel.brain.topography import (
     FRONTAL_PAIRS,
@@ -133,7 +134,7 @@ def recover_axis(
     ValueError
         If a channel, band or emotion of a constraint is missing, or a cell does not vary.
     """
-    code, names = pd.factorize(np.asarray(emotions))
+    code, names = pd.factorize(plain(emotions, "emotions", numbers=False))
     printed, half = np.array(list(constraints.values())).T
 
     def misfit(values: np.ndarray) -> np.ndarray:
@@ -163,7 +164,7 @@ def axis_figures(
 
     Arguments as for `recover_axis`; `axis` holds the position of each clip (n_clips,).
     """
-    X, y, kinds = np.asarray(means, dtype=float), np.asarray(axis, dtype=float), np.asarray(emotions)
+    X, y, kinds = real(means, "means"), real(axis, "axis"), plain(emotions, "emotions", numbers=False)
     ours = _constrained(X, channels, bands, kinds, y)
     size, place = np.abs(cell_correlations(X, y)), {name: at for at, name in enumerate(channels)}
     for region, electrodes in regions(list(channels)).items():
@@ -198,7 +199,7 @@ def asymmetries(means: ArrayLike, channels: Names, bands: Names, emotions: Names
     Arguments as for `recover_axis`; neutral clips do not enter. In the unit of the features, named as in
     `ASYMMETRIES`.
     """
-    X, kinds = np.asarray(means, dtype=float), np.asarray(emotions)
+    X, kinds = real(means, "means"), plain(emotions, "emotions", numbers=False)
     positive, negative = np.isin(kinds, POSITIVE), np.isin(kinds, NEGATIVE)
     if not (positive.any() and negative.any()):
         raise ValueError(f"emotions need some of {POSITIVE} and of {NEGATIVE}, got {sorted(set(kinds))}")
@@ -251,7 +252,7 @@ def triple_ranks(cell: ArrayLike, axis: ArrayLike, emotions: Names) -> pd.DataFr
         One row per triple, 84 of nine emotions: ``emotions``, ``n_clips``, ``r``, ``rank`` (how many triples
         have as large an ``|r|``) and ``paper``, whether it is the paper's.
     """
-    x, y, kinds = np.asarray(cell, dtype=float), np.asarray(axis, dtype=float), np.asarray(emotions)
+    x, y, kinds = real(cell, "cell"), real(axis, "axis"), plain(emotions, "emotions", numbers=False)
     rows = []
     for chosen in combinations(dict.fromkeys(kinds.tolist()), 3):
         inside = np.isin(kinds, chosen)
@@ -274,7 +275,7 @@ def _constrained(
 ) -> dict[str, float]:
     """The figures of `CONSTRAINTS`."""
     r = cell_correlations(means, axis)
-    kinds, best = np.asarray(emotions), _cell(means, channels, bands, *BEST_CELL)
+    kinds, best = plain(emotions, "emotions", numbers=False), _cell(means, channels, bands, *BEST_CELL)
     nine, anger = np.isin(kinds, PAPER_EMOTIONS), kinds == "anger"
     parts = {"nine clips": nine, "other clips": ~nine, "without anger": ~anger}
     cells = [name for name in CONSTRAINTS if "/" in name and "," not in name]
@@ -291,4 +292,4 @@ def _cell(means: ArrayLike, channels: Names, bands: Names, channel: str, band: s
         raise ValueError(
             f"no {channel}/{band} among {list(channels)} and {list(bands)}: a printed figure needs it"
         )
-    return np.asarray(means, dtype=float)[:, list(channels).index(channel), list(bands).index(band)]
+    return real(means, "means")[:, list(channels).index(channel), list(bands).index(band)]

@@ -28,7 +28,7 @@ from tqdm.auto import tqdm
 
 from kernel.brain.cohort import Cohort
 from kernel.brain.features import BANDS, differential_entropy
-from kernel.brain.pickles import check_array, load_npz, loads_pickle, unexpected
+from kernel.brain.pickles import check_array, chosen, load_npz, loads_pickle, refuse_flat, unexpected
 from kernel.files import absolute
 
 # label 0 to 4; the release says disgust, fear, sad, neutral, happy
@@ -104,7 +104,7 @@ def read_seed_v(
             raise ValueError(f"{name} must be one of {', '.join(admitted)}, got {value!r}")
     path = absolute(path)
     layout, files = _recognise(path, source, bands)
-    files = _chosen(files, subjects, path)
+    files = chosen(files, subjects, path)
     trials = []
     for subject, entry in tqdm(files.items(), desc="SEED-V", unit="subject", disable=not progress):
         trials.append(_read_features(entry) if layout == "de" else _read_raw(entry, subject, tables[bands]))
@@ -146,6 +146,9 @@ def _recognise(root: Path, source: str, bands: str) -> tuple[str, dict[int, Any]
     for folder in (root, root / "EEG_DE_features", root / "EEG_raw"):
         for file in sorted(folder.iterdir()) if folder.is_dir() else ():
             if match := re.fullmatch(r"(\d+)_123\.npz", file.name):
+                if int(match[1]) in features:
+                    twice = [str(features[int(match[1])]), str(file)]
+                    raise unexpected(root, found=f"a subject twice: {twice}", expected="one file each")
                 features[int(match[1])] = file
             elif match := re.fullmatch(r"(\d+)_([123])_\d+\.cnt", file.name):
                 own = recordings.setdefault(int(match[1]), {})
@@ -171,17 +174,6 @@ def _recognise(root: Path, source: str, bands: str) -> tuple[str, dict[int, Any]
         expected="EEG_DE_features/{subject}_123.npz or EEG_raw/{subject}_{session}_{date}.cnt"
         + (f" (source={source!r})" if source != "auto" else ""),
     )
-
-
-def _chosen(files: dict[int, Any], subjects: Iterable[int] | None, root: Path) -> dict[int, Any]:
-    if subjects is None:
-        return files
-    wanted = [int(subject) for subject in subjects]
-    absent = [subject for subject in wanted if subject not in files]
-    if absent or not wanted:
-        expected = f"also {absent}" if absent else "at least one to be asked for"
-        raise unexpected(root, found=f"subjects {sorted(files)}", expected=expected)
-    return {subject: files[subject] for subject in wanted}
 
 
 def _read_features(path: Path) -> list[np.ndarray]:
@@ -264,10 +256,8 @@ def _read_session(
         except Exception as error:  # the header promises more samples than the file has
             found = f"no samples of trial {number} ({error})"
             raise unexpected(path, found=found, expected=f"those of {start} to {stop} s") from error
-        flat = [SEED_V_CHANNELS[i] for i in np.flatnonzero(np.ptp(x, axis=-1) == 0)]
-        if flat:
-            found = f"flat channels {flat} in trial {number}"
-            raise unexpected(path, found=found, expected="a signal in every channel")
+        where = f"trial {number}"
+        refuse_flat(x, SEED_V_CHANNELS, sfreq=RAW_SFREQ, window=WINDOW, path=path, where=where)
         x = resample_poly(x, 1, RAW_SFREQ // SFREQ, axis=-1, padtype="line")
         trials.append(differential_entropy(x, SFREQ, bands, window=WINDOW).swapaxes(0, 1))
     return trials

@@ -26,7 +26,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from kernel import stats
-from kernel.brain.cohort import Cohort, mean_over_subjects, trial_features
+from kernel.arrays import real, row_labels
+from kernel.brain.cohort import Cohort, mean_over_subjects, trial_features, trials_present
 
 if TYPE_CHECKING:
     import mne
@@ -71,7 +72,7 @@ def cell_correlations(X: ArrayLike, y: ArrayLike) -> np.ndarray:
     ValueError
         If shapes disagree, a value is not finite, or a cell or target does not vary.
     """
-    X, y = _finite(X, "X"), _finite(y, "y")
+    X, y = real(X, "X"), real(y, "y")
     if X.ndim < 2 or y.ndim not in (1, 2) or y.shape[-1] != len(X):
         raise ValueError(f"X must be (n_clips, ...) and y (n_clips,) or a batch, got {X.shape} and {y.shape}")
     r = np.tensordot(_unit(y, "y", axis=-1), _unit(X, "X", axis=0), axes=1)
@@ -760,7 +761,7 @@ def subject_correlations(features: ArrayLike, y: ArrayLike) -> np.ndarray:
         If shapes disagree, a trial is missing in part, a subject has fewer than three, or something does not
         vary.
     """
-    y = _finite(y, "y")
+    y = real(y, "y")
     columns, present = _unit_trials(features)
     if y.ndim not in (1, 2) or y.shape[-1] != len(columns):
         raise ValueError(f"features have {len(columns)} clips, y has shape {y.shape}")
@@ -772,13 +773,10 @@ def _unit_trials(features: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
 
     The second array (n_subjects, n_clips) says which trials there are.
     """
-    features = np.asarray(features, dtype=float)
+    features = real(features, "features", finite=False)
     if features.ndim < 3 or 0 in features.shape:
         raise ValueError(f"features must be (n_subjects, n_clips, ...), got shape {features.shape}")
-    cells = tuple(range(2, features.ndim))
-    present = np.isfinite(features).all(cells)
-    if np.isinf(features).any() or (~np.isnan(features).all(cells) & ~present).any():
-        raise ValueError("features hold infinities or trials that are NaN in part: set whole trials to NaN")
+    present = trials_present(features)
     if present.sum(1).min() < 3:
         subject = int(present.sum(1).argmin())
         raise ValueError(f"the subject at place {subject} has {present[subject].sum()} trials: r needs three")
@@ -1324,13 +1322,6 @@ def _test(
     )  # fmt: skip
 
 
-def _finite(values: ArrayLike, name: str) -> np.ndarray:
-    values = np.asarray(values, dtype=float)
-    if not np.isfinite(values).all():
-        raise ValueError(f"{name} holds NaN or inf: drop these clips or subjects first")
-    return values
-
-
 def _unit(values: np.ndarray, name: str, axis: int) -> np.ndarray:
     """Centre and scale to length 1 along an axis."""
     mean = values.mean(axis, keepdims=True)
@@ -1346,14 +1337,14 @@ def _unit(values: np.ndarray, name: str, axis: int) -> np.ndarray:
 
 
 def _trials(features: ArrayLike) -> np.ndarray:
-    features = np.asarray(features, dtype=float)
+    features = real(features, "features", finite=False)
     if features.ndim != 4 or 0 in features.shape:
         raise ValueError(f"features must be (subjects, clips, channels, bands), got shape {features.shape}")
     return features
 
 
 def _target(y: ArrayLike, n_clips: int) -> np.ndarray:
-    y = _finite(y, "y")
+    y = real(y, "y")
     if y.shape != (n_clips,):
         raise ValueError(f"y must hold one position per clip, got shape {y.shape} for {n_clips} clips")
     _unit(y, "y", axis=-1)  # raises if it is constant
@@ -1361,18 +1352,13 @@ def _target(y: ArrayLike, n_clips: int) -> np.ndarray:
 
 
 def _groups(emotions: Sequence[str] | np.ndarray | None, n_clips: int) -> np.ndarray | None:
-    if emotions is None:
-        return None
-    emotions = np.asarray(emotions)
-    if emotions.shape != (n_clips,):
-        raise ValueError(f"emotions must name each of {n_clips} clips, got shape {emotions.shape}")
-    return emotions
+    return None if emotions is None else row_labels(emotions, "emotions", n_clips)
 
 
 def _checked(
     X: ArrayLike, y: ArrayLike, emotions: Sequence[str] | np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    X = _finite(X, "X")
+    X = real(X, "X")
     if X.ndim != 3 or 0 in X.shape:
         raise ValueError(f"X must be (n_clips, n_channels, n_bands), got shape {X.shape}")
     return X, _target(y, len(X)), _groups(emotions, len(X))

@@ -24,6 +24,7 @@ from scipy.stats import norm, ttest_1samp
 from threadpoolctl import threadpool_limits
 
 from kernel import stats
+from kernel.arrays import real, row_labels
 from kernel.brain.cohort import Cohort, standardise, trial_features
 from kernel.brain.components import scaled_positions, simulate_components
 from kernel.brain.material import Material
@@ -255,7 +256,7 @@ def _unit(x: np.ndarray) -> np.ndarray:
 def _checked(
     features: ArrayLike, order: ArrayLike, hardware: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    features, hardware = np.asarray(features, dtype=float), np.asarray(hardware)
+    features = real(features, "features", finite=False)
     if features.ndim < 3 or 0 in features.shape:
         raise ValueError(f"features must be (n_subjects, n_clips, ...), got shape {features.shape}")
     n_subjects, n_clips = shape = features.shape[:2]
@@ -264,8 +265,7 @@ def _checked(
         raise ValueError(f"order must be positions from 1, got {order.min():g}: leave out who has none")
     if n_subjects < 2 * _FOLDS:
         raise ValueError(f"{n_subjects} people: {_FOLDS} folds of people need at least {2 * _FOLDS}")
-    if hardware.shape != (n_subjects,):
-        raise ValueError(f"hardware must name the group of {n_subjects} people, got {hardware.shape}")
+    hardware = row_labels(hardware, "hardware", n_subjects)
     for name, count in zip(*np.unique(hardware, return_counts=True), strict=True):
         if count < 3:
             raise ValueError(f"group {str(name)!r} has {count} people, too few to exchange: leave them out")
@@ -273,7 +273,7 @@ def _checked(
 
 
 def _complete(values: ArrayLike, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    values = np.asarray(values, dtype=float)
+    values = real(values, name, finite=False)
     if values.shape[:2] != shape:
         raise ValueError(f"{name} must be (n_subjects, n_clips) = {shape}, got {values.shape}")
     if not np.isfinite(values).all():

@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike
 from torch import nn
 from torch.nn import functional as F
 
+from kernel.arrays import plain, real, whole
 from kernel.brain.topography import FRONTAL_PAIRS, PAPER_WEIGHTS, regions
 
 # Added under square roots: gradients stay finite where features are zero, and change in the seventh digit
@@ -1158,8 +1159,8 @@ def permute_values(values: ArrayLike, clip_class: ArrayLike, seed: int) -> np.nd
     ndarray, shape (n_clips, k)
         Columns standardised over clips; zeros where nothing varies.
     """
-    values = np.asarray(values, dtype=float)
-    code = np.unique(clip_class, return_inverse=True)[1]
+    values = real(values, "values")
+    code = np.unique(plain(clip_class, "clip_class"), return_inverse=True)[1]
     rng = np.random.default_rng([int(seed), 25])
     means = _class_means(values, code)
     rest = rng.permutation(values - means[code])
@@ -1259,15 +1260,11 @@ def clip_values(valence: ArrayLike, clip_class: ArrayLike, classes: Sequence[str
     ValueError
         If the length fits neither, a value is not finite, or a column does not vary.
     """
-    values, clip_class = np.asarray(valence, dtype=float), np.asarray(clip_class)
+    values, clip_class = real(valence, "valence"), whole(clip_class, "clip_class")
     values = values[:, None] if values.ndim == 1 else values
-    if (
-        values.ndim != 2
-        or len(values) not in (len(clip_class), len(classes))
-        or not np.isfinite(values).all()
-    ):
+    if values.ndim != 2 or len(values) not in (len(clip_class), len(classes)):
         raise ValueError(
-            f"valence must be finite, one value for each of {len(clip_class)} clips or {len(classes)} "
+            f"valence must be one value for each of {len(clip_class)} clips or {len(classes)} "
             f"classes; got shape {np.shape(valence)}"
         )
     if len(values) != len(clip_class):

@@ -35,6 +35,7 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from kernel import files, stats
+from kernel.arrays import plain, real
 from kernel.brain.cohort import Cohort, Split, segment_length, segments, standardise
 from kernel.decoding import networks
 from kernel.decoding.alignment import Aligner, Alignment, Context, clip_values
@@ -363,7 +364,7 @@ def balanced_accuracy(y: ArrayLike, predicted: ArrayLike) -> np.ndarray:
     ndarray, shape (...)
         As scikit-learn's ``balanced_accuracy_score`` of each.
     """
-    y, predicted = np.asarray(y), np.asarray(predicted)
+    y, predicted = plain(y, "y", numbers=False), plain(predicted, "predicted", numbers=False)
     if y.ndim != 1 or y.size == 0 or predicted.shape[-1:] != y.shape:
         raise ValueError(f"y and predicted must have one length, got {y.shape} and {predicted.shape}")
     present, code, counts = np.unique(y, return_inverse=True, return_counts=True)
@@ -764,10 +765,10 @@ def _prototypes(
     n = len(data.classes)
     llm = None
     if given is not None:
-        given = np.asarray(given, dtype=float)
-        if given.ndim != 2 or len(given) != n or not np.isfinite(given).all():
+        given = real(given, "prototypes")
+        if given.ndim != 2 or len(given) != n:
             raise ValueError(
-                f"prototypes must be finite, one row for each of {n} classes ({', '.join(data.classes)}); "
+                f"prototypes must be one row for each of {n} classes ({', '.join(data.classes)}); "
                 f"got shape {given.shape}"
             )
         llm = _unit_rows(given)

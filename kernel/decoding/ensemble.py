@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike
 from scipy.special import log_softmax
 
 from kernel import stats
+from kernel.arrays import class_numbers, plain, precision, real, row_labels
 from kernel.decoding.bank import balanced_accuracy
 
 MOST_MEMBERS = 16  # of which all subsets are scored: 65,535
@@ -34,9 +35,7 @@ _CHUNK = 1_000_000  # numbers held at once: a processor's cache holds a few arra
 
 def softmax(logits: ArrayLike, *, temperature: float = 1.0) -> np.ndarray:
     """Probabilities (..., n_classes) of logits (..., n_classes), divided by a temperature first."""
-    logits = np.asarray(logits, dtype=float)
-    if not np.isfinite(logits).all():
-        raise ValueError("logits hold NaN or inf: has the training diverged?")
+    logits = real(logits, "logits")
     if not temperature > 0:
         raise ValueError(f"temperature must be positive, got {temperature}")
     return np.exp(log_softmax(logits / temperature, axis=-1))
@@ -73,11 +72,11 @@ def softmax_ensemble(
     P = checked_members(P)
     if weights is None:
         return P.mean(0)
-    weights = np.asarray(weights, dtype=float)
+    weights = real(weights, "weights")
     if weights.shape != (len(P),):
         raise ValueError(f"weights must have one value for each of {len(P)} members, got {weights.shape}")
-    if not np.isfinite(weights).all() or (weights < 0).any() or weights.sum() == 0:
-        raise ValueError(f"weights must be finite, not negative and not all zero, got {weights}")
+    if (weights < 0).any() or weights.sum() == 0:
+        raise ValueError(f"weights must be not negative and not all zero, got {weights}")
     return np.tensordot(weights / weights.sum(), P, axes=1)
 
 
@@ -110,10 +109,10 @@ def align_classes(
         raise ValueError(f"unseen must be 'raise' or 'zero', got {unseen!r}")
     if len(members) != len(seen):
         raise ValueError(f"{len(members)} members, but classes of {len(seen)}: give one list for each")
-    classes = np.asarray(classes)
+    classes = plain(classes, "classes", numbers=False)
     out = []
     for number, (P, own) in enumerate(zip(members, seen, strict=True)):
-        P, own = np.asarray(P, dtype=float), np.asarray(own)
+        P, own = real(P, f"member {number}"), plain(own, "seen", numbers=False)
         if P.ndim != 2 or P.shape[1] != len(own):
             raise ValueError(f"member {number} has shape {P.shape} and {len(own)} classes: one column each")
         strange, absent = np.setdiff1d(own, classes), np.setdiff1d(classes, own)
@@ -132,8 +131,13 @@ def align_classes(
 
 
 def checked_members(members: ArrayLike, *, least: int = 2) -> np.ndarray:
-    """Probabilities (n_members, n_trials, n_classes) in double precision; ValueError names what is wrong."""
-    P = np.asarray(members, dtype=float)
+    """Probabilities (n_members, n_trials, n_classes) in double precision; ValueError names what is wrong.
+
+    If one member is enough, its own (n_trials, n_classes) will do. Sums may miss one by 1e-4, or by what the
+    type that they come in cannot express.
+    """
+    P, slack = real(members, "members", finite=False), precision(members)
+    P = P[None] if P.ndim == 2 and least == 1 else P
     if P.ndim != 3 or 0 in P.shape:
         raise ValueError(f"members must be (n_members, n_trials, n_classes), got shape {P.shape}")
     if len(P) < least:
@@ -143,7 +147,7 @@ def checked_members(members: ArrayLike, *, least: int = 2) -> np.ndarray:
         member, trial = np.argwhere(bad)[0]
         raise ValueError(f"member {member} has NaN or inf at trial {trial}: drop the member or the trial")
     total = P.sum(-1)
-    bad = (P < 0).any(-1) | (np.abs(total - 1) > 1e-4)
+    bad = (P < 0).any(-1) | (np.abs(total - 1) > max(1e-4, P.shape[-1] * slack))
     if bad.any():
         member, trial = np.argwhere(bad)[0]
         raise ValueError(
@@ -151,7 +155,7 @@ def checked_members(members: ArrayLike, *, least: int = 2) -> np.ndarray:
             f"{total[member, trial]:.6g}: probabilities are not negative and sum to one; take the softmax of "
             "logits first"
         )
-    return P
+    return P / total[..., None] if P.shape[-1] * slack > 1e-4 else P
 
 
 # Subsets
@@ -183,8 +187,8 @@ def subset_accuracies(members: ArrayLike, y: ArrayLike, subsets: ArrayLike) -> n
         If the members, a class or a subset cannot be used.
     """
     P = checked_members(members, least=1)
-    y = _classes(y, P)
-    subsets = np.asarray(subsets)
+    y = class_numbers(y, *P.shape[1:])
+    subsets = plain(subsets, "subsets")
     if subsets.ndim != 2 or subsets.shape[1] != len(P) or subsets.dtype != bool:
         raise ValueError(f"subsets must be bool (n_subsets, {len(P)}), got {subsets.dtype} {subsets.shape}")
     if not subsets.any(1).all():
@@ -255,7 +259,7 @@ def all_subset_accuracies(members: ArrayLike, y: ArrayLike) -> np.ndarray:
     over the number of classes in `y`.
     """
     P = checked_members(members, least=1)
-    y = _classes(y, P)
+    y = class_numbers(y, *P.shape[1:])
     values = subset_accuracies(P, y, subsets_of(len(P))[1:])
     return np.concatenate([[1 / len(np.unique(y))], values])
 
@@ -350,7 +354,7 @@ def shapley_values(values: ArrayLike) -> np.ndarray:
     ----------
     .. [1] Shapley (1953), Contributions to the Theory of Games II. doi:10.1515/9781400881970-018
     """
-    values = np.asarray(values, dtype=float)
+    values = real(values, "values", finite=False)
     m = max(values.size, 1).bit_length() - 1
     if values.ndim != 1 or m < 1 or values.size != 2**m:
         raise ValueError(f"values must have 2 ** m entries, one for each coalition, got shape {values.shape}")
@@ -410,8 +414,8 @@ def top_k(members: ArrayLike, y: ArrayLike, *, validation: ArrayLike, test: Arra
         If a trial both chooses and scores, a set is empty, or there are fewer than k members.
     """
     P = checked_members(members)
-    y = _classes(y, P)
-    sets = {"validation": np.asarray(validation), "test": np.asarray(test)}
+    y = class_numbers(y, *P.shape[1:])
+    sets = {"validation": plain(validation, "validation"), "test": plain(test, "test")}
     for name, rows in sets.items():
         if rows.shape != y.shape or rows.dtype != bool or not rows.any():
             raise ValueError(
@@ -454,7 +458,7 @@ def kappa_matrix(called: ArrayLike) -> np.ndarray:
     ----------
     .. [1] Cohen (1960), Educational and Psychological Measurement 20(1). doi:10.1177/001316446002000104
     """
-    called = np.asarray(called)
+    called = plain(called, "called")
     if called.ndim != 2 or 0 in called.shape or not np.issubdtype(called.dtype, np.integer):
         raise ValueError(
             f"called must be int (n_members, n_trials), got {called.dtype} {called.shape}: take the argmax"
@@ -516,7 +520,7 @@ def disagreement(members: ArrayLike, y: ArrayLike) -> Disagreement:
         Shares of trials, not balanced over classes. For identical members ``share`` is zero.
     """
     P = checked_members(members)
-    y = _classes(y, P)
+    y = class_numbers(y, *P.shape[1:])
     called = P.argmax(-1)
     differ = (called != called[0]).any(0)
     hit, together = called == y, P.mean(0).argmax(-1) == y
@@ -583,8 +587,8 @@ def calibration(probabilities: ArrayLike, y: ArrayLike, *, n_bins: int = 15) -> 
     .. [1] Naeini, Cooper & Hauskrecht (2015), AAAI 29. doi:10.1609/aaai.v29i1.9602
     .. [2] Guo et al. (2017), ICML. arXiv:1706.04599
     """
-    P = checked_members(np.asarray(probabilities, dtype=float)[None], least=1)
-    y = _classes(y, P)
+    P = checked_members(probabilities, least=1)
+    y = class_numbers(y, *P.shape[1:])
     if n_bins < 1:
         raise ValueError(f"n_bins must be at least 1, got {n_bins}")
     p = P[0]
@@ -637,18 +641,14 @@ def accuracy_difference(
     ValueError
         If the two differ in their trials, or there is one subject.
     """
-    y, subject = np.asarray(y), np.asarray(subject)
-    subjects, person = np.unique(subject, return_inverse=True)
-    if subject.shape != y.shape or len(subjects) < 2:
-        raise ValueError(
-            f"subject must name two or more people over {y.shape} trials, got {len(subjects)} over "
-            f"{subject.shape}"
-        )
+    y = plain(y, "y", numbers=False)
+    subjects, person = np.unique(row_labels(subject, "subject", len(y)), return_inverse=True)
+    if len(subjects) < 2:
+        raise ValueError(f"subject must name two or more people, got {len(subjects)}")
     hits = []
     for given in (first, second):
-        P = np.asarray(given, dtype=float)
-        P = checked_members(P[None] if P.ndim == 2 else P, least=1)
-        y = _classes(y, P)
+        P = checked_members(given, least=1)
+        y = class_numbers(y, *P.shape[1:])
         hits.append((P.argmax(-1) == y).mean(0))
     classes, code = np.unique(y, return_inverse=True)
     shape = (len(subjects), len(classes))
@@ -687,7 +687,7 @@ def relative_gains(ensemble: float, references: Mapping[str, float]) -> pd.DataF
     DataFrame
         Columns ``reference``, ``bacc``, ``gain``, ``relative``.
     """
-    values = np.array(list(references.values()), dtype=float)
+    values = real(list(references.values()), "references")
     if not (values > 0).all():
         raise ValueError(f"references must be positive accuracies, got {dict(references)}")
     gain = ensemble - values
@@ -724,19 +724,6 @@ def gain_against_headroom(
         stats.spearman, single, gain,
         n_permutations=n_permutations, alternative="less", random_state=random_state,
     )  # fmt: skip
-
-
-def _classes(y: ArrayLike, P: np.ndarray) -> np.ndarray:
-    y = np.asarray(y)
-    if y.shape != P.shape[1:2] or not np.issubdtype(y.dtype, np.integer):
-        raise ValueError(
-            f"y must be int with one class for each of {P.shape[1]} trials, got {y.dtype} {y.shape}"
-        )
-    if y.min() < 0 or y.max() >= P.shape[-1]:
-        raise ValueError(
-            f"y holds class {y.min() if y.min() < 0 else y.max()}, the members know 0 to {P.shape[-1] - 1}"
-        )
-    return y
 
 
 def _trial_weights(y: np.ndarray) -> np.ndarray:

@@ -25,8 +25,8 @@ import torch
 from numpy.typing import ArrayLike
 
 from kernel import stats
+from kernel.arrays import Features, class_numbers, like, real, row_labels, tensor
 
-Features = ArrayLike | torch.Tensor
 Seed = int | np.random.Generator | None
 
 NULLS = ("permute", "gaussian", "haar", "matched")
@@ -65,12 +65,12 @@ class Projector:
         ndarray or Tensor
             As `X`.
         """
-        return _like(self._inside(_tensor(X, "X")), X)
+        return like(self._inside(tensor(X, "X")), X)
 
     def complement(self, X: Features) -> Any:
         """The part of each row orthogonal to the subspace; shapes as for :meth:`project`."""
-        rows = _tensor(X, "X")
-        return _like(rows.to(self.basis) - self._inside(rows), X)
+        rows = tensor(X, "X")
+        return like(rows.to(self.basis) - self._inside(rows), X)
 
     def _inside(self, X: torch.Tensor) -> torch.Tensor:
         if X.shape[-1] != self.basis.shape[-1]:
@@ -178,13 +178,13 @@ def class_pc1_alignment(
         class means do not vary.
     """
     Z, classes, code = _checked(Z, y)
-    target = np.asarray(target, dtype=float)
+    target = real(target, "target")
     if len(classes) < 3:
         raise ValueError(f"{len(classes)} classes: any two values correlate perfectly, three are needed")
     if target.shape != (len(classes),):
         raise ValueError(f"target must have one value for each of {len(classes)} classes, got {target.shape}")
-    if not np.isfinite(target).all() or np.ptp(target) == 0:
-        raise ValueError(f"target must be finite and vary over classes, got {target}")
+    if np.ptp(target) == 0:
+        raise ValueError(f"target must vary over classes, got {target}")
     basin(Z, y, rank=1)  # refuses class means that do not vary
     first = torch.linalg.svd(_centred(_means(Z, code)), full_matrices=False)[0][..., 0].cpu().numpy()
     # one seed for all, so that every checkpoint sees the same orders
@@ -435,7 +435,7 @@ def _null_directions(
 
 def _clips(clip: ArrayLike, code: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Names of the clips, the clip of each trial, the class of each clip."""
-    clip = _labels(clip, len(code), "clip")
+    clip = row_labels(clip, "clip", len(code))
     clips, first, clip_code = np.unique(clip, return_index=True, return_inverse=True)
     class_of = code[first]
     wrong = np.flatnonzero(class_of[clip_code] != code)
@@ -445,13 +445,11 @@ def _clips(clip: ArrayLike, code: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
 
 
 def _target(target: ArrayLike, clips: np.ndarray, class_of: np.ndarray) -> np.ndarray:
-    target = np.asarray(target, dtype=float)
+    target = real(target, "target_by_clip")
     if target.shape != (len(clips),):
         raise ValueError(
             f"target_by_clip must have one value for each of {len(clips)} clips, got {target.shape}"
         )
-    if not np.isfinite(target).all():
-        raise ValueError("target_by_clip holds NaN or inf: every clip needs a value")
     if all(np.ptp(target[class_of == c]) == 0 for c in np.unique(class_of)):
         raise ValueError(
             "target_by_clip is constant within every class: nothing is left of it in the residual, "
@@ -464,12 +462,15 @@ def _sets(
     subject: ArrayLike, validation: ArrayLike, test: ArrayLike, clips: np.ndarray, clip_code: np.ndarray
 ) -> list[np.ndarray]:
     """Rows of validation and of test subjects, each with every clip."""
-    subject = _labels(subject, len(clip_code), "subject")
+    subject = row_labels(subject, "subject", len(clip_code))
     both = np.intersect1d(validation, test)
     if len(both):
         raise ValueError(f"subject {both[0]} is in validation and test: the test would not be of new people")
     rows = []
     for name, members in (("validation", validation), ("test", test)):
+        strangers = np.setdiff1d(members, subject)
+        if len(strangers):
+            raise ValueError(f"{name} names subjects without a trial: {strangers.tolist()}, leave them out")
         here = np.flatnonzero(np.isin(subject, np.asarray(members)))
         missing = np.setdiff1d(np.arange(len(clips)), clip_code[here])
         if len(missing):
@@ -632,13 +633,14 @@ def convergence(
     .. [1] Bland & Altman (1995), BMJ 310, 446. doi:10.1136/bmj.310.6977.446
     .. [2] Bland & Altman (1995), BMJ 310, 633. doi:10.1136/bmj.310.6980.633
     """
-    score, bacc, null = (np.asarray(a, dtype=float) for a in (score, bacc, null_scores))
+    given = {"score": score, "bacc": bacc, "null_scores": null_scores}
+    score, bacc, null = (real(values, name) for name, values in given.items())
     if score.ndim != 1 or bacc.shape != score.shape or null.ndim != 2 or null.shape[1:] != score.shape:
         raise ValueError(
             "score and bacc must be (n_checkpoints,) and null_scores (n_null, n_checkpoints), got "
             f"{score.shape}, {bacc.shape} and {null.shape}"
         )
-    names, code = np.unique(_labels(recipes, len(score), "recipes"), return_inverse=True)
+    names, code = np.unique(row_labels(recipes, "recipes", len(score)), return_inverse=True)
     if len(names) < 3 or len(names) == len(score):
         raise ValueError(
             f"{len(score)} checkpoints of {len(names)} recipes: three recipes are needed for a correlation "
@@ -700,7 +702,7 @@ def amplify(Z: Features, u: Features, gain: float) -> np.ndarray | torch.Tensor:
     """
     rows = _features(Z)
     unit = _unit_directions(u, rows, "u")
-    return _like(rows + (gain - 1) * (rows @ unit[..., :, None]) * unit[..., None, :], Z)
+    return like(rows + (gain - 1) * (rows @ unit[..., :, None]) * unit[..., None, :], Z)
 
 
 def ablate(Z: Features, u: Features) -> np.ndarray | torch.Tensor:
@@ -731,10 +733,10 @@ def batched_balanced_accuracy(logits: Features, y: ArrayLike) -> np.ndarray:
     ndarray, shape (...)
         As scikit-learn's ``balanced_accuracy_score`` of each.
     """
-    logits = _tensor(logits, "logits")
+    logits = tensor(logits, "logits")
     if logits.ndim < 2 or 0 in logits.shape:
         raise ValueError(f"logits must be (..., n_trials, n_classes), got shape {tuple(logits.shape)}")
-    y = _class_numbers(y, *logits.shape[-2:])
+    y = class_numbers(y, *logits.shape[-2:])
     present, code, counts = np.unique(y, return_inverse=True, return_counts=True)
     weight = torch.as_tensor(1 / (counts[code] * len(present))).to(logits)
     hit = logits.argmax(-1) == torch.as_tensor(y, device=logits.device)
@@ -857,7 +859,7 @@ def ablation_effect(
     """
     rows, _, _ = _checked(Z, y)
     W, b = _head(head, rows)
-    y = _class_numbers(y, rows.shape[-2], W.shape[-1])
+    y = class_numbers(y, rows.shape[-2], W.shape[-1])
     unit = _unit_directions(direction, rows, "direction")[..., None, :]
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown or n_directions < 2:
@@ -881,7 +883,7 @@ def ablation_effect(
         tested.append(normal)
     names = list(kinds)
     if random_targets is not None:
-        given = _tensor(random_targets, "random_targets").to(rows)
+        given = tensor(random_targets, "random_targets").to(rows)
         if given.ndim < 2 or given.shape[-1] != d or given.shape[:-2] not in ((), rows.shape[:-2]):
             raise ValueError(
                 f"random_targets must be (..., n, {d}) for features {tuple(rows.shape)}, "
@@ -995,28 +997,8 @@ def _scaled(X: torch.Tensor) -> torch.Tensor:
 # Arrays
 
 
-def _tensor(values: Features, name: str) -> torch.Tensor:
-    """Double precision on the device of the input; float32 stays float32 where there are no doubles."""
-    if isinstance(values, torch.Tensor):
-        tensor = values.detach()
-    else:
-        tensor = torch.as_tensor(np.asarray(values, dtype=float))
-    tensor = tensor.to(torch.float32 if tensor.device.type == "mps" else torch.float64)
-    if not torch.isfinite(tensor).all():
-        raise ValueError(f"{name} holds NaN or inf: drop these trials or checkpoints first")
-    return tensor
-
-
-def _like(result: torch.Tensor, given: Features) -> np.ndarray | torch.Tensor:
-    """A result in the kind, device and precision of what was given."""
-    if isinstance(given, torch.Tensor):
-        return result.to(given.device, given.dtype if given.is_floating_point() else result.dtype)
-    dtype = np.asarray(given).dtype
-    return result.cpu().numpy().astype(dtype if dtype.kind == "f" else float, copy=False)
-
-
 def _features(Z: Features, name: str = "Z") -> torch.Tensor:
-    Z = _tensor(Z, name)
+    Z = tensor(Z, name)
     if Z.ndim not in (2, 3) or 0 in Z.shape:
         raise ValueError(
             f"{name} must be (n_trials, d) or (n_checkpoints, n_trials, d), got shape {tuple(Z.shape)}"
@@ -1027,32 +1009,14 @@ def _features(Z: Features, name: str = "Z") -> torch.Tensor:
 def _checked(Z: Features, y: ArrayLike) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
     """Features, names of the classes, class of each trial."""
     Z = _features(Z)
-    classes, code = np.unique(_labels(y, Z.shape[-2], "y"), return_inverse=True)
+    classes, code = np.unique(row_labels(y, "y", Z.shape[-2]), return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"y holds one class only, {classes[0]}: there is no difference between classes")
     return Z, classes, code
 
 
-def _labels(values: ArrayLike, n: int, name: str) -> np.ndarray:
-    values = values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
-    if values.shape != (n,):
-        raise ValueError(f"{name} must have shape ({n},), one for each row, got {values.shape}")
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise ValueError(f"{name} holds NaN or inf: drop these trials first")
-    return values
-
-
-def _class_numbers(y: ArrayLike, n: int, n_classes: int) -> np.ndarray:
-    y = _labels(y, n, "y")
-    if y.dtype.kind not in "iu" or y.min() < 0 or y.max() >= n_classes:
-        raise ValueError(
-            f"y must hold integers from 0 to {n_classes - 1}, columns of the logits; got {y[:5]} ..."
-        )
-    return y.astype(np.int64)
-
-
 def _head(head: tuple[Features, Features], Z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    W, b = (_tensor(part, name).to(Z) for part, name in zip(head, ("W", "b"), strict=True))
+    W, b = (tensor(part, name).to(Z) for part, name in zip(head, ("W", "b"), strict=True))
     if W.ndim < 2 or W.shape[-2] != Z.shape[-1] or W.shape[:-2] not in ((), Z.shape[:-2]):
         raise ValueError(
             f"W must be (..., {Z.shape[-1]}, n_classes) for features {tuple(Z.shape)}, got shape "
@@ -1067,7 +1031,7 @@ def _head(head: tuple[Features, Features], Z: torch.Tensor) -> tuple[torch.Tenso
 
 def _unit_directions(u: Features, Z: torch.Tensor, name: str) -> torch.Tensor:
     """Directions of length one, one for each checkpoint: (..., d)."""
-    u = _tensor(u, name).to(Z)
+    u = tensor(u, name).to(Z)
     if u.shape not in ((Z.shape[-1],), (*Z.shape[:-2], Z.shape[-1])):
         raise ValueError(
             f"{name} must have shape {(*Z.shape[:-2], Z.shape[-1])} for features {tuple(Z.shape)}, "

@@ -31,6 +31,7 @@ from scipy.stats import binomtest, chi2, norm
 from scipy.stats import t as student_t
 
 from kernel import files, stats
+from kernel.arrays import real, whole
 from kernel.brain.cohort import Cohort, Split, make_split, scalp_channels, segments, standardise
 from kernel.brain.simulate import PRESETS, Settings, simulate_cohort
 from kernel.decoding import ensemble, geometry, networks
@@ -176,7 +177,7 @@ def model_values(
         raise ValueError(
             f"agreement must lie in (0, 1] and n_models be positive, got {agreement}, {n_models}"
         )
-    v = np.asarray(valence, dtype=float)
+    v = real(valence, "valence")
     v = (v - v.mean()) / v.std()
     noise = np.random.default_rng(random_state).standard_normal((len(v), n_models))
     return np.sqrt(agreement) * v[:, None] + np.sqrt(1 - agreement) * noise
@@ -322,12 +323,12 @@ def run_interventions(
         Before any training, if a strategy, a seed or the data cannot be used.
     """
     wanted = wanted_strategies(strategies, strengths)
-    seeds = list(range(seeds)) if isinstance(seeds, int) else [int(seed) for seed in seeds]
+    seeds = list(range(seeds)) if isinstance(seeds, int) else whole(list(seeds), "seeds").tolist()
     if len(set(seeds)) != len(seeds) or not seeds:
         raise ValueError(f"seeds must be one or more different numbers, got {seeds}")
     if recipe.alignment is not None:
         raise ValueError("recipe has an alignment of its own: give it as a strategy")
-    values = default_values(cohort) if valence is None else np.asarray(valence, dtype=float)
+    values = default_values(cohort) if valence is None else real(valence, "valence")
     if isinstance(split, str):
         split = make_split(cohort, split)
     options: dict[str, Any] = {
@@ -626,11 +627,9 @@ def smallest_detectable(sd: float, n: int, *, power: float = 0.8, level: float =
 
 
 def _differences(differences: ArrayLike) -> np.ndarray:
-    d = np.asarray(differences, dtype=float)
-    if d.ndim != 1 or len(d) < 2 or not np.isfinite(d).all():
-        raise ValueError(
-            f"differences must be two or more finite numbers, got {d}: run more seeds or cohorts"
-        )
+    d = real(differences, "differences")
+    if d.ndim != 1 or len(d) < 2:
+        raise ValueError(f"differences must be two or more numbers, got {d}: run more seeds or cohorts")
     return d
 
 
@@ -1047,7 +1046,7 @@ def mechanism(
     wanted = wanted_strategies(strategies)
     wanted = {k: a for k, a in wanted.items() if "cohort" not in a.definition.needs}
     seeds = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
-    values = default_values(cohort) if valence is None else np.asarray(valence, dtype=float)
+    values = default_values(cohort) if valence is None else real(valence, "valence")
     split = make_split(cohort, split) if isinstance(split, str) else split
     trainings = _trainings(wanted, seeds, True, recipe)
     specs = [spec for *_, spec in trainings]
@@ -1115,7 +1114,7 @@ def ensemble_with_axis(
     """
     if n_base < 2 or not n_added or min(n_added) < 1:
         raise ValueError(f"n_base must be at least 2 and n_added positive, got {n_base} and {tuple(n_added)}")
-    values = default_values(cohort) if valence is None else np.asarray(valence, dtype=float)
+    values = default_values(cohort) if valence is None else real(valence, "valence")
     split = make_split(cohort, split) if isinstance(split, str) else split
     more = range(n_base, n_base + max(n_added))
     specs = [replace(recipe, seed=seed, recipe="base") for seed in range(n_base + max(n_added))]

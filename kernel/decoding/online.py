@@ -40,6 +40,7 @@ from numpy.typing import ArrayLike
 from scipy.signal import cheby2, freqz_sos, sosfilt, sosfilt_zi
 
 from kernel import files
+from kernel.arrays import plain, precision, real, whole
 from kernel.brain.features import band_edges, band_gain, transition_widths
 
 if TYPE_CHECKING:
@@ -52,8 +53,11 @@ STATUS = ("decoded", "filling", "channels lost")
 # Order 3 has a zero at 0 Hz, so that electrode offsets vanish. Less than 30 dB lets strong neighbouring bands
 # in, more is slower and narrower: either agrees less with the zero-phase features.
 _ORDER, _ATTENUATION = 3, 30.0
+_PACED, _OFF_PACE = 10.0, 0.05  # seconds over which the rate is measured once, and its tolerance
 _SETTLED = 1e-2  # share of an impulse response's energy that is still to come when a filter counts as settled
-_FORMAT = 1  # of log and checkpoint
+_FORMAT = 2  # of log and checkpoint
+_TOO_LARGE = 0.01  # V; no drift of an electrode makes EEG vary so
+_PATIENCE = 5.0  # seconds of chunks that are all too old before their clock counts as the new one
 _UNITS = {
     **dict.fromkeys(("v", "volt", "volts", "0"), 1.0),
     **dict.fromkeys(("mv", "millivolt", "millivolts", "-3"), 1e-3),
@@ -178,6 +182,9 @@ class CausalEntropy:
         self._buffer = np.empty((n_channels, per))
         self._fill = 0
         self._anchor, self._since = math.nan, 0  # time of a sample, and samples taken since
+        self._paces: list[float] = []  # of the last time stamps, against the count of samples
+        self._paced_from: tuple[float, int] | None = None
+        self._paced = self._sized = False  # whether rate and unit were looked at
         self._zi = np.zeros((len(self.bands), self._sos.shape[1], n_channels, 2))
         self._fresh = np.ones(n_channels, dtype=bool)  # channels whose filters are to be set up
         self._settling = np.zeros(n_channels, dtype=int)  # windows until good
@@ -202,20 +209,16 @@ class CausalEntropy:
 
     def _pieces(self, chunk: ArrayLike, time: float | ArrayLike | None) -> list[tuple[Any, ...]]:
         """Contiguous parts of a chunk: times of first sample and of end (None: by count), and samples."""
-        x = np.asarray(chunk)
+        x = plain(chunk, "chunk")
         if x.ndim != 2 or x.shape[0] != self.n_channels or x.shape[1] == 0:
             raise ValueError(
                 f"a chunk must be ({self.n_channels} channels, at least 1 sample), got shape {x.shape}"
             )
-        if x.dtype.kind not in "fiu":
-            raise ValueError(f"a chunk must hold real numbers in V, got dtype {x.dtype}")
         if time is None:
             return [(None, None, x)]
-        stamps = np.asarray(time, dtype=float)
-        if not np.isfinite(stamps).all():
-            raise ValueError(f"time must be finite seconds, got {time!r}: leave it out to count samples")
-        if stamps.ndim == 0:
-            stamps = stamps[None]
+        stamps = real(time, "time, in seconds,")
+        if stamps.ndim == 0 or stamps.shape == x.shape[1:] == (1,):
+            stamps = stamps.reshape(1)
             pieces: list[tuple[Any, ...]] = [(float(stamps[0]), None, x)]
         elif stamps.shape != (x.shape[1],):
             raise ValueError(
@@ -223,6 +226,7 @@ class CausalEntropy:
             )
         else:
             steps = np.diff(stamps)
+            self._refuse_unit(float(np.median(steps)) * self.sfreq)
             if (steps < -self.tolerance).any():
                 at = int(steps.argmin())
                 raise OutOfOrderError(
@@ -240,7 +244,42 @@ class CausalEntropy:
                 f"a chunk starts at {stamps[0]:g} s, {early:.3g} s before the end of what was taken "
                 f"({self.now:g} s): drop it, or begin a new decoder if the clock was set back"
             )
+        self._watch(float(stamps[0]))
         return pieces
+
+    def _refuse_unit(self, pace: float) -> None:
+        """ValueError if time stamps run so much faster than samples that they must be in another unit."""
+        for unit, factor in (("ms", 1e3), ("µs", 1e6), ("ns", 1e9)):
+            if 0.9 < pace / factor < 1.1:
+                raise ValueError(
+                    f"time stamps advance by {pace / self.sfreq:g} a sample at {self.sfreq:g} Hz, as {unit} "
+                    f"would: give seconds, divide them by {factor:g}"
+                )
+
+    def _watch(self, start: float) -> None:
+        """Compare the clock of the time stamps with the count of samples, in unit and in rate."""
+        if self._since:
+            # a pause may be a thousand times as long as the chunk before it, but not time after time
+            self._paces = [*self._paces[-4:], (start - self._anchor) * self.sfreq / self._since]
+            if len(self._paces) == 5 and min(self._paces) > 0.9 * max(self._paces):
+                self._refuse_unit(float(np.median(self._paces)))
+        if self._paced_from is None:
+            self._paced_from = (start, self.n_samples)
+        elapsed, taken = start - self._paced_from[0], self.n_samples - self._paced_from[1]
+        if not self._paced and taken >= _PACED * self.sfreq and not start - self.now > self.tolerance:
+            self._paced = True
+            if abs(elapsed * self.sfreq / taken - 1) > _OFF_PACE:
+                raise ValueError(
+                    f"{taken} samples came in {elapsed:.4g} s of time stamps, not at {self.sfreq:g} Hz: set "
+                    "sfreq to that of the stream, resample it, or fill in lost samples with NaN"
+                )
+
+    def set_back(self) -> None:
+        """Begin with the next chunk's clock: an open window is dropped, the filters are set up anew."""
+        self.windows_dropped += self._fill > 0
+        self._fill, self._anchor, self._since = 0, math.nan, 0
+        self._fresh[:] = True
+        self._paced_from, self._paces = None, []
 
     def _take(self, pieces: list[tuple[Any, ...]]) -> Iterator[Window]:
         for start, end, x in pieces:
@@ -266,7 +305,7 @@ class CausalEntropy:
         if gap > self.tolerance:  # false for NaN, the first time stamp
             self.gaps, self.missing = self.gaps + 1, self.missing + gap
             self.windows_dropped += self._fill > 0
-            self._fill = 0
+            self._fill, self._paced_from = 0, None
             self._fresh[:] = True
         self._anchor, self._since = start, 0
 
@@ -279,7 +318,16 @@ class CausalEntropy:
         # the largest deviation first: the square of an absurd value must not overflow
         there &= np.abs(x - x[:, :1]).max(1) < 1e100
         x[~there] = 0.0
-        there &= x.std(1) >= max(self.flat, 1e-300)
+        size = x.std(1)
+        there &= size >= max(self.flat, 1e-300)
+        if there.any() and not self._sized:
+            self._sized = True
+            if (typical := float(np.median(size[there]))) > _TOO_LARGE:
+                warnings.warn(
+                    f"the signal's standard deviation is {typical:.3g}, far from EEG in V, the unit of "
+                    "`flat` and of calibrations: multiply microvolts by 1e-6",
+                    stacklevel=2,
+                )
         x[~there] = 0.0
 
         new = there & self._fresh  # filters begin as if the first sample had always been there
@@ -412,6 +460,8 @@ class Statistics:
         Windows that count, n.
     mean, variance : ndarray, shape (n_channels, n_bands)
         In nats of V, and their square.
+    channels : tuple of str or None
+        Names of the channels, if they are known: a decoder then finds each by its name.
 
     References
     ----------
@@ -426,6 +476,7 @@ class Statistics:
         self.count = np.zeros(n_channels)
         self.mean = np.zeros((n_channels, n_bands))
         self.variance = np.zeros((n_channels, n_bands))
+        self.channels: tuple[str, ...] | None = None
 
     def update(self, de: np.ndarray, good: np.ndarray) -> None:
         """Let the good channels of a window (n_channels, n_bands) count."""
@@ -446,6 +497,15 @@ class Statistics:
         new = Statistics(*self.mean.shape, memory=self.memory if memory is None else memory)
         new.count = np.minimum(self.count, new.memory)
         new.mean, new.variance = self.mean.copy(), self.variance.copy()
+        new.channels = self.channels
+        return new
+
+    def arranged(self, channels: Sequence[str]) -> Statistics:
+        """The same with the channels in this order; ValueError names those that are not among its own."""
+        rows = _rows(self.channels or (), channels, "the calibration")
+        new = self.copy()
+        new.count, new.mean, new.variance = new.count[rows], new.mean[rows], new.variance[rows]
+        new.channels = tuple(channels)
         return new
 
 
@@ -453,7 +513,7 @@ def calibrate(
     chunks: Iterable[Any],
     *,
     sfreq: float,
-    n_channels: int,
+    channels: Sequence[str] | int,
     bands: str | Mapping[str, tuple[float, float]] = "official",
     window: float = 1.0,
     flat: float = 1e-7,
@@ -464,8 +524,8 @@ def calibrate(
     ----------
     chunks : iterable
         As for :func:`decode`, in V.
-    sfreq, n_channels, bands, window, flat
-        As for :class:`CausalEntropy`, and as they will be online.
+    sfreq, channels, bands, window, flat
+        As for :class:`OnlineDecoder`, and as they will be online.
 
     Returns
     -------
@@ -476,9 +536,11 @@ def calibrate(
     ValueError
         If no window has a good channel.
     """
-    entropy = CausalEntropy(sfreq, n_channels, bands, window=window, flat=flat)
-    statistics = Statistics(n_channels, len(entropy.bands))
-    for chunk, time in map(_timed, chunks):
+    names, named = _channel_names(channels)
+    entropy = CausalEntropy(sfreq, len(names), bands, window=window, flat=flat)
+    statistics = Statistics(len(names), len(entropy.bands))
+    statistics.channels = names if named else None
+    for chunk, time in map(_timed, _fitting(chunks, names if named else None, sfreq)):
         for found in entropy.windows(chunk, time):
             statistics.update(found.de, found.good)
     if not statistics.count.any():
@@ -598,6 +660,9 @@ class _Log:
             self._write(record.to_json())
             self._last = record.time
 
+    def set_back(self) -> None:
+        self._last = -math.inf
+
     def _write(self, line: str) -> None:
         self._file.write(line.encode() + b"\n")
         self._file.flush()
@@ -658,7 +723,9 @@ class OnlineDecoder:
     sfreq : float
         Samples per second.
     channels : sequence of str or int
-        Names of the rows of a chunk, or their number. Order and reference must be those of the training.
+        Names of the channels of the training in their order, by which `decode` finds the rows of a recording
+        or a stream, in upper or lower case; or their number, and rows are taken as they come. The reference
+        must be that of the training, too.
     classes : sequence, optional
         Names of the columns of the probabilities; by default the estimators' ``classes_``.
     bands, window, flat, tolerance
@@ -728,8 +795,7 @@ class OnlineDecoder:
         folder: str | Path | None = None,
         checkpoint: float = 10.0,
     ) -> None:
-        names = range(channels) if isinstance(channels, int | np.integer) else channels
-        self.channels = tuple(str(name) for name in names)
+        self.channels, self._named = _channel_names(channels)
         n_channels = len(self.channels)
         self._entropy = CausalEntropy(sfreq, n_channels, bands, window=window, flat=flat, tolerance=tolerance)
         n_bands = len(self._entropy.bands)
@@ -755,12 +821,16 @@ class OnlineDecoder:
                     f"calibration has (n_channels, n_bands) = {calibration.mean.shape}, the decoder "
                     f"{(n_channels, n_bands)}: calibrate with the same channels and bands"
                 )
+            if self._named and calibration.channels is not None:
+                calibration = calibration.arranged(self.channels)
             self.statistics = calibration.copy(memory=memory / window)
         self._ring = np.full((self._per_segment, n_channels, n_bands), np.nan)
         self._times = np.full(self._per_segment, -np.inf)
         self._smoothed = np.full(len(self.classes), np.nan)
         self._smoothed_at = -math.inf
         self._counts = dict.fromkeys(STATUS, 0)
+        self._chunks_dropped = self._clocks_set_back = 0
+        self._refused = 0  # samples since the last that were taken
         self._settings = {
             "format": _FORMAT,
             "sfreq": float(sfreq),
@@ -827,17 +897,39 @@ class OnlineDecoder:
             If the samples are older than some already taken. Like every chunk that is refused, it changes
             nothing: the next may follow.
         ValueError
-            If the chunk has another shape or type.
+            If the chunk has another shape or type, or its stamps another unit or rate than s and `sfreq`.
         """
         if self._folder is not None and self._log is None:
             raise ValueError(f"this decoder is closed: make a new one with folder={str(self._folder)!r}")
         if sample is not None:
             if time is not None:
                 raise ValueError("give the time of a chunk or its first sample's number, not both")
-            time = sample / self._entropy.sfreq
-        records = []
-        for window in self._entropy.windows(chunk, time):
-            records.append(self._take(window))
+            time = float(whole(sample, "sample")) / self._entropy.sfreq
+        windows = self._entropy.windows(chunk, time)
+        self._refused = 0
+        return [self._take(window) for window in windows]
+
+    def drop(self, chunk: ArrayLike, time: float | ArrayLike | None) -> list[Record]:
+        """Leave out a chunk that `push` found too old, and count it.
+
+        If nothing else has come for 5 s of samples, the clock was set back for good: the chunk is then taken
+        by the new clock, after a gap of as many samples as were left out.
+        """
+        n = int(np.shape(chunk)[-1])
+        self._chunks_dropped, self._refused = self._chunks_dropped + 1, self._refused + n
+        if self._refused <= _PATIENCE * self._entropy.sfreq:
+            return []
+        self._entropy.missing += (self._refused - n) / self._entropy.sfreq
+        self._entropy.set_back()
+        self._clocks_set_back += 1
+        self._times[:], self._smoothed_at = -np.inf, -math.inf
+        if self._log is not None:
+            self._log.set_back()
+        try:
+            records = self.push(chunk, time)
+        except OutOfOrderError:  # stamps that fall within this chunk: the next may do
+            return []
+        self._chunks_dropped -= 1
         return records
 
     def push_features(self, de: ArrayLike, time: float) -> Record:
@@ -857,7 +949,7 @@ class OnlineDecoder:
         ValueError
             If the features have another shape.
         """
-        de, shape = np.asarray(de, dtype=float), (len(self.channels), len(self._entropy.bands))
+        de, shape = real(de, "features", finite=False), (len(self.channels), len(self._entropy.bands))
         if de.shape != shape:
             raise ValueError(f"features must be (n_channels, n_bands) = {shape}, got shape {de.shape}")
         if not time > self._times[-1]:
@@ -914,13 +1006,19 @@ class OnlineDecoder:
 
     @property
     def report(self) -> dict[str, float]:
-        """Counts since the beginning: windows by status, gaps, seconds missing, windows cut by a gap."""
+        """Counts since the beginning.
+
+        Windows by status, gaps, seconds missing, windows cut by a gap, chunks dropped because they were too
+        old, and how often the clock was set back for good.
+        """
         entropy = self._entropy
         return {
             **self._counts,
             "gaps": entropy.gaps,
             "missing_s": entropy.missing,
             "windows_dropped": entropy.windows_dropped,
+            "chunks_dropped": self._chunks_dropped,
+            "clocks_set_back": self._clocks_set_back,
         }
 
     @property
@@ -962,7 +1060,7 @@ class OnlineDecoder:
             "times": self._times,
             "smoothed": self._smoothed,
             "smoothed_at": np.array(self._smoothed_at),
-            "counts": np.array([self._counts[name] for name in STATUS]),
+            "counts": np.array([*self._counts.values(), self._chunks_dropped, self._clocks_set_back]),
         }
 
     def _restore(self) -> None:
@@ -987,7 +1085,8 @@ class OnlineDecoder:
         )
         self._ring, self._times, self._smoothed = (state[name] for name in ("ring", "times", "smoothed"))
         self._smoothed_at = float(state["smoothed_at"])
-        self._counts = dict(zip(STATUS, state["counts"].tolist(), strict=True))
+        *counts, self._chunks_dropped, self._clocks_set_back = state["counts"].tolist()
+        self._counts = dict(zip(STATUS, counts, strict=True))
 
     # Decoding
 
@@ -1035,8 +1134,8 @@ class OnlineDecoder:
         row = mean.reshape(1, -1)
         total = np.zeros(len(self.classes))
         for number, (function, takes_mean) in enumerate(self._members):
-            found = np.asarray(function(row if takes_mean else steps), dtype=float)
-            total += self._weights[number] * _probabilities(found, number, len(self.classes))
+            answer = function(row if takes_mean else steps)
+            total += self._weights[number] * _probabilities(answer, number, len(self.classes))
         return total
 
     def _smooth(self, probabilities: np.ndarray, time: float) -> np.ndarray:
@@ -1100,24 +1199,26 @@ def _member(estimator: Any, number: int, n_features: int) -> tuple[Callable[...,
 
 def _weights(weights: ArrayLike | None, n: int) -> np.ndarray:
     """Weights that add up to one (n,)."""
-    weights = np.ones(n) if weights is None else np.asarray(weights, dtype=float)
-    if weights.shape != (n,) or not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
+    weights = np.ones(n) if weights is None else real(weights, "weights")
+    if weights.shape != (n,) or (weights < 0).any() or not weights.any():
         raise ValueError(
             f"weights must be {n} numbers, none negative and not all zero, got {weights.tolist()}"
         )
     return weights / weights.sum()
 
 
-def _probabilities(found: np.ndarray, number: int, n_classes: int) -> np.ndarray:
+def _probabilities(answer: Any, number: int, n_classes: int) -> np.ndarray:
     """A member's answer as (n_classes,), if it is one."""
+    found = real(answer, f"estimator {number}", finite=False)
     if found.shape != (1, n_classes):
         raise ValueError(f"estimator {number} gave shape {found.shape}, expected (1, {n_classes})")
-    if not (found >= 0).all() or not abs(found.sum() - 1) < 1e-4:
+    slack = max(1e-4, n_classes * precision(answer))
+    if not (found >= 0).all() or not abs(found.sum() - 1) < slack:
         raise ValueError(
             f"estimator {number} gave {found[0].tolist()}: probabilities must not be negative and must "
             "add up to 1; are these scores that need a softmax?"
         )
-    return found[0]
+    return found[0] if slack == 1e-4 else found[0] / found.sum()
 
 
 def from_bank(bank: Bank, members: Sequence[int] | None = None) -> list[Callable[..., Any]]:
@@ -1162,6 +1263,37 @@ def _network(
 # Sources of chunks
 
 
+class Chunks(Iterator[tuple[np.ndarray, Any]]):
+    """Chunks and their times, with what their source says of them.
+
+    Attributes
+    ----------
+    channels : tuple of str or None
+        Names of the rows, where the source has names.
+    bads : tuple of str
+        Channels of the source that are marked bad, which have no row.
+    sfreq : float
+        Samples per second.
+    """
+
+    def __init__(
+        self,
+        chunks: Iterator[tuple[np.ndarray, Any]],
+        sfreq: float,
+        channels: Sequence[str] | None = None,
+        bads: Sequence[str] = (),
+    ) -> None:
+        self._chunks, self.sfreq, self.bads = chunks, sfreq, tuple(bads)
+        self.channels = None if channels is None else tuple(channels)
+
+    def __next__(self) -> tuple[np.ndarray, Any]:
+        return next(self._chunks)
+
+    def close(self) -> None:
+        """End the source, such as the inlet of a stream."""
+        self._chunks.close()  # type: ignore[attr-defined]
+
+
 def decode(chunks: Iterable[Any], decoder: OnlineDecoder, *, disorder: str = "raise") -> Iterator[Record]:
     """Decode everything that comes.
 
@@ -1169,29 +1301,82 @@ def decode(chunks: Iterable[Any], decoder: OnlineDecoder, *, disorder: str = "ra
     ----------
     chunks : iterable
         Arrays (n_channels, n_samples) in V, or pairs of these and their time: see :meth:`OnlineDecoder.push`.
+        What :func:`replay` and :func:`stream_lsl` give knows the names of its rows: they are brought into the
+        order of the decoder, others are left out, and channels that are marked bad count as lost.
     decoder : OnlineDecoder
         It is not closed at the end, and may go on with other chunks.
     disorder : {"raise", "drop"}
-        What to do with a chunk that is older than what was taken.
+        What to do with a chunk that is older than what was taken: see :meth:`OnlineDecoder.drop`. The
+        decoder's `report` counts them.
 
     Yields
     ------
     Record
         As soon as it is there.
+
+    Raises
+    ------
+    ValueError
+        If the source has another sampling rate, or lacks a channel of the decoder.
     """
     if disorder not in ("raise", "drop"):
         raise ValueError(f"disorder must be 'raise' or 'drop', got {disorder!r}")
+    chunks = _fitting(chunks, decoder.channels if decoder._named else None, decoder._entropy.sfreq)
     for chunk, time in map(_timed, chunks):
         try:
             yield from decoder.push(chunk, time)
         except OutOfOrderError:
             if disorder == "raise":
                 raise
+            yield from decoder.drop(chunk, time)
 
 
 def _timed(chunk: Any) -> tuple[Any, Any]:
     """A chunk and its time, None if it has none."""
     return chunk if isinstance(chunk, tuple) else (chunk, None)
+
+
+def _fitting(chunks: Iterable[Any], channels: Sequence[str] | None, sfreq: float) -> Iterable[Any]:
+    """Chunks whose rows are these channels, where their source names its rows; NaN if marked bad."""
+    if not isinstance(chunks, Chunks):
+        return chunks
+    if not np.isclose(chunks.sfreq, sfreq):
+        raise ValueError(f"the chunks have {chunks.sfreq:g} Hz, not {sfreq:g}: resample them first")
+    if channels is None or chunks.channels is None:
+        return chunks
+    rows = np.array(_rows((*chunks.channels, *chunks.bads), channels, "the recording or stream"))
+    return ((_arranged(chunk, rows), time) for chunk, time in chunks)
+
+
+def _arranged(chunk: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Rows of a chunk in another order; NaN for numbers beyond its rows."""
+    out = np.full((len(rows), chunk.shape[1]), np.nan)
+    there = rows < len(chunk)
+    out[there] = chunk[rows[there]]
+    return out
+
+
+def _rows(names: Sequence[str], wanted: Sequence[str], whose: str) -> list[int]:
+    """Place of each wanted channel among the names, whatever their case."""
+    places = {name.strip().lower(): place for place, name in reversed(list(enumerate(names)))}
+    absent = [name for name in wanted if name.strip().lower() not in places]
+    if absent:
+        raise ValueError(
+            f"{whose} has no channels {absent}, only {list(names)}: rename them, or give the decoder the "
+            "number of its channels if the rows are in the order of the training"
+        )
+    return [places[name.strip().lower()] for name in wanted]
+
+
+def _channel_names(channels: Sequence[str] | int) -> tuple[tuple[str, ...], bool]:
+    """Names of the channels, numbers if only their count is given, and whether they are names."""
+    if isinstance(channels, int | np.integer):
+        return tuple(map(str, range(channels))), False
+    names = tuple(channels)
+    simple = [name.strip().lower() for name in names if isinstance(name, str)]
+    if isinstance(channels, str) or len(set(simple)) < len(names):
+        raise ValueError(f"channels must be different names or their number, got {channels!r}")
+    return names, True
 
 
 def replay(
@@ -1201,19 +1386,20 @@ def replay(
     chunk: float = 0.1,
     start: int = 0,
     begin: float = 0.0,
-) -> Iterator[tuple[np.ndarray, float]]:
+) -> Chunks:
     """A recording as if it came in now, as fast as it is taken.
 
     Parameters
     ----------
     recording : mne.io.BaseRaw or array_like, shape (n_channels, n_samples)
-        V. Of a Raw the EEG channels that are not marked bad, read piece by piece.
+        V. Of a Raw the EEG channels that are not marked bad, read piece by piece; its annotations are not
+        heeded.
     sfreq : float
         Samples per second of an array.
     chunk : float
         Seconds in a chunk; at least one sample.
     start : int
-        First sample to give: the `n_samples` of a decoder that goes on.
+        First sample to give, up to all of them: the `n_samples` of a decoder that goes on.
     begin : float
         Time in s of sample 0.
 
@@ -1226,16 +1412,27 @@ def replay(
     Raises
     ------
     ValueError
-        If the array is not (n_channels, n_samples), or its sampling rate is not given.
+        If the array is not (n_channels, n_samples), its sampling rate is not given, or there is no EEG or no
+        such sample.
     """
     raw: Any = recording
+    names, bads = None, []
+    if not 0 <= chunk < math.inf:
+        raise ValueError(f"chunk must be seconds, not negative, got {chunk}")
     if hasattr(raw, "get_data"):
+        if not hasattr(raw, "n_times"):
+            raise ValueError(f"recording must be a Raw or an array, not {type(raw).__name__}")
         if sfreq is not None and sfreq != raw.info["sfreq"]:
             raise ValueError(f"the recording has {raw.info['sfreq']} Hz, not {sfreq}: leave sfreq out")
         sfreq, length = float(raw.info["sfreq"]), len(raw.times)
-        part: Callable[..., Any] = partial(raw.get_data, picks="eeg")
+        kinds = zip(raw.ch_names, raw.get_channel_types(), strict=True)
+        eeg = [name for name, kind in kinds if kind == "eeg"]
+        names, bads = ([n for n in eeg if (n in raw.info["bads"]) is bad] for bad in (False, True))
+        if not names:
+            raise ValueError(f"the recording has no good EEG channel among {raw.ch_names}: set their types")
+        part: Callable[..., Any] = partial(raw.get_data, picks=[raw.ch_names.index(name) for name in names])
     else:
-        array = np.asarray(recording)
+        array = plain(recording, "recording")
         if array.ndim != 2 or sfreq is None or not sfreq > 0:
             raise ValueError(
                 f"an array must be (n_channels, n_samples) and have sfreq= in Hz, got shape {array.shape} "
@@ -1243,7 +1440,10 @@ def replay(
             )
         length = array.shape[1]
         part = partial(_columns, array)
-    return _replayed(part, length, float(sfreq), max(1, round(chunk * sfreq)), start, begin)
+    if not 0 <= start <= length:
+        raise ValueError(f"start must be one of the recording's {length} samples, got {start}")
+    chunks = _replayed(part, length, float(sfreq), max(1, round(chunk * sfreq)), start, begin)
+    return Chunks(chunks, float(sfreq), names, bads)
 
 
 def _columns(array: np.ndarray, *, start: int, stop: int) -> np.ndarray:
@@ -1265,7 +1465,7 @@ def stream_lsl(
     scale: float | None = None,
     chunk: float = 0.1,
     timeout: float = 10.0,
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+) -> Chunks:
     """Chunks of a stream of the Lab Streaming Layer, through mne-lsl.
 
     Time stamps are those of the sender, on this computer's LSL clock. They are not smoothed: smoothing would
@@ -1320,11 +1520,14 @@ def stream_lsl(
     inlet = lsl.StreamInlet(found[0], processing_flags=["clocksync"])
     try:
         inlet.open_stream(timeout=timeout)
-        picks, factors = _lsl_channels(inlet.get_sinfo(), name, channels, scale)
+        info = inlet.get_sinfo()
+        picks, factors = _lsl_channels(info, name, channels, scale)
     except BaseException:
         inlet.close_stream()
         raise
-    return _pulled(inlet, picks, factors, max(1, round(chunk * rate)), chunk, timeout)
+    names = info.get_channel_names()
+    chunks = _pulled(inlet, picks, factors, max(1, round(chunk * rate)), chunk, timeout)
+    return Chunks(chunks, float(rate), None if names is None else [names[pick] for pick in picks])
 
 
 def _lsl_channels(

@@ -35,6 +35,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 from torch.nn import functional as F
 
+from kernel.arrays import class_numbers, real, row_labels
 from kernel.decoding import ensemble, geometry, networks
 from kernel.decoding.bank import Bank, Labels, Single, TrainingSpec, adamw, build_member, optimise
 from kernel.decoding.ensemble import Contributions
@@ -89,7 +90,7 @@ def input_basin(X: np.ndarray, y: np.ndarray) -> np.ndarray:
 
     The rank is that of the means: at most one less than there are classes, and no more than features.
     """
-    X = np.asarray(X, dtype=float)
+    X, y = real(X, "X"), row_labels(y, "y", len(X))
     means = np.stack([X[y == c].mean(0) for c in np.unique(y)])
     size = np.linalg.norm(X) / math.sqrt(len(X))
     rank = int(np.linalg.matrix_rank(means - means.mean(0), tol=1e-8 * max(float(size), 1e-300)))
@@ -390,7 +391,7 @@ def validation_weights(members: ArrayLike, y: ArrayLike, *, n_iterations: int = 
     .. [1] Dempster, Laird & Rubin (1977), JRSS B 39(1). doi:10.1111/j.2517-6161.1977.tb01600.x
     """
     P = ensemble.checked_members(members)
-    p = np.maximum(P[:, np.arange(P.shape[1]), np.asarray(y)], 1e-15)
+    p = np.maximum(P[:, np.arange(P.shape[1]), class_numbers(y, *P.shape[1:])], 1e-15)
     w = np.full(len(p), 1 / len(p))
     for _ in range(n_iterations):
         joint = w[:, None] * p
@@ -550,9 +551,7 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstima
         base = self._check()
         code = self._encode(labels)
         if groups is not None:
-            groups = np.asarray(groups)
-            if groups.shape != code.shape:
-                raise ValueError(f"groups must name one for each of {len(code)} samples, got {groups.shape}")
+            groups = row_labels(groups, "groups", len(code))
         rng = check_random_state(self.random_state)
         self.validation_ = None
         train = np.ones(len(code), dtype=bool)

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
 from kernel import files, stats
+from kernel.arrays import real
 from kernel.brain.cohort import FACED_CLASSES, Cohort, Split, make_split, standardise
 from kernel.brain.simulate import CLASS_VALENCE, PRESETS, Settings, simulate_cohort
 from kernel.brain.study import AxisProjection, clip_values, project_vaxis
@@ -192,7 +193,7 @@ def usual_split(cohort: Cohort) -> Split:
 def clip_ratings(cohort: Cohort) -> np.ndarray | None:
     """Mean valence of each clip (n_clips,): the cohort's, or that of FACED's 123 people; None if unknown."""
     try:
-        return np.asarray(cohort.rating("valence"), dtype=float)
+        return real(cohort.rating("valence"), "valence", finite=False)
     except KeyError:
         if cohort.data.attrs["dataset"] != "FACED":
             return None
@@ -373,10 +374,10 @@ def rediscovery(
 def _target_and_classes(bank: Bank, target: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """The target and the class of each clip, by sorted number of the clips."""
     clips, first = np.unique(bank.trials["clip"], return_index=True)
-    target = np.asarray(target, dtype=float)
-    if target.shape != (len(clips),) or not np.isfinite(target).all():
+    target = real(target, "target_by_clip")
+    if target.shape != (len(clips),):
         raise ValueError(
-            f"target_by_clip must have one finite value for each of the {len(clips)} clips of {bank.label}, "
+            f"target_by_clip must have one value for each of the {len(clips)} clips of {bank.label}, "
             f"got shape {target.shape}: see clip_target"
         )
     return target, bank.trials["y"].to_numpy()[first]

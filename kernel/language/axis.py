@@ -17,6 +17,7 @@ import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from kernel.arrays import like, plain, real, single
 from kernel.language.stories import EMOTIONS
 from kernel.stats import Interval
 
@@ -95,6 +96,7 @@ class ValenceAxis(TransformerMixin, BaseEstimator):
             If the hidden states are not floating point.
         """
         X = _check_states(X)
+        X = X.detach() if isinstance(X, torch.Tensor) else X
         emotions = _check_emotions(X, y)
         self.classes_ = _ordered_classes(emotions)
         self._check_classes()
@@ -152,8 +154,8 @@ class ValenceAxis(TransformerMixin, BaseEstimator):
     def transform(self, X: Any) -> Any:
         """Coordinates on all components, shape (n_texts, n_components), origin at `mean_`."""
         check_is_fitted(self)
-        X = _check_states(X, self.n_features_in_)
-        return (X - _like(self.mean_, X)) @ _like(self.components_, X).T
+        states = _check_states(X, self.n_features_in_)
+        return like((states - _like(self.mean_, states)) @ _like(self.components_, states).T, X)
 
     def project(self, X: Any) -> Any:
         """Positions on the axis, shape (n_texts,), in units of the hidden states."""
@@ -162,9 +164,9 @@ class ValenceAxis(TransformerMixin, BaseEstimator):
     def ablate(self, X: Any) -> Any:
         r"""Hidden states without the axis, :math:`x - (x \cdot v)\,v` for every component, same shape."""
         check_is_fitted(self)
-        X = _check_states(X, self.n_features_in_)
-        directions = _like(self.components_, X)
-        return X - (X @ directions.T) @ directions
+        states = _check_states(X, self.n_features_in_)
+        directions = _like(self.components_, states)
+        return like(states - (states @ directions.T) @ directions, X)
 
 
 @dataclass(frozen=True)
@@ -215,7 +217,7 @@ def bootstrap_direction(
         If a class has a single text: nothing can be resampled; or if classes share so many texts that nothing
         is left between them in a resample.
     """
-    X = np.asarray(_to_numpy(_check_states(X)), dtype=float)
+    X = real(_check_states(X), "hidden states")
     emotions = _check_emotions(X, y)
     classes = _ordered_classes(emotions)
     rows = [np.flatnonzero(emotions == c) for c in classes]
@@ -283,7 +285,7 @@ def shuffled_shares(
     TypeError
         If the hidden states are not floating point.
     """
-    X = np.asarray(_to_numpy(_check_states(X)), dtype=float)
+    X = real(_check_states(X), "hidden states")
     emotions = _check_emotions(X, y)
     classes = _ordered_classes(emotions)
     if len(classes) < 3:
@@ -369,14 +371,14 @@ def agreement(
     if len(vectors) < 2:
         raise ValueError(f"agreement needs two vectors or more, got {len(vectors)}")
     names = tuple(vectors)
-    rows = [np.asarray(_to_numpy(vectors[name]), dtype=float) for name in names]
+    rows = [real(vectors[name], f"vector {name!r}") for name in names]
     if len({row.shape for row in rows}) > 1 or rows[0].ndim != 1:
         shapes = {name: row.shape for name, row in zip(names, rows, strict=True)}
         raise ValueError(f"vectors must share one shape (n,), got {shapes}")
     V = np.stack(rows)
     for name, row in zip(names, V, strict=True):
-        if not np.isfinite(row).all() or np.ptp(row) == 0:
-            raise ValueError(f"vector {name!r} is constant or not finite")
+        if np.ptp(row) == 0:
+            raise ValueError(f"vector {name!r} is constant")
 
     matrix = _correlation(V, metric)
     upper = np.triu(np.ones((len(names), len(names)), dtype=bool), 1)
@@ -428,17 +430,17 @@ def _check_emotions(X: Any, y: Sequence[str] | np.ndarray) -> np.ndarray:
 def _check_states(X: Any, n_features: int | None = None) -> Any:
     """Numpy array or tensor of shape (n, d), finite, in the machine's single or double precision."""
     if not isinstance(X, torch.Tensor):
-        X = np.asarray(X)
+        X = plain(X, "hidden states")
     if X.ndim != 2 or 0 in X.shape:
         hint = "; take one layer with H[:, 0]" if X.ndim == 3 else ""
         raise ValueError(f"hidden states must have shape (n_texts, n_features), got {tuple(X.shape)}{hint}")
     if not (X.is_floating_point() if isinstance(X, torch.Tensor) else np.issubdtype(X.dtype, np.floating)):
         raise TypeError(f"hidden states must be floating point, got {X.dtype}")
-    # half precision holds states but not their sums, and other formats have no linear algebra
+    # float16 and bfloat16 know no singular value decomposition, nor does numpy's longdouble
     if isinstance(X, torch.Tensor):
-        X = X if X.dtype == torch.float64 else X.float()
+        X = X if X.dtype in (torch.float32, torch.float64) else X.to(torch.float32)
     else:
-        X = X.astype(np.float32 if X.dtype.itemsize <= 4 else np.float64, copy=False)
+        X = single(X, "hidden states")
     with np.errstate(over="ignore"):
         squares = _to_numpy((X * X).sum(1))
     if not np.isfinite(squares).all():
