@@ -750,7 +750,7 @@ def perform(study: Study, folder: str | Path, task: Task) -> tuple[str, str]:
         "cpu_s": round(time.process_time() - cpu, 1),
     }
     path = _place(folder, task)
-    assert path is not None  # the run has named every task before
+    assert path is not None  # `name_tasks` comes first
     with files.atomic_path(path) as temporary:
         text = json.dumps({**found, "provenance": stamp}, default=_jsonable, allow_nan=True)
         temporary.write_text(text, encoding="utf-8")
@@ -827,7 +827,6 @@ def run_study(
     """
     _check_machine(study)
     folder = _claim_folder(study, folder)
-    tasks = plan(study)
     lock = files.lock(folder / ".lock")
     try:
         lock.acquire(timeout=0)
@@ -836,10 +835,7 @@ def run_study(
             f"another run is at work in {folder}: wait for it, or choose another folder"
         ) from None
     try:
-        ids = {task.label: task_id(study, task) for task in tasks}
-        _tell_what_is_stale(folder, ids.values())
-        with files.atomic_path(folder / _IDS) as temporary:
-            temporary.write_text(json.dumps(ids, indent=1) + "\n", encoding="utf-8")
+        tasks = name_tasks(study, folder)
         with tqdm(total=len(tasks), desc="tasks", disable=not progress) as bar:
             for stage in _stages(tasks):
                 _run_stage(study, folder, stage, n_jobs, client, bar)
@@ -855,6 +851,16 @@ def run_study(
         lock.release()
 
 
+def name_tasks(study: Study, folder: Path) -> list[Task]:
+    """The tasks of a study in their order, after writing down which results are theirs."""
+    tasks = plan(study)
+    ids = {task.label: task_id(study, task) for task in tasks}
+    _tell_what_is_stale(folder, ids.values())
+    with files.atomic_path(folder / _IDS) as temporary:
+        temporary.write_text(json.dumps(ids, indent=1) + "\n", encoding="utf-8")
+    return tasks
+
+
 def _tell_what_is_stale(folder: Path, ids: Iterable[str]) -> None:
     """Results of another version of the package, or of recordings that have changed, are not mixed in."""
     there = {path.stem for path in (folder / "tasks").glob("[!.]*.json")}
@@ -864,7 +870,7 @@ def _tell_what_is_stale(folder: Path, ids: Iterable[str]) -> None:
             f"{len(stale)} results in {folder / 'tasks'} are of another version of the package or of a "
             "library, or of recordings that have changed since: they are left alone, and their tasks are "
             "computed anew",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import mne
 import numpy as np
+from timing import in_turns
 
 from kernel.brain.features import BANDS, differential_entropy
 
@@ -13,12 +12,12 @@ SIZES = {"subjects": 4, "clips": 28, "channels": 32, "samples": 7500, "bands": 5
 SFREQ = 250.0
 
 
-def structured_signals() -> np.ndarray:
-    """1/f noise with an oscillation of wandering power in every band: (4, 28, 32, 7500), float32, µV."""
+def structured_signals(subjects: int, clips: int) -> np.ndarray:
+    """1/f noise with an oscillation of wandering power in every band, (subjects, clips, 32, 7500), µV."""
     rng = np.random.default_rng(0)
     t = np.arange(SIZES["samples"]) / SFREQ
     f = np.fft.rfftfreq(len(t), 1 / SFREQ)
-    x = np.empty((SIZES["subjects"] * SIZES["clips"], SIZES["channels"], len(t)), dtype=np.float32)
+    x = np.empty((subjects * clips, SIZES["channels"], len(t)), dtype=np.float32)
     for trial in x:
         white = rng.standard_normal((len(trial), len(f), 2)) @ (1, 1j)
         trial[:] = 300 * np.fft.irfft(white / np.sqrt(np.maximum(f, 0.5)), n=len(t))
@@ -26,7 +25,7 @@ def structured_signals() -> np.ndarray:
             phase = rng.uniform(0, 6, (2, len(trial), 1))
             slow = np.sin(2 * np.pi * rng.uniform(0.02, 0.06, (len(trial), 1)) * t + phase[0])
             trial += 3 * np.exp(2 * slow) * np.sin(2 * np.pi * centre * t + phase[1])
-    return x.reshape(SIZES["subjects"], SIZES["clips"], *x.shape[1:])
+    return x.reshape(subjects, clips, *x.shape[1:])
 
 
 def with_mne(x: np.ndarray) -> np.ndarray:
@@ -40,20 +39,13 @@ def with_mne(x: np.ndarray) -> np.ndarray:
     return np.stack(columns, axis=-1)
 
 
-def best_of(function, repeats: int) -> tuple[float, np.ndarray]:
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        result = function()
-        times.append(time.perf_counter() - start)
-    return min(times), result
-
-
-def benchmarks() -> list[dict]:
+def benchmarks(small: bool = False) -> list[dict]:
     """Speed; agreement over everything, band by band, and band by band without two windows at each end."""
-    x = structured_signals()
-    fast, found = best_of(lambda: differential_entropy(x, SFREQ), 3)
-    slow, expected = best_of(lambda: with_mne(x), 2)
+    subjects, clips = (1, 2) if small else (SIZES["subjects"], SIZES["clips"])
+    x = structured_signals(subjects, clips)
+    (fast, ours), (slow, expected) = in_turns(
+        lambda: differential_entropy(x, SFREQ), lambda: with_mne(x), rounds=1 if small else 3
+    )
 
     def agreement(a: np.ndarray, b: np.ndarray) -> float:
         return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
@@ -66,11 +58,11 @@ def benchmarks() -> list[dict]:
             "seconds": fast,
             "seconds_reference": slow,
             "reference": "mne.filter.filter_data and numpy's variance, band by band",
-            "sizes": SIZES,
-            "agreement": agreement(found, expected),
-            "agreement_of_bands": [agreement(found[..., b], expected[..., b]) for b in range(5)],
+            "sizes": SIZES | {"subjects": subjects, "clips": clips},
+            "agreement": agreement(ours, expected),
+            "agreement_of_bands": [agreement(ours[..., b], expected[..., b]) for b in range(5)],
             "agreement_of_bands_without_ends": [
-                agreement(found[..., inner, b], expected[..., inner, b]) for b in range(5)
+                agreement(ours[..., inner, b], expected[..., inner, b]) for b in range(5)
             ],
         }
     ]

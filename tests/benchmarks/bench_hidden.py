@@ -1,92 +1,117 @@
-"""Hidden states in batches against the loop a user would write, and the memory of all layers against one."""
+"""Hidden states against a loop over texts and an expert's batches; memory of all layers against one."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import numpy as np
 import torch
+from timing import in_turns
 
 from kernel.language.hidden import AFFECT_CUE, bare_and_cued_states, hidden_states
 from kernel.language.models import load_language_model
 from kernel.language.sentiment import load_benchmark
 
 MODELS = ("SmolLM2-135M-Instruct", "Gemma-3-270M")
+BATCH = 32
+PLAIN = {"cache": False, "progress": False}
 
 
-def snippets() -> list[str]:
-    """300 snippets: 100 of each of three sets."""
-    return [
-        t
-        for name in ("movie", "amazon", "tweets")
-        for t in load_benchmark(name, n=100, min_abs_rating=1).texts
-    ]
+def snippets(n: int = 100) -> list[str]:
+    """`n` snippets of each of three sets."""
+    sets = (load_benchmark(name, n=n, min_abs_rating=1) for name in ("movie", "amazon", "tweets"))
+    return [text for benchmark in sets for text in benchmark.texts]
 
 
-def plain_loop(lm, texts: list[str]) -> np.ndarray:
-    """One text at a time through the whole model, all hidden states kept, the last token read at the end."""
+@torch.no_grad()
+def one_by_one(lm, texts: list[str]) -> np.ndarray:
+    """What most people write: the whole model, all hidden states kept, the last token read at the end."""
     kept = []
-    with torch.no_grad():
-        for text in texts:
-            inputs = lm.tokenizer(text + AFFECT_CUE, return_tensors="pt").to(lm.device)
-            kept.append(lm.causal(**inputs, output_hidden_states=True).hidden_states)
+    for text in texts:
+        inputs = lm.tokenizer(text + AFFECT_CUE, return_tensors="pt").to(lm.device)
+        kept.append(lm.causal(**inputs, output_hidden_states=True).hidden_states)
     return np.stack([states[-2][0, -1].float().cpu().numpy() for states in kept])
 
 
-def seconds(function) -> tuple[float, np.ndarray]:
-    start = time.perf_counter()
-    result = function()
-    return time.perf_counter() - start, result
+@torch.inference_mode()
+def batched(lm, texts: list[str], by_length: bool) -> np.ndarray:
+    """What an expert would write: batches of 32 on the base model, texts of one length together."""
+    ids = lm.tokenizer([text + AFFECT_CUE for text in texts])["input_ids"]
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i])) if by_length else range(len(ids))
+    states = np.empty((len(ids), lm.base.config.hidden_size), dtype=np.float32)
+    for start in range(0, len(ids), BATCH):
+        chosen = list(order)[start : start + BATCH]
+        lengths = torch.tensor([len(ids[i]) for i in chosen])
+        tokens = torch.zeros(len(chosen), int(lengths.max()), dtype=torch.long)
+        for row, i in enumerate(chosen):
+            tokens[row, : len(ids[i])] = torch.tensor(ids[i])
+        mask = torch.arange(tokens.shape[1]) < lengths[:, None]
+        out = lm.base(tokens, attention_mask=mask.long(), output_hidden_states=True, use_cache=False)
+        states[chosen] = out.hidden_states[-2][torch.arange(len(chosen)), lengths - 1].float().numpy()
+    return states
 
 
-def speed(model: str) -> dict:
-    lm, texts = load_language_model(model), snippets()
-    plain_loop(lm, texts[:5])
-    slow, oracle = seconds(lambda: plain_loop(lm, texts))
-    fast, H = seconds(lambda: hidden_states(lm, texts, cue=AFFECT_CUE, cache=False, progress=False))
-    return {
-        "name": f"hidden_states, {model}, texts per second",
-        "ratio": slow / fast,
-        "seconds": fast,
-        "seconds_reference": slow,
-        "reference": "one text at a time with transformers, all hidden states kept",
-        "sizes": {"texts": len(texts)},
-        "largest_difference": float(np.abs(H[:, 0] - oracle).max()),
-    }
-
-
-def both_read_outs(model: str) -> dict:
-    lm, texts = load_language_model(model), snippets()
-    options = {"cache": False, "progress": False}
-    bare_and_cued_states(lm, texts[:5], **options)
-    slow, oracle = seconds(
-        lambda: [hidden_states(lm, texts, cue=cue, **options) for cue in (None, AFFECT_CUE)]
+def speed(lm, texts: list[str], rounds: int) -> list[dict]:
+    """Penultimate layer at the last token, with the cue."""
+    one_by_one(lm, texts[:5])
+    (fast, H), *others = in_turns(
+        lambda: hidden_states(lm, texts, cue=AFFECT_CUE, **PLAIN)[:, 0],
+        lambda: one_by_one(lm, texts),
+        lambda: batched(lm, texts, by_length=False),
+        lambda: batched(lm, texts, by_length=True),
+        rounds=rounds,
     )
-    fast, states = seconds(lambda: bare_and_cued_states(lm, texts, **options))
+    references = (
+        "one text at a time with transformers, all hidden states kept",
+        f"batches of {BATCH} on the base model, in the order of the texts",
+        f"batches of {BATCH} on the base model, sorted by length",
+    )
+    return [
+        {
+            "name": f"hidden_states, {lm.name}, texts per second",
+            "ratio": slow / fast,
+            "seconds": fast,
+            "seconds_reference": slow,
+            "reference": reference,
+            "sizes": {"texts": len(texts)},
+            "largest_difference": float(np.abs(H - oracle).max()),
+            "largest_state": float(np.abs(oracle).max()),
+        }
+        for (slow, oracle), reference in zip(others, references, strict=True)
+    ]
+
+
+def both_read_outs(lm, texts: list[str]) -> dict:
+    bare_and_cued_states(lm, texts[:5], **PLAIN)
+    (fast, states), (slow, oracle) = in_turns(
+        lambda: bare_and_cued_states(lm, texts, **PLAIN),
+        lambda: [hidden_states(lm, texts, cue=cue, **PLAIN) for cue in (None, AFFECT_CUE)],
+        rounds=1,
+    )
     return {
-        "name": f"bare_and_cued_states, {model}, texts per second",
+        "name": f"bare_and_cued_states, {lm.name}, texts per second",
         "ratio": slow / fast,
         "seconds": fast,
         "seconds_reference": slow,
         "reference": "a pass for the bare texts and one for the cued",
         "sizes": {"texts": len(texts)},
         "largest_difference": float(np.abs(np.subtract(states, oracle)).max()),
+        "largest_state": float(np.abs(oracle).max()),
     }
 
 
 _PEAK = """
 import resource
-from bench_hidden import AFFECT_CUE, hidden_states, load_language_model, snippets
-hidden_states(load_language_model({model!r}), snippets(), {layers!r}, AFFECT_CUE, cache=False, progress=False)
+from bench_hidden import AFFECT_CUE, PLAIN, hidden_states, load_language_model, snippets
+hidden_states(load_language_model({model!r}), snippets({n}), {layers!r}, AFFECT_CUE, **PLAIN)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
-def peak_kib(model: str, layers: str) -> int:
+def peak_kib(model: str, n: int, layers: str) -> int:
     """Peak memory of a process of its own, in KiB."""
-    code = _PEAK.format(model=model, layers=layers)
+    code = _PEAK.format(model=model, n=n, layers=layers)
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=__file__.rpartition("/")[0], capture_output=True, text=True
     )
@@ -94,21 +119,24 @@ def peak_kib(model: str, layers: str) -> int:
     return int(run.stdout.split()[-1])
 
 
-def memory(model: str) -> dict:
-    everything, one = peak_kib(model, "all"), peak_kib(model, "penultimate")
+def memory(model: str, n: int) -> dict:
+    everything, one = peak_kib(model, n, "all"), peak_kib(model, n, "penultimate")
     return {
         "name": f"hidden_states, {model}, peak memory of all layers over one",
         "ratio": everything / one,
         "kib": everything,
         "kib_reference": one,
         "reference": "the penultimate layer only, in a process of its own",
-        "sizes": {"texts": 300},
+        "sizes": {"texts": 3 * n},
     }
 
 
-def benchmarks() -> list[dict]:
+def benchmarks(small: bool = False) -> list[dict]:
     """Speed on both bundled models, the rest on the smaller."""
-    return [*(speed(model) for model in MODELS), both_read_outs(MODELS[0]), memory(MODELS[0])]
+    n, models = (4, MODELS[:1]) if small else (100, MODELS)
+    texts, lms = snippets(n), [load_language_model(model) for model in models]
+    rows = [row for lm in lms for row in speed(lm, texts, rounds=1 if small else 2)]
+    return [*rows, both_read_outs(lms[0], texts), memory(MODELS[0], n)]
 
 
 if __name__ == "__main__":

@@ -7,20 +7,19 @@ from collections import deque
 from collections.abc import Callable
 
 import numpy as np
-import torch
 from scipy.signal import sosfilt
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
+from timing import one_thread
 
 from kernel.brain.features import differential_entropy
 from kernel.decoding.online import CausalEntropy, OnlineDecoder, Statistics, decode, replay
 
-CHANNELS, SFREQ, SECONDS, SEGMENT, MEMBERS = 32, 250, 180, 10, 5
+CHANNELS, SFREQ, SEGMENT, MEMBERS = 32, 250, 10, 5
 CHUNK, SMOOTHING = 0.1, 5.0  # s
 FILTERS = CausalEntropy(SFREQ, CHANNELS)
 
 
-def benchmarks() -> list[dict]:
+def benchmarks(small: bool = False) -> list[dict]:
     """Same signal, chunks, filters, statistics, members and smoothing; the best of five.
 
     Seconds, and with them the real-time factor, are of the processor; latencies are of the clock.
@@ -30,31 +29,28 @@ def benchmarks() -> list[dict]:
     last 10 s are another task, timed for comparison. The signal is noise: there is nothing to agree on but
     the computation.
     """
+    n_seconds, rounds = (40, 1) if small else (180, 5)
     rng = np.random.default_rng(0)
-    x = 1e-5 * rng.standard_normal((CHANNELS, SECONDS * SFREQ))
+    x = 1e-5 * rng.standard_normal((CHANNELS, n_seconds * SFREQ))
     rows, labels = rng.standard_normal((MEMBERS, 400, CHANNELS * 5)), np.arange(400) % 9
     members = [LogisticRegression(C=0.1).fit(part, labels).predict_proba for part in rows]
     nothing = [lambda row: np.full((1, 9), 1 / 9)]  # features and bookkeeping alone
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            (fast, found, latency), (slow, from_rest, late), *others = best(
-                lambda: online(x, members),
-                lambda: recomputed(x, causal, members),
-                lambda: recomputed(x, causal, members, more=FILTERS.settle),
-                lambda: recomputed(x, zero_phase, members),
-                lambda: online(x, nothing),
-                lambda: recomputed(x, causal, nothing),
-            )
-    finally:
-        torch.set_num_threads(before)
+    with one_thread():
+        (fast, decoded, latency), (slow, from_rest, late), *others = best(
+            lambda: online(x, members),
+            lambda: recomputed(x, causal, members),
+            lambda: recomputed(x, causal, members, more=FILTERS.settle),
+            lambda: recomputed(x, zero_phase, members),
+            lambda: online(x, nothing),
+            lambda: recomputed(x, causal, nothing),
+            rounds=rounds,
+        )
     (settled, same, _), (offline, zero, _), (fast_features, *_), (slow_features, *_) = others
 
     def agreement(other: np.ndarray) -> float:
-        last = slice(-(SECONDS - 3 * SEGMENT), None)
-        return float(np.corrcoef(found[last].ravel(), other[last].ravel())[0, 1])
+        last = slice(-(n_seconds - 3 * SEGMENT), None)
+        return float(np.corrcoef(decoded[last].ravel(), other[last].ravel())[0, 1])
 
     row = {
         "name": f"decoding {CHANNELS} channels online",
@@ -65,14 +61,14 @@ def benchmarks() -> list[dict]:
         "ratio_without_members": slow_features / fast_features,
         "ratio_same_result": settled / fast,
         "ratio_zero_phase": offline / fast,
-        "real_time_factor": SECONDS / fast,
-        "real_time_factor_reference": SECONDS / slow,
+        "real_time_factor": n_seconds / fast,
+        "real_time_factor_reference": n_seconds / slow,
         "latency_95_ms": 1e3 * float(np.percentile(latency, 95)),
         "latency_95_ms_reference": 1e3 * float(np.percentile(late, 95)),
         "agreement": agreement(from_rest),
         "agreement_same_result": agreement(same),
         "agreement_zero_phase": agreement(zero),
-        "sizes": {"channels": CHANNELS, "sfreq": SFREQ, "seconds": SECONDS, "members": MEMBERS},
+        "sizes": {"channels": CHANNELS, "sfreq": SFREQ, "seconds": n_seconds, "members": MEMBERS},
     }
     print(
         f"  {row['real_time_factor']:.0f} times real time, 95th percentile of latency "
@@ -82,13 +78,13 @@ def benchmarks() -> list[dict]:
     return [row]
 
 
-def best(*functions: Callable) -> list[tuple]:
-    """The fastest of five of each: seconds, smoothed probabilities (n, n_classes), latencies in s.
+def best(*functions: Callable, rounds: int) -> list[tuple]:
+    """The fastest run of each: seconds, smoothed probabilities (n, n_classes), latencies in s.
 
     They take turns, so that other work on the machine slows all of them alike.
     """
-    rounds = [[function() for function in functions] for _ in range(5)]
-    return [min(runs, key=lambda run: run[0]) for runs in zip(*rounds, strict=True)]
+    runs = [[function() for function in functions] for _ in range(rounds)]
+    return [min(each, key=lambda run: run[0]) for each in zip(*runs, strict=True)]
 
 
 def online(x: np.ndarray, members: list) -> tuple[float, np.ndarray, list[float]]:

@@ -10,7 +10,7 @@ import time
 from kernel.brain.features import differential_entropy
 from kernel.brain.simulate import simulate_cohort, simulate_raw
 
-SIZES = {"subjects": 123, "clips": 28, "windows": 30, "channels": 32, "bands": 5}
+SIZES = {"clips": 28, "windows": 30, "channels": 32, "bands": 5}
 
 # A fresh process, so that its peak is the simulation's and the time is that of a first call.
 _ONE_COHORT = """
@@ -18,38 +18,39 @@ import json, resource, time
 from kernel.brain.simulate import simulate_cohort
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 start = time.perf_counter()
-simulate_cohort(0)
+simulate_cohort(0, n_subjects={n})
 seconds = time.perf_counter() - start
 print(json.dumps([seconds, before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
 """
 
 
-def first_call() -> tuple[float, int, int]:
+def first_call(n: int) -> tuple[float, int, int]:
     """Seconds, and peak memory in KiB before and after, of a process that simulates one cohort."""
-    run = subprocess.run([sys.executable, "-c", _ONE_COHORT], capture_output=True, text=True)
+    run = subprocess.run([sys.executable, "-c", _ONE_COHORT.format(n=n)], capture_output=True, text=True)
     run.check_returncode()
     return tuple(json.loads(run.stdout))
 
 
-def benchmarks() -> list[dict]:
+def benchmarks(small: bool = False) -> list[dict]:
     """Seconds per subject of both roads; seconds and memory of a whole cohort."""
-    seconds, before, peak = first_call()
+    n = 10 if small else 123
+    seconds, before, peak = first_call(n)
     simulate_raw(0)
     start = time.perf_counter()
     raw, _ = simulate_raw(0)
     differential_entropy(raw, 250.0)
     by_signal = time.perf_counter() - start
     start = time.perf_counter()
-    simulate_cohort(0, window=30.0)
+    simulate_cohort(0, window=30.0, n_subjects=n)
     coarse = time.perf_counter() - start
     return [
         {
             "name": "simulate_cohort, per subject",
-            "ratio": by_signal / (seconds / SIZES["subjects"]),
-            "seconds": seconds / SIZES["subjects"],
+            "ratio": by_signal / (seconds / n),
+            "seconds": seconds / n,
             "seconds_reference": by_signal,
             "reference": "raw signals of one subject, filtered and turned into features",
-            "sizes": SIZES,
+            "sizes": SIZES | {"subjects": n},
             "seconds_of_cohort": seconds,
             "kib_before": before,
             "kib_peak": peak,
@@ -60,7 +61,7 @@ def benchmarks() -> list[dict]:
             "seconds": coarse,
             "seconds_reference": seconds,
             "reference": "windows of 1 s",
-            "sizes": SIZES | {"windows": 1},
+            "sizes": SIZES | {"subjects": n, "windows": 1},
         },
     ]
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kernel import studies
-from kernel.studies import Study, perform, plan, run_study
+from kernel.studies import Study, name_tasks, perform, run_study
 
 GRID = Study(
     models=("SmolLM2-135M-Instruct",), texts=0, checkpoints="none", members=0, permutations=19,
@@ -16,22 +16,23 @@ GRID = Study(
 )  # fmt: skip
 
 
-def seconds(n_jobs: int) -> float:
+def seconds(grid: Study, n_jobs: int) -> float:
     """Of the grid alone: what comes before it is done, and the workers are there."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "study"
-        run_study(replace(GRID, strategies=()), Path(scratch) / "warm", n_jobs=n_jobs, progress=False)
-        studies._claim_folder(GRID, folder)
-        for task in plan(GRID):
+        run_study(replace(grid, strategies=()), Path(scratch) / "warm", n_jobs=n_jobs, progress=False)
+        studies._claim_folder(grid, folder)
+        for task in name_tasks(grid, folder):
             if task.kind != "strategy":
-                perform(GRID, folder, task)
+                perform(grid, folder, task)
         started = time.perf_counter()
-        run_study(GRID, folder, n_jobs=n_jobs, progress=False)
+        run_study(grid, folder, n_jobs=n_jobs, progress=False)
         return time.perf_counter() - started
 
 
-def benchmarks() -> list[dict]:
-    one, two = seconds(1), seconds(2)
+def benchmarks(small: bool = False) -> list[dict]:
+    grid = replace(GRID, strategies=(1,), seeds=2, subjects=12) if small else GRID
+    one, two = seconds(grid, 1), seconds(grid, 2)
     ratio = two / one
     return [
         {
@@ -41,6 +42,6 @@ def benchmarks() -> list[dict]:
             "reference": "one worker",
             "seconds": two,
             "seconds_reference": one,
-            "sizes": {"strategies": len(GRID.strategies), "seeds": GRID.seeds, "people": GRID.subjects},
+            "sizes": {"strategies": len(grid.strategies), "seeds": grid.seeds, "people": grid.subjects},
         }
     ]

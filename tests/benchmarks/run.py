@@ -1,7 +1,8 @@
 """Run every benchmark beside this file and write one JSON: name, ratio, both times, sizes, machine.
 
-Each ``bench_*.py`` offers ``benchmarks()``, a list of dicts with at least ``name``, ``ratio`` (ours over the
-reference), ``reference`` (what it is compared with) and ``sizes``.
+Each ``bench_*.py`` offers ``benchmarks(small)``, a list of dicts with at least ``name``, ``ratio`` (the
+reference's time over ours), ``reference`` (what it is compared with) and ``sizes``. Small ones are quick and
+say nothing of speed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ HERE = Path(__file__).parent
 
 
 def load(path: Path):
-    """Import a benchmark file by its path."""
+    """Import a benchmark file by its path; `timing` lies beside it."""
+    sys.path.insert(0, str(HERE))
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -40,24 +42,27 @@ def machine() -> dict[str, str | int]:
     }
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("_build/benchmarks.json"))
+    parser.add_argument("--small", action="store_true", help="toy sizes, one round: does it run?")
     parser.add_argument("names", nargs="*", help="run only the files whose name holds one of these")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     results = []
     for path in sorted(HERE.glob("bench_*.py")):
         if options.names and not any(name in path.stem for name in options.names):
             continue
         print(f"{path.stem} ...", flush=True)
-        for row in load(path).benchmarks():
+        for row in load(path).benchmarks(small=options.small):
             print(f"  {row['name']}: {row['ratio']:.2f} x against {row['reference']}", flush=True)
             results.append(row)
     if not results:
         sys.exit(f"no benchmark matches {options.names}")
     options.output.parent.mkdir(parents=True, exist_ok=True)
     with files.atomic_path(options.output) as temporary:
-        temporary.write_text(json.dumps({"machine": machine(), "benchmarks": results}, indent=1))
+        temporary.write_text(
+            json.dumps({"machine": machine(), "small": options.small, "benchmarks": results}, indent=1)
+        )
     print(f"wrote {options.output}")
 
 

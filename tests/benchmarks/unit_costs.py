@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits  # noqa: E402
 from kernel import files, studies  # noqa: E402
 from kernel.decoding.study import REGIMES  # noqa: E402
 from kernel.language.models import REGISTRY  # noqa: E402
-from kernel.studies import Study, Task, perform, plan  # noqa: E402
+from kernel.studies import Study, Task, name_tasks, perform  # noqa: E402
 
 MODEL = "SmolLM2-135M-Instruct"
 STUDY = Study(
@@ -44,7 +44,7 @@ def seconds(work: Callable[[], object]) -> float:
 def measured(study: Study, folder: Path) -> dict[str, float]:
     """Seconds of one core by kind of task, summed over its tasks."""
     found: dict[str, float] = {}
-    for task in plan(study):
+    for task in name_tasks(study, folder):
         took = seconds(lambda task=task: _done(study, folder, task))
         found[task.kind] = found.get(task.kind, 0.0) + took
     return found
@@ -56,34 +56,34 @@ def _done(study: Study, folder: Path, task: Task) -> None:
         raise RuntimeError(f"{label}: {why}")
 
 
-def costs() -> pd.DataFrame:
-    samples = studies._samples(STUDY) / 1000
+def costs(study: Study = STUDY) -> pd.DataFrame:
+    samples = studies._samples(study) / 1000
     with tempfile.TemporaryDirectory() as scratch, threadpool_limits(1):
         scratch = Path(scratch)
         # the model is read from the usual cache, what is computed with it is not
         os.environ[files.CACHE_VARIABLE] = str(_cache(scratch))
-        took = measured(STUDY, scratch / "study")
+        took = measured(study, scratch / "study")
         sizes = [path.stat().st_size for path in (scratch / "study" / "trainings").glob("*.npz")]
         specs = [s for s in studies.CHECKPOINTS["fewer"](0) if s.network == "axial"][:1]
-        axial_s = seconds(lambda: studies._bank(STUDY, scratch / "study", specs))
+        axial_s = seconds(lambda: studies._bank(study, scratch / "study", specs))
     epochs = sum(spec.epochs for spec in studies.CHECKPOINTS["short"](0))
-    base = took["base"] / STUDY.seeds
+    base = took["base"] / study.seeds
     rows = {
         "cohort": (took["cohort"], "simulating and storing 123 people"),
         "axis": (
-            took["axis"] / (REGISTRY[MODEL].n_parameters / 1e9) / (0.1 + STUDY.texts / 300),
+            took["axis"] / (REGISTRY[MODEL].n_parameters / 1e9) / (0.1 + study.texts / 300),
             "axis and 4 x 300 texts, for 1e9 parameters",
         ),
-        "projection": (took["projection"] * 10_000 / STUDY.permutations, "10,000 draws of each null"),
-        "topography": (took["topography"] * 10_000 / STUDY.permutations, "10,000 draws of each null"),
+        "projection": (took["projection"] * 10_000 / study.permutations, "10,000 draws of each null"),
+        "topography": (took["topography"] * 10_000 / study.permutations, "10,000 draws of each null"),
         "mlp_epoch": (took["training"] / epochs / samples, "one epoch of the perceptron, 1,000 samples"),
         "axial_epoch": (
             axial_s / REGIMES["axial"]["epochs"][0] / samples,
             "one epoch of the axial transformer, 1,000 samples",
         ),
-        "strategy": (took["strategy"] / (2 * STUDY.seeds) / base, "aligned training over its twin"),
+        "strategy": (took["strategy"] / (2 * study.seeds) / base, "aligned training over its twin"),
         "rediscovery": (took["rediscovery"] / 6, "scores, nulls and ablation of one checkpoint"),
-        "contest_member": (took["contest"] / (8 * STUDY.members) / samples, "one member, 1,000 samples"),
+        "contest_member": (took["contest"] / (8 * study.members) / samples, "one member, 1,000 samples"),
         "training_mb": (sum(sizes) / len(sizes) / 1e6 / samples, "MB of a stored training, 1,000 samples"),
         "worker_gb": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, "GB of one process"),
     }
