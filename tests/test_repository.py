@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -11,13 +12,16 @@ import tomllib
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from sklearn.linear_model import LogisticRegression
 
 import kernel
+from kernel.brain.simulate import simulate_cohort
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -255,3 +259,59 @@ def test_no_file_names_a_machine_path_or_a_registry():
 )
 def test_the_trace_test_can_fail(text):
     assert TRACES.search(text)
+
+
+def test_the_wheel_serves_another_folder(tmp_path):
+    source = tmp_path / "source"
+    shutil.copytree(ROOT / "kernel", source / "kernel", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+    wheel = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--quiet", "-w", str(tmp_path), str(source)]
+    subprocess.run(wheel, check=True)
+    (built,) = tmp_path.glob("*.whl")
+    shutil.unpack_archive(built, tmp_path / "site", "zip")
+    tracked = {
+        path.relative_to(ROOT) for path in (ROOT / "kernel").rglob("*") if "__pycache__" not in path.parts
+    }
+    there = {path.relative_to(tmp_path / "site") for path in (tmp_path / "site" / "kernel").rglob("*")}
+    assert tracked == there
+    code = (
+        "import kernel, kernel.claims as claims, kernel.brain.simulate as simulate; print(kernel.__file__);"
+    )
+    code += "claims.load_claims(), kernel.load_faced_table(), simulate.simulate_cohort(0, n_subjects=2)"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("KERNEL_")}
+    environment["PYTHONPATH"] = str(tmp_path / "site")
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(str(tmp_path / "site" / "kernel"))
+
+
+@pytest.mark.assets
+def test_the_examples_of_the_readme_run(monkeypatch):
+    """As printed, on one bundled model, a few texts, simulated people and a classifier that is quick."""
+    construct = kernel.construct_valence_axis
+    cohort = simulate_cohort(0, n_subjects=12, window=10.0)[0]
+    monkeypatch.setattr(
+        kernel,
+        "construct_valence_axis",
+        lambda _: construct("SmolLM2-135M-Instruct", n_texts=30, progress=False),
+    )
+    monkeypatch.setattr(kernel, "load_cohort", lambda _: cohort)
+    rng = np.random.default_rng(0)
+    y, subject = np.tile(np.arange(3), 40), np.repeat(np.arange(10), 12)
+    names = {
+        "states": rng.standard_normal((2, 576)),
+        "classifier": LogisticRegression(),
+        "X": np.eye(3)[y] + rng.standard_normal((120, 3)),
+        "y": y,
+        "X_test": rng.standard_normal((5, 3)),
+        "subject": subject,
+    }
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
+    assert len(blocks) == 3
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), names)
+    assert names["decoding"].predictions.shape == (5,)
