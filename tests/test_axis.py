@@ -160,7 +160,8 @@ def test_states_in_any_floating_format_give_the_same_axis(rng, kind):
     axis, exact = ValenceAxis().fit(X, emotions), ValenceAxis().fit(H, emotions)
     assert float(np.asarray(axis.direction_, dtype=float) @ exact.direction_) > 0.999
     for result, right in ((axis.project(X), exact.project(H)), (axis.ablate(X), exact.ablate(H))):
-        np.testing.assert_allclose(np.asarray(result, dtype=float), right, atol=0.02 * np.abs(H).max())
+        result = result.double() if isinstance(result, torch.Tensor) else result.astype(float)
+        np.testing.assert_allclose(result, right, atol=0.02 * np.abs(H).max())
     shares = shuffled_shares(X, emotions, n_shuffles=2, random_state=0)
     np.testing.assert_allclose(shares, shuffled_shares(H, emotions, n_shuffles=2, random_state=0), rtol=0.02)
     assert bootstrap_direction(X, emotions, n_resamples=2, random_state=0).interval.low > 0.9
