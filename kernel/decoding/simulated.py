@@ -74,7 +74,11 @@ def rediscovery_rates(material: Material, part: str, seeds: Iterable[int] = rang
 # Alignment over cohorts
 
 COHORT_PARTS = PRESETS
-REGIME_PARTS = tuple(f"{axis}, {level:g}" for axis, levels in LEVELS.items() for level in levels)
+#: What varies, its level, and the preset: where training is short or people are few, also without valence.
+REGIME_PARTS = (
+    *(f"{axis}, {level:g}, default" for axis, levels in LEVELS.items() for level in levels),
+    *(f"{axis}, {LEVELS[axis][0]:g}, no_valence" for axis in ("subjects", "epochs")),
+)
 
 
 def alignment_cohorts(material: Material, part: str, seeds: Iterable[int] = COHORTS) -> pd.DataFrame:
@@ -91,12 +95,19 @@ def alignment_cohorts(material: Material, part: str, seeds: Iterable[int] = COHO
 
 
 def alignment_regimes(material: Material, part: str, seeds: Iterable[int] = COHORTS) -> pd.DataFrame:
-    """The same on cohorts of the default preset at another level; `part` is what varies and the level."""
-    axis, _, level = part.partition(", ")
+    """The same at another level; `part` is what varies, the level and the preset."""
+    axis, level, preset = part.split(", ")
     result = interventions.regime_map(
-        axis, [float(level)], trained.FOUR, cohort_seeds=seeds, seeds=1, n_jobs=1, progress=False
+        axis,
+        [float(level)],
+        trained.FOUR,
+        cohort_seeds=seeds,
+        preset=preset,
+        seeds=1,
+        n_jobs=1,
+        progress=False,
     )
-    return _rows(result[float(level)]).assign(axis=axis, level=float(level))
+    return _rows(result[float(level)]).assign(axis=axis, level=float(level), truth=preset)
 
 
 def _rows(result: Interventions) -> pd.DataFrame:
