@@ -225,3 +225,18 @@ def test_tables_over_cohorts_are_read_as_cohorts():
     expected = one.loc[(one["arm"] == "true") & (one["number"] == 14), "bacc"].item() - base
     cell = paired[(paired["cohort"] == rows["cohort"].iloc[0]) & (paired["number"] == 14)]
     assert cell["true"].item() == pytest.approx(expected)
+
+
+def test_people_and_seeds_drawn_anew_widen_the_interval_by_what_each_brings(rng):
+    people, seeds = rng.standard_normal((2, 200))
+    still = np.zeros((200, 200))
+    assert tuple(trained.over_people_and_seeds(still + 0.5)) == (0.5, 0.5, 0.5)
+    for changes, sd in (
+        (still + people, people.std()),
+        (still + seeds[:, None], seeds.std()),
+        (people + seeds[:, None], np.hypot(people.std(), seeds.std())),
+    ):
+        value, low, high = trained.over_people_and_seeds(changes)
+        assert value == pytest.approx(changes.mean())
+        # 4,000 draws know the half-width of 1.96 standard errors to about 3 %
+        assert high - low == pytest.approx(2 * 1.96 * sd / np.sqrt(200), rel=0.1)

@@ -109,6 +109,19 @@ def over_people(values: np.ndarray, *, random_state: int = 0) -> stats.Interval:
     return stats.bootstrap_interval(lambda a: a.mean(-1), np.asarray(values), random_state=random_state)
 
 
+def over_people_and_seeds(
+    changes: np.ndarray, *, n_resamples: int = 4000, random_state: int = 0
+) -> stats.Interval:
+    """Mean of changes (n_seeds, n_people) with an interval that draws both anew.
+
+    A seed stands for initial weights, order of batches and the placebo's permutation.
+    """
+    rng = np.random.default_rng(random_state)
+    seeds, people = (rng.integers(n, size=(n_resamples, n)) for n in changes.shape)
+    drawn = [changes[np.ix_(*rows)].mean() for rows in zip(seeds, people, strict=True)]
+    return stats.Interval(float(changes.mean()), *np.quantile(drawn, [0.025, 0.975]).tolist())
+
+
 def _train(
     material: Material | Cohort, specs: Sequence[TrainingSpec], split: Split | None = None, **options: Any
 ) -> Bank:
