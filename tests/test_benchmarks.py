@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kernel import studies
+from kernel import files, studies
 
 FOLDER = Path(__file__).parent / "benchmarks"
 NAMES = sorted(path.stem for path in FOLDER.glob("bench_*.py"))
@@ -46,6 +46,8 @@ def test_a_benchmark_that_is_not_there_is_an_error(tmp_path):
 def test_the_costs_of_a_study_are_measured_for_every_unit():
     units = load("unit_costs")
     small = replace(units.STUDY, subjects=12, texts=20, permutations=19, slow_permutations=19, seeds=2)
+    cache = files.cache_dir()
     table = units.costs(small).set_index("unit")["cpu_s"]
     assert set(table.index) == set(studies.unit_costs())
     assert np.isfinite(table).all() and (table > 0).all()
+    assert files.cache_dir() == cache

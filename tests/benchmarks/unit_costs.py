@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -59,13 +60,13 @@ def _done(study: Study, folder: Path, task: Task) -> None:
 def costs(study: Study = STUDY) -> pd.DataFrame:
     samples = studies._samples(study) / 1000
     with tempfile.TemporaryDirectory() as scratch, threadpool_limits(1):
-        scratch = Path(scratch)
+        folder = Path(scratch) / "study"
         # the model is read from the usual cache, what is computed with it is not
-        os.environ[files.CACHE_VARIABLE] = str(_cache(scratch))
-        took = measured(study, scratch / "study")
-        sizes = [path.stat().st_size for path in (scratch / "study" / "trainings").glob("*.npz")]
-        specs = [s for s in studies.CHECKPOINTS["fewer"](0) if s.network == "axial"][:1]
-        axial_s = seconds(lambda: studies._bank(study, scratch / "study", specs))
+        with mock.patch.dict(os.environ, {files.CACHE_VARIABLE: str(_cache(Path(scratch)))}):
+            took = measured(study, folder)
+            sizes = [path.stat().st_size for path in (folder / "trainings").glob("*.npz")]
+            specs = [s for s in studies.CHECKPOINTS["fewer"](0) if s.network == "axial"][:1]
+            axial_s = seconds(lambda: studies._bank(study, folder, specs))
     epochs = sum(spec.epochs for spec in studies.CHECKPOINTS["short"](0))
     base = took["base"] / study.seeds
     rows = {
