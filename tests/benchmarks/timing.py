@@ -11,13 +11,13 @@ import torch
 from threadpoolctl import threadpool_limits
 
 
-def in_turns(*functions: Callable[[], Any], rounds: int, clock: Callable[[], float] = time.perf_counter):
+def in_turns(*functions: Callable[[], Any], rounds: int) -> list[tuple[float, Any]]:
     """Seconds of the fastest run of each function, and what that run gave: a pair for each."""
 
     def timed(function: Callable[[], Any]) -> tuple[float, Any]:
-        start = clock()
+        start = time.perf_counter()
         result = function()
-        return clock() - start, result
+        return time.perf_counter() - start, result
 
     runs = [[timed(function) for function in functions] for _ in range(rounds)]
     return [min(each, key=lambda run: run[0]) for each in zip(*runs, strict=True)]
