@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from kernel import arrays, ratings, stats
+from kernel import arrays, metrics, ratings, stats
 from kernel.brain import features, projection, topography
 from kernel.brain.cohort import Cohort
 from kernel.decoding import alignment, ensemble, geometry, online, residual
@@ -97,7 +97,7 @@ ENTRIES = {
     "project": (lambda X: geometry.basin(MATRIX, EMOTIONS).project(X), MATRIX),
     "ablate": (lambda Z: geometry.ablate(Z, np.array([1.0, 0, 0, 0, 0])), MATRIX),
     "class_pc1_alignment": (lambda Z: geometry.class_pc1_alignment(Z, CODE, np.arange(4)).score, MATRIX),
-    "batched_balanced_accuracy": (lambda L: geometry.batched_balanced_accuracy(L, CODE), MATRIX),
+    "score_accuracy": (lambda L: metrics.score_accuracy(L, CODE), MATRIX),
     "linear_cka": (lambda Z: geometry.linear_cka(Z, MATRIX**2), MATRIX),
     "softmax": (ensemble.softmax, MATRIX),
     "softmax_ensemble": (ensemble.softmax_ensemble, MEMBERS),

@@ -21,7 +21,8 @@ from kernel.brain.simulate import Settings, simulate_cohort
 from kernel.decoding import bank as bank_module
 from kernel.decoding import networks
 from kernel.decoding.alignment import NAMED, PAPER_ROWS, STRATEGIES, Alignment
-from kernel.decoding.bank import TrainingSpec, balanced_accuracy, subject_interval, train_bank
+from kernel.decoding.bank import TrainingSpec, subject_interval, train_bank
+from kernel.metrics import balanced_accuracy
 
 STRONG = Settings(classes=0.08)
 QUICK = {"epochs": 4, "warmup_epochs": 1, "batch_size": 64}

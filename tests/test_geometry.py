@@ -15,6 +15,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from kernel import stats
 from kernel.decoding import geometry as g
+from kernel.metrics import score_accuracy
 
 CLASS_OF = np.repeat(np.arange(9), [3, 3, 3, 3, 4, 3, 3, 3, 3])  # of 28 clips
 VALIDATION, TEST = np.arange(8), np.arange(8, 16)
@@ -620,13 +621,13 @@ def test_ablation_runs_on_every_device(rng, device):
 def test_balanced_accuracy_equals_scikit_learn(rng):
     logits = rng.standard_normal((2, 3, 200, 6))
     y = rng.choice([0, 1, 2, 4, 5], 200, p=[0.5, 0.2, 0.1, 0.1, 0.1])  # one class does not occur
-    found = g.batched_balanced_accuracy(logits, y)
+    found = score_accuracy(logits, y)
     for index in np.ndindex(2, 3):
         recalls = [np.mean(logits[index][y == c].argmax(1) == c) for c in np.unique(y)]
         assert found[index] == pytest.approx(np.mean(recalls))
     y = np.arange(200) % 6
     expected = balanced_accuracy_score(y, logits[0, 0].argmax(1))
-    assert g.batched_balanced_accuracy(logits[0, 0], y) == pytest.approx(expected)
+    assert score_accuracy(logits[0, 0], y) == pytest.approx(expected)
 
 
 # Similarity
@@ -724,7 +725,7 @@ def bad_inputs():
         "a zero direction": effect(random_targets=np.zeros((3, 24))),
         "no control named": lambda: effect()().z("haar"),
         "part must be": lambda: effect()().p("isotropic", "half"),
-        "logits must be": lambda: g.batched_balanced_accuracy(Z[0], y),
+        "scores must be": lambda: score_accuracy(Z[0], y),
         "same trials": lambda: g.linear_cka(Z, Z[1:]),
         "do not vary over trials": lambda: g.linear_cka(Z, np.ones_like(Z)),
         "all pairs need": lambda: g.linear_cka(Z),

@@ -19,8 +19,8 @@ from kernel.brain.cohort import Cohort, cohort_tensor, make_split, segments, sta
 from kernel.brain.features import differential_entropy, resample
 from kernel.brain.projection import RidgeFolds, track
 from kernel.decoding import ensemble, geometry
-from kernel.decoding.bank import balanced_accuracy
 from kernel.language.axis import ValenceAxis, agreement, bootstrap_direction, shuffled_shares
+from kernel.metrics import balanced_accuracy, score_accuracy
 
 SEEDS = st.integers(0, 2**32 - 1)
 SCALES = st.floats(1e-3, 1e3)
@@ -649,7 +649,7 @@ def test_balanced_accuracy_does_not_know_names_of_classes_nor_how_often_they_com
     again = balanced_accuracy(np.repeat(y, repeats), np.repeat(called, repeats))
     assert again == pytest.approx(found, abs=1e-12)
     logits = np.eye(n_classes)[called]
-    assert geometry.batched_balanced_accuracy(logits, y) == pytest.approx(found, abs=1e-12)
+    assert score_accuracy(logits, y) == pytest.approx(found, abs=1e-12)
 
 
 @check(60)

@@ -29,8 +29,8 @@ EXTRAS = PROJECT["optional-dependencies"]
 MADE_WITH = ("hub", "book", "test", "cluster")
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 FLOORS = {
-    "arrays": 0,
-    **dict.fromkeys(["stats", "files", "threads", "assets", "ratings"], 1),
+    **dict.fromkeys(["arrays", "checks"], 0),
+    **dict.fromkeys(["metrics", "stats", "files", "threads", "assets", "ratings"], 1),
     **dict.fromkeys(["language", "brain"], 2),
     "decoding": 3,
     **dict.fromkeys(["audit", "claims", "interactive", "plots"], 4),

@@ -34,11 +34,12 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from kernel import files, stats
-from kernel.arrays import plain, real
+from kernel import checks, files, stats
+from kernel.arrays import real
 from kernel.brain.cohort import Cohort, Split, segment_length, segments, standardise
 from kernel.decoding import networks
 from kernel.decoding.alignment import Aligner, Alignment, Context, clip_values
+from kernel.metrics import balanced_accuracy, mean_recall
 from kernel.threads import one_thread, processes
 
 SETS = ("train", "validation", "test")
@@ -349,29 +350,6 @@ class Bank:
         return network.eval()
 
 
-def balanced_accuracy(y: ArrayLike, predicted: ArrayLike) -> np.ndarray:
-    """Mean recall over the classes that occur in `y`, for many predictions at once.
-
-    Parameters
-    ----------
-    y : array_like of int, shape (n,)
-        True classes from 0.
-    predicted : array_like of int, shape (..., n)
-        Predicted classes.
-
-    Returns
-    -------
-    ndarray, shape (...)
-        As scikit-learn's ``balanced_accuracy_score`` of each.
-    """
-    y, predicted = plain(y, "y", numbers=False), plain(predicted, "predicted", numbers=False)
-    if y.ndim != 1 or y.size == 0 or predicted.shape[-1:] != y.shape:
-        raise ValueError(f"y and predicted must have one length, got {y.shape} and {predicted.shape}")
-    present, code, counts = np.unique(y, return_inverse=True, return_counts=True)
-    weight = (np.eye(len(present)) / counts)[code].sum(1) / len(present)  # (n,)
-    return (predicted == y) @ weight
-
-
 def subject_interval(
     bank: Bank,
     member: int | str,
@@ -437,14 +415,7 @@ def recall_interval(hit: np.ndarray, y: np.ndarray, subject: np.ndarray, **optio
     counts, hits = np.zeros((2, len(people), y.max() + 1))
     np.add.at(counts, (person, y), 1)
     np.add.at(hits, (person, y), hit)
-    return stats.bootstrap_interval(_mean_recall, counts, hits, **options)
-
-
-def _mean_recall(counts: np.ndarray, hits: np.ndarray) -> np.ndarray:
-    """Balanced accuracy from (..., n_subjects, n_classes) trials and hits."""
-    total, right = counts.sum(-2), hits.sum(-2)
-    with np.errstate(invalid="ignore"):
-        return np.nanmean(right / total, axis=-1)
+    return stats.bootstrap_interval(mean_recall, counts, hits, **options)
 
 
 # Training
@@ -525,7 +496,7 @@ def train_bank(
     _check_specs(specs, data, mode, stack_size)
     targets = _prototypes(specs, prototypes, data)
     context = _context(specs, cohort, data, valence)
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = checks.device(device)
     folder = files.cache_dir("bank", create=False) if folder is None else files.absolute(folder)
     keys = _keys(specs, data, targets, context, device)
 

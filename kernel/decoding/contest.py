@@ -29,11 +29,11 @@ from kernel.decoding import ensemble, geometry, networks, residual
 from kernel.decoding.bank import (
     Bank,
     TrainingSpec,
-    balanced_accuracy,
     recall_interval,
     time_steps,
 )
 from kernel.decoding.residual import NetworkClassifier
+from kernel.metrics import balanced_accuracy
 
 
 class Method(NamedTuple):

@@ -23,7 +23,7 @@ from scipy.special import log_softmax
 
 from kernel import stats
 from kernel.arrays import class_numbers, plain, precision, real, row_labels
-from kernel.decoding.bank import balanced_accuracy
+from kernel.metrics import balanced_accuracy, trial_weights
 
 MOST_MEMBERS = 16  # of which all subsets are scored: 65,535
 _TIE = 1e-12
@@ -179,7 +179,7 @@ def subset_accuracies(members: ArrayLike, y: ArrayLike, subsets: ArrayLike) -> n
     Returns
     -------
     ndarray, shape (n_subsets,)
-        As :func:`~kernel.decoding.bank.balanced_accuracy` of the subset's mean.
+        As :func:`~kernel.metrics.balanced_accuracy` of the subset's mean.
 
     Raises
     ------
@@ -193,7 +193,7 @@ def subset_accuracies(members: ArrayLike, y: ArrayLike, subsets: ArrayLike) -> n
         raise ValueError(f"subsets must be bool (n_subsets, {len(P)}), got {subsets.dtype} {subsets.shape}")
     if not subsets.any(1).all():
         raise ValueError(f"subset {int(subsets.any(1).argmin())} is empty: it predicts nothing")
-    weight = _trial_weights(y)
+    weight = trial_weights(y)
     sure, order, ranks = _contested(P, y)
     fixed, weight = weight[sure].sum(), weight[order]
     out = np.full(len(subsets), fixed)
@@ -724,9 +724,3 @@ def gain_against_headroom(
         stats.spearman, single, gain,
         n_permutations=n_permutations, alternative="less", random_state=random_state,
     )  # fmt: skip
-
-
-def _trial_weights(y: np.ndarray) -> np.ndarray:
-    """Weight of each trial in balanced accuracy (n_trials,)."""
-    _, code, counts = np.unique(y, return_inverse=True, return_counts=True)
-    return 1 / (counts[code] * len(counts))

@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike
 
 from kernel import stats
 from kernel.arrays import Features, class_numbers, like, real, row_labels, tensor
+from kernel.metrics import score_accuracy
 
 Seed = int | np.random.Generator | None
 
@@ -718,31 +719,6 @@ def ablate(Z: Features, u: Features) -> np.ndarray | torch.Tensor:
     return amplify(Z, u, 0.0)
 
 
-def batched_balanced_accuracy(logits: Features, y: ArrayLike) -> np.ndarray:
-    """Mean recall over the classes that occur, for many sets of logits at once.
-
-    Parameters
-    ----------
-    logits : array_like or Tensor, shape (..., n_trials, n_classes)
-        Class scores; the first of equal ones counts.
-    y : array_like of int, shape (n_trials,)
-        True classes from 0.
-
-    Returns
-    -------
-    ndarray, shape (...)
-        As scikit-learn's ``balanced_accuracy_score`` of each.
-    """
-    logits = tensor(logits, "logits")
-    if logits.ndim < 2 or 0 in logits.shape:
-        raise ValueError(f"logits must be (..., n_trials, n_classes), got shape {tuple(logits.shape)}")
-    y = class_numbers(y, *logits.shape[-2:])
-    present, code, counts = np.unique(y, return_inverse=True, return_counts=True)
-    weight = torch.as_tensor(1 / (counts[code] * len(present))).to(logits)
-    hit = logits.argmax(-1) == torch.as_tensor(y, device=logits.device)
-    return (hit.to(logits) @ weight).cpu().numpy()
-
-
 @dataclass(frozen=True, eq=False)
 class AblationEffect:
     """What a classifier loses with one direction, beside what it loses with others.
@@ -899,7 +875,7 @@ def ablation_effect(
         )
     tested = [part / torch.where(size > 0, size, 1) for part, size in zip(tested, lengths, strict=True)]
 
-    baseline = batched_balanced_accuracy(rows @ W + b[..., None, :], y)
+    baseline = score_accuracy(rows @ W + b[..., None, :], y)
     after = _accuracy_after(rows, y, W, b, torch.cat(tested, -2), gain)
     drops = np.split(baseline[None] - after, np.cumsum([part.shape[-2] for part in tested])[:-1])
     return AblationEffect(

@@ -38,6 +38,7 @@ from kernel.decoding import ensemble, geometry, networks
 from kernel.decoding.alignment import NAMED, PAPER_ROWS, Alignment, Context, clip_values
 from kernel.decoding.bank import Bank, TrainingSpec, train_bank
 from kernel.decoding.study import clip_target
+from kernel.metrics import mean_recall
 from kernel.threads import one_thread, side_by_side
 
 RECIPE = TrainingSpec(epochs=15, warmup_epochs=2, learning_rate=2e-3)
@@ -385,7 +386,7 @@ def _collect(
     hits: np.ndarray,
     counts: np.ndarray,
 ) -> Interventions:
-    bacc = _recall(hits, counts)
+    bacc = mean_recall(counts, hits)
     twin_of = {seed: row for row, (_, _, arm, seed, _) in enumerate(trainings) if arm == "base"}
     twin = np.array([twin_of[seed] for *_, seed, _ in trainings])
     number = {(row.strategy, row.dose): n for n, row in PAPER_ROWS.items()}
@@ -437,12 +438,6 @@ def _test_hits(bank: Bank) -> tuple[np.ndarray, ...]:
     trials = bank.trials[rows]
     found = np.stack([checkpoint.logits[rows].argmax(1) for checkpoint in bank.checkpoints])
     return _hits(trials["y"].to_numpy(), found, trials["subject"].to_numpy(), len(bank.classes))
-
-
-def _recall(hits: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Mean over classes of the recall, from (..., n_subjects, n_classes); classes without trials are out."""
-    with np.errstate(invalid="ignore"):
-        return np.nanmean(hits.sum(-2) / counts.sum(-2), axis=-1)
 
 
 # Transfer to another cohort
@@ -755,7 +750,7 @@ def _over_subjects(
     if len(counts) < 2:
         raise ValueError(f"{label!r} was tested on one subject: an interval over subjects needs two or more")
     return stats.bootstrap_interval(
-        _recall, change, counts, n_resamples=n_resamples, random_state=random_state
+        mean_recall, counts, change, n_resamples=n_resamples, random_state=random_state
     )
 
 
@@ -788,7 +783,7 @@ def family_mean(result: Interventions, *, random_state: int = 0, n_resamples: in
         counts = next(result.counts[r] for r in most if result.counts[r].shape == size)
         found = {
             name: stats.bootstrap_interval(
-                _recall, change[name], counts, n_resamples=n_resamples, random_state=random_state
+                mean_recall, counts, change[name], n_resamples=n_resamples, random_state=random_state
             )
             for name in names
         }
@@ -1140,7 +1135,7 @@ def ensemble_with_axis(
                 {
                     "added": count,
                     "kind": kind,
-                    "bacc": float(_recall(hits, counts)[0]),
+                    "bacc": float(mean_recall(counts, hits)[0]),
                     "gain": gain.value,
                     "low": gain.low,
                     "high": gain.high,

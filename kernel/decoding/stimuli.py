@@ -20,8 +20,8 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from kernel import stats
 from kernel.brain.cohort import Cohort, make_split, segments, standardise, trial_features
 from kernel.brain.material import Material
-from kernel.decoding.bank import balanced_accuracy
 from kernel.language.stories import VALENCE_CODE
+from kernel.metrics import balanced_accuracy
 
 #: Groupings of each kind in `pseudo_emotions`, and those of one part.
 N_GROUPINGS, BLOCK = 1000, 250

@@ -26,7 +26,8 @@ from kernel.brain.cohort import FACED_CLASSES, Cohort, Split, make_split, standa
 from kernel.brain.simulate import CLASS_VALENCE, PRESETS, Settings, simulate_cohort
 from kernel.brain.study import AxisProjection, clip_values, project_vaxis
 from kernel.decoding import geometry
-from kernel.decoding.bank import Bank, TrainingSpec, balanced_accuracy, subject_interval, train_bank
+from kernel.decoding.bank import Bank, TrainingSpec, subject_interval, train_bank
+from kernel.metrics import balanced_accuracy
 from kernel.ratings import load_ratings
 from kernel.threads import one_thread, side_by_side
 

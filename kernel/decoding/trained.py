@@ -29,12 +29,13 @@ from kernel.brain.material import Material
 from kernel.decoding import contest as contests
 from kernel.decoding import ensemble, interventions, study
 from kernel.decoding.alignment import NAMED, PAPER_ROWS, Alignment
-from kernel.decoding.bank import Bank, TrainingSpec, balanced_accuracy, train_bank
+from kernel.decoding.bank import Bank, TrainingSpec, train_bank
 from kernel.decoding.interventions import RECIPE, Interventions
 from kernel.decoding.networks import linear_baseline
 from kernel.decoding.online import OnlineDecoder, from_bank
 from kernel.decoding.residual import NetworkClassifier
 from kernel.decoding.stimuli import held_out
+from kernel.metrics import balanced_accuracy
 
 #: Options of the network that sees seconds: one layer for each second, then one for all of them.
 _SECONDS: dict[str, Any] = {"window_width": 64, "hidden": (128,), "dropout": 0.5}

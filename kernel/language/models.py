@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from kernel import assets, files
+from kernel import assets, checks, files
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -328,7 +328,7 @@ def load_language_model(
     ModelLoadError
         If the hub or the folder does not give a usable model.
     """
-    device = torch.device(device) if device is not None else default_device()
+    device = checks.device(device)
     if dtype is None and device.type == "cpu":
         dtype = torch.float32
     card = REGISTRY.get(name)
@@ -363,7 +363,7 @@ def load_encoder(device: str | torch.device | None = None) -> LanguageModel:
     folder = assets.path("all-minilm-l6-v2")
     base = _whole(AutoModel, folder, use_safetensors=True, local_files_only=True)
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    device = torch.device(device) if device is not None else default_device()
+    device = checks.device(device)
     return LanguageModel("all-MiniLM-L6-v2", base.to(device).eval(), tokenizer, None, "MiniLM")
 
 
@@ -391,15 +391,6 @@ def random_twin(lm: LanguageModel, *, random_state: int = 0) -> LanguageModel:
         causal = AutoModelForCausalLM.from_config(lm.causal.config)
     causal = causal.to(device=lm.device, dtype=lm.dtype).eval()
     return replace(lm, name=f"{lm.name} (random weights)", base=causal.base_model, causal=causal)
-
-
-def default_device() -> torch.device:
-    """CUDA if present, else MPS, else the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
 
 
 def _from_pretrained(source: str | Path, dtype: torch.dtype | None) -> tuple[Any, Any]:

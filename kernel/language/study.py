@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from kernel import files
+from kernel import checks, files
 from kernel.language.axis import Agreement, ValenceAxis, agreement
 from kernel.language.hidden import AFFECT_CUE, hidden_states
-from kernel.language.models import REGISTRY, LanguageModel, default_device, load_language_model
+from kernel.language.models import REGISTRY, LanguageModel, load_language_model
 from kernel.language.sentiment import Benchmark, load_benchmark, zero_shot
 from kernel.language.stories import diverse_stories
 
@@ -288,7 +288,7 @@ def run_registry(
     folder, content = files.writable_folder(folder), joblib.hash(options)
     rows = []
     for name in tqdm(models, desc="models", disable=not progress):
-        identity = files.cache_key(__name__, name, files.state(name), default_device().type, content)
+        identity = files.cache_key(__name__, name, files.state(name), checks.device().type, content)
         target = folder / f"{name.replace('/', '--')}.json"
         record = _read_record(target)
         if (
