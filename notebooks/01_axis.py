@@ -12,23 +12,26 @@
 
 
 # %% [markdown]
-# # The axis: nine emotions, one direction
+# # 1. The axis: nine emotions, one direction
 #
-# **The claim.** One short story for each of nine emotions, fifty tellings of each, a language model's last-token state at the
-# penultimate layer, and the first principal component (PC1) of the nine class means: that direction is valence. In the
-# paper PC1 carries 41 to 58 % of the variance between classes over 14 models, one story a class already gives a usable
-# axis, other stories give the same axis (r > .93), and the axis of the input layer is another one (cosine below .30, the
-# "V-shape") {cite:p}`radwan2026shared`.
+# **The question.** The paper gives a language model one short story for each of nine emotions, each told in fifty ways. It takes the
+# model's state at the last word, averages the states of each emotion, and draws the line along which the nine averages differ most (their
+# first principal component, PC1). This line, it says, is *valence*: it runs from bad to good in any modern model, one story for each
+# emotion is nearly enough, and other stories give the same line {cite:p}`radwan2026shared`. Is that so in models that a laptop can hold?
 #
-# **Why it matters.** A direction found without labels would be a ruler that every model shares, and something to look
-# for in brains.
+# **The answer in short.** Yes, if one asks the model how the text makes it feel; hardly, if one reads it as the paper does. With the words "This made me feel
+# very" behind each text, the line sorts film reviews with an area under the curve (AUC) of .91 to .95, where .5 is chance; without them, .45 to .72. The line is also
+# less firm than the paper says: single stories may turn it upside down. And it has blunders: fear or sadness lands above
+# amusement.
+#
+# **You will learn** how an axis is built from nine points, why its share of variance proves nothing, and how far it depends on its stories.
 #
 # **Data of this chapter.** Two real language models, SmolLM2-135M-Instruct {cite:p}`allal2025smollm2` and Gemma-3-270M
 # {cite:p}`gemma2025gemma3`; 495 stories written for this project; real human ratings of movie snippets
-# {cite:p}`hutto2014vader`. Nothing is simulated. Both models are smaller than any of the paper's fourteen (sizes below);
-# what they do says nothing about those.
+# {cite:p}`hutto2014vader`. Nothing is simulated. Both models are smaller than any of the paper's fourteen, and what they do says nothing
+# about those.
 
-# %%
+# %% tags=["hide-input"]
 import itertools
 import textwrap
 
@@ -98,9 +101,10 @@ axes = {
 }
 
 # %% [markdown]
-# ## The figure
+# ## Good and bad come apart, with blunders
 #
-# Each dot is one text, each ringed dot an emotion's mean. A valence axis runs from brown to teal.
+# Each small dot is a text, each large one the mean of an emotion. On a perfect axis of valence the rows would run from brown (bad) on the
+# left to teal (good) on the right.
 
 # %% mystnb={"image": {"alt": "Four panels of dots, one for each combination of two real language models and two sets of stories. Rows are nine emotions from anger to tenderness; the horizontal axis is position on the valence axis in standard deviations of the class means. Small dots are stories, large dots class means; negative emotions are brown, positive ones teal."}, "figure": {"caption": "Real models. Small dots: stories; large dots: means of an emotion. Emotions run from negative (brown) to positive (teal) in this and every figure."}}
 fig = plots.plot_positions(
@@ -115,12 +119,15 @@ fig = plots.plot_positions(
 )
 
 # %% [markdown]
-# ## The numbers
+# Anger and disgust lie on the left and joy and inspiration on the right, in all four panels. In between the order is not that of people: in every panel
+# fear or sadness lies above amusement, and in one of them neutral stories lie as low as angry ones. Nobody told the model which emotions are good, and it shows.
+#
+# ## Read with a cue the axis sorts film reviews, read bare it hardly does
 #
 # *Order* is the Spearman correlation of the nine positions with the code $-1, 0, +1$; its p-value counts all distinct
 # orders of the code and is two-sided, because the sign of the axis is a convention (joy is positive). *AUC* asks whether
-# the axis also orders movie snippets that people rated. Its p-value ranks $|\mathrm{AUC} - .5|$ among random
-# directions of the same states: [the next chapter](02_sentiment.ipynb) says why this null and no other. The share of PC1
+# the axis also orders movie snippets that people rated. Its p-value ranks $|\mathrm{AUC} - .5|$ among isotropic random
+# directions of the same states. This null was [chosen after a first look](../book/rules.md); [the next chapter](02_sentiment.ipynb) shows a harder one, which the axis does not pass. The share of PC1
 # is compared with shares from stories whose emotions are shuffled.
 
 # %%
@@ -152,11 +159,14 @@ labels = labels.rename(columns={"AUC low": "AUC_low", "AUC high": "AUC_high"})
 fig = plots.plot_forest(labels, value="AUC", group="stories", label="AUC on movie snippets, 95 % interval (real ratings)", reference=0.5)
 
 # %% [markdown]
-# ### One story, or fifty tellings, or six stories
+# All four cued axes sort the snippets well, six different stories at least as well as fifty tellings of one. Of the four bare ones only Gemma's with fifty tellings
+# is beyond its null. The share of variance, 28 to 32 %, is what stories with shuffled emotions give as well (p between .4 and .8): some direction always carries
+# a third of the differences between nine points.
 #
-# One telling is drawn for each emotion, fifty times over; and each of the six sets of nine single stories is tried by
-# itself. The sign of each axis is that of joy. An AUC far *below* one half means that the direction is there and its sign
-# is wrong.
+# ## Single stories may turn the axis upside down
+#
+# First we build fifty axes, each from one randomly chosen telling per emotion. Then we build one axis from each of our six story
+# sets. Joy decides the sign. An AUC far *below* one half means that the direction is there and points the wrong way.
 
 # %%
 def draws(name, n_draws=50, random_state=0):
@@ -215,13 +225,14 @@ pd.DataFrame(
 ).round(2)
 
 # %% [markdown]
-# ### Layers
+# Resampled tellings of one story hardly move the axis (cosines of .98 and more), while other stories give quite another one in SmolLM2 (mean correlation .04). The paper
+# reports more than .93 between story sets; our models do not come near it.
 #
-# The same axis, fitted at every layer. At the input layer a cued text ends in the same token as every other, so its
-# last-token state is one point and no axis exists; a bare text ends in its own last token, nearly always a full stop, so
-# the axis there is one of punctuation. A small
-# cosine between the input axis and the penultimate one is therefore close to arithmetic, and two random directions of
-# these spaces would have a smaller one still.
+# ## The axis appears in the last third of the layers
+#
+# We fit the same axis at every layer. With the cue, all texts end in the same token. At the input layer they therefore share one
+# state, and there is nothing to compare. A bare text ends in its own last token, nearly always a full stop, so the axis there is one of
+# punctuation. A small cosine between the input axis and the penultimate one is therefore to be expected and says nothing about valence.
 
 # %% mystnb={"image": {"alt": "Three line charts over relative depth, one line for each real model: zero-shot area under the curve, share of variance of the first component, and cosine to the penultimate layer's axis."}, "figure": {"caption": "Real models, layer by layer, read with the cue."}}
 def sweep(name):
@@ -244,7 +255,9 @@ layers = pd.DataFrame(
 fig = plots.plot_layer_sweep(layers)
 
 # %% [markdown]
-# Choose a model and a layer below. Each dot is a word or a movie snippet; the higher it stands, the better people rated it. In early
+# In early layers the axis is at chance; it appears late and at once. The lines for share and cosine say little, as explained.
+#
+# **Find the layer where good and bad separate.** Choose a model and a layer below. Each dot is a word or a movie snippet; the higher it stands, the better people rated it. In early
 # layers the dots make a heap; in late ones good and bad drift apart. Positions are in standard deviations of the 400 snippets.
 
 # %%
@@ -311,7 +324,7 @@ pd.DataFrame(
 # %% [markdown]
 # ## Verdict
 #
-# The rules were fixed before the results. Where a model has no axis at the input layer, there is no row for it.
+# Rules for language models were written before these results, but [two choices](../book/rules.md) were made after a first look: the null of the AUCs, and the wording of the tellings. Where a model has no axis at the input layer, there is no row for it.
 
 # %%
 rows = []
@@ -354,7 +367,11 @@ claims.show(*[row for row in rows if row.id in FIRM])[["data", "verdict"]]
 # so, and these two models cannot tell. The low cosine with the input layer meets its rule for a reason that has nothing to
 # do with valence.
 #
-# ## On your own model
+# ## Try it
+#
+# 1. Which emotion would you expect the model to misplace? Look at the first figure, then change its story in `stories` and build the axis again.
+# 2. Does another cue do as well? Try `cue=" In one word, I felt"`.
+# 3. Build an axis of your own:
 #
 # ```python
 # import kernel

@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # What was recorded, and what can fool us
+# # 4. What was recorded, and what can fool us
 #
 # **The question.** The paper describes each film clip by 160 numbers, the strength of the EEG at 32 electrodes in five frequency bands, and reads what distinguishes clips as emotion
 # {cite:p}`radwan2026shared`. What are these numbers? How much of them comes from the clips, and what else could make the clips of one emotion differ from those of another?

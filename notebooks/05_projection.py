@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # What a correlation of .87 is worth
+# # 5. What a correlation of .87 is worth
 #
 # **The question.** The paper averages the EEG of 123 people into 160 numbers for each of 28 film clips. One ridge regression turns these numbers into the
 # clips' positions on the valence axis with $r = .87$, $p < 10^{-9}$ {cite:p}`radwan2026shared`. Does the EEG really know how pleasant a clip is?

@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Where on the scalp, in which band, and when?
+# # 6. Where on the scalp, in which band, and when?
 #
 # **The question.** The paper does not only say that EEG follows the valence axis. It says where: best at electrode PO3, at the back of the head, in the gamma band ($r = .478$); at the back more than in
 # front; in alpha more than in other bands; carried by nine of the 28 clips; strongest at second 21 {cite:p}`radwan2026shared`. Details like these make a correlation look like physiology. Do they hold?

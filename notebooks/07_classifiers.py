@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # What accuracy is made of
+# # 7. What accuracy is made of
 #
 # **The question.** Thirty-six networks recognise nine emotions in the EEG of new people, with a balanced accuracy of up to .658 where
 # guessing gives .111 {cite:p}`radwan2026shared`. But everybody, in training and test, watched the same 28 film clips. What does such an

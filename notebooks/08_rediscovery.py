@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Do better classifiers find the axis?
+# # 8. Do better classifiers find the axis?
 #
 # **The question.** Nobody showed the axis to the paper's 36 classifiers. Yet the more accurate ones are said to follow it better: accuracy
 # correlates at .885 with the alignment of their class means, and at .738 with that of the variation within classes

@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Is the direction used?
+# # 9. Is the direction used?
 #
 # **The question.** The paper removes from trained networks the direction inside the emotions that follows the axis. Accuracy falls by .0157 on
 # average over ten checkpoints, 7.7 standard deviations further than with twenty random directions {cite:p}`radwan2026shared`. So the

@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Twenty-five ways to align, each with its placebo
+# # 10. Twenty-five ways to align, each with its placebo
 #
 # **The question.** The paper pushes EEG classifiers towards the valence axis in 25 ways and reports that "16 of 25 strategies
 # significantly reduce accuracy" and that none helps {cite:p}`radwan2026shared`. How many of the sixteen survive when 25 tests count as

@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Does alignment harm because the axis is there already?
+# # 11. Does alignment harm because the axis is there already?
 #
 # **The question.** Strong classifiers, the paper says, have found the valence axis by themselves and are *saturated* with it. To teach it to
 # them once more is neutral while they are weak, harmful once they are strong, and the more harmful the harder one pushes

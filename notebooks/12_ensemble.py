@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Does residual diversity beat ten plain seeds?
+# # 12. Does residual diversity beat ten plain seeds?
 #
 # **The question.** The paper averages ten networks and reaches .6948 where a single one has .658. It credits *residual diversity*: members that differ in what varies within emotions {cite:p}`radwan2026shared`. But networks that differ only in their random seed gain from averaging, too. Does diversity in the residual add
 # anything, if every ensemble may train ten networks?

@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Does the residual tell which networks help?
+# # 13. Does the residual tell which networks help?
 #
 # **The question.** The paper's theory has two tiers: the class means of a classifier are saturated, and what makes a good member of an ensemble is its {term}`residual`, the variation within emotions. Over ten networks, alignment of the residual with valence predicts what a member contributes ($r = .743$, $p = .014$), and the
 # seven best aligned, .6962, beat the seven worst, .6829 {cite:p}`radwan2026shared`. It would tell us which networks to average. But ten networks are one pool. What do sixteen pools show?

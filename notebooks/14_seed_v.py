@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # A second data set, and a third
+# # 14. A second data set, and a third
 #
 # **Data of this chapter.** *Simulated* cohorts in the designs of SEED-V (16 people, 62 channels, 45 clips in three sessions, five emotions)
 # {cite:p}`liu2022comparing` and of EmoEEG-MC (60 people, 64 channels, 21 clips, seven emotions) {cite:p}`xu2025multicontext`. For speed their trials are cut into windows of 20 and 10 s; SEED-V's own features come every 4 s. No accuracy says anything about people.

@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Decoding while the EEG arrives
+# # 15. Decoding while the EEG arrives
 #
 # **The question.** The accuracies of the other chapters, as of the paper {cite:p}`radwan2026shared`, are computed when a session is over and a person's features can be standardised with the mean of all of it. A decoder in use has only what has arrived so far. How much is left, second by second, for a person it has never seen?
 #

@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # The verdict
+# # 16. The verdict
 #
 # **Data of this chapter.** The ledger of the chapters before, row by row. Verdicts on language models, on human ratings and on the EEG of FACED are on real data; those on *simulated* EEG
 # say which conclusions the paper's methods can carry, and nothing about people.
