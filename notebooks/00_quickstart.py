@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Five minutes with the valence axis
+# # Quickstart: your sentences on the axis
 #
 # **The claim.** Nine short stories, one per emotion, are enough to find a direction in a language model along which *any*
 # text can be placed between bad and good {cite:p}`radwan2026shared`. Nobody labels anything.

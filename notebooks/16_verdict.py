@@ -13,12 +13,48 @@
 # %% [markdown]
 # # 16. The verdict
 #
+# **The question.** Do modern language models and human EEG share one valence axis, and can classifiers that have found it not be improved by it {cite:p}`radwan2026shared`?
+#
+# **The answer in short.** The direction in language models is real, and crude. The step from it to brains does not hold: on the paper's own data no fair test finds the axis in EEG or in networks
+# trained on it. Effects too small for these tests remain possible.
+#
 # **Data of this chapter.** The ledger of the chapters before, row by row. Verdicts on language models, on human ratings and on the EEG of FACED are on real data; those on *simulated* EEG
 # say which conclusions the paper's methods can carry, and nothing about people.
+
+# %% [markdown]
+# ## What stands
 #
-# **The claim.** Modern language models and human EEG share one valence axis, and classifiers that have found it cannot be improved by it {cite:p}`radwan2026shared`.
+# - **The direction exists in small models too, if one asks for it.** With an affect cue, two models of 135 and 270 million parameters sort human-rated texts by a direction
+#   from a few stories, far beyond isotropic directions. Read bare, as the paper does, they hardly do ([chapter 1](01_axis.ipynb), [2](02_sentiment.ipynb)).
+# - **Ensembling gains a little.** With people, ten networks beat one by less than a hundredth of balanced accuracy; in one of the two regimes the interval just leaves zero out ([chapter 12](12_ensemble.ipynb)).
+# - **Prototypes from a language model are worth no more than random ones** ([chapter 13](13_two_tier.ipynb)), as the paper finds.
+# - **The data can be decoded, and online too** ([chapters 7](07_classifiers.ipynb) and [15](15_online.ipynb)). What is decoded is mostly which moment of which film is on.
+# - **Alignment does not help.** With people no strategy raises accuracy after a correction, and heavy losses cost it, the more the heavier they are ([chapters 10](10_alignment.ipynb) and
+#   [11](11_saturation.ipynb)). In simulations training on four people is the exception, and a small one.
 #
-# **Why it matters.** A reader who has ten minutes wants to know what to believe. Here is the whole of it in a table and a page.
+# ## What falls
+#
+# - **The numbers that carry the story are in-sample or uncorrected.** The correlation of .87 comes back to the digit from the paper's own data, as a fit scored on the clips it was fitted to. Shuffled emotions are fitted nearly as well, and
+#   emotions that the fit has not seen are not predicted at all ([chapter 5](05_projection.ipynb)). The map behind it depends on how people are averaged, and its best cell on one person ([chapters 5](05_projection.ipynb) and [6](06_topography.ipynb)). Of sixteen harmful strategies ten survive Holm ([chapter 10](10_alignment.ipynb)).
+# - **A high accuracy is not a reading of emotion.** Networks that learn moments of films, and no emotion, name the emotions of seen clips better than networks that learn emotions; on unseen clips both are
+#   little better than chance ([chapter 7](07_classifiers.ipynb)).
+# - **Classifiers do not find the axis, as far as 36 of them can tell.** Our 36 give a correlation nearly as high as the paper's where they see the time course, and its null is as wide as the paper's own. With another language model's axis the same networks
+#   give one of the other sign ([chapter 8](08_rediscovery.ipynb)). Removing the direction costs people's accuracy nothing that can be measured ([chapter 9](09_ablation.ipynb)).
+# - **The nulls are too easy.** Clips are permuted where emotions are the unit; directions are drawn without variance where variance is what counts
+#   ([chapters 5](05_projection.ipynb) and [9](09_ablation.ipynb)). Each calls an effect significant far too often in simulated cohorts that have none.
+# - **Saturation is not needed to explain the harm.** With people a loss towards permuted valence costs as much as one towards the axis ([chapter 10](10_alignment.ipynb)); in simulations so it does where there
+#   is no valence. Briefly trained networks are harmed most, below the accuracy at which the paper expects any harm ([chapter 11](11_saturation.ipynb)). Fewer strategies harm than the paper counts.
+# - **Residual alignment is not found to foretell who helps,** neither with people nor in simulations ([chapter 13](13_two_tier.ipynb)). Whether members built to differ in the residual beat plain seeds is undecided
+#   with people ([chapter 12](12_ensemble.ipynb)): all four intervals hold zero.
+# - **The gain does not shrink with accuracy.** Over our recipes it grows ([chapter 13](13_two_tier.ipynb)).
+# - **The replication is thin.** Five classes have 120 orders; some of the paper's own figures for SEED-V do not reach .05 ([chapter 14](14_seed_v.ipynb)).
+#
+# ## What nobody can know yet
+#
+# - Whether people's EEG follows valence *weakly*. On FACED neither the comparison of emotions ([chapter 5](05_projection.ipynb)) nor that of people who watched the same clip ([same clip, different people](18_same_clip.ipynb)) finds it. Each could miss a small effect, and
+#   both chapters say how small.
+# - Whether the axis is *used*. Against fair controls, ablation has hardly any power ([chapter 9](09_ablation.ipynb)).
+# - What larger models would give. Two small ones are bundled; the paper's fourteen load by name.
 
 # %% tags=["hide-input"]
 import pandas as pd
@@ -73,40 +109,6 @@ Markdown("\n\n".join(lines))
 every["real"].value_counts().reindex(claims.OUTCOMES)
 
 # %% [markdown]
-# ## What stands
-#
-# - **The direction exists in small models too, if one asks for it.** With an affect cue, two models of 135 and 270 million parameters sort human-rated texts by a direction
-#   from a few stories, far beyond isotropic directions. Read bare, as the paper does, they hardly do ([chapter 1](01_axis.ipynb), [2](02_sentiment.ipynb)).
-# - **Ensembling gains a little.** With people, ten networks beat one by less than a hundredth of balanced accuracy; in one of the two regimes the interval just leaves zero out ([chapter 12](12_ensemble.ipynb)).
-# - **Prototypes from a language model are worth no more than random ones** ([chapter 13](13_two_tier.ipynb)), as the paper finds.
-# - **The data can be decoded, and online too** ([chapters 7](07_classifiers.ipynb) and [15](15_online.ipynb)). What is decoded is mostly which moment of which film is on.
-# - **Alignment does not help.** With people no strategy raises accuracy after a correction, and heavy losses cost it, the more the heavier they are ([chapters 10](10_alignment.ipynb) and
-#   [11](11_saturation.ipynb)). In simulations training on four people is the exception, and a small one.
-#
-# ## What falls
-#
-# - **The numbers that carry the story are in-sample or uncorrected.** The correlation of .87 comes back to the digit from the paper's own data, as a fit scored on the clips it was fitted to. Shuffled emotions are fitted nearly as well, and
-#   emotions that the fit has not seen are not predicted at all ([chapter 5](05_projection.ipynb)). The map behind it depends on how people are averaged, and its best cell on one person ([chapters 5](05_projection.ipynb) and [6](06_topography.ipynb)). Of sixteen harmful strategies ten survive Holm ([chapter 10](10_alignment.ipynb)).
-# - **A high accuracy is not a reading of emotion.** Networks that learn moments of films, and no emotion, name the emotions of seen clips better than networks that learn emotions; on unseen clips both are
-#   little better than chance ([chapter 7](07_classifiers.ipynb)).
-# - **Classifiers do not find the axis, as far as 36 of them can tell.** Our 36 give a correlation nearly as high as the paper's where they see the time course, and its null is as wide as the paper's own. With another language model's axis the same networks
-#   give one of the other sign ([chapter 8](08_rediscovery.ipynb)). Removing the direction costs people's accuracy nothing that can be measured ([chapter 9](09_ablation.ipynb)).
-# - **The nulls are too easy.** Clips are permuted where emotions are the unit; directions are drawn without variance where variance is what counts
-#   ([chapters 5](05_projection.ipynb) and [9](09_ablation.ipynb)). Each calls an effect significant far too often in simulated cohorts that have none.
-# - **Saturation is not needed to explain the harm.** With people a loss towards permuted valence costs as much as one towards the axis ([chapter 10](10_alignment.ipynb)); in simulations so it does where there
-#   is no valence. Briefly trained networks are harmed most, below the accuracy at which the paper expects any harm ([chapter 11](11_saturation.ipynb)). Fewer strategies harm than the paper counts.
-# - **Residual alignment is not found to foretell who helps,** neither with people nor in simulations ([chapter 13](13_two_tier.ipynb)). Whether members built to differ in the residual beat plain seeds is undecided
-#   with people ([chapter 12](12_ensemble.ipynb)): all four intervals hold zero.
-# - **The gain does not shrink with accuracy.** Over our recipes it grows ([chapter 13](13_two_tier.ipynb)).
-# - **The replication is thin.** Five classes have 120 orders; some of the paper's own figures for SEED-V do not reach .05 ([chapter 14](14_seed_v.ipynb)).
-#
-# ## What nobody can know yet
-#
-# - Whether people's EEG follows valence *weakly*. On FACED neither the comparison of emotions ([chapter 5](05_projection.ipynb)) nor that of people who watched the same clip ([same clip, different people](18_same_clip.ipynb)) finds it. Each could miss a small effect, and
-#   both chapters say how small.
-# - Whether the axis is *used*. Against fair controls, ablation has hardly any power ([chapter 9](09_ablation.ipynb)).
-# - What larger models would give. Two small ones are bundled; the paper's fourteen load by name.
-#
 # ## Not run
 
 # %%
@@ -116,19 +118,9 @@ missing.assign(command=missing["command"].replace("", "nothing in this edition r
 ]
 
 # %% [markdown]
-# ## Questions for the authors
-#
-# 1. We find $r = .87$ as an in-sample fit with penalty 100 on raw averages. Is that how it was computed, and how was the penalty chosen?
-# 2. Which axis is projected on? Your figures determine its nine positions ([chapter 5](05_projection.ipynb)): are they those of CLIP's text encoder?
-# 3. How were the nine clips and the weights 5, 3, 3, 1 found?
-# 4. Were the orders of clips used anywhere? Which order had whom?
-# 5. Which null gives the z-values of the ablation: drawn with what variance?
-# 6. Was any strategy run with a permuted axis? Are the 25 p-values corrected anywhere?
-# 7. What is the gain of the ensemble over ten seeds of one length, and over its best member on validation?
-# 8. Which clips and people does the SEED-V split share between training and test?
-# 9. Will code, checkpoints and per-seed accuracies be released?
-#
 # ## Verdict
+#
+# What is left open, the paper's authors could partly settle: [our questions](../book/questions.md). Here is every result behind the six headlines.
 
 # %%
 headline = [name for names in claims.HEADLINES.values() for name in names]
