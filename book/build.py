@@ -40,6 +40,7 @@ from nbformat import NotebookNode
 ROOT = Path(__file__).resolve().parents[1]
 EXECUTED = ROOT / "_build" / "executed"
 LEDGER = ROOT / "book" / "claims.json"
+MOST_LINES, MOST_WIDE = 8, 76  # of code that a page shows unfolded
 RESULTS = ROOT / "book" / "results"
 #: Begun first, so that no process is left with a long chapter at the end; 02 reads states that 01 has stored.
 LONGEST = (
@@ -351,6 +352,18 @@ def publishable(notebook: NotebookNode) -> str:
     return nbformat.writes(notebook)
 
 
+def folded(notebook: NotebookNode) -> NotebookNode:
+    """A notebook whose long or wide code is folded on the page: what is shown fits the page and is read."""
+    copy = nbformat.from_dict(notebook)
+    for cell in copy.cells:
+        lines = cell.source.splitlines()
+        if cell.cell_type == "code" and (len(lines) > MOST_LINES or any(len(x) > MOST_WIDE for x in lines)):
+            tags = cell.metadata.setdefault("tags", [])
+            if not {"hide-input", "hide-cell", "remove-input", "remove-cell"} & set(tags):
+                tags.append("hide-input")
+    return copy
+
+
 def run_in_place(names: Iterable[str], *, workers: int) -> None:
     """Execute chapters again and write the committed pairs and the committed ledger."""
     names = list(names)
@@ -391,7 +404,7 @@ def stage(place: Place, done: dict[Path, NotebookNode], rows: str) -> str:
         ignore=shutil.ignore_patterns("build.py", "*.json", "results", "__pycache__"),
     )
     for script, notebook in done.items():
-        write_atomically(source / "notebooks" / f"{script.stem}.ipynb", publishable(notebook))
+        write_atomically(source / "notebooks" / f"{script.stem}.ipynb", publishable(folded(notebook)))
         shutil.copy2(script, source / "notebooks" / script.name)  # to be downloaded
     page = source / "book" / "claims.md"
     if page.is_file():

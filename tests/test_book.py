@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import nbformat
 import psutil
 import pytest
 
@@ -453,3 +454,17 @@ def test_make_names_places_as_its_caller_does(named, told):
         env=os.environ | {"KERNEL_DATA": named},
     )  # fmt: skip
     assert done.stdout == told.format(here=ROOT) + "\n"
+
+
+# ---- what a page shows of code
+
+
+def test_long_and_wide_code_is_folded_and_short_code_is_not():
+    build = load_build(ROOT)
+    sources = ["x = 1", "x = 1\n" * 9, "y = " + "1" * 80, "z = 1\n" * 9]
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    cells[3].metadata["tags"] = ["remove-input"]
+    notebook = nbformat.v4.new_notebook(cells=[*cells, nbformat.v4.new_markdown_cell("long " * 40)])
+    tags = [cell.metadata.get("tags", []) for cell in build.folded(notebook).cells]
+    assert tags == [[], ["hide-input"], ["hide-input"], ["remove-input"], []]
+    assert "tags" not in notebook.cells[1].metadata
