@@ -21,7 +21,7 @@ $(foreach name,KERNEL_CACHE KERNEL_DATA KERNEL_MIRROR,$(if $(filter-out /% ~% ht
 	$(eval export $(name) := $(CURDIR)/$($(name)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test coverage notebooks results bench lint assets clean
+.PHONY: help book pdf test coverage notebooks results bench gpu lint assets clean
 
 help: ## show this help
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ results: assets ## compute the stored tables from FACED, which KERNEL_DATA names
 
 bench: assets ## run all benchmarks and write _build/benchmarks.json
 	$(BIN)/python tests/benchmarks/run.py
+
+gpu: $(READY) ## compare a graphics card with the processor and write _build/gpu.json
+	$(BIN)/python tests/benchmarks/gpu.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

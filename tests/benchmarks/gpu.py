@@ -55,7 +55,7 @@ def measured(work: Callable[[], Any], device: torch.device) -> dict[str, float]:
 
 
 def equality(ours: Any, reference: Any, precision: str) -> dict[str, Any]:
-    """Largest difference as a share of the largest value of the reference, and whether that is little enough."""
+    """Largest difference as a share of the largest value, and whether that is little enough."""
     ours, reference = (torch.as_tensor(x).detach().cpu().double() for x in (ours, reference))
     difference = float((ours - reference).abs().max() / reference.abs().max().clamp_min(1e-12))
     return {"difference": difference, "precision": precision, "equal": difference <= TOLERANCE[precision]}
