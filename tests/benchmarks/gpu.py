@@ -1,7 +1,7 @@
 """What a graphics card gives: each computation equals the processor's, then its speed and peak memory.
 
-Needs no network, no weights and no recordings: models are built at random from their configuration, brains are
-noise. `make gpu` writes _build/gpu.json; without a card the same runs on the processor, with ``--small``.
+Needs no network, no weights and no recordings: models are built at random from their configuration, brains
+are noise. `make gpu` writes _build/gpu.json; without a card it runs on the processor, with ``--small``.
 """
 
 from __future__ import annotations
