@@ -173,6 +173,13 @@ class Cohort:
         _validate(self.data)
 
     @classmethod
+    def from_epochs(cls, people: Any, **options: Any) -> Cohort:
+        """From Epochs of MNE-Python, one object a person; see :func:`kernel.brain.epochs.from_epochs`."""
+        from kernel.brain.epochs import from_epochs
+
+        return from_epochs(people, **options)
+
+    @classmethod
     def from_arrays(
         cls,
         de: ArrayLike,

@@ -1,0 +1,142 @@
+"""Epochs of MNE-Python as a cohort: one object a person, with the emotion and the clip of each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from kernel import checks
+from kernel.brain.cohort import Cohort
+from kernel.brain.features import differential_entropy
+
+if TYPE_CHECKING:
+    import mne
+
+
+def from_epochs(
+    people: Mapping[int, mne.BaseEpochs] | Sequence[mne.BaseEpochs],
+    *,
+    emotion: str = "emotion",
+    clip: str = "clip",
+    dataset: str = "epochs",
+    bands: str | Mapping[str, tuple[float, float]] = "official",
+    window: float = 1.0,
+    ratings: Mapping[str, np.ndarray] | None = None,
+) -> Cohort:
+    """A cohort from MNE's Epochs: differential entropy of the EEG channels, in windows from time 0 on.
+
+    Parameters
+    ----------
+    people : mapping of int to Epochs, or sequence of Epochs
+        One object a person, each with the same EEG channels, sampling rate and length. Epochs stand in the
+        order in which they were presented. A clip that a person lacks is missing in the cohort.
+    emotion, clip : str
+        Columns of the epochs' metadata. Without metadata, names of events are read as ``emotion/clip``.
+    dataset : str
+        Name of the data in figures and tables.
+    bands, window
+        As :func:`kernel.brain.features.differential_entropy` takes them; nats refer to microvolts.
+    ratings : mapping of str to array, shape (n_clips,) or (n_subjects, n_clips), optional
+        As for :meth:`Cohort.from_arrays`; clips in the order of their sorted names.
+
+    Raises
+    ------
+    ValueError
+        If people differ in channels, rate or length, a channel is marked bad, a clip has two emotions or a
+        person has it twice; names the person and the cure.
+    """
+    persons = dict(people) if isinstance(people, Mapping) else dict(enumerate(people, start=1))
+    checks.choices("people", persons)
+    trials = {person: _trials(person, epochs, emotion, clip) for person, epochs in persons.items()}
+    table = pd.concat(trials, names=["person", "place"]).reset_index()
+    kinds = table.groupby("clip")["emotion"].unique()
+    if (several := kinds[kinds.str.len() > 1]).size:
+        raise ValueError(f"clip {several.index[0]!r} has two emotions: {', '.join(several.iloc[0])}")
+    clips, first = list(kinds.index), next(iter(persons.values()))
+    channels = [first.ch_names[k] for k in _eeg(first)]
+
+    place_of = {name: k for k, name in enumerate(clips)}
+    order = np.full((len(persons), len(clips)), -1)
+    de: np.ndarray | None = None
+    for row, (person, epochs) in enumerate(persons.items()):
+        features = _features(person, epochs, first, channels, bands, window)
+        if de is None:
+            de = np.full((len(persons), len(clips), *features.shape[1:]), np.nan, dtype=np.float32)
+        columns = [place_of[name] for name in trials[person]["clip"]]
+        de[row, columns] = features
+        order[row, columns] = np.arange(1, len(columns) + 1)
+    assert de is not None
+    return Cohort.from_arrays(
+        de,
+        subjects=list(persons),
+        emotions=[kinds[name][0] for name in clips],
+        channels=channels,
+        dataset=dataset,
+        provenance="Epochs of MNE-Python",
+        bands=bands,
+        window=window,
+        order=order,
+        ratings=ratings,
+    )
+
+
+def _trials(person: int, epochs: mne.BaseEpochs, emotion: str, clip: str) -> pd.DataFrame:
+    """Emotion and clip of each epoch, in order."""
+    if epochs.metadata is not None:
+        lacking = {emotion, clip} - set(epochs.metadata.columns)
+        if lacking:
+            raise ValueError(
+                f"the metadata of person {person} have no column {lacking.pop()!r}: "
+                f"name one of {', '.join(epochs.metadata.columns)} by emotion= and clip="
+            )
+        table = epochs.metadata[[emotion, clip]].astype(str).set_axis(["emotion", "clip"], axis=1)
+    else:
+        names = {number: name.split("/") for name, number in epochs.event_id.items()}
+        parts = [names[number] for number in epochs.events[:, 2]]
+        if any(len(part) != 2 for part in parts):
+            raise ValueError(
+                f"person {person}: without metadata, events must be named 'emotion/clip', "
+                f"got {', '.join(epochs.event_id)}"
+            )
+        table = pd.DataFrame(parts, columns=["emotion", "clip"])
+    if (twice := table["clip"][table["clip"].duplicated()]).size:
+        raise ValueError(f"person {person} has clip {twice.iloc[0]!r} twice: keep one of them")
+    return table.reset_index(drop=True)
+
+
+def _eeg(epochs: mne.BaseEpochs) -> list[int]:
+    import mne
+
+    return list(mne.pick_types(epochs.info, eeg=True, exclude=[]))
+
+
+def _features(
+    person: int,
+    epochs: mne.BaseEpochs,
+    first: mne.BaseEpochs,
+    channels: list[str],
+    bands: str | Mapping[str, tuple[float, float]],
+    window: float,
+) -> np.ndarray:
+    """Differential entropy (n_epochs, n_windows, n_channels, n_bands) in nats of microvolts."""
+    present = {epochs.ch_names[k] for k in _eeg(epochs)}
+    if present != set(channels) or not channels:
+        odd = sorted(present ^ set(channels)) or ["none"]
+        raise ValueError(f"person {person} differs in EEG channels ({', '.join(odd)}): pick the same for all")
+    if bad := [name for name in epochs.info["bads"] if name in present]:
+        raise ValueError(f"person {person} has bad channels {', '.join(bad)}: call interpolate_bads() first")
+    if epochs.info["sfreq"] != first.info["sfreq"] or epochs.tmax != first.tmax:
+        raise ValueError(
+            f"person {person} has {epochs.info['sfreq']:g} Hz and ends at {epochs.tmax:g} s, the first "
+            f"{first.info['sfreq']:g} Hz and {first.tmax:g} s: resample and crop all alike"
+        )
+    if epochs.tmin > 0 or epochs.tmax < window:
+        raise ValueError(
+            f"person {person}: epochs must begin at 0 s or before and hold {window:g} s after it"
+        )
+    signals = epochs.get_data(picks=channels, units="uV", tmin=0)
+    entropy = differential_entropy(np.asarray(signals), epochs.info["sfreq"], bands, window=window)
+    return np.moveaxis(np.asarray(entropy), 1, 2)

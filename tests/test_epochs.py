@@ -1,0 +1,89 @@
+"""Epochs of MNE become a cohort: equal features, the right order, missing clips, errors with their cure."""
+
+import mne
+import numpy as np
+import pandas as pd
+import pytest
+
+from kernel.brain.cohort import Cohort
+from kernel.brain.epochs import from_epochs
+from kernel.brain.features import differential_entropy
+
+CHANNELS, SFREQ, EMOTIONS = ["Fz", "Cz", "Pz"], 200.0, {"a": "joy", "b": "anger", "c": "neutral"}
+
+
+def epochs(clips, *, seed=0, channels=CHANNELS, metadata=True, tmin=-0.5, sfreq=SFREQ, amplitude=None):
+    """Three seconds of noise for each clip, in volts; `amplitude` gives a clip more of it."""
+    rng = np.random.default_rng(seed)
+    data = 1e-5 * rng.standard_normal((len(clips), len(channels), int((3 - tmin) * sfreq) + 1))
+    for k, clip in enumerate(clips):
+        data[k] *= (amplitude or {}).get(clip, 1)
+    names = [f"{EMOTIONS[clip]}/{clip}" for clip in clips]
+    codes = {name: k + 1 for k, name in enumerate(sorted(set(names)))}
+    events = np.array([[1000 * k, 0, codes[name]] for k, name in enumerate(names)])
+    table = pd.DataFrame({"emotion": [EMOTIONS[c] for c in clips], "clip": list(clips)}) if metadata else None
+    info = mne.create_info(list(channels), sfreq, "eeg")
+    return mne.EpochsArray(data, info, events, tmin, codes, metadata=table, verbose="error")
+
+
+@pytest.mark.parametrize("metadata", [True, False])
+def test_features_order_and_missing_clips(metadata):
+    first, second = epochs("cab", metadata=metadata), epochs("bc", seed=1, metadata=metadata)
+    cohort = Cohort.from_epochs({7: first, 9: second}, dataset="mine")
+    assert list(cohort.subjects) == [7, 9] and list(cohort.emotions) == ["joy", "anger", "neutral"]
+    signals = first.get_data(units="uV")[:, :, int(0.5 * SFREQ) :]
+    expected = np.moveaxis(differential_entropy(signals, SFREQ), 1, 2)[[1, 2, 0]]
+    np.testing.assert_allclose(cohort.data["de"].to_numpy()[0], expected, rtol=1e-5)
+    assert np.isnan(cohort.data["de"].to_numpy()[1, 0]).all()  # clip a, which the second person lacks
+    np.testing.assert_array_equal(cohort.order, [[2, 3, 1], [np.nan, 1, 2]])
+    assert not cohort.simulated
+
+
+def test_a_stronger_signal_is_found_and_equal_ones_are_alike():
+    people = [epochs("abc", seed=seed, amplitude={"b": 3}) for seed in range(6)]
+    mean = from_epochs(people).data["de"].mean(("subject", "second", "channel", "band")).to_numpy()
+    assert mean[1] - mean[0] == pytest.approx(np.log(3), abs=0.1)
+    assert abs(mean[2] - mean[0]) < 0.1
+
+
+BAD = {
+    "two emotions: joy, anger": lambda: [epochs("a"), _with(epochs("ab"), emotion=["anger", "anger"])],
+    "person 1 has clip 'a' twice": lambda: [epochs("aab")],
+    r"person 2 differs in EEG channels \(Oz, Pz\)": lambda: [
+        epochs("ab"),
+        epochs("ab", channels=["Fz", "Cz", "Oz"]),
+    ],
+    "bad channels Cz: call interpolate_bads": lambda: [_bad(epochs("ab"))],
+    "person 2 has 100 Hz": lambda: [epochs("ab"), epochs("ab", sfreq=100.0)],
+    "epochs must begin at 0 s or before": lambda: [epochs("ab", tmin=0.5)],
+    "no column 'emotion': name one of feeling": lambda: [_renamed(epochs("ab"))],
+    "people is empty": lambda: [],
+}
+
+
+def _with(one, **columns):
+    one.metadata = one.metadata.assign(**columns)
+    return one
+
+
+def _renamed(one):
+    one.metadata = one.metadata.rename(columns={"emotion": "feeling"})
+    return one
+
+
+def _bad(one):
+    one.info["bads"] = ["Cz"]
+    return one
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_what_cannot_be_read_is_named_with_its_cure(message):
+    with pytest.raises(ValueError, match=message):
+        from_epochs(BAD[message]())
+
+
+def test_events_need_both_names():
+    one = epochs("ab", metadata=False)
+    one.event_id = {"joy": 2, "anger/b": 1}
+    with pytest.raises(ValueError, match="events must be named 'emotion/clip', got joy, anger/b"):
+        from_epochs([one])
