@@ -51,7 +51,7 @@ def structured(rng, n=24, seconds=30):
 
 
 @pytest.mark.parametrize("bands", BANDS)
-@pytest.mark.parametrize("window", [1.0, 1 / 3, 0.7, 4.0])
+@pytest.mark.parametrize("window", [1.0, 1 / 3, 4.0])
 def test_equals_a_plain_numpy_implementation(rng, bands, window):
     x = structured(rng, n=2)
     expected = np.stack([oracle(signal, bands, window) for signal in x])
@@ -124,23 +124,35 @@ def test_offset_and_trend_do_not_ring_at_the_ends(rng):
 @pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0])
 def test_first_and_last_window_are_as_good_as_the_others(rng, exponent):
     f = np.fft.rfftfreq(15_000, 1 / SFREQ)
-    noise = rng.standard_normal((400, len(f))) + 1j * rng.standard_normal((400, len(f)))
+    noise = rng.standard_normal((150, len(f))) + 1j * rng.standard_normal((150, len(f)))
     longer = np.fft.irfft(noise / np.maximum(f, 0.1) ** exponent, n=15_000)
     truth = differential_entropy(longer, SFREQ)[:, 15:45]
     found = differential_entropy(longer[:, 3750:11_250], SFREQ)
     ends = (found - truth)[:, [0, -1]]
-    assert (np.abs(ends.mean((0, 1))) < 0.02 + 3 * ends.std((0, 1)) / np.sqrt(800)).all()
+    assert (np.abs(ends.mean((0, 1))) < 0.02 + 3 * ends.std((0, 1)) / np.sqrt(300)).all()
     assert (ends.std((0, 1)) < 0.2).all()  # an estimate of one second itself has .3 in the slowest band
 
 
-def test_torch_in_torch_out_on_its_device(rng, device):
-    x = structured(rng, n=6).astype(np.float32).reshape(2, 3, -1)
-    found = differential_entropy(torch.from_numpy(x).to(device), SFREQ)
-    assert found.device.type == device and found.dtype == torch.float32
-    expected = differential_entropy(x, SFREQ)
-    assert isinstance(expected, np.ndarray) and expected.dtype == np.float32
-    np.testing.assert_allclose(found.cpu().numpy(), expected, atol=1e-4)
-    np.testing.assert_allclose(expected, differential_entropy(x.astype(float), SFREQ), atol=1e-3)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_device_gives_the_numbers_of_the_cpu_in_the_kind_and_precision_of_the_input(
+    rng, device, dtype, monkeypatch
+):
+    exact = structured(rng, n=6).reshape(2, 3, -1)
+    x, tolerance = exact.astype(dtype), 1e-3 if dtype == np.float32 or device == "mps" else 1e-9
+    expected = differential_entropy(exact, SFREQ, device="cpu")
+    named = differential_entropy(x, SFREQ, device=device)
+    monkeypatch.setenv("KERNEL_DEVICE", device)
+    for result in (named, differential_entropy(x, SFREQ)):
+        assert isinstance(result, np.ndarray) and result.dtype == dtype
+        np.testing.assert_allclose(result, expected, atol=tolerance)
+    monkeypatch.setenv("KERNEL_DEVICE", "cpu")
+    there = torch.from_numpy(x.astype(np.float32)).to(device)
+    for place in (None, device, "cpu"):
+        result = differential_entropy(there, SFREQ, device=place)
+        assert result.device.type == device and result.dtype == torch.float32
+        np.testing.assert_allclose(result.cpu().numpy(), expected, atol=1e-3)
+    with pytest.raises(ValueError, match="device 'abacus' cannot be used"):
+        differential_entropy(x, SFREQ, device="abacus")
 
 
 def test_leading_axes_are_a_batch_and_chunks_leave_no_seam(rng):
@@ -168,18 +180,12 @@ def test_a_window_without_a_signal_has_no_entropy_and_the_others_keep_theirs(rng
     np.testing.assert_array_equal(flat_windows(x, 250.0), np.isneginf(de[..., 0]))
 
 
-def test_input_is_left_alone(rng):
-    x = structured(rng, n=1)
-    before = x.copy()
-    differential_entropy(x, SFREQ)
-    np.testing.assert_array_equal(x, before)
-
-
-def test_integers_are_taken_as_they_are(rng):
+def test_input_is_left_alone_and_integers_are_taken_as_they_are(rng):
     x = (100 * structured(rng, n=1)).astype(np.int16)
-    np.testing.assert_allclose(
-        differential_entropy(x, SFREQ), differential_entropy(x.astype(float), SFREQ), atol=1e-3
-    )
+    before = x.copy()
+    entropies = differential_entropy(x, SFREQ)
+    np.testing.assert_array_equal(x, before)
+    np.testing.assert_allclose(entropies, differential_entropy(x.astype(float), SFREQ), atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +194,7 @@ def test_integers_are_taken_as_they_are(rng):
         ({"sfreq": 90.0}, "'gamma' ends at 47.0 Hz"),
         ({"window": 40.0}, "shorter than one window of 40.0 s"),
         ({"window": 0.001}, "fewer than two samples"),
-        ({"bands": "mine"}, "no band table 'mine'"),
+        ({"bands": "mine"}, "bands must be one of paper, official; got 'mine'"),
         ({"bands": {"x": (8.0, 4.0)}}, "band 'x' needs 0 < low < high"),
         ({"bands": {"x": (0.0, 4.0)}}, "band 'x' needs 0 < low < high"),
         ({"bands": {}}, "empty"),
@@ -220,15 +226,11 @@ def test_resampling_gives_the_same_sine_at_other_times(sfreq, target):
     np.testing.assert_allclose(found[middle], np.sin(2 * np.pi * 11 * after)[middle], atol=5e-3)
 
 
-def test_resampling_removes_what_would_alias():
+def test_resampling_removes_what_would_alias_and_refuses_nonsense():
     t = np.arange(10_000) / 1000
     assert np.abs(resample(np.sin(2 * np.pi * 180 * t), 1000, 250)[100:-100]).max() < 0.01
-
-
-def test_resampling_by_nothing_or_nonsense():
-    x = np.arange(10.0)
-    np.testing.assert_array_equal(resample(x, 250, 250), x)
+    np.testing.assert_array_equal(resample(t, 250, 250), t)
     with pytest.raises(ValueError, match="positive, got 0 and 250"):
-        resample(x, 0, 250)
+        resample(t, 0, 250)
     with pytest.raises(ValueError, match="not a ratio"):
-        resample(x, 1000 * np.pi, 250)
+        resample(t, 1000 * np.pi, 250)
