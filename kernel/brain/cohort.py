@@ -56,18 +56,14 @@ _OPTIONAL = {"person_rating": ("subject", "clip", "item"), "rating": ("clip", "i
 class Cohort:
     """Differential entropy of a cohort with its design, validated on construction.
 
-    Parameters
+    Attributes
     ----------
     data : xarray.Dataset
         As :meth:`from_arrays` lays it out. Variable ``de`` (subject, clip, second, channel, band), float32,
-        nats (z units once standardised). Coordinates: ``subject`` integer ids; ``hardware`` (subject);
-        ``clip`` numbers from 1 up; ``emotion``, ``session``, ``duration`` in s (clip); ``second``, start of
-        each window in s; ``channel``; ``band`` with ``low`` and ``high`` in Hz; ``order`` (subject, clip),
-        presentation position from 1 up, -1 if unknown. Optional: variables ``rating`` (clip, item), mean
-        ratings over people, and ``person_rating`` (subject, clip, item), float32, those of single people, NaN
-        where missing; coordinate ``film`` (clip), title of the film it is cut from. Attributes:
-        ``dataset``, ``provenance``, ``simulated``, ``seed``, ``window`` in s, ``band_table``, ``classes``,
-        ``unit``.
+        nats (z units once standardised); coordinates on these axes; ``order`` (subject, clip), -1 where
+        unknown; and, if known, ``rating`` (clip, item), means over people, ``person_rating`` (subject, clip,
+        item), NaN where missing, and ``film`` (clip). Attributes ``dataset``, ``provenance``, ``simulated``,
+        ``seed``, ``window`` in s, ``band_table``, ``classes`` and ``unit``.
     """
 
     data: xr.Dataset
@@ -137,10 +133,6 @@ class Cohort:
             True if no brain was recorded: the mark travels into every figure and table.
         seed : int, optional
             Seed of a simulation.
-
-        Returns
-        -------
-        Cohort
         """
         de = real(de, "de", dtype=np.float32, finite=False)
         if de.ndim != len(DIMS):
@@ -385,18 +377,9 @@ def standardise(cohort: Cohort) -> Cohort:
 class Segments:
     """Trials cut into equal segments, one row each.
 
-    Attributes
-    ----------
-    X : ndarray, shape (n, n_channels * n_bands), float32
-        Mean over the segment's windows; the feature of channel c and band b is column ``c * n_bands + b``.
-    y : ndarray, shape (n,)
-        Class index.
-    subject, clip, segment : ndarray, shape (n,)
-        Subject id, clip number and place of the segment in its trial, from 0.
-    cell : ndarray, shape (n,)
-        Flat index of the trial in the (subject, clip) grid.
-    classes : tuple of str
-        Names of the class indices.
+    `X` (n, n_channels * n_bands) holds means over a segment's windows, float32; the feature of channel c and
+    band b is column ``c * n_bands + b``. `y` is the class index, of `classes`; `subject` the id, `clip` the
+    number, `segment` the place in the trial from 0, `cell` the trial's flat index among (subject, clip).
     """
 
     X: np.ndarray
@@ -431,7 +414,7 @@ def segments(cohort: Cohort, *, length: float | None = None) -> Segments:
     Returns
     -------
     Segments
-        Sorted by subject, clip, segment.
+        In order of subject, clip and place.
     """
     length = segment_length(cohort, length)
     per = round(length / cohort.window)

@@ -102,7 +102,7 @@ def _read_trials(path: Path, n_trials: int) -> np.ndarray:
     held = load_npy(path)
     if isinstance(held, dict):
         if "de" not in held:
-            raise unexpected(path, found=f"a dict with keys {sorted(map(str, held))}", expected="key 'de'")
+            raise unexpected(path, f"a dict with keys {sorted(map(str, held))}", "key 'de'")
         held = held["de"]
     if isinstance(held, np.ndarray) and held.ndim == 4 and held.shape[0] == 1 and held.shape[2] != SECONDS:
         held = held[0]  # some files wrap all seconds in one more axis

@@ -60,10 +60,8 @@ OUTLIER_FACTOR = 100.0
 _OUTLIERS = {"keep": "kept as it is", "drop": "left out", "rescale": "divided by that factor"}
 _BESIDE = ("derivatives", "sourcedata", "code", "stimuli")
 HOW_TO_INSTALL = (
-    "download_faced needs eegdash: pip install 'valence-axis[eeg]'. If eegdash is installed and torchaudio "
-    "is what fails to load (its PyPI build wants CUDA libraries that a CPU torch does not bring), delete "
-    "the compiled files torchaudio/lib/*.so, after which it falls back to Python, or install the "
-    "torchaudio build of your torch."
+    "download_faced needs eegdash: pip install 'valence-axis[eeg]'. If torchaudio fails to load (its PyPI "
+    "build wants CUDA), delete its compiled files torchaudio/lib/*.so, or install the build of your torch."
 )
 
 
@@ -191,7 +189,7 @@ def read_faced_ratings(path: str | PathLike[str]) -> pd.DataFrame:
     folders = _bids_folders(path)
     if not folders:
         expected = "sub-*/eeg/*_events.tsv or a file of ratings"
-        raise unexpected(path, found="no BIDS events", expected=expected)
+        raise unexpected(path, "no BIDS events", expected)
     tables = [_read_events(_stem(folder, subject), subject) for subject, folder in folders.items()]
     return pd.concat(tables, ignore_index=True)
 
@@ -231,9 +229,9 @@ def _recognise(root: Path, source: str, bands: str) -> tuple[str, dict[int, Path
         if source == "de" or (source == "auto" and held["de"] and not (held["processed"] or held["bids"])):
             raise unexpected(
                 root,
-                found="differential entropies in the official bands",
-                expected=f"signals, for the bands {bands!r}",
-                cure="Pass bands='official', or give a folder with Processed_data or the BIDS copy.",
+                "differential entropies in the official bands",
+                f"signals, for the bands {bands!r}",
+                "Pass bands='official', or give a folder with Processed_data or the BIDS copy.",
             )
         held.pop("de")
     for layout, files in held.items():
@@ -241,8 +239,7 @@ def _recognise(root: Path, source: str, bands: str) -> tuple[str, dict[int, Path
             return layout, files
     asked = f" (source={source!r})" if source != "auto" else ""
     raise nothing_known(
-        root,
-        f"sub-XXX/eeg/*_eeg.bdf, Processed_data/subXXX.pkl or EEG_Features/DE/subXXX.pkl.pkl{asked}",
+        root, f"sub-XXX/eeg/*_eeg.bdf, Processed_data/subXXX.pkl or EEG_Features/DE/subXXX.pkl.pkl{asked}"
     )
 
 
@@ -277,7 +274,7 @@ def _bids_folders(root: Path) -> dict[int, Path]:
     copies = {str(base): folders for base in below if (folders := _bids_subjects(base))}
     if len(copies) > 1:
         found = f"several copies: {[*copies]}"
-        raise unexpected(root, found=found, expected="one", cure="Pass the folder of one.")
+        raise unexpected(root, found, "one", "Pass the folder of one.")
     return next(iter(copies.values()), {})
 
 
@@ -315,7 +312,7 @@ def _features(x: np.ndarray, bands: str, path: Path) -> np.ndarray:
     if not np.isfinite(de).all():
         clip = int(np.argwhere(~np.isfinite(de))[0, 0])
         found = f"signals of up to {np.abs(x[clip]).max():.3g} in clip {clip + 1}"
-        raise unexpected(path, found=found, expected="signals whose variance is a positive number")
+        raise unexpected(path, found, "signals whose variance is a positive number")
     return de
 
 
@@ -333,7 +330,7 @@ def _read_remarks(folder: Path, subject: int) -> pd.DataFrame:
     held = load_struct(path, "After_remark", length=N_CLIPS, fields=fields, cure=cure)
     order, clip = held["trial"][:, 0], held["vid"][:, 0]
     if order.tolist() != list(range(1, N_CLIPS + 1)):
-        raise unexpected(path, found=f"trials {order.tolist()}", expected=f"1 to {N_CLIPS} in their order")
+        raise unexpected(path, f"trials {order.tolist()}", f"1 to {N_CLIPS} in their order")
     table = pd.DataFrame(held["score"], columns=RATING_ITEMS).assign(subject=subject, order=order, clip=clip)
     table = _checked_ratings(table, path, ("subject", "clip", "order", *RATING_ITEMS))
     return table.assign(onset=np.nan, duration=np.nan)
@@ -352,10 +349,9 @@ def _read_bids(folder: Path, subject: int, bands: str, n_channels: int) -> tuple
     try:
         raw = mne.io.read_raw_bdf(path, preload=False, stim_channel=None, verbose="error")
     except Exception as error:  # mne raises many kinds on damaged headers
-        raise unexpected(path, found=f"an unreadable header ({error})", expected="a 24-bit BDF") from error
-    rate = raw.info["sfreq"]
-    if rate not in (SFREQ, 4 * SFREQ):
-        raise unexpected(path, found=f"{rate} Hz", expected=f"{SFREQ} or {4 * SFREQ} Hz")
+        raise unexpected(path, f"an unreadable header ({error})", "a 24-bit BDF") from error
+    if raw.info["sfreq"] not in (SFREQ, 4 * SFREQ):
+        raise unexpected(path, f"{raw.info['sfreq']} Hz", f"{SFREQ} or {4 * SFREQ} Hz")
     places = picks(raw.ch_names, FACED_SCALP, path, others=NOT_SCALP, renamed=RENAMED)
     early = "T3" in {name.strip().upper() for name in raw.ch_names}
     no_unit, bad = _check_channels(Path(f"{stem}_channels.tsv"), raw.ch_names)
@@ -388,11 +384,11 @@ def _read_events(stem: Path, subject: int) -> pd.DataFrame:
     clips = sorted(events["clip"])
     if clips != list(range(1, N_CLIPS + 1)):
         expected = f"video_index 1 to {N_CLIPS}, each once"
-        raise unexpected(path, found=f"{len(clips)} clips: {clips}", expected=expected)
+        raise unexpected(path, f"{len(clips)} clips: {clips}", expected)
     shortest = events.loc[events["duration"].idxmin()]
     if shortest["duration"] < SECONDS:
         found = f"clip {int(shortest['clip'])} of {shortest['duration']} s"
-        raise unexpected(path, found=found, expected=f"clips of at least {SECONDS} s")
+        raise unexpected(path, found, f"clips of at least {SECONDS} s")
     return events.reset_index(drop=True)
 
 
@@ -405,10 +401,10 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         )
     except (ValueError, pd.errors.ParserError) as error:  # UnicodeDecodeError is a ValueError
         found = f"an unreadable table ({error})"
-        raise unexpected(path, found=found, expected="tab-separated UTF-8") from error
+        raise unexpected(path, found, "tab-separated UTF-8") from error
     absent = [column for column in columns if column not in table]
     if absent:
-        raise unexpected(path, found=f"columns {list(table)}", expected=f"also {absent}")
+        raise unexpected(path, f"columns {list(table)}", f"also {absent}")
     return table
 
 
@@ -419,25 +415,25 @@ def _checked_ratings(
     try:
         numbers = table[list(columns)].apply(pd.to_numeric, errors="coerce").astype(float)
     except (OverflowError, TypeError, ValueError) as error:  # whole numbers of hundreds of digits
-        raise unexpected(path, found=f"what is no number ({error})", expected="ratings") from error
+        raise unexpected(path, f"what is no number ({error})", "ratings") from error
     numbers = numbers.where(np.isfinite(numbers))
     if numbers.isna().any(axis=None):
         row, column = np.argwhere(numbers.isna().to_numpy())[0]
         name = columns[column]
         found = f"{str(table[name].iloc[row])!r} as {name} in trial {row + 1}"
-        raise unexpected(path, found=found, expected="a number")
+        raise unexpected(path, found, "a number")
     counted = {"subject": (0, 2**31), "clip": (1, N_CLIPS), "order": (1, 2**31)}
     for name, (low, high) in (counted | dict.fromkeys(RATING_ITEMS, (0, 7))).items():
         values = numbers[name]
         wrong = values[~values.between(low, high) | ((values % 1 > 0) & (name in counted))]
         if len(wrong):
             expected = f"{low} to {high}{', a whole number' if name in counted else ''}"
-            raise unexpected(path, found=f"{name} {wrong.iloc[0]:g}", expected=expected)
+            raise unexpected(path, f"{name} {wrong.iloc[0]:g}", expected)
     for name in ("clip", "order"):
         twice = numbers[numbers.duplicated(["subject", name])]
         if len(twice):
             found = f"{name} {twice[name].iloc[0]:g} twice for subject {twice['subject'].iloc[0]:g}"
-            raise unexpected(path, found=found, expected="each once")
+            raise unexpected(path, found, "each once")
     return numbers.astype(dict.fromkeys(counted, int))
 
 
@@ -451,19 +447,19 @@ def _check_bdf(path: Path) -> None:
         if len(head) < 256 or not head.startswith(b"\xffBIOSEMI"):
             pointer = b"annex" in head
             found = "a git-annex pointer" if pointer else f"{size} bytes that start with {head[:8]!r}"
-            raise unexpected(path, found=found, expected="a 24-bit BDF", cure=cure if pointer else "")
+            raise unexpected(path, found, "a 24-bit BDF", cure if pointer else "")
         try:
             n_header, n_records, n_signals = (int(head[i:j]) for i, j in ((184, 192), (236, 244), (252, 256)))
             stream.seek(256 + 216 * n_signals)  # the number of samples is the tenth field of each signal
             counts = stream.read(8 * n_signals)
             per_record = sum(int(counts[i : i + 8]) for i in range(0, 8 * n_signals, 8))
         except ValueError as error:
-            raise unexpected(path, found=f"a damaged header ({error})", expected="a 24-bit BDF") from error
+            raise unexpected(path, f"a damaged header ({error})", "a 24-bit BDF") from error
     promised = n_header + 3 * n_records * per_record
     if size < promised:
         expected = f"{promised} bytes for the {n_records} records of its header"
         cure = "The file is truncated: fetch it again."
-        raise unexpected(path, found=f"{size} bytes", expected=expected, cure=cure)
+        raise unexpected(path, f"{size} bytes", expected, cure)
 
 
 def _check_channels(path: Path, names: Sequence[str]) -> tuple[set[str], set[str]]:
@@ -474,9 +470,9 @@ def _check_channels(path: Path, names: Sequence[str]) -> tuple[set[str], set[str
         odd = [f"{a} for {b}" for a, b in zip(listed, names, strict=False) if a != b][:4]
         raise unexpected(
             path,
-            found=f"{len(listed)} channels, {', '.join(odd) or 'other than the recording'}",
-            expected=f"the {len(names)} channels of the recording in its order",
-            cure="Channels are swapped in one of the two files: compare them with the original.",
+            f"{len(listed)} channels, {', '.join(odd) or 'other than the recording'}",
+            f"the {len(names)} channels of the recording in its order",
+            "Channels are swapped in one of the two files: compare them with the original.",
         )
     bad = table["status"].eq("bad") if "status" in table else table["name"].isna()
     no_unit, marked = ({name for name in table["name"][which]} for which in (table["units"].isna(), bad))
@@ -492,9 +488,9 @@ def _cut(raw: mne.io.BaseRaw, places: list[int], event: Any, path: Path) -> np.n
     if start < 0 or stop > raw.n_times:
         raise unexpected(
             path,
-            found=f"{raw.n_times / rate:.1f} s of recording",
-            expected=f"clip {event.clip} until {event.onset + event.duration:.1f} s",
-            cure="The recording is truncated, or the events belong to another one.",
+            f"{raw.n_times / rate:.1f} s of recording",
+            f"clip {event.clip} until {event.onset + event.duration:.1f} s",
+            "The recording is truncated, or the events belong to another one.",
         )
     signals = raw.get_data(places, start, stop, verbose="error")
     names = [raw.ch_names[place] for place in places]
@@ -512,9 +508,9 @@ def _in_volts(x: np.ndarray, names: Sequence[str], path: Path) -> np.ndarray:
     if between:
         raise unexpected(
             path,
-            found=f"standard deviations of {between}",
-            expected="volts or microvolts of EEG in every channel",
-            cure=f"Write the units into the header, or {LEAVE_OUT}",
+            f"standard deviations of {between}",
+            "volts or microvolts of EEG in every channel",
+            f"Write the units into the header, or {LEAVE_OUT}",
         )
     return size < 0.05
 
@@ -559,7 +555,7 @@ def _handle_outliers(de: np.ndarray, ids: np.ndarray, path: Path, action: str) -
             de[index] -= excess[index]
     keep = ~odd if action == "drop" else np.ones(len(de), dtype=bool)
     if not keep.any():
-        raise unexpected(path, found="no subject of plausible amplitude", expected="EEG in microvolts")
+        raise unexpected(path, "no subject of plausible amplitude", "EEG in microvolts")
     return keep
 
 

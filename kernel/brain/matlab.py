@@ -37,13 +37,11 @@ def load_struct(
     expected = f"{variable}, a struct of {length} entries with {', '.join(fields)}"
     check_file(path, expected, cure)
     if path.stat().st_size > MAX_SIZE:
-        raise unexpected(
-            path, found=f"{path.stat().st_size} bytes", expected=f"at most {MAX_SIZE}", cure=cure
-        )
+        raise unexpected(path, f"{path.stat().st_size} bytes", f"at most {MAX_SIZE}", cure)
     try:
         return _numbers(_variable(path.read_bytes(), variable), length, fields)
     except (ValueError, IndexError, struct.error, zlib.error) as error:
-        raise unexpected(path, found=str(error), expected=expected, cure=cure) from error
+        raise unexpected(path, str(error), expected, cure) from error
 
 
 def _variable(content: bytes, name: str) -> list[Element]:

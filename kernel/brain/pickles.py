@@ -61,14 +61,14 @@ def loads_pickle(data: bytes, *, name: str = "<bytes>") -> Any:
     """Read the arrays of one complete pickle as :func:`load_pickle`; `name` is what errors call it."""
     if data[:2] not in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
         found = f"a file that starts with {data[:2]!r}" if data else "no bytes"
-        raise unexpected(name, found=found, expected="a pickle of protocol 2 to 5", cure=_TRUNCATED)
+        raise unexpected(name, found, "a pickle of protocol 2 to 5", _TRUNCATED)
     try:
         return _ArrayUnpickler(data, name).load()
     except EEGFileError:
         raise
     except Exception as error:  # a malformed pickle can fail in any way; all mean the same to the reader
         found = f"a damaged pickle of {len(data)} bytes ({type(error).__name__}: {error})"
-        raise unexpected(name, found=found, expected="pickled arrays", cure=_TRUNCATED) from error
+        raise unexpected(name, found, "pickled arrays", _TRUNCATED) from error
 
 
 def load_npy(path: str | PathLike[str]) -> Any:
@@ -93,7 +93,7 @@ def load_npz(path: str | PathLike[str]) -> dict[str, Any]:
             size = path.stat().st_size
             if unpacked > MAX_EXPANSION * max(size, 1):
                 expected = f"at most {MAX_EXPANSION} times its size"
-                raise unexpected(path, found=f"{unpacked} bytes once unpacked", expected=expected)
+                raise unexpected(path, f"{unpacked} bytes once unpacked", expected)
             for info in archive.infolist():
                 # other methods are not numpy's, and may unpack far more than they announce
                 if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -106,7 +106,7 @@ def load_npz(path: str | PathLike[str]) -> dict[str, Any]:
         raise
     except Exception as error:  # zipfile raises many kinds on damaged bytes
         expected = "a file written by numpy.savez"
-        raise unexpected(path, found=f"no archive ({error})", expected=expected) from error
+        raise unexpected(path, f"no archive ({error})", expected) from error
     return members
 
 
@@ -119,7 +119,7 @@ def _loads_npy(data: bytes, name: str) -> Any:
             array = _from_bytes(content, dtype, shape, "F" if fortran_order else "C")
             return content if dtype.kind == "S" and shape == () else array
     except ValueError as error:
-        raise unexpected(name, found=str(error), expected="a file written by numpy.save") from error
+        raise unexpected(name, str(error), "a file written by numpy.save") from error
     held = loads_pickle(content, name=name)
     return held.item() if isinstance(held, np.ndarray) and held.shape == () else held
 

@@ -28,7 +28,7 @@ class UnsafePickleError(EEGFileError):
     """A pickle asks for something that an array of numbers does not need; nothing of it was run."""
 
 
-def unexpected(path: str | PathLike[str], *, found: str, expected: str, cure: str = "") -> EEGFileError:
+def unexpected(path: str | PathLike[str], found: str, expected: str, cure: str = "") -> EEGFileError:
     """The error every reader raises: ``path: found ..., expected ... . cure``."""
     return EEGFileError(f"{path}: found {found}, expected {expected}." + (f" {cure}" if cure else ""))
 
@@ -36,21 +36,21 @@ def unexpected(path: str | PathLike[str], *, found: str, expected: str, cure: st
 def check_folder(root: Path, what: str) -> None:
     """Refuse what is no folder."""
     if not root.is_dir():
-        raise unexpected(root, found="a file" if root.exists() else "nothing", expected=f"a folder of {what}")
+        raise unexpected(root, "a file" if root.exists() else "nothing", f"a folder of {what}")
 
 
 def check_file(path: Path, expected: str, cure: str = "") -> None:
     """Refuse what is no file, such as a link to one that was never fetched."""
     if not path.is_file():
         found = "a link to nothing" if path.is_symlink() else "no such file"
-        raise unexpected(path, found=found, expected=expected, cure=cure)
+        raise unexpected(path, found, expected, cure)
 
 
 def nothing_known(root: Path, expected: str) -> EEGFileError:
     """The error for a folder that holds nothing of what is expected."""
     entries = sorted(entry.name for entry in root.iterdir())
     found = f"{entries[:5]}{' and more' if len(entries) > 5 else ''}" if entries else "an empty folder"
-    return unexpected(root, found=found, expected=expected)
+    return unexpected(root, found, expected)
 
 
 def numbered(files: Iterable[Path], pattern: str, root: Path) -> dict[tuple[int, ...], Path]:
@@ -61,7 +61,7 @@ def numbered(files: Iterable[Path], pattern: str, root: Path) -> dict[tuple[int,
             number = tuple(int(group) for group in match.groups())
             if number in by_number:
                 twice = [str(by_number[number]), str(file)]
-                raise unexpected(root, found=f"a recording twice: {twice}", expected="one file each")
+                raise unexpected(root, f"a recording twice: {twice}", "one file each")
             by_number[number] = file
     return dict(sorted(by_number.items()))
 
@@ -77,9 +77,9 @@ def chosen(files: Mapping[int, T], subjects: Any, root: Path) -> dict[int, T]:
         held = sorted(files)
         raise unexpected(
             root,
-            found=f"{len(held)} subjects between {held[0]} and {held[-1]}",
-            expected=f"subjects {absent}" if absent else "one subject or more to be asked for, and each once",
-            cure="Fetch them, or ask for others with subjects=...",
+            f"{len(held)} subjects between {held[0]} and {held[-1]}",
+            f"subjects {absent}" if absent else "one subject or more to be asked for, and each once",
+            "Fetch them, or ask for others with subjects=...",
         )
     return {subject: files[subject] for subject in ids}
 
@@ -108,7 +108,7 @@ def picks(
         problems = {"unknown": unknown, "without": absent, "twice": twice}
         found = ", ".join(f"{what} {which}" for what, which in problems.items() if which)
         expected = f"the {len(channels)} scalp channels, and {', '.join(sorted(others))} at most"
-        raise unexpected(path, found=f"{len(names)} channels, {found}", expected=expected)
+        raise unexpected(path, f"{len(names)} channels, {found}", expected)
     return [place for (place,) in places.values()]
 
 
@@ -122,10 +122,10 @@ def check_array(
     form = "(" + ", ".join(f"{axis} {n or 'any'}" for axis, n in zip(axes, shape, strict=True)) + ")"
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
         kind = f"array of {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
-        raise unexpected(path, found=kind, expected=f"an array of numbers {form}")
+        raise unexpected(path, kind, f"an array of numbers {form}")
     fits = len(array.shape) == len(shape)
     if not fits or any(n not in (None, m) for n, m in zip(shape, array.shape, strict=True)):
-        raise unexpected(path, found=f"an array of shape {array.shape}", expected=form)
+        raise unexpected(path, f"an array of shape {array.shape}", form)
     # features are kept in single precision, where larger values would become infinite
     finite = np.abs(array) <= np.finfo(np.float32).max
     if not finite.all():
@@ -133,9 +133,9 @@ def check_array(
         first = ", ".join(f"{axis} {i}" for axis, i in zip(axes, np.argwhere(~finite)[0], strict=True))
         raise unexpected(
             path,
-            found=f"{int((~finite).sum())} {kind} values, the first at {first}, counted from 0",
-            expected="finite values",
-            cure=f"Repair it, or {LEAVE_OUT}",
+            f"{int((~finite).sum())} {kind} values, the first at {first}, counted from 0",
+            "finite values",
+            f"Repair it, or {LEAVE_OUT}",
         )
     return array
 
@@ -154,4 +154,4 @@ def refuse_flat(
     ]
     if listed:
         found, cure = f"flat channels {listed} in {where}", f"Interpolate them, or {LEAVE_OUT}"
-        raise unexpected(path, found=found, expected="a signal in every channel", cure=cure)
+        raise unexpected(path, found, "a signal in every channel", cure)

@@ -123,7 +123,7 @@ def _recognise(root: Path, source: str, bands: str) -> tuple[str, dict[int, Any]
     if features and bands != "seed":
         found = "DE files, which have the release's own bands"
         expected = f"EEG_raw, for the bands {bands!r}"
-        raise unexpected(root, found=found, expected=expected, cure="Pass bands='seed'.")
+        raise unexpected(root, found, expected, "Pass bands='seed'.")
     asked = f" (source={source!r})" if source != "auto" else ""
     expected = "EEG_DE_features/{subject}_123.npz or EEG_raw/{subject}_{session}_{date}.cnt"
     raise nothing_known(root, expected + asked)
@@ -134,7 +134,7 @@ def _read_features(path: Path) -> list[np.ndarray]:
     members = load_npz(path)
     absent = sorted({"data", "label"} - set(members))
     if absent:
-        raise unexpected(path, found=f"members {sorted(members)}", expected=f"also {absent}")
+        raise unexpected(path, f"members {sorted(members)}", f"also {absent}")
     data, labels = (_by_trial(members[key], f"{path}[{key}]") for key in ("data", "label"))
     n_channels, n_bands = len(SEED_V_CHANNELS), len(SEED_V_BANDS)
     trials = []
@@ -143,12 +143,12 @@ def _read_features(path: Path) -> list[np.ndarray]:
         axes = ("window", "feature")
         trial = check_array(data[i], path=where, shape=(None, n_channels * n_bands), axes=axes)
         if not len(trial):
-            raise unexpected(where, found="no window", expected="at least one")
+            raise unexpected(where, "no window", "at least one")
         where = f"{path}[label][{i}]"
         marks = check_array(labels[i], path=where, shape=(len(trial),), axes=("window",))
         if (marks != label).any():
             found = f"labels {np.unique(marks).tolist()}"
-            raise unexpected(where, found=found, expected=f"{label} ({SEED_V_CLASSES[label]})")
+            raise unexpected(where, found, f"{label} ({SEED_V_CLASSES[label]})")
         trials.append(trial.reshape(-1, n_channels, n_bands))
     return trials
 
@@ -157,7 +157,7 @@ def _by_trial(member: object, name: str) -> dict[int, Any]:
     held: Any = loads_pickle(member, name=name) if isinstance(member, bytes) else member
     if not isinstance(held, dict) or set(held) != set(range(len(SEED_V_LABELS))):
         found = f"{len(held)} trials" if isinstance(held, dict) else type(held).__name__
-        raise unexpected(name, found=found, expected=f"a dict of trials 0 to {len(SEED_V_LABELS) - 1}")
+        raise unexpected(name, found, f"a dict of trials 0 to {len(SEED_V_LABELS) - 1}")
     return held
 
 
@@ -169,7 +169,7 @@ def _read_raw(
     if absent:
         folder = next(iter(sessions.values())).parent
         found, expected = f"sessions {sorted(sessions)} of subject {subject}", f"also {absent}"
-        raise unexpected(folder, found=found, expected=expected, cure=LEAVE_OUT.capitalize())
+        raise unexpected(folder, found, expected, LEAVE_OUT.capitalize())
     return [
         trial
         for session in (1, 2, 3)
@@ -187,20 +187,20 @@ def _read_session(
     except Exception as error:  # mne raises many kinds on damaged headers
         cure = "If it is a link or of 0 bytes, fetch it again."
         found = f"an unreadable recording ({error})"
-        raise unexpected(path, found=found, expected="Neuroscan CNT", cure=cure) from error
+        raise unexpected(path, found, "Neuroscan CNT", cure) from error
     if raw.info["sfreq"] != RAW_SFREQ:
-        raise unexpected(path, found=f"{raw.info['sfreq']} Hz", expected=f"{RAW_SFREQ} Hz")
+        raise unexpected(path, f"{raw.info['sfreq']} Hz", f"{RAW_SFREQ} Hz")
     places = picks(raw.ch_names, SEED_V_CHANNELS, path, others=NOT_SCALP)
     trials = []
     for number, (start, stop) in enumerate(times, start=1):
         if stop * RAW_SFREQ > raw.n_times:
             found = f"{raw.n_times / RAW_SFREQ:.1f} s of recording"
-            raise unexpected(path, found=found, expected=f"trial {number} until {stop} s")
+            raise unexpected(path, found, f"trial {number} until {stop} s")
         try:
             x = raw.get_data(places, start * RAW_SFREQ, stop * RAW_SFREQ, verbose="error") * 1e6
         except Exception as error:  # the header promises more samples than the file has
             found = f"no samples of trial {number} ({error})"
-            raise unexpected(path, found=found, expected=f"those of {start} to {stop} s") from error
+            raise unexpected(path, found, f"those of {start} to {stop} s") from error
         where = f"trial {number}"
         refuse_flat(x, SEED_V_CHANNELS, sfreq=RAW_SFREQ, window=WINDOW, path=path, where=where)
         x = resample_poly(x, 1, RAW_SFREQ // SFREQ, axis=-1, padtype="line")

@@ -50,20 +50,11 @@ _NEAREST = {"CB1": "PO9", "CB2": "PO10"}
 class Settings:
     """Amplitudes of the generator in nats (log-amplitude), except `gain` and `mixing`.
 
-    Attributes
-    ----------
-    valence, classes, clips : float
-        Effects shared by all subjects: along the clip's valence, of its class, of the clip alone.
-    drift : float
-        Effect of one standard deviation of presentation position.
-    trial, slow : float
-        Standard deviation of the offset of one trial and of an Ornstein-Uhlenbeck process of 8 s within it.
-    gain : float
-        Standard deviation over subjects of the log of the effects' size.
-    mixing : float
-        Size of the part of an effect that is a subject's own scrambling of it, relative to the shared part.
-    base : float
-        Standard deviation of a subject's constant topography.
+    `valence`, `classes` and `clips` are effects that all subjects share: along the clip's valence, of its
+    class, of the clip alone; `drift` that of one standard deviation of presentation position. `trial` and
+    `slow` are standard deviations of one trial's offset and of an Ornstein-Uhlenbeck process of 8 s within
+    it, `base` that of a subject's constant topography, `gain` that over subjects of the log of the effects'
+    size. `mixing` is the size of a subject's own scrambling of an effect, relative to the shared part.
     """
 
     valence: float = 0.008
@@ -102,10 +93,8 @@ class Truth:
         Amplitudes.
     valence : ndarray, shape (n_clips,)
         Valence of each clip, mean 0 and standard deviation 1.
-    valence_pattern, drift_pattern : ndarray, shape (n_places, n_bands)
+    valence_pattern, drift_pattern, class_patterns, clip_patterns : ndarray, shape (..., n_places, n_bands)
         Patterns of unit root mean square; places are electrodes, or sources for a raw simulation.
-    class_patterns, clip_patterns : ndarray, shape (n_classes or n_clips, n_places, n_bands)
-        Patterns of unit root mean square.
     effect : ndarray, shape (n_clips, n_places, n_bands)
         Mean effect of each clip in nats: the bracket of the module's formula.
     gain : ndarray, shape (n_subjects,)

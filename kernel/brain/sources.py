@@ -40,10 +40,7 @@ _NPZ, _CNT = "[0-9]*_123.npz", "[0-9]*_[123]_[0-9]*.cnt"
 _NPY = "sub-*/ses-vid/eeg/sub-*_ses-vid_task-emotion_de.npy"
 LAYOUTS = (
     Layout(
-        "FACED",
-        "features of the official release",
-        (f"EEG_Features/DE/{_DE}", f"DE/{_DE}", _DE),
-        read_faced,
+        "FACED", "features of the official release", (f"EEG_Features/DE/{_DE}", f"DE/{_DE}", _DE), read_faced
     ),
     Layout("FACED", "signals of the official release", (f"Processed_data/{_SIGNALS}", _SIGNALS), read_faced),
     Layout("FACED", "BIDS copy", (_BDF, f"*/{_BDF}"), read_faced),
@@ -103,7 +100,7 @@ def load_cohort(
     if where is not None and not where.exists():
         cure = f"The path came from the environment variable {VARIABLE}: correct or unset it."
         cure = cure if path is None else ""
-        raise unexpected(where, found="nothing", expected="a folder or a file", cure=cure)
+        raise unexpected(where, "nothing", "a folder or a file", cure)
     if where is not None and where.is_dir():
         layout, generated = recognise(where), (where / GENERATED).is_file()
         if generated or layout.dataset not in passed_over:
@@ -140,7 +137,7 @@ def recognise(folder: str | PathLike[str]) -> Layout:
     datasets = list(dict.fromkeys(layout.dataset for layout in held))
     if len(datasets) > 1:
         cure = "Pass the folder of one of them."
-        raise unexpected(folder, found=" and ".join(datasets), expected="one data set", cure=cure)
+        raise unexpected(folder, " and ".join(datasets), "one data set", cure)
     return held[0]
 
 
@@ -172,5 +169,5 @@ def _load_saved(path: Path) -> Cohort:
     if start[:3] != b"CDF":
         found = f"a file that starts with {start!r}" if start else "an empty file"
         expected = "a cohort written by Cohort.save (netCDF 3), or the folder of a data set"
-        raise unexpected(path, found=found, expected=expected)
+        raise unexpected(path, found, expected)
     return Cohort.load(path)

@@ -62,10 +62,6 @@ def make_split(
     random_state : int, Generator or None
         Seed or generator of the draws; fixed by default because a split is part of a protocol.
 
-    Returns
-    -------
-    Split
-
     References
     ----------
     .. [1] Wang et al. (2025), CBraMod, ICLR. arXiv:2412.07236
