@@ -6,7 +6,6 @@ Nothing is re-referenced, repaired or rejected here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from fractions import Fraction
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -14,10 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from scipy.fft import next_fast_len
-from scipy.signal import resample_poly
 
 from kernel import checks
-from kernel.arrays import single, tensor
+from kernel.arrays import tensor
 
 BANDS: dict[str, dict[str, tuple[float, float]]] = {
     "paper": {
@@ -135,17 +133,15 @@ def differential_entropy(
     gains = gains.to(dtype).to(place)
 
     flat = signals.reshape(-1, n_samples)
-    out = flat.new_empty(len(flat), len(starts) - 1, len(edges))
-    chunk = _CHUNK if place.type == "cpu" else _CHUNK_ON_GPU
-    for part, rows in zip(out.split(chunk), flat.split(chunk), strict=True):
-        here = rows.to(dtype).to(place)
-        spectrum = torch.fft.rfft(_extended(here, pad), n=n_fft)
-        for band, gain in enumerate(gains):
-            filtered = torch.fft.irfft(spectrum * gain, n=n_fft)[:, pad : pad + n_samples]
-            part[..., band] = _by_window(_variance, filtered, starts)
+    parts = []
+    for rows in flat.split(_CHUNK if place.type == "cpu" else _CHUNK_ON_GPU):
+        rows = rows.to(dtype).to(place)
+        spectrum = torch.fft.rfft(_extended(rows, pad), n=n_fft)
+        filtered = (torch.fft.irfft(spectrum * gain, n=n_fft)[:, pad : pad + n_samples] for gain in gains)
+        variance = torch.stack([_by_window(_variance, one, starts) for one in filtered], dim=-1)
         # what rings on into a window without a signal is none of its own
-        part.masked_fill_(_flat(rows, starts)[..., None], 0)
-    out = 0.5 * torch.log(2 * np.pi * np.e * out)
+        parts.append(variance.masked_fill(_flat(rows, starts)[..., None], 0).to(signals))
+    out = 0.5 * torch.log(2 * np.pi * np.e * torch.cat(parts))
     entropies: Any = out.reshape(*signals.shape[:-1], *out.shape[1:])
     return entropies if isinstance(x, torch.Tensor) else entropies.numpy()
 
@@ -154,24 +150,6 @@ def flat_windows(x: ArrayLike, sfreq: float, window: float = 1.0) -> np.ndarray:
     """Windows in which a signal does not vary: bool (..., n_windows) of signals (..., n_samples)."""
     signals = tensor(x, "x", double=False, finite=False)
     return _flat(signals, _window_starts(signals.shape[-1], sfreq, window)).numpy()
-
-
-def resample(x: np.ndarray, sfreq: float, target: float) -> np.ndarray:
-    """Signals (..., ceil(n_samples * target / sfreq)) of (..., n_samples) at another sampling rate in Hz.
-
-    Polyphase filtering, without phase shift or aliasing; the ends are continued along the line through the
-    first and last sample. The ratio of the rates must be a fraction with terms up to 1000.
-    """
-    if not (sfreq > 0 and target > 0):
-        raise ValueError(f"sampling rates must be positive, got {sfreq} and {target} Hz")
-    ratio = Fraction(target / sfreq).limit_denominator(1000)
-    if ratio == 0 or not np.isclose(float(ratio), target / sfreq, rtol=1e-9) or ratio.numerator > 1000:
-        raise ValueError(
-            f"{sfreq} to {target} Hz is not a ratio of small whole numbers: go through one between"
-        )
-    if ratio == 1:
-        return x
-    return resample_poly(single(x, "x"), ratio.numerator, ratio.denominator, axis=-1, padtype="line")
 
 
 def transition_widths(low: float, high: float) -> tuple[float, float]:
