@@ -75,25 +75,10 @@ EMOEEG_CHANNELS = tuple(
 class Design:
     """The clips, electrodes and windows of a data set.
 
-    Attributes
-    ----------
-    dataset : str
-        The data set whose design it is.
-    classes, values : tuple
-        Emotions in the order of their labels, and the valence of each in any unit.
-    emotions, seconds : tuple
-        Emotion of each clip, and s of EEG kept of it.
-    channels : tuple of str
-        Electrodes.
-    n_subjects : int
-        People.
-    bands : str or mapping
-        Band table.
-    window : float
-        Seconds of a window.
-    sessions : int
-        Into how many sessions the clips are divided evenly; everybody sees the clips of a design with several
-        sessions in the order of their numbers, those of one session in an order of their own.
+    `classes` are emotions in the order of their labels, `values` the valence of each in any unit; `emotions`
+    has one for each clip, `seconds` how long its EEG is. `bands` is a table or its name, `window` is in s.
+    The clips are divided evenly into `sessions`; everybody sees the clips of a design with several in the
+    order of their numbers, those of one session in an order of their own.
     """
 
     dataset: str

@@ -117,9 +117,8 @@ def _read_trials(path: Path, n_trials: int) -> np.ndarray:
 
 def _orders(root: Path, subjects: list[int]) -> np.ndarray | None:
     """Position of each clip (n_subjects, 21) among the video trials by the README; None without one."""
-    readme = next(
-        (f for f in (root / "README", root / "README.md", root.parent / "README") if f.is_file()), None
-    )
+    places = (root / "README", root / "README.md", root.parent / "README")
+    readme = next((file for file in places if file.is_file()), None)
     if readme is None:
         return None
     sequences: dict[int, list[str]] = {}

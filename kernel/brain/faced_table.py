@@ -55,8 +55,8 @@ def faced_table(cohort: Cohort) -> xr.Dataset:
     Dataset
         Variables ``raw_mean``, ``raw_sd`` (nats), ``z_mean`` and ``z_sd`` (person's own standard deviations)
         over (people, clip, channel, band), float32, and ``n`` (people). People are `PEOPLE`: all, odd and
-        even subject numbers, both recording cohorts. Coordinates ``emotion`` and ``film`` (clip), ``low`` and
-        ``high`` in Hz (band). Attributes say what was computed, from what, and whom to credit.
+        even subject numbers, both recording cohorts. Attributes say what was computed, from what, and whom
+        to credit.
     """
     if cohort.data.attrs["unit"] != "nats" or not cohort.present.all():
         missing = int((~cohort.present).sum())

@@ -34,24 +34,10 @@ _Unpickler: Any = pickle._Unpickler  # the one in Python: its memo is a dict, an
 
 
 def load_pickle(path: str | PathLike[str]) -> Any:
-    """Read the arrays of a pickle file of protocol 2 to 5, of numpy 1 or 2.
+    """The array, or dict, list or tuple of arrays, of a pickle file of protocol 2 to 5, of numpy 1 or 2.
 
-    Parameters
-    ----------
-    path : path-like
-        File written by ``pickle.dump``; Python 2 strings are decoded as iso-8859-1.
-
-    Returns
-    -------
-    ndarray, dict, list or tuple
-        What was pickled, arrays read-only.
-
-    Raises
-    ------
-    EEGFileError
-        If the file is empty, truncated or not a pickle.
-    UnsafePickleError
-        If it names anything but numpy's array constructors.
+    Arrays are read-only; Python 2 strings are decoded as iso-8859-1. EEGFileError if the file is empty,
+    truncated or not a pickle; UnsafePickleError if it names anything but numpy's array constructors.
     """
     path = absolute(path)
     return loads_pickle(path.read_bytes(), name=str(path))
