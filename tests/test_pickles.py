@@ -143,15 +143,32 @@ def test_refuses_arrays_that_their_bytes_cannot_fill_or_of_no_numbers(data):
 
 def test_asks_for_no_memory_that_the_file_cannot_fill():
     raw = np.random.default_rng(0).integers(128, 256, 100_000, dtype=np.uint8)
+    size = struct.pack("<i", 100_000)
     # protocol 2 spells bytes as text: here one text of 100 kB is spelled out 2000 times
-    spell = b"c_codecs\nencode\nq\x000X" + struct.pack("<I", 200_000) + "é".encode() * 100_000 + b"q\x010"
-    amplified = b"\x80\x02" + spell + b"](" + b"h\x00h\x01U\x06latin1\x86R" * 2000 + b"e."
+    text = b"X" + struct.pack("<I", 200_000) + "é".encode() * 100_000 + b"q\x01"
+    spelled = (
+        b"\x80\x02(c_codecs\nencode\nq\x00" + text + b"1](" + b"h\x00h\x01U\x06latin1\x86R" * 2000 + b"e."
+    )
+    # and one content of 100 kB is given to 2000 arrays, by either of numpy's constructors
+    content = b"cnumpy\ndtype\nU\x02u1\x85Rq\x02B" + size + raw.tobytes() + b"q\x03"
+    names = b"cnumpy.core.multiarray\n_reconstruct\nq\x00cnumpy\nndarray\nq\x01"
+    filled = b"h\x00h\x01K\x00\x85U\x01b\x87R(K\x01J" + size + b"\x85h\x02\x89h\x03tb"
+    shared = b"\x80\x03(" + names + content + b"1](" + filled * 2000 + b"e."
+    view = b"h\x00(h\x03h\x02J" + size + b"\x85U\x01CtR"
+    frombuffer = b"\x80\x03(cnumpy.core.numeric\n_frombuffer\nq\x00"
+    viewed = frombuffer + content + b"1](" + view * 2000 + b"e."
+    endless = viewed.replace(b"h\x00(h\x03", b"h\x00(J\xff\xff\xff\x7f", 1)  # bytes(number) would be 2 GB
+    for whole in (shared.replace(filled * 1999, b""), viewed):  # the forgeries are true pickles
+        np.testing.assert_array_equal(loads_pickle(whole)[-1], raw)
     files = {
+        shared: False,
+        viewed: True,
+        endless: False,
         b"\x80\x04\x8e" + struct.pack("<Q", 2**45) + b"abc.": False,  # bytes of 32 TB
         b"\x80\x05\x96" + struct.pack("<Q", 2**45) + b"abc.": False,  # a bytearray of them
         b"\x80\x04\x95" + struct.pack("<Q", 2**60) + b"N.": True,  # a frame of an exabyte
         b"\x80\x02Nr\xff\xff\xff\xff.": True,  # memo slot 4 294 967 295
-        amplified: False,
+        spelled: False,
         pickle.dumps([raw] * 2000, 2): True,
     }
     for data, readable in files.items():
@@ -160,7 +177,7 @@ def test_asks_for_no_memory_that_the_file_cannot_fill():
             if readable:
                 loads_pickle(data)
             else:
-                with pytest.raises(EEGFileError):
+                with pytest.raises(EEGFileError, match="damaged pickle"):
                     loads_pickle(data)
             assert tracemalloc.get_traced_memory()[1] < 1_000_000 + 20 * len(data)
         finally:

@@ -125,16 +125,18 @@ class _ArrayUnpickler(_Unpickler):
     def __init__(self, data: bytes, name: str) -> None:
         super().__init__(io.BytesIO(data), encoding="iso-8859-1")
         self._name = name
-        self._spellable = 2 * len(data) + 1000  # bytes: a text used a thousand times must not cost as many
+        self._room = 2 * len(data) + 1000  # bytes to copy: what is used a thousand times costs as many copies
 
     def find_class(self, module: str, attribute: str) -> Any:
-        # numpy 1 writes core, numpy 2 writes _core
-        name = f"{re.sub(r'^numpy._?core.', 'numpy.core.', module)}.{attribute}"
+        family = re.sub(
+            r"^numpy\._core\.", "numpy.core.", module
+        )  # numpy 1 writes core, numpy 2 writes _core
+        name = f"{family}.{attribute}"
         admitted = {
             "numpy.ndarray": "numpy.ndarray",  # only named, as the kind of array to make
             "numpy.dtype": _Type,
             "numpy.core.multiarray._reconstruct": _empty,
-            "numpy.core.numeric._frombuffer": self._array,  # protocol 5
+            "numpy.core.numeric._frombuffer": _array,  # protocol 5
             "_codecs.encode": self._spelled,  # bytes in protocol 2
         }
         if name not in admitted:
@@ -169,19 +171,22 @@ class _ArrayUnpickler(_Unpickler):
         else:
             content = content if isinstance(content, bytes) else self._spelled(content)
             _from_bytes(content, kind.dtype, shape, "C")
+        self._take(len(content))
         state: Any = (1, shape, kind.dtype, bool(fortran_order), content)
         array.__setstate__(state)
         array.flags.writeable = False
 
-    def _array(self, content: bytes, kind: _Type, shape: Any, order: str) -> np.ndarray:
-        return _from_bytes(bytes(content), kind.dtype, shape, order)
-
     def _spelled(self, text: str, encoding: str = "latin1") -> bytes:
         """Bytes that a text spells, one a character."""
-        self._spellable -= len(text)
-        if encoding not in ("latin1", "latin-1", "iso-8859-1") or self._spellable < 0:
-            raise ValueError(f"{len(text)} bytes spelled in {encoding!r}, more than the file can hold")
+        if encoding not in ("latin1", "latin-1", "iso-8859-1"):
+            raise ValueError(f"bytes spelled in {encoding!r}")
+        self._take(len(text))
         return text.encode("latin1")
+
+    def _take(self, size: int) -> None:
+        self._room -= size
+        if self._room < 0:
+            raise ValueError("more bytes in its arrays than in the file")
 
 
 class _Instructions(dict[int, Any]):
@@ -209,17 +214,26 @@ def _empty(*_: object) -> np.ndarray:
     return np.empty(0)
 
 
+def _array(content: bytes | bytearray, kind: _Type, shape: Any, order: str) -> np.ndarray:
+    """A view of the bytes themselves."""
+    return _from_bytes(content, kind.dtype, shape, order)
+
+
 def _size(shape: object) -> int:
     if not isinstance(shape, tuple) or not all(isinstance(n, int) and n >= 0 for n in shape):
         raise ValueError(f"shape {shape!r}")
     return math.prod(shape)
 
 
-def _from_bytes(content: bytes, dtype: np.dtype, shape: tuple[int, ...], order: str) -> np.ndarray:
+def _from_bytes(
+    content: bytes | bytearray, dtype: np.dtype, shape: tuple[int, ...], order: str
+) -> np.ndarray:
     """A read-only array, if the bytes are as many as it needs."""
     needed = _size(shape) * dtype.itemsize
     if needed != len(content):
         raise ValueError(
             f"{len(content)} bytes for an array of shape {shape} and type {dtype}, which needs {needed}"
         )
-    return np.frombuffer(content, dtype).reshape(shape, order="F" if order == "F" else "C")
+    array = np.frombuffer(content, dtype).reshape(shape, order="F" if order == "F" else "C")
+    array.flags.writeable = False
+    return array

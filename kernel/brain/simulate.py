@@ -140,7 +140,7 @@ def simulate_cohort(
         A name of :data:`PRESET_NAMES` or amplitudes of one's own. ``faced`` and FacedSettings are for the
         design of FACED and its official bands: :func:`~kernel.brain.components.simulate_components`.
     design : str or Design
-        A name of :data:`DESIGNS` or one of one's own.
+        A name of :data:`~kernel.brain.designs.DESIGNS` or one of one's own.
     n_subjects : int, optional
         Subjects, numbered from 0 (from 1 but in FACED); as many as the design has by default.
     window : float, optional
