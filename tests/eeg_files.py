@@ -51,23 +51,13 @@ def write_bdf(path, data, sfreq, names, *, unit="uV", limit=262_144.0):
     def field(text, width):
         return str(text).encode("latin-1")[:width].ljust(width)
 
-    header = (
-        b"\xffBIOSEMI" + field("X X X X", 80) + field("Startdate 01-JAN-2020 X X X", 80) + b"01.01.2000.00.00"
-    )
-    header += field(256 * (n_channels + 1), 8) + field("24BIT", 44) + field(n_records, 8) + field(1, 8)
-    header += field(n_channels, 4)
+    header = b"\xffBIOSEMI" + field("X X X X", 80) + field("Startdate 01-JAN-2020 X X X", 80)
+    header += b"01.01.2000.00.00" + field(256 * (n_channels + 1), 8) + field("24BIT", 44)
+    header += field(n_records, 8) + field(1, 8) + field(n_channels, 4)
     header += b"".join(field(name, 16) for name in names)
-    for text, width in (
-        ("AgAgCl", 80),
-        (unit, 8),
-        (-limit, 8),
-        (limit, 8),
-        (-8388608, 8),
-        (8388607, 8),
-        ("", 80),
-    ):
-        header += field(text if not isinstance(text, float) else int(text), width) * n_channels
-    header += field(sfreq, 8) * n_channels + field("", 32) * n_channels
+    ranges = ((-int(limit), 8), (int(limit), 8), (-8388608, 8), (8388607, 8))
+    for text, width in (("AgAgCl", 80), (unit, 8), *ranges, ("", 80), (sfreq, 8), ("", 32)):
+        header += field(text, width) * n_channels
     step = 2 * limit / 16_777_215
     counts = np.clip(np.rint((data + limit) / step) - 8_388_608, -8_388_608, 8_388_607).astype("<i4")
     records = counts.reshape(n_channels, n_records, sfreq).swapaxes(0, 1)
@@ -92,17 +82,14 @@ def write_faced_bids(
     sfreq=None,
     unit="uV",
     spacing=1.0,
-    bom=True,
     order=None,
     durations=40.0,
+    seconds=30,
 ):
     """Write a BIDS copy of FACED below `root`; a short `spacing` lets clips overlap and keeps files small.
 
-    Returns
-    -------
-    dict
-        subject -> {"clips": (28, 30, 30 * sfreq) in uV, scalp channels by clip; "order": (28,); "ratings":
-        (28, 12)}.
+    Gives subject -> {"clips": (28, 30, seconds * sfreq) in uV, scalp channels by clip; "order": (28,);
+    "ratings": (28, 12)}.
     """
     truth = {}
     for subject in subjects:
@@ -114,107 +101,63 @@ def write_faced_bids(
         stem = folder / f"sub-{subject:03d}_task-watchingVideoClips"
         shown = rng.permutation(28) + 1 if order is None else np.asarray(order)
         onsets = 5.0 + np.arange(28) * spacing
-        n_times = int(np.ceil(onsets[-1] + durations) + 1) * rate
-        data = noise_uv(rng, 32, n_times)
-        in_header = unit if unit != "n/a" else ""
-        data = write_bdf(Path(f"{stem}_eeg.bdf"), data, rate, names, unit=in_header)
-        Path(f"{stem}_eeg.json").write_text(
-            f'{{"SamplingFrequency": {rate}.0, "TaskName": "watchingVideoClips"}}'
-        )
+        data = noise_uv(rng, 32, int(np.ceil(onsets[-1] + durations) + 1) * rate)
+        data = write_bdf(Path(f"{stem}_eeg.bdf"), data, rate, names, unit=unit if unit != "n/a" else "")
         ratings = rng.uniform(0, 7, (28, 12))
-        _write_tsv(f"{stem}_channels.tsv", _channel_rows(names, rate, unit), bom)
-        _write_tsv(f"{stem}_events.tsv", _event_rows(shown, onsets, durations, ratings, rate), bom)
+        rows = [("name", "units", "status")]
+        rows += [(name, "µV" if unit == "uV" else unit, "good") for name in names]
+        _write_tsv(f"{stem}_channels.tsv", rows)
+        _write_tsv(f"{stem}_events.tsv", _event_rows(shown, onsets, durations, ratings, rate))
         scalp = [names.index(OLD_NAMES.get(name, name) if subject <= 60 else name) for name in SCALP]
-        clips = np.empty((28, 30, 30 * rate))
+        clips = np.empty((28, 30, seconds * rate))
         for clip, onset in zip(shown, onsets, strict=True):
-            start = round((onset + durations - 30) * rate)
-            clips[clip - 1] = data[scalp, start : start + 30 * rate]
-        truth[subject] = {"clips": clips, "order": np.argsort(shown) + 1, "ratings": ratings, "sfreq": rate}
+            stop = round((onset + durations) * rate)
+            clips[clip - 1] = data[scalp, stop - seconds * rate : stop]
+        truth[subject] = {"clips": clips, "order": np.argsort(shown) + 1, "ratings": ratings}
     return truth
 
 
-def _write_tsv(path, rows, bom):
+def _write_tsv(path, rows):
+    """Tab-separated, with the byte order mark that the tables of the BIDS copy have."""
     text = "\n".join("\t".join(str(cell) for cell in row) for row in rows) + "\n"
-    Path(path).write_text(text, encoding="utf-8-sig" if bom else "utf-8")
-
-
-def _channel_rows(names, rate, unit):
-    head = [
-        "name",
-        "type",
-        "units",
-        "low_cutoff",
-        "high_cutoff",
-        "description",
-        "sampling_frequency",
-        "status",
-    ]
-    shown = "µV" if unit == "uV" else unit
-    return [head] + [[name, "EEG", shown, 0.0, rate / 2, "n/a", float(rate), "good"] for name in names]
+    Path(path).write_text(text, encoding="utf-8-sig")
 
 
 def _event_rows(shown, onsets, duration, ratings, rate):
-    head = [
-        "onset",
-        "duration",
-        "trial_type",
-        "value",
-        "sample",
-        "emotion_label",
-        "binary_label",
-        "video_index",
-        *ITEMS,
-    ]
-    rows = [head]
+    head = "onset duration trial_type value sample emotion_label binary_label video_index".split()
+    rows = [[*head, *ITEMS]]
     for second in (1.0, 1.5):
         rows.append([second, 0.0, "Experiment start", 5, round(second * rate), *["n/a"] * 15])
     for clip, onset in zip(shown, onsets, strict=True):
         film = FILMS.get(clip, f"Film {clip}")
         valence = "neutral" if 13 <= clip <= 16 else "negative" if clip < 13 else "positive"
         trigger = (clip * 7) % 25 + 1  # the trigger code is not the clip number
-        rows.append(
-            [
-                onset,
-                duration,
-                film,
-                trigger,
-                round(onset * rate),
-                EMOTIONS[clip - 1],
-                valence,
-                clip,
-                *ratings[clip - 1],
-            ]
-        )
+        about = [onset, duration, film, trigger, round(onset * rate), EMOTIONS[clip - 1], valence, clip]
+        rows.append([*about, *ratings[clip - 1]])
     return rows
 
 
-def write_faced_processed(root, subjects=(0,), *, seed=0, protocol=4, scale=None):
+def write_faced_processed(root, subjects=(0,), *, seed=0, scale=None, seconds=30):
     """Write official ``Processed_data/subXXX.pkl``, (28, 32, 7500) in uV; `scale` multiplies subjects."""
     folder = Path(root) / "Processed_data"
     folder.mkdir(parents=True, exist_ok=True)
     truth = {}
     for subject in subjects:
         rng = np.random.default_rng((seed, subject))
-        data = rng.standard_normal((28, 32, 7500), dtype=np.float32) * 10 * (scale or {}).get(subject, 1.0)
-        (folder / f"sub{subject:03d}.pkl").write_bytes(pickle.dumps(data, protocol))
-        truth[subject] = data
+        data = rng.standard_normal((28, 32, 250 * seconds), dtype=np.float32)
+        truth[subject] = data * 10 * (scale or {}).get(subject, 1.0)
+        (folder / f"sub{subject:03d}.pkl").write_bytes(pickle.dumps(truth[subject], 4))
     return truth
 
 
-def write_faced_de(root, subjects=range(10), *, seed=0, valence=0.0, protocol=4, shift=None):
-    """Write official ``EEG_Features/DE/subXXX.pkl.pkl`` of shape (28, 32, 30, 5) in nats.
-
-    `valence` adds that many nats of gamma over all channels to pleasant clips and takes them from
-    unpleasant ones.
-    """
+def write_faced_de(root, subjects=range(10), *, seed=0, protocol=4, shift=None):
+    """Write official ``EEG_Features/DE/subXXX.pkl.pkl`` of shape (28, 32, 30, 5) in nats."""
     folder = Path(root) / "EEG_Features" / "DE"
     folder.mkdir(parents=True, exist_ok=True)
-    sign = np.repeat([-1.0, 0.0, 1.0], (12, 4, 12))
     truth = {}
     for subject in subjects:
         rng = np.random.default_rng((seed, subject))
         de = 2.0 + rng.standard_normal((1, 32, 1, 5)) * 0.5 + rng.standard_normal((28, 32, 30, 5)) * 0.3
-        de[..., 4] += valence * sign[:, None, None]
         de += (shift or {}).get(subject, 0.0)
         (folder / f"sub{subject:03d}.pkl.pkl").write_bytes(pickle.dumps(de, protocol))
         truth[subject] = de
@@ -240,7 +183,7 @@ def write_faced_remarks(root, subjects=range(10), *, seed=0, change=lambda trial
     return truth
 
 
-def write_seed_v_de(root, subjects=(1, 2), *, seed=0, protocol=3, n_windows=None, labels=None):
+def write_seed_v_de(root, subjects=(1, 2), *, seed=0, protocol=3, n_windows=None):
     """Write ``EEG_DE_features/{s}_123.npz``; returns subject -> list of 45 arrays (n_windows, 310)."""
     folder = Path(root) / "EEG_DE_features"
     folder.mkdir(parents=True, exist_ok=True)
@@ -249,12 +192,9 @@ def write_seed_v_de(root, subjects=(1, 2), *, seed=0, protocol=3, n_windows=None
         rng = np.random.default_rng((seed, subject))
         lengths = rng.integers(3, 9, 45) if n_windows is None else n_windows
         data = {i: 2.0 + rng.standard_normal((int(n), 310)) for i, n in enumerate(lengths)}
-        marks = {i: np.full(len(data[i]), float((labels or SEED_V_LABELS)[i])) for i in data}
-        np.savez(
-            folder / f"{subject}_123.npz",
-            data=pickle.dumps(data, protocol),
-            label=pickle.dumps(marks, protocol),
-        )
+        marks = {i: np.full(len(data[i]), float(SEED_V_LABELS[i])) for i in data}
+        packed = {"data": pickle.dumps(data, protocol), "label": pickle.dumps(marks, protocol)}
+        np.savez(folder / f"{subject}_123.npz", **packed)
         truth[subject] = [data[i] for i in range(45)]
     return truth
 
@@ -286,12 +226,12 @@ EMOEEG_ORDER = [f"{emotion}{k}" for emotion in "sad dis fear neu joy ten ins".sp
 EMOEEG_HAVE = {57: 15, 59: 17, 60: 9, 55: 18}
 
 
-def write_emoeeg_mc(root, subjects=(1, 2), *, seed=0, layout="trials", n_trials=None):
+def write_emoeeg_mc(root, subjects=(1, 2), *, seed=0, layout="trials"):
     """Write ``derivatives/.../sub-XX_..._de.npy``, a saved dict; returns subject -> (n_trials, 64, 30, 5)."""
     truth = {}
     for subject in subjects:
         rng = np.random.default_rng((seed, subject))
-        count = (n_trials or {}).get(subject, EMOEEG_HAVE.get(subject, 21))
+        count = EMOEEG_HAVE.get(subject, 21)
         de = 2.0 + rng.standard_normal((count, 64, 30, 5))
         folder = Path(root) / "derivatives" / f"sub-{subject:02d}" / "ses-vid" / "eeg"
         folder.mkdir(parents=True)

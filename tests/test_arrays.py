@@ -82,7 +82,6 @@ ENTRIES = {
     "position_counts": (lambda order: ratings.position_counts(order, EMOTIONS), ORDERS),
     "position_only_bacc": (lambda n: ratings.position_only_bacc(n, n), ORDERS[:3]),
     "differential_entropy": (lambda x: features.differential_entropy(x, 125.0), SIGNAL),
-    "resample": (lambda x: features.resample(x, 125, 250), SIGNAL),
     "Cohort": (lambda de: cohort(de).de, DE),
     "with_de": (lambda de: cohort(DE).with_de(de).de, DE),
     "track": (lambda X: projection.track(X, CODE * 1.0, EMOTIONS, n_permutations=9).r, MATRIX),

@@ -8,11 +8,9 @@ import xarray as xr
 from sklearn.preprocessing import StandardScaler
 
 from kernel.brain.cohort import (
-    FACED_CHANNELS,
     FACED_CLASSES,
     FACED_CLIP_EMOTIONS,
     FACED_FILMS,
-    FACED_SCALP,
     Cohort,
     cohort_tensor,
     faced_hardware,
@@ -57,17 +55,12 @@ def make_seed_v(rng, n_subjects=4):
     )
 
 
-def test_faced_design():
-    assert len(set(FACED_CHANNELS)) == 32 and FACED_CHANNELS[30:] == ("A2", "A1")
-    assert FACED_CHANNELS[25:30] == ("PO3", "PO4", "Oz", "O1", "O2") and len(FACED_SCALP) == 30
-    assert [FACED_CLIP_EMOTIONS.count(name) for name in FACED_CLASSES] == [3, 3, 3, 3, 4, 3, 3, 3, 3]
-    assert faced_hardware([0, 60, 61, 122]) == ["cohort 1", "cohort 1", "cohort 2", "cohort 2"]
-
-
 def test_holds_what_was_given(rng):
     order = np.array([rng.permutation(28) + 1 for _ in range(6)], dtype=float)
     order[2] = np.nan
     cohort = make(rng, order=order, ratings={"valence": np.arange(28), "arousal": np.ones(28)}, bands="paper")
+    assert [FACED_CLIP_EMOTIONS.count(name) for name in FACED_CLASSES] == [3, 3, 3, 3, 4, 3, 3, 3, 3]
+    assert faced_hardware([0, 60, 61, 122]) == ["cohort 1", "cohort 1", "cohort 2", "cohort 2"]
     assert cohort.classes == FACED_CLASSES
     np.testing.assert_array_equal(np.array(cohort.classes)[cohort.y], cohort.emotions)
     np.testing.assert_array_equal(cohort.order, order)
@@ -78,54 +71,38 @@ def test_holds_what_was_given(rng):
     assert cohort.data["second"].values[-1] == 29.0
     with pytest.raises(KeyError, match="liking"):
         cohort.rating("liking")
-
-
-def test_a_float32_array_is_not_copied(rng):
     de = rng.standard_normal((2, 28, 3, 3, 5)).astype(np.float32)
     assert np.shares_memory(make(rng, de=de).de, de)
 
 
-@pytest.mark.parametrize(
-    ("changes", "label"),
-    [
-        ({}, "FACED"),
-        ({"simulated": True, "seed": 7}, "simulated cohort, seed 7"),
-        ({"simulated": True}, "simulated cohort"),
-        ({"simulated": True, "provenance": "simulated: no valence"}, "simulated cohort, no valence"),
-    ],
-)
-def test_label_says_when_no_brain_was_recorded(rng, changes, label):
-    cohort = make(rng, **changes)
-    assert cohort.label == label and cohort.simulated == bool(changes)
-    assert standardise(cohort).select(clips=[1, 2]).label == label
+def test_label_says_when_no_brain_was_recorded(rng):
+    labels = {
+        "FACED": {},
+        "simulated cohort, seed 7": {"simulated": True, "seed": 7},
+        "simulated cohort": {"simulated": True},
+        "simulated cohort, no valence": {"simulated": True, "provenance": "simulated: no valence"},
+    }
+    for label, changes in labels.items():
+        cohort = make(rng, n_windows=2, **changes)
+        assert cohort.label == label and cohort.simulated == bool(changes)
+        assert standardise(cohort).select(clips=[1, 2]).label == label
 
 
 # Files
 
 
-def test_round_trip_is_exact(rng, tmp_path):
-    de = rng.standard_normal((3, 28, 4, 3, 5))
-    de[0, 5] = np.nan
-    de[1, 7, 2:] = np.nan
-    order = np.tile(np.arange(1, 29), (3, 1))
-    cohort = make(rng, de=de, order=order, ratings={"valence": np.arange(28) / 7}, simulated=True, seed=3)
-    cohort.save(tmp_path / "cohort.nc")
-    back = Cohort.load(tmp_path / "cohort.nc")
-    assert back.data.identical(cohort.data)
-    assert {name: v.dtype for name, v in back.data.variables.items()} == {
-        name: v.dtype for name, v in cohort.data.variables.items()
-    }
-    assert back.simulated and back.label == cohort.label
-
-
-def test_ratings_of_single_people_and_films_go_with_every_view(rng, tmp_path):
+def test_ratings_and_films_go_with_every_view_and_a_round_trip_is_exact(rng, tmp_path):
     people = rng.uniform(0, 7, (3, 28))
     people[0, 5] = people[:, 9] = np.nan
-    cohort = make(rng, 3, 2, ratings={"joy": people, "valence": 7 - people}, films=FACED_FILMS)
+    de = rng.standard_normal((3, 28, 4, 3, 5))
+    de[0, 5] = de[1, 7, 2:] = np.nan
+    given = {"ratings": {"joy": people, "valence": 7 - people}, "films": FACED_FILMS, "simulated": True}
+    cohort = make(rng, de=de, order=np.tile(np.arange(1, 29), (3, 1)), seed=3, **given)
     saved = Cohort.load(cohort.save(tmp_path / "cohort.nc"))
-    assert saved.data.identical(cohort.data) and saved.data["person_rating"].dtype == np.float32
-    views = (cohort, saved, standardise(cohort), cohort.with_de(cohort.de + 1))
-    for view in views:
+    assert saved.data.identical(cohort.data) and saved.label == cohort.label
+    types = [{name: v.dtype for name, v in one.data.variables.items()} for one in (saved, cohort)]
+    assert types[0] == types[1] and types[0]["person_rating"] == np.float32
+    for view in (cohort, saved, standardise(cohort), cohort.with_de(cohort.de + 1)):
         np.testing.assert_allclose(view.person_rating("joy"), people, rtol=1e-6)
         assert tuple(view.films) == FACED_FILMS
     np.testing.assert_allclose(np.delete(cohort.rating(), 9), np.nanmean(np.delete(7 - people, 9, 1), 0))
@@ -183,71 +160,74 @@ def test_loading_names_the_file_and_what_is_wrong(rng, tmp_path):
 # What it refuses
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"subjects": range(5)}, "de has 6 along 'subject', 5 were named"),
-        ({"subjects": [0, 1, 2, 3, 4, 4]}, r"subject \[4, 4\] occur more than once"),
-        ({"channels": ("Fz", "Cz", "Cz")}, r"channel \['Cz', 'Cz'\] occur more than once"),
-        ({"subjects": [0, 1, 1.5, 3, 4, 5]}, "subjects holds what is no whole number, 1.5 at 2"),
-        ({"subjects": [2**40, 1, 2, 3, 4, 5]}, r"subjects holds a number beyond 2 \*\* 31, 1099511627776"),
-        ({"subjects": [f"sub-{i}" for i in range(6)]}, "subjects must hold real numbers"),
-        ({"clips": [1, 2.7, *range(3, 29)]}, "clips holds what is no whole number, 2.7 at 1"),
-        ({"session": [1.5] * 28}, "session holds what is no whole number, 1.5"),
-        ({"emotions": range(28)}, "emotions must be words .*, got 0"),
-        ({"emotions": ["joy, high"] * 28}, "emotions must be words .*, got 'joy, high'"),
-        ({"classes": ["anger", "anger", *FACED_CLASSES[1:]]}, r"class \['anger', 'anger'\] occur more than"),
-        ({"channels": ("Fz", "Cz", "FZ")}, r"channel \['Fz', 'FZ'\] occur more than once"),
-        ({"channels": (1, 2, 3)}, "channels must be words"),
-        ({"channels": ("Fz", "Cz ", "Oz")}, "channels must be words .*, got 'Cz '"),
-        ({"emotions": ["joy ", *["joy"] * 27]}, "emotions must be words .*, got 'joy '"),
-        ({"seed": 1.5}, "seed holds what is no whole number, 1.5"),
-        ({"clips": range(28)}, "numbered from 1, got 0"),
-        ({"classes": FACED_CLASSES[1:]}, r"emotions \['anger'\] are not among the classes"),
-        ({"bands": "theirs"}, "no band table 'theirs'"),
-        ({"bands": {"a": (1, 4), "b": (4, 8)}}, "de has 5 along 'band', 2 were named"),
-        ({"order": np.zeros((6, 28))}, "subject 0 has position 0"),
-        ({"order": np.ones((6, 28))}, "subject 0 has two clips at the same position"),
-        ({"order": np.full((6, 28), 1.5)}, "order holds what is no whole number, 1.5 at "),
-        ({"order": np.ones((28, 6))}, r"order must be \(n_subjects, n_clips\)"),
-        ({"window": 0.0}, "window must be a positive number"),
-        ({"ratings": {"valence": np.ones(9)}}, r"ratings must all be \(28,\).*'valence': \(9,\)"),
-        ({"ratings": {"valence": np.ones(28), "joy": np.ones((6, 28))}}, r"all \(6, 28\), single people"),
-        ({"ratings": {"valence": np.full((6, 28), np.inf)}}, "finite, or NaN where missing"),
-        ({"films": ["Blue"] * 5}, "film|clip|conflicting"),
-    ],
-)
-def test_a_wrong_design_is_named(rng, changes, message):
+WRONG_DESIGNS = [
+    ({"subjects": range(5)}, "de has 6 along 'subject', 5 were named"),
+    ({"subjects": [0, 1, 2, 3, 4, 4]}, r"subject \[4, 4\] occur more than once"),
+    ({"channels": ("Fz", "Cz", "Cz")}, r"channel \['Cz', 'Cz'\] occur more than once"),
+    ({"subjects": [0, 1, 1.5, 3, 4, 5]}, "subjects holds what is no whole number, 1.5 at 2"),
+    ({"subjects": [2**40, 1, 2, 3, 4, 5]}, r"subjects holds a number beyond 2 \*\* 31, 1099511627776"),
+    ({"subjects": [f"sub-{i}" for i in range(6)]}, "subjects must hold real numbers"),
+    ({"clips": [1, 2.7, *range(3, 29)]}, "clips holds what is no whole number, 2.7 at 1"),
+    ({"session": [1.5] * 28}, "session holds what is no whole number, 1.5"),
+    ({"emotions": range(28)}, "emotions must be words .*, got 0"),
+    ({"emotions": ["joy, high"] * 28}, "emotions must be words .*, got 'joy, high'"),
+    ({"classes": ["anger", "anger", *FACED_CLASSES[1:]]}, r"class \['anger', 'anger'\] occur more than"),
+    ({"channels": ("Fz", "Cz", "FZ")}, r"channel \['Fz', 'FZ'\] occur more than once"),
+    ({"channels": (1, 2, 3)}, "channels must be words"),
+    ({"channels": ("Fz", "Cz ", "Oz")}, "channels must be words .*, got 'Cz '"),
+    ({"emotions": ["joy ", *["joy"] * 27]}, "emotions must be words .*, got 'joy '"),
+    ({"seed": 1.5}, "seed holds what is no whole number, 1.5"),
+    ({"clips": range(28)}, "numbered from 1, got 0"),
+    ({"classes": FACED_CLASSES[1:]}, r"emotions \['anger'\] are not among the classes"),
+    ({"bands": "theirs"}, "bands must be one of paper, official; got 'theirs'"),
+    ({"bands": {"a": (1, 4), "b": (4, 8)}}, "de has 5 along 'band', 2 were named"),
+    ({"order": np.zeros((6, 28))}, "subject 0 has position 0"),
+    ({"order": np.ones((6, 28))}, "subject 0 has two clips at the same position"),
+    ({"order": np.full((6, 28), 1.5)}, "order holds what is no whole number, 1.5 at "),
+    ({"order": np.ones((28, 6))}, r"order must have shape \(n_subjects, n_clips\)"),
+    ({"window": 0.0}, "window must be a positive number"),
+    ({"ratings": {"valence": np.ones(9)}}, r"ratings must all be \(28,\).*'valence': \(9,\)"),
+    ({"ratings": {"valence": np.ones(28), "joy": np.ones((6, 28))}}, r"all \(6, 28\), single people"),
+    ({"ratings": {"valence": np.full((6, 28), np.inf)}}, "finite, or NaN where missing"),
+    ({"films": ["Blue"] * 5}, "film|clip|conflicting"),
+]
+
+
+@pytest.fixture(scope="module")
+def small():
+    """Features (6, 28, 2, 3, 5)."""
+    return np.random.default_rng(0).standard_normal((6, 28, 2, 3, 5))
+
+
+@pytest.mark.parametrize(("changes", "message"), WRONG_DESIGNS)
+def test_a_wrong_design_is_named(rng, small, changes, message):
     with pytest.raises(ValueError, match=message):
-        make(rng, **changes)
+        make(rng, de=small, **changes)
 
 
-@pytest.mark.parametrize(
-    ("where", "value", "message"),
-    [
-        ((2, 3, 4, 1, 0), -np.inf, "infinite differential entropy in subject 2, clip 4, Cz/delta, window 4"),
-        ((2, 3, 4, 1, 0), np.nan, "NaN in subject 2, clip 4, window 4, Cz"),
-        ((2, 3, slice(0, 5)), np.nan, r"NaN windows within subject 2, clips \[4\]"),
-    ],
-)
-def test_broken_values_are_named(rng, where, value, message):
-    de = rng.standard_normal((6, 28, 30, 3, 5))
-    de[where] = value
-    with pytest.raises(ValueError, match=message):
-        make(rng, de=de)
-
-
-def test_a_data_set_of_another_kind_is_refused(rng):
-    with pytest.raises(ValueError, match="not dict"):
-        Cohort({})
-    with pytest.raises(ValueError, match="must be float32"):
-        Cohort(make(rng).data.astype(float))
+def test_broken_values_and_data_sets_of_another_kind_are_named(rng, small):
+    for where, value, message in (
+        ((2, 3, 1, 1, 0), -np.inf, "infinite differential entropy in subject 2, clip 4, Cz/delta, window 1"),
+        ((2, 3, 1, 1, 0), np.nan, "NaN in subject 2, clip 4, window 1, Cz"),
+        ((2, 3, 0), np.nan, r"NaN windows within subject 2, clips \[4\]"),
+    ):
+        de = small.copy()
+        de[where] = value
+        with pytest.raises(ValueError, match=message):
+            make(rng, de=de)
+    cohort = make(rng, de=small)
+    for data, message in (
+        ({}, "not dict"),
+        (cohort.data.astype(float), "must be float32"),
+        (cohort.data.assign_coords(emotion=("subject", ["joy"] * 6)), "emotion must be over"),
+        (cohort.data.assign_coords(low=("band", [9.0] * 5)), "'delta' needs 0 < low < high"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Cohort(data)
     with pytest.raises(ValueError, match="5 axes"):
         make(rng, de=np.zeros((6, 28, 3)))
-    with pytest.raises(
-        ValueError, match=r"must have the shape \(6, 28, 30, 3, 5\) of the cohort, got \(6, 28, 30\)"
-    ):
-        make(rng).with_de(np.zeros((6, 28, 30)))
+    with pytest.raises(ValueError, match=r"de must have shape \(6, 28, 2, 3, 5\), got \(6, 28, 2\)"):
+        cohort.with_de(np.zeros((6, 28, 2)))
 
 
 # Views
@@ -270,6 +250,7 @@ def test_info_places_electrodes_in_head_coordinates(rng):
     assert make(rng).info().ch_names == list(CHANNELS)
     with pytest.raises(ValueError, match=r"\['CB1'\]"):
         scalp_info(("Oz", "CB1"), sfreq=1.0)
+    assert scalp_channels(["Fz", "CB1", "po3", "HEOR"]) == ["Fz", "po3"]
 
 
 def test_standardising_equals_scikit_learn_subject_by_subject(rng):
@@ -279,9 +260,7 @@ def test_standardising_equals_scikit_learn_subject_by_subject(rng):
     assert found.data.attrs["unit"] == "z"
     for subject in range(4):
         table = de[subject].astype(np.float32).reshape(-1, 15)
-        expected = (
-            StandardScaler().fit_transform(table).reshape(28, 30, 3, 5)
-        )  # scikit-learn passes NaN through
+        expected = StandardScaler().fit_transform(table).reshape(28, 30, 3, 5)  # which passes NaN through
         np.testing.assert_allclose(found.de[subject], expected, atol=1e-5)
 
 
@@ -340,9 +319,10 @@ def test_a_trial_that_is_missing_in_part_is_named_and_a_whole_one_left_out(rng, 
     features[1, 2] = np.nan
     np.testing.assert_allclose(mean_over_subjects(features)[2], features[[0, 2, 3], 2].mean(0))
     features[3, 1, 1, 4] = value  # not the first feature
-    with pytest.raises(
-        ValueError, match="subject at place 3, clip at place 1 hold infinities or are NaN in part"
-    ):
+    with pytest.raises(ValueError, match="at place 3, clip at place 1 hold infinities or are NaN in part"):
+        mean_over_subjects(features)
+    features[:, 1] = np.nan
+    with pytest.raises(ValueError, match=r"nobody here has trials of clips at places \[1\]"):
         mean_over_subjects(features)
 
 
@@ -357,15 +337,10 @@ def test_segments_need_whole_windows(rng):
 
 def test_cohort_tensor_weighs_subjects_alike(rng):
     de = rng.standard_normal((5, 28, 30, 3, 5))
-    de[1, 4] = np.nan
-    de[2, 6, 3:] = np.nan
-    expected = np.nanmean(np.nanmean(np.where(np.isnan(de), np.nan, de)[[0, 2, 3, 4]], axis=2), axis=0)
-    found = cohort_tensor(make(rng, de=de))
-    np.testing.assert_allclose(found[4], expected[4], atol=1e-6)
-    np.testing.assert_allclose(found[6], np.stack([np.nanmean(s[6], axis=0) for s in de]).mean(0), atol=1e-6)
-    de[:, 9] = np.nan
-    with pytest.raises(ValueError, match=r"no subject has clips \[10\]"):
-        cohort_tensor(make(rng, de=de))
+    de[1, 4] = de[2, 6, 3:] = np.nan
+    tensor = cohort_tensor(make(rng, de=de))
+    np.testing.assert_allclose(tensor[4], de[[0, 2, 3, 4], 4].mean((0, 1)), atol=1e-6)
+    np.testing.assert_allclose(tensor[6], np.nanmean(de[:, 6], axis=1).mean(0), atol=1e-6)
 
 
 # Splits
@@ -373,9 +348,9 @@ def test_cohort_tensor_weighs_subjects_alike(rng):
 NAMES = ("standard", "cohort_matched", "leave_clips_out", "leave_subjects_out")
 
 
-@pytest.fixture
-def faced(rng):
-    return make(rng, n_subjects=123, n_windows=1, channels=("Oz",))
+@pytest.fixture(scope="module")
+def faced():
+    return make(np.random.default_rng(0), n_subjects=123, n_windows=1, channels=("Oz",))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -394,12 +369,10 @@ def test_splits_are_disjoint_by_subject_and_reproducible(faced, name):
 
 def test_standard_split_is_the_published_one(faced):
     split = make_split(faced, "standard")
-    for mask, ids in (
-        (split.train, range(80)),
-        (split.validation, range(80, 100)),
-        (split.test, range(100, 123)),
-    ):
-        np.testing.assert_array_equal(mask, np.isin(faced.subjects, ids)[:, None] & np.ones(28, dtype=bool))
+    sets = {"train": range(80), "validation": range(80, 100), "test": range(100, 123)}
+    for name, ids in sets.items():
+        members = np.isin(faced.subjects, ids)[:, None] & np.ones(28, dtype=bool)
+        np.testing.assert_array_equal(getattr(split, name), members)
     assert split.shares_clips
     part = faced.select(subjects=[101, 3, 85])  # by id, wherever the subject stands
     np.testing.assert_array_equal(make_split(part, "standard").test.any(1), [True, False, False])
@@ -438,30 +411,24 @@ def test_seed_v_split_shares_its_subjects_and_says_so(rng):
     split = make_split(cohort, "cbramod")
     assert split.shares_subjects and not split.shares_clips and "share every subject" in split.note
     np.testing.assert_array_equal(np.flatnonzero(split.train[0]), [*range(5), *range(15, 20), *range(30, 35)])
-    np.testing.assert_array_equal(
-        np.flatnonzero(split.test[0]), [*range(10, 15), *range(25, 30), *range(40, 45)]
-    )
+    tested = [*range(10, 15), *range(25, 30), *range(40, 45)]
+    np.testing.assert_array_equal(np.flatnonzero(split.test[0]), tested)
     with pytest.raises(ValueError, match="is defined for FACED, this cohort is SEED-V"):
         make_split(cohort, "standard")
     with pytest.raises(ValueError, match="needs 5 subjects, the cohort has 4"):
         make_split(cohort, "leave_subjects_out")
 
 
-def test_missing_trials_belong_to_no_set_and_empty_sets_are_refused(rng):
-    de = rng.standard_normal((123, 28, 1, 1, 5))
+def test_missing_trials_belong_to_no_set_and_empty_sets_are_refused(faced, rng):
+    de = faced.de.copy()
     de[110, 3] = np.nan
-    cohort = make(rng, de=de, channels=("Oz",))
-    split = make_split(cohort, "standard")
+    split = make_split(faced.with_de(de), "standard")
     assert not split.test[110, 3] and split.test[110, 4]
-    with pytest.raises(ValueError, match="leaves validation empty"):
-        make_split(cohort.select(subjects=range(80)), "standard")
-    with pytest.raises(ValueError, match="no split named 'mine'"):
-        make_split(cohort, "mine")
-    with pytest.raises(ValueError, match="fold must be 0 or more"):
-        make_split(cohort, "leave_clips_out", fold=-1)
-    with pytest.raises(ValueError, match="needs two clips of 'anger'"):
-        make_split(cohort.select(clips=[1, 4, 5]), "leave_clips_out")
-
-
-def test_channels_without_a_place_are_left_out():
-    assert scalp_channels(["Fz", "CB1", "po3", "HEOR"]) == ["Fz", "po3"]
+    for cohort, name, fold, message in (
+        (faced.select(subjects=range(80)), "standard", 0, "leaves validation empty"),
+        (faced, "mine", 0, "split must be one of standard, .* got 'mine'"),
+        (faced, "leave_clips_out", -1, "fold must be a whole number of 0 or more"),
+        (faced.select(clips=[1, 4, 5]), "leave_clips_out", 0, "needs two clips of 'anger'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            make_split(cohort, name, fold=fold)

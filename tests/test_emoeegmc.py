@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 
@@ -10,7 +11,7 @@ import pytest
 from eeg_files import EMOEEG_ORDER, write_emoeeg_mc
 
 from kernel.brain.emoeegmc import read_emoeeg_mc
-from kernel.brain.pickles import EEGFileError, UnsafePickleError
+from kernel.brain.releases import EEGFileError, UnsafePickleError
 
 QUIET = {"progress": False}
 # in the form in which the README of ds005540 lists who saw what
@@ -50,15 +51,8 @@ README = """### Trial Reordering
 """
 
 
-def spoil(root, value, subject=2):
-    path = (
-        root
-        / "derivatives"
-        / f"sub-{subject:02d}"
-        / "ses-vid"
-        / "eeg"
-        / f"sub-{subject:02d}_ses-vid_task-emotion_de.npy"
-    )
+def spoil(root, value):
+    (path,) = (root / "derivatives" / "sub-02").rglob("*_de.npy")
     if isinstance(value, bytes):
         path.write_bytes(value)
     else:
@@ -66,8 +60,7 @@ def spoil(root, value, subject=2):
     return path
 
 
-@pytest.mark.parametrize("layout", ["trials", "seconds"])
-@pytest.mark.parametrize("where", [".", "derivatives"])
+@pytest.mark.parametrize(("layout", "where"), [("trials", "."), ("seconds", "derivatives")])
 def test_trials_are_read_in_both_layouts(tmp_path, layout, where):
     truth = write_emoeeg_mc(tmp_path, (2, 1), layout=layout)
     cohort = read_emoeeg_mc(tmp_path / where, **QUIET)
@@ -131,62 +124,48 @@ with_nan = np.zeros((21, 64, 30, 5))
 with_nan[20, 63, 29, 4] = np.nan
 
 
-@pytest.mark.parametrize(
-    ("value", "error", "match"),
-    [
-        (
-            {"de": np.zeros((20, 64, 30, 5))},
-            EEGFileError,
-            r"shape \(20, 64, 30, 5\), expected \(trial 21, channel 64",
-        ),
-        (
-            {"de": np.zeros((64, 600, 5))},
-            EEGFileError,
-            r"shape \(64, 600, 5\), expected \(channel 64, second 630",
-        ),
-        ({"de": np.zeros((62, 630, 5))}, EEGFileError, r"shape \(62, 630, 5\)"),
-        ({"de": with_nan}, EEGFileError, r"trial 20, channel 63, second 29, band 4"),
-        ({"psd": np.zeros(3)}, EEGFileError, r"keys \['psd'\], expected key 'de'"),
-        ({"de": "text"}, EEGFileError, r"found str, expected an array"),
-        ({"de": Evil()}, UnsafePickleError, r"(posix|nt)\.system"),
-        (b"", EEGFileError, r"no npy header"),
-        (b"/annex/objects/SHA256E-s1613182.npy", EEGFileError, r"no npy header"),
-    ],
-)
-def test_a_spoilt_file_is_named_with_what_was_found_and_expected(tmp_path, monkeypatch, value, error, match):
+def saved(value):
+    stream = io.BytesIO()
+    np.save(stream, value, allow_pickle=True)
+    return stream.getvalue()
+
+
+SPOILT = {
+    r"shape \(20, 64, 30, 5\), expected \(trial 21, channel 64": {"de": np.zeros((20, 64, 30, 5))},
+    r"shape \(64, 600, 5\), expected \(channel 64, second 630": {"de": np.zeros((64, 600, 5))},
+    r"trial 20, channel 63, second 29, band 4": {"de": with_nan},
+    r"keys \['psd'\], expected key 'de'": {"psd": np.zeros(3)},
+    r"found str, expected an array": {"de": "text"},
+    r"(posix|nt)\.system": {"de": Evil()},
+    r"no npy header": b"/annex/objects/SHA256E-s1613182.npy",
+    r"truncated": saved({"de": with_nan})[:-1000],
+}
+
+
+@pytest.mark.parametrize("match", SPOILT)
+def test_a_spoilt_file_is_named_with_what_was_found_and_expected(tmp_path, monkeypatch, match):
     monkeypatch.chdir(tmp_path)
     write_emoeeg_mc(tmp_path, (1, 2))
-    path = spoil(tmp_path, value)
-    with pytest.raises(error, match=match) as caught:
+    path = spoil(tmp_path, SPOILT[match])
+    with pytest.raises(UnsafePickleError if "system" in match else EEGFileError, match=match) as caught:
         read_emoeeg_mc(tmp_path, **QUIET)
     assert str(path) in str(caught.value) and not (tmp_path / "evil-was-here").exists()
     assert read_emoeeg_mc(tmp_path, subjects=[1], **QUIET).subjects.tolist() == [1]
 
 
-def test_a_truncated_file_and_a_link_to_nothing_are_named(tmp_path):
+def test_says_what_a_folder_or_a_request_lacks_and_leaves_it_as_it_is(tmp_path):
+    def refused(match, place=tmp_path, **options):
+        with pytest.raises(EEGFileError, match=match):
+            read_emoeeg_mc(place, **QUIET, **options)
+
+    refused("found an empty folder, expected derivatives")
+    refused("found nothing", tmp_path / "absent")
     write_emoeeg_mc(tmp_path, (1, 2))
-    path = tmp_path / "derivatives/sub-02/ses-vid/eeg/sub-02_ses-vid_task-emotion_de.npy"
-    path.write_bytes(path.read_bytes()[:-1000])
-    with pytest.raises(EEGFileError, match=r"sub-02.*truncated"):
-        read_emoeeg_mc(tmp_path, **QUIET)
-    path.unlink()
-    path.symlink_to("nowhere")
-    with pytest.raises(EEGFileError, match=r"sub-02.*a link to nothing.*datalad get"):
-        read_emoeeg_mc(tmp_path, **QUIET)
-
-
-def test_says_what_a_folder_or_a_request_lacks(tmp_path):
-    with pytest.raises(EEGFileError, match="found an empty folder, expected derivatives"):
-        read_emoeeg_mc(tmp_path, **QUIET)
-    with pytest.raises(EEGFileError, match="found nothing"):
-        read_emoeeg_mc(tmp_path / "absent", **QUIET)
-    write_emoeeg_mc(tmp_path, (1,))
-    with pytest.raises(EEGFileError, match=r"found 1 subjects between 1 and 1, expected subjects \[7\]"):
-        read_emoeeg_mc(tmp_path, subjects=[7], **QUIET)
-
-
-def test_nothing_of_the_user_is_touched(tmp_path):
-    write_emoeeg_mc(tmp_path, (1,))
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")}
     read_emoeeg_mc(tmp_path, **QUIET)
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")} == before
+    refused(r"found 2 subjects between 1 and 2, expected subjects \[7\]", subjects=[7])
+    path = spoil(tmp_path, b"")
+    path.unlink()
+    path.symlink_to("nowhere")
+    refused(r"sub-02.*a link to nothing.*datalad get")

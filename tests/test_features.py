@@ -11,7 +11,7 @@ import scipy.signal
 import torch
 from scipy.special import digamma, polygamma
 
-from kernel.brain.features import BANDS, band_edges, band_gain, differential_entropy, flat_windows, resample
+from kernel.brain.features import BANDS, band_edges, band_gain, differential_entropy, flat_windows
 
 SFREQ = 250.0
 
@@ -22,15 +22,13 @@ def oracle(x, bands, window):
     slopes = [min(max(low / 4, 2), low) for low, _ in BANDS[bands].values()]
     pad = int(np.ceil(3.3 / min(slopes) * SFREQ))
     fade = np.sin(np.linspace(0, np.pi / 2, pad)) ** 2
-    longer = np.pad(scipy.signal.detrend(x), pad, mode="reflect") * np.concatenate(
-        [fade, np.ones(n), fade[::-1]]
-    )
+    fades = np.concatenate([fade, np.ones(n), fade[::-1]])
+    longer = np.pad(scipy.signal.detrend(x), pad, mode="reflect") * fades
     f = np.fft.rfftfreq(len(longer), 1 / SFREQ)
     cuts = np.rint(np.arange(int(n / (window * SFREQ) + 1e-9) + 1) * window * SFREQ).astype(int)
     for (low, high), below in zip(BANDS[bands].values(), slopes, strict=True):
-        gain = np.interp(f, [low - below, low], [0, 1]) * np.interp(
-            f, [high, high + max(high / 4, 2)], [1, 0]
-        )
+        gain = np.interp(f, [low - below, low], [0, 1])
+        gain *= np.interp(f, [high, high + max(high / 4, 2)], [1, 0])
         y = np.fft.irfft(np.fft.rfft(longer) * np.sin(np.pi / 2 * gain) ** 2, n=len(longer))[pad : pad + n]
         out.append([0.5 * np.log(2 * np.pi * np.e * np.var(y[a:b])) for a, b in pairwise(cuts)])
     return np.array(out).T
@@ -43,15 +41,14 @@ def structured(rng, n=24, seconds=30):
     background = rng.standard_normal((n, len(f))) + 1j * rng.standard_normal((n, len(f)))
     x = 30 * np.fft.irfft(background / np.sqrt(np.maximum(f, 0.1)), n=len(t))
     for centre in (2.5, 6, 10.5, 21, 38):
-        envelope = np.exp(
-            2 * np.sin(2 * np.pi * rng.uniform(0.02, 0.06, (n, 1)) * t + rng.uniform(0, 6, (n, 1)))
-        )
+        slow = 2 * np.pi * rng.uniform(0.02, 0.06, (n, 1)) * t + rng.uniform(0, 6, (n, 1))
+        envelope = np.exp(2 * np.sin(slow))
         x = x + envelope * np.sin(2 * np.pi * centre * t + rng.uniform(0, 6, (n, 1)))
     return x
 
 
 @pytest.mark.parametrize("bands", BANDS)
-@pytest.mark.parametrize("window", [1.0, 1 / 3, 0.7, 4.0])
+@pytest.mark.parametrize("window", [1.0, 1 / 3, 4.0])
 def test_equals_a_plain_numpy_implementation(rng, bands, window):
     x = structured(rng, n=2)
     expected = np.stack([oracle(signal, bands, window) for signal in x])
@@ -100,47 +97,49 @@ def test_a_sine_lies_in_its_band_alone(frequency, band):
     assert (np.delete(found[5:-5], band, axis=1) < found[5:-5, [band]] - 5).all()
 
 
-def test_doubling_the_amplitude_adds_ln_2_and_units_are_kept(rng):
-    x = structured(rng, n=3)
+def test_units_phase_offset_and_trend_leave_their_trace_or_none(rng):
+    x = structured(rng, n=4)
     de = differential_entropy(x, SFREQ)
     np.testing.assert_allclose(differential_entropy(2 * x, SFREQ), de + np.log(2), atol=1e-9)
     np.testing.assert_allclose(differential_entropy(x * 1e-6, SFREQ), de - np.log(1e6), atol=1e-9)
-
-
-def test_it_has_no_phase_time_reversed_in_is_time_reversed_out(rng):
-    x = structured(rng, n=4)
-    forward, backward = differential_entropy(x, SFREQ), differential_entropy(x[:, ::-1].copy(), SFREQ)
-    np.testing.assert_allclose(forward[:, 1:-1], backward[:, ::-1][:, 1:-1], atol=2e-3)
-
-
-def test_offset_and_trend_do_not_ring_at_the_ends(rng):
-    x = structured(rng, n=4)
+    backward = differential_entropy(x[:, ::-1].copy(), SFREQ)  # no phase: time reversed in and out
+    np.testing.assert_allclose(de[:, 1:-1], backward[:, ::-1][:, 1:-1], atol=2e-3)
     drifting = x + 5e3 + np.linspace(0, 300, x.shape[-1])
-    np.testing.assert_allclose(
-        differential_entropy(drifting, SFREQ), differential_entropy(x, SFREQ), atol=0.05
-    )
+    np.testing.assert_allclose(differential_entropy(drifting, SFREQ), de, atol=0.05)
 
 
 @pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0])
 def test_first_and_last_window_are_as_good_as_the_others(rng, exponent):
     f = np.fft.rfftfreq(15_000, 1 / SFREQ)
-    noise = rng.standard_normal((400, len(f))) + 1j * rng.standard_normal((400, len(f)))
+    noise = rng.standard_normal((150, len(f))) + 1j * rng.standard_normal((150, len(f)))
     longer = np.fft.irfft(noise / np.maximum(f, 0.1) ** exponent, n=15_000)
     truth = differential_entropy(longer, SFREQ)[:, 15:45]
     found = differential_entropy(longer[:, 3750:11_250], SFREQ)
     ends = (found - truth)[:, [0, -1]]
-    assert (np.abs(ends.mean((0, 1))) < 0.02 + 3 * ends.std((0, 1)) / np.sqrt(800)).all()
+    assert (np.abs(ends.mean((0, 1))) < 0.02 + 3 * ends.std((0, 1)) / np.sqrt(300)).all()
     assert (ends.std((0, 1)) < 0.2).all()  # an estimate of one second itself has .3 in the slowest band
 
 
-def test_torch_in_torch_out_on_its_device(rng, device):
-    x = structured(rng, n=6).astype(np.float32).reshape(2, 3, -1)
-    found = differential_entropy(torch.from_numpy(x).to(device), SFREQ)
-    assert found.device.type == device and found.dtype == torch.float32
-    expected = differential_entropy(x, SFREQ)
-    assert isinstance(expected, np.ndarray) and expected.dtype == np.float32
-    np.testing.assert_allclose(found.cpu().numpy(), expected, atol=1e-4)
-    np.testing.assert_allclose(expected, differential_entropy(x.astype(float), SFREQ), atol=1e-3)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_device_gives_the_numbers_of_the_cpu_in_the_kind_and_precision_of_the_input(
+    rng, device, dtype, monkeypatch
+):
+    exact = structured(rng, n=6).reshape(2, 3, -1)
+    x, tolerance = exact.astype(dtype), 1e-3 if dtype == np.float32 or device == "mps" else 1e-9
+    expected = differential_entropy(exact, SFREQ, device="cpu")
+    named = differential_entropy(x, SFREQ, device=device)
+    monkeypatch.setenv("KERNEL_DEVICE", device)
+    for result in (named, differential_entropy(x, SFREQ)):
+        assert isinstance(result, np.ndarray) and result.dtype == dtype
+        np.testing.assert_allclose(result, expected, atol=tolerance)
+    monkeypatch.setenv("KERNEL_DEVICE", "cpu")
+    there = torch.from_numpy(x.astype(np.float32)).to(device)
+    for place in (None, device, "cpu"):
+        result = differential_entropy(there, SFREQ, device=place)
+        assert result.device.type == device and result.dtype == torch.float32
+        np.testing.assert_allclose(result.cpu().numpy(), expected, atol=1e-3)
+    with pytest.raises(ValueError, match="device 'abacus' cannot be used"):
+        differential_entropy(x, SFREQ, device="abacus")
 
 
 def test_leading_axes_are_a_batch_and_chunks_leave_no_seam(rng):
@@ -150,36 +149,25 @@ def test_leading_axes_are_a_batch_and_chunks_leave_no_seam(rng):
     np.testing.assert_allclose(whole[1, 4, 28], differential_entropy(x[1, 4, 28], SFREQ), atol=1e-9)
 
 
-def test_a_flat_signal_is_minus_infinity_and_nan_stays_in_its_signal(rng):
+@pytest.mark.parametrize("offset", [0.0, 5.0])
+def test_a_window_without_a_signal_has_no_entropy_and_the_others_keep_theirs(rng, offset):
     x = structured(rng, n=4).astype(np.float32)
     clean = differential_entropy(x, SFREQ)
     x[1], x[2, 100] = 0.1, np.nan
-    found = differential_entropy(x, SFREQ)
-    assert np.isneginf(found[1]).all() and np.isnan(found[2]).all()
-    np.testing.assert_array_equal(found[[0, 3]], clean[[0, 3]])
+    x[3, 6 * 250 :] = offset
+    de = differential_entropy(x, SFREQ)
+    assert np.isneginf(de[1]).all() and np.isnan(de[2]).all()
+    assert np.isneginf(de[3, 6:]).all() and np.isfinite(de[3, :6]).all()
+    np.testing.assert_array_equal(de[0], clean[0])
+    np.testing.assert_array_equal(flat_windows(x, SFREQ)[[0, 1, 3]], np.isneginf(de[[0, 1, 3], :, 0]))
 
 
-@pytest.mark.parametrize("offset", [0.0, 5.0])
-def test_a_window_without_a_signal_has_no_entropy_and_the_others_keep_theirs(rng, offset):
-    x = rng.standard_normal((2, 30 * 250))
-    x[1, 6 * 250 : 30 * 250] = offset
-    de = differential_entropy(x, 250.0)
-    assert np.isneginf(de[1, 6:]).all() and np.isfinite(de[1, :6]).all() and np.isfinite(de[0]).all()
-    np.testing.assert_array_equal(flat_windows(x, 250.0), np.isneginf(de[..., 0]))
-
-
-def test_input_is_left_alone(rng):
-    x = structured(rng, n=1)
-    before = x.copy()
-    differential_entropy(x, SFREQ)
-    np.testing.assert_array_equal(x, before)
-
-
-def test_integers_are_taken_as_they_are(rng):
+def test_input_is_left_alone_and_integers_are_taken_as_they_are(rng):
     x = (100 * structured(rng, n=1)).astype(np.int16)
-    np.testing.assert_allclose(
-        differential_entropy(x, SFREQ), differential_entropy(x.astype(float), SFREQ), atol=1e-3
-    )
+    before = x.copy()
+    entropies = differential_entropy(x, SFREQ)
+    np.testing.assert_array_equal(x, before)
+    np.testing.assert_allclose(entropies, differential_entropy(x.astype(float), SFREQ), atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +176,7 @@ def test_integers_are_taken_as_they_are(rng):
         ({"sfreq": 90.0}, "'gamma' ends at 47.0 Hz"),
         ({"window": 40.0}, "shorter than one window of 40.0 s"),
         ({"window": 0.001}, "fewer than two samples"),
-        ({"bands": "mine"}, "no band table 'mine'"),
+        ({"bands": "mine"}, "bands must be one of paper, official; got 'mine'"),
         ({"bands": {"x": (8.0, 4.0)}}, "band 'x' needs 0 < low < high"),
         ({"bands": {"x": (0.0, 4.0)}}, "band 'x' needs 0 < low < high"),
         ({"bands": {}}, "empty"),
@@ -209,26 +197,3 @@ def test_gain_is_one_in_the_band_half_midway_and_zero_beyond():
 def test_the_two_tables_differ_where_the_sources_differ():
     assert band_edges("paper")["delta"] == (0.5, 4.0) and band_edges("official")["delta"] == (1.0, 4.0)
     assert band_edges("paper")["alpha"] == (8.0, 13.0) and band_edges("official")["alpha"] == (8.0, 14.0)
-
-
-@pytest.mark.parametrize(("sfreq", "target"), [(1000.0, 250.0), (250.0, 200.0), (200.0, 250.0)])
-def test_resampling_gives_the_same_sine_at_other_times(sfreq, target):
-    before, after = np.arange(int(10 * sfreq)) / sfreq, np.arange(int(10 * target)) / target
-    found = resample(np.sin(2 * np.pi * 11 * before)[None], sfreq, target)[0]
-    assert len(found) == len(after)
-    middle = slice(int(target), -int(target))
-    np.testing.assert_allclose(found[middle], np.sin(2 * np.pi * 11 * after)[middle], atol=5e-3)
-
-
-def test_resampling_removes_what_would_alias():
-    t = np.arange(10_000) / 1000
-    assert np.abs(resample(np.sin(2 * np.pi * 180 * t), 1000, 250)[100:-100]).max() < 0.01
-
-
-def test_resampling_by_nothing_or_nonsense():
-    x = np.arange(10.0)
-    np.testing.assert_array_equal(resample(x, 250, 250), x)
-    with pytest.raises(ValueError, match="positive, got 0 and 250"):
-        resample(x, 0, 250)
-    with pytest.raises(ValueError, match="not a ratio"):
-        resample(x, 1000 * np.pi, 250)

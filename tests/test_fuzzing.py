@@ -32,7 +32,8 @@ from kernel import assets, claims, files, ratings
 from kernel.assets import AssetCorruptError, AssetFile, AssetMissingError
 from kernel.brain import emoeegmc, faced, seedv
 from kernel.brain.cohort import Cohort, make_split
-from kernel.brain.pickles import EEGFileError, UnsafePickleError, load_npy, load_npz, load_pickle
+from kernel.brain.pickles import load_npy, load_npz, load_pickle
+from kernel.brain.releases import EEGFileError, UnsafePickleError
 from kernel.brain.sources import load_cohort
 from kernel.claims import ClaimsError
 from kernel.decoding import bank
@@ -161,19 +162,7 @@ def lines(data, rng):
 
 
 BINARY = (flip, truncate, delete, duplicate, zero, swap, huge_word, huge_word, other_number, other_number)
-TEXT = (
-    flip,
-    truncate,
-    delete,
-    duplicate,
-    swap,
-    other_number,
-    other_word,
-    other_word,
-    insert_word,
-    lines,
-    lines,
-)
+TEXT = (flip, truncate, delete, duplicate, swap, other_number, *2 * (other_word, lines), insert_word)
 
 
 # Readers
@@ -459,23 +448,23 @@ def with_(make, **fixed):
 
 EEG = (EEGFileError, UnsafePickleError)
 READERS = {
-    **{f"pickle_protocol_{k}": Reader(with_(arrays, protocol=k), EEG, 1100) for k in (2, 3, 4, 5)},
-    "npy": Reader(npy, EEG, 900),
-    "npy_object": Reader(npy_object, EEG, 700),
-    "npz": Reader(npz, EEG, 800),
-    "npz_compressed": Reader(with_(npz, save=np.savez_compressed), EEG, 600),
-    "faced_de": Reader(faced_de, EEG, 300),
-    "faced_processed": Reader(faced_processed, EEG, 60),
-    "faced_bids_bdf": Reader(with_(bids, ending="eeg.bdf"), EEG, 40),
-    "faced_bids_events": Reader(with_(bids, ending="events.tsv"), EEG, 80, text=True),
-    "faced_bids_channels": Reader(with_(bids, ending="channels.tsv"), EEG, 40, text=True),
-    "faced_ratings": Reader(ratings_file, EEG, 350, text=True),
-    "seed_v_features": Reader(seed_v, EEG, 400),
-    "seed_v_recording": Reader(seed_v_raw, EEG, 50),
-    "emoeeg_mc": Reader(emoeeg, EEG, 400),
-    "emoeeg_mc_readme": Reader(emoeeg_readme, (), 200, text=True),
-    "cohort": Reader(saved_cohort, (ValueError,), 350),
-    "load_cohort": Reader(cohort_by_any_name, (ValueError, EEGFileError), 150),
+    **{f"pickle_protocol_{k}": Reader(with_(arrays, protocol=k), EEG, 1300) for k in (2, 3, 4, 5)},
+    "npy": Reader(npy, EEG, 1200),
+    "npy_object": Reader(npy_object, EEG, 1000),
+    "npz": Reader(npz, EEG, 1000),
+    "npz_compressed": Reader(with_(npz, save=np.savez_compressed), EEG, 800),
+    "faced_de": Reader(faced_de, EEG, 200),
+    "faced_processed": Reader(faced_processed, EEG, 30),
+    "faced_bids_bdf": Reader(with_(bids, ending="eeg.bdf"), EEG, 15),
+    "faced_bids_events": Reader(with_(bids, ending="events.tsv"), EEG, 50, text=True),
+    "faced_bids_channels": Reader(with_(bids, ending="channels.tsv"), EEG, 15, text=True),
+    "faced_ratings": Reader(ratings_file, EEG, 120, text=True),
+    "seed_v_features": Reader(seed_v, EEG, 250),
+    "seed_v_recording": Reader(seed_v_raw, EEG, 20),
+    "emoeeg_mc": Reader(emoeeg, EEG, 200),
+    "emoeeg_mc_readme": Reader(emoeeg_readme, (), 60, text=True),
+    "cohort": Reader(saved_cohort, (ValueError,), 150),
+    "load_cohort": Reader(cohort_by_any_name, (ValueError, EEGFileError), 50),
     "cached_array": Reader(cached_array, (), 500),
     "trained_member": Reader(trained_member, (), 500),
     "trained_member_without_features": Reader(with_(trained_member, features=False), (), 200),

@@ -16,7 +16,7 @@ from scipy.stats import ortho_group
 from kernel import ratings, stats
 from kernel.brain import cohort as cohort_module
 from kernel.brain.cohort import Cohort, cohort_tensor, make_split, segments, standardise, trial_features
-from kernel.brain.features import differential_entropy, resample
+from kernel.brain.features import differential_entropy
 from kernel.brain.projection import RidgeFolds, track
 from kernel.decoding import ensemble, geometry
 from kernel.language.axis import ValenceAxis, agreement, bootstrap_direction, shuffled_shares
@@ -360,16 +360,6 @@ def test_a_bad_sample_spoils_its_own_signal_only_and_a_cohort_refuses_it(seed, b
 @given(st.floats(-1e6, 1e6), st.sampled_from(["float32", "float64"]))
 def test_a_constant_has_no_entropy_whatever_its_level(level, dtype):
     assert (differential_entropy(np.full((1, 512), level, dtype), 128) == -np.inf).all()
-
-
-@check(30)
-@given(SEEDS, st.sampled_from([(250, 125), (125, 250), (250, 200), (200, 250)]), st.floats(-5, 5))
-def test_resampling_is_linear_and_keeps_a_straight_line(seed, rates, factor):
-    rng = np.random.default_rng(seed)
-    x, y = rng.standard_normal((2, 3, 400))
-    both = resample(x + factor * y, *rates)
-    np.testing.assert_allclose(both, resample(x, *rates) + factor * resample(y, *rates), atol=1e-9)
-    assert both.shape == (3, int(np.ceil(400 * rates[1] / rates[0])))
 
 
 # Cohorts

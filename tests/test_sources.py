@@ -12,7 +12,7 @@ from kernel import audit, claims, files, report, studies
 from kernel.brain import emoeegmc, faced, faced_table, matlab, pickles, seedv, sources
 from kernel.brain.cohort import Cohort
 from kernel.brain.faced import read_faced
-from kernel.brain.pickles import EEGFileError, UnsafePickleError
+from kernel.brain.releases import EEGFileError, UnsafePickleError
 from kernel.brain.simulate import simulate_cohort
 from kernel.brain.sources import faced_folder, load_cohort, recognise
 from kernel.decoding.online import read_log
@@ -37,11 +37,10 @@ def write_features_at_the_top(root):
 
 def write_recordings(root):
     rng = np.random.default_rng(0)
-    folder = root / "EEG_raw"
-    folder.mkdir(parents=True)
+    (root / "EEG_raw").mkdir(parents=True)
     for session in (1, 2, 3):
-        data = eeg_files.noise_uv(rng, 66, 26_000)
-        eeg_files.write_cnt(folder / f"1_{session}_20180804.cnt", data, 1000, eeg_files.SEED_V_NAMES)
+        path = root / "EEG_raw" / f"1_{session}_20180804.cnt"
+        eeg_files.write_cnt(path, eeg_files.noise_uv(rng, 66, 13_000), 1000, eeg_files.SEED_V_NAMES)
 
 
 READ = {
@@ -63,8 +62,7 @@ READ = {
 @pytest.mark.parametrize("name", READ)
 def test_each_layout_finds_its_reader(tmp_path, monkeypatch, name):
     # sessions of a real length would take gigabytes: trials of 8 s at the start of each
-    times = [(8 * i // 5, 8 * i // 5 + 8) for i in range(1, 11)] + [(17, 25)] * 5
-    monkeypatch.setattr(seedv, "SEED_V_TIMES", times * 3)
+    monkeypatch.setattr(seedv, "SEED_V_TIMES", [(i // 3, i // 3 + 8) for i in range(15)] * 3)
     write, dataset, shape = READ[name]
     write(tmp_path)
     cohort = load_cohort(tmp_path, progress=False)
@@ -72,16 +70,14 @@ def test_each_layout_finds_its_reader(tmp_path, monkeypatch, name):
     assert cohort.label == dataset and not cohort.simulated
 
 
-def test_a_folder_is_read_as_its_own_reader_does(tmp_path):
+def test_a_folder_is_only_looked_at_and_read_as_its_own_reader_does(tmp_path):
     eeg_files.write_faced_de(tmp_path, subjects=(0, 1))
-    direct = read_faced(tmp_path, progress=False)
-    assert load_cohort(str(tmp_path), progress=False).data.identical(direct.data)
-
-
-def test_several_copies_of_one_data_set_are_its_readers_choice(tmp_path):
-    eeg_files.write_faced_processed(tmp_path)
-    eeg_files.write_faced_de(tmp_path, subjects=(5,))
-    assert load_cohort(tmp_path, progress=False).subjects.tolist() == [5]
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    cohort = load_cohort(str(tmp_path), progress=False)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    assert cohort.data.identical(read_faced(tmp_path, progress=False).data)
+    eeg_files.write_faced_processed(tmp_path)  # of several copies its reader chooses
+    assert load_cohort(tmp_path, progress=False).data.identical(cohort.data)
 
 
 def test_a_saved_cohort_comes_back_with_its_mark(tmp_path):
@@ -130,21 +126,19 @@ def test_the_fetched_files_count_after_argument_and_variable(tmp_path, monkeypat
     assert load_cohort(tmp_path / "argument", progress=False).subjects.tolist() == [4]
 
 
-def test_without_fetched_files_there_is_no_folder_of_faced(tmp_path, monkeypatch):
-    assert faced_folder() is None
-    monkeypatch.setenv("KERNEL_DATA", str(tmp_path / "absent"))
-    assert faced_folder() is None
-
-
 def test_the_folder_of_faced_is_the_one_of_the_variable_if_it_was_recorded(tmp_path, monkeypatch):
+    def folder(name):
+        monkeypatch.setenv("KERNEL_DATA", str(tmp_path / name))
+        return faced_folder()
+
+    assert faced_folder() is None
     eeg_files.write_faced_de(tmp_path / "faced", subjects=(0,))
-    monkeypatch.setenv("KERNEL_DATA", str(tmp_path / "faced"))
-    assert faced_folder() == tmp_path / "faced"
+    (tmp_path / "signals").mkdir()
+    (tmp_path / "signals" / "sub000.pkl").touch()
+    assert folder("absent") is folder("signals") is None
+    assert folder("faced") == tmp_path / "faced"
     (tmp_path / "faced" / sources.GENERATED).touch()
-    assert faced_folder() is None
-    eeg_files.write_faced_processed(tmp_path / "signals")
-    monkeypatch.setenv("KERNEL_DATA", str(tmp_path / "signals"))
-    assert faced_folder() is None
+    assert folder("faced") is None
 
 
 def test_recordings_passed_over_give_a_simulation_and_other_data_are_read(tmp_path, monkeypatch, fetched):
@@ -160,9 +154,8 @@ def test_recordings_passed_over_give_a_simulation_and_other_data_are_read(tmp_pa
     assert label("") == label("faced") == label("faced.nc") == simulated
     assert label("other") == "EmoEEG-MC"
     assert label("simulated.nc") == simulated.replace("seed 0", "seed 3")
-    assert (
-        load_cohort(tmp_path / "faced", skip=["FACED"], progress=False).label == "FACED"
-    )  # asked for by path
+    asked_for_by_path = load_cohort(tmp_path / "faced", skip=["FACED"], progress=False)
+    assert asked_for_by_path.label == "FACED"
     (tmp_path / "faced" / sources.GENERATED).touch()
     assert label("faced").startswith("simulated cohort, generated files")
 
@@ -176,18 +169,10 @@ def test_recordings_are_passed_over_before_they_are_read(tmp_path, monkeypatch):
         load_cohort(**SMALL)
 
 
-@pytest.mark.parametrize("skip", ["FACED", ["faced"], ["SEED-V", "mine"]])
-def test_only_known_data_sets_can_be_passed_over(skip):
-    with pytest.raises(ValueError, match="skip must be a sequence of EmoEEG-MC, FACED, SEED-V, got"):
-        load_cohort(skip=skip)
-
-
-def test_a_tilde_is_the_readers_home(tmp_path, monkeypatch):
-    eeg_files.write_faced_de(tmp_path / "eeg", subjects=(0,))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    monkeypatch.setenv("KERNEL_DATA", "~/eeg")
-    assert load_cohort(progress=False).label == "FACED"
+def test_only_known_data_sets_can_be_passed_over():
+    for skip in ("FACED", ["faced"], ["SEED-V", "mine"]):
+        with pytest.raises(ValueError, match="skip must be a sequence of EmoEEG-MC, FACED, SEED-V, got"):
+            load_cohort(skip=skip)
 
 
 def test_a_missing_path_is_named_with_where_it_came_from(tmp_path, monkeypatch):
@@ -220,14 +205,12 @@ def test_two_data_sets_in_one_folder_are_not_chosen_between(tmp_path):
         recognise(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("content", "found"), [(b"", "an empty file"), (b"\x89HDF\r\n", r"starts with b'\\x89HDF'")]
-)
-def test_a_file_that_is_no_saved_cohort_is_named(tmp_path, content, found):
+def test_a_file_that_is_no_saved_cohort_is_named(tmp_path):
     file = tmp_path / "cohort.nc"
-    file.write_bytes(content)
-    with pytest.raises(EEGFileError, match=found):
-        load_cohort(file)
+    for content, found in ((b"", "an empty file"), (b"\x89HDF\r\n", r"starts with b'\\x89HDF'")):
+        file.write_bytes(content)
+        with pytest.raises(EEGFileError, match=found):
+            load_cohort(file)
 
 
 def test_what_a_reader_complains_about_is_passed_on(tmp_path):
@@ -250,13 +233,6 @@ def test_links_to_what_was_not_fetched_reach_the_reader(tmp_path):
     (folder / "sub-01_ses-vid_task-emotion_de.npy").symlink_to(tmp_path / "annex")
     with pytest.raises(EEGFileError, match="a link to nothing"):
         load_cohort(tmp_path, progress=False)
-
-
-def test_a_folder_is_only_looked_at(tmp_path):
-    eeg_files.write_faced_de(tmp_path, subjects=(0,))
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    assert isinstance(load_cohort(tmp_path, progress=False), Cohort)
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
 #: Everything that reads a place, and says which where nothing is.

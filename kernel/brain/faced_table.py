@@ -1,16 +1,8 @@
 """Cohort means of FACED: what 123 people's differential entropies give together, and nobody's own.
 
-In:  FACED as a cohort of 32 channels, or the table shipped with the package.
-Out: an :class:`xarray.Dataset` of means and standard deviations over people, per clip, channel and band.
-Never holds a single person's values.
-
 The shipped table was made by::
 
     python -c "from kernel.brain.faced_table import write_faced_table as w; w('FOLDER OF FACED', 'TARGET.nc')"
-
-References
-----------
-Chen et al. (2023), Scientific Data 10, 740. doi:10.1038/s41597-023-02650-w
 """
 
 from __future__ import annotations
@@ -63,13 +55,8 @@ def faced_table(cohort: Cohort) -> xr.Dataset:
     Dataset
         Variables ``raw_mean``, ``raw_sd`` (nats), ``z_mean`` and ``z_sd`` (person's own standard deviations)
         over (people, clip, channel, band), float32, and ``n`` (people). People are `PEOPLE`: all, odd and
-        even subject numbers, both recording cohorts. Coordinates ``emotion`` and ``film`` (clip), ``low`` and
-        ``high`` in Hz (band). Attributes say what was computed, from what, and whom to credit.
-
-    Raises
-    ------
-    ValueError
-        If the cohort is in another unit, a trial is missing, or a part holds fewer than two people.
+        even subject numbers, both recording cohorts. Attributes say what was computed, from what, and whom
+        to credit.
     """
     if cohort.data.attrs["unit"] != "nats" or not cohort.present.all():
         missing = int((~cohort.present).sum())
@@ -81,42 +68,25 @@ def faced_table(cohort: Cohort) -> xr.Dataset:
     small = {name: int(mask.sum()) for name, mask in masks.items() if mask.sum() < 2}
     if small:
         raise ValueError(f"a standard deviation needs two people, got {small}: pass the whole of FACED")
-    variables: dict[str, Any] = {
-        "n": ("people", np.array([mask.sum() for mask in masks.values()], dtype=np.int32))
-    }
+    axes = ("people", "clip", "channel", "band")
+    variables: dict[str, Any] = {"n": ("people", np.array([mask.sum() for mask in masks.values()], np.int32))}
     for kind, features in {"raw": trial_features(cohort), "z": trial_features(standardise(cohort))}.items():
         parts = [features[mask] for mask in masks.values()]
-        for name, values in {
-            "mean": [p.mean(0) for p in parts],
-            "sd": [p.std(0, ddof=1) for p in parts],
-        }.items():
-            variables[f"{kind}_{name}"] = (
-                ("people", "clip", "channel", "band"),
-                np.array(values, np.float32),
-            )
-    places = {
-        name: cohort.data[name].variable for name in ("clip", "channel", "band", "low", "high", "emotion")
-    }
+        means, deviations = [part.mean(0) for part in parts], [part.std(0, ddof=1) for part in parts]
+        variables[f"{kind}_mean"] = (axes, np.array(means, np.float32))
+        variables[f"{kind}_sd"] = (axes, np.array(deviations, np.float32))
+    names = ("clip", "channel", "band", "low", "high", "emotion")
+    places = {name: cohort.data[name].variable for name in names}
     table = xr.Dataset(variables, places | {"people": list(PEOPLE), "film": ("clip", cohort.films)})
     about = {"simulated": int(cohort.simulated), "source": cohort.data.attrs["provenance"]}
     return table.assign_attrs(_ABOUT | about)
 
 
 def write_faced_table(path_to_faced: str | PathLike[str], target: str | PathLike[str]) -> Path:
-    """Make the table from the official release's features and write it as netCDF 3.
+    """Make the table from the folder of the official release and write it as netCDF 3, whole or not at all.
 
-    Parameters
-    ----------
-    path_to_faced : path-like
-        Folder of the release, with ``EEG_Features/DE``. Only read.
-    target : path-like
-        File to write, whole or not at all. Its attribute ``source_sha256`` is the SHA-256 of the lines
-        ``<SHA-256 of a file>  <its name>`` of all files of features, sorted by name.
-
-    Returns
-    -------
-    Path
-        The target.
+    Its attribute ``source_sha256`` is the SHA-256 of the lines ``<SHA-256 of a file>  <its name>`` of all
+    files of features, sorted by name.
     """
     target, folder = files.absolute(target), files.absolute(path_to_faced) / "EEG_Features" / "DE"
     files.writable_folder(target.parent)
@@ -133,20 +103,8 @@ def write_faced_table(path_to_faced: str | PathLike[str], target: str | PathLike
 def load_faced_table(path: str | PathLike[str] | None = None) -> xr.Dataset:
     """Read the table shipped with the package, or one that :func:`write_faced_table` wrote.
 
-    Parameters
-    ----------
-    path : path-like, optional
-        Another file than the shipped one.
-
-    Returns
-    -------
-    Dataset
-        As :func:`faced_table` gives it.
-
-    Raises
-    ------
-    ValueError
-        If the file is damaged: its numbers are compared with the digest they were written with.
+    Gives what :func:`faced_table` gives; ValueError if the file is damaged: its numbers are compared with the
+    digest they were written with.
     """
     place = resources.files("kernel") / "data" / "faced_table.nc" if path is None else files.absolute(path)
     try:

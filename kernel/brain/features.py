@@ -1,16 +1,11 @@
-"""Raw EEG to differential entropy.
+"""Raw EEG to differential entropy, in nats of the input's unit: µV give ln(1e6) more than V.
 
-In:  signals of any shape ``(..., n_samples)`` in one unit (V or µV), their sampling rate in Hz, a table of
-     bands.
-Out: differential entropy in nats, ``(..., n_windows, n_bands)``, of the kind that came in: numpy array or
-     torch tensor on the same device. Nats refer to the unit of the input: µV give ln(1e6) more than V.
-Never: re-references, rejects artefacts, repairs channels, or reads files.
+Nothing is re-referenced, repaired or rejected here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from fractions import Fraction
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -18,9 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from scipy.fft import next_fast_len
-from scipy.signal import resample_poly
 
-from kernel.arrays import single, tensor
+from kernel import checks
+from kernel.arrays import tensor
 
 BANDS: dict[str, dict[str, tuple[float, float]]] = {
     "paper": {
@@ -40,23 +35,16 @@ BANDS: dict[str, dict[str, tuple[float, float]]] = {
 }
 """Band edges in Hz: as arXiv:2606.00129 prints them and as the FACED release computed its features."""
 
-_CHUNK = 128  # signals filtered at once: small enough for the processor's cache
+# signals filtered at once: few enough for the processor's cache, or some 1 GB of a GPU
+_CHUNK, _CHUNK_ON_GPU = 128, 2048
 
 Signals = TypeVar("Signals", np.ndarray, torch.Tensor)
 
 
 def band_edges(bands: str | Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
-    """Edges in Hz of a table of :data:`BANDS` by name, or of a table given outright.
-
-    Raises
-    ------
-    ValueError
-        If no table has this name, or a band is not ``0 < low < high``.
-    """
+    """Edges in Hz of a table of :data:`BANDS` by name, or of a table given outright."""
     if isinstance(bands, str):
-        if bands not in BANDS:
-            raise ValueError(f"no band table {bands!r}: use {', '.join(BANDS)} or {{name: (low, high)}}")
-        bands = BANDS[bands]
+        bands = BANDS[checks.choice("bands", bands, BANDS)]
     if not bands:
         raise ValueError("the band table is empty: name at least one band")
     for name, (low, high) in bands.items():
@@ -66,15 +54,10 @@ def band_edges(bands: str | Mapping[str, tuple[float, float]]) -> dict[str, tupl
 
 
 def band_gain(frequencies: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Gain of the zero-phase band-pass at some frequencies in Hz.
+    """Gain, between 0 and 1, of the zero-phase band-pass at some frequencies in Hz; always 0 at 0 Hz.
 
     One from `low` to `high`, zero beyond two cosine slopes. The slopes lie outside the band and are a quarter
     of the edge wide, at least 2 Hz (but `low` at most below `low`): the default widths of mne's FIR filters.
-
-    Returns
-    -------
-    ndarray, of the shape of `frequencies`
-        Between 0 and 1; always 0 at 0 Hz.
     """
     below, above = transition_widths(low, high)
     distance = np.maximum((low - frequencies) / below, (frequencies - high) / above)
@@ -87,6 +70,7 @@ def differential_entropy(
     bands: str | Mapping[str, tuple[float, float]] = "official",
     *,
     window: float = 1.0,
+    device: str | torch.device | None = None,
 ) -> Signals:
     r"""Differential entropy of band-passed signals in windows.
 
@@ -110,21 +94,17 @@ def differential_entropy(
     window : float
         Seconds. Need not be a whole number of samples: windows then start at the nearest sample and differ in
         length by at most one. What is left at the end is dropped.
+    device : str or torch.device, optional
+        Where to compute, by :func:`kernel.checks.device`; a tensor's own device if it is not named.
 
     Returns
     -------
     ndarray or Tensor, shape (..., n_windows, n_bands)
-        Nats. A window in which the signal is constant has no variance and gives ``-inf``; a signal with a NaN
-        or infinite sample gives NaN throughout, since a filter spreads it. The other signals are not
-        affected, and :class:`~kernel.brain.cohort.Cohort` refuses both by name. Signals (..., n_channels,
-        n_samples) give (..., n_channels, n_windows, n_bands); a cohort has windows before channels:
-        ``swapaxes(-3, -2)``.
-
-    Raises
-    ------
-    ValueError
-        If a band reaches half the sampling rate, a window holds fewer than two samples, or the signal is
-        shorter than one window.
+        Nats, in the kind and on the device of `x`. A window in which the signal is constant gives ``-inf``; a
+        signal with a NaN or infinite sample gives NaN throughout, since a filter spreads it. The other
+        signals are not affected, and :class:`~kernel.brain.cohort.Cohort` refuses both by name. Signals
+        (..., n_channels, n_samples) give (..., n_channels, n_windows, n_bands); a cohort has windows before
+        channels: ``swapaxes(-3, -2)``.
 
     References
     ----------
@@ -143,66 +123,33 @@ def differential_entropy(
         if not high < sfreq / 2:
             raise ValueError(f"band {name!r} ends at {high} Hz, not below half the sampling rate {sfreq} Hz")
 
+    own = signals.device if isinstance(x, torch.Tensor) else None
+    place = own if own is not None and device is None else checks.device(device)
+    dtype = torch.float32 if place.type == "mps" else signals.dtype  # which has no doubles
     pad = min(n_samples - 1, _settling(edges.values(), sfreq))
     n_fft = next_fast_len(n_samples + 2 * pad, real=True)
     frequencies = np.fft.rfftfreq(n_fft, 1 / sfreq)
-    gains = torch.as_tensor(
-        np.stack([band_gain(frequencies, *edge) for edge in edges.values()]),
-        dtype=signals.dtype,
-        device=signals.device,
-    )
+    gains = torch.as_tensor(np.stack([band_gain(frequencies, *edge) for edge in edges.values()]))
+    gains = gains.to(dtype).to(place)
 
     flat = signals.reshape(-1, n_samples)
-    out = flat.new_empty(len(flat), len(starts) - 1, len(edges))
-    for rows in torch.arange(len(flat)).split(_CHUNK):
-        part = slice(int(rows[0]), int(rows[-1]) + 1)
-        spectrum = torch.fft.rfft(_extended(flat[part], pad), n=n_fft)
-        for band, gain in enumerate(gains):
-            filtered = torch.fft.irfft(spectrum * gain, n=n_fft)[:, pad : pad + n_samples]
-            out[part, :, band] = _window_variance(filtered, starts)
+    parts = []
+    for rows in flat.split(_CHUNK if place.type == "cpu" else _CHUNK_ON_GPU):
+        rows = rows.to(dtype).to(place)
+        spectrum = torch.fft.rfft(_extended(rows, pad), n=n_fft)
+        filtered = (torch.fft.irfft(spectrum * gain, n=n_fft)[:, pad : pad + n_samples] for gain in gains)
+        variance = torch.stack([_by_window(_variance, one, starts) for one in filtered], dim=-1)
         # what rings on into a window without a signal is none of its own
-        out[part] = out[part].masked_fill(_flat(flat[part], starts)[..., None], 0)
-    out = 0.5 * torch.log(2 * np.pi * np.e * out)
-    found: Any = out.reshape(*signals.shape[:-1], *out.shape[1:])
-    return found if isinstance(x, torch.Tensor) else found.numpy()
+        parts.append(variance.masked_fill(_flat(rows, starts)[..., None], 0).to(signals))
+    out = 0.5 * torch.log(2 * np.pi * np.e * torch.cat(parts))
+    entropies: Any = out.reshape(*signals.shape[:-1], *out.shape[1:])
+    return entropies if isinstance(x, torch.Tensor) else entropies.numpy()
 
 
 def flat_windows(x: ArrayLike, sfreq: float, window: float = 1.0) -> np.ndarray:
     """Windows in which a signal does not vary: bool (..., n_windows) of signals (..., n_samples)."""
     signals = tensor(x, "x", double=False, finite=False)
     return _flat(signals, _window_starts(signals.shape[-1], sfreq, window)).numpy()
-
-
-def resample(x: np.ndarray, sfreq: float, target: float) -> np.ndarray:
-    """Change the sampling rate by polyphase filtering, without phase shift or aliasing.
-
-    Parameters
-    ----------
-    x : ndarray, shape (..., n_samples)
-        Signals.
-    sfreq, target : float
-        Present and wanted samples per second, whose ratio is a fraction with terms up to 1000.
-
-    Returns
-    -------
-    ndarray, shape (..., ceil(n_samples * target / sfreq))
-        The ends are continued along the line through the first and last sample.
-
-    Raises
-    ------
-    ValueError
-        If a rate is not positive or their ratio is no such fraction.
-    """
-    if not (sfreq > 0 and target > 0):
-        raise ValueError(f"sampling rates must be positive, got {sfreq} and {target} Hz")
-    ratio = Fraction(target / sfreq).limit_denominator(1000)
-    if ratio == 0 or not np.isclose(float(ratio), target / sfreq, rtol=1e-9) or ratio.numerator > 1000:
-        raise ValueError(
-            f"{sfreq} to {target} Hz is not a ratio of small whole numbers: go through one between"
-        )
-    if ratio == 1:
-        return x
-    return resample_poly(single(x, "x"), ratio.numerator, ratio.denominator, axis=-1, padtype="line")
 
 
 def transition_widths(low: float, high: float) -> tuple[float, float]:
@@ -240,11 +187,6 @@ def _extended(x: torch.Tensor, pad: int) -> torch.Tensor:
     before = x[:, 1 : pad + 1].flip(-1)
     after = x[:, x.shape[-1] - pad - 1 : -1].flip(-1)
     return torch.cat([before * rise, x, after * rise.flip(0)], dim=-1)
-
-
-def _window_variance(x: torch.Tensor, starts: np.ndarray) -> torch.Tensor:
-    """Variance of (n, n_samples) between consecutive `starts`: (n, n_windows)."""
-    return _by_window(_variance, x, starts)
 
 
 def _flat(x: torch.Tensor, starts: np.ndarray) -> torch.Tensor:

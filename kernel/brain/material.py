@@ -1,9 +1,4 @@
-"""What tables of results are computed from: one cohort in the forms that analyses take, each made once.
-
-In:  a cohort in nats; positions of its clips on several axes.
-Out: the same cohort on the scalp, standardised, and as means of trials.
-Never: reads a file, or holds a result.
-"""
+"""What tables of results are computed from: one cohort in the forms that analyses take, each made once."""
 
 from __future__ import annotations
 
@@ -16,23 +11,9 @@ from kernel.brain.cohort import FACED_SCALP, Cohort, standardise, trial_features
 
 
 class Material:
-    """A cohort in the forms that tables need.
+    """A cohort in nats, with FACED's scalp channels at least, in the forms that tables need.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        In nats, with the channels of FACED's scalp at least.
-    axes : DataFrame, optional
-        Positions of the clips, index ``clip``, one column for each axis; needed by most tables.
-
-    Attributes
-    ----------
-    cohort, scalp : Cohort
-        All channels, and those on the scalp.
-    z : Cohort
-        `scalp`, each feature of each person with mean 0 and standard deviation 1.
-    trials : ndarray, shape (n_subjects, n_clips, n_channels, n_bands)
-        Means of `z` over the seconds of each trial.
+    `axes` holds positions of the clips, index ``clip``, one column for each axis.
     """
 
     def __init__(self, cohort: Cohort, axes: pd.DataFrame | None = None) -> None:
@@ -48,12 +29,15 @@ class Material:
 
     @cached_property
     def scalp(self) -> Cohort:
+        """The channels on the scalp."""
         return self.cohort.select(channels=FACED_SCALP)
 
     @cached_property
     def z(self) -> Cohort:
+        """`scalp`, each feature of each person with mean 0 and standard deviation 1."""
         return standardise(self.scalp)
 
     @cached_property
     def trials(self) -> np.ndarray:
+        """Means of `z` over the seconds of each trial (n_subjects, n_clips, n_channels, n_bands)."""
         return trial_features(self.z)

@@ -1,13 +1,7 @@
-"""Numbers out of the struct of a MATLAB file, without believing what the file says of itself.
+"""Numbers out of a struct array of a MATLAB 5 file, without believing what the file says of itself.
 
-In:  the path of a MATLAB 5 file (``save -v6`` or ``-v7``), packed or not, with a struct array of numbers.
-Out: one array of numbers per field. Every error is an :class:`~kernel.brain.pickles.EEGFileError`.
-Never: asks for memory because a file states a size, follows nested structs, or builds objects. A damaged or
-       hostile file can make ``scipy.io.loadmat``, which does, take all memory or end the interpreter.
-
-References
-----------
-MATLAB MAT-file format, level 5 (MathWorks).
+A damaged or hostile file can make ``scipy.io.loadmat`` take all memory or end the interpreter: here no memory
+is asked for because a file states a size, and nested structs are not followed.
 """
 
 from __future__ import annotations
@@ -19,7 +13,7 @@ from os import PathLike
 
 import numpy as np
 
-from kernel.brain.pickles import unexpected
+from kernel.brain.releases import check_file, unexpected
 from kernel.files import absolute
 
 MAX_SIZE = 1 << 20  # bytes, packed and unpacked
@@ -34,43 +28,20 @@ Element = tuple[int, bytes]  # type and content
 def load_struct(
     path: str | PathLike[str], variable: str, *, length: int, fields: Mapping[str, int], cure: str = ""
 ) -> dict[str, np.ndarray]:
-    """Read the numbers in some fields of a struct array.
+    """Read some fields of the struct `variable`, of shape (length, 1): float64 (length, numbers) of each.
 
-    Parameters
-    ----------
-    path : path-like
-        A file of at most 1 MB.
-    variable : str
-        Name of the struct, of shape (length, 1).
-    length : int
-        Entries it must have.
-    fields : mapping of str to int
-        Fields to read, each with how many real numbers every entry must have. Other fields may hold anything.
-    cure : str
-        What the reader may do about a spoilt file, for errors.
-
-    Returns
-    -------
-    dict
-        Field -> float64 (length, numbers).
-
-    Raises
-    ------
-    EEGFileError
-        If the file is absent, too large, damaged, of another version, or holds anything else.
+    `fields` says how many real numbers every entry must have; other fields may hold anything. EEGFileError,
+    with `cure`, if the file is absent, larger than 1 MB, damaged, of another version, or holds anything else.
     """
     path = absolute(path)
     expected = f"{variable}, a struct of {length} entries with {', '.join(fields)}"
-    if not path.is_file():
-        found = "a link to nothing" if path.is_symlink() else "no such file"
-        raise unexpected(path, found=found, expected=expected, cure=cure)
+    check_file(path, expected, cure)
     if path.stat().st_size > MAX_SIZE:
-        found = f"{path.stat().st_size} bytes"
-        raise unexpected(path, found=found, expected=f"at most {MAX_SIZE}", cure=cure)
+        raise unexpected(path, f"{path.stat().st_size} bytes", f"at most {MAX_SIZE}", cure)
     try:
         return _numbers(_variable(path.read_bytes(), variable), length, fields)
     except (ValueError, IndexError, struct.error, zlib.error) as error:
-        raise unexpected(path, found=str(error), expected=expected, cure=cure) from error
+        raise unexpected(path, str(error), expected, cure) from error
 
 
 def _variable(content: bytes, name: str) -> list[Element]:
@@ -107,9 +78,7 @@ def _elements(data: bytes) -> list[Element]:
 def _numbers(parts: list[Element], length: int, fields: Mapping[str, int]) -> dict[str, np.ndarray]:
     flags, shape = _ints(parts[0]), tuple(_ints(parts[1]))
     if flags[0] & 0xFF != _STRUCT or shape != (length, 1) or len(parts) < 5:
-        raise ValueError(
-            f"a variable of class {flags[0] & 0xFF} and shape {shape}, not a struct {(length, 1)}"
-        )
+        raise ValueError(f"a variable of class {flags[0] & 0xFF}, shape {shape}, not a struct {(length, 1)}")
     (width,), labels = _ints(parts[3]), parts[4][1]
     names = [labels[k : k + width].split(b"\0")[0].decode() for k in range(0, len(labels), max(width, 1))]
     entries = parts[5:]

@@ -1,12 +1,5 @@
 """Cohorts and raw EEG with a known truth, for tests, calibration and demonstration. No brain is involved.
 
-In:  a seed and a preset (or :class:`Settings`) that says how strongly valence, class, clip identity and
-     presentation order show in the features.
-Out: a :class:`~kernel.brain.cohort.Cohort` marked as simulated, or raw signals in µV, and the :class:`Truth`
-     behind them.
-Never: reads recorded EEG or ratings, claims to be real, or lets a label enter where the settings do not put
-       it.
-
 The log-amplitude of every place on the scalp (electrode or source), in nats, for subject s, clip c, second t
 and band b is
 
@@ -21,30 +14,20 @@ amplitudes to sources in a spherical head, so that the noise arises by itself.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import digamma, polygamma
 
-from kernel.brain.cohort import (
-    FACED_CHANNELS,
-    FACED_CLASSES,
-    FACED_CLIP_EMOTIONS,
-    Cohort,
-    faced_hardware,
-    scalp_info,
-)
-from kernel.brain.emoeegmc import EMOEEG_CHANNELS, EMOEEG_CLASSES
+from kernel.brain.cohort import Cohort
+from kernel.brain.designs import CLASS_VALENCE as CLASS_VALENCE
+from kernel.brain.designs import DESIGNS as DESIGNS
+from kernel.brain.designs import FACED_CHANNELS, Design, faced_hardware, scalp_info
+from kernel.brain.designs import FACED_CLASSES as FACED_CLASSES
 from kernel.brain.features import band_edges, band_gain
-from kernel.brain.seedv import (
-    SEED_V_BANDS,
-    SEED_V_CHANNELS,
-    SEED_V_CLASSES,
-    SEED_V_LABELS,
-    SEED_V_TIMES,
-)
+from kernel.checks import choice, count
 from kernel.ratings import draw_orders
 
 if TYPE_CHECKING:
@@ -58,91 +41,7 @@ N_SOURCES = 200
 LEAD = 0.11
 RMS = 10.0  # µV, of the broadband signal at an average electrode
 
-# Mean valence of each class as 123 people rated it on 0-7: FACED, Chen et al. (2023),
-# doi:10.1038/s41597-023-02650-w
-CLASS_VALENCE = (1.70, 1.64, 1.57, 1.86, 3.18, 4.23, 4.79, 4.37, 4.43)
-RATING_MEAN, RATING_SD = 3.09, 1.30
-
-
-@dataclass(frozen=True)
-class Design:
-    """Who watches what, with which cap.
-
-    Attributes
-    ----------
-    dataset : str
-        The data set whose design it is.
-    classes : tuple of str
-        Emotions, in the order of their labels.
-    values : tuple of float
-        Valence of each class in any unit.
-    emotions : tuple of str
-        Emotion of each clip.
-    seconds : tuple of float
-        EEG kept of each clip.
-    channels : tuple of str
-        Electrodes.
-    bands : str or mapping
-        Band table.
-    window : float
-        Seconds of a window.
-    n_subjects : int
-        People.
-    sessions : int
-        Into how many sessions the clips are divided evenly; everybody sees the clips of a design with several
-        sessions in the order of their numbers, those of one session in an order of their own.
-    """
-
-    dataset: str
-    classes: tuple[str, ...]
-    values: tuple[float, ...]
-    emotions: tuple[str, ...]
-    seconds: tuple[float, ...]
-    channels: tuple[str, ...]
-    bands: str | Mapping[str, tuple[float, float]]
-    window: float
-    n_subjects: int
-    sessions: int = 1
-
-
-_VALENCE = dict(zip(FACED_CLASSES, CLASS_VALENCE, strict=True))
-DESIGNS: dict[str, Design] = {
-    "FACED": Design(
-        dataset="FACED",
-        classes=FACED_CLASSES,
-        values=CLASS_VALENCE,
-        emotions=FACED_CLIP_EMOTIONS,
-        seconds=(TRIAL,) * len(FACED_CLIP_EMOTIONS),
-        channels=FACED_CHANNELS,
-        bands="official",
-        window=1.0,
-        n_subjects=123,
-    ),
-    "SEED-V": Design(
-        dataset="SEED-V",
-        classes=SEED_V_CLASSES,
-        values=tuple(_VALENCE[emotion] for emotion in SEED_V_CLASSES),
-        emotions=tuple(SEED_V_CLASSES[label] for label in SEED_V_LABELS),
-        seconds=tuple(float(stop - start) for start, stop in SEED_V_TIMES),
-        channels=SEED_V_CHANNELS,
-        bands=SEED_V_BANDS,
-        window=4.0,
-        n_subjects=16,
-        sessions=3,
-    ),
-    "EmoEEG-MC": Design(
-        dataset="EmoEEG-MC",
-        classes=EMOEEG_CLASSES,
-        values=tuple(_VALENCE[emotion] for emotion in EMOEEG_CLASSES),
-        emotions=tuple(emotion for emotion in EMOEEG_CLASSES for _ in range(3)),
-        seconds=(30.0,) * 21,
-        channels=EMOEEG_CHANNELS,
-        bands="official",
-        window=1.0,
-        n_subjects=60,
-    ),
-}
-"""Designs by name. Classes that two of them share have one valence, that of FACED."""
+RATING_MEAN, RATING_SD = 3.09, 1.30  # of valence on 0-7 over FACED's clips
 # where 10-05 has no place for an electrode: its nearest neighbour there
 _NEAREST = {"CB1": "PO9", "CB2": "PO10"}
 
@@ -151,20 +50,11 @@ _NEAREST = {"CB1": "PO9", "CB2": "PO10"}
 class Settings:
     """Amplitudes of the generator in nats (log-amplitude), except `gain` and `mixing`.
 
-    Attributes
-    ----------
-    valence, classes, clips : float
-        Effects shared by all subjects: along the clip's valence, of its class, of the clip alone.
-    drift : float
-        Effect of one standard deviation of presentation position.
-    trial, slow : float
-        Standard deviation of the offset of one trial and of an Ornstein-Uhlenbeck process of 8 s within it.
-    gain : float
-        Standard deviation over subjects of the log of the effects' size.
-    mixing : float
-        Size of the part of an effect that is a subject's own scrambling of it, relative to the shared part.
-    base : float
-        Standard deviation of a subject's constant topography.
+    `valence`, `classes` and `clips` are effects that all subjects share: along the clip's valence, of its
+    class, of the clip alone; `drift` that of one standard deviation of presentation position. `trial` and
+    `slow` are standard deviations of one trial's offset and of an Ornstein-Uhlenbeck process of 8 s within
+    it, `base` that of a subject's constant topography, `gain` that over subjects of the log of the effects'
+    size. `mixing` is the size of a subject's own scrambling of an effect, relative to the shared part.
     """
 
     valence: float = 0.008
@@ -203,10 +93,8 @@ class Truth:
         Amplitudes.
     valence : ndarray, shape (n_clips,)
         Valence of each clip, mean 0 and standard deviation 1.
-    valence_pattern, drift_pattern : ndarray, shape (n_places, n_bands)
+    valence_pattern, drift_pattern, class_patterns, clip_patterns : ndarray, shape (..., n_places, n_bands)
         Patterns of unit root mean square; places are electrodes, or sources for a raw simulation.
-    class_patterns, clip_patterns : ndarray, shape (n_classes or n_clips, n_places, n_bands)
-        Patterns of unit root mean square.
     effect : ndarray, shape (n_clips, n_places, n_bands)
         Mean effect of each clip in nats: the bracket of the module's formula.
     gain : ndarray, shape (n_subjects,)
@@ -252,7 +140,7 @@ def simulate_cohort(
         A name of :data:`PRESET_NAMES` or amplitudes of one's own. ``faced`` and FacedSettings are for the
         design of FACED and its official bands: :func:`~kernel.brain.components.simulate_components`.
     design : str or Design
-        A name of :data:`DESIGNS` or one of one's own.
+        A name of :data:`~kernel.brain.designs.DESIGNS` or one of one's own.
     n_subjects : int, optional
         Subjects, numbered from 0 (from 1 but in FACED); as many as the design has by default.
     window : float, optional
@@ -271,13 +159,11 @@ def simulate_cohort(
         NaN.
     Truth
         What was planted.
-
-    Raises
-    ------
-    ValueError
-        If the preset or the design is unknown, or a number or window is not possible.
     """
-    design = _design(design)
+    if isinstance(preset, str):
+        choice("preset", preset, PRESET_NAMES)
+    if isinstance(design, str):
+        design = DESIGNS[choice("design", design, DESIGNS)]
     n_subjects = design.n_subjects if n_subjects is None else n_subjects
     window, bands = design.window if window is None else window, design.bands if bands is None else bands
     # here, because that module builds on this one
@@ -285,9 +171,7 @@ def simulate_cohort(
 
     if preset == "faced" or isinstance(preset, FacedSettings):
         if design != DESIGNS["FACED"] or _edges(bands) != _edges("official"):
-            raise ValueError(
-                f"preset 'faced' has the sizes of FACED in official bands, not of {design.dataset}"
-            )
+            raise ValueError(f"preset 'faced' has FACED's sizes in official bands, not {design.dataset}'s")
         settings = FacedSettings() if isinstance(preset, str) else preset
         return simulate_components(random_state, n_subjects=n_subjects, window=window, **vars(settings))
     rng, order_rng, subject_rngs = _generators(random_state, n_subjects)
@@ -315,22 +199,16 @@ def simulate_cohort(
     cohort = Cohort.from_arrays(
         de,
         subjects=subjects,
-        emotions=design.emotions,
-        channels=design.channels,
-        bands=bands,
-        window=window,
-        classes=design.classes,
         order=orders,
         hardware=faced_hardware(subjects) if faced else None,
-        ratings={"valence": RATING_MEAN + RATING_SD * fields.valence} if faced else None,
-        session=np.arange(n_clips) * design.sessions // n_clips + 1,
+        ratings={"valence": RATING_MEAN + RATING_SD * fields.truth.valence} if faced else None,
         duration=design.seconds,
-        dataset=design.dataset,
         provenance=f"simulated: {_what(preset, design)}",
         simulated=True,
         seed=random_state if isinstance(random_state, int | np.integer) else None,
+        **design.axes() | {"bands": bands, "window": window},
     )
-    return cohort, fields.truth(gain)
+    return cohort, replace(fields.truth, gain=gain)
 
 
 def simulate_raw(
@@ -364,11 +242,6 @@ def simulate_raw(
     Truth
         What was planted in the sources, and the differential entropy to expect at the electrodes in windows
         of 1 s.
-
-    Raises
-    ------
-    ValueError
-        If the preset is unknown or a number is not possible.
     """
     rng, order_rng, subject_rngs = _generators(random_state, n_subjects)
     edges = _edges(bands)
@@ -395,7 +268,7 @@ def simulate_raw(
                 white = subject_rng.standard_normal(amplitude.shape, dtype=np.float32)
                 spectrum = spectrum + shape * np.fft.rfft(lead_field @ (amplitude * white))
             raw[subject, clip] = np.fft.irfft(spectrum, n=n_samples)
-    return raw, fields.truth(gain, expected)
+    return raw, replace(fields.truth, gain=gain, expected=expected)
 
 
 # The amplitude field
@@ -420,33 +293,33 @@ class _Fields:
         self._window = window
 
         classes = np.array([design.classes.index(emotion) for emotion in design.emotions])
-        n_clips, means = len(classes), np.array(design.values)
+        n_clips, means, n_places = len(classes), np.array(design.values), len(directions)
         self._positions = np.arange(n_clips) + 1.0
         valence = ((means - means.mean()) / means.std())[classes] + 0.35 * rng.standard_normal(n_clips)
-        self.valence = (valence - valence.mean()) / valence.std()
+        valence = (valence - valence.mean()) / valence.std()
         profile = np.interp(np.linspace(0, 4, n_bands), np.arange(5), (0.1, 0.15, -0.5, 0.7, 1.0))
         posterior = 1 / (1 + np.exp(directions[:, 1] / 0.25))  # y points to the nose
-        self.valence_pattern = _unit(posterior[:, None] * profile)
-        self.class_patterns = _unit(self._smooth(rng.standard_normal((len(means), len(directions), n_bands))))
-        self.clip_patterns = _unit(self._smooth(rng.standard_normal((n_clips, len(directions), n_bands))))
-        self.drift_pattern = _unit(self._smooth(rng.standard_normal((len(directions), n_bands))))
-        self.effect = (
-            settings.valence * self.valence[:, None, None] * self.valence_pattern
-            + settings.classes * self.class_patterns[classes]
-            + settings.clips * self.clip_patterns
+        along = _unit(posterior[:, None] * profile)
+        of_class, of_clip, drift = (
+            _unit(self._smooth(rng.standard_normal((*several, n_places, n_bands))))
+            for several in ((len(means),), (n_clips,), ())
         )
+        effect = settings.valence * valence[:, None, None] * along
+        effect = effect + settings.classes * of_class[classes] + settings.clips * of_clip
+        self.truth = Truth(settings, valence, along, drift, of_class, of_clip, effect, gain=np.empty(0))
         wave = 1 + 0.4 * _ornstein_uhlenbeck(rng.standard_normal((n_clips, self._n_windows)), window)
         self._envelope = np.clip(wave, 0.1, None)
         self._envelope /= self._envelope.mean(1, keepdims=True)
 
     def draw(self, order: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, float]:
         """Log-amplitudes (n_clips, n_windows, n_places, n_bands) of a subject shown this order; the gain."""
-        settings, shape = self.settings, self.effect.shape[1:]
+        settings, truth = self.settings, self.truth
+        shape = truth.effect.shape[1:]
         gain = float(np.exp(settings.gain * rng.standard_normal()))
         scramble = self._space @ rng.standard_normal((shape[0], shape[0])) / np.sqrt(shape[0])
         late = (order - self._positions.mean()) / self._positions.std()
-        drift = settings.drift * late[:, None, None] * self.drift_pattern
-        effect, drift = (gain * (part + settings.mixing * scramble @ part) for part in (self.effect, drift))
+        drift = settings.drift * late[:, None, None] * truth.drift_pattern
+        effect, drift = (gain * (part + settings.mixing * scramble @ part) for part in (truth.effect, drift))
         base = settings.base * self._smooth(rng.standard_normal(shape))
         trial = settings.trial * self._smooth(rng.standard_normal((len(order), *shape)))
         steps = rng.standard_normal((len(order), self._n_windows, *shape), dtype=np.float32)
@@ -454,20 +327,6 @@ class _Fields:
         field += self._envelope[..., None, None] * effect[:, None]
         field += (base + trial + drift)[:, None]
         return field, gain
-
-    def truth(self, gain: np.ndarray, expected: np.ndarray | None = None) -> Truth:
-        """What was planted."""
-        return Truth(
-            settings=self.settings,
-            valence=self.valence,
-            valence_pattern=self.valence_pattern,
-            drift_pattern=self.drift_pattern,
-            class_patterns=self.class_patterns,
-            clip_patterns=self.clip_patterns,
-            effect=self.effect,
-            gain=gain,
-            expected=expected,
-        )
 
     def _smooth(self, white: np.ndarray) -> np.ndarray:
         """Correlate white noise (..., n_places, n_bands) over places and bands, in its own precision."""
@@ -524,14 +383,9 @@ def _spectra(edges: Collection[tuple[float, float]], n_samples: int) -> np.ndarr
 def _moments(edges: tuple[tuple[float, float], ...], window: float) -> tuple[np.ndarray, np.ndarray]:
     """What the variance in a window of a filtered 1/f signal is worth.
 
-    Returns
-    -------
-    variance : ndarray, shape (n_bands, n_bands)
-        Expected variance in µV² that the part of the spectrum in one band (row) leaves behind the filter of
-        another.
-    dof : ndarray of float, shape (n_bands,)
-        Degrees of freedom of the variance estimate, 2 E² / Var (Welch-Satterthwaite), about twice bandwidth
-        times window.
+    Variance (n_bands, n_bands) in µV² that the part of the spectrum in one band (row) leaves behind the
+    filter of another; and degrees of freedom (n_bands,) of the estimate, 2 E² / Var (Welch-Satterthwaite),
+    about twice bandwidth times window.
     """
     n = round(window * SFREQ)
     n_fft = round(TRIAL * SFREQ) * 4
@@ -622,10 +476,7 @@ def _head(channels: tuple[str, ...]) -> _Head:
 def _settings(preset: str | Settings) -> Settings:
     if isinstance(preset, Settings):
         return preset
-    if preset not in PRESETS:
-        names = f"{', '.join(PRESETS)} and, for cohorts, faced"
-        raise ValueError(f"no preset named {preset!r}; there are {names}, or give Settings(...)")
-    return PRESETS[preset]
+    return PRESETS[choice("preset", preset, PRESETS)]
 
 
 def _edges(bands: str | Mapping[str, tuple[float, float]]) -> tuple[tuple[float, float], ...]:
@@ -636,9 +487,7 @@ def _generators(
     random_state: int | np.random.Generator | None, n_subjects: int
 ) -> tuple[np.random.Generator, np.random.Generator, list[np.random.Generator]]:
     """Generators of the patterns that subjects share, of the orders, and of each subject."""
-    if n_subjects < 1:
-        raise ValueError(f"n_subjects must be at least 1, got {n_subjects}")
-    shared, orders, *subjects = np.random.default_rng(random_state).spawn(2 + n_subjects)
+    shared, orders, *subjects = np.random.default_rng(random_state).spawn(2 + count("n_subjects", n_subjects))
     return shared, orders, subjects
 
 
@@ -646,14 +495,6 @@ def _what(preset: str | Settings, design: Design) -> str:
     """What a label says of a cohort beside its seed."""
     truth = preset.replace("_", " ") if isinstance(preset, str) else "own settings"
     return truth if design.dataset == "FACED" else f"{truth}, {design.dataset} design"
-
-
-def _design(design: str | Design) -> Design:
-    if isinstance(design, Design):
-        return design
-    if design not in DESIGNS:
-        raise ValueError(f"no design named {design!r}; there are {', '.join(DESIGNS)}, or give Design(...)")
-    return DESIGNS[design]
 
 
 def _orders(design: Design, n_subjects: int, rng: np.random.Generator) -> np.ndarray:

@@ -1,17 +1,14 @@
 """One door to every cohort: a folder of a data set, a saved cohort, or a simulation.
 
-In:  a path, or the environment variable KERNEL_DATA, or FACED fetched on request, or none of them.
-Out: a :class:`~kernel.brain.cohort.Cohort`, whose ``label`` and ``provenance`` say what it is.
-Never: tries reader after reader, hides what a reader complains about, writes or fetches, or passes a
-       simulation off as data.
+What is read says what it is by its ``label``: a simulation is never passed off as data.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,7 +16,7 @@ from kernel import assets, files
 from kernel.brain.cohort import Cohort
 from kernel.brain.emoeegmc import read_emoeeg_mc
 from kernel.brain.faced import read_faced
-from kernel.brain.pickles import unexpected
+from kernel.brain.releases import nothing_known, unexpected
 from kernel.brain.seedv import read_seed_v
 from kernel.brain.simulate import Settings, simulate_cohort
 
@@ -28,19 +25,8 @@ VARIABLE = "KERNEL_DATA"
 GENERATED = "GENERATED.txt"
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Where a data set keeps the files its reader takes.
-
-    Attributes
-    ----------
-    dataset, what : str
-        The data set, and which copy of it this is.
-    patterns : tuple of str
-        Globs below the folder, the most usual place first; any match will do.
-    read : callable
-        ``read(path, progress=...)`` gives the cohort.
-    """
+class Layout(NamedTuple):
+    """Where a data set keeps the files its reader takes, as globs below a folder; any match will do."""
 
     dataset: str
     what: str
@@ -48,31 +34,21 @@ class Layout:
     read: Callable[..., Cohort]
 
 
+_DE, _SIGNALS = "sub[0-9][0-9][0-9].pkl.pkl", "sub[0-9][0-9][0-9].pkl"
 _BDF = "sub-[0-9][0-9][0-9]/eeg/sub-*_task-watchingVideoClips_*"
-_NUMBER = "sub[0-9][0-9][0-9]"
-_DE = "sub-*/ses-vid/eeg/sub-*_ses-vid_task-emotion_de.npy"
-
+_NPZ, _CNT = "[0-9]*_123.npz", "[0-9]*_[123]_[0-9]*.cnt"
+_NPY = "sub-*/ses-vid/eeg/sub-*_ses-vid_task-emotion_de.npy"
 LAYOUTS = (
     Layout(
-        "FACED",
-        "features of the official release",
-        tuple(f"{place}{_NUMBER}.pkl.pkl" for place in ("EEG_Features/DE/", "DE/", "")),
-        read_faced,
+        "FACED", "features of the official release", (f"EEG_Features/DE/{_DE}", f"DE/{_DE}", _DE), read_faced
     ),
-    Layout(
-        "FACED",
-        "signals of the official release",
-        tuple(f"{place}{_NUMBER}.pkl" for place in ("Processed_data/", "")),
-        read_faced,
-    ),
+    Layout("FACED", "signals of the official release", (f"Processed_data/{_SIGNALS}", _SIGNALS), read_faced),
     Layout("FACED", "BIDS copy", (_BDF, f"*/{_BDF}"), read_faced),
-    Layout("SEED-V", "features", ("EEG_DE_features/[0-9]*_123.npz", "[0-9]*_123.npz"), read_seed_v),
-    Layout(
-        "SEED-V", "recordings", ("EEG_raw/[0-9]*_[123]_[0-9]*.cnt", "[0-9]*_[123]_[0-9]*.cnt"), read_seed_v
-    ),
-    Layout("EmoEEG-MC", "features", (f"derivatives/{_DE}", _DE), read_emoeeg_mc),
+    Layout("SEED-V", "features", (f"EEG_DE_features/{_NPZ}", _NPZ), read_seed_v),
+    Layout("SEED-V", "recordings", (f"EEG_raw/{_CNT}", _CNT), read_seed_v),
+    Layout("EmoEEG-MC", "features", (f"derivatives/{_NPY}", _NPY), read_emoeeg_mc),
 )
-"""Every folder that :func:`load_cohort` knows."""
+"""Every folder that :func:`load_cohort` knows; of several copies of one data set the first counts."""
 
 
 def load_cohort(
@@ -113,29 +89,25 @@ def load_cohort(
     Raises
     ------
     EEGFileError
-        If there is nothing at the path, or nothing that is known, or more than one data set.
-    ValueError
-        If `skip` names an unknown data set.
-    Exception
-        Whatever the chosen reader raises, as it raises it.
+        If there is nothing at the path, or nothing that is known, or more than one data set; and whatever
+        the chosen reader raises, as it raises it.
     """
     datasets = {layout.dataset for layout in LAYOUTS}
     if isinstance(skip, str) or not set(skip) <= datasets:
         raise ValueError(f"skip must be a sequence of {', '.join(sorted(datasets))}, got {skip!r}")
     passed_over = set(skip) if path is None else set()
-    where = _place() if path is None else files.absolute(path)
+    where = _variable() or _fetched() if path is None else files.absolute(path)
     if where is not None and not where.exists():
         cure = f"The path came from the environment variable {VARIABLE}: correct or unset it."
         cure = cure if path is None else ""
-        raise unexpected(where, found="nothing", expected="a folder or a file", cure=cure)
+        raise unexpected(where, "nothing", "a folder or a file", cure)
     if where is not None and where.is_dir():
         layout, generated = recognise(where), (where / GENERATED).is_file()
         if generated or layout.dataset not in passed_over:
             cohort = layout.read(where, progress=progress)
             return _labelled_as_simulated(cohort) if generated else cohort
     elif where is not None:
-        _check_saved(where)
-        cohort = Cohort.load(where)
+        cohort = _load_saved(where)
         if cohort.simulated or cohort.data.attrs["dataset"] not in passed_over:
             return cohort
     cohort, _ = simulate_cohort(random_state, preset, n_subjects=n_subjects, window=window)
@@ -148,21 +120,35 @@ def faced_folder() -> Path | None:
     It is what ``KERNEL_DATA`` names if that holds these files and they were not generated, else what was
     fetched with ``python -m kernel.assets fetch faced``.
     """
-    given = _variable()
-    if given is not None and given.is_dir() and not (given / GENERATED).is_file():
-        if any(_matches(given, pattern) for pattern in LAYOUTS[0].patterns):
-            return given
+    folder = _variable()
+    if folder is not None and folder.is_dir() and not (folder / GENERATED).is_file():
+        if _holds(folder, LAYOUTS[0]):
+            return folder
     return _fetched()
 
 
-def _place() -> Path | None:
-    """Where a cohort lies if no path says so."""
-    return _variable() or _fetched()
+def recognise(folder: str | PathLike[str]) -> Layout:
+    """Which data set a folder holds, by the names of its files alone; EEGFileError for none or several."""
+    folder = files.absolute(folder)
+    held = [layout for layout in LAYOUTS if _holds(folder, layout)]
+    if not held:
+        known = [f"{layout.dataset}, {layout.what}: {layout.patterns[0]}" for layout in LAYOUTS]
+        raise nothing_known(folder, "one of " + "; ".join([*known, "or a file written by Cohort.save"]))
+    datasets = list(dict.fromkeys(layout.dataset for layout in held))
+    if len(datasets) > 1:
+        cure = "Pass the folder of one of them."
+        raise unexpected(folder, " and ".join(datasets), "one data set", cure)
+    return held[0]
+
+
+def _holds(folder: Path, layout: Layout) -> bool:
+    """Whether some name fits; links to files that were not fetched count, so that the reader can say so."""
+    return any(next(folder.glob(pattern), None) is not None for pattern in layout.patterns)
 
 
 def _variable() -> Path | None:
-    given = files.places().get(VARIABLE)
-    return Path(given) if given else None
+    place = files.places().get(VARIABLE)
+    return Path(place) if place else None
 
 
 def _fetched() -> Path | None:
@@ -177,58 +163,11 @@ def _labelled_as_simulated(cohort: Cohort) -> Cohort:
     return Cohort(cohort.data.assign_attrs(simulated=1, provenance=provenance))
 
 
-def recognise(folder: str | PathLike[str]) -> Layout:
-    """Which data set a folder holds, by the names of its files alone.
-
-    Parameters
-    ----------
-    folder : path-like
-        An existing folder.
-
-    Returns
-    -------
-    Layout
-        Of several copies of one data set the first of :data:`LAYOUTS`: its reader chooses among them.
-
-    Raises
-    ------
-    EEGFileError
-        If the folder holds none of the data sets, or several.
-    """
-    folder = files.absolute(folder)
-    held = [layout for layout in LAYOUTS if any(_matches(folder, pattern) for pattern in layout.patterns)]
-    if not held:
-        entries = sorted(entry.name for entry in folder.iterdir())
-        shown = f"{entries[:5]}{' and more' if len(entries) > 5 else ''}" if entries else "an empty folder"
-        raise unexpected(folder, found=shown, expected=_known())
-    datasets = list(dict.fromkeys(layout.dataset for layout in held))
-    if len(datasets) > 1:
-        raise unexpected(
-            folder,
-            found=" and ".join(datasets),
-            expected="one data set",
-            cure="Pass the folder of one of them.",
-        )
-    return held[0]
-
-
-def _matches(folder: Path, pattern: str) -> bool:
-    """Whether some name fits; links to files that were not fetched count, so that the reader can say so."""
-    return next(folder.glob(pattern), None) is not None
-
-
-def _known() -> str:
-    layouts = [f"{layout.dataset}, {layout.what}: {layout.patterns[0]}" for layout in LAYOUTS]
-    return "one of " + "; ".join([*layouts, "or a file written by Cohort.save"])
-
-
-def _check_saved(path: Path) -> None:
+def _load_saved(path: Path) -> Cohort:
     with path.open("rb") as file:
         start = file.read(4)
     if start[:3] != b"CDF":
         found = f"a file that starts with {start!r}" if start else "an empty file"
-        raise unexpected(
-            path,
-            found=found,
-            expected="a cohort written by Cohort.save (netCDF 3), or the folder of a data set",
-        )
+        expected = "a cohort written by Cohort.save (netCDF 3), or the folder of a data set"
+        raise unexpected(path, found, expected)
+    return Cohort.load(path)
