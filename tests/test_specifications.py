@@ -49,11 +49,6 @@ def strong():
     return simulated(0, "strong_valence", window=10.0)
 
 
-@pytest.fixture
-def few(monkeypatch):
-    monkeypatch.setattr(sp, "N_PERMUTATIONS", 99)
-
-
 # The choices
 
 
@@ -135,7 +130,8 @@ def test_ranks_are_permutation_p_values(rng):
 # The curve
 
 
-def test_planted_valence_is_found_by_the_curve_as_a_whole(strong, few):
+def test_planted_valence_is_found_by_the_curve_as_a_whole(strong, monkeypatch):
+    monkeypatch.setattr(sp, "N_PERMUTATIONS", 39)
     table = sp.specifications(strong, "standardised")
     assert len(table) == 240 and set(table["averaging"]) == {"standardised"}
     unseen = table[table["scheme"] == "leave emotion"]
@@ -144,17 +140,17 @@ def test_planted_valence_is_found_by_the_curve_as_a_whole(strong, few):
     assert share.loc[("leave emotion", "emotions"), "share"] > 0.3
     assert share.loc[("leave emotion", "emotions"), "p"] < 0.05
     assert (share["n"] == 360).all() and share.xs("textbook", level="null")["p"].isna().all()
-    again = sp.specifications(strong, "standardised")
-    pd.testing.assert_frame_equal(table, again)
+    pd.testing.assert_frame_equal(table, sp.specifications(strong, "standardised"))
 
 
 def test_the_curve_as_a_whole_is_quiet_without_valence(monkeypatch):
     """Ten cohorts of decodable emotions; 4 or more of 10 at .05 have probability .001."""
-    monkeypatch.setattr(sp, "N_PERMUTATIONS", 39)
-    monkeypatch.setattr(sp, "AVERAGINGS", ("raw mean", "standardised"))
+    monkeypatch.setattr(sp, "N_PERMUTATIONS", 19)
+    monkeypatch.setattr(sp, "AVERAGINGS", ("standardised",))
     rejected = []
     for seed in range(10):
-        share = sp.specification_share(simulated(seed, "no_valence"), "all").set_index(["scheme", "null"])
+        study = simulated(seed, "no_valence", n_subjects=12)
+        share = sp.specification_share(study, "all").set_index(["scheme", "null"])
         rejected.append(share.loc[("leave emotion", "emotions"), "p"] <= 0.05)
     assert sum(rejected) < 4
     assert share.loc[("in sample", "textbook"), "share"] > 0.9  # whatever the brain does
@@ -165,7 +161,7 @@ def test_the_curve_as_a_whole_is_quiet_without_valence(monkeypatch):
 
 def test_projection_and_maps_are_those_of_the_study(strong, monkeypatch):
     def fewer(cohort, values, **options):
-        return study.project_vaxis(cohort, values, valence=options["valence"], n_permutations=50, n_slow=20)
+        return study.project_vaxis(cohort, values, valence=options["valence"], n_permutations=20, n_slow=20)
 
     monkeypatch.setattr(sp, "project_vaxis", fewer)
     table = sp.tests_of_projection(strong, "second model")
@@ -191,7 +187,7 @@ def test_projection_and_maps_are_those_of_the_study(strong, monkeypatch):
     assert len(held) == 2 * 3 * 28
 
     def map_fewer(cohort, values):
-        return study.map_vaxis_to_scalp(cohort, values, n_permutations=50, n_slow=20)
+        return study.map_vaxis_to_scalp(cohort, values, n_permutations=20, n_slow=20)
 
     monkeypatch.setattr(sp, "map_vaxis_to_scalp", map_fewer)
     claims = sp.topography_tests(strong, "second model").set_index("claim")
