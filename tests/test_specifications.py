@@ -83,25 +83,20 @@ def test_channel_sets_are_what_they_say(strong):
 
 
 def test_permutations_keep_what_they_should():
-    axes = positions()
-    code = pd.factorize(EMOTIONS)[0]
-    emotions = sp.permuted_axes(axes, EMOTIONS, "emotions", 50, 0)
-    clips = sp.permuted_axes(axes, EMOTIONS, "clips", 50, 0)
+    axes, code = positions(), pd.factorize(EMOTIONS)[0]
+    emotions, clips = (sp.permuted_axes(axes, EMOTIONS, null, 50, 0) for null in ("emotions", "clips"))
     for shuffled in (emotions, clips):
         assert shuffled.shape == (51, 6, 28)
         np.testing.assert_allclose(shuffled[0], axes.T)
     np.testing.assert_allclose(np.sort(clips, axis=2), np.sort(np.broadcast_to(axes.T, clips.shape), axis=2))
-    sign, rated = axes.columns.get_loc("sign code"), axes.columns.get_loc("clip ratings")
-    constant = [np.ptp(emotions[:, sign, code == kind], axis=1).max() for kind in range(9)]
-    assert max(constant) == pytest.approx(0)
-    human = emotions[:, axes.columns.get_loc("class ratings")]
-    deviations = axes["clip ratings"] - axes.groupby(code)["clip ratings"].transform("mean")
-    # all axes are permuted alike: what is left of the clips' ratings are their deviations, in another order
-    level = axes.groupby(code)["clip ratings"].mean().to_numpy()
-    place = np.abs(human[:, :, None] - np.unique(VALENCE)).argmin(2)
-    by_valence = level[np.argsort(CLASS_VALENCE)]
-    left = np.sort(emotions[:, rated] - by_valence[place], axis=1)
+    # emotions trade their means, the same of every axis, and clips what they deviate from these
+    rated, human = (axes.columns.get_loc(name) for name in ("clip ratings", "class ratings"))
+    means = axes.groupby(code).mean()
+    places = np.abs(emotions[:, human, :, None] - means["class ratings"].to_numpy()).argmin(2)
+    deviations = axes["clip ratings"] - means["clip ratings"].to_numpy()[code]
+    left = np.sort(emotions[:, rated] - means["clip ratings"].to_numpy()[places], axis=1)
     np.testing.assert_allclose(left, np.broadcast_to(np.sort(deviations), left.shape), atol=1e-12)
+    assert all(np.ptp(places[:, code == kind], axis=1).max() == 0 for kind in range(9))
 
 
 def test_correlations_equal_refitting(strong):
@@ -263,16 +258,11 @@ def test_removed_people_are_those_of_the_cohort_without_them(strong):
 
 
 def with_ratings(material, values):
+    rating = {"rating": (("clip", "item"), values.mean(0)[:, None])}
+    rating["person_rating"] = (("subject", "clip", "item"), values[..., None].astype(np.float32))
     data = material.cohort.data.drop_vars(["rating", "item"], errors="ignore")
-    data = (
-        data.assign_coords(hardware=("subject", ["cohort 1", "cohort 2"] * 12))
-        .assign(
-            rating=(("clip", "item"), values.mean(0)[:, None]),
-            person_rating=(("subject", "clip", "item"), values[..., None].astype(np.float32)),
-        )
-        .assign_coords(item=["valence"])
-    )
-    return material_of(type(material.cohort)(data))
+    data = data.assign_coords(hardware=("subject", ["cohort 1", "cohort 2"] * 12)).assign(rating)
+    return material_of(type(material.cohort)(data.assign_coords(item=["valence"])))
 
 
 def test_centring_takes_away_an_agreement_that_is_no_clips(rng, strong):

@@ -92,16 +92,11 @@ def test_many_sets_at_once_are_each_set_alone(rng):
     np.testing.assert_allclose(together, np.transpose([model.people(s) for s in np.moveaxis(sets, -1, 0)]))
 
 
-def test_folds_hold_everybody_once_and_every_group(rng):
-    features, _, order = people(rng)
-    folds = PeopleRidge(features, order, HARDWARE).folds
-    assert sorted(np.concatenate(folds)) == list(range(24))
-    assert all((HARDWARE[fold] == "first").sum() == 1 for fold in folds)
-
-
 def test_exchange_moves_whole_rating_vectors_within_groups_and_frees_them_again(rng):
     features, ratings, order = people(rng)
     model, seen = PeopleRidge(features, order, HARDWARE), []
+    assert sorted(np.concatenate(model.folds)) == list(range(24))
+    assert all((HARDWARE[fold] == "first").sum() == 1 for fold in model.folds)
     model.null(lambda sets: seen.append(sets) or np.zeros(sets.shape[2]), ratings, 7, 0)
     sets = np.concatenate(seen, -1)
     assert sets.shape == (*ratings.shape, 7)
@@ -132,29 +127,28 @@ def test_a_planted_effect_comes_back_and_its_absence_does_not(rng):
     absent = [within_clip_test(*people(rng), HARDWARE, n_exchanges=19) for _ in range(60)]
     rejected = sum(result.p <= 0.05 for result in absent)
     assert rejected <= binom.ppf(0.999, 60, 0.05)
-    assert np.mean([result.r for result in absent]) < 3 * np.std([result.r for result in absent]) / np.sqrt(
-        60
-    )
+    r = [result.r for result in absent]
+    assert np.mean(r) < 3 * np.std(r) / np.sqrt(60)
 
 
 def test_the_test_keeps_its_level_and_power_at_the_sizes_of_faced():
     def study(seed, **options):
-        cohort, _ = simulate_components(seed, n_subjects=40, window=30.0, **options)
+        cohort, _ = simulate_components(seed, n_subjects=24, window=30.0, **options)
         cohort = cohort.select(channels=cohort.channels[::10])
         model = PeopleRidge(trial_features(standardise(cohort)), cohort.order, cohort.hardware)
         return model, cohort.person_rating("valence")
 
     absent, placebo, planted = [], [], []
-    for seed in range(30):
+    for seed in range(24):
         model, ratings = study(seed)
         absent.append(model.test(ratings, 19, seed).p)
         placebo.append(model.test(placebo_ratings(ratings, seed), 19, seed).p)
-        if seed < 10:
-            model, ratings = study(seed, within=0.3)
+        if seed < 8:
+            model, ratings = study(seed, within=0.5)
             planted.append(model.test(ratings, 19, seed).p)
     for p in (absent, placebo):
-        assert sum(np.array(p) <= 0.05) <= binom.ppf(0.999, 30, 0.05)
-    assert sum(np.array(planted) <= 0.05) >= binom.ppf(0.001, 10, 0.8)
+        assert sum(np.array(p) <= 0.05) <= binom.ppf(0.999, 24, 0.05)
+    assert sum(np.array(planted) <= 0.05) >= binom.ppf(0.001, 8, 0.8)
 
 
 def test_the_naive_way_finds_clips_in_placebo_ratings_where_the_joint_way_does_not(rng):
@@ -195,10 +189,7 @@ def test_noise_of_hard_placebos_goes_on_along_each_persons_order_alone(rng, auto
     ("change", "message"),
     [
         ({"features": lambda x: x[:, :, 0]}, r"features must be \(n_subjects"),
-        (
-            {"features": lambda x: np.where(np.arange(24)[:, None, None] == 3, np.nan, x)},
-            r"features\[3, 0\] is missing",
-        ),
+        ({"features": lambda x: x * np.nan}, r"features\[0, 0\] is missing"),
         ({"features": lambda x: x * 0 + 1}, "features do not vary between people"),
         ({"ratings": lambda x: x[:, :5]}, r"ratings must be \(n_subjects, n_clips\) = \(24, 16\)"),
         ({"ratings": lambda x: x * np.nan}, r"ratings\[0, 0\] is missing"),
@@ -208,12 +199,9 @@ def test_noise_of_hard_placebos_goes_on_along_each_persons_order_alone(rng, auto
         ({"hardware": lambda x: np.where(np.arange(24) < 2, "rare", x)}, "'rare' has 2 people"),
         ({"drift": lambda x: "cubic"}, "drift must be one of linear, quadratic, blocks; got 'cubic'"),
         ({"n_exchanges": lambda x: 0}, "n_exchanges must be .* 1 or more, got 0"),
+        (dict.fromkeys(("hardware", "features", "order"), lambda x: x[:12]), "12 people: 10 folds"),
         (
-            {"hardware": lambda x: x[:12], "features": lambda x: x[:12], "order": lambda x: x[:12]},
-            "12 people: 10 folds",
-        ),
-        (
-            {"features": lambda x: x[:, :4], "order": lambda x: x[:, :4]},
+            dict.fromkeys(("features", "order"), lambda x: x[:, :4]),
             "4 clips are too few for linear drift of 2",
         ),
     ],
