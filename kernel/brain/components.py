@@ -46,18 +46,11 @@ def variance_components(cohort: Cohort) -> pd.DataFrame:
     the inverse normal equations [1]_. Noise within clips is fitted to the autocovariance of the seconds about
     their trial mean; what it leaves in a trial mean is taken from :math:`\sigma^2` to give person x clip.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        In nats, all trials present, equally long and at known positions; at least 12 windows each.
-
-    Returns
-    -------
-    DataFrame
-        Columns are bands. Rows are standard deviations in nats, root mean square over channels, 0 where the
-        estimate of the variance is negative: ``person``, ``slope`` (from the middle to the end of the
-        session), ``clip``, ``person x clip``, ``within clip`` (of a window about its trial mean), ``ou``,
-        ``white``; and ``time constant`` in s of the process ``ou``.
+    The cohort is in nats, all trials present, equally long and at known positions, of 12 windows or more. A
+    column for each band holds standard deviations in nats, root mean square over channels, 0 where the
+    estimate of the variance is negative: ``person``, ``slope`` (from the middle to the end of the session),
+    ``clip``, ``person x clip``, ``within clip`` (of a window about its trial mean), ``ou``, ``white``; and
+    ``time constant`` in s of the process ``ou``.
 
     References
     ----------

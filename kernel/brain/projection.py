@@ -152,8 +152,8 @@ class ProjectionModel(RegressorMixin, BaseEstimator):
         Constant and chosen penalty of the fit to all rows.
     held_out_ : ndarray, shape (n,)
         Prediction of each row by a fit without its group, penalty included.
-    held_out_r_, in_sample_r_ : float
-        Their correlation with the targets, and that of the fitted values; neither is a test: see `track`.
+    held_out_r_ : float
+        Their correlation with the targets; no test: see `track`.
 
     Examples
     --------
@@ -175,7 +175,6 @@ class ProjectionModel(RegressorMixin, BaseEstimator):
         self.intercept_, self.alpha_ = float(intercept), float(alpha)
         self.held_out_ = folds.held_out(y)
         self.held_out_r_ = float(stats.pearson(self.held_out_, y))
-        self.in_sample_r_ = float(stats.pearson(X @ self.coef_, y))
         return self
 
     def predict(self, X: ArrayLike) -> np.ndarray:
@@ -263,17 +262,8 @@ def clip_effects(features: ArrayLike, order: ArrayLike) -> np.ndarray:
     of the normal equations, which gives every contrast the same noise. The price is a slightly shrunken
     signal: the test errs to the side of caution.
 
-    Parameters
-    ----------
-    features : array_like, shape (n_subjects, n_clips, ...)
-        Of each trial; NaN where missing.
-    order : array_like, shape (n_subjects, n_clips)
-        Position p from 1; ValueError if `order_problem` has one with it.
-
-    Returns
-    -------
-    ndarray, shape (n_clips, n_features)
-        With mean zero over clips.
+    Features of trials are (n_subjects, n_clips, ...), positions p from 1 (n_subjects, n_clips), effects
+    (n_clips, n_features) with mean zero over clips. ValueError if `order_problem` has one with the positions.
     """
     features, order = trial_rows(features), real(order, "order", finite=False)
     present = trials_present(features)

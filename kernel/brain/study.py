@@ -193,16 +193,10 @@ def transfer_class_order(
     ----------
     source, target : Cohort
         Differential entropies, of the same bands and two electrodes or more that both have.
-    positions : mapping of emotion to float
-        The axis for the emotions of `source`; KeyError names those that have none.
-    target_positions : mapping of emotion to float, optional
-        The axis for those of `target`, if it was built from these alone; `positions` by default.
-    n_permutations : int
-        Draws; all orders of the classes are taken where there are no more of them: 120 for five.
-    random_state : int
-        Seed.
-    device : str or torch.device, optional
-        Where to compute; see `kernel.checks.device`.
+    positions, target_positions : mapping of emotion to float
+        The axis for the emotions of `source`, and for those of `target` if it was built from these alone.
+    n_permutations, random_state, device
+        As for `project_vaxis`.
 
     Returns
     -------

@@ -43,18 +43,10 @@ _CHUNK = 2_000_000  # numbers held at once while orders are tried: 16 MB per arr
 
 
 def cell_correlations(X: ArrayLike, y: ArrayLike) -> np.ndarray:
-    """Pearson correlation of every cell with positions, over clips.
+    """Pearson correlation of every cell with positions, over clips: (...) or (n_batch, ...).
 
-    Parameters
-    ----------
-    X : array_like, shape (n_clips, ...)
-        Features of the cohort; the other axes are the cells, usually channel and band.
-    y : array_like, shape (n_clips,) or (n_batch, n_clips)
-        Positions.
-
-    Returns
-    -------
-    ndarray, shape (...) or (n_batch, ...)
+    Features of the cohort are (n_clips, ...), the other axes are the cells, usually channel and band;
+    positions are (n_clips,) or (n_batch, n_clips).
     """
     X, y = real(X, "X"), real(y, "y")
     if X.ndim < 2 or y.ndim not in (1, 2) or y.shape[-1] != len(X):
@@ -461,14 +453,9 @@ def time_course(
     options: dict[str, Any] = {"n_permutations": n_permutations, "random_state": random_state}
     maps = [cell_map(X[..., [band]], y, emotions, **options) for band in range(X.shape[2])]
     seconds = cohort.data["second"].values[shared]
-    return TimeCourse(
-        bands=tuple(cohort.bands),
-        seconds=seconds,
-        r=np.stack([cells.r[:, 0] for cells in maps]),
-        peak=seconds[[cells.best[0] for cells in maps]],
-        p=np.array([cells.p_best for cells in maps]),
-        null=np.stack([cells.null for cells in maps]),
-    )
+    r, null = (np.stack(part) for part in zip(*((one.r[:, 0], one.null) for one in maps), strict=True))
+    peak, p = seconds[[one.best[0] for one in maps]], np.array([one.p_best for one in maps])
+    return TimeCourse(tuple(cohort.bands), seconds, r, peak, p, null)
 
 
 class Connectivity(NamedTuple):
@@ -525,15 +512,10 @@ def connectivity(
 
     test = search_test(mean, X, y, emotions, 2 * total, n_permutations, random_state)
     best = chosen(y)
-    return Connectivity(
-        matrix=matrix,
-        channels=tuple(cohort.channels[place] for place in best),
-        strength=(matrix[np.ix_(best, best)].sum(1) - 1) / (n_channels - 1),
-        mean=test.observed,
-        difference=test.observed - float(test.null.mean()),
-        p=test.p,
-        null=test.null,
-    )
+    names = tuple(cohort.channels[place] for place in best)
+    strength = (matrix[np.ix_(best, best)].sum(1) - 1) / (n_channels - 1)
+    difference = test.observed - float(test.null.mean())
+    return Connectivity(matrix, names, strength, test.observed, difference, test.p, test.null)
 
 
 def _within_trials(cohort: Cohort, band: int) -> np.ndarray:

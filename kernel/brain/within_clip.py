@@ -247,11 +247,10 @@ def _checked(
     if n_subjects < 2 * _FOLDS:
         raise ValueError(f"{n_subjects} people: {_FOLDS} folds of people need at least {2 * _FOLDS}")
     hardware = row_labels(hardware, "hardware", n_subjects)
-    for name, n_people in zip(*np.unique(hardware, return_counts=True), strict=True):
-        if n_people < 3:
-            raise ValueError(
-                f"group {str(name)!r} has {n_people} people, too few to exchange: leave them out"
-            )
+    names, n_people = np.unique(hardware, return_counts=True)
+    if n_people.min() < 3:
+        rare = f"group {str(names[n_people.argmin()])!r} has {n_people.min()} people"
+        raise ValueError(f"{rare}, too few to exchange: leave them out")
     return features, order, hardware
 
 
@@ -320,14 +319,19 @@ def within_bands(material: Material, part: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def within_placebo(material: Material, part: str) -> pd.DataFrame:
+def within_placebo(material: Material, part: str, order: np.ndarray | None = None) -> pd.DataFrame:
     """Placebo valence, linear drift: r and p by exchange and in the naive way, for a block of sets."""
-    return _placebos(material, part)
+    models = [_model(material.scalp, material.trials, drift) for drift in ("linear", "naive")]
+    ratings, rows = material.scalp.person_rating("valence"), []
+    for number in _BLOCKS[part]:
+        placebo = placebo_ratings(ratings, [_SEED, number], order=order)
+        rows.append({"set": number, **_both(models, placebo, number)})
+    return pd.DataFrame(rows)
 
 
 def within_hard_placebo(material: Material, part: str) -> pd.DataFrame:
     """As `within_placebo`, with noise that goes on from clip to clip in each person's own order."""
-    return _placebos(material, part, material.scalp.order)
+    return within_placebo(material, part, material.scalp.order)
 
 
 def within_rates(material: object, part: str) -> pd.DataFrame:
@@ -365,15 +369,6 @@ def placebo_ratings(
         noise = lfilter([1.0], [1.0, -autocorrelation], noise)  # along positions
         noise = np.take_along_axis(noise, order.argsort(1).argsort(1), 1)
     return ratings.mean(0) + np.sqrt(ratings.var(0, ddof=1).mean()) * noise
-
-
-def _placebos(material: Material, part: str, order: np.ndarray | None = None) -> pd.DataFrame:
-    models = [_model(material.scalp, material.trials, drift) for drift in ("linear", "naive")]
-    ratings, rows = material.scalp.person_rating("valence"), []
-    for number in _BLOCKS[part]:
-        placebo = placebo_ratings(ratings, [_SEED, number], order=order)
-        rows.append({"set": number, **_both(models, placebo, number)})
-    return pd.DataFrame(rows)
 
 
 def _from_cells(material: Material, cells: str, kind: str) -> dict[str, float]:
