@@ -25,7 +25,7 @@ def strong():
 
 @pytest.fixture(scope="module")
 def projected(strong):
-    return study.project_vaxis(strong[0], VALENCE, valence=VALENCE, **FEW)
+    return study.project_vaxis(strong[0], VALENCE, valence=VALENCE, device="cpu", **FEW)
 
 
 @pytest.fixture(scope="module")
