@@ -31,8 +31,8 @@ import pandas as pd
 from scipy.stats import zscore
 
 from kernel import audit, claims, interactive, load_faced_table, plots, stats
-from kernel.brain.projection import RidgeFolds
 from kernel.brain.reconstruction import PENALTY, recover_axis
+from kernel.brain.ridge import RidgeFolds
 from kernel.brain.simulate import simulate_cohort
 from kernel.brain.specifications import SCHEMES, fewest
 from kernel.brain.study import project_vaxis

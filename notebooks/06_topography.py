@@ -33,10 +33,11 @@ import pandas as pd
 from kernel import audit, claims, load_faced_table, plots, stats
 from kernel.brain.cohort import FACED_SCALP, scalp_info, standardise, trial_features
 from kernel.brain.components import FACED_COMPONENTS, FacedSettings
+from kernel.brain.people import subject_oracle
 from kernel.brain.reconstruction import CONSTRAINTS, recover_axis, region_groupings, reproduce, triple_ranks
 from kernel.brain.simulate import simulate_cohort
 from kernel.brain.study import map_vaxis_to_scalp
-from kernel.brain.topography import cell_correlations, cell_map, nine_clips, subject_oracle
+from kernel.brain.topography import cell_correlations, cell_map, nine_clips
 from kernel.language.study import axis_positions
 
 plots.set_style()

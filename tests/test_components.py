@@ -31,8 +31,9 @@ ROWS = {
 }
 
 
-def without(name):
-    return replace(FACED_COMPONENTS, **{name: replace(getattr(FACED_COMPONENTS, name), sd=(0.0,) * 5)})
+def without(*names):
+    none = {name: replace(getattr(FACED_COMPONENTS, name), sd=(0.0,) * 5) for name in names}
+    return replace(FACED_COMPONENTS, **none)
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +57,9 @@ def slopes(cohort, predictor):
 # Estimates
 
 
-@pytest.mark.parametrize("row", ROWS)
-def test_planted_sizes_come_back(table, row):
-    name, error = ROWS[row]
-    np.testing.assert_allclose(table.loc[row], getattr(FACED_COMPONENTS, name).sd, rtol=error)
-
-
-def test_the_size_of_clips_and_the_time_constants_come_back(simulated, table):
+def test_planted_sizes_come_back(simulated, table):
+    for row, (name, error) in ROWS.items():
+        np.testing.assert_allclose(table.loc[row], getattr(FACED_COMPONENTS, name).sd, rtol=error)
     planted = np.sqrt(simulated[1].effect.var(0, ddof=1).mean(0))
     # gamma's clips, .03, lie below what 60 people leave of its person x clip, .31 / sqrt(60) = .04
     np.testing.assert_allclose(table.loc["clip"].iloc[:4], planted[:4], rtol=0.2)
@@ -74,28 +71,20 @@ def test_the_size_of_clips_and_the_time_constants_come_back(simulated, table):
     np.testing.assert_allclose(table.loc["within clip"], left, rtol=0.02)
 
 
-@pytest.mark.parametrize(("row", "name"), [("clip", "clip"), *((row, ROWS[row][0]) for row in ROWS)])
-def test_an_absent_component_is_near_zero(row, name):
-    cohort, _ = simulate_components(1, n_subjects=60, components=without(name))
+@pytest.mark.parametrize("rows", [("clip", "slope", "ou"), ("person", "person x clip"), ("white",)])
+def test_absent_components_are_near_zero(rows):
+    names = {row: ROWS[row][0] if row in ROWS else row for row in rows}
+    cohort, _ = simulate_components(1, n_subjects=60, components=without(*names.values()))
     # a variance is known to a tenth of the next larger one, that is to a fifth of its own, at worst
-    assert (variance_components(cohort).loc[row] < 0.5 * np.array(getattr(FACED_COMPONENTS, name).sd)).all()
+    estimates = variance_components(cohort)
+    for row, name in names.items():
+        assert (estimates.loc[row] < 0.5 * np.array(getattr(FACED_COMPONENTS, name).sd)).all()
 
 
-def test_estimates_do_not_see_the_length_of_a_window(simulated):
-    cohort, _ = simulated
+def test_estimates_do_not_see_the_length_of_a_window(simulated, table):
     longer, _ = simulate_components(0, n_subjects=60, window=2.0)
-    a, b = (variance_components(c).loc[["person", "slope", "clip"]] for c in (cohort, longer))
-    np.testing.assert_allclose(a, b, rtol=1e-3)
-
-
-def test_refuses_a_cohort_that_cannot_be_split(simulated):
-    with pytest.raises(ValueError, match="at least 12 windows, got 1"):
-        variance_components(simulate_components(0, n_subjects=4, window=30.0)[0])
-    cohort, _ = simulated
-    de = cohort.de.copy()
-    de[3, 4] = np.nan
-    with pytest.raises(ValueError, match="a trial is missing, short or of unknown position"):
-        variance_components(cohort.with_de(de))
+    rows = ["person", "slope", "clip"]
+    np.testing.assert_allclose(variance_components(longer).loc[rows], table.loc[rows], rtol=1e-3)
 
 
 @pytest.mark.faced
@@ -115,15 +104,8 @@ def test_shares_are_those_of_a_two_way_layout(rng):
     assert shares.sum() == pytest.approx(1)
     # 400 persons and 300 clips: relative standard errors of .07 and .08 of their variance
     assert shares.to_dict() == pytest.approx({"person": 4 / 6, "clip": 1 / 6, "rest": 1 / 6}, abs=0.07)
-    assert variance_shares(np.tile(rng.standard_normal(9), (5, 1))).to_dict() == pytest.approx(
-        {"person": 0, "clip": 1, "rest": 0}
-    )
-
-
-@pytest.mark.parametrize("bad", [np.zeros(5), np.zeros((1, 5)), np.full((3, 3), np.nan), np.ones((3, 3))])
-def test_refuses_ratings_that_cannot_be_split(bad):
-    with pytest.raises(ValueError, match=r"got shape|throughout|x holds NaN"):
-        variance_shares(bad)
+    alike = variance_shares(np.tile(rng.standard_normal(9), (5, 1))).to_dict()
+    assert alike == pytest.approx({"person": 0, "clip": 1, "rest": 0})
 
 
 @pytest.mark.faced
@@ -138,11 +120,10 @@ def test_half_of_the_ratings_lies_between_people_within_a_clip(faced, item, rest
 def test_a_seed_gives_one_cohort_whatever_follows():
     few, truth = simulate_components(3, n_subjects=3, window=30.0)
     many, _ = simulate_components(3, n_subjects=6, window=30.0)
-    other, _ = simulate_components(4, n_subjects=3, window=30.0)
     for name in ("de", "order"):
         np.testing.assert_array_equal(getattr(many, name)[:3], getattr(few, name))
     np.testing.assert_array_equal(many.person_rating()[:3], few.person_rating())
-    assert not np.allclose(few.de, other.de)
+    assert not np.allclose(few.de, simulate_components(4, n_subjects=3, window=30.0)[0].de)
     assert few.de.shape == (3, 28, 1, 30, 5) and truth.deviation.shape == (3, 28)
     assert few.films.tolist() == list(FACED_FILMS)
 
@@ -156,14 +137,13 @@ def test_the_label_says_that_it_is_simulated_and_what_is_planted():
 
 
 def test_trial_means_drawn_at_once_vary_like_means_over_seconds(simulated):
-    at_once, _ = simulate_components(0, n_subjects=60, window=30.0)
-    components = replace(without("person_clip"), clip=without("clip").clip)
-    a, b = (
-        trial_features(simulate_components(2, n_subjects=60, window=w, components=components)[0]).std(1)
-        for w in (1.0, 30.0)
+    noise = without("person_clip", "clip")
+    seconds, at_once = (
+        simulate_components(0, n_subjects=60, window=w, components=noise)[0] for w in (1.0, 30.0)
     )
     # slopes are shared; 60 x 27 trials of noise: 2 %
-    np.testing.assert_allclose(a.mean((0, 1)), b.mean((0, 1)), rtol=0.06)
+    a, b = (trial_features(cohort).std(1).mean((0, 1)) for cohort in (seconds, at_once))
+    np.testing.assert_allclose(a, b, rtol=0.06)
     np.testing.assert_array_equal(at_once.order, simulated[0].order)
 
 
@@ -176,8 +156,8 @@ def test_valence_takes_its_share_of_clips_and_keeps_the_total(share):
     assert values.mean() == pytest.approx(share, abs=4 * values.std() / np.sqrt(40))
     size = np.mean([(t.effect**2).mean((0, 1)) for t in effects], 0)
     np.testing.assert_allclose(np.sqrt(size), sd, rtol=0.12)
-    z = load_ratings()["valence_mean"].to_numpy()
-    assert np.corrcoef(effects[0].valence, z)[0, 1] == pytest.approx(1)
+    rated = load_ratings()["valence_mean"].to_numpy()
+    assert np.corrcoef(effects[0].valence, rated)[0, 1] == pytest.approx(1)
 
 
 @pytest.mark.parametrize("share", [0.4, 0.0])
@@ -189,37 +169,12 @@ def test_deviating_ratings_show_in_the_eeg_only_where_planted(share):
     assert np.abs(slope - planted).max() < 4 * 0.035
     rating = slopes(cohort, cohort.person_rating()) * truth.valence_pattern
     assert (rating.mean() > 0.005) == bool(share)
-
-
-def test_ratings_have_the_spread_of_real_ones():
-    cohort, _ = simulate_components(0, window=30.0)
     real = load_ratings()
     for item in ("valence", "liking", "arousal", "familiarity"):
-        x = cohort.person_rating(item)
         # 123 people: 1.5 / 11 = .14 for a mean, of which persons are shared
         np.testing.assert_allclose(cohort.rating(item), real[f"{item}_mean"], atol=0.6)
-        assert x.std(0).mean() == pytest.approx(real[f"{item}_sd"].mean(), rel=0.1)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"window": 7.0}, "divide 30, got 7.0"),
-        ({"window": 0.5}, "whole seconds"),
-        ({"valence": 1.2}, "valence must be a share from 0 to 1, got 1.2"),
-        ({"within": -0.1}, "within must be a share"),
-        ({"n_subjects": 0}, "at least 1, got 0"),
-    ],
-)
-def test_names_what_cannot_be_simulated(options, message):
-    with pytest.raises(ValueError, match=message):
-        simulate_components(0, **options)
-
-
-@pytest.mark.parametrize("options", [{"design": "SEED-V"}, {"bands": "paper"}])
-def test_only_the_design_of_faced_has_these_sizes(options):
-    with pytest.raises(ValueError, match="preset 'faced' has the sizes of FACED in official bands"):
-        simulate_cohort(0, "faced", **options)
+        spread = cohort.person_rating(item).std(0).mean()
+        assert spread == pytest.approx(real[f"{item}_sd"].mean(), rel=0.1)
 
 
 @pytest.mark.parametrize("shared", [0.0, 1.0])
@@ -233,7 +188,40 @@ def test_a_profile_tells_shared_from_separate_noise(rng, shared):
         dataset="FACED", provenance="simulated: noise", simulated=True,
     )  # fmt: skip
     profile = components.profile(cohort)
-    r = profile[profile.index.str.startswith("r of")].to_numpy()
+    r, sd = (profile[profile.index.str.startswith(start)].to_numpy() for start in ("r of", "sd"))
     assert r == pytest.approx(shared, abs=4 / np.sqrt(6 * 28 * 29))
-    sd = profile[profile.index.str.startswith("sd")].to_numpy()
     assert sd == pytest.approx(np.sqrt(0.25 + 1 / 30), rel=4 / np.sqrt(2 * 6 * 27))
+
+
+# Errors name the value and the cure
+
+
+def holed():
+    cohort, _ = simulate_components(0, n_subjects=4, window=2.0)
+    de = cohort.de.copy()
+    de[3, 4] = np.nan
+    return cohort.with_de(de)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: simulate_components(0, window=7.0), "divide 30, got 7.0"),
+        (lambda: simulate_components(0, window=0.5), "whole seconds"),
+        (lambda: simulate_components(0, valence=1.2), r"valence must lie in \[0, 1\], got 1.2"),
+        (lambda: simulate_components(0, n_subjects=0), "got 0"),
+        (lambda: simulate_cohort(0, "faced", design="SEED-V"), "preset 'faced' has the sizes of FACED"),
+        (lambda: simulate_cohort(0, "faced", bands="paper"), "in official bands"),
+        (
+            lambda: variance_components(simulate_components(0, n_subjects=4, window=30.0)[0]),
+            "at least 12 windows, got 1",
+        ),
+        (lambda: variance_components(holed()), "a trial is missing, short or of unknown position"),
+        (lambda: variance_shares(np.zeros(5)), "got shape"),
+        (lambda: variance_shares(np.full((3, 3), np.nan)), "x holds NaN"),
+        (lambda: variance_shares(np.ones((3, 3))), "throughout"),
+    ],
+)
+def test_errors_name_the_value_and_the_cure(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -17,7 +17,8 @@ from kernel import ratings, stats
 from kernel.brain import cohort as cohort_module
 from kernel.brain.cohort import Cohort, cohort_tensor, make_split, segments, standardise, trial_features
 from kernel.brain.features import differential_entropy
-from kernel.brain.projection import RidgeFolds, track
+from kernel.brain.projection import track
+from kernel.brain.ridge import RidgeFolds
 from kernel.decoding import ensemble, geometry
 from kernel.language.axis import ValenceAxis, agreement, bootstrap_direction, shuffled_shares
 from kernel.metrics import balanced_accuracy, score_accuracy

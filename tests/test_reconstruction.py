@@ -48,7 +48,7 @@ def test_a_planted_axis_comes_back_from_its_printed_figures(means, axis):
 
 def test_figures_that_no_axis_has_are_not_reached(means, axis):
     impossible = printed(means, axis) | {"mean |r| alpha": (0.9, 0.0005)}
-    assert rc.recover_axis(means, *NAMES, constraints=impossible, n_starts=3).loss > 1000
+    assert rc.recover_axis(means, *NAMES, constraints=impossible, n_starts=1).loss > 1000
 
 
 def test_figures_agree_with_plain_computations(means, axis):

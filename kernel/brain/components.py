@@ -1,9 +1,5 @@
 """Variance components of EEG features: estimated from a cohort, and a cohort simulated from their sizes.
 
-In:  a cohort of differential entropies with known presentation orders, or the sizes of its components.
-Out: a table of standard deviations in nats; a :class:`~kernel.brain.cohort.Cohort` marked as simulated.
-Never: reads recorded EEG by itself, or chooses a size: those of `FACED_COMPONENTS` were estimated from FACED.
-
 The feature of subject s, clip c, second t, channel and band, without the mean of its channel and band, is
 
     person_s + slope_s position_sc + clip_c + person_clip_sc + noise_sct,
@@ -22,6 +18,7 @@ from numpy.typing import ArrayLike
 from scipy.linalg import block_diag, toeplitz
 from scipy.optimize import minimize_scalar, nnls
 
+from kernel import checks
 from kernel.arrays import real
 from kernel.brain.cohort import (
     FACED_CLASSES,
@@ -39,8 +36,6 @@ from kernel.ratings import draw_orders, load_ratings
 N_CLIPS = len(FACED_CLIP_EMOTIONS)
 _LAGS = 11  # seconds of autocovariance, from lag 0, that the noise within a clip is fitted to
 
-# Estimation
-
 
 def variance_components(cohort: Cohort) -> pd.DataFrame:
     r"""Estimate how large each part of the features is, by the method of moments.
@@ -51,23 +46,11 @@ def variance_components(cohort: Cohort) -> pd.DataFrame:
     the inverse normal equations [1]_. Noise within clips is fitted to the autocovariance of the seconds about
     their trial mean; what it leaves in a trial mean is taken from :math:`\sigma^2` to give person x clip.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        In nats, all trials present, equally long and at known positions; at least 12 windows each.
-
-    Returns
-    -------
-    DataFrame
-        Columns are bands. Rows are standard deviations in nats, root mean square over channels, 0 where the
-        estimate of the variance is negative: ``person``, ``slope`` (from the middle to the end of the
-        session), ``clip``, ``person x clip``, ``within clip`` (of a window about its trial mean), ``ou``,
-        ``white``; and ``time constant`` in s of the process ``ou``.
-
-    Raises
-    ------
-    ValueError
-        If a trial is missing or shorter than others, a position is unknown, or windows are too few.
+    The cohort is in nats, all trials present, equally long and at known positions, of 12 windows or more. A
+    column for each band holds standard deviations in nats, root mean square over channels, 0 where the
+    estimate of the variance is negative: ``person``, ``slope`` (from the middle to the end of the session),
+    ``clip``, ``person x clip``, ``within clip`` (of a window about its trial mean), ``ou``, ``white``; and
+    ``time constant`` in s of the process ``ou``.
 
     References
     ----------
@@ -87,23 +70,10 @@ def variance_components(cohort: Cohort) -> pd.DataFrame:
 
 
 def variance_shares(x: ArrayLike) -> pd.Series:
-    """Split the sum of squares of ratings into persons, clips and the rest.
+    """Shares of the sum of squares of ratings (n_subjects, n_clips): ``person``, ``clip`` and ``rest``.
 
-    Parameters
-    ----------
-    x : array_like, shape (n_subjects, n_clips)
-        Finite; at least two of each.
-
-    Returns
-    -------
-    Series
-        ``person``, ``clip`` and ``rest``, which add up to 1. The rest is what lies between people within a
-        clip beyond how high a person rates throughout.
-
-    Raises
-    ------
-    ValueError
-        If the shape or a value cannot be used, or nothing varies.
+    They add up to 1. The rest is what lies between people within a clip beyond how high a person rates
+    throughout.
     """
     x = real(x, "x")
     if x.ndim != 2 or min(x.shape) < 2:
@@ -188,15 +158,9 @@ def _mean_variance(tau: float, n: int) -> float:
 class Component:
     """Size and correlation of one part of the features.
 
-    Attributes
-    ----------
-    sd : tuple of float
-        Standard deviation in each band, nats.
-    shared, length : float
-        Correlation of two channels at an angle a on the head, ``shared + (1 - shared) exp(-a / length)``;
-        `length` in radians.
-    neighbours : tuple of float
-        Correlations of neighbouring bands; that of others is the product of those between them.
+    `sd` is the standard deviation in each band, nats. Two channels at an angle a on the head correlate at
+    ``shared + (1 - shared) exp(-a / length)``, `length` in radians; neighbouring bands at `neighbours`,
+    others at the product of those between them.
     """
 
     sd: tuple[float, ...]
@@ -304,18 +268,13 @@ def simulate_components(
         ratings of each person, normal with FACED's clip means and spreads and thus at times outside 0-7.
     Truth
         What was planted: `effect` in nats, without any gain; `gain` is that of person x clip.
-
-    Raises
-    ------
-    ValueError
-        If a share or the window is not possible.
     """
     seconds = round(TRIAL)
     if not (window >= 1 and float(window).is_integer() and seconds % window == 0):
         raise ValueError(f"window must be whole seconds that divide {seconds}, got {window!r}")
-    for name, share in {"valence": valence, "within": within}.items():
-        if not 0 <= share <= 1:
-            raise ValueError(f"{name} must be a share from 0 to 1, got {share!r}")
+    shares = {"valence": valence, "within": within}
+    for name, share in shares.items():
+        checks.between(name, share, 0, 1, closed="both")
     rng, order_rng, subject_rngs = _generators(random_state, n_subjects)
     field = _Field(components, valence, within, rng)
     orders = draw_orders(n_subjects, lead=LEAD, random_state=order_rng)
@@ -332,7 +291,7 @@ def simulate_components(
         rest = subject_rng.standard_normal(means.shape) @ root
         ratings[s], deviation[s] = means + person_sd * person + rest_sd * rest, rest[:, 0]
         de[s], gain[s] = field.draw(positions[s], deviation[s], de.shape[2], subject_rng)
-    what = [f"{name} {share:g}" for name, share in {"valence": valence, "within": within}.items() if share]
+    planted = [f"{name} {share:g}" for name, share in shares.items() if share]
     cohort = Cohort.from_arrays(
         de,
         subjects=range(n_subjects),
@@ -347,11 +306,22 @@ def simulate_components(
         films=FACED_FILMS,
         duration=[TRIAL] * N_CLIPS,
         dataset="FACED",
-        provenance=f"simulated: {', '.join(['faced', *what])}",
+        provenance=f"simulated: {', '.join(['faced', *planted])}",
         simulated=True,
         seed=random_state if isinstance(random_state, int | np.integer) else None,
     )
-    return cohort, field.truth(FacedSettings(valence, within, components), gain, deviation)
+    truth = Truth(
+        settings=FacedSettings(valence, within, components),
+        valence=field.valence,
+        valence_pattern=field.pattern,
+        drift_pattern=np.zeros(field.shape),
+        class_patterns=np.zeros((len(FACED_CLASSES), *field.shape)),
+        clip_patterns=_unit(field.clips),
+        effect=field.effect,
+        gain=gain,
+        deviation=deviation,
+    )
+    return cohort, truth
 
 
 class _Part:
@@ -422,20 +392,6 @@ class _Field:
             noise[:, second] += phi * noise[:, second - 1]
         noise = ou.sd * noise + white.sd * white.draw(rng, N_CLIPS, seconds)
         return noise.reshape(N_CLIPS, n_windows, -1, *self.shape).mean(2)
-
-    def truth(self, settings: FacedSettings, gain: np.ndarray, deviation: np.ndarray) -> Truth:
-        """What was planted."""
-        return Truth(
-            settings=settings,
-            valence=self.valence,
-            valence_pattern=self.pattern,
-            drift_pattern=np.zeros(self.shape),
-            class_patterns=np.zeros((len(FACED_CLASSES), *self.shape)),
-            clip_patterns=_unit(self.clips),
-            effect=self.effect,
-            gain=gain,
-            deviation=deviation,
-        )
 
 
 # A table of the audit

@@ -1,19 +1,16 @@
 """The axis behind the paper's EEG figures, found again from the figures that it printed.
 
-In:  cohort means (n_clips, n_channels, n_bands), as :func:`~kernel.brain.cohort.cohort_tensor` of all 32
-     channels of FACED gives them; names of channels and bands; the emotion of each clip.
-Out: the class-constant axis that gives the printed figures; the figures of any axis beside the printed ones.
-Never: reads files, or fits a figure that it then presents as a check.
-
 Eleven printed figures constrain nine class values, seven of them free, because a correlation knows neither
 the level of an axis nor its scale. Others (regions, weights, the fit of .87, asymmetries) stay unfitted.
+Cohort means are (n_clips, n_channels, n_bands), those of :func:`~kernel.brain.cohort.cohort_tensor` of all 32
+channels of FACED; channels, bands and emotions are names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations, product
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,7 +20,7 @@ from scipy.stats import zscore
 
 from kernel import stats
 from kernel.arrays import plain, real
-from kernel.brain.projection import RidgeFolds
+from kernel.brain.ridge import RidgeFolds
 from kernel.brain.topography import (
     FRONTAL_PAIRS,
     PAPER_EMOTIONS,
@@ -73,20 +70,13 @@ _OPEN = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class RecoveredAxis:
+class RecoveredAxis(NamedTuple):
     """What `recover_axis` gives.
 
-    Attributes
-    ----------
-    axis : ndarray, shape (n_clips,)
-        One value per emotion; mean 0 and standard deviation 1 over clips.
-    loss : float
-        Sum over the constraints of the squared misfit in half units of the last printed digit; at most their
-        number if all are met to the printed digits.
-    starts : DataFrame
-        One row per random start, the best first: ``loss``, ``distance`` (largest difference from the best
-        axis over emotions) and one column per emotion.
+    `axis` (n_clips,) has one value per emotion, mean 0 and standard deviation 1 over clips; `loss` is the sum
+    over the constraints of the squared misfit in half units of the last printed digit, at most their number
+    if all are met to the printed digits. `starts` has one row per random start, the best first: ``loss``,
+    ``distance`` (largest difference from the best axis over emotions) and one column per emotion.
     """
 
     axis: np.ndarray
@@ -114,10 +104,8 @@ def recover_axis(
     ----------
     means : array_like, shape (n_clips, n_channels, n_bands)
         Cohort means.
-    channels, bands : sequence of str
-        Names.
-    emotions : sequence of str, length n_clips
-        Emotion of each clip.
+    channels, bands, emotions : sequence of str
+        Names, the last for each clip.
     constraints : mapping of str to (float, float)
         Names as in `CONSTRAINTS`: printed value and half a unit of its last digit.
     n_starts : int
@@ -128,11 +116,6 @@ def recover_axis(
     Returns
     -------
     RecoveredAxis
-
-    Raises
-    ------
-    ValueError
-        If a channel, band or emotion of a constraint is missing, or a cell does not vary.
     """
     code, names = pd.factorize(plain(emotions, "emotions", numbers=False))
     printed, half = np.array(list(constraints.values())).T
@@ -161,8 +144,6 @@ def axis_figures(
     Regions are those of :func:`~kernel.brain.topography.regions`, since the paper does not list its own;
     weights on emotions enter a weighted Pearson correlation; the ridge has one `PENALTY` for all features,
     z-scored over clips, and is not cross-validated.
-
-    Arguments as for `recover_axis`; `axis` holds the position of each clip (n_clips,).
     """
     X, y, kinds = real(means, "means"), real(axis, "axis"), plain(emotions, "emotions", numbers=False)
     ours = _constrained(X, channels, bands, kinds, y)
@@ -179,12 +160,9 @@ def axis_figures(
 def reproduce(
     means: ArrayLike, channels: Names, bands: Names, emotions: Names, axis: ArrayLike
 ) -> pd.DataFrame:
-    """Printed figures of the maps, and what an axis gives; arguments as for `axis_figures`.
+    """Printed figures of the maps, and what an axis (n_clips,) gives.
 
-    Returns
-    -------
-    DataFrame
-        Columns ``figure``, ``printed``, ``ours`` and ``fitted``: whether the recovery of the axis used it.
+    Columns ``figure``, ``printed``, ``ours`` and ``fitted``: whether the recovery of the axis used it.
     """
     ours = axis_figures(means, channels, bands, emotions, axis)
     ours |= asymmetries(means, channels, bands, emotions)
@@ -194,10 +172,9 @@ def reproduce(
 
 
 def asymmetries(means: ArrayLike, channels: Names, bands: Names, emotions: Names) -> dict[str, float]:
-    """Right minus left frontal alpha, mean over positive minus mean over negative clips.
+    """Right minus left frontal alpha, mean over positive minus mean over negative clips, as `ASYMMETRIES`.
 
-    Arguments as for `recover_axis`; neutral clips do not enter. In the unit of the features, named as in
-    `ASYMMETRIES`.
+    In the unit of the features; neutral clips do not enter.
     """
     X, kinds = real(means, "means"), plain(emotions, "emotions", numbers=False)
     positive, negative = np.isin(kinds, POSITIVE), np.isin(kinds, NEGATIVE)
@@ -214,13 +191,9 @@ def region_groupings(means: ArrayLike, channels: Names, bands: Names, axis: Arra
     """Region means of ``|r|`` under every usual way to sort electrodes into the paper's four regions by name.
 
     The paper does not list its electrodes. Those between two regions (Fp, FC, CP, PO) may go to either or to
-    none, temporal ones (T) to the centre or to none; F, C, P and O are where their names say.
-
-    Returns
-    -------
-    DataFrame
-        One row per grouping, the nearest to the printed means first: the region of each group of electrodes
-        ("" for none), the four means and ``difference``, the largest from a printed mean.
+    none, temporal ones (T) to the centre or to none; F, C, P and O are where their names say. One row per
+    grouping, the nearest to the printed means first: the region of each group of electrodes ("" for none),
+    the four means and ``difference``, the largest from a printed mean.
     """
     size = np.abs(cell_correlations(means, axis)).mean(1)
     letters = np.array([name.rstrip("0123456789z").upper() for name in channels])
@@ -237,20 +210,10 @@ def region_groupings(means: ArrayLike, channels: Names, bands: Names, axis: Arra
 
 
 def triple_ranks(cell: ArrayLike, axis: ArrayLike, emotions: Names) -> pd.DataFrame:
-    """Correlation of one cell with an axis on the clips of every triple of emotions, largest ``|r|`` first.
+    """Correlation of one cell with an axis, both (n_clips,), on the clips of every triple of emotions.
 
-    Parameters
-    ----------
-    cell, axis : array_like, shape (n_clips,)
-        Cohort means of the cell and positions.
-    emotions : sequence of str, length n_clips
-        Emotion of each clip.
-
-    Returns
-    -------
-    DataFrame
-        One row per triple, 84 of nine emotions: ``emotions``, ``n_clips``, ``r``, ``rank`` (how many triples
-        have as large an ``|r|``) and ``paper``, whether it is the paper's.
+    One row per triple, 84 of nine emotions, the largest ``|r|`` first: ``emotions``, ``n_clips``, ``r``,
+    ``rank`` (how many triples have as large an ``|r|``) and ``paper``, whether it is the paper's.
     """
     x, y, kinds = real(cell, "cell"), real(axis, "axis"), plain(emotions, "emotions", numbers=False)
     rows = []

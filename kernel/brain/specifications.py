@@ -1,14 +1,9 @@
 """The projection and the maps under every choice of analysis: tables of the audit of FACED.
 
-In:  a material: `cohort` and `scalp` (:class:`~kernel.brain.cohort.Cohort` of all channels and of those on
-     the scalp, in nats, no trial missing), `trials` (standardised, scalp, means over seconds) and `axes` (a
-     data frame, one row per clip, one column per axis); and the name of a part.
-Out: the tidy rows of that part of a table, the same at every call.
-Never: reads or writes files, or chooses among analyses by what they give.
-
-Fixed penalties act on features z-scored over all clips, those left out among them: no label enters, and the
-paper's figure came about so. p-values are one-sided, for correlations as large as the observed, unless a
-docstring says otherwise.
+Each takes a :class:`~kernel.brain.material.Material` and the name of a part, and gives tidy rows, the same at
+every call. Fixed penalties act on features z-scored over all clips, those left out among them: no label
+enters, and the paper's figure came about so. p-values are one-sided, for correlations as large as the
+observed, unless a docstring says otherwise.
 """
 
 from __future__ import annotations
@@ -22,12 +17,13 @@ import pandas as pd
 from scipy.stats import rankdata, trim_mean, zscore
 from scipy.stats import t as student_t
 
-from kernel import stats
+from kernel import checks, stats
 from kernel.brain import topography
 from kernel.brain.cohort import Cohort, mean_over_subjects, standardise, trial_features
 from kernel.brain.material import Material
-from kernel.brain.projection import RidgeFolds, against_null, clip_effects
+from kernel.brain.projection import against_null, clip_effects
 from kernel.brain.reconstruction import BEST_CELL, PENALTY, asymmetries, axis_figures
+from kernel.brain.ridge import RidgeFolds
 from kernel.brain.study import map_vaxis_to_scalp, project_vaxis
 
 AVERAGINGS = ("raw mean", "standardised", "z of clip means", "median", "trimmed mean", "order removed")
@@ -58,19 +54,13 @@ WHOLE = ("all",)
 
 
 def averaged(cohort: Cohort, averaging: str) -> np.ndarray:
-    """Cohort means (n_clips, n_channels, n_bands) by one way of averaging over people.
+    """Cohort means (n_clips, n_channels, n_bands) by one of `AVERAGINGS` over people.
 
     ``raw mean``: nats. ``standardised``: seconds z-scored within people. ``z of clip means``: means over
     seconds z-scored over the clips of each person. ``median`` and ``trimmed mean`` (a fifth off either end):
     over people, nats. ``order removed``: :func:`~kernel.brain.projection.clip_effects`, standardised trials.
-
-    Raises
-    ------
-    ValueError
-        If there is no such averaging.
     """
-    if averaging not in AVERAGINGS:
-        raise ValueError(f"averaging must be one of {', '.join(AVERAGINGS)}, got {averaging!r}")
+    checks.choice("averaging", averaging, AVERAGINGS)
     scaled = averaging in ("standardised", "order removed")
     trials = trial_features(standardise(cohort) if scaled else cohort)
     if averaging == "z of clip means":
@@ -87,9 +77,8 @@ def averaged(cohort: Cohort, averaging: str) -> np.ndarray:
 def channel_places(channels: Sequence[str], name: str) -> list[int]:
     """Places of the channels of a set: all, those not on the ears, P with PO and O, or F with Fp and FC."""
     first = {"all": "", "scalp": "FCTPO", "posterior": "PO", "frontal": "F"}
-    if name not in first:
-        raise ValueError(f"channel set must be one of {', '.join(CHANNEL_SETS)}, got {name!r}")
-    return [at for at, channel in enumerate(channels) if not first[name] or channel[0].upper() in first[name]]
+    initials = first[checks.choice("channel set", name, first)]
+    return [at for at, channel in enumerate(channels) if not initials or channel[0].upper() in initials]
 
 
 def permuted_axes(
@@ -118,24 +107,11 @@ def permuted_axes(
 def specification_correlations(
     means: np.ndarray, channels: Sequence[str], emotions: np.ndarray, films: np.ndarray, targets: np.ndarray
 ) -> np.ndarray:
-    """Correlation of predictions with targets under every choice of channels, penalty and scheme.
+    """r (n_channel_sets, n_penalties, n_schemes, ...) of predictions with targets under every choice.
 
-    A ridge of fixed penalty is linear in its targets, so the predictions of the unit targets serve them all.
-
-    Parameters
-    ----------
-    means : ndarray, shape (n_clips, n_channels, n_bands)
-        Of one averaging.
-    channels : sequence of str
-        Names.
-    emotions, films : ndarray of str, shape (n_clips,)
-        Emotion and film of each clip.
-    targets : ndarray, shape (..., n_clips)
-        Positions.
-
-    Returns
-    -------
-    ndarray, shape (n_channel_sets, n_penalties, n_schemes, ...)
+    From means (n_clips, n_channels, n_bands) of one averaging, the emotion and film of each clip, and targets
+    (..., n_clips). A ridge of fixed penalty is linear in its targets, so the predictions of the unit targets
+    serve them all.
     """
     unit, groups = np.eye(len(means)), dict(zip(SCHEMES, (None, None, films, emotions), strict=True))
     out = np.empty((len(CHANNEL_SETS), len(PENALTIES), len(SCHEMES), *targets.shape[:-1]))
@@ -219,7 +195,7 @@ def tests_of_projection(material: Material, part: str) -> pd.DataFrame:
     for name, X in _features(material).items():
         folds = RidgeFolds(X, _films(material.scalp))
 
-        def r(_: Any, Y: np.ndarray, folds: RidgeFolds = folds) -> Any:
+        def r(Y: np.ndarray, folds: RidgeFolds = folds) -> Any:
             return stats.pearson(folds.held_out(Y), Y)
 
         test = against_null(r, y, result.emotions, "emotions", 2000)
@@ -301,10 +277,7 @@ def cells(material: Material, part: str) -> pd.DataFrame:
 
 
 def map_means(material: Material, part: str) -> pd.DataFrame:
-    """Mean ``|r|`` with one of `MAP_AXES` by region and by band, beside its mean under the null of `cells`.
-
-    With p, each for itself.
-    """
+    """Mean ``|r|`` with one of `MAP_AXES` by region and band, p, and its mean under the null of `cells`."""
     X, y, channels, bands = _map(material, part)
     groups = None if part == "clip ratings" else material.cohort.emotions
     masks = {
@@ -314,13 +287,7 @@ def map_means(material: Material, part: str) -> pd.DataFrame:
     masks |= {("band", name): np.tile(np.array(bands) == name, (len(channels), 1)) for name in bands}
     rows = []
     for (kind, name), mask in masks.items():
-
-        def mean(X: np.ndarray, Y: np.ndarray, mask: np.ndarray = mask) -> Any:
-            return np.abs(topography.cell_correlations(X, Y))[..., mask].mean(-1)
-
-        test = stats.permutation_test(
-            mean, X, y, groups=groups, n_permutations=2000, alternative="greater", random_state=0
-        )
+        test = topography.cell_contrast(X, y, groups, mask, n_permutations=2000)
         rows.append((part, kind, name, test.observed, test.p, test.null.mean()))
     return pd.DataFrame(rows, columns=["axis", "kind", "name", "value", "p", "null_mean"])
 

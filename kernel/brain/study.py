@@ -1,21 +1,18 @@
-"""The brain claim in one call: project a cohort's EEG onto an axis and test it the ways that count.
-
-In:  a cohort, simulated or real, and a position for each emotion.
-Out: one result object.
-Never decides a verdict: that is the ledger's work.
-"""
+"""The brain claim in one call: project a cohort's EEG onto an axis and test it the ways that count."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from kernel import stats
-from kernel.brain import topography
+from kernel.brain import people, topography
 from kernel.brain.cohort import Cohort, mean_over_subjects, scalp_channels, standardise, trial_features
 from kernel.brain.projection import (
     NULLS,
@@ -24,48 +21,29 @@ from kernel.brain.projection import (
     Tracking,
     class_level,
     clip_effects,
-    order_is_removable,
+    order_problem,
     projection_reliability,
-    quarters_are_full,
+    reliability_problem,
     track,
     track_against_order,
     trial_level,
 )
+from kernel.brain.ridge import Device
 
 
 @dataclass(frozen=True, eq=False)
 class AxisProjection:
     """What `project_vaxis` found.
 
-    Attributes
-    ----------
-    label : str
-        Of the cohort; says so if it was simulated.
-    simulated : bool
-        Whether it was.
-    positions : ndarray, shape (n_clips,)
-        Position of each clip.
-    emotions : ndarray, shape (n_clips,)
-        Emotion of each clip.
-    features : ndarray, shape (n_subjects, n_clips, n_channels, n_bands)
-        Standardised trials; NaN where one is missing.
-    model : ProjectionModel
-        Fitted to the cohort means, emotions left out.
-    pattern : ndarray, shape (n_channels, n_bands)
-        Activation pattern of the projection.
-    tests : DataFrame
-        Every scheme against every null: ``scheme``, ``null``, ``r``, ``p``, ``exact``.
-    tracking : Tracking
-        Leave-one-emotion-out against permuted emotions.
-    order_removed, against_order : Tracking or None
-        The same on features free of presentation order, and against order surrogates; None where positions
-        are unknown or cannot be told from clips or, for the latter, trials are missing.
-    classes : PermutationResult or None
-        Correlation of emotion means with human valence; None without ratings.
-    trials : PermutationResult
-        Correlation over single trials.
-    reliability : Interval or None
-        Of the projection over subjects; None where there are too few of them.
+    `label` names the cohort and says if it is `simulated`; of each clip there are `positions` and `emotions`
+    (n_clips,), of each trial standardised `features` (n_subjects, n_clips, n_channels, n_bands), NaN where it
+    is missing. `model` is fitted to cohort means with emotions left out, `pattern` (n_channels, n_bands) its
+    activation pattern. `tests` holds every scheme against every null: ``scheme``, ``null``, ``r``, ``p``,
+    ``exact``; `tracking` is that of emotions left out and permuted. `order_removed` is the same on features
+    free of presentation order and `against_order` against order surrogates, each None where positions are
+    unknown or cannot be told from clips or, for the latter, trials are missing. `classes` correlates emotion
+    means with human valence (None without), `trials` single trials; `reliability` is that of the projection
+    over subjects, None where there are too few.
     """
 
     label: str
@@ -92,6 +70,7 @@ def project_vaxis(
     n_permutations: int = 10_000,
     n_slow: int = 1000,
     random_state: int = 0,
+    device: Device = None,
 ) -> AxisProjection:
     """Project EEG linearly onto an axis and test it by every scheme and null of `track`.
 
@@ -100,26 +79,21 @@ def project_vaxis(
     cohort : Cohort
         Differential entropies; standardised here.
     positions : mapping of emotion to float
-        The axis: a position for each emotion of the cohort.
+        The axis: a position for each emotion of the cohort; KeyError names those that have none.
     valence : mapping of emotion to float, optional
         Human valence of each emotion, for the test over emotion means.
     n_permutations : int
         Draws of each null; fewer where all orders can be enumerated.
     n_slow : int
-        Draws where each is dear: single trials, order surrogates.
+        Draws of the expensive tests: single trials, order surrogates.
     random_state : int
         Seed.
+    device : str or torch.device, optional
+        Where to compute; see `kernel.checks.device`.
 
     Returns
     -------
     AxisProjection
-
-    Raises
-    ------
-    KeyError
-        If an emotion of the cohort has no position or no valence.
-    ValueError
-        If a feature does not vary or positions are all alike.
 
     References
     ----------
@@ -128,22 +102,19 @@ def project_vaxis(
     y = clip_values(cohort, positions, "position")
     human = None if valence is None else clip_values(cohort, valence, "valence")
     features = trial_features(standardise(cohort))
-    emotions, shape = cohort.emotions, features.shape[2:]
     flat = features.reshape(*features.shape[:2], -1)
-    X = mean_over_subjects(flat)
-    seeds: dict[str, Any] = {"n_permutations": n_permutations, "random_state": random_state}
-    slow: dict[str, Any] = {"n_permutations": n_slow, "random_state": random_state}
+    X, emotions = mean_over_subjects(flat), cohort.emotions
+    seed: dict[str, Any] = {"random_state": random_state, "device": device}
+    many = seed | {"n_permutations": n_permutations}
 
-    found = {
-        (scheme, null): track(X, y, emotions, scheme=scheme, null=null, **seeds)
-        for scheme in SCHEMES
-        for null in NULLS
+    tests = {
+        (scheme, null): track(X, y, emotions, scheme=scheme, null=null, **many)
+        for scheme, null in product(SCHEMES, NULLS)
     }
-    tests = pd.DataFrame(
-        [{"scheme": t.scheme, "null": t.null, "r": t.r, "p": t.p, "exact": t.exact} for t in found.values()]
-    )
-    ordered = order_is_removable(cohort.present, cohort.order)
-    model = ProjectionModel().fit(X, y, emotions)
+    rows = [(*names, test.r, test.p, test.exact) for names, test in tests.items()]
+    ordered = not order_problem(cohort.present, cohort.order)
+    surrogates = ordered and cohort.present.all()
+    model = ProjectionModel(device=device).fit(X, y, emotions)
     return AxisProjection(
         label=cohort.label,
         simulated=cohort.simulated,
@@ -151,20 +122,18 @@ def project_vaxis(
         emotions=emotions,
         features=features,
         model=model,
-        pattern=activation_pattern(X, model.coef_).reshape(shape),
-        tests=tests,
-        tracking=found["leave_one_emotion_out", "emotions"],
-        order_removed=track(clip_effects(flat, cohort.order), y, emotions, **seeds) if ordered else None,
-        against_order=track_against_order(
-            flat, cohort.order, y, emotions, n_surrogates=n_slow, random_state=random_state
-        )
-        if ordered and cohort.present.all()
+        pattern=activation_pattern(X, model.coef_).reshape(features.shape[2:]),
+        tests=pd.DataFrame(rows, columns=["scheme", "null", "r", "p", "exact"]),
+        tracking=tests["leave_one_emotion_out", "emotions"],
+        order_removed=track(clip_effects(flat, cohort.order), y, emotions, **many) if ordered else None,
+        against_order=track_against_order(flat, cohort.order, y, emotions, n_surrogates=n_slow, **seed)
+        if surrogates
         else None,
-        classes=None if human is None else class_level(X, y, emotions, human, **seeds),
-        trials=trial_level(flat, y, emotions, **slow),
-        reliability=projection_reliability(flat, y, n_splits=40, random_state=random_state)
-        if quarters_are_full(flat)
-        else None,
+        classes=None if human is None else class_level(X, y, emotions, human, **many),
+        trials=trial_level(flat, y, emotions, n_permutations=n_slow, **seed),
+        reliability=None
+        if reliability_problem(flat)
+        else projection_reliability(flat, y, n_splits=40, **seed),
     )
 
 
@@ -179,20 +148,9 @@ def clip_values(cohort: Cohort, by_emotion: Mapping[str, float], what: str = "va
 
 
 def activation_pattern(X: np.ndarray, coef: np.ndarray) -> np.ndarray:
-    r"""Pattern of a linear projection: what covaries with it, as weights do not show.
+    r"""Pattern (n_features,) of a linear projection: what covaries with it, as weights do not show [1]_.
 
     .. math:: a = \operatorname{cov}(X)\, w / \operatorname{var}(X w)
-
-    Parameters
-    ----------
-    X : ndarray, shape (n, n_features)
-        Features.
-    coef : ndarray, shape (n_features,)
-        Weights.
-
-    Returns
-    -------
-    ndarray, shape (n_features,)
 
     References
     ----------
@@ -203,22 +161,10 @@ def activation_pattern(X: np.ndarray, coef: np.ndarray) -> np.ndarray:
     return centred.T @ projected / (projected @ projected)
 
 
-@dataclass(frozen=True, eq=False)
-class ClassOrder:
-    """What `transfer_class_order` found.
+class ClassOrder(NamedTuple):
+    """Mean prediction and position (n_classes,) of each class of a cohort, and the channels that two share.
 
-    Attributes
-    ----------
-    classes : tuple of str
-        Emotions of the cohort that was predicted.
-    predicted : ndarray, shape (n_classes,)
-        Mean prediction for each.
-    positions : ndarray, shape (n_classes,)
-        Their positions on the axis.
-    channels : list of str
-        Electrodes that both cohorts have.
-    test : PermutationResult
-        Pearson correlation of the two, one-sided; all orders of the classes where there are few.
+    `test` correlates the two, one-sided; over all orders of the classes where there are few.
     """
 
     classes: tuple[str, ...]
@@ -236,6 +182,7 @@ def transfer_class_order(
     *,
     n_permutations: int = 10_000,
     random_state: int = 0,
+    device: Device = None,
 ) -> ClassOrder:
     """Project one cohort's classes by weights fitted to another, and compare their order with the axis.
 
@@ -245,26 +192,15 @@ def transfer_class_order(
     Parameters
     ----------
     source, target : Cohort
-        Differential entropies.
-    positions : mapping of emotion to float
-        The axis for the emotions of `source`.
-    target_positions : mapping of emotion to float, optional
-        The axis for those of `target`, if it was built from these alone; `positions` by default.
-    n_permutations : int
-        Draws; all orders of the classes are taken where there are no more of them: 120 for five.
-    random_state : int
-        Seed.
+        Differential entropies, of the same bands and two electrodes or more that both have.
+    positions, target_positions : mapping of emotion to float
+        The axis for the emotions of `source`, and for those of `target` if it was built from these alone.
+    n_permutations, random_state, device
+        As for `project_vaxis`.
 
     Returns
     -------
     ClassOrder
-
-    Raises
-    ------
-    KeyError
-        If an emotion has no position.
-    ValueError
-        If the cohorts share fewer than two electrodes or differ in their bands.
     """
     theirs = {name.lower(): name for name in target.channels}
     shared = [name for name in scalp_channels(source.channels) if name.lower() in theirs]
@@ -279,60 +215,31 @@ def transfer_class_order(
         features = mean_over_subjects(trial_features(standardise(cohort.select(channels=channels))))
         return features.reshape(len(features), -1)
 
-    fitted = ProjectionModel().fit(
+    model = ProjectionModel(device=device).fit(
         means(source, shared), clip_values(source, positions, "position"), source.emotions
     )
-    predicted = fitted.predict(means(target, [theirs[name.lower()] for name in shared]))
+    predicted = model.predict(means(target, [theirs[name.lower()] for name in shared]))
     y = clip_values(target, positions if target_positions is None else target_positions, "position")
-    classes = [name for name in target.classes if (target.emotions == name).any()]
-    carried, own = np.array(
-        [[values[target.emotions == name].mean() for name in classes] for values in (predicted, y)]
-    )
+    classes = tuple(name for name in target.classes if (target.emotions == name).any())
+    by_class = [[values[target.emotions == name].mean() for name in classes] for values in (predicted, y)]
+    carried, planned = np.array(by_class)
     test = stats.permutation_test(
-        stats.pearson,
-        carried,
-        own,
-        n_permutations=n_permutations,
-        alternative="greater",
+        stats.pearson, carried, planned, n_permutations=n_permutations, alternative="greater",
         random_state=random_state,
-    )
-    return ClassOrder(tuple(classes), carried, own, shared, test)
+    )  # fmt: skip
+    return ClassOrder(classes, carried, planned, shared, test)
 
 
 @dataclass(frozen=True, eq=False)
 class AxisTopography:
     """What `map_vaxis_to_scalp` found; a part that the cohort cannot serve is None.
 
-    Attributes
-    ----------
-    label : str
-        Of the cohort; says so if it was simulated.
-    simulated : bool
-        Whether it was.
-    channels, bands : list of str
-        Names of the cells.
-    cells : CellMap
-        r and p of every channel and band.
-    regions, bands_table : DataFrame
-        Mean ``|r|`` by region and by band.
-    occipital, alpha : PermutationResult or None
-        Occipital minus frontal; alpha minus the other bands.
-    asymmetry : Asymmetry or None
-        Frontal alpha, in nats.
-    few_emotions : NineClips or None
-        Three of four emotions or more that carry the best cell.
-    weighted : WeightedGain or None
-        What weights on emotions gain there.
-    simpson : Simpson or None
-        Cohort against subjects, at channels chosen on other subjects.
-    oracle : SubjectOracle or None
-        The best cell of each subject.
-    clusters : ClusterTest or None
-        Cells in which subjects agree, stimuli taken as fixed.
-    time : TimeCourse or None
-        Second by second.
-    connectivity : Connectivity or None
-        Of the eight channels that follow the axis best in gamma.
+    `label` names the cohort and says if it is `simulated`; the cells are `channels` by `bands`. `regions` and
+    `bands_table` are mean ``|r|``; `occipital` tests occipital minus frontal, `alpha` alpha minus the other
+    bands, `asymmetry` is frontal alpha's in nats. `few_emotions` and `weighted` ask which emotions carry the
+    best cell, `simpson` compares the cohort with its subjects at channels chosen on other subjects, `oracle`
+    takes the best cell of each, `clusters` the cells in which they agree, stimuli taken as fixed; `time` goes
+    second by second, `connectivity` is that of the eight channels that follow the axis best in gamma.
     """
 
     label: str
@@ -345,11 +252,11 @@ class AxisTopography:
     occipital: stats.PermutationResult | None
     alpha: stats.PermutationResult | None
     asymmetry: topography.Asymmetry | None
-    few_emotions: topography.NineClips | None
-    weighted: topography.WeightedGain | None
-    simpson: topography.Simpson | None
-    oracle: topography.SubjectOracle | None
-    clusters: topography.ClusterTest | None
+    few_emotions: topography.EmotionSearch | None
+    weighted: topography.EmotionSearch | None
+    simpson: people.Simpson | None
+    oracle: people.SubjectOracle | None
+    clusters: people.ClusterTest | None
     time: topography.TimeCourse | None
     connectivity: topography.Connectivity | None
 
@@ -366,55 +273,54 @@ def map_vaxis_to_scalp(
 
     Arguments, errors and source as for `project_vaxis`; channels without a place in the 10-05 system are
     left out.
-
-    Returns
-    -------
-    AxisTopography
     """
     placed = scalp_channels(cohort.channels)
     cohort = cohort if placed == cohort.channels else cohort.select(channels=placed)
     y, emotions = clip_values(cohort, positions, "position"), cohort.emotions
     standard = standardise(cohort)
     features = trial_features(standard)
-    X = mean_over_subjects(features)
-    names, bands = cohort.channels, list(cohort.bands)
-    seeds: dict[str, Any] = {"n_permutations": n_permutations, "random_state": random_state}
-    slow: dict[str, Any] = {"n_permutations": n_slow, "random_state": random_state}
+    X, names, bands = mean_over_subjects(features), cohort.channels, list(cohort.bands)
+    many: dict[str, Any] = {"n_permutations": n_permutations, "random_state": random_state}
+    few: dict[str, Any] = {"n_permutations": n_slow, "random_state": random_state}
 
-    regions, n_emotions = topography.regions(names), len(set(emotions.tolist()))
-    frontal = {name.lower() for pair in topography.FRONTAL_PAIRS for name in pair}
-    alpha = "alpha" in bands
+    electrodes = {name.lower() for pair in topography.FRONTAL_PAIRS for name in pair}
+    regions, all_bands = topography.regions(names), np.ones(len(bands), dtype=bool)
+    back, front = (
+        np.isin(names, regions.get(part, []))[:, None] & all_bands for part in ("occipital", "frontal")
+    )
+    is_alpha = np.tile(np.array(bands) == "alpha", (len(names), 1))
+    alpha, four_emotions = bool(is_alpha.any()), len(set(emotions.tolist())) >= 4
     seconds = bool((cohort.n_windows[cohort.present] > 1).all())
     single = all(present.sum() >= 3 and np.ptp(y[present]) > 0 for present in cohort.present)
     several = single and len(features) >= 4
+
+    asymmetric = alpha and electrodes <= {name.lower() for name in names}
+    halves = several and len(names) >= 8 and cohort.present[::2].any(0).all()
+    network = seconds and "gamma" in bands and len(names) > 8
+
+    contrast: Any = partial(topography.cell_contrast, X, y, emotions, **many)
     return AxisTopography(
         label=cohort.label,
         simulated=cohort.simulated,
         channels=names,
         bands=bands,
-        cells=topography.cell_map(X, y, emotions, **seeds),
+        cells=topography.cell_map(X, y, emotions, **many),
         regions=topography.region_means(X, y, names, bands),
         bands_table=topography.band_means(X, y, names, bands),
-        occipital=topography.region_contrast(X, y, emotions, names, **seeds)
-        if {"occipital", "frontal"} <= set(regions)
+        occipital=contrast(back, front) if back.any() and front.any() else None,
+        alpha=contrast(is_alpha, ~is_alpha) if alpha and len(bands) > 1 else None,
+        asymmetry=topography.asymmetry(_nats(cohort)[..., is_alpha[0]], y, emotions, names, **many)
+        if asymmetric
         else None,
-        alpha=topography.band_contrast(X, y, emotions, bands, **seeds) if alpha and len(bands) > 1 else None,
-        asymmetry=topography.asymmetry(_nats(cohort), y, emotions, names, bands, **seeds)
-        if alpha and frontal <= {name.lower() for name in names}
-        else None,
-        few_emotions=topography.nine_clips(X, y, emotions, **seeds) if n_emotions >= 4 else None,
-        weighted=topography.weighted_gain(X, y, emotions, **seeds) if n_emotions >= 4 else None,
-        simpson=topography.simpson(features, y, random_state=random_state)
-        if several and len(names) >= 8 and cohort.present[::2].any(0).all()
-        else None,
-        oracle=topography.subject_oracle(features, y, emotions, **slow) if single else None,
-        clusters=topography.cluster_test(features, y, cohort.info(), **slow)
+        few_emotions=topography.nine_clips(X, y, emotions, **many) if four_emotions else None,
+        weighted=topography.weighted_gain(X, y, emotions, **many) if four_emotions else None,
+        simpson=people.simpson(features, y, random_state=random_state) if halves else None,
+        oracle=people.subject_oracle(features, y, emotions, **few) if single else None,
+        clusters=people.cluster_test(features, y, cohort.info(), **few)
         if several and len(names) >= 4
         else None,
-        time=topography.time_course(standard, y, emotions, **seeds) if seconds else None,
-        connectivity=topography.connectivity(standard, y, emotions, **seeds)
-        if seconds and "gamma" in bands and len(names) > 8
-        else None,
+        time=topography.time_course(standard, y, emotions, **many) if seconds else None,
+        connectivity=topography.connectivity(standard, y, emotions, **many) if network else None,
     )
 
 

@@ -1,10 +1,5 @@
 """Same clip, different people: does a person's own rating of a clip show in their own EEG?
 
-In:  features and ratings of single trials, the order in which each person saw the clips, and the hardware
-     that recorded each person; for tables, a material that holds them.
-Out: one correlation over new people with its exchange null; tables of results.
-Never: reads files, compares people with other clips, or lets what a clip does to everybody count.
-
 Person, drift over the session and clip are removed from features and ratings jointly. Orders differ, so that
 removing drift by itself takes a part of each clip with it, another part in each person. Clip means subtracted
 afterwards do not bring it back, and what clips leave behind in features and in ratings then goes together,
@@ -23,11 +18,12 @@ from scipy.signal import lfilter
 from scipy.stats import norm, ttest_1samp
 from threadpoolctl import threadpool_limits
 
-from kernel import stats
+from kernel import checks, stats
 from kernel.arrays import real, row_labels
 from kernel.brain.cohort import Cohort, standardise, trial_features
 from kernel.brain.components import scaled_positions, simulate_components
 from kernel.brain.material import Material
+from kernel.brain.projection import trial_rows
 
 Seed = int | Sequence[int] | np.random.Generator | None
 
@@ -47,14 +43,8 @@ _FEWER_EXCHANGES = 199  # of tables on many sets
 class WithinClip:
     """Outcome of `within_clip_test`.
 
-    Attributes
-    ----------
-    r, p : float
-        Mean of `people`, and the share of `null` at least as high, the observed r counted in.
-    people : ndarray, shape (n_subjects,)
-        Correlation over clips of held-out prediction and residual rating.
-    null : ndarray, shape (n_exchanges,)
-        r under exchange.
+    `people` (n_subjects,) are correlations over clips of held-out prediction and residual rating, `r` is
+    their mean, `null` (n_exchanges,) that under exchange, `p` the share at least as high, r counted in.
     """
 
     r: float
@@ -100,7 +90,7 @@ def within_clip_test(
     features : array_like, shape (n_subjects, n_clips, ...)
         Of each trial, such as `trial_features` of a standardised cohort; at least 20 people.
     ratings, order : array_like, shape (n_subjects, n_clips)
-        Each person's own rating of one item, and presentation positions from 1.
+        Each person's own rating of one item, and presentation positions from 1; none may be missing.
     hardware : sequence of str, length n_subjects
         Group within which people are exchanged; at least three people in each.
     drift : {"linear", "quadratic", "blocks"}
@@ -110,11 +100,9 @@ def within_clip_test(
     random_state : int, Generator or None
         Seed of the exchanges; the folds of people are fixed.
 
-    Raises
-    ------
-    ValueError
-        If shapes disagree, a trial, rating or position is missing, there are too few people or clips, a
-        group is too small to exchange, or residual features or ratings do not vary.
+    Returns
+    -------
+    WithinClip
 
     References
     ----------
@@ -127,12 +115,8 @@ def within_clip_test(
 
 
 def drift_free(order: np.ndarray, drift: str = "linear") -> np.ndarray:
-    """Projections (n_subjects, n_clips, n_clips) that remove each person's constant and drift.
-
-    ValueError if the drift does not exist or would leave fewer than three dimensions of the clips.
-    """
-    if drift not in DRIFTS:
-        raise ValueError(f"drift must be one of {', '.join(DRIFTS)}, got {drift!r}")
+    """Projections (n_subjects, n_clips, n_clips) that remove each person's constant and drift."""
+    checks.choice("drift", drift, DRIFTS)
     n_clips = order.shape[1]
     if drift == "blocks":
         block = (order.astype(int) - 1) // 4
@@ -217,8 +201,7 @@ class PeopleRidge:
         self, statistic: Callable[..., np.ndarray], ratings: ArrayLike, n_exchanges: int, random_state: Seed
     ) -> np.ndarray:
         """A statistic (n_sets,) of residuals (n_subjects, n_clips, n_sets) of exchanged ratings."""
-        if n_exchanges < 1:
-            raise ValueError(f"n_exchanges must be at least 1, got {n_exchanges}")
+        checks.count("n_exchanges", n_exchanges)
         ratings = _complete(ratings, "ratings", self.features.shape[:2])
         rng, who = np.random.default_rng(random_state), np.tile(np.arange(len(ratings)), (n_exchanges, 1))
         for group in np.unique(self._hardware):
@@ -256,20 +239,19 @@ def _unit(x: np.ndarray) -> np.ndarray:
 def _checked(
     features: ArrayLike, order: ArrayLike, hardware: ArrayLike
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    features = real(features, "features", finite=False)
-    if features.ndim < 3 or 0 in features.shape:
-        raise ValueError(f"features must be (n_subjects, n_clips, ...), got shape {features.shape}")
-    n_subjects, n_clips = shape = features.shape[:2]
+    features = trial_rows(features)
+    n_subjects, _ = shape = features.shape[:2]
     features, order = _complete(features, "features", shape), _complete(order, "order", shape)
     if order.min() < 1:
         raise ValueError(f"order must be positions from 1, got {order.min():g}: leave out who has none")
     if n_subjects < 2 * _FOLDS:
         raise ValueError(f"{n_subjects} people: {_FOLDS} folds of people need at least {2 * _FOLDS}")
     hardware = row_labels(hardware, "hardware", n_subjects)
-    for name, count in zip(*np.unique(hardware, return_counts=True), strict=True):
-        if count < 3:
-            raise ValueError(f"group {str(name)!r} has {count} people, too few to exchange: leave them out")
-    return features.reshape(n_subjects, n_clips, -1), order, hardware
+    names, n_people = np.unique(hardware, return_counts=True)
+    if n_people.min() < 3:
+        rare = f"group {str(names[n_people.argmin()])!r} has {n_people.min()} people"
+        raise ValueError(f"{rare}, too few to exchange: leave them out")
+    return features, order, hardware
 
 
 def _complete(values: ArrayLike, name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -337,14 +319,19 @@ def within_bands(material: Material, part: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def within_placebo(material: Material, part: str) -> pd.DataFrame:
+def within_placebo(material: Material, part: str, order: np.ndarray | None = None) -> pd.DataFrame:
     """Placebo valence, linear drift: r and p by exchange and in the naive way, for a block of sets."""
-    return _placebos(material, part)
+    models = [_model(material.scalp, material.trials, drift) for drift in ("linear", "naive")]
+    ratings, rows = material.scalp.person_rating("valence"), []
+    for number in _BLOCKS[part]:
+        placebo = placebo_ratings(ratings, [_SEED, number], order=order)
+        rows.append({"set": number, **_both(models, placebo, number)})
+    return pd.DataFrame(rows)
 
 
 def within_hard_placebo(material: Material, part: str) -> pd.DataFrame:
     """As `within_placebo`, with noise that goes on from clip to clip in each person's own order."""
-    return _placebos(material, part, material.scalp.order)
+    return within_placebo(material, part, material.scalp.order)
 
 
 def within_rates(material: object, part: str) -> pd.DataFrame:
@@ -384,15 +371,6 @@ def placebo_ratings(
     return ratings.mean(0) + np.sqrt(ratings.var(0, ddof=1).mean()) * noise
 
 
-def _placebos(material: Material, part: str, order: np.ndarray | None = None) -> pd.DataFrame:
-    models = [_model(material.scalp, material.trials, drift) for drift in ("linear", "naive")]
-    ratings, rows = material.scalp.person_rating("valence"), []
-    for number in _BLOCKS[part]:
-        placebo = placebo_ratings(ratings, [_SEED, number], order=order)
-        rows.append({"set": number, **_both(models, placebo, number)})
-    return pd.DataFrame(rows)
-
-
 def _from_cells(material: Material, cells: str, kind: str) -> dict[str, float]:
     """Test of valence from a set of cells "alone", or from the others: it "left out", "regressed out"."""
     cohort, trials = material.scalp, material.trials
@@ -411,16 +389,16 @@ def _model(cohort: Cohort, trials: np.ndarray, drift: str = "linear") -> PeopleR
 
 
 def _tested(model: PeopleRidge, ratings: np.ndarray) -> dict[str, float]:
-    found = model.test(ratings, _EXCHANGES, _SEED)
-    null = {"null_mean": float(found.null.mean()), "null_sd": float(found.null.std(ddof=1))}
-    power = {"limit": found.limit, "detectable": found.detectable, "n": len(found.people)}
-    return {"r": found.r, "p": found.p, **null, **power}
+    test = model.test(ratings, _EXCHANGES, _SEED)
+    null = {"null_mean": float(test.null.mean()), "null_sd": float(test.null.std(ddof=1))}
+    power = {"limit": test.limit, "detectable": test.detectable, "n": len(test.people)}
+    return {"r": test.r, "p": test.p, **null, **power}
 
 
 def _both(models: list[PeopleRidge], ratings: np.ndarray, number: int) -> dict[str, float]:
     joint, naive = models
-    found, people = joint.test(ratings, _FEWER_EXCHANGES, [_SEED, 1, number]), naive.people(ratings)
-    return {"r": found.r, "p": found.p, "r_naive": float(people.mean()), "p_naive": _t_test(people)}
+    test, people = joint.test(ratings, _FEWER_EXCHANGES, [_SEED, 1, number]), naive.people(ratings)
+    return {"r": test.r, "p": test.p, "r_naive": float(people.mean()), "p_naive": _t_test(people)}
 
 
 def _t_test(people: np.ndarray) -> float:

@@ -9,7 +9,7 @@ from sklearn.model_selection import LeaveOneGroupOut, permutation_test_score
 from timing import in_turns
 
 from kernel.brain.cohort import FACED_CLIP_EMOTIONS
-from kernel.brain.projection import RidgeFolds
+from kernel.brain.ridge import RidgeFolds
 
 ALPHA = 30.0
 

@@ -1,0 +1,260 @@
+"""How single people follow an axis: beside their cohort, at their best cell, and in agreement.
+
+`features` are those of trials (n_subjects, n_clips, n_channels, n_bands), NaN throughout where one is
+missing; other arguments as for :func:`kernel.brain.topography.cell_map`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from kernel import checks, stats
+from kernel.arrays import real
+from kernel.brain.cohort import mean_over_subjects, trials_present
+from kernel.brain.topography import Emotions, Seed, cell_correlations, clip_positions, search_test, unit
+
+if TYPE_CHECKING:
+    import mne
+
+
+def subject_correlations(features: ArrayLike, y: ArrayLike) -> np.ndarray:
+    """Correlation of every cell of every subject with positions, over the clips the subject has.
+
+    Features are (n_subjects, n_clips, ...), positions (n_clips,) or (n_batch, n_clips); r is
+    (n_subjects, ...) or (n_batch, n_subjects, ...).
+    """
+    y = real(y, "y")
+    columns, present = _unit_trials(features)
+    if y.ndim not in (1, 2) or y.shape[-1] != len(columns):
+        raise ValueError(f"features have {len(columns)} clips, y has shape {y.shape}")
+    return _subject_r(columns, present, y)
+
+
+def _unit_trials(features: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Features (n_clips, n_subjects, ...), centred and of length 1 over the clips of a subject, 0 where none.
+
+    The second array (n_subjects, n_clips) says which trials there are.
+    """
+    features = real(features, "features", finite=False)
+    if features.ndim < 3 or 0 in features.shape:
+        raise ValueError(f"features must be (n_subjects, n_clips, ...), got shape {features.shape}")
+    present = trials_present(features)
+    if present.sum(1).min() < 3:
+        subject = int(present.sum(1).argmin())
+        raise ValueError(f"the subject at place {subject} has {present[subject].sum()} trials: r needs three")
+    columns = np.zeros((features.shape[1], len(features), *features.shape[2:]))
+    for subject, (trials, there) in enumerate(zip(features, present, strict=True)):
+        columns[there, subject] = unit(trials[there], f"features of the subject at place {subject}", axis=0)
+    return columns, present
+
+
+def _subject_r(columns: np.ndarray, present: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """r (..., n_subjects, ...) from what `_unit_trials` gives."""
+    y = y - y.mean(-1, keepdims=True)
+    there = present.astype(float)
+    counts = there.sum(1)
+    length = np.sqrt(np.maximum((y**2) @ there.T - (y @ there.T) ** 2 / counts, 0))  # (..., n_subjects)
+    low = length <= 1e-6 * np.linalg.norm(y, axis=-1, keepdims=True)
+    if low.any():
+        subject = int(np.argwhere(low)[0][-1])
+        raise ValueError(f"y is constant over the trials of the subject at place {subject}: drop this one")
+    r = np.tensordot(y, columns, axes=1)
+    r /= length.reshape(*length.shape, *[1] * (columns.ndim - 2))
+    return np.clip(r, -1, 1, out=r)
+
+
+class Simpson(NamedTuple):
+    """The cohort's correlation beside that of its members, at the chosen `channels`, strongest first.
+
+    `cohort` is r of the mean over the other half of the subjects, `subjects` their mean r, `opposed` the
+    smaller of the first and minus the second: above zero only where their signs differ as the paper's do.
+    """
+
+    channels: np.ndarray
+    cohort: stats.Interval
+    subjects: stats.Interval
+    opposed: stats.Interval
+
+
+def simpson(
+    features: ArrayLike, y: ArrayLike, *, n_channels: int = 8, n_resamples: int = 2000, random_state: Seed = 0
+) -> Simpson:
+    """Compare the correlation of the cohort's mean with the mean correlation of its subjects.
+
+    Subjects at even places choose the `n_channels` channels with the largest mean ``|r|`` over bands; the
+    others, bootstrapped with clips fixed, are judged on the mean over these channels and all bands. A
+    difference alone is no paradox: averaging over subjects removes noise, so the cohort's ``|r|`` is larger
+    wherever there is signal. The two disagree in Simpson's sense [1]_ only if their 95 % intervals lie on
+    opposite sides of zero.
+
+    References
+    ----------
+    .. [1] Simpson (1951), JRSS B 13(2). doi:10.1111/j.2517-6161.1951.tb00088.x
+    """
+    features = _trials(features)
+    y = clip_positions(y, features.shape[1])
+    if len(features) < 4 or not 1 <= n_channels <= features.shape[2]:
+        raise ValueError(
+            f"{n_channels} channels from two halves of subjects need more than features {features.shape} have"
+        )
+    strength = np.abs(cell_correlations(mean_over_subjects(features[::2]), y)).mean(-1)
+    channels = np.argsort(-strength, kind="stable")[:n_channels]
+    judged = features[1::2][:, :, channels].mean((2, 3))  # (n_subjects, n_clips)
+    single = subject_correlations(judged[..., None], y)[:, 0]
+    there = np.isfinite(judged).astype(float)
+    values = np.where(there > 0, judged, 0)
+
+    def of_cohort(rows: np.ndarray) -> Any:
+        # how often each subject is drawn: a mean needs no copies of them
+        drawn = np.array(
+            [np.bincount(row, minlength=len(judged)) for row in np.atleast_2d(rows)], dtype=float
+        )
+        seen = drawn @ there
+        common = (seen > 0).astype(float)  # clips that nobody in a sample has are left out of its correlation
+        n = common.sum(1, keepdims=True)
+        x, t = common * (drawn @ values) / np.maximum(seen, 1), common * y
+        x, t = (common * (part - part.sum(1, keepdims=True) / n) for part in (x, t))
+        r = (x * t).sum(1) / np.linalg.norm(x, axis=1) / np.linalg.norm(t, axis=1)
+        return r if rows.ndim == 2 else r[0]
+
+    def of_subjects(rows: np.ndarray) -> Any:
+        return single[rows].mean(-1)
+
+    def opposed(rows: np.ndarray) -> Any:
+        return np.minimum(of_cohort(rows), -of_subjects(rows))
+
+    places = np.arange(len(judged))
+    seed = int(np.random.default_rng(random_state).integers(2**63))  # one set of samples for all three
+    intervals = (
+        stats.bootstrap_interval(statistic, places, n_resamples=n_resamples, random_state=seed)
+        for statistic in (of_cohort, of_subjects, opposed)
+    )
+    return Simpson(channels, *intervals)
+
+
+class SubjectOracle(NamedTuple):
+    """The best cell of every subject, tested.
+
+    `channel` is the mean over subjects of the largest ``|r|`` over channels, in the `band` where it is
+    largest; that choice is repeated for each order. `cell` is the same over channels and bands.
+    """
+
+    band: int
+    channel: stats.PermutationResult
+    cell: stats.PermutationResult
+
+
+def subject_oracle(
+    features: ArrayLike,
+    y: ArrayLike,
+    emotions: Emotions | None,
+    *,
+    n_permutations: int = 1000,
+    random_state: Seed = 0,
+) -> SubjectOracle:
+    """Mean over subjects of the largest ``|r|`` that each has, against the same with permuted emotions.
+
+    The largest of many correlations is high in noise as well: compare with the mean of the null.
+
+    Parameters
+    ----------
+    features : array_like, shape (n_subjects, n_clips, n_channels, n_bands)
+        Of each trial; NaN where it is missing.
+    y, emotions, n_permutations, random_state
+        As for `cell_map`.
+
+    Returns
+    -------
+    SubjectOracle
+    """
+    features = _trials(features)
+    y = clip_positions(y, features.shape[1])
+    columns, present = _unit_trials(features)
+
+    def by_band(columns: np.ndarray, Y: np.ndarray) -> np.ndarray:
+        r = _subject_r(columns, present, Y)
+        return np.abs(r, out=r).max(-2)  # (..., n_subjects, n_bands)
+
+    def over_channels(columns: np.ndarray, Y: np.ndarray) -> np.ndarray:
+        return by_band(columns, Y).mean(-2).max(-1)
+
+    def over_cells(columns: np.ndarray, Y: np.ndarray) -> np.ndarray:
+        return by_band(columns, Y).max(-1).mean(-1)
+
+    tests = (
+        search_test(statistic, columns, y, emotions, columns[0].size, n_permutations, random_state)
+        for statistic in (over_channels, over_cells)
+    )
+    return SubjectOracle(int(by_band(columns, y).mean(0).argmax()), *tests)
+
+
+class ClusterTest(NamedTuple):
+    """Clusters of cells in which subjects agree.
+
+    `t` (n_channels, n_bands) is over subjects, of Fisher's z; `clusters` (n_clusters, n_channels, n_bands)
+    are masks, `p` (n_clusters,) corrected.
+    """
+
+    t: np.ndarray
+    clusters: np.ndarray
+    p: np.ndarray
+
+    @property
+    def p_min(self) -> float:
+        """Smallest p-value; 1 if no cell passes the threshold."""
+        return float(self.p.min(initial=1.0))
+
+
+def cluster_test(
+    features: ArrayLike,
+    y: ArrayLike,
+    info: mne.Info,
+    *,
+    n_permutations: int = 1000,
+    threshold: float | dict[str, float] | None = None,
+    random_state: Seed = 0,
+) -> ClusterTest:
+    """Cluster test over subjects of their correlation maps: mne's, with signs flipped by subject [1]_.
+
+    *It treats the stimuli as fixed.* It asks whether subjects agree on these clips, not whether the axis
+    would be followed for others [2]_. People who see the same clips share whatever the clips do to them, and
+    every shared pattern has some correlation with any axis. The test therefore rejects, for nearly any axis,
+    wherever emotions or clips can be decoded at all. It is here to be compared with `cell_map`.
+
+    Neighbours are those of the channels of `info`, as :meth:`~kernel.brain.cohort.Cohort.info` gives it, by
+    Delaunay triangulation, and at one channel the band below and above. `threshold` is mne's: of ``|t|``, by
+    default at p = .05 of a single cell, or ``dict(start=0, step=0.2)`` for threshold-free enhancement.
+
+    References
+    ----------
+    .. [1] Maris & Oostenveld (2007). doi:10.1016/j.jneumeth.2007.03.024
+    .. [2] Westfall, Nichols & Yarkoni (2017). doi:10.12688/wellcomeopenres.10298.2
+    """
+    import mne
+
+    features = _trials(features)
+    if len(info["ch_names"]) != features.shape[2]:
+        raise ValueError(f"info has {len(info['ch_names'])} channels, features have {features.shape[2]}")
+    r = subject_correlations(features, clip_positions(y, features.shape[1]))
+    z = np.arctanh(np.clip(r, -1 + 1e-9, 1 - 1e-9)).swapaxes(1, 2)  # (n_subjects, n_bands, n_channels)
+    with mne.use_log_level("error"):
+        neighbours, _ = mne.channels.find_ch_adjacency(info, "eeg")
+        t, clusters, p, _ = mne.stats.permutation_cluster_1samp_test(
+            z,
+            threshold=threshold,
+            n_permutations=n_permutations,
+            adjacency=mne.stats.combine_adjacency(z.shape[1], neighbours),
+            out_type="mask",
+            seed=int(np.random.default_rng(random_state).integers(2**31)),
+        )
+    masks = np.array(clusters, dtype=bool).reshape(-1, *z.shape[1:]).swapaxes(1, 2)
+    return ClusterTest(t.T, masks, np.asarray(p, dtype=float))
+
+
+def _trials(features: ArrayLike) -> np.ndarray:
+    trials = real(features, "features", finite=False)
+    checks.shape("features", trials, (None,) * 4, "(n_subjects, n_clips, n_channels, n_bands)")
+    return trials
