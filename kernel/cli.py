@@ -159,17 +159,13 @@ def _tables(study: Any, options: argparse.Namespace) -> int:
 def _claims(options: argparse.Namespace) -> int:
     from kernel import claims
 
-    known = claims.load_claims()
-    if options.id is not None and options.id not in known:
-        raise claims.UnknownClaimError(f"unknown claim {options.id!r}: choose from {', '.join(known)}")
-    table = claims.ledger(options.ledger)
     if options.id is None:
+        table = claims.ledger(options.ledger)
         print(table[["id", "verdict", "value", "data"]].fillna("").to_string(index=False))
         return 0
-    claim = known[options.id]
+    claim = claims.load_claim(options.id)
     rows = [row for row in claims.read_ledger(options.ledger) if row.id == options.id]
-    rule = table.loc[table["id"] == options.id, "rule"].iloc[0]
-    print(f"{claim.id}: {claim.claim}\npaper: {claim.paper}\nrule: {rule}")
+    print(f"{claim.id}: {claim.claim}\npaper: {claim.paper}\nrule: {claim.rule}")
     print(
         claims.show(*rows)[["ours", "interval", "p", "verdict", "data"]].to_string(index=False)
         if rows
