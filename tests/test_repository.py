@@ -33,7 +33,7 @@ FLOORS = {
     **dict.fromkeys(["metrics", "stats", "files", "threads", "assets", "ratings"], 1),
     **dict.fromkeys(["language", "brain"], 2),
     "decoding": 3,
-    **dict.fromkeys(["audit", "claims", "interactive", "plots"], 4),
+    **dict.fromkeys(["audit", "claims", "interactive", "plots", "style"], 4),
     **dict.fromkeys(["studies"], 5),
     "report": 6,
     "cli": 7,
