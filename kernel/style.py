@@ -118,7 +118,7 @@ def legend_beside(ax: Axes, handles: Sequence[Any] | None = None) -> None:
     ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1, 1))
 
 
-def mark(colour: str, label: str, **look: Any) -> Line2D:
+def mark(colour: Any, label: Any, **look: Any) -> Line2D:
     """An entry of a legend, a dot without a line unless it is given one."""
     return Line2D([], [], color=colour, label=label, **{"marker": "o", "ls": ""} | look)
 

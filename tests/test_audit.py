@@ -38,9 +38,8 @@ BANDS = ("delta", "theta", "alpha")
 def study(tmp_path, monkeypatch):
     """A registry of one table, recordings of three people, and a record of what was computed."""
     monkeypatch.setattr(audit, "TABLES", {"levels": Table(levels, BANDS, quick=("alpha",))})
-    monkeypatch.setattr(
-        audit, "_axes", lambda folder: pd.DataFrame({"sign": np.ones(28)}).rename_axis("clip")
-    )
+    axes = pd.DataFrame({"sign": np.ones(28)}).rename_axis("clip").to_csv()
+    monkeypatch.setattr(audit, "_axes", lambda folder: axes)
     monkeypatch.setattr(audit, "N_PEOPLE", 3)
     write_faced_de(tmp_path / "faced", range(3))
     write_faced_remarks(tmp_path / "faced", range(3))
@@ -282,9 +281,9 @@ def test_what_is_missing_is_named_with_its_cure(study, tmp_path_factory):
     with pytest.raises(StoredResultError, match=r"no stored results at .*make results"):
         audit.load("levels", folder=study)
     folder = run(study)
-    with pytest.raises(StoredResultError, match="no table 'levls': choose from levels"):
+    with pytest.raises(StoredResultError, match=r"one of levels; got 'levls' \(did you mean levels"):
         audit.load("levls", folder=folder)
-    with pytest.raises(StoredResultError, match=r"no table \['levls'\]: choose from levels"):
+    with pytest.raises(StoredResultError, match=r"one of levels; got 'levls' \(did you mean levels"):
         run(study, names=["levls"])
     with pytest.raises(StoredResultError, match="set KERNEL_DATA"):
         audit.run(target=study / "results", n_jobs=1, progress=False)
