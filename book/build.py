@@ -423,7 +423,11 @@ def render(place: Place, key: str, *, strict: bool) -> None:
     finished = subprocess.run(
         [*command, *options],
         cwd=source,
-        env={**_child_environment(), "PYTHONWARNINGS": "ignore"},
+        env={
+            **_child_environment(),
+            "PYTHONWARNINGS": "ignore",
+            "KERNEL_BOOK_LEDGER": str((place.build / "claims.json").resolve()),
+        },
         check=False,
     )
     if finished.returncode:

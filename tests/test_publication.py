@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +15,8 @@ import pytest
 import yaml
 from jupyter_book.config import get_final_config
 from sphinx.util.inventory import InventoryFile
+
+from kernel import claims
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = sorted((ROOT / "notebooks").glob("*.py"))
@@ -281,3 +285,32 @@ def test_how_to_cite_agrees_with_the_citation_file():
     assert theirs["doi"] == paper["identifiers"][0]["value"]
     listed = dict(entries((ROOT / "book" / "references.bib").read_text(encoding="utf-8")))["radwan2026shared"]
     assert {key: value.replace("{", "").replace("}", "") for key, value in listed.items()} == theirs
+
+
+# ---- the five claims in a row
+
+
+def test_marks_on_the_cover_follow_the_ledger(tmp_path):
+    overview, ledger = extension("overview"), tmp_path / "claims.json"
+    rows = [row for row in claims.read_ledger(claims.book_ledger()) if not row.simulated]
+    headline = "Residual diversity helps"
+    gains = [row for row in rows if row.id in claims.HEADLINES[headline] and row.verdict == "supported"]
+    failures = [row for row in rows if row.id == "C8.relative_gain"]
+    marks = {}
+    for name, stored in (("gains", gains), ("failures", failures), ("both", [*gains, *failures])):
+        ledger.write_text(json.dumps([asdict(row) for row in stored]))
+        marks[name] = overview.mark(headline, ledger)
+    assert marks == {"gains": "held", "failures": "failed", "both": "held in part"}
+    ledger.write_text("[]")
+    with pytest.raises(ValueError, match="no real result of 'Residual diversity helps'"):
+        overview.mark(headline, ledger)
+
+
+def test_every_step_names_a_headline_and_pages_of_the_contents():
+    overview = extension("overview")
+    contents = (ROOT / "_toc.yml").read_text()
+    pages = [page for step in overview.STEPS for page in step["pages"]]
+    assert len(set(pages)) == len(pages) and all(f"file: {page}\n" in contents for page in pages)
+    assert {step["headline"] for step in overview.STEPS} < set(claims.HEADLINES)
+    html = overview.steps(claims.book_ledger(), lambda page: f"{page}.html", small=True, here=pages[1])
+    assert html.count("<li") == len(overview.STEPS) and html.count("aria-current") == 1
