@@ -10,7 +10,7 @@ import json
 import math
 import operator
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cache
 from numbers import Real
 from pathlib import Path
@@ -442,23 +442,6 @@ def outcomes(ids: Iterable[str] | None = None, path: str | Path | None = None) -
             }
         )
     return pd.DataFrame(table).set_index("id")
-
-
-def verdict_sentence(ids: Sequence[str], path: str | Path | None = None) -> str:
-    """What the ledger says of some claims, in words, by outcome: real data where there are any.
-
-    Each claim stands in the words of the claims file, with the number of its results that are supported where
-    that is neither none nor all, and marked where there are simulated results only.
-    """
-    groups: dict[str, list[str]] = {name: [] for name in OUTCOMES}
-    for claim in outcomes(ids, path).itertuples():
-        real = claim.real != "not asked"
-        word = claim.real if real else claim.planted
-        remarks = [f"{claim.supported} of {claim.results} results"] if word == "held in part" else []
-        remarks += ["simulated EEG only"] if not real and claim.results else []
-        text = claim.claim.rstrip(".")
-        groups[word].append(f"“{text}”" + (f" ({', '.join(remarks)})" if remarks else ""))
-    return " ".join(f"{word.capitalize()}: {'; '.join(texts)}." for word, texts in groups.items() if texts)
 
 
 def ledger(path: str | Path | None = None) -> pd.DataFrame:

@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from kernel import style
-from kernel.checks import choice
 from kernel.language.axis import ValenceAxis
 from kernel.language.stories import EMOTIONS
 from kernel.style import BLUE, GREY, INK, ORANGE, PURPLE, SIGNED_CMAP, emotion_colours, emotion_order
@@ -155,46 +154,6 @@ def plot_nulls(
         style.dotted(ax, INK, x=reference)
         ax.set(xlabel=label, yticks=[])
         ax.spines["left"].set_visible(False)
-    return fig
-
-
-def plot_claim_forest(panels: Mapping[str, pd.DataFrame]) -> Figure:
-    """Results of the ledger with their intervals beside the paper's values, coloured by verdict.
-
-    Panels stand below one another, by horizontal label, for results in one unit each: columns ``label``,
-    ``value``, ``low``, ``high``, ``p``, ``verdict`` as in the ledger, and ``paper``, the paper's value; any
-    number may be NaN. Simulated results, whose verdict says so, are hollow.
-    """
-    verdicts = [verdict for table in panels.values() for verdict in table["verdict"]]
-    if not verdicts:
-        raise ValueError("no result to draw: run the chapters that record these claims first")
-    kinds = {v: choice("verdict", str(v).partition(" (")[0], style.VERDICT_COLOURS) for v in verdicts}
-    sizes = [len(table) for table in panels.values()]
-    height = (0.31 * sum(sizes) + 0.4) / len(panels) + 0.95
-    ratios = [size + 0.6 for size in sizes]
-    fig, drawn = style.panels([""] * len(panels), (8.6, height), columns=1, height_ratios=ratios, share="")
-    for ax, (label, table) in zip(drawn, panels.items(), strict=True):
-        for y, row in enumerate(table.to_dict("records")):
-            colour = style.VERDICT_COLOURS[kinds[row["verdict"]]]
-            inside = "white" if "simulated" in row["verdict"] else colour
-            ax.plot(row["paper"], y, "D", ms=7, color=INK)
-            ax.plot([row["low"], row["high"]], [y, y], color=colour, lw=2)
-            ax.plot(row["value"], y, "o", ms=6.5, color=colour, mfc=inside, mew=1.6)
-            if pd.notna(row["p"]):
-                ax.annotate(
-                    f"p {row['p']:g}", (1, y), xycoords=("axes fraction", "data"), xytext=(4, 0),
-                    textcoords="offset points", va="center", fontsize=8,
-                )  # fmt: skip
-        style.dotted(ax, x=0 if ax.get_xlim()[0] < 0 else None)
-        ax.set_yticks(range(len(table)), [textwrap.fill(text, 52) for text in table["label"]])
-        ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5, steps=[1, 2, 5, 10]))
-        ax.set(xlabel=label, ylim=(len(table) - 0.4, -0.6))
-    present = [kind for kind in style.VERDICT_COLOURS if kind in kinds.values()]
-    handles = [style.mark(style.VERDICT_COLOURS[kind], kind, ls="-", lw=2) for kind in present]
-    if any("simulated" in verdict for verdict in kinds):
-        handles.append(style.mark(INK, "simulated EEG", mfc="white"))
-    handles.append(style.mark(INK, "the paper", marker="D", ms=7))
-    fig.legend(handles=handles, loc="outside upper left", ncols=len(handles))
     return fig
 
 

@@ -24,8 +24,7 @@ INK, BLUE, ORANGE, PURPLE, GREY = "#222222", "#0072B2", "#D55E00", "#AA3377", "#
 VALENCE_CMAP = "BrBG"
 #: Whatever else has two sides, such as a correlation or a change: negative purple, positive orange.
 SIGNED_CMAP = "PuOr_r"
-#: Verdicts have one colour each, whatever the figure.
-VERDICT_COLOURS = MappingProxyType({"supported": BLUE, "not supported": ORANGE, "inconclusive": GREY})
+#: Outcomes have one colour each, whatever the figure.
 OUTCOME_COLOURS = MappingProxyType(
     {"held": BLUE, "held in part": "#A6CDE6", "failed": ORANGE, "could not be decided": "#D9D9D9"}
 )

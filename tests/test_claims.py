@@ -414,16 +414,6 @@ def test_real_planted_and_unplanted_results_are_never_counted_together(results):
         claims.outcomes(["C2.nothing"])
 
 
-def test_a_sentence_says_what_the_ledger_says(results):
-    parts = re.split(r"(?<=\)|”)\. ", claims.verdict_sentence(ASKED))
-    assert len(parts) == 4
-    assert parts[0].startswith("Held: “The axis separates") and parts[0].endswith("”")
-    assert parts[1].startswith("Held in part: ") and parts[1].endswith("(1 of 2 results)")
-    assert parts[2].startswith("Failed: ") and parts[2].count("“") == 2
-    assert parts[2].count("(simulated EEG only)") == 1  # what was asked of people is told of people
-    assert parts[3].startswith("Not asked: ") and parts[3].endswith("(tweets)”.")
-
-
 # --- the paper's p-values -----------------------------------------------------------------------------------
 
 

@@ -104,37 +104,6 @@ def test_a_null_marks_the_observed_value_and_the_reference(rng):
     assert sum(patch.get_height() for patch in ax.patches) == 100
 
 
-CLAIMS = pd.DataFrame(
-    {
-        "label": ["a", "b"],
-        **{"value": [0.8, -0.2], "low": [0.7, np.nan], "high": [0.9, np.nan], "p": [np.nan, 0.03]},
-        **{"paper": [np.nan, 0.5], "verdict": ["supported", "not supported (simulated)"]},
-    }
-)
-
-
-def test_a_claim_stands_beside_the_papers_value_in_the_colour_of_its_verdict():
-    fig = plots.plot_claim_forest({"AUC": CLAIMS, "r": CLAIMS[:1]})
-    first, second = fig.axes
-    assert rows(first) == ["a", "b"] and (first.get_xlabel(), second.get_xlabel()) == ("AUC", "r")
-    circles = [line for line in first.lines if line.get_marker() == "o"]
-    assert x_of(circles) == [[0.8], [-0.2]]
-    assert [line.get_color() for line in circles] == [plots.BLUE, plots.ORANGE]
-    assert [line.get_markerfacecolor() for line in circles] == [plots.BLUE, "white"]  # simulated is hollow
-    papers = x_of(line for line in first.lines if line.get_marker() == "D")
-    np.testing.assert_array_equal(papers, [[np.nan], [0.5]])
-    assert x_of(line for line in first.lines if line.get_linewidth() == 2)[0] == [0.7, 0.9]
-    assert [t.get_text() for t in first.texts] == ["p 0.03"]
-    legend = [t.get_text() for t in fig.legends[0].get_texts()]
-    assert legend == ["supported", "not supported", "simulated EEG", "the paper"]
-    real = plots.plot_claim_forest({"r": CLAIMS[:1]})
-    assert [t.get_text() for t in real.legends[0].get_texts()] == ["supported", "the paper"]
-    with pytest.raises(ValueError, match="run the chapters"):
-        plots.plot_claim_forest({"r": CLAIMS[:0]})
-    with pytest.raises(ValueError, match=r"one of supported, .*; got 'maybe'"):
-        plots.plot_claim_forest({"r": CLAIMS.assign(verdict="maybe")})
-
-
 def test_outcomes_stand_in_their_cells_and_what_was_not_asked_stays_empty():
     table = pd.DataFrame({"claim": ["A is so.", "B is so."], "real": ["held", "not asked"]})
     table["planted"] = ["could not be decided", "failed"]
@@ -362,7 +331,6 @@ def test_the_arithmetic_of_colours_is_that_of_the_textbook():
 def test_the_palette_can_be_told_apart_with_any_colour_vision(vision):
     # 2.3 is just noticeable (Mahy et al. 1994, Color Research & Application 19(2)); small marks need more
     assert nearest([plots.BLUE, plots.ORANGE, plots.PURPLE, plots.GREY, plots.INK], vision) > 15
-    assert nearest(list(style.VERDICT_COLOURS.values()), vision) > 15
 
 
 def test_a_palette_that_some_confuse_would_fail():
