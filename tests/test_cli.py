@@ -9,8 +9,9 @@ import pytest
 from test_studies import ONLY_ALIGNMENT, TINY, YAML
 
 from kernel.cli import main
+from kernel.plans import plan
 from kernel.report import write_report
-from kernel.studies import plan, run_study
+from kernel.studies import run_study
 
 pytestmark = pytest.mark.assets
 

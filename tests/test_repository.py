@@ -34,10 +34,12 @@ FLOORS = {
     **dict.fromkeys(["language", "brain"], 2),
     "decoding": 3,
     **dict.fromkeys(["audit", "claims", "interactive", "plots", "style"], 4),
-    **dict.fromkeys(["studies"], 5),
-    "report": 6,
-    "cli": 7,
-    "__main__": 8,
+    "plans": 5,
+    "tasks": 6,
+    "studies": 7,
+    "report": 8,
+    "cli": 9,
+    "__main__": 10,
 }
 
 
