@@ -195,10 +195,6 @@ def test_a_finished_study_computes_nothing_again(undisturbed):
     assert stamps(folder) == before and len(before) == len(plan(TINY))
 
 
-def test_two_processes_find_what_one_finds(alignment, tmp_path):
-    assert_same(run(ONLY_ALIGNMENT, tmp_path / "two", n_jobs=2), alignment[1])
-
-
 def test_a_killed_run_goes_on_with_nothing_lost_and_nothing_double(undisturbed, tmp_path):
     (tmp_path / "study.yaml").write_text(YAML)
     command = [sys.executable, "-m", "kernel", "run", str(tmp_path / "study.yaml"), "--quiet", "--jobs", "1"]
@@ -242,16 +238,20 @@ def killing(place, times):
     return perform
 
 
-@pytest.mark.parametrize("where", ["joblib", "dask"])
-def test_a_killed_worker_is_replaced(alignment, copied, tmp_path, monkeypatch, where):
+def test_two_processes_of_which_one_is_killed_find_what_one_finds(alignment, tmp_path, monkeypatch):
     (tmp_path / "marks").mkdir()
-    lose_strategies(copied)
     monkeypatch.setattr(studies, "perform", killing(str(tmp_path / "marks"), 1))
-    if where == "joblib":
-        tables = run(ONLY_ALIGNMENT, copied, n_jobs=2)
-    else:
-        with dask_client() as client:
-            tables = run(ONLY_ALIGNMENT, copied, client=client)
+    tables = run(ONLY_ALIGNMENT, tmp_path / "study", n_jobs=2)
+    assert list((tmp_path / "marks").iterdir()), "no worker was killed"
+    assert_same(tables, alignment[1])
+
+
+def test_a_dask_cluster_of_which_a_worker_is_killed_finds_the_same(alignment, copied, tmp_path, monkeypatch):
+    lose_strategies(copied)
+    (tmp_path / "marks").mkdir()
+    monkeypatch.setattr(studies, "perform", killing(str(tmp_path / "marks"), 1))
+    with dask_client() as client:
+        tables = run(ONLY_ALIGNMENT, copied, client=client)
     assert list((tmp_path / "marks").iterdir()), "no worker was killed"
     assert_same(tables, alignment[1])
 
