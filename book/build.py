@@ -408,7 +408,7 @@ def stage(place: Place, done: dict[Path, NotebookNode], rows: str) -> str:
         shutil.copy2(script, source / "notebooks" / script.name)  # to be downloaded
     page = source / "book" / "claims.md"
     if page.is_file():
-        from kernel.claims import ledger_markdown
+        from ledger import ledger_markdown  # beside this script
 
         text = page.read_text(encoding="utf-8")
         page.write_text(f"{text}\n{ledger_markdown(ledger)}", encoding="utf-8")

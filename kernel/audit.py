@@ -1,13 +1,8 @@
 """The audit of real EEG: tables from FACED, stored with the book, checked where FACED is at hand.
 
-In:  FACED's features and ratings (`KERNEL_DATA`, or the asset ``faced``); the tables of
-     ``book/results/faced``.
-Out: tidy tables as CSV files with a manifest that says from what, when and with what they were computed; the
-     same tables for a chapter, after a part of each has been computed again where that is possible.
-Never: changes a recording, serves a table that was edited by hand, or hides that a result is a stored one.
-
-A table is computed in parts. A finished part is kept in the cache under a digest of the recordings and of the
-code that computes it, so that an interrupted run goes on where it stopped and gives the same tables.
+A table is a function of the recordings and the name of a part. `run` computes the parts, each kept in the
+cache under a digest of recordings and code, so that an interrupted run goes on where it stopped, and stores
+CSV files with a manifest. `load` reads them, refuses what was edited, and computes a part again where it can.
 """
 
 from __future__ import annotations
@@ -30,13 +25,13 @@ import pandas as pd
 from joblib import delayed
 from threadpoolctl import threadpool_limits
 
-from kernel import files
+from kernel import checks, files
 from kernel.brain import calibration, components, specifications, within_clip
 from kernel.brain.cohort import FACED_CLASSES, FACED_CLIP_EMOTIONS
 from kernel.brain.faced import read_faced
 from kernel.brain.material import Material
 from kernel.brain.sources import faced_folder
-from kernel.brain.specifications import MAP_AXES, WHOLE
+from kernel.brain.specifications import MAP_AXES, TEST_AXES, WHOLE
 from kernel.decoding import simulated, smoothing, stimuli, trained
 from kernel.threads import side_by_side
 
@@ -65,20 +60,11 @@ class SpotCheckError(RuntimeError):
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the audit.
+    """A table of the audit: ``compute(material, part)`` gives the rows of one of its parts.
 
-    Attributes
-    ----------
-    compute : callable
-        ``compute(material, part)`` gives the rows of one part.
-    parts : tuple of str
-        All parts, in the order of the stored rows.
-    quick : tuple of str, optional
-        Parts that take seconds: one of them is computed again when a chapter reads the table. By default all.
-    check : callable, optional
-        ``check(material, part)`` gives some rows of a part, where all of them would take long.
-    trained : bool
-        Whether numbers come from trained networks: see `TRAINED_TOLERANCE`.
+    One of the `quick` parts, which take seconds, is computed again when a chapter reads the table; by default
+    any. ``check(material, part)`` gives some rows of a part where all of them would take long. Numbers of a
+    `trained` table come from trained networks: see `TRAINED_TOLERANCE`.
     """
 
     compute: Callable[[Material, str], pd.DataFrame]
@@ -88,70 +74,7 @@ class Table:
     trained: bool = False
 
 
-def axes_of_clips(material: Material, part: str) -> pd.DataFrame:
-    """Positions of the 28 clips on the axes that the audit asks about; `part` is not used.
-
-    Two language models' axes, mean valence ratings of emotions and of clips, the code -1, 0, +1, and the axis
-    recovered from the paper's printed figures.
-    """
-    from kernel.brain.faced_table import load_faced_table
-    from kernel.brain.reconstruction import recover_axis
-    from kernel.language.stories import VALENCE_CODE
-    from kernel.language.study import axis_positions
-    from kernel.ratings import load_ratings
-
-    emotions = pd.Series(FACED_CLIP_EMOTIONS, index=range(1, len(FACED_CLIP_EMOTIONS) + 1))
-    valence = load_ratings()["valence_mean"]
-    means = load_faced_table()["raw_mean"].sel(people="all")
-    models = {"language model": "SmolLM2-135M-Instruct", "second model": "Gemma-3-270M"}
-    return pd.DataFrame(
-        {
-            "clip": emotions.index,
-            "emotion": emotions.to_numpy(),
-            **{
-                name: emotions.map(axis_positions(model, FACED_CLASSES)).to_numpy()
-                for name, model in models.items()
-            },
-            "class ratings": valence.groupby(emotions).transform("mean").to_numpy(),
-            "clip ratings": valence.to_numpy(),
-            "sign code": emotions.map(VALENCE_CODE).to_numpy(dtype=float),
-            "recovered": recover_axis(
-                means.values,
-                means["channel"].values.tolist(),
-                means["band"].values.tolist(),
-                emotions.to_numpy(),
-            ).axis,
-        }
-    )
-
-
-def _simulated_tests(material: Material, part: str) -> pd.DataFrame:
-    """Of the 20 cohorts of a part of `faced_calibration`: how many each test rejects, and its mean value."""
-    table = calibration.faced_calibration(part).assign(cohorts=1)
-    table["rejected"] = table["p"] <= 0.05 + 1e-12
-    by_test = table.groupby(["truth", "estimator", "null"], sort=False)
-    return by_test.agg({"cohorts": "sum", "rejected": "sum", "value": "mean"}).reset_index()
-
-
-def simulator_check(material: Material, part: str) -> pd.DataFrame:
-    """The real cohort beside a simulated one of its sizes: `profile`, and how well clips are identified."""
-    simulated, _ = components.simulate_components(0)
-    columns = {}
-    for name, cohort in {"real": material.scalp, "simulated": simulated}.items():
-        identified = stimuli.identification(Material(cohort), "correlation")["accuracy"].mean()
-        columns[name] = pd.concat(
-            [components.profile(cohort), pd.Series({"clips identified, of 28": identified})]
-        )
-    return pd.DataFrame(columns).rename_axis("quantity").reset_index()
-
-
-def _power_of_axes(material: Material, part: str) -> pd.DataFrame:
-    """`axis_power` for the axes that have one position for each emotion."""
-    names = ["class ratings", "language model", "second model"]
-    return calibration.axis_power(part, {name: np.array(material.axes[name], dtype=float) for name in names})
-
-
-# Running
+# ---- running
 
 
 def run(
@@ -190,21 +113,24 @@ def run(
     StoredResultError
         If there is no FACED, a name is unknown, or ``axes`` is neither stored nor asked for.
     """
-    source = _source(folder)
+    source = faced_folder() if folder is None else files.absolute(folder)
+    if source is None:
+        raise StoredResultError(
+            "FACED's features are not at hand: set KERNEL_DATA to the folder of the official release, or run "
+            "`python -m kernel.assets fetch faced` after reading its terms"
+        )
     if not _is_whole(source):
         raise StoredResultError(
             f"{source} does not hold the features and After_remarks of all {N_PEOPLE} people: "
             "stored tables are of everybody"
         )
     target = results_folder() if target is None else files.absolute(target)
-    names = list(names) or list(TABLES)
-    if unknown := sorted(set(names) - set(TABLES)):
-        raise StoredResultError(f"no table {unknown}: choose from {', '.join(TABLES)}")
+    names = checks.choices("tables", list(names) or list(TABLES), TABLES, error=StoredResultError)
     files.writable_folder(target)
     data = _digest_of_recordings(source)
     for stage in (["axes"], [name for name in TABLES if name != "axes"]):  # the others need the axes
         chosen = [name for name in stage if name in names]
-        axes = _axes(target) if chosen and stage != ["axes"] else None
+        axes = _axes(target) if chosen and stage != ["axes"] else ""
         calls = [(name, part) for name in chosen for part in TABLES[name].parts]
         done = side_by_side(
             [delayed(_finished_part)(name, part, source, axes, data) for name, part in calls],
@@ -222,32 +148,15 @@ def run(
 
 
 def plan(names: Iterable[str] = (), *, folder: str | Path | None = None) -> pd.DataFrame:
-    """Parts of tables, and the hours of one core that they took when they were stored (missing if never).
-
-    Parameters
-    ----------
-    names : iterable of str
-        Tables; all by default.
-    folder : path-like, optional
-        Of stored tables; `results_folder` by default.
-    """
+    """Parts of tables, all by default, and the hours of one core that they took when stored, NaN if never."""
     folder = results_folder() if folder is None else files.absolute(folder)
-    entries = _manifest(folder)["tables"] if (folder / _MANIFEST).is_file() else {}
-    rows = [
-        {"table": name, "parts": len(TABLES[name].parts), "hours": entries.get(name, {}).get("hours", np.nan)}
-        for name in (list(names) or TABLES)
-    ]
-    return pd.DataFrame(rows).set_index("table")
-
-
-def _source(folder: str | Path | None) -> Path:
-    source = faced_folder() if folder is None else files.absolute(folder)
-    if source is None:
-        raise StoredResultError(
-            "FACED's features are not at hand: set KERNEL_DATA to the folder of the official release, or run "
-            "`python -m kernel.assets fetch faced` after reading its terms"
-        )
-    return source
+    entries = _entries(folder)
+    names = list(names) or list(TABLES)
+    columns = {
+        "parts": [len(TABLES[name].parts) for name in names],
+        "hours": [entries.get(name, {}).get("hours", np.nan) for name in names],
+    }
+    return pd.DataFrame(columns, index=pd.Index(names, name="table"))
 
 
 def _recordings(source: Path) -> list[Path]:
@@ -271,21 +180,20 @@ def _is_whole(source: Path) -> bool:
 
 
 def _finished_part(
-    name: str, part: str, source: Path, axes: pd.DataFrame | None, data: str
+    name: str, part: str, source: Path, axes: str, data: str
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Rows of a part and how they came about, from the cache if they have been computed before."""
-    positions, versions = _positions(axes), dict(files.VERSIONS) | {"python": platform.python_version()}
-    place = files.cache_dir("audit", f"{_key(name, part, data, positions)}.csv", create=False)
+    place = files.cache_dir("audit", f"{_key(name, part, data, axes)}.csv", create=False)
     with files.one_at_a_time(place):
         if not place.is_file():
             files.writable_folder(place.parent)
             start = time.monotonic()
-            rows = _computed(name, part, _material(source, positions, data))
+            rows = _computed(TABLES[name].compute, part, _material(source, axes, data))
             origin = {
                 "seconds": round(time.monotonic() - start, 1),
                 "date": datetime.now(UTC).date().isoformat(),
                 "package": files.source_digest(),
-                "versions": versions,
+                "versions": dict(files.VERSIONS) | {"python": platform.python_version()},
             }
             with files.atomic_path(place) as temporary:
                 temporary.write_text(f"{json.dumps(origin)}\n{_as_csv(rows)}", encoding="utf-8")
@@ -296,8 +204,7 @@ def _finished_part(
 def _key(name: str, part: str, *inputs: Any) -> str:
     """Key of a part: the recordings and what else goes in, the functions of the table and their code."""
     table = TABLES[name]
-    functions = [function for function in (table.compute, table.check) if function is not None]
-    named = [_parts_of(function) for function in functions]
+    named = [_parts_of(function) for function in (table.compute, table.check) if function is not None]
     modules = {kind.partition(":")[0] for kinds in named for kind in kinds if isinstance(kind, str)}
     readers = {read_faced.__module__, Material.__module__}
     code = sorted(module for module in modules | readers if module.startswith("kernel."))
@@ -313,26 +220,19 @@ def _parts_of(function: Callable[..., Any]) -> list[Any]:
 
 
 @lru_cache(maxsize=1)
-def _material(source: Path, positions: str, recordings: str) -> Material:
-    """One for all parts that a process computes.
-
-    `positions` is what `_positions` gives, and `recordings` tells those of today from those of yesterday.
-    """
+def _material(source: Path, axes: str, recordings: str) -> Material:
+    """One for all parts that a process computes; `recordings` tells those of today from yesterday's."""
     cohort = read_faced(source, source="de", channels="all", progress=False)
-    return Material(cohort, pd.read_csv(io.StringIO(positions), index_col="clip") if positions else None)
+    return Material(cohort, pd.read_csv(io.StringIO(axes), index_col="clip") if axes else None)
 
 
-def _positions(axes: pd.DataFrame | None) -> str:
-    """The table of axes as text, or nothing where there is none."""
-    return "" if axes is None else axes.to_csv(float_format=_FORMAT)
-
-
-def _computed(name: str, part: str, material: Material, *, checking: bool = False) -> pd.DataFrame:
-    table = TABLES[name]
-    compute = table.check if checking and table.check is not None else table.compute
+def _computed(
+    compute: Callable[[Material, str], pd.DataFrame], part: str, material: Material
+) -> pd.DataFrame:
+    """Rows of a part, rounded as they will be stored."""
     with threadpool_limits(1):
         rows = compute(material, part)
-    return _from_csv(_as_csv(rows.assign(part=part)))  # rounded as it will be stored
+    return _from_csv(_as_csv(rows.assign(part=part)))
 
 
 def _as_csv(rows: pd.DataFrame) -> str:
@@ -360,25 +260,18 @@ def _store(target: Path, name: str, parts: Sequence[tuple[pd.DataFrame, dict[str
         "seeds": "constants of the code",
         "date": max(origin["date"] for origin in origins),
         "recordings": data,
-        "axes": "" if name == "axes" else _axes_digest(target),
+        "axes": "" if name == "axes" else _axes_digest(_entries(target)),
         "packages": sorted({origin["package"] for origin in origins}),
         "versions": origins[-1]["versions"],  # they enter the key of each part: all have the same
     }
     with files.one_at_a_time(target / _MANIFEST):
-        entries = _manifest(target)["tables"] if (target / _MANIFEST).is_file() else {}
-        manifest = {"credit": CREDIT, "tables": dict(sorted((entries | {name: entry}).items()))}
-        with files.atomic_path(target / f"{name}.csv") as temporary:
-            temporary.write_text(text, encoding="utf-8")
-        with files.atomic_path(target / _MANIFEST) as temporary:
-            temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+        manifest = {"credit": CREDIT, "tables": dict(sorted((_entries(target) | {name: entry}).items()))}
+        for file, content in {f"{name}.csv": text, _MANIFEST: json.dumps(manifest, indent=1) + "\n"}.items():
+            with files.atomic_path(target / file) as temporary:
+                temporary.write_text(content, encoding="utf-8")
 
 
-def _axes_digest(folder: Path) -> str:
-    entries = _manifest(folder)["tables"] if (folder / _MANIFEST).is_file() else {}
-    return entries.get("axes", {}).get("sha256", "")
-
-
-# Reading
+# ---- reading
 
 
 def results_folder() -> Path:
@@ -416,41 +309,44 @@ def load(name: str, *, folder: str | Path | None = None, check: bool = True) -> 
         If the part computed again disagrees by more than `TOLERANCE`.
     """
     folder = results_folder() if folder is None else files.absolute(folder)
-    entry = _entry(folder, name)
-    text = (folder / f"{name}.csv").read_text(encoding="utf-8")
+    checks.choice("table", name, TABLES, error=StoredResultError)
+    entry, path = _entry(folder, name), folder / f"{name}.csv"
+    text = path.read_text(encoding="utf-8")
     if hashlib.sha256(text.encode()).hexdigest() != entry["sha256"]:
-        raise StoredResultError(
-            f"{folder / name}.csv was edited after it was computed: run `make results` to mend it"
-        )
+        raise StoredResultError(f"{path} was edited after it was computed: run `make results` to mend it")
     stored = _from_csv(text)
     if stored["part"].drop_duplicates().tolist() != list(TABLES[name].parts):
-        raise StoredResultError(
-            f"{folder / name}.csv does not hold the parts that it should: run `make results`"
-        )
+        raise StoredResultError(f"{path} does not hold the parts that it should: run `make results`")
+    part = _check_a_part(name, stored, entry, folder) if check else None
+    again = "" if part is None else f", part {part!r} computed again and equal"
+    stored.attrs["source"] = f"{name}: stored run of {entry['date']}{again}"
+    return stored
+
+
+def _check_a_part(name: str, stored: pd.DataFrame, entry: Mapping[str, Any], folder: Path) -> str | None:
+    """Compute the quick part of the day again, unless the same code has; gives its name if it could."""
     source, table = faced_folder(), TABLES[name]
     quick = table.parts if table.quick is None else table.quick
-    note = f"{name}: stored run of {entry['date']}"
-    if check and quick and source is not None and _is_whole(source):
-        part = quick[(int(entry["sha256"], 16) + datetime.now(UTC).toordinal()) % len(quick)]
-        positions = _positions(None if name == "axes" else _axes(folder))
+    if not quick or source is None or not _is_whole(source):
+        return None
+    part = quick[(int(entry["sha256"], 16) + datetime.now(UTC).toordinal()) % len(quick)]
+    axes = "" if name == "axes" else _axes(folder)
+    recordings = files.digest([(str(path), files.state(path)) for path in _recordings(source)])
+    key = _key(name, part, "checked", entry["sha256"], recordings, axes)
+    place = files.cache_dir("audit", f"{key}.checked", create=False)
+    if not place.is_file():
+        again = _computed(table.check or table.compute, part, _material(source, axes, recordings))
         expected = stored[stored["part"] == part].reset_index(drop=True)
-        recordings = files.digest([(str(path), files.state(path)) for path in _recordings(source)])
-        checked = _key(name, part, "checked", entry["sha256"], recordings, positions)
-        place = files.cache_dir("audit", f"{checked}.checked", create=False)
-        if not place.is_file():  # the same code has come to the same rows from the same recordings before
-            material = _material(source, positions, recordings)
-            again = _computed(name, part, material, checking=True)
-            if table.check is not None:
-                keys = [column for column in again if not pd.api.types.is_float_dtype(again[column])]
-                expected = again[keys].merge(expected, on=keys, how="left")[list(again)]
-            alike = stored[stored["part"].str.split(",").str[0] == part.split(",")[0]]
-            spot_check(name, expected, again, alike if table.trained else None)
-            with suppress(OSError):  # without a cache it is checked each time
-                files.writable_folder(place.parent)
-                place.touch()
-        note += f", part {part!r} computed again and equal"
-    stored.attrs["source"] = note
-    return stored
+        if table.check is not None:
+            keys = [column for column in again if not pd.api.types.is_float_dtype(again[column])]
+            rows = again[keys].astype(expected[keys].dtypes)
+            expected = rows.merge(expected, on=keys, how="left")[list(again)]
+        regime = stored[stored["part"].str.split(",").str[0] == part.split(",")[0]]
+        spot_check(name, expected, again, regime if table.trained else None)
+        with suppress(OSError):  # without a cache it is checked each time
+            files.writable_folder(place.parent)
+            place.touch()
+    return part
 
 
 def spot_check(
@@ -467,18 +363,17 @@ def spot_check(
         )
     for column in stored:
         old, new = stored[column], again[column]
+        differs = (old != new) & ~(old.isna() & new.isna())
         if pd.api.types.is_float_dtype(old) and pd.api.types.is_numeric_dtype(new):
             probability = str(column) == "p" or str(column).startswith("p_")
             absolute, relative = P_TOLERANCE if probability else TOLERANCE
             if trained is not None:
                 spread = 0.0 if column in _ACCURACIES else TRAINED_SDS * float(trained[column].std())
                 absolute, relative = max(TRAINED_TOLERANCE, spread), 0.0
-            near = (old - new).abs() <= absolute + relative * old.abs()
+            far = ~((old - new).abs() <= absolute + relative * old.abs())
             if probability and trained is None:
-                near &= (old <= 0.05) == (new <= 0.05)
-            differs = ~near & ~(old.isna() & new.isna())
-        else:
-            differs = (old != new) & ~(old.isna() & new.isna())
+                far |= (old <= 0.05) != (new <= 0.05)
+            differs &= far
         if differs.any():
             row = int(np.flatnonzero(differs)[0])
             raise SpotCheckError(
@@ -493,99 +388,134 @@ def sources(*stored: pd.DataFrame) -> str:
     return "\n".join([CREDIT, *(table.attrs["source"] for table in stored)])
 
 
-def _axes(folder: Path) -> pd.DataFrame:
-    return load("axes", folder=folder, check=False).set_index("clip").drop(columns=["emotion", "part"])
+def _axes(folder: Path) -> str:
+    """The stored table of axes as text, which goes into other tables."""
+    table = load("axes", folder=folder, check=False).set_index("clip").drop(columns=["emotion", "part"])
+    return table.to_csv(float_format=_FORMAT)
+
+
+def _axes_digest(entries: Mapping[str, Any]) -> str:
+    return entries.get("axes", {}).get("sha256", "")
 
 
 def _entry(folder: Path, name: str) -> dict[str, Any]:
-    if name not in TABLES:
-        raise StoredResultError(f"no table {name!r}: choose from {', '.join(TABLES)}")
-    entries = _manifest(folder)["tables"]
+    """What the manifest says of a table that belongs to it."""
+    if not (folder / _MANIFEST).is_file():
+        raise StoredResultError(f"no stored results at {folder}: run `make results` with FACED at hand")
+    entries = _entries(folder)
     entry = entries.get(name)
     if entry is None or not (folder / f"{name}.csv").is_file():
         raise StoredResultError(f"{folder} holds no table {name!r}: run `make results` with FACED at hand")
     if len({other["recordings"] for other in entries.values()}) > 1:
         raise StoredResultError(f"{folder} holds tables of different recordings: run `make results`")
-    if entry["axes"] not in ("", _axes_digest(folder)):
+    if entry["axes"] not in ("", _axes_digest(entries)):
         raise StoredResultError(
             f"table {name!r} was computed with other axes than those stored: run `make results`"
         )
     return entry
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def _entries(folder: Path) -> dict[str, Any]:
+    """The manifest's entries by table; none where there is no manifest."""
     path = folder / _MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        asked = {"sha256", "date", "recordings", "axes"}
-        if lacking := [name for name, entry in manifest["tables"].items() if not asked <= set(entry)]:
+        entries: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["tables"]
+        needed = {"sha256", "date", "recordings", "axes"}
+        if lacking := [name for name, entry in entries.items() if not needed <= set(entry)]:
             raise ValueError(f"entries {lacking} lack digests or a date")
-        return manifest
+        return entries
     except FileNotFoundError:
-        raise StoredResultError(
-            f"no stored results at {folder}: run `make results` with FACED at hand"
-        ) from None
+        return {}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StoredResultError(
             f"{path} is no manifest of stored results ({error}): run `make results`"
         ) from error
 
 
-# The tables
+# ---- the tables
 
-_TRUTHS = tuple(f"{preset} 0" for preset in simulated.PRESETS)
+
+def axes_of_clips(material: Material, part: str) -> pd.DataFrame:
+    """Positions of the 28 clips on the axes that the audit asks about; `part` is not used.
+
+    Two language models' axes, mean valence ratings of emotions and of clips, the code -1, 0, +1, and the axis
+    recovered from the paper's printed figures.
+    """
+    from kernel.brain.faced_table import load_faced_table
+    from kernel.brain.reconstruction import recover_axis
+    from kernel.language.stories import VALENCE_CODE
+    from kernel.language.study import axis_positions
+    from kernel.ratings import load_ratings
+
+    emotions = pd.Series(FACED_CLIP_EMOTIONS, index=range(1, len(FACED_CLIP_EMOTIONS) + 1))
+    valence = load_ratings()["valence_mean"]
+    means = load_faced_table()["raw_mean"].sel(people="all")
+    names = {"language model": "SmolLM2-135M-Instruct", "second model": "Gemma-3-270M"}
+    models = {column: emotions.map(axis_positions(name, FACED_CLASSES)) for column, name in names.items()}
+    channels, bands = (means[axis].values.tolist() for axis in ("channel", "band"))
+    return pd.DataFrame(
+        {
+            "clip": emotions.index,
+            "emotion": emotions.to_numpy(),
+            **{column: positions.to_numpy() for column, positions in models.items()},
+            "class ratings": valence.groupby(emotions).transform("mean").to_numpy(),
+            "clip ratings": valence.to_numpy(),
+            "sign code": emotions.map(VALENCE_CODE).to_numpy(dtype=float),
+            "recovered": recover_axis(means.values, channels, bands, emotions.to_numpy()).axis,
+        }
+    )
+
+
+def _simulated_tests(material: Material, part: str) -> pd.DataFrame:
+    """Of the 20 cohorts of a part of `faced_calibration`: how many each test rejects, and its mean value."""
+    table = calibration.faced_calibration(part).assign(cohorts=1)
+    table["rejected"] = table["p"] <= 0.05 + 1e-12
+    by_test = table.groupby(["truth", "estimator", "null"], sort=False)
+    return by_test.agg({"cohorts": "sum", "rejected": "sum", "value": "mean"}).reset_index()
+
+
+def simulator_check(material: Material, part: str) -> pd.DataFrame:
+    """The real cohort beside a simulated one of its sizes: `profile`, and how well clips are identified."""
+    simulation, _ = components.simulate_components(0)
+    columns = {}
+    for name, cohort in {"real": material.scalp, "simulated": simulation}.items():
+        identified = stimuli.identification(Material(cohort), "correlation")["accuracy"].mean()
+        further = pd.Series({"clips identified, of 28": identified})
+        columns[name] = pd.concat([components.profile(cohort), further])
+    return pd.DataFrame(columns).rename_axis("quantity").reset_index()
+
+
+def _power_of_axes(material: Material, part: str) -> pd.DataFrame:
+    """`axis_power` for the axes that have one position for each emotion."""
+    names = ["class ratings", "language model", "second model"]
+    return calibration.axis_power(part, {name: np.array(material.axes[name], dtype=float) for name in names})
+
+
+def _named(parts: Iterable[str], *functions: Callable[..., Any], **options: Any) -> dict[str, Table]:
+    """Tables of the same parts, each named as the function that computes it."""
+    return {function.__name__: Table(function, tuple(parts), **options) for function in functions}
 
 
 def _networks(
     compute: Callable[..., pd.DataFrame],
-    parts: Sequence[str],
-    quick: Sequence[str] | None = None,
+    parts: Iterable[str],
+    quick: Iterable[str] | None = None,
     **check: Any,
 ) -> Table:
     """A table of trained networks; `check` are options of `compute` that leave a few trainings of a part."""
-    quick = parts[:1] if quick is None else quick
+    parts = tuple(parts)
     some = partial(compute, **check) if check else None
-    return Table(compute, tuple(parts), tuple(quick), some, trained=True)
+    return Table(compute, parts, parts[:1] if quick is None else tuple(quick), some, trained=True)
 
 
-def _control(compute: Callable[..., pd.DataFrame], parts: Iterable[str], *truths: str, **check: Any) -> Table:
-    """The same of simulated cohorts; without `truths` the parts name them."""
-    own = simulated.parts_of(parts, *truths) if truths else tuple(parts)
-    return _networks(partial(simulated.on_simulated, compute), own, **check)
+def _control(table: Table, *truths: str, parts: Iterable[str] | None = None) -> Table:
+    """The same as a table of networks, of simulated cohorts of these truths, or of those that parts name."""
+    parts = simulated.parts_of(table.parts, *truths) if parts is None else parts
+    check = table.check.keywords if isinstance(table.check, partial) else {}
+    return _networks(partial(simulated.on_simulated, table.compute), parts, **check)
 
 
-TABLES: Mapping[str, Table] = {
-    "axes": Table(axes_of_clips, WHOLE, quick=()),
-    "variance": Table(components.variance, WHOLE),
-    "simulator_check": Table(simulator_check, WHOLE),
-    "calibration": Table(_simulated_tests, calibration.FACED_CALIBRATION_PARTS, quick=()),
-    "power_of_axes": Table(_power_of_axes, calibration.FACED_CALIBRATION_PARTS, quick=()),
-    "reliability": Table(specifications.reliability, WHOLE),
-    "tests_of_projection": Table(specifications.tests_of_projection, specifications.TEST_AXES),
-    "held_out": Table(specifications.held_out, specifications.TEST_AXES),
-    "specifications": Table(specifications.specifications, specifications.AVERAGINGS),
-    "specification_share": Table(specifications.specification_share, WHOLE, quick=()),
-    "jackknife": Table(specifications.jackknife, WHOLE),
-    "greedy_removal": Table(specifications.greedy_removal, specifications.REMOVALS),
-    "topography_tests": Table(specifications.topography_tests, specifications.TEST_AXES),
-    "cells": Table(specifications.cells, tuple(MAP_AXES)),
-    "map_means": Table(specifications.map_means, tuple(MAP_AXES)),
-    "map_choices": Table(specifications.map_choices, specifications.AVERAGINGS),
-    "accuracy_by_split": Table(stimuli.accuracy_by_split, stimuli.ACCURACY_PARTS),
-    "identification": Table(stimuli.identification, stimuli.IDENTIFICATION_PARTS),
-    "pseudo_emotions": Table(stimuli.pseudo_emotions, stimuli.PSEUDO_PARTS),
-    "time_course": Table(stimuli.time_course, stimuli.TIME_PARTS),
-    "smoothing": Table(smoothing.smoothing, smoothing.SMOOTHING_PARTS, quick=("none", "valence, none")),
-    "pseudo_smoothing": Table(smoothing.pseudo_smoothing, smoothing.PSEUDO_SMOOTHING_PARTS, quick=("0",)),
-    "within_clip": Table(within_clip.within_clip, within_clip.CLIP_PARTS),
-    "within_people": Table(within_clip.within_people, within_clip.ITEMS),
-    "within_cells": Table(within_clip.within_cells, within_clip.ITEMS),
-    "within_eyes": Table(within_clip.within_eyes, within_clip.EYE_SETS),
-    "within_placebo": Table(within_clip.within_placebo, within_clip.PLACEBO_PARTS),
-    "within_controls": Table(within_clip.within_controls, within_clip.CONTROL_PARTS),
-    "within_bands": Table(within_clip.within_bands, within_clip.BAND_PARTS),
-    "within_hard_placebo": Table(within_clip.within_hard_placebo, within_clip.PLACEBO_PARTS),
-    "within_rates": Table(within_clip.within_rates, within_clip.RATES_PARTS, quick=()),
+_NETWORKS = {
     "decoders": _networks(
         trained.decoders,
         trained.DECODER_PARTS,
@@ -601,8 +531,8 @@ TABLES: Mapping[str, Table] = {
     "doses": _networks(trained.doses, trained.DOSE_PARTS, trained.DOSE_PARTS[:3], seeds=(0,)),
     "recipes": _networks(trained.recipes, trained.RECIPE_PARTS, trained.RECIPE_PARTS[:2], seeds=(0,)),
     "few_people": _networks(trained.few_people, trained.FEW_PARTS, trained.FEW_PARTS[:2], seeds=(0,)),
-    "mechanism": _networks(trained.mechanism, tuple(trained.REGIMES), seeds=(0,)),
-    "axis_members": _networks(trained.axis_members, tuple(trained.REGIMES), added=(5,)),
+    "mechanism": _networks(trained.mechanism, trained.REGIMES, seeds=(0,)),
+    "axis_members": _networks(trained.axis_members, trained.REGIMES, added=(5,)),
     "contest": _networks(trained.contest, trained.CONTEST_PARTS, ("means, bagging",)),
     "pools": _networks(trained.pools, trained.POOL_PARTS),
     "pool_ends": _networks(trained.pool_ends, trained.POOL_PARTS),
@@ -610,29 +540,53 @@ TABLES: Mapping[str, Table] = {
     "comparisons": _networks(trained.comparisons, trained.COMPARISON_PARTS, ("means, depths",)),
     "headroom": _networks(trained.headroom, trained.RECIPE_PARTS),
     "online": _networks(trained.online, trained.ONLINE_PARTS, people=(100, 111)),
+}
+_TRUTHS = tuple(f"{preset} 0" for preset in simulated.PRESETS)
+_CONTROLS = {
+    **dict.fromkeys(("checkpoints", "ablation", "ablation_nulls"), _TRUTHS),
+    **dict.fromkeys(("alignment", "doses", "axis_members", "comparisons"), ("default 0",)),
+    "mechanism": ("strong_valence 0",),
+}
+_POOLS = ("pools", "pool_ends", "pool_growth")
+
+#: Every table of the audit by name; ``axes`` comes first, because others need it.
+TABLES: Mapping[str, Table] = {
+    "axes": Table(axes_of_clips, WHOLE, quick=()),
+    **_named(
+        WHOLE, components.variance, simulator_check, specifications.reliability, specifications.jackknife
+    ),
+    **_named(WHOLE, specifications.specification_share, quick=()),
+    "calibration": Table(_simulated_tests, calibration.FACED_CALIBRATION_PARTS, quick=()),
+    "power_of_axes": Table(_power_of_axes, calibration.FACED_CALIBRATION_PARTS, quick=()),
+    **_named(TEST_AXES, specifications.tests_of_projection, specifications.held_out),
+    **_named(TEST_AXES, specifications.topography_tests),
+    **_named(specifications.AVERAGINGS, specifications.specifications, specifications.map_choices),
+    **_named(specifications.REMOVALS, specifications.greedy_removal),
+    **_named(MAP_AXES, specifications.cells, specifications.map_means),
+    **_named(stimuli.ACCURACY_PARTS, stimuli.accuracy_by_split),
+    **_named(stimuli.IDENTIFICATION_PARTS, stimuli.identification),
+    **_named(stimuli.PSEUDO_PARTS, stimuli.pseudo_emotions),
+    **_named(stimuli.TIME_PARTS, stimuli.time_course),
+    **_named(smoothing.SMOOTHING_PARTS, smoothing.smoothing, quick=("none", "valence, none")),
+    **_named(smoothing.PSEUDO_SMOOTHING_PARTS, smoothing.pseudo_smoothing, quick=("0",)),
+    **_named(within_clip.CLIP_PARTS, within_clip.within_clip),
+    **_named(within_clip.ITEMS, within_clip.within_people, within_clip.within_cells),
+    **_named(within_clip.EYE_SETS, within_clip.within_eyes),
+    **_named(within_clip.PLACEBO_PARTS, within_clip.within_placebo, within_clip.within_hard_placebo),
+    **_named(within_clip.CONTROL_PARTS, within_clip.within_controls),
+    **_named(within_clip.BAND_PARTS, within_clip.within_bands),
+    **_named(within_clip.RATES_PARTS, within_clip.within_rates, quick=()),
+    **_NETWORKS,
+    **{f"simulated_{name}": _control(_NETWORKS[name], *truths) for name, truths in _CONTROLS.items()},
+    **{f"simulated_{name}": _control(_NETWORKS[name], parts=simulated.POOL_PARTS) for name in _POOLS},
     "simulated_rates": _networks(simulated.rediscovery_rates, simulated.PRESETS, seeds=(0,)),
-    "simulated_checkpoints": _control(
-        trained.checkpoints, trained.CHECKPOINT_PARTS, *_TRUTHS, recipes=("plain",)
-    ),
-    "simulated_ablation": _control(trained.ablation, trained.CHECKPOINT_PARTS, *_TRUTHS, recipes=("plain",)),
-    "simulated_ablation_nulls": _control(
-        trained.ablation_nulls, trained.CHECKPOINT_PARTS, *_TRUTHS, recipes=("plain",)
-    ),
-    "simulated_alignment": _control(trained.alignment, trained.ALIGNMENT_PARTS, "default 0", seeds=(0,)),
     "simulated_transfer": _networks(simulated.transfer, ("default 0",), seeds=(0,)),
     "simulated_cohorts": _networks(simulated.alignment_cohorts, simulated.COHORT_PARTS, seeds=(0,)),
     "simulated_regimes": _networks(simulated.alignment_regimes, simulated.REGIME_PARTS, seeds=(0,)),
-    "simulated_doses": _control(trained.doses, trained.DOSE_PARTS, "default 0", seeds=(0,)),
-    "simulated_mechanism": _control(trained.mechanism, trained.REGIMES, "strong_valence 0", seeds=(0,)),
-    "simulated_axis_members": _control(trained.axis_members, trained.REGIMES, "default 0", added=(5,)),
     "simulated_contest": _networks(
         simulated.contest_cohorts, simulated.CONTEST_PARTS, methods=("bagged subjects",)
     ),
     "simulated_headroom": _networks(simulated.headroom_cohorts, simulated.HEADROOM_PARTS),
-    "simulated_pools": _control(trained.pools, simulated.POOL_PARTS),
-    "simulated_pool_ends": _control(trained.pool_ends, simulated.POOL_PARTS),
-    "simulated_pool_growth": _control(trained.pool_growth, simulated.POOL_PARTS),
-    "simulated_comparisons": _control(trained.comparisons, trained.COMPARISON_PARTS, "default 0"),
     "replication_rates": Table(
         simulated.replication_rates,
         simulated.DESIGN_PARTS,
@@ -641,4 +595,3 @@ TABLES: Mapping[str, Table] = {
     "replication_checkpoints": _networks(simulated.replication_checkpoints, simulated.OTHERS, n_networks=3),
     "replication_tests": _networks(simulated.replication_tests, simulated.OTHERS, ()),
 }
-"""Every table of the audit by name; ``axes`` comes first, because others need it."""

@@ -1,163 +1,69 @@
 """The ledger: every claim of the paper, the rule that judges it, and what was found.
 
-In:  ``data/claims.yaml``, fixed in advance; values that a chapter has computed.
-Out: verdicts, one row per claim and data set, in a JSON file that the book renders.
-Never computes a statistic and never changes a rule.
+Rules stand in ``data/claims.yaml``, fixed in advance. Chapters `record` their values, which go with a verdict
+into a JSON file that the book renders.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import operator
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Iterable, Mapping
 from functools import cache
 from numbers import Real
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from kernel import files, stats
+from kernel import checks, files, stats
 
 _OPERATORS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _FIELDS = ("value", "low", "high", "p", "n")
-_KEYS = ("id", "part", "claim", "paper", "estimand", "supported", "not_supported", "needs", "chapter")
-_OPTIONAL_KEYS = ("caveat", "command", "status")
-_RULES = ("supported", "not_supported")
+_COMPARISON = re.compile(rf"({'|'.join(_FIELDS)}) (<=?|>=?) (-?\d+(?:\.\d+)?)")
+_ID = re.compile(r"C[1-9]\.[^\W\d]\w*")
 
-VERDICTS = ("supported", "not supported", "inconclusive", "not run")
 #: What became of a claim with several results.
 OUTCOMES = ("held", "held in part", "failed", "could not be decided", "not asked")
 #: Words in the labels of simulated cohorts in which there is nothing to find.
 _NOTHING_PLANTED = ("no valence", "no_valence", "nothing planted", "null", "identity only", "no emotions")
-#: The paper's claims in its order, as the ledger heads them.
-GROUPS = MappingProxyType(
-    {
-        "C1": "Nine sentences give a valence axis",
-        "C2": "Zero-shot sentiment",
-        "C3": "Consistency across models",
-        "C4": "One linear projection of EEG tracks the axis",
-        "C5": "Topography",
-        "C6": "Classifiers rediscover the axis",
-        "C7": "Saturation: no alignment strategy helps",
-        "C8": "The residual ensemble",
-        "C9": "Replication on SEED-V",
-    }
-)
+_HEADLINES = {
+    "Nine sentences give a valence direction": "C1.cued_recipe C1.bare_recipe C2.beats_matched C3.class_r",
+    "One linear projection of EEG tracks it": "C4.ridge_in_sample C4.noise_in_sample C4.tracked",
+    "Classifiers find it unasked": "C6.class_pc1 C6.residual C6.ablation C6.ablation_isotropic",
+    "25 ways of alignment help nothing": (
+        "C7.count_holm C7.count_own C7.none_helps C7.beyond_placebo C7.helps_when_scarce"
+    ),
+    "Residual diversity helps": "C8.gain C8.relative_gain C8.beats_deep_ensemble C8.residual_predicts",
+    "It replicates on SEED-V": "C9.best_cell C9.class_pc1 C9.saturation C9.class_order",
+}
 #: What the paper stands on, claim by claim, and the rows of the ledger that put it to the test.
-HEADLINES = MappingProxyType(
-    {
-        "Nine sentences give a valence direction": (
-            "C1.cued_recipe",
-            "C1.bare_recipe",
-            "C2.beats_matched",
-            "C3.class_r",
-        ),
-        "One linear projection of EEG tracks it": ("C4.ridge_in_sample", "C4.noise_in_sample", "C4.tracked"),
-        "Classifiers find it unasked": (
-            "C6.class_pc1",
-            "C6.residual",
-            "C6.ablation",
-            "C6.ablation_isotropic",
-        ),
-        "25 ways of alignment help nothing": (
-            "C7.count_holm",
-            "C7.count_own",
-            "C7.none_helps",
-            "C7.beyond_placebo",
-            "C7.helps_when_scarce",
-        ),
-        "Residual diversity helps": (
-            "C8.gain",
-            "C8.relative_gain",
-            "C8.beats_deep_ensemble",
-            "C8.residual_predicts",
-        ),
-        "It replicates on SEED-V": ("C9.best_cell", "C9.class_pc1", "C9.saturation", "C9.class_order"),
-    }
-)
-_SIMULATED = " (simulated)"
+HEADLINES = {headline: tuple(names.split()) for headline, names in _HEADLINES.items()}
 
 
 class ClaimsError(ValueError):
     """The claims file, a recorded result or a ledger does not have the agreed form."""
 
 
-class UnknownClaimError(KeyError):
+class UnknownClaimError(ClaimsError):
     """No such claim."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
 
 
 class LedgerNotFoundError(FileNotFoundError):
     """No place for a ledger could be found."""
 
 
-@dataclass(frozen=True)
-class Condition:
-    """One comparison, such as ``low > 0.5``."""
+class Claim(NamedTuple):
+    """A claim of the paper and the rule that judges it, as ``data/claims.yaml`` explains.
 
-    field: str
-    op: str
-    than: float
-
-    def holds(self, measured: Mapping[str, float | None]) -> bool:
-        """Whether it holds; a value that was not measured never satisfies a condition."""
-        found = measured.get(self.field)
-        return found is not None and _OPERATORS[self.op](found, self.than)
-
-    def __str__(self) -> str:
-        return f"{self.field} {self.op} {self.than:g}"
-
-
-@dataclass(frozen=True)
-class Clause:
-    """One line of a rule: a comparison, or several of which one must hold."""
-
-    alternatives: tuple[Condition, ...]
-
-    def holds(self, measured: Mapping[str, float | None]) -> bool:
-        """Whether any alternative holds."""
-        return any(condition.holds(measured) for condition in self.alternatives)
-
-    def __str__(self) -> str:
-        return " or ".join(map(str, self.alternatives))
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A claim of the paper and the rule that judges it.
-
-    Attributes
-    ----------
-    id : str
-        Number of the claim and a name, such as ``C1.pc1_share``.
-    part : str
-        Part of the book that tests it, I to V.
-    claim : str
-        What the paper says, in one sentence.
-    paper : str
-        The paper's figure.
-    estimand : str
-        What we compute.
-    supported, not_supported : tuple of Clause
-        All must hold; where neither set holds the verdict is inconclusive.
-    needs : str
-        Data it takes.
-    chapter : str
-        Notebook that runs it; empty while there is none.
-    caveat : str
-        What the figure or the rule cannot say.
-    command : str
-        For a claim without a chapter: what runs it, in Python; empty where nothing here does.
-    status : str
-        Empty for a rule that was fixed before any recording was read; ``exploratory`` for one that was not.
+    `supported` and `not_supported` are lines that must all hold, each ``field op number`` or several joined
+    by ``or``; where neither set holds the verdict is inconclusive. `chapter` is the notebook that runs it,
+    `command` the Python that does where there is none; both may be empty. `status` is empty for a rule that
+    was fixed before any recording was read, and ``exploratory`` for one that was not.
     """
 
     id: str
@@ -165,8 +71,8 @@ class Claim:
     claim: str
     paper: str
     estimand: str
-    supported: tuple[Clause, ...]
-    not_supported: tuple[Clause, ...]
+    supported: tuple[str, ...]
+    not_supported: tuple[str, ...]
     needs: str
     chapter: str
     caveat: str = ""
@@ -174,53 +80,31 @@ class Claim:
     status: str = ""
 
     def verdict(self, measured: Mapping[str, float | None]) -> str:
-        """Apply the rule to measured values.
-
-        Parameters
-        ----------
-        measured : mapping
-            Some of ``value``, ``low``, ``high``, ``p`` and ``n``.
-
-        Returns
-        -------
-        {"supported", "not supported", "inconclusive"}
-        """
-        if all(clause.holds(measured) for clause in self.supported):
+        """Supported, not supported or inconclusive, by some of ``value``, ``low``, ``high``, ``p``, ``n``."""
+        if all(_holds(line, measured) for line in self.supported):
             return "supported"
-        if all(clause.holds(measured) for clause in self.not_supported):
-            return "not supported"
-        return "inconclusive"
+        return (
+            "not supported" if all(_holds(line, measured) for line in self.not_supported) else "inconclusive"
+        )
 
     @property
     def rule(self) -> str:
         """Both sides of the rule in words."""
-        yes, no = (" and ".join(map(str, side)) for side in (self.supported, self.not_supported))
+        yes, no = " and ".join(self.supported), " and ".join(self.not_supported)
         return f"supported if {yes}; not supported if {no}"
 
     @property
     def fields(self) -> frozenset[str]:
         """What the rule asks for."""
         return frozenset(
-            c.field for clause in self.supported + self.not_supported for c in clause.alternatives
+            field for line in self.supported + self.not_supported for field, _, _ in _parse(line)
         )
 
 
-@dataclass(frozen=True)
-class Row:
-    """One result in the ledger.
+class Row(NamedTuple):
+    """One result in the ledger: numbers as rounded for print, the verdict marked if simulated or exploratory.
 
-    Attributes
-    ----------
-    id, data : str
-        The claim and the data it was tested on; together they are the key.
-    value, low, high, p, n : float or None
-        Estimate, interval, p-value against the stated null, and number of units, as rounded for print.
-    simulated : bool
-        Whether the data were simulated.
-    verdict : str
-        Outcome of the rule, marked where the data were simulated or the rule is exploratory.
-    note : str
-        One remark.
+    The claim and the data it was tested on are the key; ``n`` counts units, ``p`` is against the stated null.
     """
 
     id: str
@@ -234,10 +118,6 @@ class Row:
     verdict: str
     note: str = ""
 
-    def _repr_markdown_(self) -> str:
-        found = "; ".join(filter(None, (_estimate(asdict(self)), self.data, self.note)))
-        return f"`{self.id}`: **{self.verdict}** ({found})"
-
 
 # ---- claims
 
@@ -248,114 +128,73 @@ def load_claims() -> Mapping[str, Claim]:
     return MappingProxyType(files.read_packaged("data/claims.yaml", lambda file: parse_claims(file.read())))
 
 
+def load_claim(claim_id: str) -> Claim:
+    """The claim of an id; raises `UnknownClaimError` if there is none."""
+    claims = load_claims()
+    return claims[checks.choice("claim", claim_id, claims, error=UnknownClaimError)]
+
+
 def parse_claims(text: str) -> dict[str, Claim]:
-    """Read and check a claims file.
+    """Claims by id from YAML: a list of mappings with the keys of `Claim`, rules as lists of lines.
 
-    Parameters
-    ----------
-    text : str
-        YAML: a list of claims with the keys of `Claim`. A rule is a list of lines, each ``field op number``
-        or several joined by ``or``.
-
-    Returns
-    -------
-    dict of str to Claim
-
-    Raises
-    ------
-    ClaimsError
-        At any unknown or missing key, claim number, field or operator, an id that stands twice, an empty
-        rule, or a rule whose two sides can hold at once.
+    Raises `ClaimsError` at any unknown or missing key, id, field or operator, at an id that stands twice and
+    at an empty rule.
     """
     try:
         entries = files.read_yaml(text)
     except ValueError as error:
         raise ClaimsError(f"a claims file must be YAML: {error}") from error
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise ClaimsError("a claims file is a list of mappings")
-    claims: dict[str, Claim] = {}
-    for entry in entries:
-        claim = _parse_claim(entry)
-        if claim.id in claims:
-            raise ClaimsError(f"claim {claim.id!r} stands twice")
-        claims[claim.id] = claim
-    return claims
+    claims = [_claim(entry) for entry in entries]
+    checks.choices("claims", [claim.id for claim in claims], error=ClaimsError)
+    return {claim.id: claim for claim in claims}
 
 
-def _parse_claim(entry: Mapping[str, Any]) -> Claim:
-    name = str(entry.get("id"))
-    missing, unknown = set(_KEYS) - set(entry), set(entry) - set(_KEYS) - set(_OPTIONAL_KEYS)
+def _claim(entry: Mapping[str, Any]) -> Claim:
+    name, optional = str(entry.get("id")), Claim._field_defaults
+    missing, unknown = set(Claim._fields) - set(entry) - set(optional), set(entry) - set(Claim._fields)
     if missing or unknown:
         raise ClaimsError(
             f"claim {name!r}: keys missing {sorted(missing)}, keys unknown {sorted(map(str, unknown))}"
         )
-    group, dot, rest = name.partition(".")
-    if group not in GROUPS or not dot or not rest.isidentifier():
-        raise ClaimsError(f"claim {name!r}: an id is one of {', '.join(GROUPS)}, a dot and a plain name")
-    texts = {key: text for key, text in entry.items() if key not in _RULES}
-    for key, text in texts.items():
-        if not isinstance(text, str) or not (text.strip() or key in ("chapter", *_OPTIONAL_KEYS)):
-            raise ClaimsError(f"claim {name!r}: {key} must be text, got {text!r}")
-    if entry.get("status", "") not in ("", "exploratory"):
-        raise ClaimsError(f"claim {name!r}: status must be exploratory or absent, got {entry['status']!r}")
-    rules: dict[str, Any] = {}
-    for key in _RULES:
-        if not isinstance(entry[key], list) or not entry[key]:
-            raise ClaimsError(f"claim {name!r}: {key} must be a list of conditions, got {entry[key]!r}")
-        rules[key] = tuple(_parse_clause(name, line) for line in entry[key])
-    claim = Claim(**texts, **rules)
-    if _can_hold(claim.supported + claim.not_supported):
-        raise ClaimsError(f"claim {name!r}: its rule can support and not support at once: {claim.rule}")
-    return claim
+    rules = {}
+    for key, content in entry.items():
+        if key in ("supported", "not_supported"):
+            if not isinstance(content, list) or not content:
+                raise ClaimsError(f"claim {name!r}: {key} must be a list of conditions, got {content!r}")
+            rules[key] = tuple(map(str, content))
+            for line in rules[key]:
+                _parse(line)
+        elif not isinstance(content, str) or not (content.strip() or key == "chapter" or key in optional):
+            raise ClaimsError(f"claim {name!r}: {key} must be text, got {content!r}")
+    if not _ID.fullmatch(name):
+        raise ClaimsError(f"claim {name!r}: an id is one of C1 to C9, a dot and a plain name")
+    checks.choice(f"claim {name!r}: status", entry.get("status", ""), ("", "exploratory"), error=ClaimsError)
+    return Claim(**dict(entry) | rules)
 
 
-def _parse_clause(name: str, line: Any) -> Clause:
-    return Clause(tuple(_parse_condition(name, text) for text in str(line).split(" or ")))
+@cache
+def _parse(line: str) -> list[tuple[str, str, float]]:
+    """Field, operator and number of every comparison of a line."""
+    comparisons = []
+    for text in line.split(" or "):
+        match = _COMPARISON.fullmatch(text)
+        if match is None:
+            raise ClaimsError(
+                f"condition {text!r} is not 'field op number' with field one of {_FIELDS} and op one of "
+                f"{tuple(_OPERATORS)}"
+            )
+        comparisons.append((match[1], match[2], float(match[3])))
+    return comparisons
 
 
-def _parse_condition(name: str, text: str) -> Condition:
-    parts = text.split()
-    try:
-        field, op, than = parts
-        condition = Condition(field, op, float(than))
-    except ValueError:
-        condition = None
-    if (
-        condition is None
-        or condition.field not in _FIELDS
-        or condition.op not in _OPERATORS
-        or not math.isfinite(condition.than)
-    ):
-        raise ClaimsError(
-            f"claim {name!r}: condition {text!r} is not 'field op number' with field one of {_FIELDS} "
-            f"and op one of {tuple(_OPERATORS)}"
-        )
-    return condition
-
-
-def _can_hold(clauses: Sequence[Clause]) -> bool:
-    """Whether some measured values satisfy every clause, given that low never exceeds high."""
-    return any(map(_compatible, itertools.product(*(clause.alternatives for clause in clauses))))
-
-
-def _compatible(conditions: Sequence[Condition]) -> bool:
-    def floor(field: str) -> tuple[float, bool]:  # the second entry: the bound itself is excluded
-        return max(
-            ((c.than, c.op == ">") for c in conditions if c.field == field and c.op[0] == ">"),
-            default=(-math.inf, False),
-        )
-
-    def ceiling(field: str) -> tuple[float, bool]:  # the second entry: the bound itself is included
-        return min(
-            ((c.than, c.op == "<=") for c in conditions if c.field == field and c.op[0] == "<"),
-            default=(math.inf, True),
-        )
-
-    for below, above in (*((field, field) for field in _FIELDS), ("low", "high")):
-        (least, excluded), (most, included) = floor(below), ceiling(above)
-        if least > most or (least == most and (excluded or not included)):
-            return False
-    return True
+def _holds(line: str, measured: Mapping[str, float | None]) -> bool:
+    """Whether any comparison of a line holds; what was not measured satisfies none."""
+    return any(
+        (number := measured.get(field)) is not None and _OPERATORS[op](number, limit)
+        for field, op, limit in _parse(line)
+    )
 
 
 # ---- results
@@ -404,75 +243,59 @@ def record(
     UnknownClaimError
         If there is no such claim.
     ClaimsError
-        If a number is out of range, the interval is upside down, the rule needs a value that is missing, or
-        the data label is empty or contradicts `simulated`.
+        If the rule cannot judge such numbers, or the data label is empty or contradicts `simulated`.
     LedgerNotFoundError
         If there is nowhere to write.
     """
-    claims = load_claims()
-    if claim_id not in claims:
-        raise UnknownClaimError(f"unknown claim {claim_id!r}: choose from {', '.join(claims)}")
-    claim = claims[claim_id]
-    measured: dict[str, Any] = {"value": value, "low": low, "high": high, "p": p, "n": n}
-    _check_measured(claim, measured)
+    claim = load_claim(claim_id)
+    measured: dict[str, Any] = dict(zip(_FIELDS, (value, low, high, p, n), strict=True))
+    _check(claim, measured, data, simulated)
     verdict = claim.verdict(measured)
-    candidates = (
+    roundings = (
         {key: None if number is None else _round(key, number, extra) for key, number in measured.items()}
         for extra in range(17)  # with so many digits nothing is rounded
     )
-    printed: dict[str, Any] = next(row for row in candidates if claim.verdict(row) == verdict)
+    printed: dict[str, Any] = next(numbers for numbers in roundings if claim.verdict(numbers) == verdict)
+    marks = ", ".join(filter(None, (claim.status, "simulated" if simulated else "")))
     row = Row(
         id=claim_id,
-        data=_data_label(claim, data, simulated),
+        data=f"{data} (simulated)" if simulated and "simulated" not in data else data,
         **printed,
         simulated=bool(simulated),
-        verdict=_marked(verdict, claim.status, "simulated" if simulated else ""),
+        verdict=f"{verdict} ({marks})" if marks else verdict,
         note=note,
     )
     _add(ledger_path(path), row)
     return row
 
 
-def _marked(verdict: str, *marks: str) -> str:
-    """A verdict with what qualifies it, as in "supported (exploratory, simulated)"."""
-    shown = ", ".join(filter(None, marks))
-    return f"{verdict} ({shown})" if shown else verdict
-
-
 def plain_verdict(verdict: str) -> str:
-    """One of `VERDICTS`, without the marks of simulated data and of exploratory rules."""
+    """A verdict without its marks: one of those of the rules."""
     return verdict.partition(" (")[0]
 
 
-def _check_measured(claim: Claim, measured: Mapping[str, Any]) -> None:
-    for key, found in measured.items():
-        if found is None:
-            continue
-        if not isinstance(found, Real) or not math.isfinite(found):
-            raise ClaimsError(f"{claim.id}: {key} must be a finite number, got {found!r}")
-    low, high, p, n = (measured[key] for key in ("low", "high", "p", "n"))
-    if (low is None) != (high is None):
-        raise ClaimsError(f"{claim.id}: an interval has two limits, got low {low} and high {high}")
-    if low is not None and low > high:
-        raise ClaimsError(f"{claim.id}: the interval {low} to {high} is upside down")
-    if p is not None and not 0 <= p <= 1:
-        raise ClaimsError(f"{claim.id}: p must lie in [0, 1], got {p}")
-    if n is not None and (n < 1 or n != int(n)):
-        raise ClaimsError(f"{claim.id}: n must be a count, got {n}")
+def _check(claim: Claim, measured: Mapping[str, Any], data: str, simulated: bool) -> None:
+    for key, number in measured.items():
+        if number is not None and not (isinstance(number, Real) and math.isfinite(number)):
+            raise ClaimsError(f"{claim.id}: {key} must be a finite number, got {number!r}")
+    _, low, high, p, n = measured.values()
     missing = sorted(key for key in claim.fields if measured[key] is None)
-    if missing:
-        raise ClaimsError(f"{claim.id}: its rule needs {', '.join(missing)} ({claim.rule})")
+    faults = {
+        f"an interval has two limits, got low {low} and high {high}": (low is None) != (high is None),
+        f"the interval {low} to {high} is upside down": None not in (low, high) and low > high,
+        f"p must lie in [0, 1], got {p}": p is not None and not 0 <= p <= 1,
+        f"n must be a count, got {n}": n is not None and (n < 1 or n != int(n)),
+        f"its rule needs {', '.join(missing)} ({claim.rule})": bool(missing),
+        "data is empty: say what the value was computed on": not data.strip(),
+        f"data {data!r} says simulated, but simulated=False was passed": "simulated" in data
+        and not simulated,
+    }
+    for fault, is_so in faults.items():
+        if is_so:
+            raise ClaimsError(f"{claim.id}: {fault}")
 
 
-def _data_label(claim: Claim, data: str, simulated: bool) -> str:
-    if not data.strip():
-        raise ClaimsError(f"{claim.id}: data is empty: say what the value was computed on")
-    if "simulated" in data and not simulated:
-        raise ClaimsError(f"{claim.id}: data {data!r} says simulated, but simulated=False was passed")
-    return data + _SIMULATED if simulated and "simulated" not in data else data
-
-
-def _round(key: str, number: float, extra: int = 0) -> float | int:
+def _round(key: str, number: float, extra: int) -> float | int:
     """Two decimals, and of smaller numbers one digit, of p-values two; then as many more as are asked for."""
     if float(number).is_integer():
         return int(number)
@@ -490,9 +313,7 @@ def ledger_path(path: str | Path | None = None) -> Path:
 
     Raises `LedgerNotFoundError` if there is none of the three.
     """
-    if path is not None:
-        return files.absolute(path)
-    return _ledger_for("KERNEL_LEDGER")
+    return _ledger_for("KERNEL_LEDGER") if path is None else files.absolute(path)
 
 
 def book_ledger() -> Path:
@@ -528,13 +349,13 @@ def read_ledger(path: str | Path | None = None) -> list[Row]:
 def _stored_row(entry: Mapping[str, Any]) -> Row:
     """A row as the file tells it; TypeError or ValueError if it is none."""
     row = Row(**entry)
-    for key, found in asdict(row).items():
+    for key, content in row._asdict().items():
         if key in _FIELDS:
-            fits = found is None or (isinstance(found, Real) and math.isfinite(found))
+            fits = content is None or (isinstance(content, Real) and math.isfinite(content))
         else:
-            fits = isinstance(found, bool if key == "simulated" else str)
+            fits = isinstance(content, bool if key == "simulated" else str)
         if not fits:
-            raise ValueError(f"{key} is {str(found)[:40]!r} in a row")
+            raise ValueError(f"{key} is {str(content)[:40]!r} in a row")
     return row
 
 
@@ -543,7 +364,7 @@ def _add(target: Path, row: Row) -> None:
     with files.one_at_a_time(target.resolve()):
         rows = {(r.id, r.data): r for r in read_ledger(target) if r.id in load_claims()}
         rows[row.id, row.data] = row
-        entries = [asdict(rows[key]) for key in sorted(rows)]
+        entries = [rows[key]._asdict() for key in sorted(rows)]
         with files.atomic_path(target) as temporary:
             text = json.dumps(entries, indent=1, ensure_ascii=False) + "\n"
             temporary.write_text(text, encoding="utf-8")
@@ -553,34 +374,25 @@ def _add(target: Path, row: Row) -> None:
 
 
 def show(*rows: Row) -> pd.DataFrame:
-    """The end of a chapter: its rows with the paper's figure beside ours.
+    """The end of a chapter: its rows with the paper's figure beside ours, as text, by claim id.
 
-    Parameters
-    ----------
-    *rows : Row
-        As `record` returns them.
-
-    Returns
-    -------
-    DataFrame indexed by claim id
-        Text columns ``claim``, ``paper``, ``ours``, ``interval``, ``p``, ``data`` and ``verdict``, rounded as
-        in the ledger. Where a stored output is compared across machines, select ``verdict``.
+    Columns are ``claim``, ``paper``, ``ours``, ``interval``, ``p``, ``data`` and ``verdict``, rounded as in
+    the ledger. Where a stored output is compared across machines, select ``verdict``.
     """
-    claims = load_claims()
-    table = [
-        {
-            "claim": claims[row.id].claim,
-            "paper": claims[row.id].paper,
-            "ours": _number(row.value),
-            "interval": _interval(row.low, row.high),
-            "p": _number(row.p),
-            "data": row.data,
-            "verdict": row.verdict,
-        }
-        for row in rows
-    ]
-    columns = ["claim", "paper", "ours", "interval", "p", "data", "verdict"]
-    return pd.DataFrame(table, index=pd.Index([row.id for row in rows], name="id"), columns=columns)
+
+    def text(number: float | None) -> str:
+        return "" if number is None else f"{number:g}"
+
+    table = {
+        "claim": [load_claim(row.id).claim for row in rows],
+        "paper": [load_claim(row.id).paper for row in rows],
+        "ours": [text(row.value) for row in rows],
+        "interval": ["" if row.low is None else f"[{row.low:g}, {text(row.high)}]" for row in rows],
+        "p": [text(row.p) for row in rows],
+        "data": [row.data for row in rows],
+        "verdict": [row.verdict for row in rows],
+    }
+    return pd.DataFrame(table, index=pd.Index([row.id for row in rows], name="id"))
 
 
 def outcome(verdicts: Iterable[str]) -> str:
@@ -599,7 +411,7 @@ def outcomes(ids: Iterable[str] | None = None, path: str | Path | None = None) -
     Parameters
     ----------
     ids : iterable of str, optional
-        Claims of `load_claims`; all by default.
+        Claims of `load_claims`; all by default. `UnknownClaimError` if there is no such claim.
     path : path, optional
         As in `record`.
 
@@ -609,17 +421,10 @@ def outcomes(ids: Iterable[str] | None = None, path: str | Path | None = None) -
         ``claim``; ``real``, ``planted`` and ``nothing planted``, one of `OUTCOMES` each, for results on real
         data, on simulated cohorts in which something was planted, and on those in which nothing was; and
         ``supported``, ``results``, counted over real data where there are any, else over planted cohorts.
-
-    Raises
-    ------
-    UnknownClaimError
-        If there is no such claim.
     """
-    claims, rows = load_claims(), read_ledger(path)
+    rows = read_ledger(path)
     table = []
-    for name in claims if ids is None else ids:
-        if name not in claims:
-            raise UnknownClaimError(f"unknown claim {name!r}: choose from {', '.join(claims)}")
+    for name in load_claims() if ids is None else ids:
         sides: dict[str, list[str]] = {"real": [], "planted": [], "nothing planted": []}
         for row in rows:
             if row.id == name:
@@ -630,7 +435,7 @@ def outcomes(ids: Iterable[str] | None = None, path: str | Path | None = None) -
         table.append(
             {
                 "id": name,
-                "claim": claims[name].claim,
+                "claim": load_claim(name).claim,
                 **{side: outcome(verdicts) for side, verdicts in sides.items()},
                 "supported": counted.count("supported"),
                 "results": len(counted),
@@ -639,140 +444,20 @@ def outcomes(ids: Iterable[str] | None = None, path: str | Path | None = None) -
     return pd.DataFrame(table).set_index("id")
 
 
-def verdict_sentence(ids: Sequence[str], path: str | Path | None = None) -> str:
-    """What the ledger says of some claims, in words, by outcome: real data where there are any.
-
-    Parameters
-    ----------
-    ids : sequence of str
-        Claims of `load_claims`.
-    path : path, optional
-        As in `record`.
-
-    Returns
-    -------
-    str
-        Each claim in the words of the claims file, with the number of its results that are supported where
-        that is neither none nor all, and marked where there are simulated results only.
-
-    Raises
-    ------
-    UnknownClaimError
-        If there is no such claim.
-    """
-    groups: dict[str, list[str]] = {name: [] for name in OUTCOMES}
-    for claim in outcomes(ids, path).itertuples():
-        real = claim.real != "not asked"
-        word = claim.real if real else claim.planted
-        remarks = [f"{claim.supported} of {claim.results} results"] if word == "held in part" else []
-        remarks += ["simulated EEG only"] if not real and claim.results else []
-        text = claim.claim.rstrip(".")
-        groups[word].append(f"“{text}”" + (f" ({', '.join(remarks)})" if remarks else ""))
-    return " ".join(f"{word.capitalize()}: {'; '.join(texts)}." for word, texts in groups.items() if texts)
-
-
 def ledger(path: str | Path | None = None) -> pd.DataFrame:
     """Every claim with every result, one row each; claims without a result appear as "not run".
 
-    Parameters
-    ----------
-    path : path, optional
-        As in `record`.
-
-    Returns
-    -------
-    DataFrame
-        The attributes of `Claim`, the rule in words as ``rule``, and those of `Row`.
+    Columns are what `Claim` has, the rule in words as ``rule``, and what `Row` has; `path` as in `record`.
     """
-    found: dict[str, list[Row]] = {}
+    results: dict[str, list[dict[str, Any]]] = {}
     for row in read_ledger(path):
-        found.setdefault(row.id, []).append(row)
+        results.setdefault(row.id, []).append(row._asdict())
     of_claim = ("id", "part", "claim", "paper", "estimand", "rule", "needs", "chapter", "caveat", "command")
-    of_row = ("data", *_FIELDS, "simulated", "verdict", "note")
     table = []
     for claim in load_claims().values():
         base = {key: getattr(claim, key) for key in of_claim}
-        rows: list[dict[str, Any]] = [asdict(row) for row in found.get(claim.id, [])]
-        table += [base | row for row in rows or [{"verdict": "not run"}]]
-    return pd.DataFrame(table).reindex(columns=[*of_claim, *of_row])
-
-
-def ledger_markdown(path: str | Path | None = None) -> str:
-    """The ledger as text of a page: how many verdicts of each kind, then one table for each of C1 to C9.
-
-    Parameters
-    ----------
-    path : path, optional
-        As in `record`. The page is meant for the folder ``book``: chapters are linked relative to it.
-
-    Returns
-    -------
-    str
-        MyST Markdown.
-    """
-    table = ledger(path)
-    group = table["id"].str.partition(".")[0]
-    lines = _count_lines(table, group)
-    for name, rows in table.groupby(group, sort=False):
-        lines += ["", f"## {name}: {GROUPS[name]}", ""]
-        lines += _table(["claim", "paper", "ours", "verdict"], map(_ledger_cells, rows.to_dict("records")))
-    return "\n".join(lines) + "\n"
-
-
-def _count_lines(table: pd.DataFrame, group: pd.Series) -> list[str]:
-    """Count results by claim and verdict: preregistered, exploratory and simulated apart."""
-    kind, marks = table["verdict"].map(plain_verdict), table["verdict"].str.partition(" (")[2]
-    simulated, exploratory = marks.str.contains("simulated"), marks.eq("exploratory)")
-
-    def cell(mask: pd.Series) -> str:
-        counts = {
-            "": (mask & ~simulated & ~exploratory).sum(),
-            " exploratory": (mask & exploratory).sum(),
-            " simulated": (mask & simulated).sum(),
-        }
-        return " + ".join(f"{n}{what}" for what, n in counts.items() if n) or "0"
-
-    rows = [
-        [f"{name}: {title}", *(cell((group == name) & (kind == verdict)) for verdict in VERDICTS)]
-        for name, title in GROUPS.items()
-    ]
-    rows.append(["**all**", *(cell(kind == verdict) for verdict in VERDICTS)])
-    return _table(["claim", *VERDICTS], rows)
-
-
-def _ledger_cells(row: Mapping[str, Any]) -> list[str]:
-    """Claim, the paper's figure, what was found, and the verdict, of one row of the ledger."""
-    claim = [f"`{row['id']}`", row["claim"], f"*{row['caveat']}*" if row["caveat"] else ""]
-    if row["verdict"] == "not run":
-        run = f"`{row['command']}`" if row["command"] else "nothing in this edition runs it"
-        found = [row["estimand"], f"needs {row['needs']}", run if not row["chapter"] else ""]
-        link = f"[chapter](../notebooks/{row['chapter']}.ipynb)" if row["chapter"] else ""
-    else:
-        found = [f"**{_estimate(row)}**", row["estimand"], row["data"], row["note"]]
-        link = f"[chapter](../notebooks/{row['chapter']}.ipynb)" if row["chapter"] else ""
-    verdict = [f"**{row['verdict']}**", row["rule"], link]
-    return ["<br>".join(filter(None, cell)) for cell in (claim, [row["paper"]], found, verdict)]
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    # a bar would end the cell, even in code and mathematics
-    body = [[str(cell).replace("|", r"\|").replace("\n", " ") for cell in row] for row in rows]
-    return [f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *body]]
-
-
-def _estimate(row: Mapping[str, Any]) -> str:
-    """Estimate, interval, p and n in one line, as far as they were measured."""
-    parts = [f"{_number(row['value'])} {_interval(row['low'], row['high'])}".strip()]
-    parts += [f"{key} {_number(row[key])}" for key in ("p", "n") if pd.notna(row[key])]
-    return ", ".join(parts)
-
-
-def _number(found: float | None) -> str:
-    return "" if found is None or pd.isna(found) else f"{found:g}"
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    return f"[{_number(low)}, {_number(high)}]" if _number(low) else ""
+        table += [base | row for row in results.get(claim.id, [{"verdict": "not run"}])]
+    return pd.DataFrame(table).reindex(columns=[*of_claim, *Row._fields[1:]])
 
 
 def paper_alignment_table() -> pd.DataFrame:

@@ -24,13 +24,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return assets.main(given[1:])
     options = _parser().parse_args(given)
     from kernel.audit import StoredResultError
-    from kernel.claims import ClaimsError, UnknownClaimError
-    from kernel.studies import StudyError
+    from kernel.claims import ClaimsError
+    from kernel.plans import StudyError
 
     try:
         return options.act(options)
-    except (StudyError, StoredResultError, ClaimsError, UnknownClaimError, OSError) as error:
-        print(f"kernel: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
+    except (StudyError, StoredResultError, ClaimsError, OSError) as error:
+        print(f"kernel: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("kernel: interrupted; the same command goes on from here", file=sys.stderr)
@@ -77,17 +77,17 @@ def _positive(text: str) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from kernel import report, studies
+    from kernel import plans, report, studies
 
-    study = studies.load_study(options.study)
+    study = plans.load_study(options.study)
     if options.device:
         study = replace(study, device=options.device)
     if study.tables:
         return _tables(study, options)
-    tasks = studies.plan(study)
+    tasks = plans.plan(study)
     if options.dry_run:
-        print(studies.plan_table(tasks).round(2).to_string())
-        need = studies.estimate(study, n_jobs=options.jobs)
+        print(plans.plan_table(tasks).round(2).to_string())
+        need = plans.estimate(study, n_jobs=options.jobs)
         print(
             f"{sum(task.trainings for task in tasks)} trainings, about {need['hours']:.2f} h with "
             f"{options.jobs} workers, {need['disk_gb']:.1f} GB of disk, {need['memory_gb']:.1f} GB of memory"
@@ -105,7 +105,7 @@ def _client(address: str | None) -> Any:
 
     if address is None:
         return nullcontext()
-    from kernel.studies import StudyError
+    from kernel.plans import StudyError
 
     try:
         from distributed import Client
@@ -159,17 +159,13 @@ def _tables(study: Any, options: argparse.Namespace) -> int:
 def _claims(options: argparse.Namespace) -> int:
     from kernel import claims
 
-    known = claims.load_claims()
-    if options.id is not None and options.id not in known:
-        raise claims.UnknownClaimError(f"unknown claim {options.id!r}: choose from {', '.join(known)}")
-    table = claims.ledger(options.ledger)
     if options.id is None:
+        table = claims.ledger(options.ledger)
         print(table[["id", "verdict", "value", "data"]].fillna("").to_string(index=False))
         return 0
-    claim = known[options.id]
+    claim = claims.load_claim(options.id)
     rows = [row for row in claims.read_ledger(options.ledger) if row.id == options.id]
-    rule = table.loc[table["id"] == options.id, "rule"].iloc[0]
-    print(f"{claim.id}: {claim.claim}\npaper: {claim.paper}\nrule: {rule}")
+    print(f"{claim.id}: {claim.claim}\npaper: {claim.paper}\nrule: {claim.rule}")
     print(
         claims.show(*rows)[["ours", "interval", "p", "verdict", "data"]].to_string(index=False)
         if rows

@@ -1,8 +1,6 @@
 """The report of a study: one page of figures, tables and verdicts that opens without a network.
 
-In:  the folder of a study that has run, in part or in full.
-Out: ``report.html`` in it, figures and style inside.
-Never computes a result: what has not run is named as such.
+It computes no result: what has not run is named as such.
 """
 
 from __future__ import annotations
@@ -17,7 +15,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from kernel import claims, files, plots
-from kernel.studies import Study, collect, open_study, plan, read_result, status
+from kernel.plans import Study, plan
+from kernel.studies import collect, open_study, status
+from kernel.tasks import Results
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -26,31 +26,40 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto
 th, td { padding: .25rem .6rem; border-bottom: 1px solid #8886; text-align: left; vertical-align: top; }
 img { max-width: 100%; background: white; } .note { border-left: 4px solid #b35900; padding-left: 1rem; }
 """
+_SIMULATED = (
+    '<p class="note"><strong>The EEG is simulated.</strong> Accuracies, correlations and verdicts below say '
+    "nothing about people.</p>"
+)
+_BEYOND = (
+    "<h2>Not part of a study</h2><p>Rates over simulated cohorts of known truth, doses and regimes of "
+    "alignment, pools of ensembles, transfer to a second data set and decoding online are in the "
+    "chapters of the book, which read recordings from the folder that KERNEL_DATA names.</p>"
+)
+_TITLES = {
+    "axis": "Positions of the emotions on each model's axis",
+    "sentiment": "Each axis on human-rated texts",
+    "projection": "EEG projected onto the axis",
+    "topography": "Where the EEG follows the axis",
+    "members": "Classifiers",
+    "convergence": "Do better classifiers follow the axis more?",
+    "ablation": "What classifiers lose without their residual direction",
+    "summary": "Alignment, each strategy beside its placebo",
+    "refused": "Strategies that the data cannot serve",
+    "contest": "Ensembles of one size",
+}
+#: Columns that are the same all over a report and stand at its head.
+_REPEATED = ["source", "device", "versions", "package"]
 
 
 def write_report(folder: str | Path) -> Path:
-    """Write the page from what the finished tasks of a study found.
+    """Write ``report.html`` into a study's folder from what its finished tasks found; gives its place.
 
-    Parameters
-    ----------
-    folder : path-like
-        Of :func:`kernel.studies.run_study`.
-
-    Returns
-    -------
-    Path
-        ``report.html`` in that folder.
-
-    Raises
-    ------
-    StudyError
-        If the folder holds no study.
+    Raises :class:`~kernel.plans.StudyError` if the folder holds no study.
     """
     folder = files.absolute(folder)
     study = open_study(folder)
     tables = collect(study, folder)
     parts = [*_head(study, folder, tables), *_verdicts(folder), *_sections(tables), *_missing(study, folder)]
-    target = folder / "report.html"
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -58,25 +67,22 @@ def write_report(folder: str | Path) -> Path:
         + "\n".join(parts)
         + "</main></body></html>\n"
     )
+    target = folder / "report.html"
     with files.atomic_path(target) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return target
 
 
 def _head(study: Study, folder: Path, tables: dict[str, pd.DataFrame]) -> list[str]:
-    found = ["<h1>Report of a study</h1>"]
+    parts = ["<h1>Report of a study</h1>"]
     if "cohort" in tables:
         row = tables["cohort"].iloc[0]
-        if row["simulated"]:
-            found.append(
-                '<p class="note"><strong>The EEG is simulated.</strong> Accuracies, correlations and '
-                "verdicts below say nothing about people.</p>"
-            )
-        shown = ["data", "source", "subjects", "clips", "channels", "bands", "device", "versions", "package"]
-        found.append(_table(pd.DataFrame({"what": shown, "value": [row[key] for key in shown]})))
-    settings = pd.DataFrame([{"setting": k, "value": v} for k, v in vars(study).items()])
+        names = ["data", "source", "subjects", "clips", "channels", "bands", "device", "versions", "package"]
+        parts += [_SIMULATED] if row["simulated"] else []
+        parts.append(_table(pd.DataFrame({"what": names, "value": [row[name] for name in names]})))
+    settings = pd.DataFrame(vars(study).items(), columns=["setting", "value"])
     return [
-        *found,
+        *parts,
         "<h2>Settings</h2>",
         _table(settings),
         "<h2>Work</h2>",
@@ -85,74 +91,47 @@ def _head(study: Study, folder: Path, tables: dict[str, pd.DataFrame]) -> list[s
 
 
 def _verdicts(folder: Path) -> list[str]:
-    path = folder / "claims.json"
-    if not path.is_file():
+    rows = claims.read_ledger(folder / "claims.json")
+    if not rows:
         return ["<h2>Verdicts</h2><p>None yet.</p>"]
-    table = claims.show(*claims.read_ledger(path)).reset_index()
-    return ["<h2>Verdicts</h2><p>By the rules of the book's ledger.</p>", _table(table)]
+    table = _table(claims.show(*rows).reset_index())
+    return ["<h2>Verdicts</h2><p>By the rules of the book's ledger.</p>", table]
 
 
 def _sections(tables: dict[str, pd.DataFrame]) -> list[str]:
     """A heading, a figure where one helps, and the table, for what there is."""
-    found = []
-    titles = {
-        "axis": "Positions of the emotions on each model's axis",
-        "sentiment": "Each axis on human-rated texts",
-        "projection": "EEG projected onto the axis",
-        "topography": "Where the EEG follows the axis",
-        "members": "Classifiers",
-        "convergence": "Do better classifiers follow the axis more?",
-        "ablation": "What classifiers lose without their residual direction",
-        "summary": "Alignment, each strategy beside its placebo",
-        "refused": "Strategies that the data cannot serve",
-        "contest": "Ensembles of one size",
-    }
-    for name, title in titles.items():
-        if name not in tables:
-            continue
-        table = tables[name]
-        found.append(f"<h2>{title}</h2>")
-        label = str(table["data"].iloc[0])
-        if name == "members":
-            figure = plots.plot_forest(
-                table, value="test", label=f"balanced accuracy on new people, {label}", group="network"
-            )
-            found.append(_image(figure, f"Balanced accuracy of every classifier on test people, {label}"))
-        if name == "summary":
-            arms = {"the axis": "true", "placebo": "placebo"}
-            figure = plots.plot_paired_forest(table, arms, label=f"change of balanced accuracy, {label}")
-            found.append(
-                _image(figure, f"Change of balanced accuracy under each strategy and its placebo, {label}")
-            )
-        if name == "contest":
-            own = table.dropna(subset=["low"]).rename(
-                columns={"method": "label", "low": "difference_low", "high": "difference_high"}
-            )
-            figure = plots.plot_forest(
-                own, value="difference", label=f"balanced accuracy minus deep ensemble, {label}", reference=0
-            )
-            found.append(
-                _image(figure, f"Balanced accuracy of each ensemble minus the deep ensemble, {label}")
-            )
-        found.append(_table(table.drop(columns=[*_REPEATED], errors="ignore")))
-    return found
+    parts = []
+    for name, title in _TITLES.items():
+        if name in tables:
+            table = tables[name].drop(columns=_REPEATED, errors="ignore")
+            parts += [f"<h2>{title}</h2>", *_figure(name, table, table["data"].iloc[0]), _table(table)]
+    return parts
 
 
-#: Columns that are the same all over a report and stand at its head.
-_REPEATED = ("source", "device", "versions", "package")
+def _figure(name: str, table: pd.DataFrame, data: str) -> list[str]:
+    if name == "members":
+        label = f"balanced accuracy on new people, {data}"
+        figure = plots.plot_forest(table, value="test", label=label, group="network")
+        return [_image(figure, f"Balanced accuracy of every classifier on test people, {data}")]
+    if name == "summary":
+        arms, label = {"the axis": "true", "placebo": "placebo"}, f"change of balanced accuracy, {data}"
+        figure = plots.plot_paired_forest(table, arms, label=label)
+        return [_image(figure, f"Change of balanced accuracy under each strategy and its placebo, {data}")]
+    if name == "contest":
+        names = {"method": "label", "low": "difference_low", "high": "difference_high"}
+        rows, label = table.dropna(subset=["low"]), f"balanced accuracy minus deep ensemble, {data}"
+        figure = plots.plot_forest(rows.rename(columns=names), value="difference", label=label, reference=0)
+        return [_image(figure, f"Balanced accuracy of each ensemble minus the deep ensemble, {data}")]
+    return []
 
 
 def _missing(study: Study, folder: Path) -> list[str]:
-    beyond = (
-        "<h2>Not part of a study</h2><p>Rates over simulated cohorts of known truth, doses and regimes of "
-        "alignment, pools of ensembles, transfer to a second data set and decoding online are in the "
-        "chapters of the book, which read recordings from the folder that KERNEL_DATA names.</p>"
-    )
-    left = [task.label for task in plan(study) if read_result(folder, task) is None]
-    if not left:
-        return [beyond]
-    items = "".join(f"<li>{html.escape(label)}</li>" for label in left)
-    return [f"<h2>Not run yet</h2><p><code>kernel run</code> goes on with these.</p><ul>{items}</ul>", beyond]
+    missing = Results(folder).missing(plan(study))
+    if not missing:
+        return [_BEYOND]
+    items = "".join(f"<li>{html.escape(task.label)}</li>" for task in missing)
+    head = "<h2>Not run yet</h2><p><code>kernel run</code> goes on with these.</p>"
+    return [f"{head}<ul>{items}</ul>", _BEYOND]
 
 
 def _table(table: pd.DataFrame) -> str:

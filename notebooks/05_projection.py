@@ -38,6 +38,7 @@ from kernel.brain.specifications import SCHEMES, fewest
 from kernel.brain.study import project_vaxis
 from kernel.language.study import axis_positions
 from kernel.ratings import load_ratings
+from kernel.tasks import projection_results
 
 plots.set_style()
 names = ["axes", "tests_of_projection", "held_out", "simulator_check", "calibration", "power_of_axes", "specifications", "specification_share",
@@ -327,21 +328,8 @@ claims.show(*explored)[["paper", "ours", "p", "data", "verdict"]]
 
 # %% tags=["hide-input"]
 made = []
-for label, a in controls.items():
-    by_test = a.tests.set_index(["scheme", "null"])
-    results = {
-        "C4.ridge_in_sample": by_test.loc[("in_sample", "emotions"), ["r", "p"]],
-        "C4.ridge_leave_clip_out": by_test.loc[("leave_one_clip_out", "emotions"), ["r", "p"]],
-        "C4.random_axes": by_test.loc[("leave_one_clip_out", "class_constant"), ["r", "p"]],
-        "C4.ridge_leave_emotion_out": (a.tracking.r, a.tracking.p),
-        "C4.position_removed": (a.order_removed.r, a.order_removed.p),
-        "C4.tracked": (a.tracking.r, max(a.tracking.p, a.order_removed.p)),
-        "C4.class_level": (a.classes.observed, a.classes.p),
-        "C4.trial_level": (a.trials.observed, a.trials.p),
-    }
-    units = {"C4.class_level": 9, "C4.trial_level": 123 * 28}
-    made += [claims.record(claim, value=value, p=p, n=units.get(claim, 28), data=label, simulated=True) for claim, (value, p) in results.items()]
-    made.append(claims.record("C4.reliability", **a.reliability._asdict(), n=123, data=label, simulated=True))
+for a in controls.values():
+    made += [claims.record(**row) for row in projection_results(a)]
 reached = float((noise.query("features == 160 and kind == 'in sample'")["r"] >= 0.87).mean())
 made.append(claims.record("C4.noise_in_sample", value=reached, n=n_draws, data="Gaussian noise in place of EEG, simulated", simulated=True))
 claims.show(*made)[["ours", "interval", "p", "data", "verdict"]]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kernel import files, studies
+from kernel import files, plans
 
 FOLDER = Path(__file__).parent / "benchmarks"
 NAMES = sorted(path.stem for path in FOLDER.glob("bench_*.py"))
@@ -48,6 +48,6 @@ def test_the_costs_of_a_study_are_measured_for_every_unit():
     small = replace(units.STUDY, subjects=12, texts=20, permutations=19, slow_permutations=19, seeds=2)
     cache = files.cache_dir()
     table = units.costs(small).set_index("unit")["cpu_s"]
-    assert set(table.index) == set(studies.unit_costs())
+    assert set(table.index) == set(plans.unit_costs())
     assert np.isfinite(table).all() and (table > 0).all()
     assert files.cache_dir() == cache

@@ -23,7 +23,7 @@ import pytest
 from bs4 import BeautifulSoup
 from PIL import Image
 from pypdf import PdfReader
-from test_interactive import NASTY, axis_frames, noise_frames, regime_frame
+from test_interactive import NASTY, axis_frames, noise_frames
 
 from kernel import interactive
 
@@ -457,7 +457,6 @@ def explorables():
     return [
         interactive.explore_axis(*axis_frames(), title="texts"),
         interactive.explore_noise(*noise_frames(rng), title="noise"),
-        interactive.explore_regimes({"epochs": regime_frame(), "people": regime_frame()}, title="regimes"),
     ]
 
 
@@ -519,24 +518,10 @@ def test_more_features_of_noise_move_what_is_said_and_drawn(visitor, explorer):
     assert circles.evaluate_all(heights) != before
 
 
-def test_a_regime_is_chosen(visitor, explorer):
-    figure = visitor.open(explorer).locator("figure[data-explore=regimes]")
-    assert figure.locator("circle.explore-fill-1:not(.explore-legend *)").count() == 2  # two levels
-    figure.get_by_label("Shown").select_option("placebo")
-    figure.get_by_label("Strategy").select_option("mse@0.5")
-    row = regime_frame().query("label == 'mse@0.5' and level == 3").iloc[0]
-    wanted = f"3, placebo: {row['placebo']:+.3f} [{row['placebo_low']:+.3f}, {row['placebo_high']:+.3f}]"
-    assert (
-        wanted.replace("-", "\u2212").replace("+0.000", "0.000")
-        in figure.locator(".explore-result").inner_text()
-    )
-    assert figure.locator("circle.explore-fill-1:not(.explore-legend *)").count() == 0
-
-
 def test_print_and_a_button_show_the_table(visitor, explorer):
     page = visitor.open(explorer)
     tables, live = page.locator(".explore-static table"), page.locator(".explore-live")
-    assert tables.count() == 3 and not tables.first.is_visible() and live.first.is_visible()
+    assert tables.count() == 2 and not tables.first.is_visible() and live.first.is_visible()
     button = page.locator("figure[data-explore=axis]").get_by_role("button")
     button.press("Enter")
     assert tables.first.is_visible() and not live.first.is_visible()

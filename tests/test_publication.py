@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -298,7 +297,7 @@ def test_marks_on_the_cover_follow_the_ledger(tmp_path):
     failures = [row for row in rows if row.id == "C8.relative_gain"]
     marks = {}
     for name, stored in (("gains", gains), ("failures", failures), ("both", [*gains, *failures])):
-        ledger.write_text(json.dumps([asdict(row) for row in stored]))
+        ledger.write_text(json.dumps([row._asdict() for row in stored]))
         marks[name] = overview.mark(headline, ledger)
     assert marks == {"gains": "held", "failures": "failed", "both": "held in part"}
     ledger.write_text("[]")

@@ -33,11 +33,13 @@ FLOORS = {
     **dict.fromkeys(["metrics", "stats", "files", "threads", "assets", "ratings"], 1),
     **dict.fromkeys(["language", "brain"], 2),
     "decoding": 3,
-    **dict.fromkeys(["audit", "claims", "interactive", "plots"], 4),
-    **dict.fromkeys(["studies"], 5),
-    "report": 6,
-    "cli": 7,
-    "__main__": 8,
+    **dict.fromkeys(["audit", "claims", "interactive", "plots", "style"], 4),
+    "plans": 5,
+    "tasks": 6,
+    "studies": 7,
+    "report": 8,
+    "cli": 9,
+    "__main__": 10,
 }
 
 

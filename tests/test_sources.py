@@ -8,7 +8,7 @@ import eeg_files
 import numpy as np
 import pytest
 
-from kernel import audit, claims, files, report, studies
+from kernel import audit, claims, files, plans, report, studies
 from kernel.brain import emoeegmc, faced, faced_table, matlab, pickles, seedv, sources
 from kernel.brain.cohort import Cohort
 from kernel.brain.faced import read_faced
@@ -250,11 +250,11 @@ READERS = {
     "npy": pickles.load_npy,
     "npz": pickles.load_npz,
     "log": read_log,
-    "yaml": studies.load_study,
+    "yaml": plans.load_study,
     "study": studies.open_study,
     "status": studies.status,
     "report": report.write_report,
-    "recordings": lambda place: studies.run_study(studies.Study(path=place), "never"),
+    "recordings": lambda place: studies.run_study(plans.Study(path=place), "never"),
     "results": lambda place: audit.load("cells", folder=place),
     "tables": lambda place: audit.run(place),
 }
@@ -300,4 +300,4 @@ def test_a_cohort_is_found_again_by_the_home_and_by_the_variable(named, tmp_path
     monkeypatch.setenv("KERNEL_DATA", named)
     for again in (Cohort.load(named), load_cohort(named), load_cohort()):
         np.testing.assert_array_equal(again.de, cohort.de)
-    assert studies.Study(path=named).path == studies.environment_study().path == str(where(named, tmp_path))
+    assert plans.Study(path=named).path == plans.environment_study().path == str(where(named, tmp_path))

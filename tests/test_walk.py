@@ -14,7 +14,7 @@ import yaml
 
 from kernel.brain.sources import load_cohort
 from kernel.cli import main
-from kernel.studies import load_study
+from kernel.plans import load_study
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "book" / "walk.md").read_text(encoding="utf-8")

@@ -22,7 +22,6 @@
 
   /* Numbers as the book writes them: a true minus, and a dash where there is none. */
   const number = (value, digits = 2) => value === null ? '–' : value.toFixed(digits).replace('-', '\u2212');
-  const signed = (value, digits) => (value > 0 ? '+' : '') + number(value, digits);
 
   function labelled(text, control) {
     control.id = `explore-${++count}`;
@@ -190,56 +189,7 @@
     return { controls, paint, legend };
   }
 
-  function regimes(data, redraw) {
-    const tint = j => [0, 2, 1][j];  // the placebo is grey
-    const distinct = key => [...new Set(data.cells.map(cell => cell[key]))];
-    const [strategies, properties] = [distinct('strategy'), distinct('property')];
-    const arms = Object.keys(data.arms);
-    const strategy = choice(strategies), property = choice(properties);
-    const arm = choice(['all three', ...arms.map(a => data.arms[a])]);
-    for (const control of [strategy, property, arm]) control.addEventListener('change', redraw);
-    const controls = [labelled('Strategy', strategy), labelled('What varies', property), labelled('Shown', arm)];
-
-    function paint(plot) {
-      const cells = data.cells.filter(cell => cell.strategy === strategies[strategy.value] &&
-                                              cell.property === properties[property.value]);
-      const shown = Number(arm.value) ? [arms[arm.value - 1]] : arms;
-      const alike = data.cells.filter(cell => cell.property === properties[property.value]);
-      const all = alike.flatMap(cell => arms.flatMap(a => cell[a])).filter(v => v !== null);
-      const limit = Math.ceil(Math.max(...all.map(Math.abs)) * 50) / 50;
-      const height = 60 + cells.length * (24 + 18 * shown.length);
-      const { svg, width } = canvas(plot, 'Change of balanced accuracy with 95 % intervals', height);
-      const { toX } = frame(svg, width, height, {
-        x: { from: -limit, to: limit, ticks: [-limit, -limit / 2, 0, limit / 2, limit], digits: 2,
-             label: 'change of balanced accuracy against the base' },
-        y: { from: 0, to: 1, ticks: [] }, left: 20,
-      });
-      const zero = toX(0);
-      draw(svg, 'line', { x1: zero, x2: zero, y1: 12, y2: height - 42, class: 'explore-now' });
-      let y = 26;
-      const said = [];
-      for (const cell of cells) {
-        const name = `${cell.property} ${cell.level} (base ${number(cell.base)})`;
-        draw(svg, 'text', { x: 4, y, class: 'explore-strong' }, name);
-        for (const a of shown) {
-          y += 18;
-          const [value, low, high] = cell[a], j = arms.indexOf(a);
-          if (value !== null) {
-            draw(svg, 'line', { x1: toX(low), x2: toX(high), y1: y - 4, y2: y - 4,
-                                class: `explore-line explore-stroke-${tint(j)}` });
-            draw(svg, 'circle', { cx: toX(value), cy: y - 4, r: 5, class: `explore-fill-${tint(j)}` });
-          }
-          said.push(`${cell.level}, ${data.arms[a]}: ${signed(value, 3)} [${signed(low, 3)}, ${signed(high, 3)}]`);
-        }
-        y += 24;
-      }
-      return `${strategies[strategy.value]} by ${properties[property.value]}. ${said.join('; ')}.`;
-    }
-    const legend = arms.map((a, j) => [`explore-fill-${tint(j)}`, data.arms[a], 'circle']);
-    return { controls, paint, legend };
-  }
-
-  const PICTURES = { axis, noise, regimes };
+  const PICTURES = { axis, noise };
 
   function start(figure) {
     const data = JSON.parse(figure.querySelector('script[type="application/json"]').textContent);

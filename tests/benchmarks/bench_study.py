@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from kernel import studies
-from kernel.studies import Study, name_tasks, perform, run_study
+from kernel.plans import Study
+from kernel.studies import name_tasks, perform, run_study
 
 GRID = Study(
     models=("SmolLM2-135M-Instruct",), texts=0, checkpoints="none", members=0, permutations=19,

@@ -23,10 +23,11 @@ sys.path.insert(0, str(ROOT))
 import pandas as pd  # noqa: E402
 from threadpoolctl import threadpool_limits  # noqa: E402
 
-from kernel import files, studies  # noqa: E402
+from kernel import files, plans, tasks  # noqa: E402
 from kernel.decoding.study import REGIMES  # noqa: E402
 from kernel.language.models import REGISTRY  # noqa: E402
-from kernel.studies import Study, Task, name_tasks, perform  # noqa: E402
+from kernel.plans import Study, Task  # noqa: E402
+from kernel.studies import name_tasks, perform  # noqa: E402
 
 MODEL = "SmolLM2-135M-Instruct"
 STUDY = Study(
@@ -58,16 +59,16 @@ def _done(study: Study, folder: Path, task: Task) -> None:
 
 
 def costs(study: Study = STUDY) -> pd.DataFrame:
-    samples = studies._samples(study) / 1000
+    samples = plans.n_samples(study) / 1000
     with tempfile.TemporaryDirectory() as scratch, threadpool_limits(1):
         folder = Path(scratch) / "study"
         # the model is read from the usual cache, what is computed with it is not
         with mock.patch.dict(os.environ, {files.CACHE_VARIABLE: str(_cache(Path(scratch)))}):
             took = measured(study, folder)
             sizes = [path.stat().st_size for path in (folder / "trainings").glob("*.npz")]
-            specs = [s for s in studies.CHECKPOINTS["fewer"](0) if s.network == "axial"][:1]
-            axial_s = seconds(lambda: studies._bank(study, folder, specs))
-    epochs = sum(spec.epochs for spec in studies.CHECKPOINTS["short"](0))
+            specs = [s for s in plans.CHECKPOINTS["fewer"](0) if s.network == "axial"][:1]
+            axial_s = seconds(lambda: tasks._bank(study, folder, specs))
+    epochs = sum(spec.epochs for spec in plans.CHECKPOINTS["short"](0))
     base = took["base"] / study.seeds
     rows = {
         "cohort": (took["cohort"], "simulating and storing 123 people"),

@@ -1,0 +1,89 @@
+"""The page of the ledger: how many verdicts of each kind, then one table for each of the paper's claims."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kernel import claims
+
+VERDICTS = ("supported", "not supported", "inconclusive", "not run")
+#: The paper's claims in its order, as the ledger heads them.
+GROUPS = {
+    "C1": "Nine sentences give a valence axis",
+    "C2": "Zero-shot sentiment",
+    "C3": "Consistency across models",
+    "C4": "One linear projection of EEG tracks the axis",
+    "C5": "Topography",
+    "C6": "Classifiers rediscover the axis",
+    "C7": "Saturation: no alignment strategy helps",
+    "C8": "The residual ensemble",
+    "C9": "Replication on SEED-V",
+}
+
+
+def ledger_markdown(path: str | Path | None = None) -> str:
+    """The ledger as MyST Markdown of a page in the folder ``book``; `path` as in `kernel.claims.record`."""
+    table = claims.ledger(path)
+    group = table["id"].str.partition(".")[0]
+    lines = _counts(table, group)
+    for name, rows in table.groupby(group, sort=False):
+        lines += ["", f"## {name}: {GROUPS[name]}", ""]
+        lines += _table(["claim", "paper", "ours", "verdict"], map(_cells, rows.to_dict("records")))
+    return "\n".join(lines) + "\n"
+
+
+def _counts(table: pd.DataFrame, group: pd.Series) -> list[str]:
+    """Results by claim and verdict: preregistered, exploratory and simulated apart."""
+    kind, marks = table["verdict"].map(claims.plain_verdict), table["verdict"].str.partition(" (")[2]
+    simulated, exploratory = marks.str.contains("simulated"), marks.eq("exploratory)")
+    sorts = {
+        "": ~simulated & ~exploratory,
+        " exploratory": exploratory,
+        " simulated": simulated,
+    }
+
+    def cells(rows: pd.Series) -> list[str]:
+        counts = [
+            [(what, (rows & (kind == v) & mask).sum()) for what, mask in sorts.items()] for v in VERDICTS
+        ]
+        return [" + ".join(f"{n}{what}" for what, n in pairs if n) or "0" for pairs in counts]
+
+    body = [[f"{name}: {title}", *cells(group == name)] for name, title in GROUPS.items()]
+    return _table(["claim", *VERDICTS], [*body, ["**all**", *cells(group != "")]])
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    """Claim, the paper's figure, what was found, and the verdict, of one row of the ledger."""
+    if row["verdict"] == "not run":
+        run = f"`{row['command']}`" if row["command"] else "nothing in this edition runs it"
+        ours = [row["estimand"], f"needs {row['needs']}", "" if row["chapter"] else run]
+    else:
+        ours = [f"**{_estimate(row)}**", row["estimand"], row["data"], row["note"]]
+    cells = (
+        [f"`{row['id']}`", row["claim"], row["caveat"] and f"*{row['caveat']}*"],
+        [row["paper"]],
+        ours,
+        [
+            f"**{row['verdict']}**",
+            row["rule"],
+            row["chapter"] and f"[chapter](../notebooks/{row['chapter']}.ipynb)",
+        ],
+    )
+    return ["<br>".join(filter(None, cell)) for cell in cells]
+
+
+def _estimate(row: Mapping[str, Any]) -> str:
+    """Estimate, interval, p and n in one line, as far as they were measured."""
+    interval = f" [{row['low']:g}, {row['high']:g}]" if pd.notna(row["low"]) else ""
+    rest = [f", {key} {row[key]:g}" for key in ("p", "n") if pd.notna(row[key])]
+    return f"{row['value']:g}{interval}" + "".join(rest)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    # a bar would end the cell, even in code and mathematics
+    body = [[str(cell).replace("|", r"\|").replace("\n", " ") for cell in row] for row in rows]
+    return [f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *body]]

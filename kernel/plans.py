@@ -1,0 +1,326 @@
+"""What a study asks and what it takes: a short YAML file, checked before any work, and the tasks in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from kernel import audit, checks, files
+from kernel.brain.cohort import SPLITS
+from kernel.brain.features import BANDS
+from kernel.brain.simulate import DESIGNS, PRESET_NAMES
+from kernel.decoding import interventions
+from kernel.decoding.alignment import NAMED, PAPER_ROWS
+from kernel.decoding.bank import TrainingSpec
+from kernel.decoding.interventions import RECIPE
+from kernel.decoding.study import checkpoint_specs, fewer_specs, rate_specs
+from kernel.language.models import REGISTRY
+
+#: Which classifiers a study trains.
+CHECKPOINTS: dict[str, Callable[[int], list[TrainingSpec]]] = {
+    "full": checkpoint_specs,
+    "fewer": fewer_specs,
+    "short": rate_specs,
+    "none": lambda seed: [],
+}
+
+
+class StudyError(ValueError):
+    """A study that cannot be read, or that cannot go on; says what to change."""
+
+
+# ---- a study
+
+
+def _setting(default: Any, check: Callable[..., Any], **limits: Any) -> Any:
+    """A field whose value, where it is another than the default, has to pass a check."""
+    return field(default=default, metadata={"check": partial(check, error=StudyError, **limits)})
+
+
+def _text(name: str, value: Any, *, error: type[Exception]) -> str:
+    if not isinstance(value, str) or not value:
+        raise error(f"{name} must be a text, or be left out, got {value!r}")
+    return value
+
+
+def _place(name: str, value: Any, *, error: type[Exception]) -> str:
+    return str(files.absolute(_text(name, value, error=error)))
+
+
+def _members(name: str, value: Any, *, error: type[Exception]) -> int:
+    if checks.count(name, value, 0, error=error) == 1:
+        raise error(f"{name} must be 0 or at least 2, got 1: one member is no ensemble")
+    return int(value)
+
+
+def _wanted(name: str, value: Any, *, error: type[Exception]) -> tuple[int | str, ...]:
+    if value == ():
+        return ()
+    strategies = checks.choices(name, value, error=error)
+    if not all(type(item) in (int, str) for item in strategies):
+        raise error(f"{name} must be a list of numbers and names, got {value!r}")
+    try:
+        interventions.wanted_strategies(strategies)
+    except (TypeError, ValueError) as problem:
+        raise error(f"{name}: {problem}") from None
+    return strategies
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is asked of which data. The defaults are those of the chapters: everything, on a simulated cohort.
+
+    Attributes
+    ----------
+    path : str or None
+        A folder of FACED, SEED-V or EmoEEG-MC, or a file of :meth:`~kernel.brain.cohort.Cohort.save`; without
+        it the cohort is simulated.
+    preset, design : str
+        What is planted in a simulated cohort, and the design that it follows.
+    subjects, cohort_seed : int
+        People of a simulated cohort of FACED's design, and the seed of any.
+    bands : tuple of str or None
+        Bands to keep; None keeps all.
+    segment : float or None
+        Seconds of a sample of the classifiers; None takes 10 s or what is nearest.
+    split, fold : str or None, int
+        As for :func:`~kernel.brain.cohort.make_split`; None takes the usual one of the data set.
+    models : tuple of str
+        Language models whose axes are built; the first gives prototypes.
+    texts : int
+        Rated texts from each benchmark on which an axis is tested; 0 skips the test.
+    checkpoints : str
+        ``full`` (36 trainings), ``fewer`` (24), ``short`` (6) or ``none``.
+    strategies : tuple of int and str, or None
+        Rows of the paper's table of alignment and names; None takes all 25 rows and the named ones, an empty
+        list none.
+    seeds, epochs : int, int or None
+        Seeds of each strategy, and epochs with and without it; None keeps the chapters'.
+    members : int
+        Members of each ensemble; 0 leaves the contest out.
+    permutations, slow_permutations : int
+        Draws of each null; the latter where each draw is expensive.
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or another name that torch knows.
+    random_state : int
+        Seed of trainings, nulls and intervals.
+    tables : tuple of str
+        Tables of the book, computed from FACED, instead of all that stands above (:mod:`kernel.audit`); the
+        word ``all`` takes every one.
+    """
+
+    path: str | None = _setting(None, _place)
+    preset: str = _setting("default", checks.choice, options=PRESET_NAMES)
+    design: str = _setting("FACED", checks.choice, options=DESIGNS)
+    subjects: int = _setting(123, checks.count, least=2)
+    cohort_seed: int = _setting(0, checks.count, least=0)
+    bands: tuple[str, ...] | None = _setting(None, checks.choices, options=BANDS["official"])
+    segment: float | None = _setting(None, checks.between, low=1, high=1e6, closed="low")
+    split: str | None = _setting(None, checks.choice, options=SPLITS)
+    fold: int = _setting(0, checks.count, least=0)
+    models: tuple[str, ...] = _setting(
+        ("SmolLM2-135M-Instruct", "Gemma-3-270M"), checks.choices, options=REGISTRY
+    )
+    texts: int = _setting(300, checks.count, least=0)
+    checkpoints: str = _setting("full", checks.choice, options=CHECKPOINTS)
+    strategies: tuple[int | str, ...] | None = _setting(None, _wanted)
+    seeds: int = _setting(5, checks.count)
+    epochs: int | None = _setting(None, checks.count)
+    members: int = _setting(10, _members)
+    permutations: int = _setting(10_000, checks.count, least=19)
+    slow_permutations: int = _setting(1000, checks.count, least=19)
+    device: str = _setting("auto", _text)
+    random_state: int = _setting(0, checks.count, least=0)
+    tables: tuple[str, ...] | str = _setting((), checks.choices, options=audit.TABLES)
+
+    def __post_init__(self) -> None:
+        if self.tables == "all":
+            object.__setattr__(self, "tables", tuple(audit.TABLES))
+        for setting in fields(self):
+            value = getattr(self, setting.name)
+            value = tuple(value) if isinstance(value, list) else value
+            if type(value) is not type(setting.default) or value != setting.default:
+                value = setting.metadata["check"](setting.name, value)
+            object.__setattr__(self, setting.name, value)
+
+    @property
+    def torch_device(self) -> str | None:
+        """The device as :func:`kernel.checks.device` takes it, None for the best."""
+        return None if self.device == "auto" else self.device
+
+
+def load_study(path: str | Path) -> Study:
+    """Read a study from YAML; an empty file is the study of the chapters.
+
+    Parameters
+    ----------
+    path : path-like
+        The file. A relative ``path`` in it is taken from its folder.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    StudyError
+        If the file cannot be read, holds an unknown key or an impossible value: names file, key and cure.
+    """
+    path = files.absolute(path)
+    try:
+        settings = files.read_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StudyError(f"cannot read the study {path}: {error}") from error
+    settings = {} if settings is None else settings
+    if not isinstance(settings, dict):
+        raise StudyError(f"{path} must hold lines of 'key: value', got a {type(settings).__name__}")
+    if isinstance(settings.get("path"), str) and settings["path"]:
+        settings["path"] = str(path.parent / os.path.expanduser(settings["path"]))
+    try:
+        for key in settings:
+            checks.choice("a key", key, [setting.name for setting in fields(Study)], error=StudyError)
+        study = Study(**settings)
+        check_machine(study)
+        return study
+    except StudyError as error:
+        raise StudyError(f"{path}: {error}") from None
+
+
+def check_machine(study: Study) -> None:
+    """What a run needs and a reader of its results does not: the recordings, and the device."""
+    if study.path is not None and not Path(study.path).exists():
+        raise StudyError(f"path {study.path!r} does not exist: name a folder of recordings, or leave it out")
+    try:
+        checks.device(study.torch_device)
+    except ValueError as error:
+        raise StudyError(str(error).splitlines()[0]) from None
+
+
+def environment_study() -> Study:
+    """The study of the chapters, on the recordings of the environment variable KERNEL_DATA if it is set."""
+    return Study(path=files.places().get("KERNEL_DATA"))
+
+
+# ---- its tasks
+
+
+class Task(NamedTuple):
+    """A piece of work that needs nothing but tasks of earlier stages.
+
+    `kind` and `what` say what is done, and to which part of the study; `trainings` is how many networks it
+    trains, `cpu_s` the seconds on one core, estimated from `unit_costs`.
+    """
+
+    kind: str
+    what: str
+    stage: int
+    trainings: int
+    cpu_s: float
+
+    @property
+    def label(self) -> str:
+        return f"{self.kind} {self.what}".strip()
+
+
+def unit_costs() -> dict[str, float]:
+    """Measured costs in seconds of one core, by unit; ``kernel/data/unit_costs.csv`` says of what."""
+    table = files.read_packaged("data/unit_costs.csv", lambda file: pd.read_csv(file, comment="#"))
+    return table.set_index("unit")["cpu_s"].to_dict()
+
+
+def plan(study: Study) -> list[Task]:
+    """The tasks of a study, in the order of their stages; reads no data.
+
+    Strategies that the data turn out not to serve are planned all the same, and say so in their result.
+    """
+    cost = unit_costs()
+    samples = n_samples(study) / 1000
+    draws = study.permutations / 10_000
+
+    def training(spec: TrainingSpec) -> float:
+        return cost[f"{spec.network}_epoch"] * spec.epochs * samples
+
+    tasks = [Task("cohort", "", 0, 0, cost["cohort"])]
+    for name in study.models:
+        size = REGISTRY[name].n_parameters / 1e9 or 0.1
+        tasks.append(Task("axis", name, 1, 0, cost["axis"] * size * (0.1 + study.texts / 300)))
+    tasks += [Task("projection", name, 2, 0, cost["projection"] * draws) for name in study.models]
+    tasks.append(Task("topography", study.models[0], 2, 0, cost["topography"] * draws))
+    groups = checkpoint_groups(study)
+    for group, specs in groups.items():
+        tasks.append(Task("training", group, 2, len(specs), sum(map(training, specs))))
+    strategies, base = strategies_of(study), study.seeds * training(recipe_of(study))
+    if strategies:
+        tasks.append(Task("base", "", 2, study.seeds, base))
+    if groups:
+        cpu = cost["rediscovery"] * sum(map(len, groups.values()))
+        tasks += [Task("rediscovery", name, 3, 0, cpu) for name in study.models]
+    for label in strategies:
+        tasks.append(Task("strategy", label, 3, 2 * study.seeds, 2 * base * cost["strategy"]))
+    if study.members:
+        cpu = cost["contest_member"] * samples * study.members
+        tasks.append(Task("contest", "", 3, 8 * study.members, cpu * 8))
+    return tasks
+
+
+def plan_table(tasks: Iterable[Task]) -> pd.DataFrame:
+    """Tasks, trainings and hours of one core by kind of task, with their sum; `estimate` tells the rest."""
+    table = pd.DataFrame(list(tasks)).groupby("kind", sort=False)
+    sums = table.agg(tasks=("what", "size"), trainings=("trainings", "sum"), core_hours=("cpu_s", "sum"))
+    sums.loc["all"] = sums.sum()
+    sums["core_hours"] /= 3600
+    return sums.astype({"tasks": int, "trainings": int})
+
+
+def estimate(study: Study, *, n_jobs: int = 2) -> dict[str, float]:
+    """Hours with `n_jobs` workers, disk in GB and memory in GB of all workers together."""
+    cost, tasks = unit_costs(), plan(study)
+    hours = 0.0
+    for stage in stages(tasks):  # a stage lasts at least as long as its longest task
+        total, longest = sum(t.cpu_s for t in stage), max(t.cpu_s for t in stage)
+        hours += max(total / n_jobs, longest) / 3600
+    trainings = sum(task.trainings for task in tasks)
+    sizes = sorted((REGISTRY[name].n_parameters / 1e9 for name in study.models), reverse=True)
+    return {
+        "hours": hours,
+        "disk_gb": trainings * n_samples(study) / 1000 * cost["training_mb"] / 1000 + 0.1,
+        "memory_gb": n_jobs * cost["worker_gb"] + 4 * sum(sizes[:n_jobs]),  # models side by side, 32 bits
+    }
+
+
+def stages(tasks: Sequence[Task]) -> list[list[Task]]:
+    """Tasks by stage, within which they do not depend on one another."""
+    return [[t for t in tasks if t.stage == stage] for stage in sorted({t.stage for t in tasks})]
+
+
+def n_samples(study: Study) -> int:
+    """Samples of a cohort of FACED's size, or of the simulated one: recordings are not read for a plan."""
+    people = study.subjects if study.path is None else 123
+    return round(people * 28 * 30 / (study.segment or 10))
+
+
+def checkpoint_groups(study: Study) -> dict[str, list[TrainingSpec]]:
+    """Trainings of one network and length, which one task does."""
+    groups: dict[str, list[TrainingSpec]] = {}
+    for spec in CHECKPOINTS[study.checkpoints](study.random_state):
+        groups.setdefault(f"{spec.network}, {spec.epochs} epochs", []).append(spec)
+    return groups
+
+
+def strategies_of(study: Study) -> dict[str, Any]:
+    """Alignments by label."""
+    names: Sequence[Any] = [*PAPER_ROWS, *NAMED] if study.strategies is None else study.strategies
+    return interventions.wanted_strategies(names) if names else {}
+
+
+def recipe_of(study: Study) -> TrainingSpec:
+    """Recipe of trainings with and without a strategy."""
+    if study.epochs is None:
+        return RECIPE
+    return replace(RECIPE, epochs=study.epochs, warmup_epochs=min(RECIPE.warmup_epochs, study.epochs - 1))

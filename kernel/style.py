@@ -1,0 +1,146 @@
+"""The look of the book's figures: one palette, one order of emotions, and the parts that many share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from kernel.language.stories import EMOTIONS, VALENCE_CODE
+
+#: Ours, reference, further and null. Blue and orange are Wong's (2011, doi:10.1038/nmeth.1618), purple is
+#: Tol's (2021, SRON/EPS/TN/09-002): beside Wong's green, grey would look alike to readers with deuteranopia.
+INK, BLUE, ORANGE, PURPLE, GREY = "#222222", "#0072B2", "#D55E00", "#AA3377", "#949494"
+#: Valence is always on this diverging scale: negative brown, positive teal.
+VALENCE_CMAP = "BrBG"
+#: Whatever else has two sides, such as a correlation or a change: negative purple, positive orange.
+SIGNED_CMAP = "PuOr_r"
+#: Outcomes have one colour each, whatever the figure.
+OUTCOME_COLOURS = MappingProxyType(
+    {"held": BLUE, "held in part": "#A6CDE6", "failed": ORANGE, "could not be decided": "#D9D9D9"}
+)
+
+
+def set_style() -> None:
+    """Apply the book's look to every figure and table that follows: tables show their texts in full."""
+    pd.set_option("display.max_colwidth", None)
+    sns.set_theme(
+        context="notebook",
+        style="ticks",
+        rc={
+            "figure.dpi": 110,
+            "savefig.dpi": 110,
+            "figure.constrained_layout.use": True,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlesize": 11,
+            "axes.titleweight": "bold",
+            "axes.titlelocation": "left",
+            "axes.labelsize": 10,
+            "xtick.labelsize": 9,
+            "ytick.labelsize": 9,
+            "legend.fontsize": 9,
+            "legend.frameon": False,
+            "text.color": INK,
+            "axes.labelcolor": INK,
+        },
+    )
+
+
+def emotion_colours() -> dict[str, Any]:
+    """Colour of each emotion: its place on the valence scale, neutral in the middle."""
+    cmap = mpl.colormaps[VALENCE_CMAP]
+    shades = {-1: iter(np.linspace(0.04, 0.3, 4)), 1: iter(np.linspace(0.7, 0.96, 4))}
+    codes = {emotion: VALENCE_CODE[emotion] for emotion in EMOTIONS}
+    return {emotion: cmap(next(shades[code])) if code else GREY for emotion, code in codes.items()}
+
+
+def emotion_order(classes: Sequence[str]) -> list[int]:
+    """Places of the classes in the book's order of emotions, the most negative first; others come last."""
+    known = {name: place for place, name in enumerate(EMOTIONS)}
+    return sorted(range(len(classes)), key=lambda k: known.get(classes[k], len(known)))
+
+
+def panels(
+    titles: Iterable[str],
+    size: tuple[float, float],
+    beside: float = 0,
+    *,
+    columns: int | None = None,
+    xlabel: str = "",
+    ylabel: str = "",
+    share: str = "y",
+    **options: Any,
+) -> tuple[Figure, list[Axes]]:
+    """Panels with titles, so many in a row: inches of each and of what stands beside all, axes they share."""
+    titles = list(titles)
+    columns = columns or len(titles)
+    rows = -(-len(titles) // columns)
+    shared = {"sharex": "x" in share, "sharey": "y" in share}
+    figsize = (size[0] * columns + beside, size[1] * rows)
+    fig, axes = plt.subplots(rows, columns, figsize=figsize, squeeze=False, **options | shared)
+    for ax, title in zip(axes.flat, titles, strict=False):
+        ax.set(title=title, xlabel=xlabel)
+    for ax in axes.flat[len(titles) :]:
+        ax.set_visible(False)
+    for ax in axes[:, 0]:
+        ax.set_ylabel(ylabel)
+    return fig, list(axes.flat[: len(titles)])
+
+
+def name_rows(ax: Axes, labels: Iterable[str]) -> None:
+    """Names of rows, from top to bottom."""
+    names = list(labels)
+    ax.set_yticks(range(len(names)), names)
+    ax.invert_yaxis()
+
+
+def dotted(ax: Axes, colour: str = GREY, *, x: float | None = None, y: float | None = None) -> None:
+    """A dotted line of reference at a place of either axis."""
+    if x is not None:
+        ax.axvline(x, color=colour, lw=0.8, ls=":")
+    if y is not None:
+        ax.axhline(y, color=colour, lw=0.8, ls=":")
+
+
+def legend_beside(ax: Axes, handles: Sequence[Any] | None = None) -> None:
+    """To the right of the axes."""
+    ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def mark(colour: Any, label: Any, **look: Any) -> Line2D:
+    """An entry of a legend, a dot without a line unless it is given one."""
+    return Line2D([], [], color=colour, label=label, **{"marker": "o", "ls": ""} | look)
+
+
+def scatter_by_emotion(ax: Axes, x: Any, y: Any, emotions: Any, size: float) -> None:
+    """Dots in the colours of emotions, for a legend in the book's order."""
+    x, y, emotions = (np.asarray(values) for values in (x, y, emotions))
+    for name, colour in emotion_colours().items():
+        rows = emotions == name
+        if rows.any():
+            ax.scatter(x[rows], y[rows], s=size, color=colour, edgecolor=INK, linewidth=0.5, label=name)
+
+
+def show_cells(ax: Axes, values: Any, limits: tuple[float, float], **options: Any) -> Any:
+    """Cells in colours, as wide and high as the panel has room."""
+    return ax.imshow(values, aspect="auto", vmin=limits[0], vmax=limits[1], **options)
+
+
+def heat_map(
+    ax: Axes, table: pd.DataFrame, limits: tuple[float, float], cmap: str, size: int, bar: dict[str, Any]
+) -> None:
+    """Cells in colours with their numbers written in, in points of a size, and a colour bar."""
+    look = {"vmin": limits[0], "vmax": limits[1], "cmap": cmap, "annot_kws": {"size": size}, "cbar_kws": bar}
+    sns.heatmap(table, annot=True, fmt=".2f", ax=ax, **look)
+    ax.set(xlabel="", ylabel="")
+    ax.tick_params(axis="x", rotation=25)
