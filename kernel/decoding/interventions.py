@@ -229,19 +229,19 @@ def run_interventions(
     if recipe.alignment is not None:
         raise ValueError("recipe has an alignment of its own: give it as a strategy")
     split, values = _split_and_values(cohort, split, valence)
-    groups = [{k: a for k, a in wanted.items() if _elsewhere(a) is away} for away in (False, True)]
-    pair = _common(cohort, target) if groups[1] else None
+    here = {label: a for label, a in wanted.items() if not _elsewhere(a)}
+    away = {label: a for label, a in wanted.items() if _elsewhere(a)}
+    runs: list[tuple[dict[str, Alignment], Cohort, Cohort | None]] = [(here, cohort, None)] if here else []
+    if away:
+        runs.append((away, *_common(cohort, target)))
     parts = []
-    for group, source in zip(groups, (cohort, pair[0] if pair else cohort), strict=True):
-        if not group:
-            continue
+    for group, source, other in runs:
         trainings = _trainings(group, numbers, placebo, recipe, placebo_offset)
         bank = train_bank(
             [training.spec for training in trainings], source, split, valence=values, segment=segment,
             features=False, baselines=False, folder=folder, device=device, n_jobs=n_jobs, progress=progress,
         )  # fmt: skip
-        away = pair is not None and group is groups[1]
-        hits, counts = _transferred(bank, pair[1], device) if pair and away else _test_hits(bank)
+        hits, counts = _test_hits(bank) if other is None else _transferred(bank, other, device)
         parts.append(_collect(trainings, bank, hits, counts))
     return combine(parts)
 
@@ -424,10 +424,6 @@ def run_cohorts(
         Further ones of `run_interventions`, ``split`` by name; ``n_subjects`` of each cohort; ``n_training``,
         to keep so many training subjects, drawn for each cohort; ``change``, a function that makes of
         `default_values` (n_clips, n_models) what is aligned with instead.
-
-    Returns
-    -------
-    Interventions
     """
     variants = [{"preset": preset, **options}]
     return _on_cohorts(cohort_seeds, strategies, variants, "cohorts", n_jobs, progress)[0]
@@ -531,11 +527,8 @@ def mechanism(
     Arguments are those of `run_interventions`, strategies on other cohorts being left out; `random_state`
     halves, and options go to :func:`~kernel.decoding.bank.train_bank`.
 
-    Returns
-    -------
-    DataFrame
-        One row a training: ``label``, ``arm``, ``seed``, the scores ``class_pc1``, ``residual``, ``held_out``
-        and their changes against the twin, ``d_class_pc1``, ``d_residual``, ``d_held_out``.
+    One row a training: ``label``, ``arm``, ``seed``, the scores ``class_pc1``, ``residual``, ``held_out`` and
+    their changes against the twin, ``d_class_pc1``, ``d_residual``, ``d_held_out``.
     """
     here = {label: a for label, a in wanted_strategies(strategies).items() if not _elsewhere(a)}
     split, values = _split_and_values(cohort, split, valence)
@@ -582,11 +575,8 @@ def ensemble_with_axis(
     `n_base` members, two or more, get each number of `n_added` beside; `alignment` is the strategy of the
     added ones, `random_state` that of the bootstrap over test subjects. Others as for `run_interventions`.
 
-    Returns
-    -------
-    DataFrame
-        One row for each number and kind (``true``, ``placebo``, ``base``): ``added``, ``kind``, ``bacc``,
-        and ``gain`` over the ensemble without them with its interval ``low``, ``high``.
+    One row for each number and kind (``true``, ``placebo``, ``base``): ``added``, ``kind``, ``bacc``, and
+    ``gain`` over the ensemble without them with its interval ``low``, ``high``.
     """
     checks.count("n_base", n_base, 2)
     most = max(checks.count("n_added", count) for count in checks.choices("n_added", n_added))
