@@ -72,14 +72,11 @@ def assert_same_members(first, second, atol=0.0):
 
 
 def test_finds_classes_where_they_are_and_chance_where_not():
-    for preset, low, high in (("default", 0.25, 1.0), ("null", 0.05, 0.17)):
-        cohort, _ = simulate_cohort(0, preset, n_subjects=30, window=10.0)
-        specs = [TrainingSpec(epochs=12), TrainingSpec(epochs=12, augmentation="paper", kd="random")]
-        specs.append(TrainingSpec("axial", epochs=6, learning_rate=5e-3, warmup_epochs=1, batch_size=256))
-        *dense, axial = train(specs, cohort, make_split(cohort, "leave_subjects_out"), baselines=False).bacc()
-        # attention needs more people and passes than a quick test has
-        assert low < min(dense) and max(dense) < high
-        assert axial > 0.14 if preset == "default" else axial < high
+    for preset, low, high in (("default", 0.22, 1.0), ("null", 0.05, 0.17)):
+        cohort, _ = simulate_cohort(0, preset, n_subjects=24, window=10.0)
+        specs = [TrainingSpec(epochs=10), TrainingSpec(epochs=10, augmentation="paper", kd="random")]
+        found = train(specs, cohort, make_split(cohort, "leave_subjects_out"), baselines=False).bacc()
+        assert low < found.min() and found.max() < high
 
 
 def test_baselines_equal_scikit_learn(cohort, split, bank):

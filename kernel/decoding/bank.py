@@ -460,24 +460,16 @@ def _run(
     """Train the blocks; yields how many members each gave as it ends."""
     n_jobs = processes(n_jobs)
     alone = n_jobs == 1 or len(blocks) < 2 or device.type != "cpu"
-    tasks = [
-        delayed(_train_block)(
-            members,
-            stacked,
-            context,
-            data.inputs[members[0].spec.n_windows],
-            data.labels(members[0].spec.labels),
-            {name: data.rows(name) for name in SETS},
-            features=features,
-            folder=folder,
-            device=device,
-            progress=progress and alone,
-        )
-        for stacked, members in blocks
-    ]
+    options: dict[str, Any] = {"features": features, "folder": folder, "device": device}
+    rows = {name: data.rows(name) for name in SETS}
+    tasks = []
+    for stacked, members in blocks:
+        x, labels = data.inputs[members[0].spec.n_windows], data.labels(members[0].spec.labels)
+        task = delayed(_train_block)(members, stacked, context, x, labels, rows, **options)
+        tasks.append(task)
     if alone:
-        for function, arguments, options in tasks:
-            yield function(*arguments, **options)
+        for function, arguments, settings in tasks:
+            yield function(*arguments, **settings, progress=progress)
     else:
         yield from Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks)
 
@@ -493,7 +485,7 @@ def _train_block(
     features: bool,
     folder: Path,
     device: torch.device,
-    progress: bool,
+    progress: bool = False,
 ) -> int:
     """Train the members of a block and store each; returns how many."""
     specs = [member.spec for member in members]

@@ -42,6 +42,7 @@ from kernel.threads import one_thread, side_by_side
 RECIPE = TrainingSpec(epochs=15, warmup_epochs=2, learning_rate=2e-3)
 """Base recipe: the bank's plain perceptron, trained briefly."""
 _OWN_PERMUTATIONS = 10_000  # what a cohort's number is multiplied with to offset its permutations
+_AGREEMENT = 0.65  # mean correlation of the axes of any two of the paper's models
 OWN_SEEDS = 1000  # what a strategy with seeds of its own adds to each
 #: Strengths that the paper prints for its monotone harm.
 DOSES: dict[str, tuple[float, ...]] = {
@@ -94,33 +95,13 @@ def _labelled(item: int | str | Alignment) -> tuple[str, Alignment]:
     return f"{item} {row.strategy} {row.dose:g}", row
 
 
-def model_values(
-    valence: ArrayLike,
-    *,
-    n_models: int = 14,
-    agreement: float = 0.65,
-    random_state: int | np.random.Generator | None = 0,
-) -> np.ndarray:
-    """Stand-ins for the axes of several language models (n_clips, n_models): noisy copies of a valence.
-
-    `agreement` is the expected correlation of any two of them, in (0, 1]; the paper reports .65 over its 14
-    models. Their standard deviation over clips is about one.
-    """
-    checks.count("n_models", n_models)
-    checks.between("agreement", agreement, 0, 1, closed="high")
-    v = real(valence, "valence")
-    v = (v - v.mean()) / v.std()
-    noise = np.random.default_rng(random_state).standard_normal((len(v), n_models))
-    return np.sqrt(agreement) * v[:, None] + np.sqrt(1 - agreement) * noise
-
-
 def default_values(cohort: Cohort, positions: Sequence[Mapping[str, float]] = ()) -> np.ndarray:
     """Values to align with (n_clips, n_models).
 
-    For simulated cohorts that know what was planted, this valence and `model_values` of it beside; for others
-    the axes of language models, or the mean ratings where none are given. Each of `positions` is a model's
-    axis, as :func:`kernel.language.study.axis_positions`; clips of an emotion differ by their ratings, as in
-    :func:`kernel.decoding.study.clip_target`.
+    For simulated cohorts that know what was planted, this valence and 14 noisy copies of it beside, which
+    agree as the paper's 14 models do; for others the axes of language models, or the mean ratings where none
+    are given. Each of `positions` is a model's axis, as :func:`kernel.language.study.axis_positions`; clips
+    of an emotion differ by their ratings, as in :func:`kernel.decoding.study.clip_target`.
     """
     planted = cohort.simulated and "rating" in cohort.data
     if positions and not planted:
@@ -129,7 +110,9 @@ def default_values(cohort: Cohort, positions: Sequence[Mapping[str, float]] = ()
     rating = cohort.rating()
     if not planted:
         return rating[:, None]
-    return np.column_stack([rating, model_values(rating, random_state=_seed_of(cohort))])
+    noise = np.random.default_rng(_seed_of(cohort)).standard_normal((len(rating), 14))
+    valence = ((rating - rating.mean()) / rating.std())[:, None]
+    return np.column_stack([rating, np.sqrt(_AGREEMENT) * valence + np.sqrt(1 - _AGREEMENT) * noise])
 
 
 def _seed_of(cohort: Cohort) -> int:
