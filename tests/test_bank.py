@@ -72,9 +72,9 @@ def assert_same_members(first, second, atol=0.0):
 
 
 def test_finds_classes_where_they_are_and_chance_where_not():
-    for preset, low, high in (("default", 0.22, 1.0), ("null", 0.05, 0.17)):
-        cohort, _ = simulate_cohort(0, preset, n_subjects=24, window=10.0)
-        specs = [TrainingSpec(epochs=10), TrainingSpec(epochs=10, augmentation="paper", kd="random")]
+    for preset, low, high in (("default", 0.25, 1.0), ("null", 0.05, 0.17)):
+        cohort, _ = simulate_cohort(0, preset, n_subjects=30, window=10.0)
+        specs = [TrainingSpec(epochs=12), TrainingSpec(epochs=12, augmentation="paper", kd="random")]
         found = train(specs, cohort, make_split(cohort, "leave_subjects_out"), baselines=False).bacc()
         assert low < found.min() and found.max() < high
 
