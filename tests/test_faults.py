@@ -194,10 +194,10 @@ def bank(place: Path):
 
     train_block = getattr(bank._train_block, "uncounted", bank._train_block)
 
-    def counted(specs, keys, *arguments, **options):
-        for key in keys:
-            note(place, key)
-        return train_block(specs, keys, *arguments, **options)
+    def counted(members, *arguments, **options):
+        for member in members:
+            note(place, member.key)
+        return train_block(members, *arguments, **options)
 
     counted.uncounted = train_block
     bank._train_block = counted

@@ -528,7 +528,7 @@ def pool_specs(
     lengths : sequence of int
         Epochs.
     **options
-        Further fields of :class:`~kernel.decoding.bank.TrainingSpec`.
+        Further fields of :class:`~kernel.decoding.training.TrainingSpec`.
 
     Returns
     -------

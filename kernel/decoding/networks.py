@@ -1,13 +1,9 @@
 """Registry of EEG classifiers under one protocol, and the linear baselines they are judged against.
 
-In:  the shape of the input and options by name.
-Out: torch modules with ``features(x) -> (n, d)``, the penultimate layer, and ``forward(x)``, the logits
-     ``head(features(x))``; scikit-learn estimators for the baselines.
-Never trains, never reads data, never draws from the global random state.
-
-Inputs are differential entropies ``(n, n_channels, n_windows, n_bands)`` or raw signals
-``(n, n_channels, n_samples)``, as `takes_raw` tells. Trainable parameters for 32 channels, 5 bands, one
-window and 9 classes:
+Networks have ``features(x) -> (n, d)``, the penultimate layer, and ``forward(x)``, the logits
+``head(features(x))``. Inputs are differential entropies ``(n, n_channels, n_windows, n_bands)`` or raw
+signals ``(n, n_channels, n_samples)``, as `takes_raw` tells. Trainable parameters for 32 channels, 5 bands,
+one window and 9 classes:
 
 - ``mlp``, 29,449: 160-128-64-9.
 - ``axial``, 4,554: one block of width 16 with two heads, over channels; over time from two windows on.
@@ -32,6 +28,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from kernel import checks
+
 CBRAMOD_HUB = "braindecode/cbramod-pretrained"
 CBRAMOD_RATE = 200  # Hz, and samples in a patch
 HOW_TO_INSTALL = (
@@ -40,47 +38,20 @@ HOW_TO_INSTALL = (
     "remove the compiled files torchaudio/lib/*.so, after which it falls back to Python, or install the "
     "torchaudio build of your torch."
 )
-
-
-# Linear baselines
+LINEAR_BASELINES = ("lda", "logistic")
 
 
 def linear_baseline(name: str, random_state: int | None = None, *, C: float = 0.1) -> ClassifierMixin:
-    """A linear classifier of flat features, to stand beside every network.
+    """A linear classifier of flat features, not fitted, to stand beside every network.
 
-    Parameters
-    ----------
-    name : {"lda", "logistic"}
-        Linear discriminant analysis with the Ledoit-Wolf shrinkage of its covariance [1]_, or multinomial
-        logistic regression on standardised features.
-    random_state : int, optional
-        Seed of the solver; neither estimator draws with the solvers used here.
-    C : float
-        Inverse of the ridge penalty of ``logistic``.
-
-    Returns
-    -------
-    estimator
-        Of scikit-learn, not fitted.
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown.
-
-    References
-    ----------
-    .. [1] Ledoit & Wolf (2004), Journal of Multivariate Analysis 88(2). doi:10.1016/S0047-259X(03)00096-4
+    ``lda`` is linear discriminant analysis with the Ledoit-Wolf shrinkage of its covariance
+    (doi:10.1016/S0047-259X(03)00096-4), ``logistic`` multinomial logistic regression on standardised
+    features, with the inverse `C` of its ridge penalty. Neither draws random numbers with the solvers here.
     """
-    if name == "lda":
+    if checks.choice("linear baseline", name, LINEAR_BASELINES) == "lda":
         return LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
-    if name == "logistic":
-        model = LogisticRegression(C=C, max_iter=1000, random_state=random_state)
-        return make_pipeline(StandardScaler(), model)
-    raise ValueError(f"no linear baseline named {name!r}; there are {', '.join(LINEAR_BASELINES)}")
-
-
-LINEAR_BASELINES = ("lda", "logistic")
+    model = LogisticRegression(C=C, max_iter=1000, random_state=random_state)
+    return make_pipeline(StandardScaler(), model)
 
 
 # Parts
@@ -89,24 +60,14 @@ LINEAR_BASELINES = ("lda", "logistic")
 class Dropout(nn.Module):
     """Dropout that can give each member of a stack random numbers of its own.
 
-    Parameters
-    ----------
-    p : float
-        Share of values set to zero, rounded to 1/256: one random byte decides each value, and the others are
-        scaled by what the rounded share demands.
-
-    Attributes
-    ----------
-    generators : list of torch.Generator or None
-        One for each slice along the first axis, or a single one for the whole input; None draws from torch's
-        global state. Set by `use_generators`.
+    The share `p` of values set to zero is rounded to 1/256: one random byte decides each value, and the
+    others are scaled by what the rounded share demands. `generators`, set by `use_generators`, has one for
+    each slice along the first axis, or one for the whole input; None draws from torch's global state.
     """
 
     def __init__(self, p: float) -> None:
         super().__init__()
-        if not 0 <= p < 1:
-            raise ValueError(f"dropout must lie in [0, 1), got {p}")
-        self.p = p
+        self.p = checks.between("dropout", p, 0, 1, closed="low")
         self.generators: Sequence[torch.Generator | None] | None = None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -131,14 +92,9 @@ def use_generators(network: nn.Module, generators: Sequence[torch.Generator] | N
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention over the last but one axis.
+    """Multi-head self-attention over the last but one axis, whose tokens have length `width`.
 
-    Parameters
-    ----------
-    width, heads : int
-        Length of a token, and heads that divide it.
-    length : int, optional
-        Number of tokens: gives every head a learned bias for every relative position.
+    `length`, the number of tokens, gives every head a learned bias for every relative position.
     """
 
     def __init__(self, width: int, heads: int, length: int | None = None) -> None:
@@ -236,8 +192,8 @@ class MLP(nn.Module):
 
     Parameters
     ----------
-    n_features, n_classes : int
-        Length of a flattened input and of the logits.
+    n_channels, n_bands, n_windows, n_classes : int
+        Shape of an input, which is flattened, and of the logits.
     hidden : sequence of int
         Widths of the hidden layers; the last is the penultimate one.
     dropout : float
@@ -247,28 +203,29 @@ class MLP(nn.Module):
     window_width : int
         Width of a first layer that sees one window at a time, with the same weights for each: what it makes
         of the windows, side by side, enters the hidden layers. Zero leaves it out.
-    n_windows : int
-        Windows of an input.
     """
 
     def __init__(
         self,
-        n_features: int,
+        n_channels: int,
+        n_bands: int,
+        n_windows: int,
         n_classes: int,
         *,
         hidden: Sequence[int] = (128, 64),
         dropout: float = 0.25,
         layer_norm: bool = False,
         window_width: int = 0,
-        n_windows: int = 1,
     ) -> None:
         super().__init__()
-        if not hidden or min(hidden) < 1:
-            raise ValueError(f"hidden must name one or more widths of at least 1, got {tuple(hidden)}")
-        if window_width < 0:
-            raise ValueError(f"window_width must be non-negative, got {window_width}")
-        self.window = nn.Linear(n_features // n_windows, window_width) if window_width else None
-        widths = [n_windows * window_width if window_width else n_features, *hidden]
+        if not hidden:
+            raise ValueError("hidden is empty: name one or more widths")
+        for width in hidden:
+            checks.count("hidden", width)
+        checks.count("window_width", window_width, 0)
+        n_features = n_channels * n_bands
+        self.window = nn.Linear(n_features, window_width) if window_width else None
+        widths = [n_windows * (window_width or n_features), *hidden]
         self.layers = nn.ModuleList(map(nn.Linear, widths, hidden))
         self.norms = nn.ModuleList(map(nn.LayerNorm, hidden)) if layer_norm else None
         self.dropout = Dropout(dropout)
@@ -291,14 +248,9 @@ class MLP(nn.Module):
 
 
 class StackedMLP(nn.Module):
-    """Many MLPs of one architecture as one batched computation.
+    """Many MLPs of one architecture, whose parameters are copied, as one batched computation.
 
     Every parameter gets a leading axis of members, and every linear map becomes one batched product.
-
-    Parameters
-    ----------
-    networks : sequence of MLP
-        Their parameters are copied.
     """
 
     def __init__(self, networks: Sequence[MLP]) -> None:
@@ -354,7 +306,7 @@ class AxialTransformer(nn.Module):
 
     Each token, one channel in one window, is a linear image of its bands (or a filtered raw signal) plus a
     learned embedding of the channel. After the blocks, channels are pooled by attention, windows by their
-    mean, and a GELU layer gives the penultimate features.
+    mean, and a GELU layer gives the penultimate features. Ho et al. (2019), arXiv:1912.12180.
 
     Parameters
     ----------
@@ -362,22 +314,15 @@ class AxialTransformer(nn.Module):
         Shape of the input and of the logits.
     width, depth, heads : int
         Length of a token, number of blocks, heads of each attention.
-    penultimate : int
-        Length of the penultimate features.
-    expansion : int
-        Width of the feed-forward layer in multiples of `width`.
+    penultimate, expansion : int
+        Length of the penultimate features, and width of the feed-forward layer in multiples of `width`.
     dropout : float
         After attention, feed-forward and penultimate layers.
     n_samples : int, optional
         Take raw signals of this many samples, cut into `n_windows` tokens, instead of band features.
     scrambled_time : bool
-        Read the time axis as the published code of EMOD [1]_ does: windows and width are transposed and the
-        memory is then read in the old shape. With one window this changes nothing.
-
-    References
-    ----------
-    .. [1] EMOD (2026), AAAI. arXiv:2511.05863
-    .. [2] Ho et al. (2019), Axial Attention in Multidimensional Transformers. arXiv:1912.12180
+        Read the time axis as the published code of EMOD (2026, arXiv:2511.05863) does: windows and width are
+        transposed and the memory is then read in the old shape. With one window this changes nothing.
     """
 
     def __init__(
@@ -398,13 +343,9 @@ class AxialTransformer(nn.Module):
     ) -> None:
         super().__init__()
         for name, value in (("width", width), ("depth", depth), ("heads", heads), ("expansion", expansion)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
-        self.tokens: nn.Module
-        if n_samples is None:
-            self.tokens = nn.Linear(n_bands, width)
-        else:
-            self.tokens = RawStem(width, n_windows, n_samples)
+            checks.count(name, value)
+        flat = n_samples is None
+        self.tokens = nn.Linear(n_bands, width) if flat else RawStem(width, n_windows, n_samples or 0)
         self.channels = nn.Parameter(0.5 * torch.randn(n_channels, 1, width))
         self.blocks = nn.Sequential(
             *(AxialBlock(width, heads, n_windows, dropout, expansion, scrambled_time) for _ in range(depth))
@@ -423,34 +364,17 @@ class AxialTransformer(nn.Module):
 
 
 class CBraMod(nn.Module):
-    """CBraMod [1]_ through braindecode: raw EEG in µV at 200 Hz, one patch per second.
+    """CBraMod through braindecode: raw EEG in µV at 200 Hz, one patch per second (arXiv:2412.07236).
 
-    The encoder's output, averaged over channels and patches, is the penultimate layer.
-
-    Parameters
-    ----------
-    n_channels, n_windows, n_classes : int
-        `n_windows` patches of 200 samples.
-    pretrained : bool
-        Fetch the weights ``braindecode/cbramod-pretrained`` from the Hugging Face hub.
-    layers : int
-        Depth if not pretrained; the published network has 12.
-    dropout : float
-        Within the encoder.
-
-    Raises
-    ------
-    ImportError
-        If braindecode cannot be imported; the message says the cure.
-
-    References
-    ----------
-    .. [1] Wang et al. (2025), CBraMod, ICLR. arXiv:2412.07236
+    The encoder's output, averaged over channels and patches, is the penultimate layer. `n_windows` are
+    patches of 200 samples; `pretrained` fetches ``braindecode/cbramod-pretrained`` from the Hugging Face hub,
+    whose depth is the default of `layers`. ImportError, with the cure, if braindecode cannot be imported.
     """
 
     def __init__(
         self,
         n_channels: int,
+        n_bands: int,
         n_windows: int,
         n_classes: int,
         *,
@@ -463,16 +387,14 @@ class CBraMod(nn.Module):
             from braindecode.models import CBraMod as Encoder
         except (ImportError, OSError) as error:  # a torchaudio for another torch fails with OSError
             raise ImportError(f"{HOW_TO_INSTALL} The import failed with: {error}") from error
-        shape: dict[str, Any] = {
-            "n_chans": n_channels,
-            "n_times": CBRAMOD_RATE * n_windows,
-            "n_outputs": n_classes,
-        }
-        shape |= {"return_encoder_output": True, "drop_prob": dropout}
+        options: dict[str, Any] = {
+            "n_chans": n_channels, "n_times": CBRAMOD_RATE * n_windows, "n_outputs": n_classes,
+            "return_encoder_output": True, "drop_prob": dropout,
+        }  # fmt: skip
         if pretrained:
-            self.encoder = Encoder.from_pretrained(CBRAMOD_HUB, **shape)
+            self.encoder = Encoder.from_pretrained(CBRAMOD_HUB, **options)
         else:
-            self.encoder = Encoder(n_layer=layers, **shape)
+            self.encoder = Encoder(n_layer=layers, **options)
         self.head = nn.Linear(CBRAMOD_RATE, n_classes)
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
@@ -485,43 +407,12 @@ class CBraMod(nn.Module):
 # Registry
 
 
-def _mlp(
-    n_channels: int,
-    n_bands: int,
-    n_windows: int,
-    n_classes: int,
-    *,
-    hidden: Sequence[int] = (128, 64),
-    dropout: float = 0.25,
-    layer_norm: bool = False,
-    window_width: int = 0,
-) -> MLP:
-    n_features = n_channels * n_windows * n_bands
-    return MLP(
-        n_features, n_classes, hidden=hidden, dropout=dropout, layer_norm=layer_norm,
-        window_width=window_width, n_windows=n_windows,
-    )  # fmt: skip
-
-
-def _cbramod(
-    n_channels: int,
-    n_bands: int,
-    n_windows: int,
-    n_classes: int,
-    *,
-    pretrained: bool = False,
-    layers: int = 12,
-    dropout: float = 0.1,
-) -> CBraMod:
-    return CBraMod(n_channels, n_windows, n_classes, pretrained=pretrained, layers=layers, dropout=dropout)
-
-
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
-    "mlp": _mlp,
+    "mlp": MLP,
     "axial": AxialTransformer,
-    "cbramod": _cbramod,
+    "cbramod": CBraMod,
 }
-"""Factories by name; they take ``n_channels, n_bands, n_windows, n_classes`` and the options by name."""
+"""Networks by name; they take ``n_channels, n_bands, n_windows, n_classes`` and the options by name."""
 
 STACKED: dict[str, Callable[..., nn.Module]] = {"mlp": StackedMLP}
 """Stacked form, made from a list of networks, of those that have one. Attention gains nothing by it."""
@@ -537,7 +428,7 @@ def build(
     random_state: int,
     **options: Any,
 ) -> nn.Module:
-    """Make a network with random weights.
+    """A network with random weights, with ``features`` and ``head``.
 
     Parameters
     ----------
@@ -550,18 +441,6 @@ def build(
     **options
         Of the network, as `network_options` lists them.
 
-    Returns
-    -------
-    torch.nn.Module
-        With ``features`` and ``head``.
-
-    Raises
-    ------
-    ValueError
-        If the name, an option or a size is not possible; lists the choices.
-    ImportError
-        If the network needs a package that is missing.
-
     Examples
     --------
     >>> net = build("mlp", n_channels=32, n_bands=5, n_windows=1, n_classes=9, random_state=0)
@@ -571,35 +450,23 @@ def build(
     check_options(name, options)
     sizes = {"n_channels": n_channels, "n_bands": n_bands, "n_windows": n_windows, "n_classes": n_classes}
     for size, value in sizes.items():
-        least = 2 if size == "n_classes" else 1
-        if value < least:
-            raise ValueError(f"{size} must be at least {least}, got {value}")
+        checks.count(size, value, 2 if size == "n_classes" else 1)
     with torch.random.fork_rng(devices=[]):  # built on the processor, whose state alone is drawn from
         torch.manual_seed(random_state)
         return NETWORKS[name](**sizes, **options)
 
 
 def network_options(name: str) -> dict[str, Any]:
-    """Options of a network with their defaults.
-
-    Raises
-    ------
-    ValueError
-        If there is no network of this name.
-    """
-    if name not in NETWORKS:
-        raise ValueError(f"no network named {name!r}; there are {', '.join(NETWORKS)}")
-    parameters = inspect.signature(NETWORKS[name]).parameters.values()
+    """Options of a network with their defaults."""
+    parameters = inspect.signature(NETWORKS[checks.choice("network", name, NETWORKS)]).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
 def check_options(name: str, options: Mapping[str, Any]) -> None:
     """ValueError if there is no such network or it has no such option; lists the ones there are."""
     known = network_options(name)
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        choices = ", ".join(f"{option}={default!r}" for option, default in known.items())
-        raise ValueError(f"network {name!r} has no option {', '.join(unknown)}; it has {choices}")
+    for option in options:
+        checks.choice(f"option of {name!r}", option, known)
 
 
 def takes_raw(name: str, options: Mapping[str, Any]) -> bool:

@@ -717,14 +717,14 @@ _SPEC_FIELDS = (
 class NetworkClassifier(ClassifierMixin, BaseEstimator):
     """A network of the registry as a scikit-learn estimator.
 
-    It is trained as a member of a bank is, by :func:`~kernel.decoding.bank.optimise`, on any view of the
+    It is trained as a member of a bank is, by :func:`~kernel.decoding.training.optimise`, on any view of the
     input, and keeps the weights of the last epoch. For many members on one input
     :func:`~kernel.decoding.bank.train_bank` is several times faster.
 
     Parameters
     ----------
     network, options, epochs, batch_size, learning_rate, weight_decay, warmup_epochs, label_smoothing
-        As for :class:`~kernel.decoding.bank.TrainingSpec`.
+        As for :class:`~kernel.decoding.training.TrainingSpec`.
     shape : (int, int), optional
         Channels and bands of the flat features, channels first; by default each feature is a channel,
         which is the same to an ``mlp``.

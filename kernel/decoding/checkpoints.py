@@ -1,0 +1,217 @@
+"""Trained networks: one finished training, a bank of them, and their accuracy with people resampled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from kernel import checks, stats
+from kernel.decoding.training import TrainingSpec, build_member
+from kernel.metrics import balanced_accuracy, mean_recall
+
+SETS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """One finished training, at the epoch of best validation balanced accuracy (ties: the earliest).
+
+    An alignment that trains in two steps is judged by the epochs of its second step alone.
+
+    Attributes
+    ----------
+    spec : TrainingSpec
+        What was trained.
+    logits : ndarray, shape (n_trials, n_classes)
+        Of every trial, train, validation and test; no dropout, no augmentation.
+    features : ndarray, shape (n_trials, d), or None
+        Penultimate layer: ``logits = features @ W.T + b`` with `head`, unless an alignment changes
+        predictions. None if they were not asked for.
+    validation, losses : ndarray, shape (epochs,)
+        Balanced accuracy after each epoch, and its mean training loss, auxiliary losses included.
+    epoch : int
+        The epoch chosen, from 0.
+    state : dict of str to ndarray
+        Weights at that epoch.
+    """
+
+    spec: TrainingSpec
+    logits: np.ndarray
+    features: np.ndarray | None
+    validation: np.ndarray
+    losses: np.ndarray
+    epoch: int
+    state: dict[str, np.ndarray]
+
+    @property
+    def kept_features(self) -> np.ndarray:
+        """`features`, or ValueError if they were not asked for."""
+        if self.features is None:
+            raise ValueError("the bank was trained without its features: call train_bank with features=True")
+        return self.features
+
+    @property
+    def head(self) -> tuple[np.ndarray, np.ndarray]:
+        """Weights (n_classes, d) and biases (n_classes,) of the last layer; ValueError with moments."""
+        if self.spec.labels != "classes":
+            raise ValueError("the last layer tells moments apart: train with labels='classes'")
+        return self.state["head.weight"], self.state["head.bias"]
+
+
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """Trained members of one cohort and split.
+
+    Attributes
+    ----------
+    checkpoints : tuple of Checkpoint
+        In the order of the specs.
+    baselines : dict of str to ndarray, shape (n_trials, n_classes)
+        Class scores of the linear baselines, fitted to the training trials; empty if they were not asked for.
+    trials : DataFrame
+        One row for each row of logits and features: ``subject``, ``clip``, ``segment``, ``y``, ``set``.
+    classes : tuple of str
+        Names of the class indices.
+    label, split : str
+        Of the cohort (it says if no real EEG is behind it) and of the split.
+    simulated : bool
+        Whether the cohort was simulated.
+    shape : tuple of int
+        Channels and bands of an input.
+    """
+
+    checkpoints: tuple[Checkpoint, ...]
+    baselines: dict[str, np.ndarray]
+    trials: pd.DataFrame
+    classes: tuple[str, ...]
+    label: str
+    split: str
+    simulated: bool
+    shape: tuple[int, int]
+
+    def __len__(self) -> int:
+        return len(self.checkpoints)
+
+    @property
+    def specs(self) -> tuple[TrainingSpec, ...]:
+        """Spec of every member."""
+        return tuple(checkpoint.spec for checkpoint in self.checkpoints)
+
+    def rows(self, which: str) -> np.ndarray:
+        """Which trials belong to ``"train"``, ``"validation"`` or ``"test"``: boolean (n_trials,)."""
+        return (self.trials["set"] == checks.choice("set", which, SETS)).to_numpy()
+
+    def scores(self, member: int | str) -> np.ndarray:
+        """Class scores (n_trials, n_classes) of a member by number, or of a baseline by name."""
+        if isinstance(member, str):
+            names = list(self.baselines) or ["none: ask train_bank for baselines=True"]
+            return self.baselines[checks.choice("baseline", member, names)]
+        return self.checkpoints[member].logits
+
+    def bacc(self, which: str = "test") -> np.ndarray:
+        """Balanced accuracy of every member (n_members,)."""
+        rows = self.rows(which)
+        called = np.stack([checkpoint.logits[rows].argmax(1) for checkpoint in self.checkpoints])
+        return balanced_accuracy(self.trials["y"].to_numpy()[rows], called)
+
+    def baseline_bacc(self, which: str = "test") -> dict[str, float]:
+        """Balanced accuracy of every baseline."""
+        rows = self.rows(which)
+        y, scores = self.trials["y"].to_numpy()[rows], self.baselines
+        return {name: float(balanced_accuracy(y, scores[name][rows].argmax(1))) for name in scores}
+
+    def table(self) -> pd.DataFrame:
+        """One row for each member, then for each baseline.
+
+        Columns ``recipe``, ``network``, ``seed``, ``parameters``, ``epochs``, ``epoch`` (chosen), and
+        balanced accuracy on ``train``, ``validation``, ``test``. What a baseline does not have is missing.
+        """
+        members = pd.DataFrame(
+            [{name: getattr(s, name) for name in ("recipe", "network", "seed")} for s in self.specs]
+        ).assign(
+            parameters=[sum(a.size for a in c.state.values()) for c in self.checkpoints],
+            epochs=[spec.epochs for spec in self.specs],
+            epoch=[checkpoint.epoch for checkpoint in self.checkpoints],
+            **{which: self.bacc(which) for which in SETS},
+        )
+        accuracy = {which: list(self.baseline_bacc(which).values()) for which in SETS}
+        linear = pd.DataFrame({"recipe": "baseline", "network": list(self.baselines), **accuracy})
+        table = pd.concat([members, linear], ignore_index=True)
+        return table.astype(dict.fromkeys(["seed", "parameters", "epochs", "epoch"], "Int64"))
+
+    def network(self, member: int) -> nn.Module:
+        """The trained network of a member, on the processor and in evaluation mode.
+
+        Its logits are those of classes or of moments, as the spec's labels say.
+        """
+        checkpoint = self.checkpoints[member]
+        return restored(checkpoint.spec, checkpoint.state, self.shape)
+
+
+def restored(spec: TrainingSpec, state: Mapping[str, np.ndarray], shape: tuple[int, int]) -> nn.Module:
+    """The network of a spec with these weights, for inputs of so many channels and bands."""
+    network = build_member(spec, shape, len(state["head.bias"]))
+    network.load_state_dict({name: torch.tensor(value) for name, value in state.items()})
+    return network.eval()
+
+
+def subject_interval(
+    bank: Bank,
+    member: int | str,
+    *,
+    which: str = "test",
+    n_resamples: int = 2000,
+    confidence: float = 0.95,
+    random_state: int | np.random.Generator | None = 0,
+) -> stats.Interval:
+    """Balanced accuracy with a bootstrap interval over subjects.
+
+    The trials of one person resemble each other, so that an interval over trials is too short: people are
+    resampled, each with all of their trials.
+
+    Parameters
+    ----------
+    bank : Bank
+        Trained members.
+    member : int or str
+        A member's number or a baseline's name.
+    which : {"test", "validation", "train"}
+        The set; it must hold two or more subjects.
+    n_resamples, confidence, random_state
+        Of :func:`kernel.stats.bootstrap_interval`.
+
+    Returns
+    -------
+    Interval
+    """
+    rows = bank.rows(which)
+    trials = bank.trials[rows]
+    subject, y = trials["subject"].to_numpy(), trials["y"].to_numpy()
+    if len(np.unique(subject)) < 2:
+        raise ValueError(
+            f"{which} holds subject {subject[0]} only: an interval over subjects needs two or more, "
+            "choose a split with more test subjects"
+        )
+    options: dict[str, Any] = {"n_resamples": n_resamples, "confidence": confidence}
+    hit = bank.scores(member)[rows].argmax(1) == y
+    return recall_interval(hit, y, subject, **options, random_state=random_state)
+
+
+def recall_interval(hit: np.ndarray, y: np.ndarray, subject: np.ndarray, **options: Any) -> stats.Interval:
+    """Balanced accuracy with an interval from hits (n,), whole people resampled.
+
+    `hit` may also be the share of several classifiers that call a trial rightly; `y` and `subject` (n,) are
+    its class from 0 and its person; options are those of :func:`kernel.stats.bootstrap_interval`.
+    """
+    # trials and hits of every person and class: to resample these rows is to resample people
+    people, person = np.unique(subject, return_inverse=True)
+    counts, hits = np.zeros((2, len(people), y.max() + 1))
+    np.add.at(counts, (person, y), 1)
+    np.add.at(hits, (person, y), hit)
+    return stats.bootstrap_interval(mean_recall, counts, hits, **options)
