@@ -659,7 +659,7 @@ def plot_stream(
 
     Parameters
     ----------
-    records : sequence of kernel.decoding.online.Record
+    records : sequence of kernel.decoding.streams.Record
         One for each window.
     classes : sequence of str
         Names of the columns of the probabilities.

@@ -36,7 +36,8 @@ from kernel.brain.pickles import EEGFileError, UnsafePickleError, load_npy, load
 from kernel.brain.sources import load_cohort
 from kernel.claims import ClaimsError
 from kernel.decoding import bank
-from kernel.decoding.online import OnlineDecoder, decode, read_log, replay
+from kernel.decoding.online import OnlineDecoder, decode
+from kernel.decoding.streams import read_log, replay
 from kernel.language import sentiment, stories, study
 from kernel.language.models import ModelLoadError, load_language_model
 
@@ -348,7 +349,7 @@ def decoder_state(folder, monkeypatch, name):
         if name == "records.jsonl":
             read_log(path)
         decoder = OnlineDecoder([Linear(0)], **QUICK, folder=folder)
-        decoder.push(x[:, :125], sample=decoder.n_samples)
+        decoder.push(x[:, :125], decoder.n_samples / 125)
         decoder.close()
 
     return path, read
