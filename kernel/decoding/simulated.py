@@ -81,8 +81,16 @@ def alignment_cohorts(material: Material, part: str, seeds: Iterable[int] = COHO
 def alignment_regimes(material: Material, part: str, seeds: Iterable[int] = COHORTS) -> pd.DataFrame:
     """The same at another level; `part` is what varies, the level and the preset."""
     axis, level, preset = part.split(", ")
-    options = {"cohort_seeds": seeds, "preset": preset, "seeds": 1, "n_jobs": 1, "progress": False}
-    result = interventions.regime_map(axis, [float(level)], trained.FOUR, **options)
+    result = interventions.regime_map(
+        axis,
+        [float(level)],
+        trained.FOUR,
+        cohort_seeds=seeds,
+        preset=preset,
+        seeds=1,
+        n_jobs=1,
+        progress=False,
+    )
     return _rows(result[float(level)]).assign(axis=axis, level=float(level), truth=preset)
 
 

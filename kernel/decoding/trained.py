@@ -4,11 +4,8 @@ Most have one row a training and one column for each test person. Everything is 
 mean of ten seconds, and of their time course in steps of one second. In both the same people train, choose
 and test (FACED's standard split), the same clips are shown to all, and nothing is smoothed across clips.
 Networks learn emotions, or the *moments*: which ten seconds of which clip. Recipes were fixed on validation
-people (80 to 99), before test people were looked at. Trained networks are kept in the user's cache, so that
-tables that need the same one train it once.
-
-A table is a function of a :class:`~kernel.brain.material.Material` and the name of a part, which begins with
-the regime.
+people (80 to 99), before test people were looked at. Trained networks are kept in the user's cache: tables
+that need the same one train it once. The name of a part begins with the regime.
 """
 
 from __future__ import annotations
@@ -74,14 +71,10 @@ def training_rows(*folds: Bank, columns: pd.DataFrame | None = None) -> pd.DataF
     Of several folds, with the same members, the test trials are taken together. Everybody has as many trials
     of each class, so that ``bacc`` is the mean of the people's columns. `columns` stand in front.
     """
-    tests = [bank.rows("test") for bank in folds]
-    trials = pd.concat([bank.trials[test] for bank, test in zip(folds, tests, strict=True)])
+    trials = pd.concat([bank.trials[bank.rows("test")] for bank in folds])
     y, subject = trials["y"].to_numpy(), trials["subject"].to_numpy()
-    parts = [
-        np.stack([checkpoint.logits[test].argmax(1) for checkpoint in bank.checkpoints])
-        for bank, test in zip(folds, tests, strict=True)
-    ]
-    called = np.concatenate(parts, axis=1)
+    calls = [np.stack([c.logits[bank.rows("test")].argmax(1) for c in bank.checkpoints]) for bank in folds]
+    called = np.concatenate(calls, axis=1)
     table = pd.DataFrame(
         {
             "seed": [spec.seed for spec in folds[0].specs],
@@ -126,12 +119,11 @@ def _train(z: Cohort, specs: Sequence[TrainingSpec], split: Split | None = None,
 
 # Who decodes
 
-CONDITIONS = ("seen", "shuffled", "unseen")
 DECODER_PARTS = tuple(
     f"{regime}, {labels}, {condition}"
     for regime in REGIMES
     for labels in LABELS
-    for condition in CONDITIONS
+    for condition in ("seen", "shuffled", "unseen")
     if regime != "means" or condition != "shuffled"
 )
 
@@ -179,7 +171,7 @@ CHECKPOINT_PARTS = tuple(
 #: Position of each emotion on the first component of a checkpoint's class means.
 PC1 = tuple(f"pc1 {emotion}" for emotion in FACED_CLASSES)
 NULLS = tuple(f"null {draw}" for draw in range(N_NULL))
-_CHECKPOINT = ["network", "recipe", "epochs"]
+_CHECKPOINT = ["regime", "network", "recipe", "epochs"]
 
 
 def checkpoint_specs(regime: str) -> list[TrainingSpec]:
@@ -190,10 +182,7 @@ def checkpoint_specs(regime: str) -> list[TrainingSpec]:
     specs = study.checkpoint_specs()
     if regime == "means":
         return specs
-    course: dict[str, dict[str, Any]] = {
-        "mlp": {"options": _SECONDS, "n_windows": 10},
-        "axial": {"n_windows": 5},
-    }
+    course: dict[str, Any] = {"mlp": {"options": _SECONDS, "n_windows": 10}, "axial": {"n_windows": 5}}
     return [replace(spec, **course[spec.network]) for spec in specs]
 
 
@@ -242,8 +231,7 @@ def checkpoints(material: Material, part: str, recipes: Iterable[str] | None = N
         means = np.stack([z[y == k].mean(0) for k in range(len(bank.classes))])
         u, s, _ = np.linalg.svd(means - means.mean(0), full_matrices=False)
         first.append(u[:, 0] * s[0] * np.sign(u[-1, 0]))
-    columns = table[_CHECKPOINT].reset_index(drop=True)
-    columns.insert(0, "regime", _regime(part)[0])
+    columns = table.assign(regime=_regime(part)[0])[_CHECKPOINT]
     scores = table[["residual", "held_out"]].reset_index(drop=True)
     pc1 = pd.DataFrame(np.array(first), columns=[f"pc1 {emotion}" for emotion in bank.classes])
     nulls = pd.DataFrame(alignment.nulls["held_out"].T, columns=NULLS)
@@ -260,15 +248,15 @@ def ablation(material: Material, part: str, recipes: Iterable[str] | None = None
     table = study.ablation(bank, alignment, n_best=None).table
     validation = table["checkpoint"].map(alignment.table.set_index("checkpoint")["validation"])
     table = table.rename(columns={"part": "of"}).assign(validation=validation, regime=_regime(part)[0])
-    return table[["regime", *_CHECKPOINT, *"control of validation share_in_basin drop z p".split()]]
+    return table[[*_CHECKPOINT, *"control of validation share_in_basin drop z p".split()]]
 
 
 def ablation_nulls(material: Material, part: str, recipes: Iterable[str] | None = None) -> pd.DataFrame:
     """What every checkpoint loses with directions that random targets chose: one column a target."""
     lost = study.ablation(*_checkpoints(material, part, recipes), n_best=None)
-    columns = lost.table.drop_duplicates("checkpoint")[_CHECKPOINT].reset_index(drop=True)
-    columns.insert(0, "regime", _regime(part)[0])
-    return pd.concat([columns, pd.DataFrame(lost.null["random_target"].T, columns=NULLS)], axis=1)
+    columns = lost.table.drop_duplicates("checkpoint").assign(regime=_regime(part)[0])[_CHECKPOINT]
+    nulls = pd.DataFrame(lost.null["random_target"].T, columns=NULLS)
+    return pd.concat([columns.reset_index(drop=True), nulls], axis=1)
 
 
 # Alignment
@@ -304,7 +292,7 @@ def alignment(material: Material, part: str, seeds: Iterable[int] = SEEDS) -> pd
     """
     regime, _, label = part.partition(", ")  # a label may hold a comma
     strategy, number = _ALL[label]
-    return _aligned(material, regime, [number] if number is not None else {label: strategy}, seeds)
+    return _aligned(material, regime, {label: strategy} if number is None else [number], seeds)
 
 
 def doses(material: Material, part: str, seeds: Iterable[int] = SEEDS) -> pd.DataFrame:
@@ -362,16 +350,10 @@ def _aligned(
 def as_interventions(table: pd.DataFrame, *, label: str = "FACED") -> Interventions:
     """Stored rows of `alignment`, `doses`, `recipes` or `few_people` as `Interventions`.
 
-    Rows without a strategy that several parts share are taken once. The accuracy of a person takes the place
-    of hits by class, which is the same mean where everybody has as many trials of each class. Without columns
-    of people only what is asked over cohorts can be asked.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Rows of one regime and one recipe or number of people.
-    label : str
-        Of the cohort, where the table has no column ``cohort``.
+    The rows are of one regime and one recipe or number of people; those without a strategy that several parts
+    share are taken once. `label` names the cohort where the table has no column ``cohort``. The accuracy of a
+    person takes the place of hits by class, which is the same mean where everybody has as many trials of each
+    class. Without columns of people only what is asked over cohorts can be asked.
     """
     table = table if "cohort" in table else table.assign(cohort=label)
     shared = (table["arm"] == "base") & table.duplicated(["cohort", "arm", "seed"])
@@ -440,11 +422,10 @@ def online(material: Material, part: str, people: Iterable[int] | None = None) -
                 if record.warm and record.label is not None:
                     right[clip, second] = record.label == z.emotions[clip]
         counted = np.isfinite(right).sum(0)
-        table = pd.DataFrame({"second": np.arange(1, right.shape[1] + 1), "clips": counted})
-        table.insert(0, "decoder", part)
-        table.insert(1, "subject", int(z.subjects[person]))
         share = np.where(counted, np.nansum(right, axis=0) / np.maximum(counted, 1), np.nan)
-        tables.append(table.assign(right=share))
+        named = {"decoder": part, "subject": int(z.subjects[person])}
+        seconds = {"second": np.arange(1, right.shape[1] + 1), "clips": counted, "right": share}
+        tables.append(pd.DataFrame(named | seconds))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -475,8 +456,9 @@ CONTEST_PARTS = tuple(f"{regime}, {family}" for regime in REGIMES for family in 
 N_POOLS = 16
 POOL_LENGTHS = {"means": (20, 30), "time course": (12, 18)}
 POOL_PARTS = tuple(f"{regime}, {pool}" for regime in REGIMES for pool in range(N_POOLS))
-COMPARISONS = ("lengths", "depths", "prototypes")
-COMPARISON_PARTS = tuple(f"{regime}, {what}" for regime in REGIMES for what in COMPARISONS)
+COMPARISON_PARTS = tuple(
+    f"{regime}, {what}" for regime in REGIMES for what in ("lengths", "depths", "prototypes")
+)
 
 
 def contest(material: Material, part: str) -> pd.DataFrame:
@@ -513,11 +495,7 @@ def _pool(material: Material, part: str) -> tuple[dict[str, Any], contests.Pool]
 
 
 def pools(material: Material, part: str) -> pd.DataFrame:
-    """Members of a pool: what they contribute, and how far their residual follows the ratings of clips.
-
-    A part has the number of the pool. Columns: ``regime``, ``pool``, ``epochs``, ``seed``, ``bacc``,
-    ``residual``, ``held_out``, ``contribution`` (leave-one-out).
-    """
+    """Members of a pool, which the part numbers: accuracy, residual alignment, leave-one-out contribution."""
     names, pool = _pool(material, part)
     return pd.DataFrame(
         names
@@ -559,11 +537,10 @@ def comparisons(material: Material, part: str) -> pd.DataFrame:
     """
     regime, (what,) = _regime(part)
     compare = {"lengths": _lengths, "depths": _depths, "prototypes": _prototypes}[what]
-    rows = [
+    return pd.DataFrame(
         {"regime": regime, "comparison": name, "value": value, "low": low, "high": high}
         for name, (value, low, high) in compare(material, regime).items()
-    ]
-    return pd.DataFrame(rows)
+    )
 
 
 def _lengths(material: Material, regime: str) -> dict[str, Any]:
@@ -599,9 +576,8 @@ def _prototypes(material: Material, regime: str) -> dict[str, Any]:
         ]
         sides.append(np.concatenate([P for P, *_ in trials]))
     _, y, subject = trials[0]
-    return {
-        "language model's prototypes minus random": ensemble.accuracy_difference(*sides, y, subject),
-    }
+    difference = ensemble.accuracy_difference(sides[0], sides[1], y, subject)
+    return {"language model's prototypes minus random": difference}
 
 
 def _test_trials(bank: Bank) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -627,8 +603,6 @@ def headroom(material: Material, part: str) -> pd.DataFrame:
         "single_validation": bank.bacc("validation").mean(),
         "single": bank.bacc("test").mean(),
         "ensemble": float(balanced_accuracy(y, P.mean(0).argmax(-1))),
-        "gain": gain.value,
-        "low": gain.low,
-        "high": gain.high,
+        **dict(zip(("gain", "low", "high"), gain, strict=True)),
     }
     return pd.DataFrame([row])
