@@ -247,6 +247,36 @@ def test_tables_over_cohorts_are_read_as_cohorts(monkeypatch):
     assert levels["simulated"].all() and rows["simulated"].all()
 
 
+def test_rates_and_replications_say_what_they_are_of(quick, few, monkeypatch):
+    rates = pd.DataFrame({"truth": pd.Categorical(["default"]), "p": [0.5]})
+    monkeypatch.setattr(study, "rediscovery_p_values", lambda presets, seeds, **options: rates)
+    monkeypatch.setattr(simulated, "replicate", lambda design, **options: rates)
+    voted = {"method": ["single network", "deep ensemble"], "difference": [-0.1, 0.0], "bacc": [0.3, 0.4]}
+    voted = pd.DataFrame(voted | {"low": [-0.2, 0], "high": [-0.05, 0]})
+    monkeypatch.setattr(simulated.contest, "contest", lambda *cohort, **options: voted)
+    monkeypatch.setattr(simulated, "cohort", lambda truth: few.cohort)
+    monkeypatch.setattr(simulated, "other_cohort", lambda name: few.cohort)
+    monkeypatch.setattr(study, "fewer_specs", lambda: trained.checkpoint_specs("means"))
+    of_all = {"scope": ["overall"], "null": ["emotions permuted"], "r": [0.2], "p": [0.3], "null_sd": [0.1]}
+    monkeypatch.setattr(
+        study, "convergence_table", lambda found: pd.DataFrame(of_all | {"n": [len(found.table)]})
+    )
+    run = partial(interventions.run_interventions, recipe=TINY)
+    monkeypatch.setattr(interventions, "run_interventions", run)
+    places = dict(zip(few.z.classes, range(9), strict=True))
+    monkeypatch.setattr("kernel.language.study.axis_positions", lambda model, classes: places)
+    tables = [simulated.rediscovery_rates(None, "default"), simulated.contest_cohorts(None, "default 0")]
+    tables += [simulated.replication_rates(None, "SEED-V")]
+    tables += [simulated.replication_checkpoints(None, "SEED-V no_valence", n_networks=2)]
+    assert tables[0]["truth"].tolist() == ["default"] and tables[2]["design"].tolist() == ["SEED-V"]
+    assert len(tables[3]) == 2
+    tests = simulated.replication_tests(None, few.cohort).set_index("test")
+    assert tests.index.tolist() == ["class PC1", "true", "placebo", "beyond", "gain"]
+    assert tests.loc["class PC1", ["value", "p", "n"]].tolist() == [0.2, 0.3, 3]
+    assert tests.loc["gain", ["value", "low", "high", "single"]].tolist() == [0.1, 0.05, 0.2, 0.3]
+    assert tests["simulated"].all() and all(table["simulated"].all() for table in tables[:3])
+
+
 def test_people_and_seeds_drawn_anew_widen_the_interval_by_what_each_brings(rng):
     people, seeds = rng.standard_normal((2, 100))
     still = np.zeros((100, 100))

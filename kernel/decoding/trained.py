@@ -4,8 +4,7 @@ Most have one row a training and one column for each test person. Everything is 
 mean of ten seconds, and of their time course in steps of one second. In both the same people train, choose
 and test (FACED's standard split), the same clips are shown to all, and nothing is smoothed across clips.
 Networks learn emotions, or the *moments*: which ten seconds of which clip. Recipes were fixed on validation
-people (80 to 99), before test people were looked at. Trained networks are kept in the user's cache: tables
-that need the same one train it once. The name of a part begins with the regime.
+people (80 to 99). Trained networks are kept in the user's cache. The name of a part begins with the regime.
 """
 
 from __future__ import annotations
@@ -62,14 +61,11 @@ def _regime(part: str) -> tuple[str, list[str]]:
     return regime, rest
 
 
-# Rows
-
-
 def training_rows(*folds: Bank, columns: pd.DataFrame | None = None) -> pd.DataFrame:
     """One row for each member: ``seed``, ``validation``, ``bacc``, and a column for each test person.
 
-    Of several folds, with the same members, the test trials are taken together. Everybody has as many trials
-    of each class, so that ``bacc`` is the mean of the people's columns. `columns` stand in front.
+    Of several folds of the same members the test trials are taken together. Everybody has as many trials of
+    each class, so that ``bacc`` is the mean of the people's columns. `columns` stand in front.
     """
     trials = pd.concat([bank.trials[bank.rows("test")] for bank in folds])
     y, subject = trials["y"].to_numpy(), trials["subject"].to_numpy()
@@ -400,10 +396,9 @@ def online(material: Material, part: str, people: Iterable[int] | None = None) -
 
     Everybody begins anew: features are standardised by running moments of this person alone, and answers of
     the first minute are not counted. The parts are ten linear discriminants on the mean of the last ten
-    seconds, each of other training people drawn with replacement; and five networks that see the time course
-    of these seconds, trained on emotions. Columns: ``decoder``, ``subject``, ``second`` of the clip, from 1;
-    ``clips`` counted, and the share of them named rightly at this second, ``right``, missing while fewer than
-    five seconds have arrived.
+    seconds, each of other training people drawn with replacement; and five networks that see the time course.
+    Columns: ``decoder``, ``subject``, ``second`` of the clip, from 1; ``clips`` counted, and the share named
+    ``right`` at this second, missing while fewer than five seconds have arrived.
     """
     z, split = material.z, make_split(material.z, "standard")
     if part == "linear, means":
@@ -532,8 +527,7 @@ def comparisons(material: Material, part: str) -> pd.DataFrame:
 
     ``lengths``: kappa of members of two lengths minus kappa of one length, and half of the seeds at two
     lengths minus all at the longer; ``depths``: ten members of other depths added to ten; ``prototypes``: six
-    networks distilled towards a language model's prototypes minus six towards random ones. Columns:
-    ``regime``, ``comparison``, ``value``, ``low``, ``high``.
+    networks distilled towards a language model's prototypes minus six towards random ones.
     """
     regime, (what,) = _regime(part)
     compare = {"lengths": _lengths, "depths": _depths, "prototypes": _prototypes}[what]
@@ -589,11 +583,7 @@ def _test_trials(bank: Bank) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def headroom(material: Material, part: str) -> pd.DataFrame:
-    """Single members and their ensemble of ten for every recipe of `recipes`; a part as there.
-
-    Columns: ``recipe``, ``regime``, ``single_validation``, ``single``, ``ensemble``, and ``gain`` with its
-    interval over test people, ``low`` and ``high``.
-    """
+    """Single members, their ensemble of ten and its ``gain`` over test people, for a recipe of `recipes`."""
     bank = _train(material.z, [replace(_recipe(part), seed=seed) for seed in SEEDS], features=False)
     P, y, subject = _test_trials(bank)
     gain = ensemble.accuracy_difference(P.mean(0), P, y, subject)
