@@ -414,6 +414,7 @@ class Record(NamedTuple):
         """The record of a line; ValueError if it holds none."""
         try:
             values = json.loads(line)
+            json.dumps(values, allow_nan=False)  # refuses numbers too large, which are never written
             for name in ("probabilities", "smoothed"):
                 values[name] = np.array([math.nan if p is None else p for p in values[name]])
             record = cls(**{**values, "lost": tuple(values["lost"])})
