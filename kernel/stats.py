@@ -1,10 +1,4 @@
-"""Intervals, nulls and multiple testing.
-
-In:  numpy arrays (torch tensors where features are meant); a statistic is a function whose arrays may carry
-     leading batch axes.
-Out: floats and small frozen results.
-Never reads files, never plots, never touches the global random state.
-"""
+"""Intervals, nulls and multiple testing; a statistic takes arrays that may carry leading batch axes."""
 
 from __future__ import annotations
 
@@ -15,12 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import norm, rankdata
+from scipy.stats import false_discovery_control, rankdata
 from scipy.stats import t as student_t
 
+from kernel import checks
 from kernel.arrays import plain, real, row_labels
 
 Seed = int | np.random.Generator | None
+ALTERNATIVES = ("two-sided", "greater", "less")
 
 # Elements of a batch of resamples held at once: 16 MB per array of float64.
 _CHUNK = 2_000_000
@@ -34,27 +30,16 @@ class Interval(NamedTuple):
     high: float
 
 
+# Area under the curve and correlations
+
+
 def auc(scores: ArrayLike, labels: ArrayLike) -> Any:
-    r"""Area under the ROC curve, by Mann-Whitney ranks with mid-ranks for ties.
+    r"""Area under the ROC curve, by Mann-Whitney ranks with mid-ranks for ties [1]_.
 
     .. math:: \mathrm{AUC} = \frac{\sum_{i: y_i = 1} R_i - n_1 (n_1 + 1) / 2}{n_1 n_0}
 
-    Parameters
-    ----------
-    scores : array_like, shape (..., n)
-        Higher means more positive.
-    labels : array_like of bool or of 0 and 1, shape (n,) or (..., n)
-        Both classes must occur in each row.
-
-    Returns
-    -------
-    float or ndarray, shape (...)
-        One half where all scores are equal.
-
-    Raises
-    ------
-    ValueError
-        If a score is not finite, a label is neither 0 nor 1, or a class is missing.
+    Scores (..., n), higher for more positive, and labels (n,) or (..., n) of bool or of 0 and 1, both in each
+    row, give a float or an ndarray (...); one half where all scores are equal.
 
     References
     ----------
@@ -75,29 +60,24 @@ def auc(scores: ArrayLike, labels: ArrayLike) -> Any:
     return float(area) if area.ndim == 0 else area
 
 
+def _binary(labels: ArrayLike) -> np.ndarray:
+    values = real(labels, "labels")
+    other = values[(values != 0) & (values != 1)]
+    if other.size:
+        raise ValueError(f"labels must be bool or 0 and 1, got {other.flat[0]:g}: compare with a threshold")
+    return values == 1
+
+
 def pearson(x: ArrayLike, y: ArrayLike) -> Any:
-    """Pearson correlation over the last axis, broadcast over the others.
+    """Pearson correlation of x and y (..., n) over the last axis, broadcast over the others.
 
-    Parameters
-    ----------
-    x, y : array_like, shape (..., n)
-        Finite values; one length.
-
-    Returns
-    -------
-    float or ndarray, shape (...)
-
-    Raises
-    ------
-    ValueError
-        If lengths differ, a value is not finite, or a row does not vary.
+    A float or an ndarray (...). A row that does not vary is an error: its correlation is undefined.
     """
     x, y = real(x, "x"), real(y, "y")
     if x.ndim == 0 or y.ndim == 0 or x.shape[-1] != y.shape[-1]:
         raise ValueError(f"x and y must have one length, got {x.shape} and {y.shape}")
     x, y = _unit(x, "x"), _unit(y, "y")
-    # rounding may leave a perfect correlation a hair outside
-    r = np.clip((x * y).sum(-1), -1, 1)
+    r = np.clip((x * y).sum(-1), -1, 1)  # rounding can push a perfect correlation beyond 1
     return float(r) if r.ndim == 0 else r
 
 
@@ -117,53 +97,36 @@ def _unit(x: np.ndarray, name: str) -> np.ndarray:
     return centred / length
 
 
+def spearman(x: ArrayLike, y: ArrayLike) -> Any:
+    """Spearman rank correlation over the last axis, with mid-ranks for ties."""
+    return pearson(rankdata(real(x, "x"), axis=-1), rankdata(real(y, "y"), axis=-1))
+
+
 def textbook_p(r: ArrayLike, n: int, *, alternative: str = "two-sided") -> Any:
     r"""P-value of a Pearson correlation under the textbook null: n independent pairs of Gaussians [1]_.
 
     .. math:: t = r \sqrt{\frac{n - 2}{1 - r^2}}
 
     follows Student's distribution with n - 2 degrees of freedom. It knows nothing of clustering, selection or
-    fitting; it is here to be compared with nulls that do.
-
-    Parameters
-    ----------
-    r : array_like, any shape
-        Correlations in [-1, 1].
-    n : int
-        Pairs, three or more.
-    alternative : {"two-sided", "greater"}
-        Whether a negative r counts as much.
-
-    Returns
-    -------
-    float or ndarray of the shape of r
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range.
+    fitting; it is here to be compared with nulls that do. `r` may have any shape, the result has the same;
+    `alternative` is ``two-sided`` or ``greater``.
 
     References
     ----------
     .. [1] Student (1908), Biometrika 6(2-3). doi:10.1093/biomet/6.2-3.302
     """
     r = real(r, "r")
-    if n < 3:
-        raise ValueError(f"the textbook test of a correlation needs n >= 3, got {n}")
+    n = checks.count("n", n, least=3)
     if (np.abs(r) > 1).any():
         raise ValueError(f"r must lie in [-1, 1], got {r[np.abs(r) > 1][0]:g}")
-    if alternative not in ("two-sided", "greater"):
-        raise ValueError(f"alternative must be 'two-sided' or 'greater', got {alternative!r}")
-    two_sided = alternative == "two-sided"
+    two_sided = checks.choice("alternative", alternative, ALTERNATIVES[:2]) == "two-sided"
     with np.errstate(divide="ignore"):
         t = (np.abs(r) if two_sided else r) * np.sqrt((n - 2) / (1 - r**2))
     p = student_t.sf(t, n - 2) * (2 if two_sided else 1)
     return float(p) if r.ndim == 0 else p
 
 
-def spearman(x: ArrayLike, y: ArrayLike) -> Any:
-    """Spearman rank correlation over the last axis, with mid-ranks for ties."""
-    return pearson(rankdata(real(x, "x"), axis=-1), rankdata(real(y, "y"), axis=-1))
+# Bootstrap
 
 
 def bootstrap_interval(
@@ -175,7 +138,7 @@ def bootstrap_interval(
     strata: ArrayLike | None = None,
     random_state: Seed = None,
 ) -> Interval:
-    """Percentile bootstrap of a statistic of paired arrays.
+    """Percentile bootstrap [1]_ of a statistic of paired arrays.
 
     Parameters
     ----------
@@ -201,12 +164,6 @@ def bootstrap_interval(
     Interval
         The statistic of the data with percentile limits.
 
-    Raises
-    ------
-    ValueError
-        If lengths differ, an option is out of range, nothing can be resampled, or the statistic gives no
-        finite number for some sample.
-
     References
     ----------
     .. [1] Efron & Tibshirani (1993), An Introduction to the Bootstrap. doi:10.1007/978-1-4899-4541-9
@@ -220,17 +177,13 @@ def bootstrap_interval(
     data = [plain(a, "arrays", numbers=False) for a in arrays]
     if not data or any(a.shape[:1] != data[0].shape[:1] for a in data) or data[0].ndim == 0:
         raise ValueError(f"arrays must have one length, got shapes {[a.shape for a in data]}")
-    _check_confidence(confidence)
-    _check_count(n_resamples, "n_resamples")
+    confidence = checks.between("confidence", confidence, 0, 1)
+    n_resamples = checks.count("n_resamples", n_resamples)
     members, strata = _units(len(data[0]), groups, strata)
     rng = np.random.default_rng(random_state)
 
-    values = np.concatenate(
-        [
-            _one_each(statistic(*(a[rows] for a in data)), len(rows))
-            for rows in _resamples(members, strata, n_resamples, rng)
-        ]
-    )
+    samples = _resamples(members, strata, n_resamples, rng)
+    values = np.concatenate([_one_each(statistic(*(a[rows] for a in data)), len(rows)) for rows in samples])
     if not np.isfinite(values).all():
         raise ValueError(
             f"the statistic is not finite in {(~np.isfinite(values)).sum()} of {n_resamples} samples: "
@@ -272,27 +225,14 @@ def _resamples(
                 yield np.concatenate([members[unit] for unit in pick])[None]
 
 
+# Permutation
+
+
 def permutation_p(observed: float, null: ArrayLike, *, alternative: str = "two-sided") -> float:
-    r"""Share of the null at least as extreme as the observed value, the observed one counted in.
+    r"""Share of the null (n,) at least as extreme as the observed value, the observed one counted in [1]_.
 
-    Parameters
-    ----------
-    observed : float
-        The statistic of the data.
-    null : array_like, shape (n,)
-        The statistic of random permutations or draws.
-    alternative : {"two-sided", "greater", "less"}
-        Two-sided compares absolute values: subtract the centre of the null first if it is not zero.
-
-    Returns
-    -------
-    float
-        :math:`(1 + \#\{\text{null as extreme}\}) / (1 + n)`, in (0, 1]; never zero.
-
-    Raises
-    ------
-    ValueError
-        If a value is not finite, the null is empty, or the alternative is unknown.
+    :math:`(1 + \#\{\text{null as extreme}\}) / (1 + n)`, never zero. ``two-sided`` compares absolute values:
+    subtract the centre of the null first if it is not zero. Or ``greater``, or ``less``.
 
     References
     ----------
@@ -307,30 +247,20 @@ def permutation_p(observed: float, null: ArrayLike, *, alternative: str = "two-s
 
 
 def _extreme(observed: float, null: np.ndarray, alternative: str) -> np.ndarray:
+    checks.choice("alternative", alternative, ALTERNATIVES)
     slack = 1e-12 * max(1.0, abs(observed))  # ties that differ by rounding are ties
     if alternative == "greater":
         return null >= observed - slack
     if alternative == "less":
         return null <= observed + slack
-    if alternative == "two-sided":
-        return np.abs(null) >= abs(observed) - slack
-    raise ValueError(f"alternative must be 'two-sided', 'greater' or 'less', got {alternative!r}")
+    return np.abs(null) >= abs(observed) - slack
 
 
 @dataclass(frozen=True)
 class PermutationResult:
-    """Outcome of a permutation test.
+    """Statistic of the data, p-value, statistics under permutation (n_orders,), and whether these are exact.
 
-    Attributes
-    ----------
-    observed : float
-        The statistic of the data.
-    p : float
-        Its p-value.
-    null : ndarray, shape (n_orders,)
-        The statistic under permutation.
-    exact : bool
-        Whether `null` holds every distinct order, the observed one included.
+    If they are, `null` holds every distinct order, the observed one included.
     """
 
     observed: float
@@ -372,16 +302,11 @@ def permutation_test(
     -------
     PermutationResult
         With an exact p (identity included) or the +1 rule.
-
-    Raises
-    ------
-    ValueError
-        If lengths differ, there is one unit only, or `y` varies within a group.
     """
     x, y = plain(x, "x", numbers=False), plain(y, "y")
     if y.ndim != 1 or x.ndim == 0 or len(x) != len(y):
         raise ValueError(f"x and y must have one length, got shapes {x.shape} and {y.shape}")
-    _check_count(n_permutations, "n_permutations")
+    n_permutations = checks.count("n_permutations", n_permutations)
     unit = np.arange(len(y)) if groups is None else _codes(groups, len(y), "groups")
     level = np.array([y[rows[0]] for rows in _rows_of(unit)])
     if len(level) < 2:
@@ -393,7 +318,8 @@ def permutation_test(
     exact = _n_arrangements(counts) <= n_permutations
     if exact:
         orders = _arrangements(counts)
-        batches = (orders[part] for part in _slices(len(orders), len(y)))
+        sizes = _chunks(len(orders), len(y))
+        batches = iter(np.split(orders, np.cumsum(sizes)[:-1]))
     else:
         rng = np.random.default_rng(random_state)
         sizes = _chunks(n_permutations, len(y))
@@ -409,10 +335,7 @@ def permutation_test(
 
 def _n_arrangements(counts: np.ndarray) -> int:
     """Distinct orders of a multiset: n! over the product of the counts' factorials."""
-    orders = math.factorial(int(counts.sum()))
-    for count in counts:
-        orders //= math.factorial(int(count))
-    return orders
+    return math.factorial(int(counts.sum())) // math.prod(math.factorial(int(count)) for count in counts)
 
 
 def _arrangements(counts: np.ndarray) -> np.ndarray:
@@ -426,102 +349,38 @@ def _arrangements(counts: np.ndarray) -> np.ndarray:
     return orders
 
 
-def fisher_interval(r: float, n: int, confidence: float = 0.95) -> Interval:
-    r"""Interval of a Pearson correlation by Fisher's transformation.
-
-    .. math:: \tanh\bigl(\operatorname{artanh} r \pm z_{(1 + c) / 2} / \sqrt{n - 3}\bigr)
-
-    Parameters
-    ----------
-    r : float
-        Inside (-1, 1).
-    n : int
-        Independent pairs, four or more.
-    confidence : float
-        Coverage c between 0 and 1.
-
-    Returns
-    -------
-    Interval
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range.
-
-    References
-    ----------
-    .. [1] Fisher (1915), Biometrika 10(4). doi:10.1093/biomet/10.4.507
-    """
-    if n < 4:
-        raise ValueError(f"Fisher's interval needs n >= 4, got {n}")
-    if not -1 < r < 1:
-        raise ValueError(f"r must lie inside (-1, 1), got {r}")
-    _check_confidence(confidence)
-    half = float(norm.ppf(0.5 + confidence / 2)) / math.sqrt(n - 3)
-    z = math.atanh(r)
-    return Interval(float(r), math.tanh(z - half), math.tanh(z + half))
+# Multiple testing
 
 
 def holm(p: ArrayLike) -> np.ndarray:
-    r"""Holm's step-down adjustment: bounds the chance of any false alarm under any dependence.
+    r"""Holm's step-down adjustment [1]_ of p-values (m,): bounds the chance of any false alarm.
 
     .. math:: \tilde p_{(i)} = \max_{j \le i} \min\bigl(1, (m - j + 1)\, p_{(j)}\bigr)
 
-    Parameters
-    ----------
-    p : array_like, shape (m,)
-        p-values of one family of tests.
-
-    Returns
-    -------
-    ndarray, shape (m,)
-        Adjusted p-values in the order of `p`.
-
-    Raises
-    ------
-    ValueError
-        If `p` is empty or holds NaN or values outside [0, 1].
+    under any dependence of the tests.
 
     References
     ----------
     .. [1] Holm (1979), Scandinavian Journal of Statistics 6(2), 65-70. https://www.jstor.org/stable/4615733
     """
     p = _p_values(p)
-    order = np.argsort(p)
-    adjusted = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1))
-    return _back(np.minimum(adjusted, 1), order)
+    order, adjusted = np.argsort(p), np.empty_like(p)
+    adjusted[order] = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1))
+    return np.minimum(adjusted, 1)
 
 
 def benjamini_hochberg(p: ArrayLike) -> np.ndarray:
-    r"""Benjamini-Hochberg adjustment: bounds the expected share of false alarms among the findings.
+    r"""Benjamini-Hochberg adjustment [1]_ of p-values (m,): bounds the expected share of false alarms.
 
     .. math:: \tilde p_{(i)} = \min_{j \ge i} \min\bigl(1, m\, p_{(j)} / j\bigr)
 
-    Parameters
-    ----------
-    p : array_like, shape (m,)
-        p-values of one family of independent (or positively dependent) tests.
-
-    Returns
-    -------
-    ndarray, shape (m,)
-        Adjusted p-values in the order of `p`.
-
-    Raises
-    ------
-    ValueError
-        If `p` is empty or holds NaN or values outside [0, 1].
+    among the findings of independent (or positively dependent) tests.
 
     References
     ----------
     .. [1] Benjamini & Hochberg (1995). doi:10.1111/j.2517-6161.1995.tb02031.x
     """
-    p = _p_values(p)
-    order = np.argsort(p)
-    raw = p[order] * (p.size / np.arange(1, p.size + 1))  # factors of one or more: never below p itself
-    adjusted = np.minimum.accumulate(raw[::-1])[::-1]
-    return _back(np.minimum(adjusted, 1), order)
+    return false_discovery_control(_p_values(p))
 
 
 def _p_values(p: ArrayLike) -> np.ndarray:
@@ -534,30 +393,14 @@ def _p_values(p: ArrayLike) -> np.ndarray:
     return p
 
 
-def _back(values: np.ndarray, order: np.ndarray) -> np.ndarray:
-    result = np.empty_like(values)
-    result[order] = values
-    return result
+# Random directions
 
 
-@dataclass(frozen=True)
-class SpreadNull:
-    """Where an axis' AUC lies among those of random directions.
+class SpreadNull(NamedTuple):
+    """AUC of an axis, those of random directions (n_directions,), their spread, and a p-value.
 
-    Attributes
-    ----------
-    observed : float
-        AUC of the axis.
-    null : ndarray, shape (n_directions,)
-        AUCs of the random directions.
-    sd : float
-        Standard deviation of the null around one half, where symmetry puts its mean.
-    p : float
-        Share of directions with ``|AUC - 0.5|`` at least as large, with the +1 rule.
-    deviation : float
-        ``|observed - 0.5|``.
-    percentile : float
-        Percentage of random directions with a smaller ``|AUC - 0.5|``.
+    `sd` is the standard deviation of the null around one half, where symmetry puts its mean; `p` the share
+    of directions with ``|AUC - 0.5|`` at least as large, with the +1 rule.
     """
 
     observed: float
@@ -567,10 +410,12 @@ class SpreadNull:
 
     @property
     def deviation(self) -> float:
+        """``|observed - 0.5|``."""
         return abs(self.observed - 0.5)
 
     @property
     def percentile(self) -> float:
+        """Percentage of random directions with a smaller deviation."""
         return float(100 * np.mean(np.abs(self.null - 0.5) < self.deviation))
 
 
@@ -603,24 +448,13 @@ def spread_null(
         they favour the subspace where items vary.
     random_state : int, Generator or None
         Seed.
-
-    Returns
-    -------
-    SpreadNull
-
-    Raises
-    ------
-    ValueError
-        If shapes disagree, a value is not finite, the direction is zero, all items are alike, or a class is
-        missing.
     """
     X = real(features, "features")
     axis = real(direction, "direction")
     if X.ndim != 2 or axis.shape != (X.shape[1],):
         raise ValueError(f"direction must have shape (n_features,) of features {X.shape}, got {axis.shape}")
-    if covariance not in (None, "matched"):
-        raise ValueError(f"covariance must be None or 'matched', got {covariance!r}")
-    _check_count(n_directions, "n_directions")
+    checks.choice("covariance", covariance, (None, "matched"))
+    n_directions = checks.count("n_directions", n_directions)
     if not axis.any():
         raise ValueError("direction is zero: an axis needs a length")
     centred = X - X.mean(0)
@@ -640,20 +474,12 @@ def spread_null(
     return SpreadNull(observed, values, float(np.sqrt(np.mean((values - 0.5) ** 2))), p)
 
 
-@dataclass(frozen=True)
-class ClassConstantNull:
+class ClassConstantNull(NamedTuple):
     """What predictors with one value per class reach against a target over items.
 
-    Attributes
-    ----------
-    null : ndarray, shape (n_directions,)
-        Absolute correlations of random class-constant vectors with the target.
-    quantile_95 : float
-        Their 95th percentile.
-    free_quantile_95 : float
-        The same for random vectors that are free to vary over items.
-    ceiling : float
-        The largest correlation that any class-constant vector can reach: that of the class means.
+    Absolute correlations of random class-constant vectors (n_directions,) with the target and their 95th
+    percentile; that of vectors free to vary over items; the largest that any class-constant one can reach,
+    that of the class means.
     """
 
     null: np.ndarray
@@ -684,20 +510,11 @@ def class_constant_null(
         Random vectors.
     random_state : int, Generator or None
         Seed.
-
-    Returns
-    -------
-    ClassConstantNull
-
-    Raises
-    ------
-    ValueError
-        If lengths differ, there is one class only, or the target is constant or not finite.
     """
     target = real(target, "target")
     if target.ndim != 1:
         raise ValueError(f"target must have shape (n_items,), got {target.shape}")
-    _check_count(n_directions, "n_directions")
+    n_directions = checks.count("n_directions", n_directions)
     code = _codes(classes, len(target), "classes")
     members = _rows_of(code)
     if len(members) < 2:
@@ -714,12 +531,7 @@ def class_constant_null(
     )
 
 
-def _binary(labels: ArrayLike) -> np.ndarray:
-    values = real(labels, "labels")
-    other = values[(values != 0) & (values != 1)]
-    if other.size:
-        raise ValueError(f"labels must be bool or 0 and 1, got {other.flat[0]:g}: compare with a threshold")
-    return values == 1
+# Shared
 
 
 def _codes(values: ArrayLike, n: int, name: str) -> np.ndarray:
@@ -742,24 +554,7 @@ def _one_each(values: Any, n: int) -> np.ndarray:
     return values
 
 
-def _check_confidence(confidence: float) -> None:
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie between 0 and 1, got {confidence}")
-
-
-def _check_count(count: int, name: str) -> None:
-    if count < 1:
-        raise ValueError(f"{name} must be at least 1, got {count}")
-
-
 def _chunks(total: int, width: int) -> list[int]:
     """Sizes of batches of rows of this width that fit in memory together."""
     size = max(1, _CHUNK // max(1, width))
     return [min(size, total - start) for start in range(0, total, size)]
-
-
-def _slices(total: int, width: int) -> Iterator[slice]:
-    stop = 0
-    for size in _chunks(total, width):
-        start, stop = stop, stop + size
-        yield slice(start, stop)

@@ -36,7 +36,9 @@ from kernel import audit, claims, plots, stats
 from kernel.brain.cohort import FACED_CHANNELS, FACED_CLASSES, FACED_CLIP_EMOTIONS
 from kernel.brain.features import differential_entropy
 from kernel.brain.simulate import PRESETS, SFREQ, simulate_raw
-from kernel.decoding.online import CausalEntropy, OnlineDecoder, decode, read_log, replay
+from kernel.decoding.causal import CausalEntropy
+from kernel.decoding.online import OnlineDecoder, decode
+from kernel.decoding.streams import read_log, replay
 from kernel.decoding.trained import over_people
 
 plots.set_style()
@@ -277,7 +279,8 @@ claims.show(*rows)[["data", "verdict"]]
 # On a stream of your own:
 #
 # ```python
-# from kernel.decoding.online import OnlineDecoder, decode, from_bank, stream_lsl
+# from kernel.decoding.online import OnlineDecoder, decode, from_bank
+# from kernel.decoding.streams import stream_lsl
 #
 # members = from_bank(bank)  # trained by kernel.decoding.bank, or any classifiers with predict_proba
 # decoder = OnlineDecoder(members, sfreq=250, channels=names, classes=bank.classes, folder="session_01")
@@ -285,7 +288,7 @@ claims.show(*rows)[["data", "verdict"]]
 #     print(record.time, record.label, record.status)
 # ```
 #
-# **Exercise.** Give the decoder `smoothing=0`. What do you expect of the steps at seconds 20 and 30?
+# **Exercise.** Give the decoder `settings=OnlineSettings(smoothing=0)`, from `kernel.decoding.causal`. What do you expect of the steps at seconds 20 and 30?
 #
 # ```{dropdown} Solution
 # They become sharper, since no older probabilities are mixed in, and the answer changes more often.

@@ -10,7 +10,7 @@ import torch
 from kernel import arrays, metrics, ratings, stats
 from kernel.brain import features, projection, topography
 from kernel.brain.cohort import Cohort
-from kernel.decoding import alignment, ensemble, geometry, online, residual
+from kernel.decoding import alignment, causal, ensemble, geometry, online, residual, streams
 from kernel.language import axis
 
 RNG = np.random.default_rng(0)
@@ -47,13 +47,13 @@ def decoded(chunk):
         sfreq=125,
         channels=2,
         classes=("a", "b"),
-        segment=1.0,
+        settings=causal.OnlineSettings(segment=1.0),
     )
     return np.array([record.n_good_channels for record in decoder.push(chunk)])
 
 
 def entropies(chunk):
-    return np.stack([window.de for window in online.CausalEntropy(125, 2).push(chunk)])[-1]
+    return np.stack([window.de for window in causal.CausalEntropy(125, 2).windows(chunk)])[-1]
 
 
 #: What takes numbers: a function of one array, and the array.
@@ -117,7 +117,7 @@ ENTRIES = {
     "agreement": (lambda v: axis.agreement({"a": v, "b": VECTOR**2}, n_resamples=9).matrix, VECTOR),
     "decoder": (decoded, VOLTS),
     "CausalEntropy": (entropies, VOLTS),
-    "replay": (lambda x: np.concatenate([part for part, _ in online.replay(x, 125)], 1), SIGNAL),
+    "replay": (lambda x: np.concatenate([part for part, _ in streams.replay(x, 125)], 1), SIGNAL),
 }  # fmt: skip
 
 

@@ -37,7 +37,8 @@ from kernel.brain.releases import EEGFileError, UnsafePickleError
 from kernel.brain.sources import load_cohort
 from kernel.claims import ClaimsError
 from kernel.decoding import bank
-from kernel.decoding.online import OnlineDecoder, decode, read_log, replay
+from kernel.decoding.online import OnlineDecoder, decode
+from kernel.decoding.streams import read_log, replay
 from kernel.language import sentiment, stories, study
 from kernel.language.models import ModelLoadError, load_language_model
 
@@ -337,7 +338,7 @@ def decoder_state(folder, monkeypatch, name):
         if name == "records.jsonl":
             read_log(path)
         decoder = OnlineDecoder([Linear(0)], **QUICK, folder=folder)
-        decoder.push(x[:, :125], sample=decoder.n_samples)
+        decoder.push(x[:, :125], decoder.n_samples / 125)
         decoder.close()
 
     return path, read

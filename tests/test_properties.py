@@ -244,17 +244,6 @@ def test_no_statistic_lets_a_bad_value_through(seed, bad, place):
             correct([0.5, bad])
 
 
-@check(60)
-@given(st.floats(-0.99, 0.99), st.integers(4, 500), st.floats(0.5, 0.99))
-def test_fisher_interval_holds_its_value_is_odd_and_shrinks(r, n, confidence):
-    value, low, high = stats.fisher_interval(r, n, confidence)
-    assert -1 < low <= value <= high < 1 or n < 8
-    _, other_low, other_high = stats.fisher_interval(-r, n, confidence)
-    assert (other_low, other_high) == pytest.approx((-high, -low))
-    _, narrow_low, narrow_high = stats.fisher_interval(r, 2 * n, confidence)
-    assert low <= narrow_low and narrow_high <= high
-
-
 @check(45)
 @given(SEEDS, SCALES, st.booleans())
 def test_a_bootstrap_of_a_mean_moves_with_the_data(seed, scale, grouped):

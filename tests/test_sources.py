@@ -15,7 +15,7 @@ from kernel.brain.faced import read_faced
 from kernel.brain.releases import EEGFileError, UnsafePickleError
 from kernel.brain.simulate import simulate_cohort
 from kernel.brain.sources import faced_folder, load_cohort, recognise
-from kernel.decoding.online import read_log
+from kernel.decoding.streams import read_log
 from kernel.language.study import run_registry
 
 

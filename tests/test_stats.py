@@ -31,12 +31,8 @@ def test_auc_is_that_of_scikit_learn_over_any_leading_axes_and_with_ties(rng):
     assert ours.shape == (4, 5)
     for at in np.ndindex(4, 5):
         assert ours[at] == pytest.approx(roc_auc_score(labels, scores[at]), abs=1e-12)
-
-
-def test_auc_takes_labels_of_each_row(rng):
-    scores = rng.standard_normal(30)
-    labels = rng.permuted(np.tile(np.arange(30) < 12, (6, 1)), axis=1)
-    np.testing.assert_allclose(auc(scores, labels), [roc_auc_score(y, scores) for y in labels])
+    each = rng.permuted(np.tile(labels, (6, 1)), axis=1)  # labels of each row
+    np.testing.assert_allclose(auc(scores[0, 0], each), [roc_auc_score(y, scores[0, 0]) for y in each])
 
 
 def test_auc_of_one_row_is_a_plain_float_and_of_constant_scores_one_half():
@@ -44,21 +40,6 @@ def test_auc_of_one_row_is_a_plain_float_and_of_constant_scores_one_half():
     assert type(value) is float
     assert value == 0.75
     assert auc([2, 2, 2, 2], [True, False, True, False]) == 0.5
-
-
-@pytest.mark.parametrize(
-    ("scores", "labels", "match"),
-    [
-        ([1, 2, 3], [1, 1, 1], "one class only"),
-        ([1, 2, np.nan], [0, 1, 1], "scores holds NaN"),
-        ([1, 2, 3], [-1, 1, 1], "got .*-1"),
-        ([1, 2, 3], [0, 1, np.nan], "labels holds NaN or inf at 2"),
-        ([1, 2, 3], [0, 1], "one length"),
-    ],
-)
-def test_auc_names_what_it_cannot_use(scores, labels, match):
-    with pytest.raises(ValueError, match=match):
-        auc(scores, labels)
 
 
 def test_correlations_are_those_of_scipy(rng):
@@ -69,12 +50,6 @@ def test_correlations_are_those_of_scipy(rng):
         assert r[i, j] == pytest.approx(oracle.pearsonr(x[j], y[i, j]).statistic, abs=1e-12)
         assert rho[i, j] == pytest.approx(oracle.spearmanr(x[j], y[i, j]).statistic, abs=1e-12)
     assert type(pearson(x[0], y[0, 0])) is float
-
-
-@pytest.mark.parametrize("constant", [np.zeros(28), np.full(28, 0.1), np.full(28, 1e9)])
-def test_a_constant_has_no_correlation(rng, constant):
-    with pytest.raises(ValueError, match="y is constant at"):
-        pearson(rng.standard_normal(28), constant)
 
 
 # --- bootstrap ---------------------------------------------------------------------------------------------
@@ -108,24 +83,14 @@ def test_small_bootstrap_agrees_with_enumeration():
     assert ours.high == pytest.approx(np.quantile(every, 0.9, method="inverted_cdf"))
 
 
-def test_a_wider_confidence_contains_a_narrower_one(rng):
-    x = rng.standard_normal(50)
-    wide, narrow = (bootstrap_interval(mean, x, confidence=c, random_state=3) for c in (0.99, 0.5))
-    assert wide.low < narrow.low < narrow.value < narrow.high < wide.high
-
-
 def test_strata_keep_an_auc_defined_where_plain_resampling_fails(rng):
     scores, labels = rng.standard_normal(12), np.arange(12) < 2
     with pytest.raises(ValueError, match="strata=labels"):
         bootstrap_interval(auc, scores, labels, random_state=0)
     interval = bootstrap_interval(auc, scores, labels, strata=labels, random_state=0)
     assert 0 <= interval.low <= interval.value <= interval.high <= 1
-
-
-def test_strata_hold_the_number_of_each_label(rng):
-    labels = rng.permutation(np.repeat([0, 1, 2], [5, 10, 15]))
-    share = bootstrap_interval(lambda y: (y == 1).mean(-1), labels, strata=labels, random_state=0)
-    assert share.low == share.high == pytest.approx(1 / 3)
+    share = bootstrap_interval(lambda y: y.mean(-1), labels, strata=labels, random_state=0)
+    assert share.low == share.high == pytest.approx(2 / 12)
 
 
 @pytest.mark.parametrize("sizes", [[10] * 40, [5, 15] * 20], ids=["equal", "unequal"])
@@ -183,31 +148,6 @@ def test_bootstrap_is_seeded_and_does_not_depend_on_its_batches(rng, monkeypatch
     assert bootstrap_interval(mean, x, random_state=7) == first
 
 
-@pytest.mark.parametrize(
-    ("arrays", "options", "match"),
-    [
-        ([np.arange(5), np.arange(4)], {}, "one length"),
-        ([np.float64(3)], {}, "one length"),
-        ([np.arange(5)], {"confidence": 95}, "got 95"),
-        ([np.arange(5)], {"n_resamples": 0}, "n_resamples .* got 0"),
-        ([np.arange(5)], {"groups": np.zeros(5)}, "nothing can be resampled"),
-        ([np.arange(5)], {"strata": np.arange(5)}, "nothing can be resampled"),
-        ([np.arange(5)], {"groups": np.zeros(4)}, r"groups must have shape \(5,\)"),
-        ([np.array([1.0, np.nan, 3.0])], {}, "not finite"),
-    ],
-)
-def test_bootstrap_names_what_it_cannot_use(arrays, options, match):
-    with pytest.raises(ValueError, match=match):
-        bootstrap_interval(lambda *a: a[0].mean(-1), *arrays, **options)
-
-
-def test_a_statistic_that_forgets_the_batch_is_caught():
-    with pytest.raises(ValueError, match="axis=-1"):
-        bootstrap_interval(np.mean, np.arange(5.0))
-    with pytest.raises(ValueError, match="axis=-1"):
-        permutation_test(lambda x, y: np.mean(x * y), np.arange(5.0), np.arange(5.0))
-
-
 # --- permutation -------------------------------------------------------------------------------------------
 
 
@@ -222,20 +162,6 @@ def test_plus_one_rule():
 def test_permutation_p_counts_ties_that_rounding_split():
     assert permutation_p(0.3, [0.1 + 0.2, 0.0, 0.0], alternative="greater") == 2 / 4
     assert permutation_p(0.1 + 0.2, [0.3, 0.0, 0.0], alternative="greater") == 2 / 4
-
-
-@pytest.mark.parametrize(
-    ("observed", "null", "alternative", "match"),
-    [
-        (np.nan, [1.0], "less", "observed must be finite, got nan"),
-        (0, [1.0, np.nan], "less", "null holds NaN"),
-        (0, [], "less", "null is empty"),
-        (0, [1.0], "both", "got 'both'"),
-    ],
-)
-def test_permutation_p_names_what_it_cannot_use(observed, null, alternative, match):
-    with pytest.raises(ValueError, match=match):
-        permutation_p(observed, null, alternative=alternative)
 
 
 @pytest.mark.parametrize("alternative", ["two-sided", "greater", "less"])
@@ -313,54 +239,12 @@ def test_group_permutation_holds_its_level_where_items_are_not_exchangeable(rng)
     assert np.mean(np.array(by_clip) <= 0.05) > 0.2
 
 
-def test_permutation_finds_a_planted_effect(rng):
-    x = rng.standard_normal(200)
-    assert permutation_test(pearson, x, x + rng.standard_normal(200), n_permutations=999).p == 1 / 1000
-
-
 def test_permutations_are_seeded_and_uniform(rng):
     x, y = np.arange(10.0), np.arange(10.0)
     draws = permutation_test(lambda x, y: y[..., 0], x, y, n_permutations=20_000, random_state=5)
     again = permutation_test(lambda x, y: y[..., 0], x, y, n_permutations=20_000, random_state=5)
     np.testing.assert_array_equal(draws.null, again.null)
     assert oracle.chisquare(np.bincount(draws.null.astype(int))).pvalue > 1e-4
-
-
-@pytest.mark.parametrize(
-    ("x", "y", "options", "match"),
-    [
-        ([1, 2, 3], [1, 2], {}, "one length"),
-        ([1], [1], {}, "one unit only"),
-        ([1, 2], [1, 1], {"groups": ["a", "a"]}, "one unit only"),
-        ([1, 2, 3], [1, 2, 3], {"n_permutations": 0}, "got 0"),
-        ([1, 2, 3], [1, 2, 3], {"alternative": "more"}, "got 'more'"),
-    ],
-)
-def test_permutation_test_names_what_it_cannot_use(x, y, options, match):
-    with pytest.raises(ValueError, match=match):
-        permutation_test(pearson, x, y, **options)
-
-
-# --- Fisher, Holm, Benjamini-Hochberg ----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("r", "n"), [(0.87, 28), (-0.3, 9), (0.0, 4)])
-def test_fisher_interval_is_that_of_scipy(rng, r, n):
-    x = rng.standard_normal(n)
-    x = (x - x.mean()) / np.linalg.norm(x - x.mean())
-    e = rng.standard_normal(n)
-    e -= e.mean() + (e @ x) * x
-    y = r * x + np.sqrt(1 - r**2) * e / np.linalg.norm(e)  # correlation r exactly
-    theirs = oracle.pearsonr(x, y).confidence_interval(0.9)
-    assert stats.fisher_interval(r, n, 0.9) == pytest.approx((r, theirs.low, theirs.high), abs=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("r", "n", "confidence"), [(1.0, 9, 0.9), (np.nan, 9, 0.9), (0.2, 3, 0.9), (0.2, 9, 1.0)]
-)
-def test_fisher_interval_names_what_it_cannot_use(r, n, confidence):
-    with pytest.raises(ValueError, match=r"got (1\.0|nan|3)"):
-        stats.fisher_interval(r, n, confidence)
 
 
 @pytest.mark.parametrize(("ours", "method"), [(stats.holm, "holm"), (stats.benjamini_hochberg, "fdr_bh")])
@@ -373,16 +257,6 @@ def test_adjusted_p_values_are_those_of_statsmodels(rng, ours, method):
     ]
     for p in families:
         np.testing.assert_allclose(ours(p), multipletests(p, method=method)[1], atol=1e-12)
-
-
-@pytest.mark.parametrize("adjust", [stats.holm, stats.benjamini_hochberg])
-@pytest.mark.parametrize(
-    ("p", "match"),
-    [([0.1, np.nan], "got nan"), ([1.2], r"got 1\.2"), ([-0.1], r"got -0\.1"), ([], "non-empty")],
-)
-def test_p_values_out_of_range_are_named(adjust, p, match):
-    with pytest.raises(ValueError, match=match):
-        adjust(p)
 
 
 # --- random directions -------------------------------------------------------------------------------------
@@ -402,16 +276,8 @@ def test_spread_null_ranks_a_planted_axis_first(rng):
     assert result.deviation == pytest.approx(abs(result.observed - 0.5))
     assert result.p == 1 / 1000
     assert result.percentile == 100
-
-
-def test_spread_null_does_not_mind_the_sign_of_the_axis(rng):
-    features, labels = planted(rng)
-    up, down = (
-        stats.spread_null(features, labels, s * np.eye(30)[0], n_directions=99, random_state=0)
-        for s in (1, -1)
-    )
-    assert up.observed == pytest.approx(1 - down.observed)
-    assert (up.p, up.sd) == (down.p, down.sd)
+    down = stats.spread_null(features, labels, -np.eye(30)[0], n_directions=999, random_state=0)
+    assert down.observed == pytest.approx(1 - result.observed) and (down.p, down.sd) == (1 / 1000, result.sd)
 
 
 def test_a_random_axis_has_a_uniform_rank(rng):
@@ -437,13 +303,6 @@ def test_the_spread_has_its_theoretical_width(rng):
     assert np.sqrt(np.mean(np.square(spreads))) == pytest.approx(expected, rel=0.06)
 
 
-def test_the_mean_over_directions_is_one_half_even_where_sentiment_is_everywhere(rng):
-    features, labels = planted(rng, d=2, strength=20.0)
-    result = stats.spread_null(features, labels, np.ones(2), n_directions=4000, random_state=0)
-    assert result.null.mean() == pytest.approx(0.5, abs=4 * result.sd / np.sqrt(4000))
-    assert result.sd > 0.4  # and yet nearly every direction separates
-
-
 def test_matched_directions_follow_the_covariance_of_the_features(rng):
     """One strong feature carries the label: matched directions load on it, isotropic ones less."""
     features, labels = planted(rng, d=100, strength=3.0)
@@ -464,25 +323,6 @@ def test_spread_null_takes_tensors_and_any_batch(rng, device, monkeypatch):
     features32, axis32 = tensors
     again = stats.spread_null(features32, labels, axis32, n_directions=50, random_state=0)
     np.testing.assert_allclose(again.null, plain.null, atol=2e-4)  # a swap of two neighbours moves 1e-4
-
-
-@pytest.mark.parametrize(
-    ("change", "match"),
-    [
-        ({"direction": np.ones(5)}, r"got \(5,\)"),
-        ({"direction": np.zeros(30)}, "direction is zero"),
-        ({"direction": np.full(30, np.nan)}, "direction holds NaN"),
-        ({"features": np.ones((200, 30))}, "equal rows"),
-        ({"features": np.full((200, 30), np.inf)}, "features holds NaN or inf"),
-        ({"labels": np.ones(200)}, "one class only"),
-        ({"covariance": "full"}, "got 'full'"),
-        ({"n_directions": 0}, "got 0"),
-    ],
-)
-def test_spread_null_names_what_it_cannot_use(rng, change, match):
-    features, labels = planted(rng)
-    with pytest.raises(ValueError, match=match):
-        stats.spread_null(**({"features": features, "labels": labels, "direction": np.ones(30)} | change))
 
 
 # --- class-constant null -----------------------------------------------------------------------------------
@@ -508,14 +348,6 @@ def test_class_constant_null_follows_its_theory(rng):
     assert null.quantile_95 == pytest.approx(null.ceiling * t / np.sqrt(7 + t**2), abs=0.012)
 
 
-def test_no_class_constant_predictor_beats_the_ceiling(rng):
-    target = rng.standard_normal(28)
-    null = stats.class_constant_null(target, CLASSES, n_directions=10, random_state=0)
-    design = (CLASSES[:, None] == np.arange(9)).astype(float)
-    best = design @ np.linalg.lstsq(design, target, rcond=None)[0]
-    assert null.ceiling == pytest.approx(np.corrcoef(best, target)[0, 1])
-
-
 def test_class_constant_p_is_uniform_for_random_axes_and_small_for_the_class_means(rng):
     target = rng.standard_normal(9)[CLASSES] + 0.2 * rng.standard_normal(28)
     null = stats.class_constant_null(target, CLASSES, random_state=0)
@@ -523,21 +355,6 @@ def test_class_constant_p_is_uniform_for_random_axes_and_small_for_the_class_mea
     assert oracle.kstest(p, "uniform").pvalue > 1e-3
     assert null.p(null.ceiling) < 0.01
     assert null.p(-0.4) == null.p(0.4) == permutation_p(0.4, null.null)
-
-
-@pytest.mark.parametrize(
-    ("target", "classes", "match"),
-    [
-        (np.arange(4.0), [0, 0, 0, 0], "one class only"),
-        (np.arange(4.0), [0, 1], r"shape \(4,\)"),
-        (np.ones(4), [0, 0, 1, 1], "constant at 1"),
-        (np.array([1, 2, np.nan, 3]), [0, 0, 1, 1], "target holds NaN"),
-        (np.ones((2, 2)), [0, 1], r"got \(2, 2\)"),
-    ],
-)
-def test_class_constant_null_names_what_it_cannot_use(target, classes, match):
-    with pytest.raises(ValueError, match=match):
-        stats.class_constant_null(target, classes, n_directions=10)
 
 
 @pytest.mark.parametrize("n", [3, 9, 28])
@@ -550,9 +367,77 @@ def test_the_textbook_p_is_scipys(rng, n):
     np.testing.assert_allclose(stats.textbook_p([0.0, 1.0, -1.0], n), [1, 0, 0], atol=1e-12)
 
 
+# --- what cannot be used -----------------------------------------------------------------------------------
+
+FEATURES, LABELS = planted(np.random.default_rng(0), n=20)
+
+
+def last_mean(*arrays):
+    return arrays[0].mean(-1)
+
+
+def boot(*arrays, **options):
+    return bootstrap_interval(last_mean, *arrays, **options)
+
+
+def permuted(x, y, **options):
+    return permutation_test(pearson, x, y, **options)
+
+
+def spread(**changed):
+    return stats.spread_null(**({"features": FEATURES, "labels": LABELS, "direction": np.ones(30)} | changed))
+
+
 @pytest.mark.parametrize(
-    ("args", "message"), [((0.5, 2), "n >= 3, got 2"), ((1.5, 9), "got 1.5"), (([0.1, np.nan], 9), "NaN")]
+    ("call", "match"),
+    [
+        (lambda: auc([1, 2, 3], [1, 1, 1]), "one class only"),
+        (lambda: auc([1, 2, np.nan], [0, 1, 1]), "scores holds NaN"),
+        (lambda: auc([1, 2, 3], [-1, 1, 1]), "got .*-1"),
+        (lambda: auc([1, 2, 3], [0, 1, np.nan]), "labels holds NaN or inf at 2"),
+        (lambda: auc([1, 2, 3], [0, 1]), "one length"),
+        (lambda: pearson([1, 2, 3], [1, 2]), "one length"),
+        (lambda: pearson([1], [1]), "two or more"),
+        (lambda: pearson(np.arange(28), np.zeros(28)), "y is constant at 0"),
+        (lambda: pearson(np.arange(28), np.full(28, 0.1)), r"y is constant at 0\.1"),
+        (lambda: pearson(np.full(28, 1e9), np.arange(28)), r"x is constant at 1e\+09"),
+        (lambda: boot(np.arange(5), np.arange(4)), "one length"),
+        (lambda: boot(np.float64(3)), "one length"),
+        (lambda: boot(np.arange(5), confidence=95), "got 95"),
+        (lambda: boot(np.arange(5), n_resamples=0), "n_resamples .* got 0"),
+        (lambda: boot(np.arange(5), groups=np.zeros(5)), "nothing can be resampled"),
+        (lambda: boot(np.arange(5), strata=np.arange(5)), "nothing can be resampled"),
+        (lambda: boot(np.arange(5), groups=np.zeros(4)), r"groups must have shape \(5,\)"),
+        (lambda: boot(np.array([1.0, np.nan, 3.0])), "not finite"),
+        (lambda: permutation_p(np.nan, [1.0]), "observed must be finite, got nan"),
+        (lambda: permutation_p(0, [1.0, np.nan]), "null holds NaN"),
+        (lambda: permutation_p(0, []), "null is empty"),
+        (lambda: permutation_p(0, [1.0], alternative="both"), "got 'both'"),
+        (lambda: permuted([1, 2, 3], [1, 2]), "one length"),
+        (lambda: permuted([1], [1]), "one unit only"),
+        (lambda: permuted([1, 2], [1, 1], groups=["a", "a"]), "one unit only"),
+        (lambda: permuted([1, 2, 3], [1, 2, 3], n_permutations=0), "got 0"),
+        (lambda: permuted([1, 2, 3], [1, 2, 3], alternative="more"), "got 'more'"),
+        (lambda: stats.holm([0.1, np.nan]), "got nan"),
+        (lambda: stats.benjamini_hochberg([1.2]), r"got 1\.2"),
+        (lambda: stats.holm([-0.1]), r"got -0\.1"),
+        (lambda: stats.benjamini_hochberg([]), "non-empty"),
+        (lambda: spread(direction=np.ones(5)), r"got \(5,\)"),
+        (lambda: spread(direction=np.zeros(30)), "direction is zero"),
+        (lambda: spread(direction=np.full(30, np.nan)), "direction holds NaN"),
+        (lambda: spread(features=np.ones((20, 30))), "equal rows"),
+        (lambda: spread(labels=np.ones(20)), "one class only"),
+        (lambda: spread(covariance="full"), "got 'full'"),
+        (lambda: spread(n_directions=0), "got 0"),
+        (lambda: stats.class_constant_null(np.arange(4.0), [0, 0, 0, 0]), "one class only"),
+        (lambda: stats.class_constant_null(np.arange(4.0), [0, 1]), r"shape \(4,\)"),
+        (lambda: stats.class_constant_null(np.ones(4), [0, 0, 1, 1]), "constant at 1"),
+        (lambda: stats.class_constant_null(np.ones((2, 2)), [0, 1]), r"got \(2, 2\)"),
+        (lambda: stats.textbook_p(0.5, 2), "n must be a whole number of 3 or more, got 2"),
+        (lambda: stats.textbook_p(1.5, 9), "got 1.5"),
+        (lambda: stats.textbook_p([0.1, np.nan], 9), "NaN"),
+    ],
 )
-def test_the_textbook_p_names_what_it_cannot_use(args, message):
-    with pytest.raises(ValueError, match=message):
-        stats.textbook_p(*args)
+def test_what_cannot_be_used_is_named(call, match):
+    with pytest.raises(ValueError, match=match):
+        call()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,8 +14,9 @@ from kernel import stats
 from kernel.brain.cohort import make_split, segments, standardise
 from kernel.brain.material import Material
 from kernel.brain.simulate import simulate_cohort
-from kernel.decoding import contest, interventions, simulated, study, trained
+from kernel.decoding import interventions, simulated, study, trained
 from kernel.decoding.bank import TrainingSpec, train_bank
+from kernel.decoding.residual import NetworkClassifier
 from kernel.decoding.stimuli import held_out
 
 TINY = TrainingSpec(epochs=3, warmup_epochs=1, batch_size=256, learning_rate=4e-3)
@@ -40,18 +42,33 @@ def material(axes):
     return material_of("strong_valence", axes)
 
 
+@pytest.fixture(scope="module")
+def few(material):
+    """Some of the people, from all parts of the standard split."""
+    people = material.z.subjects
+    some = [*people[:80:5], *people[80:100:4], *people[100::4]]
+    return Material(material.cohort.select(subjects=some), material.axes)
+
+
 @pytest.fixture
-def quick(monkeypatch):
+def quick(monkeypatch, material):
     """Recipes of seconds instead of minutes, two windows of five seconds instead of ten of one."""
     course = replace(TINY, options=SMALL, n_windows=2)
     monkeypatch.setattr(trained, "REGIMES", {"means": TINY, "time course": course})
     monkeypatch.setattr(trained, "STRONGEST", {"means": TINY, "time course": course})
+    monkeypatch.setattr(trained, "POOL_LENGTHS", {"means": (6, 7)})
+    monkeypatch.setattr(trained, "CONTESTANTS", {"means": NetworkClassifier(epochs=4, batch_size=256)})
+    names = ("plain", "prototypes of a language model", "random prototypes")
+    specs = [replace(TINY, seed=seed, recipe=f"mlp, {name}") for seed, name in enumerate(names)]
+    monkeypatch.setattr(trained, "checkpoint_specs", lambda regime: specs)
+    monkeypatch.setattr(trained, "CHECKPOINT_PARTS", ("means, mlp, 3",))
+    stories = SimpleNamespace(centroids_=np.eye(9), classes_=list(material.z.classes))
+    monkeypatch.setattr("kernel.language.study.story_axis", lambda name, classes: stories)
 
 
 def test_rows_of_a_training_hold_everybody(material):
-    bank = train_bank(
-        [TINY, replace(TINY, seed=1)], material.z, make_split(material.z, "standard"), progress=False
-    )
+    split = make_split(material.z, "standard")
+    bank = train_bank([TINY, replace(TINY, seed=1)], material.z, split, n_jobs=1, progress=False)
     rows = trained.training_rows(bank)
     people = trained.people_of(rows)
     assert people.shape == (2, 23)
@@ -63,31 +80,42 @@ def test_rows_of_a_training_hold_everybody(material):
     assert interval.low < interval.value < interval.high
 
 
-def test_stored_rows_say_what_the_run_said(material, quick):
-    values = trained.alignment_values(material)
-    options = {"seeds": [0, 1, 2], "valence": values, "recipe": TINY, "split": "standard", "progress": False}
-    run = interventions.run_interventions(material.z, [11, 14, 24], **options)
-    tables = [trained.alignment(material, f"means, {number}", seeds=[0, 1, 2]) for number in (11, 14, 24)]
-    again = trained.as_interventions(pd.concat(tables, ignore_index=True), label=material.z.label)
-    left, right = (interventions.summarise(result, n_resamples=50) for result in (run, again))
-    names = [
-        "label",
-        "number",
-        "strategy",
-        "n",
-        "true",
-        "true_low",
-        "true_high",
-        "true_p",
-        "true_holm",
-        "beyond",
-    ]
-    pd.testing.assert_frame_equal(left[names], right[names], check_exact=False, atol=1e-9)
-    pd.testing.assert_frame_equal(
-        interventions.family_mean(run, n_resamples=50),
-        interventions.family_mean(again, n_resamples=50),
-        atol=1e-9,
-    )
+def test_stored_rows_say_what_the_run_said(few, quick):
+    values = trained.alignment_values(few)
+    options = {"seeds": [0, 1], "valence": values, "recipe": TINY, "n_jobs": 1, "progress": False}
+    run = interventions.run_interventions(few.z, [11, 24], **options)
+    tables = [trained.alignment(few, f"means, {number}", seeds=[0, 1]) for number in (11, 24)]
+    again = trained.as_interventions(pd.concat(tables, ignore_index=True), label=few.z.label)
+    summaries = [interventions.summarise(result, n_resamples=50) for result in (run, again)]
+    names = "label number strategy n true true_low true_high true_p true_holm beyond".split()
+    pd.testing.assert_frame_equal(*(table[names] for table in summaries), check_exact=False, atol=1e-9)
+    means = [interventions.family_mean(result, n_resamples=50) for result in (run, again)]
+    pd.testing.assert_frame_equal(*means, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("compute", "part", "options", "columns", "rows"),
+    [
+        (trained.doses, "means, rsa", {"seeds": (0,)}, "strength arm bacc", 9),
+        (trained.recipes, "means, emotions, 3", {"seeds": (0,)}, "recipe bacc", 9),
+        (trained.few_people, "means, 4", {"seeds": (0,)}, "people bacc", 9),
+        (trained.mechanism, "means", {"seeds": (0,)}, "arm", None),
+        (trained.axis_members, "means", {"added": (2,)}, "", None),
+        (trained.contest, "means, seeds", {}, "method bacc low high", None),
+        (trained.comparisons, "means, lengths", {}, "value low high", 2),
+        (trained.comparisons, "means, depths", {}, "value low high", 1),
+        (trained.comparisons, "means, prototypes", {}, "value low high", 1),
+        (trained.headroom, "means, emotions, 3", {}, "single ensemble gain low high", 1),
+    ],
+)  # fmt: skip
+def test_a_table_has_its_rows_and_names_their_regime(few, quick, compute, part, options, columns, rows):
+    table = compute(few, part, **options)
+    assert set(table["regime"]) == {"means"} and {*columns.split()} <= {*table}
+    assert len(table) == rows if rows else len(table) > 1
+    numbers = table.select_dtypes("number").drop(columns=["number", "strength"], errors="ignore")
+    assert np.isfinite(numbers.to_numpy(dtype=float)).any(0).all()
+    for name in {"bacc", "single", "ensemble"} & {*table}:
+        assert table[name].dropna().between(0, 1).all()
 
 
 def test_shuffling_keeps_the_seconds_of_a_segment_and_their_mean(axes):
@@ -134,11 +162,8 @@ def test_a_clip_that_is_unseen_is_tested_once_and_never_trained_on(axes, quick, 
     assert trained.decoders(material, "means, moments, seen", seeds=(0,))["bacc"].item() > 0.2
 
 
-def test_checkpoints_store_what_scores_for_any_axis_need(material, monkeypatch):
-    specs = [replace(TINY, seed=seed, recipe=f"mlp, recipe {seed}") for seed in range(3)]
-    monkeypatch.setattr(trained, "checkpoint_specs", lambda regime: specs)
-    stories = SimpleNamespace(centroids_=np.eye(9), classes_=list(material.z.classes))
-    monkeypatch.setattr("kernel.language.study.story_axis", lambda name, classes: stories)
+def test_checkpoints_store_what_scores_for_any_axis_need(few, quick):
+    material = few
     table = trained.checkpoints(material, "means, mlp, 3")
     bank, alignment = trained._checkpoints(material, "means, mlp, 3", None)
     target = study.clip_target(material.z, trained._positions(material, "language model"))
@@ -148,7 +173,7 @@ def test_checkpoints_store_what_scores_for_any_axis_need(material, monkeypatch):
     np.testing.assert_allclose(table["held_out"], alignment.table["held_out"])
     np.testing.assert_allclose(table[list(trained.NULLS)].to_numpy().T, alignment.nulls["held_out"])
     np.testing.assert_allclose(table["bacc"], bank.bacc("test"))
-    some = trained.checkpoints(material, "means, mlp, 3", recipes=("recipe 1",))
+    some = trained.checkpoints(material, "means, mlp, 3", recipes=("prototypes of a language model",))
     pd.testing.assert_frame_equal(some, table[1:2].reset_index(drop=True), atol=1e-4)
 
     lost = study.ablation(bank, alignment, n_best=None)
@@ -161,23 +186,10 @@ def test_checkpoints_store_what_scores_for_any_axis_need(material, monkeypatch):
     np.testing.assert_allclose(nulls[list(trained.NULLS)].to_numpy().T, lost.null["random_target"])
 
 
-def test_the_contest_sees_the_time_course(axes):
-    z = material_of("strong_valence", axes, window=5.0).z
-    split = make_split(z, "standard")
-    mean, course = (contest._Data.of(z, split, None, n) for n in (1, 2))
-    assert course.X.shape[1] == 2 * mean.X.shape[1]
-    steps = course.X.reshape(len(course.X), 30, 2, 5)
-    np.testing.assert_allclose(steps.mean(2).reshape(mean.X.shape), mean.X, atol=1e-5)
-    np.testing.assert_array_equal(course.y, mean.y)
-
-
-def test_pools_are_disjoint_and_their_rows_agree(material, quick, monkeypatch):
-    monkeypatch.setattr(trained, "POOL_LENGTHS", {"means": (6, 7)})
+def test_pools_are_disjoint_and_their_rows_agree(few, quick):
     specs = trained._pool_specs("means", trained.N_POOLS)
     assert len({(spec.seed, spec.epochs) for spec in specs}) == 10 * trained.N_POOLS
-    rows, ends, sizes = (
-        f(material, "means, 3") for f in (trained.pools, trained.pool_ends, trained.pool_growth)
-    )
+    rows, ends, sizes = (f(few, "means, 3") for f in (trained.pools, trained.pool_ends, trained.pool_growth))
     assert len(rows) == 10 and set(rows["seed"]) == set(range(15, 20))
     whole = sizes.set_index("size").loc[10, "mean"]
     assert ends["all"].item() == pytest.approx(whole, abs=1e-9)
@@ -188,34 +200,39 @@ def test_pools_are_disjoint_and_their_rows_agree(material, quick, monkeypatch):
     assert abs(nulls.mean()) < 4 * nulls.std() / np.sqrt(trained.N_NULL)  # orders have no side
 
 
-def test_online_counts_clips_after_the_first_minute_only(axes):
-    cohort = simulate_cohort(0, "strong_valence", window=1.0)[0]
-    table = trained.online(Material(cohort, axes), "linear, means", people=(100, 101))
-    assert set(table["subject"]) == {100, 101} and len(table) == 60
-    answered = table["second"] > 4  # half a segment must have arrived
-    assert table["right"].notna().eq(answered).all()
-    assert table["clips"].max() <= 27 and table.loc[answered, "clips"].min() >= 25
-    late = table[table["second"] == 30]
-    assert late["right"].mean() > 0.25
-    nothing = trained.online(
-        Material(simulate_cohort(0, "null", window=1.0)[0], axes), "linear, means", people=(100,)
-    )
-    assert nothing[nothing["second"] == 30]["right"].item() < 0.35
+def test_online_counts_clips_after_the_first_minute_only(axes, quick):
+    def late(preset, part):
+        cohort = simulate_cohort(0, preset, n_subjects=101, window=1.0)[0]
+        table = trained.online(Material(cohort, axes), part, people=(100,))
+        answered = table["second"] > 4  # half a segment must have arrived
+        assert set(table["subject"]) == {100} and len(table) == 30
+        assert table["right"].notna().eq(answered).all()
+        assert table["clips"].max() <= 27 and table.loc[answered, "clips"].min() >= 25
+        return table[table["second"] == 30]["right"].item()
+
+    assert late("strong_valence", "linear, means") > 0.25
+    assert late("null", "networks, time course") < 0.35
 
 
-def test_controls_are_simulated_and_say_so(axes, quick, material):
+def test_controls_are_simulated_and_say_so(quick, few, monkeypatch):
     parts = simulated.parts_of(trained.DOSE_PARTS, "default 0", "no_valence 0")
     assert parts[0] == "default 0, rsa" and len(parts) == 6
     assert simulated.parts_of(trained.REGIMES, "default 3") == ("default 3",)
-    rows = simulated.on_simulated(trained.alignment, material, "default 0, 14", seeds=(0,))
-    assert (
-        rows["simulated"].all()
-        and set(rows["truth"]) == {"default 0"}
-        and set(rows["arm"]) == set(interventions.ARMS)
-    )
+    monkeypatch.setattr(simulated, "cohort", lambda truth: few.cohort)
+    monkeypatch.setattr(simulated, "RECIPE", TINY)
+    rows = simulated.on_simulated(trained.alignment, few, "default 0, 14", seeds=(0,))
+    assert set(rows["truth"]) == {"default 0"} and set(rows["arm"]) == set(interventions.ARMS)
+    contests = simulated.headroom_cohorts(few, "default 0")
+    assert set(contests["preset"]) == {"default"} and set(contests["cohort_seed"]) == {0}
+    moved = simulated.transfer(few, "default 0", seeds=(0,))
+    for table in (rows, contests, moved):
+        assert table["simulated"].all()
 
 
-def test_tables_over_cohorts_are_read_as_cohorts():
+def test_tables_over_cohorts_are_read_as_cohorts(monkeypatch):
+    for name in ("run_cohorts", "regime_map"):
+        small = partial(getattr(interventions, name), recipe=TINY, n_subjects=104)
+        monkeypatch.setattr(interventions, name, small)
     rows = simulated.alignment_cohorts(None, "no_valence", seeds=(0, 1))
     again = trained.as_interventions(rows)
     paired = interventions.paired_changes(again)
@@ -225,11 +242,44 @@ def test_tables_over_cohorts_are_read_as_cohorts():
     expected = one.loc[(one["arm"] == "true") & (one["number"] == 14), "bacc"].item() - base
     cell = paired[(paired["cohort"] == rows["cohort"].iloc[0]) & (paired["number"] == 14)]
     assert cell["true"].item() == pytest.approx(expected)
+    levels = simulated.alignment_regimes(None, "subjects, 4, no_valence", seeds=(0,))
+    assert set(levels["axis"]) == {"subjects"} and set(levels["level"]) == {4.0} and len(levels) == 9
+    assert levels["simulated"].all() and rows["simulated"].all()
+
+
+def test_rates_and_replications_say_what_they_are_of(quick, few, monkeypatch):
+    rates = pd.DataFrame({"truth": pd.Categorical(["default"]), "p": [0.5]})
+    monkeypatch.setattr(study, "rediscovery_p_values", lambda presets, seeds, **options: rates)
+    monkeypatch.setattr(simulated, "replicate", lambda design, **options: rates)
+    voted = {"method": ["single network", "deep ensemble"], "difference": [-0.1, 0.0], "bacc": [0.3, 0.4]}
+    voted = pd.DataFrame(voted | {"low": [-0.2, 0], "high": [-0.05, 0]})
+    monkeypatch.setattr(simulated.contest, "contest", lambda *cohort, **options: voted)
+    monkeypatch.setattr(simulated, "cohort", lambda truth: few.cohort)
+    monkeypatch.setattr(simulated, "other_cohort", lambda name: few.cohort)
+    monkeypatch.setattr(study, "fewer_specs", lambda: trained.checkpoint_specs("means"))
+    of_all = {"scope": ["overall"], "null": ["emotions permuted"], "r": [0.2], "p": [0.3], "null_sd": [0.1]}
+    monkeypatch.setattr(
+        study, "convergence_table", lambda found: pd.DataFrame(of_all | {"n": [len(found.table)]})
+    )
+    run = partial(interventions.run_interventions, recipe=TINY)
+    monkeypatch.setattr(interventions, "run_interventions", run)
+    places = dict(zip(few.z.classes, range(9), strict=True))
+    monkeypatch.setattr("kernel.language.study.axis_positions", lambda model, classes: places)
+    tables = [simulated.rediscovery_rates(None, "default"), simulated.contest_cohorts(None, "default 0")]
+    tables += [simulated.replication_rates(None, "SEED-V")]
+    tables += [simulated.replication_checkpoints(None, "SEED-V no_valence", n_networks=2)]
+    assert tables[0]["truth"].tolist() == ["default"] and tables[2]["design"].tolist() == ["SEED-V"]
+    assert len(tables[3]) == 2
+    tests = simulated.replication_tests(None, few.cohort).set_index("test")
+    assert tests.index.tolist() == ["class PC1", "true", "placebo", "beyond", "gain"]
+    assert tests.loc["class PC1", ["value", "p", "n"]].tolist() == [0.2, 0.3, 3]
+    assert tests.loc["gain", ["value", "low", "high", "single"]].tolist() == [0.1, 0.05, 0.2, 0.3]
+    assert tests["simulated"].all() and all(table["simulated"].all() for table in tables[:3])
 
 
 def test_people_and_seeds_drawn_anew_widen_the_interval_by_what_each_brings(rng):
-    people, seeds = rng.standard_normal((2, 200))
-    still = np.zeros((200, 200))
+    people, seeds = rng.standard_normal((2, 100))
+    still = np.zeros((100, 100))
     assert tuple(trained.over_people_and_seeds(still + 0.5)) == (0.5, 0.5, 0.5)
     for changes, sd in (
         (still + people, people.std()),
@@ -239,4 +289,4 @@ def test_people_and_seeds_drawn_anew_widen_the_interval_by_what_each_brings(rng)
         value, low, high = trained.over_people_and_seeds(changes)
         assert value == pytest.approx(changes.mean())
         # 4,000 draws know the half-width of 1.96 standard errors to about 3 %
-        assert high - low == pytest.approx(2 * 1.96 * sd / np.sqrt(200), rel=0.1)
+        assert high - low == pytest.approx(2 * 1.96 * sd / 10, rel=0.1)

@@ -1,8 +1,7 @@
-"""The tables of :mod:`kernel.decoding.trained` on simulated cohorts, whose truth is known: the controls.
+"""The controls: tables of :mod:`kernel.decoding.trained` on simulated cohorts, whose truth is known.
 
-In:  what a table of FACED needs; names of presets and seeds of cohorts.
-Out: the same tables with a column ``truth``; tables over many cohorts, which people cannot give.
-Never: a row that does not say that it is simulated.
+And tables over many cohorts, which people cannot give. Every row says that it is simulated. The material is
+taken by all, so that they stand among the tables of FACED; most do not use it.
 """
 
 from __future__ import annotations
@@ -37,22 +36,14 @@ def cohort(truth: str) -> Cohort:
 def on_simulated(
     compute: Callable[..., pd.DataFrame], material: Material, part: str, **options: Any
 ) -> pd.DataFrame:
-    """A table of :mod:`kernel.decoding.trained` on a simulated cohort, in the regime of means.
+    """A table of :mod:`kernel.decoding.trained`, `compute`, on a simulated cohort in the regime of means.
 
-    Parameters
-    ----------
-    compute : callable
-        The table's function.
-    material : Material
-        Its axes are those of FACED's clips, which the simulated cohort has too.
-    part : str
-        Preset and seed, then what follows the regime in a part of the table.
-    **options
-        Of `compute`.
+    A part is preset and seed, then what follows the regime in a part of the table. Axes are those of FACED's
+    clips, which the simulated cohort has too.
     """
     truth, _, rest = part.partition(", ")
-    own = Material(cohort(truth), material.axes)
-    table = compute(own, ", ".join(filter(None, ["means", rest])), **options)
+    simulated = Material(cohort(truth), material.axes)
+    table = compute(simulated, ", ".join(filter(None, ["means", rest])), **options)
     return table.assign(truth=truth, simulated=True)
 
 
@@ -63,10 +54,7 @@ def parts_of(parts: Iterable[str], *truths: str) -> tuple[str, ...]:
 
 
 def rediscovery_rates(material: Material, part: str, seeds: Iterable[int] = range(16)) -> pd.DataFrame:
-    """Every test of the convergence claim on cohorts of a preset, which is the part.
-
-    As :func:`kernel.decoding.study.rediscovery_p_values`.
-    """
+    """As :func:`kernel.decoding.study.rediscovery_p_values`, on cohorts of a preset, which is the part."""
     table = study.rediscovery_p_values([part], seeds, n_jobs=1, progress=False)
     return table.assign(truth=table["truth"].astype(str), simulated=True)
 
@@ -84,11 +72,7 @@ REGIME_PARTS = (
 def alignment_cohorts(material: Material, part: str, seeds: Iterable[int] = COHORTS) -> pd.DataFrame:
     """Four strategies, their placebos and trainings without, one of each on every cohort of a preset.
 
-    Returns
-    -------
-    DataFrame
-        ``truth``, ``cohort``, ``label``, ``number``, ``strategy``, ``family``, ``strength``, ``arm``,
-        ``seed``, ``validation``, ``bacc``; :func:`kernel.decoding.trained.as_interventions` reads it.
+    Columns: ``truth``, ``cohort``, and those of :func:`kernel.decoding.trained.alignment` without people.
     """
     result = interventions.run_cohorts(seeds, part, trained.FOUR, seeds=1, n_jobs=1, progress=False)
     return _rows(result).assign(truth=part)
@@ -115,13 +99,9 @@ def _rows(result: Interventions) -> pd.DataFrame:
 
 
 def transfer(material: Material, part: str, seeds: Iterable[int] = trained.SEEDS) -> pd.DataFrame:
-    """Row 23 of the paper's table: from a cohort of FACED's design to one of SEED-V's.
-
-    `part` names the first; rows as `alignment_cohorts`.
-    """
-    source = cohort(part)
+    """Row 23 of the paper's table: from a cohort of FACED's design, the part, to one of SEED-V's."""
     result = interventions.run_interventions(
-        source, [23], seeds=list(seeds), recipe=RECIPE, split="standard", n_jobs=1, progress=False
+        cohort(part), [23], seeds=list(seeds), recipe=RECIPE, split="standard", n_jobs=1, progress=False
     )
     return _rows(result).assign(truth=part)
 
@@ -144,8 +124,8 @@ def headroom_cohorts(material: Material, part: str) -> pd.DataFrame:
 
 
 def _contest(part: str, **options: Any) -> pd.DataFrame:
-    own, (preset, seed) = cohort(part), part.split()
-    table = contest.contest(own, make_split(own, "standard"), progress=False, **options)
+    people, (preset, seed) = cohort(part), part.split()
+    table = contest.contest(people, make_split(people, "standard"), progress=False, **options)
     return table.assign(preset=preset, cohort_seed=int(seed), simulated=True)
 
 
@@ -174,69 +154,43 @@ def replication_rates(material: Material, part: str, n_cohorts: int = 40) -> pd.
 def replication_checkpoints(
     material: Material | None, part: str | Cohort, n_networks: int | None = None
 ) -> pd.DataFrame:
-    """Twenty-four networks of a cohort and the alignment of their class means with the axis.
+    """Twenty-four networks of a cohort, or the first so many, and what their class means share with the axis.
 
-    Parameters
-    ----------
-    material : Material
-        Not used.
-    part : str or Cohort
-        One of `OTHERS`, or a cohort of recordings.
-    n_networks : int, optional
-        The first so many instead of all.
-
-    Returns
-    -------
-    DataFrame
-        As the table of :func:`kernel.decoding.study.rediscovery`.
+    A part is one of `OTHERS`, or a cohort of recordings; columns are those of the table of
+    :func:`kernel.decoding.study.rediscovery`.
     """
     return _rediscovered(_cohort_of(part), n_networks).table
 
 
 def replication_tests(material: Material | None, part: str | Cohort) -> pd.DataFrame:
-    """What 24 networks, four strategies with placebos, and ten networks that vote give on a cohort.
+    """What 24 networks, four strategies with placebos, and ten networks that vote give on a cohort, the part.
 
-    Parameters
-    ----------
-    material, part
-        As for `replication_checkpoints`.
-
-    Returns
-    -------
-    DataFrame
-        ``test``: ``class PC1`` (r over networks, with p, ``null_sd`` and ``n``); ``true``, ``placebo`` and
-        ``beyond`` (change of accuracy, mean of the strategies); ``gain`` of ten networks over ``single``.
-        Columns ``value``, ``low``, ``high``, ``p``, ``null_sd``, ``n``, ``single``, ``data``, ``simulated``.
+    Columns: ``test``: ``class PC1`` (r over networks, with p, ``null_sd`` and ``n``); ``true``, ``placebo``
+    and ``beyond`` (change of accuracy, mean of the strategies); ``gain`` of ten networks over ``single``.
+    ``value``, ``low``, ``high``, ``p``, ``null_sd``, ``n``, ``single``, ``data``, ``simulated``.
     """
     from kernel.language.study import axis_positions
 
-    part = _cohort_of(part)
-    split = study.usual_split(part)
-    table = study.convergence_table(_rediscovered(part))
+    people = _cohort_of(part)
+    split = study.usual_split(people)
+    table = study.convergence_table(_rediscovered(people))
     (pc1,) = table.query("scope == 'overall' and null == 'emotions permuted'").to_dict("records")
-    places = axis_positions(MODEL, part.classes)
+    places = axis_positions(MODEL, people.classes)
     aligned = interventions.run_interventions(
-        part, trained.FOUR, seeds=3, split=split, valence=[places[name] for name in part.classes],
+        people, trained.FOUR, seeds=3, split=split, valence=[places[name] for name in people.classes],
         n_jobs=1, progress=False,
     )  # fmt: skip
-    voted = contest.contest(part, split, methods=["single network", "deep ensemble"], progress=False)
+    voted = contest.contest(people, split, methods=["single network", "deep ensemble"], progress=False)
     single = voted.set_index("method").loc["single network"]
-    people = int(split.test.any(1).sum())
-    rows = [{"test": "class PC1", "value": pc1["r"], **{name: pc1[name] for name in ("p", "null_sd", "n")}}]
-    for name, interval in interventions.family_mean(aligned).iterrows():
-        rows.append({"test": name, **interval, "n": people})
-    rows.append(
-        {
-            "test": "gain",
-            "value": -single["difference"],
-            "low": -single["high"],
-            "high": -single["low"],
-            "n": people,
-            "single": single["bacc"],
-        }
-    )
+    gain = {"value": -single["difference"], "low": -single["high"], "high": -single["low"]}
+    n = int(split.test.any(1).sum())
+    rows = [
+        {"test": "class PC1", "value": pc1["r"], **{name: pc1[name] for name in ("p", "null_sd", "n")}},
+        *({"test": name, **row, "n": n} for name, row in interventions.family_mean(aligned).iterrows()),
+        {"test": "gain", **gain, "n": n, "single": single["bacc"]},
+    ]
     columns = ["test", "value", "low", "high", "p", "null_sd", "n", "single"]
-    return pd.DataFrame(rows, columns=columns).assign(data=part.label, simulated=part.simulated)
+    return pd.DataFrame(rows, columns=columns).assign(data=people.label, simulated=people.simulated)
 
 
 def _cohort_of(part: str | Cohort) -> Cohort:

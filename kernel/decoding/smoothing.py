@@ -1,17 +1,11 @@
 """How smoothing that reaches over clips leaks labels, and what it is worth.
 
-A filter with a memory of 100 s that runs over trials sorted by emotion carries every clip into the next,
-which mostly has the same label. It does so in training people and, along the labels that are to be predicted,
-in test people. Nothing of the kind is at hand when somebody is decoded whose clips have not been sorted by
-the answer. The pipeline of FACED's data descriptor [1]_ sorts and then filters, and so do pipelines that took
-it over. The tables here set it beside the same filter restarted in each clip, run in the order shown, or run
-over arbitrary groups of clips that have nothing in common but that they were sorted together. Where clips
-leave no trace in the EEG nothing leaks; where they do, groups that mean nothing are decoded, even on clips
-that were not in training. The cure is `kalman_filter` with `restart`.
-
-In:  a whole cohort in nats, in windows of 1 s, with presentation orders.
-Out: tidy tables of accuracy, a function of the material and one of its parts each; the two filters.
-Never decides a verdict, and never chooses anything by its result on test people.
+A filter with a memory of 100 s that runs over trials sorted by emotion, as in the pipeline of FACED's data
+descriptor [1]_, carries every clip into the next, which mostly has the same label: in training people and,
+along the labels that are to be predicted, in test people. The tables set it beside the same filter restarted
+in each clip, run in the order shown, or over arbitrary groups of clips sorted together. Where clips leave a
+trace in the EEG, groups that mean nothing are decoded, even on clips that were not in training. The cure is
+`kalman_filter` with `restart`.
 
 References
 ----------
@@ -59,28 +53,12 @@ PSEUDO_SMOOTHING_PARTS = tuple(str(block) for block in range(N_GROUPINGS // BLOC
 def running_normalise(
     x: np.ndarray, mean: np.ndarray, variance: np.ndarray, *, decay: float = 0.99
 ) -> np.ndarray:
-    r"""A session normalised second by second by what has been seen of it, as in FACED's descriptor [1]_.
+    r"""A session normalised second by second by what has been seen of it, as in FACED's descriptor.
 
     At second k from 0, :math:`z_k = (x_k - m_k) / \sqrt{v_k + 10^{-5}}` with
-    :math:`m_k = d^k m + (1 - d^k)\, \bar x_{0..k}`, and likewise the variance.
-
-    Parameters
-    ----------
-    x : ndarray, shape (n_subjects, n_seconds, p)
-        Features in the order shown.
-    mean, variance : ndarray, shape (p,)
-        Those to begin with, of training people.
-    decay : float
-        d, between 0 and 1.
-
-    Returns
-    -------
-    ndarray
-        Of the shape and precision of `x`.
-
-    References
-    ----------
-    .. [1] Chen et al. (2023), Scientific Data 10:740. doi:10.1038/s41597-023-02650-w
+    :math:`m_k = d^k m + (1 - d^k)\, \bar x_{0..k}`, and likewise the variance, for features `x` (n_subjects,
+    n_seconds, p) in the order shown; `mean` and `variance` (p,), of training people, to begin with; and the
+    decay d, between 0 and 1.
     """
     out, total, squares = np.empty_like(x), np.zeros(x[:, 0].shape), np.zeros(x[:, 0].shape)
     for k in range(x.shape[1]):
@@ -113,16 +91,6 @@ def kalman_filter(
         Variances of a step, of the noise, and of the state at the start, where it is expected at the mean of
         the sequence or, with `restart`, of its part.
 
-    Returns
-    -------
-    ndarray
-        Of the shape and precision of `x`.
-
-    Raises
-    ------
-    ValueError
-        If `restart` does not divide the sequence.
-
     References
     ----------
     .. [1] Kalman (1960), Journal of Basic Engineering 82(1). doi:10.1115/1.3662552
@@ -143,7 +111,7 @@ def kalman_filter(
 
 
 def smoothing(material: Material, part: str) -> pd.DataFrame:
-    """The pipeline of FACED's data descriptor [1]_, with the leak of its filter and without.
+    """The pipeline of FACED's data descriptor, with the leak of its filter and without.
 
     Seconds of the scalp channels, `running_normalise` in the order shown, `kalman_filter`, z-scores of each
     person and feature, a linear classifier of single seconds, ten folds of people in the order of their
@@ -152,25 +120,12 @@ def smoothing(material: Material, part: str) -> pd.DataFrame:
     of different emotions side by side (``interleaved``); in one ``random`` order, or in one for each person.
     It chooses the penalty of its support vector machine by test accuracy; here the penalty is fixed.
 
-    Parameters
-    ----------
-    material : Material
-    part : str
-        One of `SMOOTHING_PARTS`: a condition, for nine emotions and a linear discriminant of fixed shrinkage;
-        after ``valence``, for negative against positive clips, neutral left out from the start; after
-        ``SVM``, for a linear support vector machine trained on every fifth second; ``without delta``, in four
-        bands: the descriptor's code counts 120 features.
-
-    Returns
-    -------
-    DataFrame
-        One row a person: ``subject``, ``fold``, ``condition``, ``labels``, ``bands``, ``classifier``;
-        ``accuracy``, share of seconds; ``unseen``, the same for clips that were not in training, though the
-        filter has met them (NaN for the support vector machine).
-
-    References
-    ----------
-    .. [1] Chen et al. (2023), Scientific Data 10:740. doi:10.1038/s41597-023-02650-w
+    A part of `SMOOTHING_PARTS` is a condition, for nine emotions and a linear discriminant of fixed
+    shrinkage; after ``valence``, for negative against positive clips, neutral left out from the start; after
+    ``SVM``, for a linear support vector machine trained on every fifth second; ``without delta``, in four
+    bands: the descriptor's code counts 120 features. One row a person: ``subject``, ``fold``, ``condition``,
+    ``labels``, ``bands``, ``classifier``; ``accuracy``, share of seconds; ``unseen``, the same for clips that
+    were not in training, though the filter has met them (NaN for the support vector machine).
     """
     kind, _, condition = part.rpartition(", ")
     labels, svm = "valence" if "valence" in kind else "emotions", "SVM" in kind
@@ -200,23 +155,12 @@ def smoothing(material: Material, part: str) -> pd.DataFrame:
 def pseudo_smoothing(material: Material, part: str) -> pd.DataFrame:
     """As `smoothing`, for arbitrary groups of clips in place of emotions, each sorted together.
 
-    Parameters
-    ----------
-    material : Material
-    part : str
-        Number of a block of groupings.
-
-    Returns
-    -------
-    DataFrame
-        One row for each ``grouping``: share of seconds called rightly without a filter (``none``),
-        ``restarted`` and ``sorted``; ``restarted_unseen`` and ``sorted_unseen``, the same for clips that were
-        not in training.
+    A part is the number of a block of groupings. One row for each ``grouping``: share of seconds called
+    rightly without a filter (``none``), ``restarted`` and ``sorted``; ``restarted_unseen`` and
+    ``sorted_unseen``, the same for clips that were not in training.
     """
-    cohort = material.scalp
-    draws = {
-        number: grouping(cohort.y, number) for number in range(int(part) * BLOCK, (int(part) + 1) * BLOCK)
-    }
+    cohort, first = material.scalp, int(part) * BLOCK
+    draws = {number: grouping(cohort.y, number) for number in range(first, first + BLOCK)}
     names = ("none", "restarted", "sorted", "restarted_unseen", "sorted_unseen")
     shares = np.zeros((len(draws), len(names)))
     for fold, test, x in _folds(cohort):

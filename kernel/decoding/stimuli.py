@@ -1,9 +1,8 @@
 """What decoding accuracy is made of: the emotion, the clip itself, or the moment of its film.
 
-In:  a whole cohort in which everybody has all clips, in seconds; titles of films.
-Out: tidy tables of accuracy with the controls that tell these apart: unseen clips and films, arbitrary groups
-     of clips in place of emotions, seconds shuffled within segments.
-Never decides a verdict, and never chooses between analyses by their result on test people.
+Tables of accuracy with the controls that tell these apart: unseen clips and films, arbitrary groups of clips
+in place of emotions, seconds shuffled within segments. They take a whole cohort in which everybody has all
+clips, in seconds, and titles of films.
 """
 
 from __future__ import annotations
@@ -59,22 +58,10 @@ def held_out(groups: np.ndarray, units: ArrayLike) -> np.ndarray:
 def grouping(
     groups: ArrayLike, number: int, within: ArrayLike | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Arbitrary groups of clips with the sizes of the true ones.
+    """Arbitrary groups of clips with the sizes of the true ones (n_clips,); the number decides the draw.
 
-    Parameters
-    ----------
-    groups : array_like of int, shape (n_clips,)
-        True groups.
-    number : int
-        Of the grouping; it decides the draw.
-    within : array_like, shape (n_clips,), optional
-        Clips change places only with those of the same value, such as their valence.
-
-    Returns
-    -------
-    groups : ndarray of int, shape (n_clips,)
-    key : ndarray of int, shape (n_clips,)
-        A random order of the clips, for what needs one within a group.
+    Clips change places only with those of the same value of `within` (n_clips,), such as their valence. Also
+    a random order of the clips (n_clips,), for what needs one within a group.
     """
     groups = np.array(groups)
     rng = np.random.default_rng([20260528, int(within is not None), number])
@@ -113,26 +100,8 @@ def discriminant(
     in scikit-learn's ``LinearDiscriminantAnalysis(solver="lsqr", shrinkage=s)`` with equal priors. It needs
     no more than the moments of clips, so that thousands of groupings cost one pass over the data.
 
-    Parameters
-    ----------
-    moments : ClipMoments
-        Of training people.
-    groups : ndarray of int, shape (n_clips,)
-        Group of each clip from 0; -1 leaves a clip out.
-    shrinkage : float
-        s, between 0 and 1.
-    n_groups : int, optional
-        By default one more than the largest group.
-
-    Returns
-    -------
-    coef : ndarray, shape (p, n_groups)
-    intercept : ndarray, shape (n_groups,)
-
-    Raises
-    ------
-    ValueError
-        If a group has no clip.
+    `groups` (n_clips,) numbers the group of each clip from 0; -1 leaves it out; `n_groups` is by default one
+    more than the largest. Gives coefficients (p, n_groups) and intercepts (n_groups,).
     """
     n_groups = int(groups.max()) + 1 if n_groups is None else n_groups
     member = (groups == np.arange(n_groups)[:, None]).astype(float)  # (n_groups, n_clips)
@@ -157,20 +126,10 @@ def within_clip_shrinkage(X: np.ndarray) -> float:
 def hits(
     X: np.ndarray, moments: ClipMoments, groups: np.ndarray, shrinkage: float, held: np.ndarray | None = None
 ) -> np.ndarray:
-    """Share of the rows of each person and clip that `discriminant` calls rightly.
+    """Share of rows `X` (n_subjects, n_clips, n_rows, p) called rightly by `discriminant`, by person, clip.
 
-    Parameters
-    ----------
-    X : ndarray, shape (n_subjects, n_clips, n_rows, p)
-        Test people.
-    moments, groups, shrinkage
-        As for `discriminant`.
-    held : ndarray of bool, shape (n_folds, n_clips), optional
-        From `held_out`, each clip in one fold: it is then called by the discriminant that has not seen it.
-
-    Returns
-    -------
-    ndarray, shape (n_subjects, n_clips)
+    With folds `held` (n_folds, n_clips) from `held_out`, each clip in one of them, a clip is called by the
+    discriminant that has not seen it.
     """
     right, n_groups = np.zeros(X.shape[:2]), int(groups.max()) + 1
     for fold in [None] if held is None else held:
@@ -206,21 +165,13 @@ def accuracy_by_split(material: Material, part: str) -> pd.DataFrame:
 
     In each fold one clip or one film of every emotion is held out, or a negative and a positive emotion. Seen
     and unseen are tested on the same: a clip counts as unseen where a fold has held it out, as seen in the
-    others. Neutral, which has one film only, is left out of the folds over films.
+    others. Neutral, which has one film only, is left out of the folds over films. A part is the split of
+    :func:`~kernel.brain.cohort.make_split`.
 
-    Parameters
-    ----------
-    material : Material
-    part : {"standard", "cohort_matched"}
-        Who trains and who tests, as for :func:`~kernel.brain.cohort.make_split`.
-
-    Returns
-    -------
-    DataFrame
-        ``channels``; ``labels`` (emotions, or valence: negative or positive); ``held_out`` (nothing, clips,
-        films, emotions); ``training`` (seen, unseen, or difference, seen minus unseen); ``n_classes``,
-        ``n_folds``, ``n_people``; ``value``, balanced accuracy, mean over people, and ``low``, ``high``
-        (bootstrap over people).
+    Columns: ``channels``; ``labels`` (emotions, or valence: negative or positive); ``held_out`` (nothing,
+    clips, films, emotions); ``training`` (seen, unseen, or difference, seen minus unseen); ``n_classes``,
+    ``n_folds``, ``n_people``; ``value``, balanced accuracy, mean over people, and ``low``, ``high``
+    (bootstrap over people).
     """
     z, schemes = material.z, ("nothing", "clips", "films")
     rows = [row for scheme in schemes for row in _split_rows(z, part, "emotions", scheme)]
@@ -278,20 +229,13 @@ def identification(material: Material, part: str) -> pd.DataFrame:
     """Which clip somebody watches: that whose mean over other people correlates best with this person's.
 
     Features are means over a trial, standardised for each person; the correlation is over channels and bands.
+    The parts are ``correlation`` of features as they are, and ``whitened`` by their covariance within clips
+    in the other people (Ledoit-Wolf).
 
-    Parameters
-    ----------
-    material : Material
-    part : {"correlation", "whitened"}
-        Features as they are, or whitened by their covariance within clips in the other people (Ledoit-Wolf).
-
-    Returns
-    -------
-    DataFrame
-        One row a person: ``subject``, ``hardware``, ``method``, and shares of clips: ``accuracy`` among all
-        clips; ``emotion_accuracy``, a clip of the right emotion is called; ``within_emotion``, the right clip
-        among those of its emotion; ``errors_within_emotion``, of the wrong calls those within the emotion
-        (NaN without any).
+    One row a person: ``subject``, ``hardware``, ``method``, and shares of clips: ``accuracy`` among all
+    clips; ``emotion_accuracy``, a clip of the right emotion is called; ``within_emotion``, the right clip
+    among those of its emotion; ``errors_within_emotion``, of the wrong calls those within the emotion (NaN
+    without any).
     """
     z = material.z
     x = trial_features(z).reshape(*z.de.shape[:2], -1)
@@ -323,19 +267,11 @@ def identification(material: Material, part: str) -> pd.DataFrame:
 def pseudo_emotions(material: Material, part: str) -> pd.DataFrame:
     """Accuracy of `discriminant` for emotions and for arbitrary groups of the same clips, standard split.
 
-    Rows are means of 10 s. Shrinkage is that of the covariance within clips, which knows no groups.
+    Rows are means of 10 s. Shrinkage is that of the covariance within clips, which knows no groups. A part is
+    ``true``, or kind of the groupings (free, or among clips of one valence) and number of their block.
 
-    Parameters
-    ----------
-    material : Material
-    part : str
-        ``true``, or kind of the groupings (free, or among clips of one valence) and number of their block.
-
-    Returns
-    -------
-    DataFrame
-        One row for each grouping: ``kind``, ``grouping``; ``accuracy``, balanced, mean over test people;
-        ``unseen``, the same on clips that were not in training, one of each group at a time; ``shrinkage``.
+    One row for each grouping: ``kind``, ``grouping``; ``accuracy``, balanced, mean over test people;
+    ``unseen``, the same on clips that were not in training, one of each group at a time; ``shrinkage``.
     """
     X, split, y = clip_blocks(material.z), make_split(material.z, "standard"), material.z.y
     train, test = X[split.train.any(1)], X[split.test.any(1)]
@@ -368,21 +304,12 @@ def time_course(material: Material, part: str) -> pd.DataFrame:
     segment scores the sum over seconds of inner products less half the template's energy, a matched filter.
     Its class is that of the best template, or that with the largest mean likelihood of templates: whichever
     does better on validation people with all clips seen. Shuffled seconds, in training and test alike, leave
-    a template the mean over its seconds; ``shuffled in test`` keeps its course.
+    a template the mean over its seconds; ``shuffled in test`` keeps its course. The parts are ``seen``, with
+    templates of all clips, and ``unseen``, with none of the clip shown: one of each emotion at a time.
 
-    Parameters
-    ----------
-    material : Material
-        In windows of 1 s.
-    part : {"seen", "unseen"}
-        Templates of all clips, or none of the clip shown: one clip of each emotion at a time.
-
-    Returns
-    -------
-    DataFrame
-        One row for each test person and condition: ``subject``, ``condition`` (time course, shuffled,
-        shuffled in test), ``clips``, ``rule``; ``accuracy``, balanced over emotions; ``segment_accuracy``,
-        the right clip and place in it (NaN for unseen clips).
+    One row for each test person and condition: ``subject``, ``condition`` (time course, shuffled, shuffled in
+    test), ``clips``, ``rule``; ``accuracy``, balanced over emotions; ``segment_accuracy``, the right clip and
+    place in it (NaN for unseen clips).
     """
     z, split = material.z, make_split(material.z, "standard")
     x = clip_blocks(z, z.window)

@@ -1,17 +1,10 @@
-"""Tables of networks trained on FACED: who decodes, what the networks share with the axis, what alignment and
-ensembles do.
+"""Tables of networks trained on FACED: who decodes, what they share with the axis, what alignment does.
 
-In:  a cohort in the forms of :class:`~kernel.brain.material.Material`; the stories of a language model for
-     prototypes.
-Out: tidy tables, most with one row a training and one column for each test person.
-Never chooses anything on test people: recipes were fixed on validation people (80 to 99), before test people
-were looked at; verdicts are the ledger's work.
-
-Everything is asked in two *regimes*: of the mean of ten seconds, and of their time course in steps of one
-second. In both the same people train, choose and test (FACED's standard split), the same clips are shown to
-all of them, and nothing is smoothed across clips. Networks learn emotions, or the *moments*: which ten
-seconds of which clip. Every trained network is kept in the user's cache, so that tables that need the same
-one train it once.
+Most have one row a training and one column for each test person. Everything is asked in two *regimes*: of the
+mean of ten seconds, and of their time course in steps of one second. In both the same people train, choose
+and test (FACED's standard split), the same clips are shown to all, and nothing is smoothed across clips.
+Networks learn emotions, or the *moments*: which ten seconds of which clip. Recipes were fixed on validation
+people (80 to 99). Trained networks are kept in the user's cache. The name of a part begins with the regime.
 """
 
 from __future__ import annotations
@@ -68,33 +61,25 @@ def _regime(part: str) -> tuple[str, list[str]]:
     return regime, rest
 
 
-# Rows
-
-
 def training_rows(*folds: Bank, columns: pd.DataFrame | None = None) -> pd.DataFrame:
     """One row for each member: ``seed``, ``validation``, ``bacc``, and a column for each test person.
 
-    Of several folds, with the same members, the test trials are taken together. Everybody has as many trials
-    of each class, so that ``bacc`` is the mean of the people's columns.
+    Of several folds of the same members the test trials are taken together. Everybody has as many trials of
+    each class, so that ``bacc`` is the mean of the people's columns. `columns` stand in front.
     """
-    tests = [bank.rows("test") for bank in folds]
-    trials = pd.concat([bank.trials[test] for bank, test in zip(folds, tests, strict=True)])
+    trials = pd.concat([bank.trials[bank.rows("test")] for bank in folds])
     y, subject = trials["y"].to_numpy(), trials["subject"].to_numpy()
-    parts = [
-        np.stack([checkpoint.logits[test].argmax(1) for checkpoint in bank.checkpoints])
-        for bank, test in zip(folds, tests, strict=True)
-    ]
-    called = np.concatenate(parts, axis=1)
-    people = {
-        f"{_PERSON}{person}": balanced_accuracy(y[subject == person], called[:, subject == person])
-        for person in np.unique(subject)
-    }
+    calls = [np.stack([c.logits[bank.rows("test")].argmax(1) for c in bank.checkpoints]) for bank in folds]
+    called = np.concatenate(calls, axis=1)
     table = pd.DataFrame(
         {
             "seed": [spec.seed for spec in folds[0].specs],
             "validation": np.mean([bank.bacc("validation") for bank in folds], axis=0),
             "bacc": balanced_accuracy(y, called),
-            **people,
+            **{
+                f"{_PERSON}{person}": balanced_accuracy(y[subject == person], called[:, subject == person])
+                for person in np.unique(subject)
+            },
         }
     )
     return table if columns is None else pd.concat([columns.reset_index(drop=True), table], axis=1)
@@ -123,22 +108,18 @@ def over_people_and_seeds(
     return stats.Interval(float(changes.mean()), *np.quantile(drawn, [0.025, 0.975]).tolist())
 
 
-def _train(
-    material: Material | Cohort, specs: Sequence[TrainingSpec], split: Split | None = None, **options: Any
-) -> Bank:
-    z = material.z if isinstance(material, Material) else material
+def _train(z: Cohort, specs: Sequence[TrainingSpec], split: Split | None = None, **options: Any) -> Bank:
     split = make_split(z, "standard") if split is None else split
     return train_bank(specs, z, split, n_jobs=1, progress=False, **{"baselines": False, **options})
 
 
 # Who decodes
 
-CONDITIONS = ("seen", "shuffled", "unseen")
 DECODER_PARTS = tuple(
     f"{regime}, {labels}, {condition}"
     for regime in REGIMES
     for labels in LABELS
-    for condition in CONDITIONS
+    for condition in ("seen", "shuffled", "unseen")
     if regime != "means" or condition != "shuffled"
 )
 
@@ -146,20 +127,10 @@ DECODER_PARTS = tuple(
 def decoders(material: Material, part: str, seeds: Iterable[int] | None = None) -> pd.DataFrame:
     """The strongest network of each regime, trained on emotions or on moments, and what it cannot do without.
 
-    Parameters
-    ----------
-    material : Material
-    part : str
-        Regime, labels and condition: clips *seen* in training; the same with the seconds of every segment
-        *shuffled*, in training and test alike; clips *unseen*, one of each emotion held out at a time.
-    seeds : iterable of int, optional
-        Five, or for unseen clips two, by default.
-
-    Returns
-    -------
-    DataFrame
-        ``regime``, ``labels``, ``condition``, and the columns of `training_rows`. Unseen clips are those of
-        all folds together.
+    A part has labels and a condition: clips *seen* in training; the same with the seconds of every segment
+    *shuffled*, in training and test alike; clips *unseen*, one of each emotion held out at a time, where rows
+    are of all folds together. Five seeds, or for unseen clips two, by default. Columns: ``regime``,
+    ``labels``, ``condition``, and those of `training_rows`.
     """
     regime, (labels, condition) = _regime(part)
     seeds = range(2 if condition == "unseen" else 5) if seeds is None else seeds
@@ -196,6 +167,7 @@ CHECKPOINT_PARTS = tuple(
 #: Position of each emotion on the first component of a checkpoint's class means.
 PC1 = tuple(f"pc1 {emotion}" for emotion in FACED_CLASSES)
 NULLS = tuple(f"null {draw}" for draw in range(N_NULL))
+_CHECKPOINT = ["regime", "network", "recipe", "epochs"]
 
 
 def checkpoint_specs(regime: str) -> list[TrainingSpec]:
@@ -206,11 +178,8 @@ def checkpoint_specs(regime: str) -> list[TrainingSpec]:
     specs = study.checkpoint_specs()
     if regime == "means":
         return specs
-    own: dict[str, dict[str, Any]] = {
-        "mlp": {"options": _SECONDS, "n_windows": 10},
-        "axial": {"n_windows": 5},
-    }
-    return [replace(spec, **own[spec.network]) for spec in specs]
+    course: dict[str, Any] = {"mlp": {"options": _SECONDS, "n_windows": 10}, "axial": {"n_windows": 5}}
+    return [replace(spec, **course[spec.network]) for spec in specs]
 
 
 def _checkpoint_bank(material: Material, part: str, recipes: Iterable[str] | None) -> Bank:
@@ -223,7 +192,7 @@ def _checkpoint_bank(material: Material, part: str, recipes: Iterable[str] | Non
         specs = [spec for spec in specs if spec.recipe.partition(", ")[2] in recipes]
     axis = story_axis("SmolLM2-135M-Instruct", material.z.classes)
     prototypes = axis.centroids_[[axis.classes_.index(emotion) for emotion in material.z.classes]]
-    return _train(material, specs, prototypes=prototypes)
+    return _train(material.z, specs, prototypes=prototypes)
 
 
 def _checkpoints(
@@ -243,21 +212,11 @@ def _positions(material: Material, axis: str) -> dict[str, float]:
 def checkpoints(material: Material, part: str, recipes: Iterable[str] | None = None) -> pd.DataFrame:
     """Checkpoints that were never shown an axis, and what they share with one.
 
-    Parameters
-    ----------
-    material : Material
-    part : str
-        Regime, network and epochs.
-    recipes : iterable of str, optional
-        Six by default.
-
-    Returns
-    -------
-    DataFrame
-        ``regime``, ``network``, ``recipe``, ``epochs`` and the columns of `training_rows`; :data:`PC1`, from
-        which the score for any axis follows; ``residual`` and ``held_out`` as of
-        :func:`kernel.decoding.study.rediscovery`, whose target within classes are the ratings of clips; and
-        ``held_out`` for :data:`NULLS`, targets permuted within classes, the same for all checkpoints.
+    A part has network and epochs; `recipes` are six by default. Columns: ``regime``, ``network``, ``recipe``,
+    ``epochs`` and those of `training_rows`; :data:`PC1`, from which the score for any axis follows;
+    ``residual`` and ``held_out`` as of :func:`kernel.decoding.study.rediscovery`, whose target within classes
+    are the ratings of clips; and ``held_out`` for :data:`NULLS`, targets permuted within classes, the same
+    for all checkpoints.
     """
     bank, alignment = _checkpoints(material, part, recipes)
     table, test = alignment.table, bank.rows("test")
@@ -268,14 +227,7 @@ def checkpoints(material: Material, part: str, recipes: Iterable[str] | None = N
         means = np.stack([z[y == k].mean(0) for k in range(len(bank.classes))])
         u, s, _ = np.linalg.svd(means - means.mean(0), full_matrices=False)
         first.append(u[:, 0] * s[0] * np.sign(u[-1, 0]))
-    columns = pd.DataFrame(
-        {
-            "regime": _regime(part)[0],
-            "network": table["network"],
-            "recipe": table["recipe"],
-            "epochs": table["epochs"],
-        }
-    )
+    columns = table.assign(regime=_regime(part)[0])[_CHECKPOINT]
     scores = table[["residual", "held_out"]].reset_index(drop=True)
     pc1 = pd.DataFrame(np.array(first), columns=[f"pc1 {emotion}" for emotion in bank.classes])
     nulls = pd.DataFrame(alignment.nulls["held_out"].T, columns=NULLS)
@@ -283,42 +235,24 @@ def checkpoints(material: Material, part: str, recipes: Iterable[str] | None = N
 
 
 def ablation(material: Material, part: str, recipes: Iterable[str] | None = None) -> pd.DataFrame:
-    """What every checkpoint loses with its residual direction, beside the controls.
+    """What every checkpoint loses with its residual direction, beside the controls; arguments as there.
 
-    Parameters
-    ----------
-    material, part, recipes
-        As for `checkpoints`.
-
-    Returns
-    -------
-    DataFrame
-        ``regime``, ``network``, ``recipe``, ``epochs``, ``control``, ``of`` (the whole direction, or its part
-        orthogonal to the basin), ``validation``, ``share_in_basin``, ``drop``, ``z``, ``p``.
+    Columns: ``regime``, ``network``, ``recipe``, ``epochs``, ``control``, ``of`` (the whole direction, or its
+    part orthogonal to the basin), ``validation``, ``share_in_basin``, ``drop``, ``z``, ``p``.
     """
-    lost = _ablation(material, part, recipes)
-    table = lost.table.rename(columns={"part": "of"}).assign(regime=_regime(part)[0])
-    names = "regime network recipe epochs control of validation share_in_basin drop z p".split()
-    return table[names]
+    bank, alignment = _checkpoints(material, part, recipes)
+    table = study.ablation(bank, alignment, n_best=None).table
+    validation = table["checkpoint"].map(alignment.table.set_index("checkpoint")["validation"])
+    table = table.rename(columns={"part": "of"}).assign(validation=validation, regime=_regime(part)[0])
+    return table[[*_CHECKPOINT, *"control of validation share_in_basin drop z p".split()]]
 
 
 def ablation_nulls(material: Material, part: str, recipes: Iterable[str] | None = None) -> pd.DataFrame:
-    """What every checkpoint loses with directions that random targets chose: one column a target.
-
-    Arguments and identifying columns as for `ablation`.
-    """
-    lost = _ablation(material, part, recipes)
-    own = lost.table.drop_duplicates("checkpoint")
-    columns = own[["network", "recipe", "epochs"]].reset_index(drop=True)
-    columns.insert(0, "regime", _regime(part)[0])
-    return pd.concat([columns, pd.DataFrame(lost.null["random_target"].T, columns=NULLS)], axis=1)
-
-
-def _ablation(material: Material, part: str, recipes: Iterable[str] | None) -> study.Ablation:
-    bank, alignment = _checkpoints(material, part, recipes)
-    lost = study.ablation(bank, alignment, n_best=None)
-    validation = alignment.table.set_index("checkpoint")["validation"]
-    return replace(lost, table=lost.table.assign(validation=lost.table["checkpoint"].map(validation)))
+    """What every checkpoint loses with directions that random targets chose: one column a target."""
+    lost = study.ablation(*_checkpoints(material, part, recipes), n_best=None)
+    columns = lost.table.drop_duplicates("checkpoint").assign(regime=_regime(part)[0])[_CHECKPOINT]
+    nulls = pd.DataFrame(lost.null["random_target"].T, columns=NULLS)
+    return pd.concat([columns.reset_index(drop=True), nulls], axis=1)
 
 
 # Alignment
@@ -348,44 +282,24 @@ def alignment_values(material: Material) -> np.ndarray:
 def alignment(material: Material, part: str, seeds: Iterable[int] = SEEDS) -> pd.DataFrame:
     """A strategy, its placebo and the training without either, for every seed.
 
-    Parameters
-    ----------
-    material : Material
-    part : str
-        Regime, and number of the paper's row or name of a strategy.
-    seeds : iterable of int
-
-    Returns
-    -------
-    DataFrame
-        ``regime``, ``label``, ``number``, ``strategy``, ``family``, ``strength``, ``arm`` (base, true,
-        placebo), ``seed``, ``validation``, ``bacc`` and one column for each test person; `as_interventions`
-        reads it.
+    A part has the number of the paper's row or the name of a strategy. Columns: ``regime``, ``label``,
+    ``number``, ``strategy``, ``family``, ``strength``, ``arm`` (base, true, placebo), ``seed``,
+    ``validation``, ``bacc`` and one for each test person; `as_interventions` reads them.
     """
     regime, _, label = part.partition(", ")  # a label may hold a comma
     strategy, number = _ALL[label]
-    wanted: Any = [number] if number is not None else {label: strategy}
-    return _intervention_rows(material, regime, REGIMES[regime], wanted, seeds)
+    return _aligned(material, regime, {label: strategy} if number is None else [number], seeds)
 
 
 def doses(material: Material, part: str, seeds: Iterable[int] = SEEDS) -> pd.DataFrame:
-    """A strategy at the strengths that the paper prints; `part` is regime and strategy.
-
-    Rows as `alignment`.
-    """
+    """A strategy, which is the part, at the strengths that the paper prints; rows as `alignment`."""
     regime, (strategy,) = _regime(part)
-    strengths = interventions.DOSES[strategy]
-    return _intervention_rows(material, regime, REGIMES[regime], [strategy], seeds, strengths=strengths)
+    return _aligned(material, regime, [strategy], seeds, strengths=interventions.DOSES[strategy])
 
 
 def recipes(material: Material, part: str, seeds: Iterable[int] = SEEDS) -> pd.DataFrame:
-    """Four strategies on recipes from weak to strong; `part` is regime, labels and epochs.
-
-    Rows as `alignment`, with the ``recipe``.
-    """
-    regime, _ = _regime(part)
-    table = _intervention_rows(material, regime, _recipe(part), FOUR, seeds)
-    return table.assign(recipe=part)
+    """Four strategies on recipes from weak to strong; a part has labels and epochs. As `alignment`."""
+    return _aligned(material, _regime(part)[0], FOUR, seeds, recipe=_recipe(part)).assign(recipe=part)
 
 
 def _recipe(part: str) -> TrainingSpec:
@@ -395,38 +309,36 @@ def _recipe(part: str) -> TrainingSpec:
 
 
 def few_people(material: Material, part: str, seeds: Iterable[int] = SEEDS) -> pd.DataFrame:
-    """Four strategies with few training people, others for every seed; `part` is regime and number of people.
-
-    Rows as `alignment`, with the number of ``people``.
-    """
+    """Four strategies with few training ``people``, others for every seed; a part has their number."""
     regime, (n,) = _regime(part)
-    split, tables = make_split(material.z, "standard"), []
-    for seed in seeds:
-        few = interventions.few_subjects(split, int(n), seed)
-        tables.append(_intervention_rows(material, regime, REGIMES[regime], FOUR, [seed], split=few))
+    split = make_split(material.z, "standard")
+    tables = [
+        _aligned(material, regime, FOUR, [seed], split=interventions.few_subjects(split, int(n), seed))
+        for seed in seeds
+    ]
     return pd.concat(tables, ignore_index=True).assign(people=int(n))
 
 
-def _intervention_rows(
-    material: Material,
-    regime: str,
-    recipe: TrainingSpec,
-    wanted: Any,
-    seeds: Iterable[int],
-    *,
-    strengths: Sequence[float] | None = None,
-    split: Split | None = None,
+def _options(material: Material, regime: str) -> dict[str, Any]:
+    """How networks of a regime are aligned."""
+    return {
+        "split": make_split(material.z, "standard"),
+        "valence": alignment_values(material),
+        "recipe": REGIMES[regime],
+        "n_jobs": 1,
+        "progress": False,
+    }
+
+
+def _aligned(
+    material: Material, regime: str, strategies: Any, seeds: Iterable[int], **options: Any
 ) -> pd.DataFrame:
-    z = material.z
-    result = interventions.run_interventions(
-        z, wanted, strengths=strengths, seeds=list(seeds), valence=alignment_values(material), recipe=recipe,
-        split=make_split(z, "standard") if split is None else split, n_jobs=1, progress=False,
-    )  # fmt: skip
+    options = _options(material, regime) | options
+    result = interventions.run_interventions(material.z, strategies, seeds=list(seeds), **options)
     people = np.stack([(hit / count).mean(1) for hit, count in zip(result.hits, result.counts, strict=True)])
-    subjects = z.subjects[make_split(z, "standard").test.any(1)]
-    table = result.table.drop(columns=["cohort", "delta"]).assign(
-        **dict(zip([f"{_PERSON}{subject}" for subject in subjects], people.T, strict=True))
-    )
+    names = [f"{_PERSON}{subject}" for subject in material.z.subjects[options["split"].test.any(1)]]
+    table = result.table.drop(columns=["cohort", "delta"])
+    table = table.assign(**dict(zip(names, people.T, strict=True)))
     table.insert(0, "regime", regime)
     return table.astype({"number": "Float64"})
 
@@ -434,16 +346,10 @@ def _intervention_rows(
 def as_interventions(table: pd.DataFrame, *, label: str = "FACED") -> Interventions:
     """Stored rows of `alignment`, `doses`, `recipes` or `few_people` as `Interventions`.
 
-    Rows without a strategy that several parts share are taken once. The accuracy of a person takes the place
-    of hits by class, which is the same mean where everybody has as many trials of each class. Without columns
-    of people only what is asked over cohorts can be asked.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Rows of one regime and one recipe or number of people.
-    label : str
-        Of the cohort, where the table has no column ``cohort``.
+    The rows are of one regime and one recipe or number of people; those without a strategy that several parts
+    share are taken once. `label` names the cohort where the table has no column ``cohort``. The accuracy of a
+    person takes the place of hits by class, which is the same mean where everybody has as many trials of each
+    class. Without columns of people only what is asked over cohorts can be asked.
     """
     table = table if "cohort" in table else table.assign(cohort=label)
     shared = (table["arm"] == "base") & table.duplicated(["cohort", "arm", "seed"])
@@ -454,35 +360,29 @@ def as_interventions(table: pd.DataFrame, *, label: str = "FACED") -> Interventi
     people = people_of(table)
     names = "cohort label number strategy family strength arm seed validation bacc".split()
     delta = (table["bacc"] - table["bacc"].to_numpy()[twin]).where(table["arm"] != "base")
-    found = table[names].assign(delta=delta, number=table["number"].astype("Int64"))
+    rows = table[names].assign(delta=delta, number=table["number"].astype("Int64"))
     counts = (np.ones((people.shape[1], 1)),) * len(table)
-    return Interventions(found, tuple(people[:, :, None]), counts, twin)
+    return Interventions(rows, tuple(people[:, :, None]), counts, twin)
 
 
 def mechanism(material: Material, part: str, seeds: Iterable[int] = SEEDS) -> pd.DataFrame:
-    """How far four strategies and their placebos move class means and residual; `part` is the regime.
+    """How far four strategies and their placebos move class means and residual; the part is the regime.
 
     As :func:`kernel.decoding.interventions.mechanism`, with the ``regime``.
     """
-    found = interventions.mechanism(
-        material.z, FOUR, seeds=list(seeds), split="standard", valence=alignment_values(material),
-        recipe=REGIMES[part], n_jobs=1, progress=False,
-    )  # fmt: skip
-    return found.assign(regime=part)
+    moved = interventions.mechanism(material.z, FOUR, seeds=list(seeds), **_options(material, part))
+    return moved.assign(regime=part)
 
 
 def axis_members(material: Material, part: str, added: Sequence[int] = (5, 10, 15)) -> pd.DataFrame:
     """An ensemble of ten with members added that were trained with the axis, its placebo, or neither.
 
-    The strategy is row 14 of the paper's table, at its strength.
-
-    As :func:`kernel.decoding.interventions.ensemble_with_axis`, with the ``regime``, which is the part.
+    The strategy is row 14 of the paper's table, at its strength. As
+    :func:`kernel.decoding.interventions.ensemble_with_axis`, with the ``regime``, which is the part.
     """
-    found = interventions.ensemble_with_axis(
-        material.z, PAPER_ROWS[14], n_added=added, split="standard", valence=alignment_values(material),
-        recipe=REGIMES[part], n_jobs=1, progress=False,
-    )  # fmt: skip
-    return found.assign(regime=part)
+    options = _options(material, part)
+    grown = interventions.ensemble_with_axis(material.z, PAPER_ROWS[14], n_added=added, **options)
+    return grown.assign(regime=part)
 
 
 # Online
@@ -492,25 +392,13 @@ _PAUSE = 15.0  # s between two clips
 
 
 def online(material: Material, part: str, people: Iterable[int] | None = None) -> pd.DataFrame:
-    """Test people decoded second by second, in the order in which they saw the clips.
+    """Test people, or those with these ids, decoded second by second in the order of their clips.
 
     Everybody begins anew: features are standardised by running moments of this person alone, and answers of
-    the first minute are not counted.
-
-    Parameters
-    ----------
-    material : Material
-    part : str
-        Ten linear discriminants on the mean of the last ten seconds, each of other training people drawn with
-        replacement; or five networks that see the time course of these seconds, trained on emotions.
-    people : iterable of int, optional
-        Ids; all test people by default.
-
-    Returns
-    -------
-    DataFrame
-        ``decoder``, ``subject``, ``second`` of the clip, from 1; ``clips`` counted, and the share of them
-        named rightly at this second, ``right``, missing while fewer than five seconds have arrived.
+    the first minute are not counted. The parts are ten linear discriminants on the mean of the last ten
+    seconds, each of other training people drawn with replacement; and five networks that see the time course.
+    Columns: ``decoder``, ``subject``, ``second`` of the clip, from 1; ``clips`` counted, and the share named
+    ``right`` at this second, missing while fewer than five seconds have arrived.
     """
     z, split = material.z, make_split(material.z, "standard")
     if part == "linear, means":
@@ -518,9 +406,9 @@ def online(material: Material, part: str, people: Iterable[int] | None = None) -
     else:
         specs = [replace(STRONGEST["time course"], seed=seed) for seed in range(5)]
         members = from_bank(_train(z, specs, split, features=False))
-    scalp, rows = material.scalp, []
-    asked = split.test.any(1) & (True if people is None else np.isin(z.subjects, list(people)))
-    for person in np.flatnonzero(asked):
+    scalp, tables = material.scalp, []
+    tested = split.test.any(1) & (True if people is None else np.isin(z.subjects, list(people)))
+    for person in np.flatnonzero(tested):
         decoder = OnlineDecoder(members, sfreq=250.0, channels=z.channels, classes=z.classes)
         right = np.full((len(z.clips), scalp.de.shape[2]), np.nan)
         for place, clip in enumerate(np.argsort(scalp.order[person])):
@@ -529,18 +417,11 @@ def online(material: Material, part: str, people: Iterable[int] | None = None) -
                 if record.warm and record.label is not None:
                     right[clip, second] = record.label == z.emotions[clip]
         counted = np.isfinite(right).sum(0)
-        rows.append(
-            pd.DataFrame(
-                {
-                    "decoder": part,
-                    "subject": int(z.subjects[person]),
-                    "second": np.arange(1, right.shape[1] + 1),
-                    "clips": counted,
-                    "right": np.where(counted, np.nansum(right, axis=0) / np.maximum(counted, 1), np.nan),
-                }
-            )
-        )
-    return pd.concat(rows, ignore_index=True)
+        share = np.where(counted, np.nansum(right, axis=0) / np.maximum(counted, 1), np.nan)
+        named = {"decoder": part, "subject": int(z.subjects[person])}
+        seconds = {"second": np.arange(1, right.shape[1] + 1), "clips": counted, "right": share}
+        tables.append(pd.DataFrame(named | seconds))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _linear_members(z: Cohort, split: Split) -> list[Any]:
@@ -570,14 +451,15 @@ CONTEST_PARTS = tuple(f"{regime}, {family}" for regime in REGIMES for family in 
 N_POOLS = 16
 POOL_LENGTHS = {"means": (20, 30), "time course": (12, 18)}
 POOL_PARTS = tuple(f"{regime}, {pool}" for regime in REGIMES for pool in range(N_POOLS))
-COMPARISONS = ("lengths", "depths", "prototypes")
-COMPARISON_PARTS = tuple(f"{regime}, {what}" for regime in REGIMES for what in COMPARISONS)
+COMPARISON_PARTS = tuple(
+    f"{regime}, {what}" for regime in REGIMES for what in ("lengths", "depths", "prototypes")
+)
 
 
 def contest(material: Material, part: str) -> pd.DataFrame:
-    """Ensembles of ten at equal cost; `part` is regime and family of members.
+    """Ensembles of ten at equal cost; a part has the family of members.
 
-    As :func:`kernel.decoding.contest.contest`, with the ``regime``. Linear baselines stand with the seeds.
+    Linear baselines stand with the seeds. As :func:`kernel.decoding.contest.contest`, with the ``regime``.
     """
     regime, (family,) = _regime(part)
     z = material.z
@@ -590,133 +472,106 @@ def contest(material: Material, part: str) -> pd.DataFrame:
 
 
 def _pool_specs(regime: str, n_pools: int) -> list[TrainingSpec]:
-    own = REGIMES[regime]
+    recipe = REGIMES[regime]
     return contests.pool_specs(
-        n_pools, lengths=POOL_LENGTHS[regime], options=own.options, n_windows=own.n_windows
+        n_pools, lengths=POOL_LENGTHS[regime], options=recipe.options, n_windows=recipe.n_windows
     )
 
 
-def _pool(material: Material, part: str) -> contests.Pool:
-    """One pool of ten; the target is the mean valence of clips."""
+def _pool(material: Material, part: str) -> tuple[dict[str, Any], contests.Pool]:
+    """One pool of ten and the columns that name it; the target is the mean valence of clips."""
     regime, (number,) = _regime(part)
     specs = [spec for spec in _pool_specs(regime, N_POOLS) if spec.recipe == f"pool {number}"]
     target = study.clip_ratings(material.z)
     assert target is not None  # FACED has ratings
     place = np.argsort(material.z.clips)
-    return contests.make_pools(_train(material, specs), target[place], n_null=N_NULL)[0]
+    (pool,) = contests.make_pools(_train(material.z, specs), target[place], n_null=N_NULL)
+    return {"regime": regime, "pool": int(number)}, pool
 
 
 def pools(material: Material, part: str) -> pd.DataFrame:
-    """Members of a pool: what they contribute, and how far their residual follows the ratings of clips.
-
-    `part` is regime and number of the pool.
-
-    Returns
-    -------
-    DataFrame
-        ``regime``, ``pool``, ``epochs``, ``seed``, ``bacc``, ``residual``, ``held_out``, ``contribution``
-        (leave-one-out).
-    """
-    regime, (number,) = _regime(part)
-    pool = _pool(material, part)
-    gain = ensemble.contributions(pool.probabilities, pool.y).leave_one_out
+    """Members of a pool, which the part numbers: accuracy, residual alignment, leave-one-out contribution."""
+    names, pool = _pool(material, part)
     return pd.DataFrame(
-        {
-            "regime": regime,
-            "pool": int(number),
+        names
+        | {
             "epochs": pool.lengths,
             "seed": pool.seeds,
             "bacc": balanced_accuracy(pool.y, pool.probabilities.argmax(-1)),
             "residual": pool.residual,
             "held_out": pool.held_out,
-            "contribution": gain,
+            "contribution": ensemble.contributions(pool.probabilities, pool.y).leave_one_out,
         }
     )
 
 
 def pool_ends(material: Material, part: str) -> pd.DataFrame:
-    """Top and bottom seven of a pool by residual; `part` as for `pools`.
+    """Top and bottom seven of a pool by residual, with the difference for :data:`NULLS`, random orders.
 
-    Returns
-    -------
-    DataFrame
-        ``regime``, and as of :func:`kernel.decoding.contest.top_and_bottom`, with the difference for
-        :data:`NULLS`, random orders of the members.
+    As of :func:`kernel.decoding.contest.top_and_bottom`, with ``regime`` and ``pool``.
     """
-    regime, (number,) = _regime(part)
-    ends = contests.top_and_bottom([_pool(material, part)], n_permutations=N_NULL, random_state=int(number))
-    nulls = pd.DataFrame([ends.null], columns=NULLS)
-    table = ends.table.drop(columns="top_percentile").assign(regime=regime, pool=int(number))
-    return pd.concat([table, nulls], axis=1)
+    names, pool = _pool(material, part)
+    ends = contests.top_and_bottom([pool], n_permutations=N_NULL, random_state=names["pool"])
+    table = ends.table.drop(columns="top_percentile").assign(**names)
+    return pd.concat([table, pd.DataFrame([ends.null], columns=NULLS)], axis=1)
 
 
 def pool_growth(material: Material, part: str) -> pd.DataFrame:
-    """Accuracy of ensembles of every size; `part` and identifying columns as for `pools`."""
-    regime, (number,) = _regime(part)
-    pool = _pool(material, part)
-    return contests.growth(pool.probabilities, pool.y).assign(regime=regime, pool=int(number))
+    """Accuracy of ensembles of every size from a pool, with ``regime`` and ``pool``."""
+    names, pool = _pool(material, part)
+    return contests.growth(pool.probabilities, pool.y).assign(**names)
 
 
 def comparisons(material: Material, part: str) -> pd.DataFrame:
-    """Differences between ensembles with intervals over test people; `part` is regime and what is compared.
+    """Differences between ensembles with intervals over test people; a part has what is compared.
 
     ``lengths``: kappa of members of two lengths minus kappa of one length, and half of the seeds at two
     lengths minus all at the longer; ``depths``: ten members of other depths added to ten; ``prototypes``: six
     networks distilled towards a language model's prototypes minus six towards random ones.
-
-    Returns
-    -------
-    DataFrame
-        ``regime``, ``comparison``, ``value``, ``low``, ``high``.
     """
     regime, (what,) = _regime(part)
-    rows: dict[str, Any]
-    if what == "lengths":
-        bank = _train(material, _pool_specs(regime, 2), features=False)
-        lengths, seeds = (np.array([getattr(s, name) for s in bank.specs]) for name in ("epochs", "seed"))
-        P, _, subject = _test_trials(bank)
-        mixed = contests.lengths_against_seeds(bank).iloc[-1]
-        rows = {
-            "kappa across lengths minus within": contests.length_agreement(P, lengths, subject, seeds=seeds),
-            "two lengths minus seeds of the longer": (mixed["difference"], mixed["low"], mixed["high"]),
-        }
-    elif what == "depths":
-        own = REGIMES[regime].options
-        others = [
-            replace(
-                spec, options={**own, "hidden": hidden}, epochs=POOL_LENGTHS[regime][0], recipe="other depth"
-            )
-            for hidden in ((64,), (128, 128, 64))
-            for spec in _pool_specs(regime, 1)[:5]
-        ]
-        ten = _train(material, _pool_specs(regime, 1), features=False)
-        P, y, subject = _test_trials(ten)
-        extra = _test_trials(_train(material, others, features=False))[0]
-        rows = {"members of other depths added": contests.effect_of_adding(P, extra, y, subject)}
-    else:
-        names = ("prototypes of a language model", "random prototypes")
-        banks = [
-            [_checkpoint_bank(material, f"{regime}, {network}, {epochs}", [name]) for name in names]
-            for network, design in study.REGIMES.items()
-            for epochs in design["epochs"]
-        ]
-        sides = [np.concatenate([_test_trials(pair[side])[0] for pair in banks]) for side in (0, 1)]
-        _, y, subject = _test_trials(banks[0][0])
-        rows = {
-            "language model's prototypes minus random": ensemble.accuracy_difference(
-                sides[0], sides[1], y, subject
-            )
-        }
+    compare = {"lengths": _lengths, "depths": _depths, "prototypes": _prototypes}[what]
     return pd.DataFrame(
-        [
-            {
-                "regime": regime,
-                "comparison": name,
-                **dict(zip(("value", "low", "high"), interval, strict=True)),
-            }
-            for name, interval in rows.items()
-        ]
+        {"regime": regime, "comparison": name, "value": value, "low": low, "high": high}
+        for name, (value, low, high) in compare(material, regime).items()
     )
+
+
+def _lengths(material: Material, regime: str) -> dict[str, Any]:
+    bank = _train(material.z, _pool_specs(regime, 2), features=False)
+    lengths, seeds = (np.array([getattr(s, name) for s in bank.specs]) for name in ("epochs", "seed"))
+    P, _, subject = _test_trials(bank)
+    mixed = contests.lengths_against_seeds(bank).iloc[-1]
+    return {
+        "kappa across lengths minus within": contests.length_agreement(P, lengths, subject, seeds=seeds),
+        "two lengths minus seeds of the longer": mixed[["difference", "low", "high"]],
+    }
+
+
+def _depths(material: Material, regime: str) -> dict[str, Any]:
+    changed: dict[str, Any] = {"epochs": POOL_LENGTHS[regime][0], "recipe": "other depth"}
+    others = [
+        replace(spec, options={**REGIMES[regime].options, "hidden": hidden}, **changed)
+        for hidden in ((64,), (128, 128, 64))
+        for spec in _pool_specs(regime, 1)[:5]
+    ]
+    P, y, subject = _test_trials(_train(material.z, _pool_specs(regime, 1), features=False))
+    extra = _test_trials(_train(material.z, others, features=False))[0]
+    return {"members of other depths added": contests.effect_of_adding(P, extra, y, subject)}
+
+
+def _prototypes(material: Material, regime: str) -> dict[str, Any]:
+    sides = []
+    for name in ("prototypes of a language model", "random prototypes"):
+        trials = [
+            _test_trials(_checkpoint_bank(material, part, [name]))
+            for part in CHECKPOINT_PARTS
+            if part.startswith(f"{regime}, ")
+        ]
+        sides.append(np.concatenate([P for P, *_ in trials]))
+    _, y, subject = trials[0]
+    difference = ensemble.accuracy_difference(sides[0], sides[1], y, subject)
+    return {"language model's prototypes minus random": difference}
 
 
 def _test_trials(bank: Bank) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -728,28 +583,16 @@ def _test_trials(bank: Bank) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def headroom(material: Material, part: str) -> pd.DataFrame:
-    """Single members and their ensemble of ten for every recipe of `recipes`; `part` as there.
-
-    Returns
-    -------
-    DataFrame
-        ``recipe``, ``regime``, ``single_validation``, ``single``, ``ensemble``, and ``gain`` with its
-        interval over test people, ``low`` and ``high``.
-    """
-    bank = _train(material, [replace(_recipe(part), seed=seed) for seed in SEEDS], features=False)
+    """Single members, their ensemble of ten and its ``gain`` over test people, for a recipe of `recipes`."""
+    bank = _train(material.z, [replace(_recipe(part), seed=seed) for seed in SEEDS], features=False)
     P, y, subject = _test_trials(bank)
     gain = ensemble.accuracy_difference(P.mean(0), P, y, subject)
-    return pd.DataFrame(
-        [
-            {
-                "recipe": part,
-                "regime": _regime(part)[0],
-                "single_validation": bank.bacc("validation").mean(),
-                "single": bank.bacc("test").mean(),
-                "ensemble": float(balanced_accuracy(y, P.mean(0).argmax(-1))),
-                "gain": gain.value,
-                "low": gain.low,
-                "high": gain.high,
-            }
-        ]
-    )
+    row = {
+        "recipe": part,
+        "regime": _regime(part)[0],
+        "single_validation": bank.bacc("validation").mean(),
+        "single": bank.bacc("test").mean(),
+        "ensemble": float(balanced_accuracy(y, P.mean(0).argmax(-1))),
+        **dict(zip(("gain", "low", "high"), gain, strict=True)),
+    }
+    return pd.DataFrame([row])

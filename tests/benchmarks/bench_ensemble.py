@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.metrics import balanced_accuracy_score
-from timing import in_turns, one_thread
+from timing import in_turns, lean_accuracy, one_thread
 
 from kernel.decoding.ensemble import all_subset_accuracies, softmax, subsets_of
 
@@ -17,11 +17,6 @@ def pool(members: int, trials: int, own: float = 0.55, shared: float = 1.0) -> t
     y = np.append(np.arange(CLASSES), rng.integers(0, CLASSES, trials - CLASSES))
     signal = 2.5 * np.eye(CLASSES)[y] + shared * rng.standard_normal((trials, CLASSES))
     return softmax(signal + own * rng.standard_normal((members, trials, CLASSES))), y
-
-
-def lean_accuracy(y: np.ndarray, called: np.ndarray) -> float:
-    """Balanced accuracy without scikit-learn's checks of its input."""
-    return float((np.bincount(y[called == y], minlength=CLASSES) / np.bincount(y)).mean())
 
 
 def plain_loop(P: np.ndarray, y: np.ndarray, score) -> np.ndarray:

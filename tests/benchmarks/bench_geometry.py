@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.metrics import balanced_accuracy_score
-from timing import in_turns, one_thread
+from timing import in_turns, lean_accuracy, one_thread
 
 from kernel.decoding.geometry import ablation_effect
 
@@ -18,11 +18,6 @@ def checkpoints(m: int, n: int, d: int) -> tuple[np.ndarray, np.ndarray, np.ndar
     means = 0.25 * rng.standard_normal((m, CLASSES, d))
     Z = means[:, y] + rng.standard_normal((m, n, d))
     return Z, y, means.transpose(0, 2, 1), -0.5 * (means**2).sum(-1)
-
-
-def lean_accuracy(y: np.ndarray, called: np.ndarray) -> float:
-    """Balanced accuracy without scikit-learn's checks of its input."""
-    return float((np.bincount(y[called == y], minlength=CLASSES) / np.bincount(y)).mean())
 
 
 def plain_loop(Z, y, W, b, directions, score) -> np.ndarray:

@@ -9,10 +9,12 @@ from collections.abc import Callable
 import numpy as np
 from scipy.signal import sosfilt
 from sklearn.linear_model import LogisticRegression
-from timing import one_thread
+from timing import in_turns, one_thread
 
 from kernel.brain.features import differential_entropy
-from kernel.decoding.online import CausalEntropy, OnlineDecoder, Statistics, decode, replay
+from kernel.decoding.causal import CausalEntropy, OnlineSettings, Statistics
+from kernel.decoding.online import OnlineDecoder, decode
+from kernel.decoding.streams import replay
 
 CHANNELS, SFREQ, SEGMENT, MEMBERS = 32, 250, 10, 5
 CHUNK, SMOOTHING = 0.1, 5.0  # s
@@ -37,7 +39,7 @@ def benchmarks(small: bool = False) -> list[dict]:
     nothing = [lambda row: np.full((1, 9), 1 / 9)]  # features and bookkeeping alone
 
     with one_thread():
-        (fast, decoded, latency), (slow, from_rest, late), *others = best(
+        (fast, (decoded, latency)), (slow, (from_rest, late)), *others = in_turns(
             lambda: online(x, members),
             lambda: recomputed(x, causal, members),
             lambda: recomputed(x, causal, members, more=FILTERS.settle),
@@ -45,8 +47,9 @@ def benchmarks(small: bool = False) -> list[dict]:
             lambda: online(x, nothing),
             lambda: recomputed(x, causal, nothing),
             rounds=rounds,
+            clock=time.process_time,
         )
-    (settled, same, _), (offline, zero, _), (fast_features, *_), (slow_features, *_) = others
+    (settled, (same, _)), (offline, (zero, _)), (fast_features, _), (slow_features, _) = others
 
     def agreement(other: np.ndarray) -> float:
         last = slice(-(n_seconds - 3 * SEGMENT), None)
@@ -78,32 +81,22 @@ def benchmarks(small: bool = False) -> list[dict]:
     return [row]
 
 
-def best(*functions: Callable, rounds: int) -> list[tuple]:
-    """The fastest run of each: seconds, smoothed probabilities (n, n_classes), latencies in s.
-
-    They take turns, so that other work on the machine slows all of them alike.
-    """
-    runs = [[function() for function in functions] for _ in range(rounds)]
-    return [min(each, key=lambda run: run[0]) for each in zip(*runs, strict=True)]
-
-
-def online(x: np.ndarray, members: list) -> tuple[float, np.ndarray, list[float]]:
+def online(x: np.ndarray, members: list) -> tuple[np.ndarray, list[float]]:
+    """Smoothed probabilities (n, n_classes) and latencies in s."""
     wrapped = [lambda windows, member=member: member(windows.mean(2).reshape(1, -1)) for member in members]
     decoder = OnlineDecoder(
-        wrapped, sfreq=SFREQ, channels=CHANNELS, classes=range(9), segment=SEGMENT, smoothing=SMOOTHING
-    )
-    start = time.process_time()
-    records = list(decode(replay(x, SFREQ, chunk=CHUNK), decoder))
-    took = time.process_time() - start
+        wrapped, sfreq=SFREQ, channels=CHANNELS, classes=range(9),
+        settings=OnlineSettings(segment=SEGMENT, smoothing=SMOOTHING),
+    )  # fmt: skip
+    records = decode(replay(x, SFREQ, chunk=CHUNK), decoder)
     decoded = [record for record in records if record.status == "decoded"]
-    return took, np.stack([r.smoothed for r in decoded]), [r.latency_s for r in decoded]
+    return np.stack([r.smoothed for r in decoded]), [r.latency_s for r in decoded]
 
 
 def recomputed(
     x: np.ndarray, features: Callable, members: list, more: int = 0
-) -> tuple[float, np.ndarray, list[float]]:
+) -> tuple[np.ndarray, list[float]]:
     """The plain way, in the same chunks; `more` seconds are filtered and not used."""
-    start = time.process_time()
     held, statistics = deque(maxlen=round((SEGMENT + more) / CHUNK)), Statistics(CHANNELS, 5)
     everywhere, smoothed, out, late = np.ones(CHANNELS, dtype=bool), None, [], []
     for number, (chunk, _) in enumerate(replay(x, SFREQ, chunk=CHUNK), 1):
@@ -119,7 +112,7 @@ def recomputed(
         smoothed = now if smoothed is None else smoothed + (1 - np.exp(-1 / SMOOTHING)) * (now - smoothed)
         out.append(smoothed)
         late.append(time.perf_counter() - arrived)
-    return time.process_time() - start, np.stack(out), late
+    return np.stack(out), late
 
 
 def causal(last: np.ndarray) -> np.ndarray:
