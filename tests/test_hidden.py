@@ -34,7 +34,7 @@ def test_both_read_outs_equal_one_pass_per_text(architecture, budget, passes, de
     monkeypatch.setattr(hidden, "_TOKEN_BUDGET", {device: budget})
     lm = make_tiny_lm(architecture)
     bare = hidden_states(lm, TEXTS, "all", device=device, **PLAIN)
-    assert bare.shape == (len(TEXTS), lm.n_layers + 1, lm.n_features) and lm.device.type == device
+    assert bare.shape == (len(TEXTS), lm.n_layers + 1, lm.widths[0]) and lm.device.type == device
     np.testing.assert_allclose(bare, one_by_one(lm, TEXTS), atol=1e-4)
     cued = hidden_states(lm, TEXTS, "all", " w9 w8", **PLAIN)
     np.testing.assert_allclose(cued, one_by_one(lm, [f"{text} w9 w8" for text in TEXTS]), atol=1e-4)

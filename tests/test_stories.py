@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
@@ -381,7 +382,9 @@ def test_nonce_never_gives_a_rated_word_and_keeps_no_rated_one():
     assert len(rated) > 6000
     assert rated & FUNCTION_WORDS <= {"no"}
     # all that can come of one syllable, and the nonsense of every rated word
-    syllables = set(module._monosyllables()) - module._REAL_SYLLABLES
+    syllables = (
+        set(map("".join, product(module._ONSETS, module._NUCLEI, module._CODAS))) - module._REAL_SYLLABLES
+    )
     possible = {syllable + ending for syllable in syllables for ending in ("", "s", "ed", "ing", "ly")}
     assert not possible & rated
     assert not {nonce(word) for word in rated - FUNCTION_WORDS} & rated

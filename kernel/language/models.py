@@ -21,11 +21,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-class UnknownModelError(KeyError):
+class UnknownModelError(LookupError):
     """The name is neither in the registry, nor a hub id, nor a folder."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
 
 
 class ModelLoadError(RuntimeError):
@@ -117,11 +114,6 @@ class LanguageModel:
     def n_layers(self) -> int:
         """Number of transformer blocks."""
         return len(self.blocks)
-
-    @property
-    def n_features(self) -> int:
-        """Width of the residual stream."""
-        return self.widths[0]
 
     @property
     def vocabulary(self) -> int:

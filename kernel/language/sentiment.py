@@ -27,11 +27,8 @@ from kernel.stats import Interval
 Seed = int | np.random.Generator | None
 
 
-class UnknownBenchmarkError(KeyError):
+class UnknownBenchmarkError(LookupError):
     """No such benchmark."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
 
 
 class BenchmarkLoadError(RuntimeError):
@@ -308,17 +305,10 @@ def _probe() -> Pipeline:
 class AblationEffect(NamedTuple):
     """What is lost when one direction is taken out of the features.
 
-    Attributes
-    ----------
-    auc_before, auc_after : float
-        Zero-shot AUC along the axis found from the stories, and along the axis found again from stories whose
-        features lack the first one.
-    scores_after : ndarray, shape (n_texts,)
-        Projections of the ablated texts on the axis found again, those of `auc_after`.
-    probe_before, probe_after : float
-        Cross-validated AUC of a supervised probe, retrained after the ablation.
-    probe_random : ndarray, shape (n_directions,)
-        The retrained probe's AUC after ablating random directions.
+    `auc_before` and `auc_after` are zero-shot AUCs along the axis of the stories, and along the axis found
+    again in stories that lack the first one, on which `scores_after` (n_texts,) are the ablated texts.
+    `probe_...` are cross-validated AUCs of a supervised probe, retrained after each ablation; `probe_random`
+    (n_directions,) after those of random directions.
     """
 
     auc_before: float

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import count, islice, product
+from itertools import count, islice
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,11 +37,8 @@ AROUSAL_GRADES = tuple(f"arousal_{grade}" for grade in range(1, 10))
 STORY_SETS = ("main", "alt1", "alt2", "alt3", "alt4", "alt5", "arousal")
 
 
-class UnknownStorySetError(KeyError):
+class UnknownStorySetError(LookupError):
     """No such set of stories."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
 
 
 class ParaphraseError(RuntimeError):
@@ -344,9 +341,7 @@ _ONSETS = "bl br dr dw fl fr gl gr j k kl kr n pl pr skr sm sn spl spr thr thw t
 _LATER_ONSETS = "b d f g l m n p r t v z dr fl gr kl pl tr".split()
 _NUCLEI = "a e i o u ai ee oo".split()
 _CODAS = "lb lf lg lm lv mf nf nth rb rf rg rv zk".split()
-_REAL_SYLLABLES = frozenset(
-    {"dwarf", "nerf", "ninth", "verb", "wolf", "woolf"}
-)  # the ones that are in use after all
+_REAL_SYLLABLES = frozenset("dwarf nerf ninth verb wolf woolf".split())  # that are in use after all
 _WORD = re.compile(r"(?<!\w)[^\W\d_]+(?:['’][^\W\d_]+)*(?!\w)")
 _PARTS = re.compile(r"([^'’]+)(['’]?)(.*)")
 _CLITICS = frozenset({"s", "d", "m", "ll", "re", "ve", "t"})
@@ -364,23 +359,9 @@ def nonce(text: str) -> str:
     stem share theirs, and the number of syllables and roughly the length are kept. It is never a word of the
     bundled stories or a function word.
 
-    Parameters
-    ----------
-    text : str
-        English.
-
-    Returns
-    -------
-    str
-
     References
     ----------
     .. [1] Radwan et al. (2026), arXiv:2606.00129, where nonce words bring the AUC down to 0.52
-
-    Examples
-    --------
-    >>> nonce("The dogs were not barking at 7!") == nonce("The dogs were not barking at 7!")
-    True
     """
     return _WORD.sub(lambda match: _nonce_token(match.group()), text)
 
@@ -389,8 +370,8 @@ def _nonce_token(token: str) -> str:
     if len(token) == 1 or token.casefold().replace("’", "'") in FUNCTION_WORDS:
         return token
     head, apostrophe, tail = _PARTS.findall(token)[0]
-    if tail.casefold() not in _CLITICS:
-        tail = _nonce_token(tail) if tail else tail
+    if tail and tail.casefold() not in _CLITICS:
+        tail = _nonce_token(tail)
     return _nonce_word(head) + apostrophe + tail
 
 
@@ -407,13 +388,10 @@ def _nonce_word(word: str) -> str:
 def _invent(word: str) -> str:
     """Nonsense for a lower-case word, its ending kept."""
     stem, ending = _split_ending(word)
-    n_syllables = min(
-        max(1, len(_VOWELS.findall(stem.removesuffix("e")))), 12
-    )  # a digest has bytes for twelve
+    n_vowels = len(_VOWELS.findall(stem.removesuffix("e")))
+    candidates = _candidates(stem, min(max(1, n_vowels), 12))  # a digest has bytes for twelve syllables
     forbidden = _story_words() | FUNCTION_WORDS | {word}
-    fresh = (
-        c for c in _candidates(stem, n_syllables) if c + ending not in forbidden and c not in _REAL_SYLLABLES
-    )
+    fresh = (c for c in candidates if c + ending not in forbidden and c not in _REAL_SYLLABLES)
     # of a few, the one whose length comes nearest
     return min(islice(fresh, 6), key=lambda candidate: abs(len(candidate) - len(stem))) + ending
 
@@ -436,11 +414,6 @@ def _candidates(stem: str, n_syllables: int) -> Iterator[str]:
 
         later = (pick(_LATER_ONSETS) + pick(_NUCLEI) for _ in range(n_syllables - 1))
         yield pick(_ONSETS) + pick(_NUCLEI) + "".join(later) + pick(_CODAS)
-
-
-def _monosyllables() -> Iterator[str]:
-    """Every one-syllable word that `nonce` can give, without an ending."""
-    return map("".join, product(_ONSETS, _NUCLEI, _CODAS))
 
 
 @cache

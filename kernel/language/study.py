@@ -24,20 +24,10 @@ DEFAULT_BENCHMARKS = ("movie", "amazon", "tweets")
 
 
 class ValenceAxisResult(NamedTuple):
-    """What `construct_valence_axis` found.
+    """The axis of a model, and how it does on human ratings.
 
-    Attributes
-    ----------
-    model : str
-        Name of the model.
-    axis : ValenceAxis
-        The fitted axis.
-    sentiment : DataFrame
-        One row per benchmark: n, AUC with interval, Pearson and Spearman correlation.
-    scores : dict of str to ndarray
-        Projections of the benchmark texts, by benchmark.
-    consistency : Agreement or None
-        Pearson agreement of those projections with the other models'; None without others.
+    `sentiment` has one row per benchmark (n, AUC with interval, Pearson and Spearman correlation), `scores`
+    hold the projections of its texts, and `consistency` is their agreement with other models', if any.
     """
 
     model: str
