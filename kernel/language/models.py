@@ -60,28 +60,11 @@ REGISTRY: dict[str, ModelCard] = files.read_packaged("language/data/registry.yam
 class LanguageModel:
     """A network with its tokenizer, ready for `kernel.language.hidden.hidden_states`.
 
-    What cannot be told from a configuration is read from a few passes of some tokens when the object is made:
-    blocks, widths and whether a token sees the ones behind it. A network that cannot be read raises
-    `ModelLoadError`.
-
-    Attributes
-    ----------
-    name : str
-        Registry name, hub id or folder name.
-    base : transformers.PreTrainedModel
-        The transformer without its output head.
-    tokenizer : transformers.PreTrainedTokenizerBase
-        The matching tokenizer.
-    causal : transformers.PreTrainedModel or None
-        The network with its language-model head; None for encoders.
-    family : str
-        Family of the registry, or the architecture's name.
-    blocks : ModuleList
-        The transformer blocks in order: hidden state k enters block k.
-    widths : tuple of int
-        Features of hidden states 0 to `n_layers`; the last differs where a projection follows the blocks.
-    bidirectional : bool
-        True if a token sees the ones behind it, so that padding has to be masked.
+    `base` is the transformer without an output head, `causal` the one with its language-model head, None for
+    encoders. What no configuration says is read from a few passes when the object is made: the `blocks` in
+    order (hidden state k enters block k), the `widths` of hidden states 0 to L (the last differs where a
+    projection follows the blocks), and whether it is `bidirectional`, so that a token sees the ones behind it
+    and padding has to be masked. A network that cannot be read raises `ModelLoadError`.
     """
 
     name: str
