@@ -36,19 +36,15 @@ class ValenceAxis(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     direction_ : array, shape (n_features,)
-        Unit vector of the axis.
-    components_ : array, shape (n_components, n_features)
-        All directions; `direction_` is the first.
-    centroids_ : array, shape (n_classes, n_features)
-        Class means in the order of `classes_`.
+        Unit vector of the axis, the first of `components_` (n_components, n_features).
     positions_ : array, shape (n_classes,)
         Class centroids on the axis, in units of the hidden states.
     explained_variance_ratio_ : array, shape (n_components,)
         Share of the between-class variance.
     classes_ : tuple of str
         FACED order for FACED emotions, alphabetical otherwise.
-    mean_ : array, shape (n_features,)
-        Mean of the centroids, the axis' origin.
+    centroids_ : array, shape (n_classes, n_features)
+        Class means in the order of `classes_`; their mean, `mean_`, is the axis' origin.
 
     References
     ----------
@@ -69,20 +65,10 @@ class ValenceAxis(TransformerMixin, BaseEstimator):
         self.orient = orient
 
     def fit(self, X: Any, y: Sequence[str] | np.ndarray) -> ValenceAxis:
-        """Find the axis.
+        """Find the axis of hidden states (n_texts, n_features), with the emotion of each text.
 
-        Parameters
-        ----------
-        X : array or tensor of floats, shape (n_texts, n_features)
-            Hidden states of one layer and position.
-        y : sequence of str, length n_texts
-            Emotion of each text; one text a class is enough.
-
-        Raises
-        ------
-        ValueError
-            If the centroids leave a direction open: they are identical, span fewer directions than there are
-            components, spread equally far along two, or `orient` sits at zero.
+        One text a class is enough. ValueError if the centroids leave a direction open: they are identical,
+        span fewer directions than there are components, spread equally far along two, or `orient` is at zero.
         """
         X = _states(X)
         library: Any = torch if isinstance(X, torch.Tensor) else np
