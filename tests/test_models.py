@@ -53,6 +53,9 @@ def test_a_folder_loads_like_a_hub_model(tmp_path):
     np.testing.assert_allclose(
         hidden_states(loaded, texts, **options), hidden_states(lm, texts, **options), atol=1e-6
     )
+    folder.rename(tmp_path / "moved")
+    folder = tmp_path / "moved"
+    assert load_language_model(str(folder), device="cpu").fingerprint() == loaded.fingerprint()
     half = load_language_model(str(folder), device="cpu", dtype=torch.bfloat16)
     assert half.dtype == torch.bfloat16
     assert hidden_states(half, texts, **options).dtype == np.float32

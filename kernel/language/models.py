@@ -144,7 +144,8 @@ class LanguageModel:
         ]
         config = _text_config(self.base)
         attention = str(getattr(config, "_attn_implementation", ""))
-        return files.digest(repr(sorted(config.to_dict().items(), key=str)), attention, modules, tensors)
+        settings = {name: value for name, value in config.to_dict().items() if name != "_name_or_path"}
+        return files.digest(repr(sorted(settings.items(), key=str)), attention, modules, tensors)
 
 
 def _checksum(tensor: torch.Tensor) -> int:
