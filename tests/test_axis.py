@@ -30,6 +30,9 @@ def test_finds_the_planted_direction_with_its_sign(rng):
     assert axis.direction_ @ direction > 0.99
     assert np.corrcoef(axis.positions_, list(VALENCE.values()))[0, 1] > 0.99
     assert axis.explained_variance_ratio_[0] > 0.9
+    assert ValenceAxis(orient="anger").fit(H, emotions).direction_ @ direction < -0.99
+    H, _, direction = planted(rng, n_per_class=1, strength=10)  # one sentence a class is enough
+    assert ValenceAxis().fit(H, EMOTIONS).direction_ @ direction > 0.8
 
 
 def test_finds_no_direction_without_one(rng):
@@ -79,52 +82,74 @@ def test_projection_and_ablation_are_what_they_say(rng):
     np.testing.assert_allclose(ablated, orthogonal, atol=1e-10)
 
 
-def test_orientation_follows_the_named_class(rng):
-    H, emotions, direction = planted(rng)
-    assert ValenceAxis(orient="anger").fit(H, emotions).direction_ @ direction < -0.99
-
-
-def test_one_sentence_a_class_is_enough(rng):
-    H, _, direction = planted(rng, n_per_class=1, strength=10)
-    assert ValenceAxis().fit(H, EMOTIONS).direction_ @ direction > 0.8
-
-
 def test_own_classes_are_ordered_alphabetically(rng):
     axis = ValenceAxis(orient="up").fit(np.array([[1.0, 0], [2, 0], [-3, 0]]), ["up", "mid", "down"])
     assert axis.classes_ == ("down", "mid", "up")
 
 
-def test_joy_at_zero_is_an_error():
-    H = np.array([[-1.0, 0], [1, 0], [0, 0]])
-    with pytest.raises(ValueError, match="'joy' sits at zero"):
-        ValenceAxis().fit(H, ["anger", "tenderness", "joy"])
+THREE, LINE = np.eye(3), np.array([[1.0, 0], [2, 0], [-3, 0]])
+MOODS = ["joy", "neutral", "anger"]
 
 
 @pytest.mark.parametrize(
-    ("H", "emotions", "error", "message"),
+    ("H", "emotions", "options", "error", "message"),
     [
-        (np.zeros((0, 3)), [], ValueError, r"shape \(n_texts, n_features\)"),
-        (np.zeros((2, 1, 3)), ["joy", "anger"], ValueError, r"H\[:, 0\]"),
-        (np.eye(3), ["joy", "anger"], ValueError, "3 hidden states but 2 emotions"),
-        (np.eye(3), ["joy", "anger", None], ValueError, "non-empty strings, got None"),
-        (np.eye(3), ["fear", "anger", "sadness"], ValueError, "orient='joy' is not among"),
-        (np.eye(2), ["joy", "joy"], ValueError, "all texts are of class 'joy'"),
-        (np.array([[1.0, np.nan], [0, 1]]), ["joy", "anger"], ValueError, "text 0 hold NaN"),
-        (np.array([[1.0, 1], [0, np.inf]]), ["joy", "anger"], ValueError, "text 1 hold NaN, inf"),
-        (
-            np.full((2, 2), 1e30, "float32"),
-            ["joy", "anger"],
-            ValueError,
-            "text 0 hold .* too large to square",
-        ),
-        (np.eye(2, dtype=int), ["joy", "anger"], TypeError, "floating point, got int64"),
-        (np.eye(3), ["joy", "anger", "fear"], ValueError, "equally far along two directions"),
-        (np.eye(1), "joy", ValueError, "all texts are of class 'joy'"),
+        (np.zeros((0, 3)), [], {}, ValueError, r"shape \(n_texts, n_features\)"),
+        (np.zeros((2, 1, 3)), ["joy", "anger"], {}, ValueError, r"H\[:, 0\]"),
+        (THREE, ["joy", "anger"], {}, ValueError, "3 hidden states but 2 emotions"),
+        (THREE, ["joy", "anger", None], {}, ValueError, "non-empty strings, got None"),
+        (THREE, MOODS, dict(orient="fear"), ValueError, "orient must be one of anger, neutral, joy"),
+        (np.eye(2), ["joy", "joy"], {}, ValueError, "all texts are of class 'joy'"),
+        (np.eye(1), "joy", {}, ValueError, "all texts are of class 'joy'"),
+        (np.array([[1.0, np.nan], [0, 1]]), ["joy", "anger"], {}, ValueError, "text 0 hold NaN"),
+        (np.array([[1.0, 1], [0, np.inf]]), ["joy", "anger"], {}, ValueError, "text 1 hold NaN, inf"),
+        (np.full((2, 2), 1e30, "float32"), ["joy", "anger"], {}, ValueError, "too large to square"),
+        (np.eye(2, dtype=int), ["joy", "anger"], {}, TypeError, "floating point, got int64"),
+        (THREE, MOODS, {}, ValueError, "equally far along two directions"),
+        (np.array([[0.0, 0], [1, 0], [-1, 0]]), MOODS, {}, ValueError, "'joy' sits at zero"),
+        (LINE, MOODS, dict(n_components=2), ValueError, "n_components=2, but the centroids .* span 1 "),
+        (LINE, MOODS, dict(n_components=1.5), ValueError, "n_components must .* from 1 to 2, got 1.5"),
     ],
 )
-def test_names_what_it_cannot_use(H, emotions, error, message):
+def test_names_what_it_cannot_use(H, emotions, options, error, message):
     with pytest.raises(error, match=message):
-        ValenceAxis().fit(H, emotions)
+        ValenceAxis(**options).fit(H, emotions)
+
+
+ONCE = ["joy", "anger", "fear"]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ValenceAxis().fit(LINE, MOODS).project(np.zeros((1, 5))), "2 features, the hidden states 5"),
+        (lambda: bootstrap_direction(np.eye(2), ["joy", "anger"]), "have one text"),
+        (lambda: bootstrap_direction(THREE, ["joy", "anger"]), "3 hidden states but 2 emotions"),
+        (
+            lambda: bootstrap_direction(
+                np.array([[1.0, 0], [2, 5], [1, 0], [4, -7]]),
+                ["joy", "joy", "anger", "anger"],
+                random_state=0,
+            ),
+            r"share texts: resample \d+ has identical centroids",
+        ),
+        (lambda: shuffled_shares(THREE, ["joy", "anger"]), "3 hidden states but 2 emotions"),
+        (lambda: shuffled_shares(THREE, ["joy", "anger", "joy"]), "three classes or more"),
+        (lambda: shuffled_shares(THREE, ONCE), "one text: shuffling only renames"),
+        (lambda: shuffled_shares(np.ones((4, 2)), [*ONCE, "joy"]), "shuffle 0 leaves identical centroids"),
+        (lambda: shuffled_shares(THREE, ONCE, n_shuffles=0), "n_shuffles must .* got 0"),
+        (
+            lambda: shuffled_shares(np.tile([[1.0, 0], [2, 5]], (3, 1)), ONCE * 2, random_state=0),
+            r"shuffle \d+ leaves identical centroids",
+        ),
+        (lambda: agreement({"a": LINE[0]}), "two vectors"),
+        (lambda: agreement({"a": LINE[0], "b": LINE[0, :1]}), "one shape"),
+        (lambda: agreement({"a": LINE[0], "b": np.ones(2)}), "'b' is constant"),
+    ],
+)
+def test_other_calls_name_what_they_cannot_use(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "bfloat16"])
@@ -144,14 +169,6 @@ def test_classes_whose_states_are_identical_have_no_axis(rng, dtype, apart, refu
             assert fit(X, ["anger", "neutral", "joy"]).positions_[2] > 0
 
 
-def test_a_component_that_the_centroids_do_not_span_is_refused():
-    H = np.array([[1.0, 0], [2, 0], [-3, 0]])
-    with pytest.raises(ValueError, match=r"n_components=2, but the centroids .* span 1 "):
-        ValenceAxis(n_components=2).fit(H, ["joy", "neutral", "anger"])
-    with pytest.raises(ValueError, match=r"n_components must lie in 1\.\.2 .* got 1\.5"):
-        ValenceAxis(n_components=1.5).fit(H, ["joy", "neutral", "anger"])
-
-
 @pytest.mark.parametrize("kind", [np.float16, ">f4", ">f8", np.longdouble, torch.float16, torch.bfloat16])
 def test_states_in_any_floating_format_give_the_same_axis(rng, kind):
     H, emotions, _ = planted(rng)
@@ -167,21 +184,6 @@ def test_states_in_any_floating_format_give_the_same_axis(rng, kind):
     assert bootstrap_direction(X, emotions, n_resamples=2, random_state=0).interval.low > 0.9
 
 
-def test_resamples_and_shuffles_that_leave_nothing_between_classes_are_refused():
-    H = np.array([[1.0, 0], [2, 5], [1, 0], [4, -7]])
-    with pytest.raises(ValueError, match=r"share texts: resample \d+ has identical centroids"):
-        bootstrap_direction(H, ["joy", "joy", "anger", "anger"], random_state=0)
-    H = np.tile([[1.0, 0], [2, 5]], (3, 1))
-    with pytest.raises(ValueError, match=r"shuffle \d+ leaves identical centroids"):
-        shuffled_shares(H, ["joy", "anger", "fear"] * 2, random_state=0)
-
-
-def test_projecting_other_features_is_an_error(rng):
-    axis = ValenceAxis().fit(np.eye(2), ["joy", "anger"])
-    with pytest.raises(ValueError, match="2 features, the hidden states 5"):
-        axis.project(np.zeros((1, 5)))
-
-
 def test_bootstrap_knows_a_firm_axis_from_a_loose_one(rng):
     H, emotions, _ = planted(rng, strength=4.0)
     firm = bootstrap_direction(H, emotions, n_resamples=200, random_state=0)
@@ -189,10 +191,6 @@ def test_bootstrap_knows_a_firm_axis_from_a_loose_one(rng):
     loose = bootstrap_direction(loose_H, loose_emotions, n_resamples=200, random_state=0)
     assert firm.interval.low > 0.95
     assert loose.interval.high < 0.95
-    with pytest.raises(ValueError, match="have one text"):
-        bootstrap_direction(np.eye(2), ["joy", "anger"])
-    with pytest.raises(ValueError, match="3 hidden states but 2 emotions"):
-        bootstrap_direction(np.eye(3), ["joy", "anger"])
 
 
 def share_p(H, emotions, **options):
@@ -232,22 +230,6 @@ def test_without_an_axis_the_share_is_one_among_the_shuffled(rng, spread):
     assert np.sum(np.isclose(ps, 1 / 20)) <= 22  # four binomial sd above ten
 
 
-@pytest.mark.parametrize(
-    ("H", "emotions", "options", "error", "message"),
-    [
-        (np.eye(3), ["joy", "anger"], {}, ValueError, "3 hidden states but 2 emotions"),
-        (np.eye(3), ["joy", "anger", "joy"], {}, ValueError, "three classes or more"),
-        (np.eye(3), ["joy", "anger", "fear"], {}, ValueError, "one text: shuffling only renames"),
-        (np.ones((4, 2)), ["joy", "anger", "fear", "joy"], {}, ValueError, "4 equal rows"),
-        (np.eye(4), ["joy", "anger", "fear", "joy"], {"n_shuffles": 0}, ValueError, "at least 1, got 0"),
-        (np.eye(3, dtype=int), ["joy", "anger", "fear"], {}, TypeError, "floating point, got int64"),
-    ],
-)
-def test_shuffled_shares_name_what_they_cannot_use(H, emotions, options, error, message):
-    with pytest.raises(error, match=message):
-        shuffled_shares(H, emotions, **options)
-
-
 def test_agreement_matches_numpy_and_splits_families(rng):
     shared = rng.standard_normal(400)
     vectors = {f"m{i}": shared + noise * rng.standard_normal(400) for i, noise in enumerate((0.1, 0.1, 3.0))}
@@ -266,16 +248,3 @@ def test_agreement_of_unrelated_projections_includes_zero(rng):
         overall = agreement(vectors, n_resamples=300, random_state=seed).overall
         covered += overall.low < 0 < overall.high
     assert covered >= 50  # 57 expected of 60 at 95 %, 50 is more than 3 binomial sd below
-
-
-def test_agreement_refuses_what_it_cannot_compare(rng):
-    x = rng.standard_normal(5)
-    with pytest.raises(ValueError, match="two vectors"):
-        agreement({"a": x})
-    with pytest.raises(ValueError, match="one shape"):
-        agreement({"a": x, "b": x[:4]})
-    with pytest.raises(ValueError, match="'b' is constant"):
-        agreement({"a": x, "b": np.ones(5)})
-    with pytest.raises(ValueError, match="metric"):
-        agreement({"a": x, "b": x}, metric="spearman")
-    assert np.isnan(agreement({"a": x, "b": 2 * x}, metric="cosine").overall.low)

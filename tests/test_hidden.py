@@ -9,10 +9,11 @@ from conftest import make_tiny_lm, tiny_tokenizer
 from tokenizers import normalizers
 
 from kernel.language import hidden
-from kernel.language.hidden import LayerError, bare_and_cued_states, hidden_states, resolve_layers
-from kernel.language.models import LanguageModel, load_encoder
+from kernel.language.hidden import LayerError, bare_and_cued_states, hidden_states
+from kernel.language.models import LanguageModel
 
 TEXTS = [f"{' '.join(f'w{(7 * i + j) % 198}' for j in range(1 + (5 * i) % 17))}" for i in range(23)]
+PLAIN = dict(cache=False, progress=False)
 
 
 def one_by_one(lm, texts, position=-1):
@@ -28,39 +29,51 @@ def one_by_one(lm, texts, position=-1):
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gemma", "gpt2"])
-@pytest.mark.parametrize("batch_size", [None, 1, 4])
-def test_equals_one_pass_per_text(architecture, batch_size, device):
-    lm = make_tiny_lm(architecture, device=device)
-    H = hidden_states(lm, TEXTS, "all", batch_size=batch_size, cache=False, progress=False)
-    assert H.shape == (len(TEXTS), lm.n_layers + 1, lm.n_features)
-    np.testing.assert_allclose(H, one_by_one(lm, TEXTS), atol=1e-4)
+@pytest.mark.parametrize("budget", [512, 1, 40])
+def test_both_read_outs_equal_one_pass_per_text(architecture, budget, passes, device, monkeypatch):
+    monkeypatch.setattr(hidden, "_TOKEN_BUDGET", {device: budget})
+    lm = make_tiny_lm(architecture)
+    bare = hidden_states(lm, TEXTS, "all", device=device, **PLAIN)
+    assert bare.shape == (len(TEXTS), lm.n_layers + 1, lm.widths[0]) and lm.device.type == device
+    np.testing.assert_allclose(bare, one_by_one(lm, TEXTS), atol=1e-4)
+    cued = hidden_states(lm, TEXTS, "all", " w9 w8", **PLAIN)
+    np.testing.assert_allclose(cued, one_by_one(lm, [f"{text} w9 w8" for text in TEXTS]), atol=1e-4)
+    both = bare_and_cued_states(lm, TEXTS, "all", " w9 w8", **PLAIN)
+    np.testing.assert_allclose(both, (bare, cued), atol=1e-4)
+    assert passes == [len(TEXTS)] * 3
 
 
 @pytest.mark.parametrize("position", ["mean", 0, np.int64(-1)])
-def test_other_positions_equal_the_oracle(tiny_lm, position):
-    H = hidden_states(tiny_lm, TEXTS, "all", position=position, cache=False, progress=False)
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_other_positions_equal_the_oracle_whatever_the_side_of_padding(tiny_lm, position, side):
+    tiny_lm.tokenizer.padding_side = side
+    H = hidden_states(tiny_lm, TEXTS, "all", position=position, **PLAIN)
     np.testing.assert_allclose(H, one_by_one(tiny_lm, TEXTS, position), atol=1e-4)
 
 
-@pytest.mark.parametrize("side", ["left", "right"])
-def test_the_tokenizers_padding_side_does_not_matter(tiny_lm, side):
-    tiny_lm.tokenizer.padding_side = side
-    H = hidden_states(tiny_lm, TEXTS, "penultimate", cache=False, progress=False)
-    np.testing.assert_allclose(H[:, 0], one_by_one(tiny_lm, TEXTS)[:, -2], atol=1e-4)
-
-
 def test_keeps_the_order_of_layers_and_texts_and_repeats(tiny_lm):
-    H = hidden_states(tiny_lm, [TEXTS[3], TEXTS[1], TEXTS[3]], [-1, 0], cache=False, progress=False)
-    oracle = one_by_one(tiny_lm, [TEXTS[3], TEXTS[1], TEXTS[3]])
-    np.testing.assert_allclose(H, oracle[:, [-1, 0]], atol=1e-4)
+    texts = [TEXTS[3], TEXTS[1], TEXTS[3]]
+    H = hidden_states(tiny_lm, texts, [-1, 0], **PLAIN)
+    np.testing.assert_allclose(H, one_by_one(tiny_lm, texts)[:, [-1, 0]], atol=1e-4)
 
 
-def test_the_cue_is_part_of_the_text(tiny_lm):
-    cued = hidden_states(tiny_lm, ["w1 w2", "w3"], cue=" w9", cache=False, progress=False)
-    written = hidden_states(tiny_lm, ["w1 w2 w9", "w3 w9"], cache=False, progress=False)
-    bare = hidden_states(tiny_lm, ["w1 w2", "w3"], cache=False, progress=False)
-    np.testing.assert_allclose(cued, written, atol=1e-6)
-    assert np.abs(cued - bare).max() > 1e-2
+def test_a_batch_too_large_for_memory_is_halved(tiny_lm, monkeypatch):
+    read, sizes = hidden._batch_states, []
+
+    def limited(lm, tokens, *rest):
+        sizes.append(len(tokens))
+        if len(tokens) > limit:
+            raise torch.OutOfMemoryError("no memory")
+        return read(lm, tokens, *rest)
+
+    monkeypatch.setattr(hidden, "_batch_states", limited)
+    limit = 3
+    H = hidden_states(tiny_lm, TEXTS, "all", **PLAIN)
+    np.testing.assert_allclose(H, one_by_one(tiny_lm, TEXTS), atol=1e-4)
+    assert max(sizes) > 3
+    limit = 0
+    with pytest.raises(torch.OutOfMemoryError):
+        hidden_states(tiny_lm, TEXTS, **PLAIN)
 
 
 @pytest.fixture
@@ -76,19 +89,9 @@ def passes(monkeypatch):
     return counted
 
 
-@pytest.mark.parametrize("architecture", ["llama", "gemma", "gpt2"])
-@pytest.mark.parametrize("batch_size", [None, 4])
-def test_one_pass_reads_the_bare_text_and_the_cued_one(architecture, batch_size, passes, device):
-    lm = make_tiny_lm(architecture, device=device)
-    bare, cued = bare_and_cued_states(lm, TEXTS, "all", " w9 w8", batch_size, cache=False, progress=False)
-    np.testing.assert_allclose(bare, one_by_one(lm, TEXTS), atol=1e-4)
-    np.testing.assert_allclose(cued, one_by_one(lm, [f"{text} w9 w8" for text in TEXTS]), atol=1e-4)
-    assert passes == [len(TEXTS)]
-
-
 def test_texts_that_are_split_differently_before_the_cue_are_passed_again(tiny_lm, passes):
     texts = ["w1 w2", "w3", "w4 w199"]  # "w1 w29", "w39", and "w4" with an unknown word
-    bare, cued = bare_and_cued_states(tiny_lm, texts, "all", "9", cache=False, progress=False)
+    bare, cued = bare_and_cued_states(tiny_lm, texts, "all", "9", **PLAIN)
     np.testing.assert_allclose(bare, one_by_one(tiny_lm, texts), atol=1e-4)
     np.testing.assert_allclose(cued, one_by_one(tiny_lm, [f"{text}9" for text in texts]), atol=1e-4)
     assert passes[0] == 3 and 2 <= passes[1] <= 3
@@ -97,8 +100,10 @@ def test_texts_that_are_split_differently_before_the_cue_are_passed_again(tiny_l
 def test_texts_that_fill_the_context_are_passed_again(passes):
     lm = make_tiny_lm(max_length=8)
     texts = ["w1 w2", " ".join(f"w{i}" for i in range(8))]
-    with pytest.warns(UserWarning, match="1 of 2 texts exceed the context"):
-        bare, cued = bare_and_cued_states(lm, texts, "all", " w9", cache=False, progress=False)
+    with pytest.warns(
+        UserWarning, match=r"1 of 2 texts exceed the context of 8 tokens \(first: texts\[1\], 9 tokens"
+    ):
+        bare, cued = bare_and_cued_states(lm, texts, "all", " w9", **PLAIN)
     np.testing.assert_allclose(bare, one_by_one(lm, texts), atol=1e-4)
     tail = " ".join(f"w{i}" for i in (*range(1, 8), 9))
     np.testing.assert_allclose(cued, one_by_one(lm, ["w1 w2 w9", tail]), atol=1e-4)
@@ -112,7 +117,7 @@ def test_the_padding_token_does_not_matter(tiny_lm, padding):
     if padding is not None:  # one that the network does not know
         tokenizer.add_special_tokens({"pad_token": "<nothing>"})
         tokenizer.convert_tokens_to_ids = lambda token: padding
-    H = hidden_states(tiny_lm, TEXTS, "all", cache=False, progress=False)
+    H = hidden_states(tiny_lm, TEXTS, "all", **PLAIN)
     np.testing.assert_allclose(H, one_by_one(tiny_lm, TEXTS), atol=1e-4)
 
 
@@ -127,32 +132,14 @@ def bidirectional_lm():
     return LanguageModel("tiny-bert", causal.base_model, tiny_tokenizer(), causal)
 
 
-@pytest.mark.parametrize("position", [-1, "mean"])
-def test_a_bidirectional_model_equals_one_pass_per_text(position):
+def test_a_bidirectional_model_is_asked_twice_and_equals_one_pass_per_text(passes):
     lm = bidirectional_lm()
-    H = hidden_states(
-        lm, TEXTS, "all", position="last" if position == -1 else position, cache=False, progress=False
-    )
-    np.testing.assert_allclose(H, one_by_one(lm, TEXTS, position), atol=1e-4)
-
-
-def test_a_bidirectional_model_is_asked_twice(passes):
-    lm = bidirectional_lm()
-    bare, cued = bare_and_cued_states(lm, TEXTS, "all", " w9 w8", cache=False, progress=False)
+    bare, cued = bare_and_cued_states(lm, TEXTS, "all", " w9 w8", **PLAIN)
     np.testing.assert_allclose(bare, one_by_one(lm, TEXTS), atol=1e-4)
     np.testing.assert_allclose(cued, one_by_one(lm, [f"{text} w9 w8" for text in TEXTS]), atol=1e-4)
     assert passes == [len(TEXTS), len(TEXTS)]
-
-
-@pytest.mark.assets
-def test_an_encoder_sees_ahead_and_is_asked_twice(passes, device):
-    encoder, texts = load_encoder(device), ["The scan was clear.", "Somebody had poisoned the dog."]
-    bare, cued = bare_and_cued_states(encoder, texts, "all", cache=False, progress=False)
-    assert passes == [2, 2]
-    np.testing.assert_allclose(
-        bare, hidden_states(encoder, texts, "all", cache=False, progress=False), atol=1e-4
-    )
-    assert np.abs(bare - cued)[:, 1:].max() > 1e-2
+    mean = hidden_states(lm, TEXTS, "all", position="mean", **PLAIN)
+    np.testing.assert_allclose(mean, one_by_one(lm, TEXTS, "mean"), atol=1e-4)
 
 
 def test_both_read_outs_and_all_layers_are_found_again(tiny_lm, passes):
@@ -167,43 +154,20 @@ def test_both_read_outs_and_all_layers_are_found_again(tiny_lm, passes):
     assert len(passes) == 2
 
 
-def test_two_read_outs_need_a_cue(tiny_lm):
-    with pytest.raises(ValueError, match="cue is empty"):
-        bare_and_cued_states(tiny_lm, TEXTS, cue="")
-
-
 def test_leaves_no_hook_behind_even_after_a_failure(tiny_lm):
     with pytest.raises(ValueError, match="position 40 lies outside"):
-        hidden_states(tiny_lm, TEXTS, "all", position=40, cache=False, progress=False)
+        hidden_states(tiny_lm, TEXTS, "all", position=40, **PLAIN)
     assert not any(block._forward_pre_hooks for block in tiny_lm.blocks)
 
 
-def test_long_texts_lose_their_beginning_with_a_warning():
-    lm = make_tiny_lm(max_length=8)
-    long = " ".join(f"w{i}" for i in range(20))
-    with pytest.warns(
-        UserWarning, match=r"1 of 2 texts exceed the context of 8 tokens .*texts\[1\], 20 tokens"
-    ):
-        H = hidden_states(lm, ["w1", long], cache=False, progress=False)
-    tail = " ".join(f"w{i}" for i in range(12, 20))
-    np.testing.assert_allclose(H[1], hidden_states(lm, [tail], cache=False, progress=False)[0], atol=1e-5)
-
-
-def test_the_cache_serves_and_knows_when_not_to(tiny_lm, passes):
-    def call(**options):
-        return hidden_states(tiny_lm, TEXTS[:3], progress=False, **options)
-
-    first = call()
-    np.testing.assert_array_equal(call(), first)
-    assert len(passes) == 1
-    call(cue=" w5")
-    call(layers=0)
-    call(position="mean")
-    assert len(passes) == 4
-    with torch.no_grad():
-        next(iter(tiny_lm.blocks.parameters())).mul_(1.5)
-    assert np.abs(call() - first).max() > 1e-4
-    assert len(passes) == 5
+def test_a_text_beyond_a_table_of_positions_that_states_no_length_names_the_cure():
+    lm = make_tiny_lm("gpt2", max_length=8)
+    lm.base.config.max_position_embeddings = None
+    with pytest.raises(ValueError, match=r"fails on a text of 20 tokens \(index .*model_max_length"):
+        hidden_states(lm, [" ".join(f"w{i}" for i in range(20))], **PLAIN)
+    lm.tokenizer.model_max_length = 8
+    with pytest.warns(UserWarning, match="exceed the context of 8 tokens"):
+        hidden_states(lm, [" ".join(f"w{i}" for i in range(20))], **PLAIN)
 
 
 def other_tokens(lm):
@@ -319,31 +283,29 @@ def test_keys_hold_the_settings_of_torch_and_the_device(tiny_lm, monkeypatch):
         ("w1", TypeError, "one string"),
         (["w1", "w2 \ud83d"], ValueError, r"texts\[1\] holds '\\ud83d', half a character, at 3"),
         (["w1", "~~"], ValueError, r"texts\[1\], '~~', becomes no tokens"),
-        (
-            ["w1", "w2 beyond"],
-            ValueError,
-            r"texts\[1\], 'w2 beyond', becomes token 200, but tiny-llama has 200",
-        ),
+        (["w1", "w2 beyond"], ValueError, r"texts\[1\], .*, becomes token 200, but tiny-llama has 200"),
     ],
 )
 def test_names_the_text_it_cannot_use(tiny_lm, texts, error, message):
     tiny_lm.tokenizer.backend_tokenizer.normalizer = normalizers.Replace("~", "")
     tiny_lm.tokenizer.add_tokens("beyond")
+    for read in (hidden_states, lambda *given: bare_and_cued_states(*given, cue="~")):
+        with pytest.raises(error, match=message):
+            read(tiny_lm, texts)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        *[(dict(layers=k), LayerError, "from -5 to 4, got") for k in (5, -6, [0, 9], 1.5)],
+        (dict(layers="middle"), LayerError, "layers must be one of penultimate, last, all; got 'middle'"),
+        (dict(layers=[]), LayerError, "layers is empty"),
+        *[(dict(position=at), ValueError, "position must be") for at in ("first", [0], None)],
+        (dict(device="abacus"), ValueError, "device 'abacus' cannot be used"),
+    ],
+)
+def test_names_the_option_it_cannot_use(tiny_lm, options, error, message):
     with pytest.raises(error, match=message):
-        hidden_states(tiny_lm, texts)
-    with pytest.raises(error, match=message):
-        bare_and_cued_states(tiny_lm, texts)
-
-
-@pytest.mark.parametrize("layers", [5, -6, [0, 9], "middle", []])
-def test_names_the_layers_there_are(layers):
-    with pytest.raises(LayerError, match=r"0 to 4|must be one of|empty"):
-        resolve_layers(layers, 4)
-
-
-def test_unknown_position_and_batch_size(tiny_lm):
-    for position in ("first", [0], None):
-        with pytest.raises(ValueError, match="position must be"):
-            hidden_states(tiny_lm, ["w1"], position=position)
-    with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
-        hidden_states(tiny_lm, ["w1"], batch_size=0)
+        hidden_states(tiny_lm, ["w1"], **options)
+    with pytest.raises(ValueError, match="cue is empty"):
+        bare_and_cued_states(tiny_lm, ["w1"], cue="")

@@ -47,12 +47,15 @@ def test_a_folder_loads_like_a_hub_model(tmp_path):
     lm.causal.save_pretrained(folder)
     lm.tokenizer.save_pretrained(folder)
     loaded = load_language_model(str(folder), device="cpu")
-    assert (loaded.name, loaded.n_layers, loaded.n_features, loaded.dtype) == ("mine", 4, 32, torch.float32)
+    assert (loaded.name, loaded.widths, loaded.dtype) == ("mine", (32,) * 5, torch.float32)
     texts = ["w1 w2", "w3"]
     options = dict(cache=False, progress=False)
     np.testing.assert_allclose(
         hidden_states(loaded, texts, **options), hidden_states(lm, texts, **options), atol=1e-6
     )
+    folder.rename(tmp_path / "moved")
+    folder = tmp_path / "moved"
+    assert load_language_model(str(folder), device="cpu").fingerprint() == loaded.fingerprint()
     half = load_language_model(str(folder), device="cpu", dtype=torch.bfloat16)
     assert half.dtype == torch.bfloat16
     assert hidden_states(half, texts, **options).dtype == np.float32

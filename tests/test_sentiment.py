@@ -41,29 +41,49 @@ def test_zero_shot_of_noise_covers_chance(rng):
     assert covered >= 50  # 57 expected at 95 %
 
 
-def test_zero_shot_refuses_scores_of_other_texts(rng):
-    benchmark = rated(rng, 20)
-    with pytest.raises(ValueError, match=r"shape \(20,\)"):
-        zero_shot(np.zeros(19), benchmark)
-    with pytest.raises(ValueError):
-        zero_shot(np.full(20, np.nan), benchmark)
-
-
-def test_prototypes_find_the_side_and_need_both(rng):
+def test_prototypes_find_the_side(rng):
     poles = rng.standard_normal((2, 16))
     texts = np.repeat(poles, 30, axis=0) + 0.3 * rng.standard_normal((60, 16))
     scores = sentiment.prototype_scores(texts, poles, [1, -1])
     assert (scores[:30] > 0).all() and (scores[30:] < 0).all()
-    with pytest.raises(ValueError, match="both signs"):
-        sentiment.prototype_scores(texts, poles, [1, 1])
 
 
-@pytest.mark.parametrize("bad", [0.0, np.nan])
-def test_an_embedding_without_direction_is_refused(rng, bad):
-    texts, prototypes = rng.standard_normal((3, 4)), rng.standard_normal((2, 4))
-    texts[1] = bad
-    with pytest.raises(ValueError, match="embedding 1 is zero or NaN"):
-        sentiment.prototype_scores(texts, prototypes, [1, -1])
+EYE, FLAGS = np.eye(8), np.arange(8) % 2 == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda b: zero_shot(np.zeros(19), b), ValueError, r"scores of 'planted' must have shape .* \(19,\)"),
+        (lambda b: zero_shot(np.full(20, np.nan), b), ValueError, "NaN"),
+        (lambda b: sentiment.prototype_scores(EYE, EYE, [1] * 8), ValueError, "both signs"),
+        (
+            lambda b: sentiment.prototype_scores(EYE * FLAGS, EYE, [1, -1] * 4),
+            ValueError,
+            "embedding 1 is zero",
+        ),
+        (
+            lambda b: sentiment.prototype_scores(EYE * np.nan, EYE, [1, -1] * 4),
+            ValueError,
+            "0 is zero or NaN",
+        ),
+        (
+            lambda b: sentiment.supervised_curve(EYE, FLAGS, [7]),
+            ValueError,
+            "training size .* from 4 to 6, got 7",
+        ),
+        (
+            lambda b: sentiment.ablation_effect(EYE, ["joy", "anger"] * 4, EYE, FLAGS),
+            ValueError,
+            r"\['anger', 'joy'\] span one direction",
+        ),
+        (lambda b: load_benchmark("sst3"), sentiment.UnknownBenchmarkError, "movie.*sst2.*; got 'sst3'"),
+        (lambda b: load_benchmark("movie"), sentiment.assets.AssetMissingError, "fetch"),
+    ],
+)
+def test_names_what_it_cannot_use(rng, call, error, message):
+    with pytest.raises(error, match=message):
+        call(rated(rng, 20))
 
 
 def test_vader_orders_the_obvious():
@@ -91,19 +111,25 @@ def test_the_learning_curve_rises_with_a_signal_and_stays_flat_without(rng):
     assert curve[200] > 0.85
     noise = sentiment.supervised_curve(H, rng.permutation(labels), [200], n_repeats=10)["auc"]
     assert abs(noise.mean() - 0.5) < 0.1
-    with pytest.raises(ValueError, match=r"\[399\] do not fit 400"):
-        sentiment.supervised_curve(H, labels, [399])
 
 
 def test_ablation_removes_the_planted_direction_and_only_that(rng):
     stories, emotions, H, labels = features(rng, 400, 1.0)
+    stories[:, 3] += 2 * np.repeat([1, -1, 1, -1, 0, 1, -1, 1, -1], 10)  # a second, weaker direction
     effect = sentiment.ablation_effect(stories, emotions, H, labels)
     assert effect.auc_before > 0.85
     assert abs(effect.auc_after - 0.5) < 0.15
-    assert effect.scores_after.shape == (400,)
     assert effect.auc_after == pytest.approx(roc_auc_score(labels, effect.scores_after))
     assert effect.probe_loss > 0.2  # here the probe has nothing else to go by
     assert effect.p == pytest.approx(1 / 21)
+
+    def without(X):
+        return X - np.outer(X @ axis.direction_, axis.direction_)
+
+    axis = ValenceAxis().fit(stories, emotions)
+    again = ValenceAxis().fit(without(stories), emotions)
+    np.testing.assert_allclose(effect.scores_after, again.project(without(H)), atol=1e-8)
+    assert axis.direction_[0] > 0.9 and again.direction_[3] > 0.9
 
 
 def test_ablation_of_an_irrelevant_axis_costs_the_probe_nothing(rng):
@@ -114,39 +140,12 @@ def test_ablation_of_an_irrelevant_axis_costs_the_probe_nothing(rng):
     assert effect.p > 0.05
 
 
-def test_the_scores_after_ablation_come_from_ablated_texts_on_the_axis_found_again(rng):
-    stories, emotions, H, labels = features(rng, 60, 1.0)
-    stories[:, 3] += 2 * np.repeat([1, -1, 1, -1, 0, 1, -1, 1, -1], 10)  # a second, weaker direction
-    effect = sentiment.ablation_effect(stories, emotions, H, labels, n_directions=1)
-    axis = ValenceAxis().fit(stories, emotions)
-
-    def without(X):
-        return X - np.outer(X @ axis.direction_, axis.direction_)
-
-    again = ValenceAxis().fit(without(stories), emotions)
-    np.testing.assert_allclose(effect.scores_after, again.project(without(H)), atol=1e-8)
-    assert axis.direction_[0] > 0.9 and again.direction_[3] > 0.9
-
-
-def test_two_classes_leave_nothing_to_find_after_ablation(rng):
-    H = rng.standard_normal((8, 4))
-    with pytest.raises(ValueError, match=r"\['anger', 'joy'\] span one direction"):
-        sentiment.ablation_effect(H, ["joy", "anger"] * 4, H, np.arange(8) % 2 == 0)
-
-
 def test_shuffled_emotions_lose_the_axis(rng):
     stories, emotions, H, labels = features(rng, 300, 1.0)
     null = sentiment.shuffled_emotions(stories, emotions, H, labels, n_shuffles=100)
     observed = sentiment.ablation_effect(stories, emotions, H, labels, n_directions=1).auc_before
     assert abs(np.median(null) - 0.5) < 0.2
     assert observed > np.quantile(null, 0.9)
-
-
-def test_unknown_benchmark_and_too_many_texts(monkeypatch):
-    with pytest.raises(sentiment.UnknownBenchmarkError, match=r"unknown benchmark 'sst3'.*movie.*sst2"):
-        load_benchmark("sst3")
-    with pytest.raises(sentiment.assets.AssetMissingError):
-        load_benchmark("movie")
 
 
 def test_hub_sets_go_through_datasets_with_the_right_labels(monkeypatch):
@@ -174,23 +173,18 @@ def test_hub_sets_go_through_datasets_with_the_right_labels(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "size"), [("movie", 10_600), ("amazon", 3_600), ("tweets", 4_100), ("editorials", 4_900)]
 )
-def test_the_snippet_sets_are_whole(name, size):
+def test_the_snippet_sets_are_whole_and_ratings_belong_to_their_texts(name, size):
     full = load_benchmark(name)
     assert len(full) > size * 0.97
     assert len(set(full.texts)) == len(full)
     assert np.abs(full.ratings).max() <= 4
     assert "&amp;" not in " ".join(full.texts)
-    sample = load_benchmark(name, n=50, min_abs_rating=1, random_state=3)
-    assert sample.texts == load_benchmark(name, n=50, min_abs_rating=1, random_state=3).texts
-    assert sample.texts != load_benchmark(name, n=50, min_abs_rating=1, random_state=4).texts
-    assert np.abs(sample.ratings).min() >= 1
-    with pytest.raises(ValueError, match="n=99999 texts asked"):
+    one, same, other = (
+        load_benchmark(name, n=200, min_abs_rating=1, random_state=seed) for seed in (3, 3, 4)
+    )
+    assert one.texts == same.texts != other.texts
+    assert np.abs(one.ratings).min() >= 1
+    # VADER was fitted to these sets; it can only correlate if no row slipped
+    assert np.corrcoef(sentiment.vader_scores(one.texts), one.ratings)[0, 1] > 0.3
+    with pytest.raises(ValueError, match="got 99999"):
         load_benchmark(name, n=99_999)
-
-
-@pytest.mark.assets
-def test_ratings_and_texts_belong_together():
-    """VADER was fitted to these sets; it can only correlate if no row slipped."""
-    for name in ("movie", "amazon", "tweets", "editorials"):
-        sample = load_benchmark(name, n=400)
-        assert np.corrcoef(sentiment.vader_scores(sample.texts), sample.ratings)[0, 1] > 0.3

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from kernel.assets import AssetMissingError
-from kernel.assets import path as asset_path
+from kernel import assets
 from kernel.language import stories as module
+from kernel.language.hidden import hidden_states
+from kernel.language.models import load_encoder
 from kernel.language.stories import (
     AROUSAL_GRADES,
     CLIP_EMOTIONS,
@@ -23,20 +25,14 @@ from kernel.language.stories import (
     ParaphraseError,
     UnknownStorySetError,
     diverse_stories,
+    filter_paraphrases,
     load_stories,
     nonce,
     paraphrase,
-    paraphrase_mask,
 )
 
+ALL_TEXTS = [text for name in STORY_SETS for text in load_stories(name).texts]
 SIZES = {"main": (9, 50), "arousal": (9, 10), **{f"alt{k}": (9, 1) for k in range(1, 6)}}
-
-
-def needs_asset(name):
-    try:
-        return asset_path(name)
-    except AssetMissingError as error:
-        pytest.skip(f"the asset {name} has not been fetched: {error}")
 
 
 # --- the bundled table
@@ -50,7 +46,7 @@ def test_clips_follow_the_design_of_faced():
 
 
 @pytest.mark.parametrize("name", STORY_SETS)
-def test_every_set_is_complete_and_in_order(name):
+def test_every_set_is_complete_clean_and_in_order(name):
     stories = load_stories(name)
     n_emotions, n_each = SIZES[name]
     labels = AROUSAL_GRADES if name == "arousal" else EMOTIONS
@@ -58,18 +54,10 @@ def test_every_set_is_complete_and_in_order(name):
     assert stories.emotions == tuple(label for label in labels for _ in range(n_each))
     assert stories.indices == tuple(range(n_each)) * n_emotions
     assert tuple(stories.sources) == labels
-
-
-def test_no_text_occurs_twice_in_any_set():
-    texts = [" ".join(t.casefold().split()) for name in STORY_SETS for t in load_stories(name).texts]
-    assert len(texts) == len(set(texts)) == 585
-
-
-def test_every_text_is_clean_and_ends_in_the_same_character():
-    for name in STORY_SETS:
-        for text in load_stories(name).texts:
-            assert text == text.strip() and "  " not in text and text.isascii() and text.endswith("."), text
-            assert 4 <= len(text.split()) <= 60, text
+    for text in stories.texts:
+        assert text == text.strip() and "  " not in text and text.isascii() and text.endswith("."), text
+        assert 4 <= len(text.split()) <= 60, text
+    assert len({" ".join(t.casefold().split()) for t in ALL_TEXTS}) == len(ALL_TEXTS) == 585
 
 
 def test_subset_takes_sources_first():
@@ -81,14 +69,11 @@ def test_subset_takes_sources_first():
     assert stories.subset(50) == stories
 
 
-@pytest.mark.parametrize("n", [0, -1, 51])
-def test_subset_names_how_many_there_are(n):
-    with pytest.raises(ValueError, match=rf"n_per_emotion={n} .*50 texts"):
-        load_stories().subset(n)
-
-
-def test_unknown_set_names_the_known_ones():
-    with pytest.raises(UnknownStorySetError, match=r"'alt6'.*'main', 'alt1'.*'arousal'"):
+def test_names_the_sets_and_sizes_there_are():
+    for n in (0, -1, 51):
+        with pytest.raises(ValueError, match=rf"n_per_emotion of 'main' must .* from 1 to 50, got {n}"):
+            load_stories().subset(n)
+    with pytest.raises(UnknownStorySetError, match=r"one of main, alt1.*arousal; got 'alt6'"):
         load_stories("alt6")
 
 
@@ -112,129 +97,77 @@ def test_a_lexicon_sees_the_planted_valence_but_no_trend_with_arousal():
     assert np.arctanh(np.corrcoef(scores, stories.valence)[0, 1]) > 2 * bound
 
 
-def test_valence_of_the_emotions_is_their_code():
-    stories = load_stories("alt1")
-    assert stories.valence == (-1, -1, -1, -1, 0, 1, 1, 1, 1)
-
-
-@pytest.fixture(scope="module")
-def encoder():
-    """MiniLM as its authors use it: masked mean of the last layer."""
-    from transformers import AutoModel, AutoTokenizer
-
-    folder = needs_asset("all-minilm-l6-v2")
-    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
+@pytest.mark.assets
+def test_every_bundled_paraphrase_passes_the_filters():
+    encoder = load_encoder("cpu")
 
     def embed(texts):
-        rows = []
-        for start in range(0, len(texts), 64):
-            batch = tokenizer(
-                list(texts[start : start + 64]), padding=True, truncation=True, return_tensors="pt"
-            )
-            with torch.inference_mode():
-                states = model(**batch).last_hidden_state
-            mask = batch["attention_mask"][..., None]
-            rows.append((states * mask).sum(1) / mask.sum(1))
-        return torch.cat(rows).numpy()
+        return hidden_states(encoder, texts, "last", position="mean", progress=False)[:, 0]
 
-    return embed, lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
+    def count_tokens(text):
+        return len(encoder.tokenizer(text, add_special_tokens=False)["input_ids"])
 
-
-@pytest.mark.assets
-@pytest.mark.parametrize("emotion", EMOTIONS)
-def test_every_bundled_paraphrase_passes_the_filters(encoder, emotion):
-    embed, count_tokens = encoder
-    stories = load_stories()
-    texts = [t for t, e in zip(stories.texts, stories.emotions, strict=True) if e == emotion]
-    mask = paraphrase_mask(texts[0], texts[1:], embed=embed, count_tokens=count_tokens)
-    assert mask.shape == (49,) and mask.all(), np.array(texts[1:])[~mask]
-
-
-@pytest.mark.assets
-def test_every_text_of_every_set_is_within_the_token_bounds(encoder):
-    _, count_tokens = encoder
-    lengths = [count_tokens(text) for name in STORY_SETS for text in load_stories(name).texts]
+    lengths = [count_tokens(text) for text in ALL_TEXTS]
     assert 5 <= min(lengths) and max(lengths) <= 80
+    stories = load_stories()
+    for emotion, source in stories.sources.items():
+        texts = [t for t, e in zip(stories.texts, stories.emotions, strict=True) if e == emotion][1:]
+        verdicts = filter_paraphrases(source, texts, embed=embed, count_tokens=count_tokens)
+        assert verdicts == ["good"] * 49, emotion
 
 
 # --- the filters
 
 SOURCE = "one two three four five six"
-DIRECTIONS = {  # cosine distance to the source in words
-    SOURCE: [1, 0],
-    "a copy at distance nought okay": [3, 0],  # the norm must not matter
-    "a text at distance one tenth": [0.9, np.sqrt(1 - 0.81)],
-    "a text that is quite far": [0, 2],
-}
+FAR, TENTH, COPY = (
+    "a text that is quite far",
+    "a text at distance one tenth",
+    "a copy at distance nought okay",
+)
+# cosine distance to the source in words; the norm must not matter
+DIRECTIONS = {SOURCE: [1, 0], COPY: [3, 0], TENTH: [0.89, np.sqrt(1 - 0.89**2)], FAR: [0, 2]}
 
 
-def embed_by_table(texts):
-    return np.array([DIRECTIONS.get(" ".join(t.split()).lower(), [0, 1]) for t in texts], dtype=float)
+def verdicts(candidates, embed=None):
+    def by_table(texts):
+        return [DIRECTIONS.get(" ".join(t.split()).lower(), [0, 1]) for t in texts]
 
-
-def mask_of(candidates, **options):
-    settings = dict(embed=embed_by_table, count_tokens=lambda t: len(t.split()), min_distance=0.0999)
-    return paraphrase_mask(SOURCE, candidates, **(settings | options)).tolist()
-
-
-def test_good_candidates_pass():
-    assert mask_of(["a text that is quite far", "a text at distance one tenth"]) == [True, True]
-    assert mask_of([]) == []
+    return filter_paraphrases(
+        SOURCE, candidates, embed=embed or by_table, count_tokens=lambda t: len(t.split())
+    )
 
 
 @pytest.mark.parametrize(
-    ("bad", "cure"),
+    ("texts", "expected"),
     [
-        ("only four words here", dict(min_tokens=4)),
-        ("word " * 81, dict(max_tokens=81)),
-        ("a copy at distance nought okay", dict(min_distance=0)),
-        ("a text at distance one tenth", dict(min_distance=0.09)),
-        ("", dict(min_tokens=0)),
+        ([], []),
+        ([FAR, TENTH, COPY], ["good", "good", "too close to the source"]),
+        (
+            ["w " * 4, "w " * 5, "v " * 80, "v " * 81, ""],
+            ["too short", "good", "good", "too long", "too short"],
+        ),
+        (
+            [FAR, FAR, FAR.upper(), " a  text that\tis quite far ", FAR + "!", SOURCE.upper()],
+            ["good", *["duplicate"] * 3, "good", "duplicate"],
+        ),
+        ([COPY, COPY], ["too close to the source"] * 2),  # a copy of a rejected text is judged on its own
     ],
 )
-def test_each_filter_rejects_its_kind_and_nothing_else(bad, cure):
-    good = "a text that is quite far"
-    assert mask_of([bad, good], min_distance=0.11) == [False, True]
-    assert mask_of([bad, good], **({"min_distance": 0.11} | cure)) == [True, True]
-
-
-def test_bounds_of_the_length_are_included():
-    assert mask_of(["w " * 4, "w " * 5, "v " * 80, "v " * 81]) == [False, True, True, False]
-
-
-def test_duplicates_are_dropped_whatever_their_case_and_spaces():
-    far = "a text that is quite far"
-    assert mask_of([far, far, far.upper(), " a  text that\tis quite far ", far + "!"]) == [
-        True,
-        *[False] * 3,
-        True,
-    ]
-    assert mask_of([SOURCE.upper()], min_distance=0) == [False]
-
-
-def test_a_copy_of_a_rejected_text_is_judged_on_its_own():
-    near = "a copy at distance nought okay"
-    assert mask_of([near, near]) == [False, False]
+def test_each_filter_rejects_its_kind_and_nothing_else(texts, expected):
+    assert verdicts(texts) == expected
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("embed", "message"),
     [
-        (dict(embed=lambda texts: np.ones((1, 3))), "one row per text"),
-        (dict(embed=lambda texts: np.zeros((len(texts), 3))), "zero or not finite"),
-        (dict(embed=lambda texts: np.full((len(texts), 3), np.nan)), "zero or not finite"),
-        (dict(min_tokens=9, max_tokens=8), "got 9 and 8"),
-        (dict(min_distance=2.5), "got 2.5"),
+        (lambda texts: np.ones((1, 3)), "one row per text"),
+        (lambda texts: np.zeros((len(texts), 3)), "zero or not finite"),
+        (lambda texts: np.full((len(texts), 3), np.nan), "zero or not finite"),
     ],
 )
-def test_filters_name_what_they_cannot_use(options, message):
+def test_filters_name_embeddings_that_they_cannot_use(embed, message):
     with pytest.raises(ValueError, match=message):
-        mask_of(["a text that is quite far"], **options)
-
-
-def test_a_bare_string_is_no_list_of_candidates():
-    with pytest.raises(TypeError, match="wrap it in a list"):
-        mask_of("a text that is quite far")
+        verdicts([FAR], embed)
 
 
 # --- generation with a stub of a model
@@ -289,10 +222,10 @@ GOOD = [f"This is the usable answer number {k}." for k in range(12)]
 
 def test_paraphrase_keeps_until_there_are_enough():
     lm, calls = stub_lm(GOOD)
-    texts = paraphrase(lm, SOURCE, 10, embed=embed_apart, batch_size=4, random_state=0, progress=False)
+    texts = paraphrase(lm, SOURCE, 10, embed=embed_apart, random_state=0, progress=False)
     assert len(texts) == len(set(texts)) == 10 and set(texts) <= set(GOOD)
     assert SOURCE in lm.tokenizer.prompts[0] and lm.tokenizer.prompts[0].startswith("<user>")
-    assert calls[0]["temperature"] == 0.7 and calls[0]["do_sample"]
+    assert len(calls) > 1 and calls[0]["temperature"] == 0.7 and calls[0]["do_sample"]
 
 
 def test_paraphrase_is_seeded_and_leaves_the_global_generator_alone():
@@ -316,9 +249,7 @@ def test_paraphrase_without_a_chat_template_asks_in_plain_text():
 def test_exhaustion_counts_why():
     lm, _ = stub_lm([GOOD[0], "Too short.", "word " * 90 + "end."])
     with pytest.raises(ParaphraseError) as caught:
-        paraphrase(
-            lm, SOURCE, 2, embed=embed_apart, max_rounds=5, batch_size=8, random_state=0, progress=False
-        )
+        paraphrase(lm, SOURCE, 2, embed=embed_apart, max_rounds=5, random_state=0, progress=False)
     message = str(caught.value)
     assert "stub gave 1 of 2 paraphrases in 5 rounds of 8" in message
     counts = dict((why, int(n)) for n, why in re.findall(r"(\d+) (too short|too long|duplicate)", message))
@@ -354,24 +285,24 @@ def test_answers_are_cut_to_their_first_line_without_marks(answer, expected):
 
 
 @pytest.mark.parametrize(
-    "options", [dict(n=0), dict(max_rounds=0), dict(batch_size=0), dict(temperature=0.0), dict(story="  ")]
+    ("options", "message"),
+    [
+        (dict(n=0), "n must .* got 0"),
+        (dict(max_rounds=0), "max_rounds must .* got 0"),
+        (dict(temperature=0.0), "temperature must .* got 0.0"),
+        (dict(story="  "), "blank"),
+        (dict(causal=None), "stub has no language-model head"),
+    ],
 )
-def test_paraphrase_names_what_it_cannot_use(options):
-    settings = dict(story=SOURCE, n=1, embed=embed_apart, progress=False) | options
-    with pytest.raises(ValueError, match=r"must be positive|blank"):
-        paraphrase(stub_lm(GOOD)[0], settings.pop("story"), settings.pop("n"), **settings)
-
-
-def test_paraphrase_needs_a_head():
+def test_paraphrase_names_what_it_cannot_use(options, message):
     lm, _ = stub_lm(GOOD)
-    lm.causal = None
-    with pytest.raises(ValueError, match="stub has no language-model head"):
-        paraphrase(lm, SOURCE, 1, embed=embed_apart, progress=False)
+    lm.causal = options.pop("causal", lm.causal)
+    with pytest.raises(ValueError, match=message):
+        paraphrase(lm, **(dict(story=SOURCE, n=1, embed=embed_apart, progress=False) | options))
 
 
 # --- nonce words
 
-ALL_TEXTS = [text for name in STORY_SETS for text in load_stories(name).texts]
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 
 
@@ -385,7 +316,6 @@ def content_words(text):
 
 
 def test_nonce_is_the_same_in_every_process():
-    assert nonce("Walking dogs barked loudly.") == module.nonce("Walking dogs barked loudly.")
     # stored once: a digest, not a generator or the salted hash of a process, must decide
     assert nonce("dog") == "zwilv"
 
@@ -442,13 +372,15 @@ def test_nonce_takes_odd_texts(text):
 
 @pytest.mark.assets
 def test_nonce_never_gives_a_rated_word_and_keeps_no_rated_one():
-    lines = (needs_asset("vader-lexicon") / "vader_lexicon.txt").read_text(encoding="utf-8").splitlines()
+    lines = (assets.path("vader-lexicon") / "vader_lexicon.txt").read_text(encoding="utf-8").splitlines()
     rated = {line.split("\t")[0].casefold() for line in lines}
     rated = {word for word in rated if word.isalpha() and len(word) > 1}
     assert len(rated) > 6000
     assert rated & FUNCTION_WORDS <= {"no"}
     # all that can come of one syllable, and the nonsense of every rated word
-    syllables = set(module._monosyllables()) - module._REAL_SYLLABLES
+    syllables = (
+        set(map("".join, product(module._ONSETS, module._NUCLEI, module._CODAS))) - module._REAL_SYLLABLES
+    )
     possible = {syllable + ending for syllable in syllables for ending in ("", "s", "ed", "ing", "ly")}
     assert not possible & rated
     assert not {nonce(word) for word in rated - FUNCTION_WORDS} & rated

@@ -12,8 +12,10 @@ from tokenizers.trainers import WordLevelTrainer
 import kernel
 from kernel.language import study
 from kernel.language.axis import ValenceAxis
+from kernel.language.hidden import AFFECT_CUE, hidden_states
 from kernel.language.models import ModelLoadError
 from kernel.language.sentiment import Benchmark
+from kernel.language.stories import diverse_stories
 
 SENTENCES = {"anger": ["w1 w2 w3", "w4 w1"], "neutral": "w50 w51", "joy": ["w100 w101", "w102"]}
 
@@ -39,13 +41,9 @@ def test_one_call_gives_axis_scores_and_consistency(build, tiny_lm):
     assert first.sentiment["benchmark"].tolist() == ["toy"]
     assert first.scores["toy"].shape == (24,)
     assert first.consistency is None
-    same = build(compare_with=[first])
+    same = build(compare_with=[first], device=tiny_lm.device)
     assert same.consistency.names == ("tiny-llama", "tiny-llama (2)")
     assert same.consistency.overall.value == pytest.approx(1)
-
-
-def test_other_models_are_compared_text_by_text(build):
-    first = build()
     other = build(lm=make_tiny_lm("gpt2", seed=3), compare_with=[first])
     expected = np.corrcoef(first.scores["toy"], other.scores["toy"])[0, 1]
     assert other.consistency.names == ("tiny-gpt2", "tiny-llama")
@@ -57,7 +55,7 @@ def test_other_models_are_compared_text_by_text(build):
 def test_bad_sentences_are_named(tiny_lm):
     with pytest.raises(ValueError, match="'fear' has no sentence"):
         kernel.construct_valence_axis(tiny_lm, {"joy": "w1", "fear": []}, benchmarks=[])
-    with pytest.raises(ValueError, match="orient='joy'"):
+    with pytest.raises(ValueError, match="orient must be one of anger, fear; got 'joy'"):
         kernel.construct_valence_axis(tiny_lm, {"anger": "w1", "fear": "w2"}, benchmarks=[], progress=False)
 
 
@@ -80,7 +78,7 @@ def test_sentences_that_the_read_out_cannot_tell_apart_leave_no_axis(tiny_lm, se
 def test_a_registry_run_records_failures_and_resumes(tmp_path, monkeypatch):
     started = []
 
-    def load(name):
+    def load(name, device):
         started.append(name)
         if name == "broken/model":
             raise ModelLoadError("gated")
@@ -134,21 +132,17 @@ def test_a_registry_file_belongs_to_all_that_made_it(tmp_path, monkeypatch):
 
 
 def test_axis_positions_are_those_of_an_axis_of_these_emotions_alone(tiny_lm):
-    from kernel.language.hidden import AFFECT_CUE, hidden_states
-    from kernel.language.stories import diverse_stories
-
-    chosen = ("joy", "fear", "neutral")
-    stories = diverse_stories()
+    chosen, stories = ("joy", "fear", "neutral"), diverse_stories()
     words = WordLevelTrainer(vocab_size=200, special_tokens=["<pad>", "<unk>"], show_progress=False)
     tiny_lm.tokenizer.backend_tokenizer.train_from_iterator(stories.texts, words)
-    found = study.axis_positions(tiny_lm, chosen)
+    positions = study.axis_positions(tiny_lm, chosen)
     texts = [t for t, e in zip(stories.texts, stories.emotions, strict=True) if e in chosen]
     labels = [e for e in stories.emotions if e in chosen]
-    axis = ValenceAxis().fit(
-        hidden_states(tiny_lm, texts, "penultimate", AFFECT_CUE, progress=False)[:, 0], labels
+    states = hidden_states(tiny_lm, texts, "penultimate", AFFECT_CUE, progress=False)[:, 0]
+    axis = ValenceAxis().fit(states, labels)
+    assert positions == pytest.approx(
+        dict(zip(axis.classes_, axis.positions_ / axis.positions_.std(), strict=True))
     )
-    expected = dict(zip(axis.classes_, axis.positions_ / axis.positions_.std(), strict=True))
-    assert found == pytest.approx(expected)
-    assert found["joy"] > 0
-    with pytest.raises(ValueError, match="no stories for glee"):
+    assert positions["joy"] > 0
+    with pytest.raises(ValueError, match=r"emotions must be one of .* got 'glee'"):
         study.axis_positions(tiny_lm, ["joy", "glee"])

@@ -1,23 +1,20 @@
-"""The valence axis: the first principal component of class centroids.
+"""The valence axis, the first principal component of class centroids, and how firm and shared it is.
 
-In:  hidden states (n_texts, n_features) and one emotion per text.
-Out: unit directions, positions, projections; numpy in, numpy out; torch in, torch out on the same device.
-Never loads a model and never looks at a rating.
+Numpy arrays give arrays, torch tensors give tensors on their device.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from kernel.arrays import like, plain, real, single
+from kernel import checks
+from kernel.arrays import like, plain, real, single, tensor
 from kernel.language.stories import EMOTIONS
 from kernel.stats import Interval
 
@@ -39,19 +36,15 @@ class ValenceAxis(TransformerMixin, BaseEstimator):
     Attributes
     ----------
     direction_ : array, shape (n_features,)
-        Unit vector of the axis.
-    components_ : array, shape (n_components, n_features)
-        All directions; `direction_` is the first.
-    centroids_ : array, shape (n_classes, n_features)
-        Class means in the order of `classes_`.
+        Unit vector of the axis, the first of `components_` (n_components, n_features).
     positions_ : array, shape (n_classes,)
         Class centroids on the axis, in units of the hidden states.
     explained_variance_ratio_ : array, shape (n_components,)
         Share of the between-class variance.
     classes_ : tuple of str
         FACED order for FACED emotions, alphabetical otherwise.
-    mean_ : array, shape (n_features,)
-        Mean of the centroids, the axis' origin.
+    centroids_ : array, shape (n_classes, n_features)
+        Class means in the order of `classes_`; their mean, `mean_`, is the axis' origin.
 
     References
     ----------
@@ -72,65 +65,39 @@ class ValenceAxis(TransformerMixin, BaseEstimator):
         self.orient = orient
 
     def fit(self, X: Any, y: Sequence[str] | np.ndarray) -> ValenceAxis:
-        """Find the axis.
+        """Find the axis of hidden states (n_texts, n_features), with the emotion of each text.
 
-        Parameters
-        ----------
-        X : array or tensor, shape (n_texts, n_features)
-            Hidden states of one layer and position.
-        y : sequence of str, length n_texts
-            Emotion of each text; one text a class is enough.
-
-        Returns
-        -------
-        ValenceAxis
-            Itself.
-
-        Raises
-        ------
-        ValueError
-            If shapes disagree, a value is not finite, `orient` is missing or sits at zero, there are too few
-            classes, or the centroids leave a direction open: they are identical, span fewer directions than
-            components are wanted, or spread equally far along two.
-        TypeError
-            If the hidden states are not floating point.
+        One text a class is enough. ValueError if the centroids leave a direction open: they are identical,
+        span fewer directions than there are components, spread equally far along two, or `orient` is at zero.
         """
-        X = _check_states(X)
-        X = X.detach() if isinstance(X, torch.Tensor) else X
-        emotions = _check_emotions(X, y)
-        self.classes_ = _ordered_classes(emotions)
-        self._check_classes()
-        self.centroids_ = _stack([X[np.flatnonzero(emotions == c)].mean(0) for c in self.classes_])
-        self.mean_ = self.centroids_.mean(0)
-        self.n_features_in_ = X.shape[1]
-        centred = self.centroids_ - self.mean_
-        _, singular, components = _linalg(X).svd(centred, full_matrices=False)
-        self._check_spread(_to_numpy(singular), _rounding(self.centroids_))
-        self.components_ = components[: self.n_components]
-        self.explained_variance_ratio_ = (singular**2 / (singular**2).sum())[: self.n_components]
-        at = float(centred[self.classes_.index(self.orient)] @ self.components_[0])
-        if abs(at) < 1e-6 * float(abs(singular[0])):
-            raise ValueError(
-                f"class {self.orient!r} sits at zero on the axis, so the axis has no sign: orient by another"
-            )
-        if at < 0:
-            self.components_ = -self.components_
-        self.direction_ = self.components_[0]
-        self.positions_ = centred @ self.direction_
-        return self
-
-    def _check_classes(self) -> None:
+        X = _states(X)
+        library: Any = torch if isinstance(X, torch.Tensor) else np
+        X = X.detach() if library is torch else X
+        self.classes_, rows = _classes(y, len(X))
         if len(self.classes_) < 2:
             raise ValueError(
                 f"all texts are of class {self.classes_[0]!r}: an axis needs two classes or more"
             )
-        if not (isinstance(self.n_components, Integral) and 1 <= self.n_components < len(self.classes_)):
+        checks.count("n_components", self.n_components, 1, len(self.classes_) - 1)
+        checks.choice("orient", self.orient, self.classes_)
+        self.n_features_in_ = X.shape[1]
+        self.centroids_ = library.stack([X[texts].mean(0) for texts in rows])
+        self.mean_ = self.centroids_.mean(0)
+        centred = self.centroids_ - self.mean_
+        _, singular, components = library.linalg.svd(centred, full_matrices=False)
+        self._check_spread(plain(singular, "singular values"), _rounding(self.centroids_))
+        self.components_ = components[: self.n_components]
+        self.explained_variance_ratio_ = (singular**2 / (singular**2).sum())[: self.n_components]
+        position = float(centred[self.classes_.index(self.orient)] @ self.components_[0])
+        if abs(position) < 1e-6 * float(singular[0]):
             raise ValueError(
-                f"n_components must lie in 1..{len(self.classes_) - 1} for {len(self.classes_)} classes, "
-                f"got {self.n_components}"
+                f"class {self.orient!r} sits at zero on the axis, so the axis has no sign: orient by another"
             )
-        if self.orient not in self.classes_:
-            raise ValueError(f"orient={self.orient!r} is not among the classes {self.classes_}")
+        if position < 0:
+            self.components_ = -self.components_
+        self.direction_ = self.components_[0]
+        self.positions_ = centred @ self.direction_
+        return self
 
     def _check_spread(self, singular: np.ndarray, rounding: float) -> None:
         """Refuse directions that rounding alone decides; `singular` are those of the centred centroids."""
@@ -154,8 +121,8 @@ class ValenceAxis(TransformerMixin, BaseEstimator):
     def transform(self, X: Any) -> Any:
         """Coordinates on all components, shape (n_texts, n_components), origin at `mean_`."""
         check_is_fitted(self)
-        states = _check_states(X, self.n_features_in_)
-        return like((states - _like(self.mean_, states)) @ _like(self.components_, states).T, X)
+        states = _states(X, self.n_features_in_)
+        return like((states - like(self.mean_, states)) @ like(self.components_, states).T, X)
 
     def project(self, X: Any) -> Any:
         """Positions on the axis, shape (n_texts,), in units of the hidden states."""
@@ -164,75 +131,47 @@ class ValenceAxis(TransformerMixin, BaseEstimator):
     def ablate(self, X: Any) -> Any:
         r"""Hidden states without the axis, :math:`x - (x \cdot v)\,v` for every component, same shape."""
         check_is_fitted(self)
-        states = _check_states(X, self.n_features_in_)
-        directions = _like(self.components_, states)
+        states = _states(X, self.n_features_in_)
+        directions = like(self.components_, states)
         return like(states - (states @ directions.T) @ directions, X)
 
 
-@dataclass(frozen=True)
-class DirectionBootstrap:
-    """Stability of an axis over resampled paraphrases.
-
-    Attributes
-    ----------
-    cosines : ndarray, shape (n_resamples,)
-        Absolute cosine of each resampled axis with the full one.
-    interval : Interval
-        Median and percentile limits of the cosines.
-    """
+class DirectionBootstrap(NamedTuple):
+    """Absolute cosines of resampled axes with the full one, (n_resamples,); their median with 95 % limits."""
 
     cosines: np.ndarray
     interval: Interval
 
 
 def bootstrap_direction(
-    X: np.ndarray,
-    y: Sequence[str],
+    X: Any,
+    y: Sequence[str] | np.ndarray,
     *,
     n_resamples: int = 1000,
-    confidence: float = 0.95,
     random_state: int | np.random.Generator | None = None,
 ) -> DirectionBootstrap:
-    """Resample paraphrases within each class and compare the axes with the one of all texts.
+    """Stability of an axis: paraphrases are resampled within each class, `y` has two or more of each.
 
-    Resampled centroids are weighted sums of the texts, and the axis of a resample follows from the K x K
-    Gram matrix of its centred centroids, so no resample touches the D features twice.
-
-    Parameters
-    ----------
-    X : ndarray, shape (n_texts, n_features)
-        Hidden states.
-    y : sequence of str
-        Emotions; at least two texts a class.
-    n_resamples, confidence, random_state
-        As in `kernel.stats.bootstrap_interval`.
-
-    Returns
-    -------
-    DirectionBootstrap
-
-    Raises
-    ------
-    ValueError
-        If a class has a single text: nothing can be resampled; or if classes share so many texts that nothing
-        is left between them in a resample.
+    Resampled centroids are weighted sums of the texts (n_texts, n_features), and the axis of a resample
+    follows from the K x K Gram matrix of its centred centroids, so no resample touches the features twice.
     """
-    X = real(_check_states(X), "hidden states")
-    emotions = _check_emotions(X, y)
-    classes = _ordered_classes(emotions)
-    rows = [np.flatnonzero(emotions == c) for c in classes]
-    if min(map(len, rows)) < 2:
-        lone = [c for c, r in zip(classes, rows, strict=True) if len(r) < 2]
-        raise ValueError(f"classes {lone} have one text: a bootstrap needs two or more paraphrases a class")
+    checks.count("n_resamples", n_resamples)
+    states = real(_states(X), "hidden states")
+    classes, rows = _classes(y, len(states))
+    single_texts = [name for name, texts in zip(classes, rows, strict=True) if len(texts) < 2]
+    if single_texts:
+        raise ValueError(
+            f"classes {single_texts} have one text: a bootstrap needs two or more paraphrases a class"
+        )
     rng = np.random.default_rng(random_state)
-    axis = ValenceAxis(orient=classes[-1]).fit(X, y)
+    axis = ValenceAxis(orient=classes[-1]).fit(states, y)
 
     cosines = np.empty(n_resamples)
     for b in range(n_resamples):
-        weights = np.zeros((len(classes), len(X)))
-        for k, r in enumerate(rows):
-            np.add.at(weights[k], rng.choice(r, len(r)), 1 / len(r))
-        centroids = weights @ X
+        weights = np.zeros((len(classes), len(states)))
+        for k, texts in enumerate(rows):
+            np.add.at(weights[k], rng.choice(texts, len(texts)), 1 / len(texts))
+        centroids = weights @ states
         centred = centroids - centroids.mean(0)
         squares, vectors = np.linalg.eigh(centred @ centred.T)
         if not squares[-1] > _rounding(centroids) ** 2:
@@ -241,69 +180,41 @@ def bootstrap_direction(
             )
         direction = vectors[:, -1] @ centred
         cosines[b] = abs(direction @ axis.direction_) / np.linalg.norm(direction)
-    tail = 50 * (1 - confidence)
-    low, middle, high = np.percentile(cosines, [tail, 50, 100 - tail])
+    low, middle, high = np.percentile(cosines, [2.5, 50, 97.5])
     return DirectionBootstrap(cosines, Interval(float(middle), float(low), float(high)))
 
 
 def shuffled_shares(
     X: Any,
-    y: Sequence[str],
+    y: Sequence[str] | np.ndarray,
     *,
     n_shuffles: int = 200,
     random_state: int | np.random.Generator | None = None,
 ) -> np.ndarray:
-    r"""Null of the share of PC1: emotions are permuted over the texts, the class sizes kept.
+    r"""Null of the share of PC1, (n_shuffles,): emotions are permuted over the texts, the class sizes stay.
 
     With :math:`s_1 \ge s_2 \dots` the singular values of a shuffle's mean-centred centroids, its share is
     :math:`s_1^2 / \sum_k s_k^2`. Centroids of texts without any classes have a first component too, and its
-    share is large wherever the texts themselves vary along few directions: a share says something about
-    emotions only if it exceeds these.
-
-    Parameters
-    ----------
-    X : array or tensor, shape (n_texts, n_features)
-        Hidden states of one layer and position.
-    y : sequence of str, length n_texts
-        Emotions; three classes or more, at least one of them with two texts or more.
-    n_shuffles : int
-        Permutations.
-    random_state : int, Generator or None
-        Seed.
-
-    Returns
-    -------
-    ndarray, shape (n_shuffles,)
-        Shares between 0 and 1, to be compared with ``explained_variance_ratio_[0]``.
-
-    Raises
-    ------
-    ValueError
-        If lengths differ, a value is not finite, all states are equal, or so many that a shuffle leaves no
-        variance between the classes, `n_shuffles` is below one, or every shuffle would give the same share:
-        with two classes it is one, and with one text a class shuffling only renames the texts.
-    TypeError
-        If the hidden states are not floating point.
+    share is large wherever the texts themselves vary along few directions: the share of an axis,
+    ``explained_variance_ratio_[0]``, says something about emotions only if it exceeds these. With two
+    classes, or one text a class, every shuffle would give the same: such input is a ValueError.
     """
-    X = real(_check_states(X), "hidden states")
-    emotions = _check_emotions(X, y)
-    classes = _ordered_classes(emotions)
+    checks.count("n_shuffles", n_shuffles)
+    states = real(_states(X), "hidden states")
+    classes, _ = _classes(y, len(states))
     if len(classes) < 3:
         raise ValueError(
             f"classes {classes}: the share of PC1 needs three classes or more, with two it is one"
         )
-    if len(classes) == len(X):
+    if len(classes) == len(states):
         raise ValueError("each class has one text: shuffling only renames them, so give two or more a class")
-    if not np.ptp(X, axis=0).any():
-        raise ValueError(f"hidden states hold {len(X)} equal rows: there is no variance to share")
-    if n_shuffles < 1:
-        raise ValueError(f"n_shuffles must be at least 1, got {n_shuffles}")
+    emotions = np.asarray(y, dtype=object)
     rng = np.random.default_rng(random_state)
 
     shares = np.empty(n_shuffles)
     for b in range(n_shuffles):
         member = rng.permutation(emotions) == np.array(classes, dtype=object)[:, None]
-        centroids = member / member.sum(1, keepdims=True) @ X
+        centroids = member / member.sum(1, keepdims=True) @ states
         variances = np.linalg.svd(centroids - centroids.mean(0), compute_uv=False) ** 2
         if not variances[0] > _rounding(centroids) ** 2:
             raise ValueError(
@@ -313,19 +224,11 @@ def shuffled_shares(
     return shares
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """How well several axes, or their projections of the same items, agree.
+class Agreement(NamedTuple):
+    """Pearson correlations (n, n) between models, and their means with 95 % limits over resampled items.
 
-    Attributes
-    ----------
-    names : tuple of str
-        Order of the matrix.
-    matrix : ndarray, shape (n, n)
-        Cosine or Pearson correlation.
-    overall, within, across : Interval or None
-        Mean off-diagonal entry over all pairs, pairs of one family, pairs of different families; None where
-        there is no such pair. Limits come from resampled items and are NaN for cosines, which have none.
+    `overall` is the mean over all pairs, `within` over pairs of one family, `across` over pairs of different
+    families; None where there is no such pair.
     """
 
     names: tuple[str, ...]
@@ -338,145 +241,102 @@ class Agreement:
 def agreement(
     vectors: Mapping[str, Any],
     *,
-    metric: str = "pearson",
     families: Mapping[str, str] | None = None,
     n_resamples: int = 2000,
-    confidence: float = 0.95,
     random_state: int | np.random.Generator | None = None,
 ) -> Agreement:
-    """Pairwise agreement of axes (``metric="cosine"``) or of projections of the same items (``"pearson"``).
+    """Pairwise correlation of several projections of the same items.
 
     Parameters
     ----------
     vectors : mapping of name to array, all of one shape (n,)
-        Directions of one feature space, or projections of one list of items.
-    metric : {"pearson", "cosine"}
-        Cosine compares directions, Pearson compares projections.
+        Two or more; none may be constant.
     families : mapping of name to family, optional
         Splits the pairs into within and across; without it each name is its own family.
-    n_resamples, confidence, random_state
-        Item bootstrap of the Pearson means.
+    n_resamples : int
+        Bootstrap samples of the items.
+    random_state : int, Generator or None
+        Seed.
 
     Returns
     -------
     Agreement
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two vectors, lengths differ, one is constant, or the metric is unknown.
     """
-    if metric not in ("pearson", "cosine"):
-        raise ValueError(f"metric must be 'pearson' or 'cosine', got {metric!r}")
-    if len(vectors) < 2:
-        raise ValueError(f"agreement needs two vectors or more, got {len(vectors)}")
+    checks.count("n_resamples", n_resamples)
     names = tuple(vectors)
+    if len(names) < 2:
+        raise ValueError(f"agreement needs two vectors or more, got {len(names)}")
     rows = [real(vectors[name], f"vector {name!r}") for name in names]
     if len({row.shape for row in rows}) > 1 or rows[0].ndim != 1:
         shapes = {name: row.shape for name, row in zip(names, rows, strict=True)}
         raise ValueError(f"vectors must share one shape (n,), got {shapes}")
-    V = np.stack(rows)
-    for name, row in zip(names, V, strict=True):
-        if np.ptp(row) == 0:
-            raise ValueError(f"vector {name!r} is constant")
+    constant = [name for name, row in zip(names, rows, strict=True) if np.ptp(row) == 0]
+    if constant:
+        raise ValueError(f"vector {constant[0]!r} is constant")
 
-    matrix = _correlation(V, metric)
-    upper = np.triu(np.ones((len(names), len(names)), dtype=bool), 1)
-    family = np.array([families[name] if families else name for name in names], dtype=object)
-    same = family[:, None] == family[None, :]
+    items = np.stack(rows)
+    matrix = _correlation(items)
     rng = np.random.default_rng(random_state)
-    resampled = None
-    if metric == "pearson":
-        picks = (rng.integers(V.shape[1], size=V.shape[1]) for _ in range(n_resamples))
-        resampled = np.stack([_correlation(V[:, pick], metric) for pick in picks])
+    picks = (rng.integers(items.shape[1], size=items.shape[1]) for _ in range(n_resamples))
+    resampled = np.stack([_correlation(items[:, pick]) for pick in picks])
 
     def mean_over(pairs: np.ndarray) -> Interval | None:
         if not pairs.any():
             return None
-        if resampled is None:
-            return Interval(float(matrix[pairs].mean()), float("nan"), float("nan"))
-        tail = 50 * (1 - confidence)
-        low, high = np.percentile(resampled[:, pairs].mean(1), [tail, 100 - tail])
+        low, high = np.percentile(resampled[:, pairs].mean(1), [2.5, 97.5])
         return Interval(float(matrix[pairs].mean()), float(low), float(high))
 
+    family = np.array([families[name] if families else name for name in names], dtype=object)
+    same = family[:, None] == family[None, :]
+    upper = np.triu(np.ones(same.shape, dtype=bool), 1)
     return Agreement(names, matrix, mean_over(upper), mean_over(upper & same), mean_over(upper & ~same))
 
 
-def _correlation(V: np.ndarray, metric: str) -> np.ndarray:
-    centred = V - V.mean(1, keepdims=True) if metric == "pearson" else V
+def _correlation(items: np.ndarray) -> np.ndarray:
+    centred = items - items.mean(1, keepdims=True)
     norms = np.linalg.norm(centred, axis=1, keepdims=True)
     units = centred / np.where(norms == 0, 1, norms)
     return units @ units.T
 
 
-def _ordered_classes(emotions: np.ndarray) -> tuple[str, ...]:
-    if any(not isinstance(e, str) or not e for e in emotions):
-        bad = next(e for e in emotions if not isinstance(e, str) or not e)
-        raise ValueError(f"emotions must be non-empty strings, got {bad!r}")
-    present = set(emotions)
-    if present <= set(EMOTIONS):
-        return tuple(e for e in EMOTIONS if e in present)
-    return tuple(sorted(present))
-
-
-def _check_emotions(X: Any, y: Sequence[str] | np.ndarray) -> np.ndarray:
-    """One emotion per row of `X`, as an array of objects."""
+def _classes(y: Sequence[str] | np.ndarray, n: int) -> tuple[tuple[str, ...], list[np.ndarray]]:
+    """Classes in order, and the numbers of the texts of each."""
     emotions = np.atleast_1d(np.asarray(y, dtype=object))
-    if len(emotions) != len(X):
-        raise ValueError(f"{len(X)} hidden states but {len(emotions)} emotions: one emotion per text")
-    return emotions
+    if len(emotions) != n:
+        raise ValueError(f"{n} hidden states but {len(emotions)} emotions: one emotion per text")
+    unnamed = [emotion for emotion in emotions if not isinstance(emotion, str) or not emotion]
+    if unnamed:
+        raise ValueError(f"emotions must be non-empty strings, got {unnamed[0]!r}")
+    present = set(emotions)
+    order = EMOTIONS if present <= set(EMOTIONS) else sorted(present)
+    classes = tuple(emotion for emotion in order if emotion in present)
+    return classes, [np.flatnonzero(emotions == name) for name in classes]
 
 
-def _check_states(X: Any, n_features: int | None = None) -> Any:
-    """Numpy array or tensor of shape (n, d), finite, in the machine's single or double precision."""
-    if not isinstance(X, torch.Tensor):
-        X = plain(X, "hidden states")
+def _states(X: Any, n_features: int | None = None) -> Any:
+    """Finite states (n_texts, n_features), an array or a tensor, in single or double precision."""
+    is_tensor = isinstance(X, torch.Tensor)
+    X = X if is_tensor else plain(X, "hidden states")
     if X.ndim != 2 or 0 in X.shape:
         hint = "; take one layer with H[:, 0]" if X.ndim == 3 else ""
         raise ValueError(f"hidden states must have shape (n_texts, n_features), got {tuple(X.shape)}{hint}")
-    if not (X.is_floating_point() if isinstance(X, torch.Tensor) else np.issubdtype(X.dtype, np.floating)):
+    if not (X.is_floating_point() if is_tensor else X.dtype.kind == "f"):
         raise TypeError(f"hidden states must be floating point, got {X.dtype}")
-    # float16 and bfloat16 know no singular value decomposition, nor does numpy's longdouble
-    if isinstance(X, torch.Tensor):
-        X = X if X.dtype in (torch.float32, torch.float64) else X.to(torch.float32)
-    else:
-        X = single(X, "hidden states")
-    with np.errstate(over="ignore"):
-        squares = _to_numpy((X * X).sum(1))
-    if not np.isfinite(squares).all():
-        row = int(np.argmin(np.isfinite(squares)))
-        raise ValueError(
-            f"hidden states of text {row} hold NaN, inf or numbers too large to square: drop the text or use "
-            "a wider dtype"
-        )
     if n_features is not None and X.shape[1] != n_features:
         raise ValueError(f"the axis has {n_features} features, the hidden states {X.shape[1]}")
+    # half precision and numpy's longdouble know no singular value decomposition
+    X = tensor(X, "", double=False, finite=False) if is_tensor else single(X, "hidden states")
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(plain((X * X).sum(1), ""))
+    if not finite.all():
+        raise ValueError(
+            f"hidden states of text {int(np.argmin(finite))} hold NaN, inf or numbers too large to square: "
+            "drop the text or use a wider dtype"
+        )
     return X
 
 
 def _rounding(centroids: Any) -> float:
     """Spread of centroids that rounding alone can make, with room for that of the passes before."""
-    values = _to_numpy(centroids)
+    values = plain(centroids, "centroids")
     return float(100 * np.finfo(values.dtype).eps * np.linalg.norm(values))
-
-
-def _linalg(X: Any) -> Any:
-    return torch.linalg if isinstance(X, torch.Tensor) else np.linalg
-
-
-def _stack(rows: list[Any]) -> Any:
-    return torch.stack(rows) if isinstance(rows[0], torch.Tensor) else np.stack(rows)
-
-
-def _to_numpy(x: Any) -> np.ndarray:
-    if isinstance(x, torch.Tensor):
-        x = x.detach().cpu()
-        return (x.float() if x.dtype == torch.bfloat16 else x).numpy()
-    return np.asarray(x)
-
-
-def _like(values: Any, X: Any) -> Any:
-    """The fitted array in the kind, dtype and device of the input."""
-    if isinstance(X, torch.Tensor):
-        return torch.as_tensor(values, dtype=X.dtype, device=X.device)
-    return _to_numpy(values)

@@ -1,9 +1,4 @@
-"""Hidden states of many texts, few layers and one position each.
-
-In:  a `LanguageModel` and a list of texts.
-Out: a float32 array (n_texts, n_layers, n_features); of texts and of texts with a cue, two from one pass.
-Never keeps a layer, a position or an output head that was not asked for; never changes the model.
-"""
+"""Hidden states of many texts, at few layers and one position each; a pass goes no deeper than asked."""
 
 from __future__ import annotations
 
@@ -18,7 +13,7 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from kernel import files
+from kernel import checks, files
 from kernel.language.models import LanguageModel, entering
 
 #: The short affect cue that small models need before their last token carries valence.
@@ -27,7 +22,7 @@ AFFECT_CUE = " This made me feel very"
 # Tokens in one batch: on a CPU the activations of a batch should stay in the cache, a GPU wants work.
 _TOKEN_BUDGET = {"cpu": 512, "mps": 4096, "cuda": 16384}
 
-
+Layers = str | int | Iterable[int]
 # "last", "mean", a token by number, or a number for each text
 Position = str | int | Sequence[int]
 # states of a batch (n_texts, n_tokens, n_features) -> those of the wanted position (n_texts, n_features)
@@ -45,11 +40,11 @@ class _Done(Exception):
 def hidden_states(
     lm: LanguageModel,
     texts: Sequence[str],
-    layers: str | int | Iterable[int] = "penultimate",
+    layers: Layers = "penultimate",
     cue: str | None = None,
     position: str | int = "last",
-    batch_size: int | None = None,
     *,
+    device: str | torch.device | None = None,
     cache: bool = True,
     progress: bool = True,
 ) -> np.ndarray:
@@ -58,12 +53,12 @@ def hidden_states(
     Layer 0 is the embedding, layer k the residual stream after block k, layer L the output after the final
     norm, as transformers numbers ``output_hidden_states``. Texts are sorted by length and padded on the
     right, where a causal model cannot see and a bidirectional one is told not to look, so the result equals
-    one pass per text. The pass stops after the deepest wanted layer.
+    one pass per text.
 
     Parameters
     ----------
     lm : LanguageModel
-        Decides device and dtype of the computation.
+        Its number format is that of the computation.
     texts : sequence of str
         Non-empty texts. One that is longer than the model's context loses its beginning, with a warning.
     layers : {"penultimate", "last", "all"}, int or iterable of int
@@ -72,13 +67,12 @@ def hidden_states(
         Appended to every text, e.g. `AFFECT_CUE`.
     position : {"last", "mean"} or int
         The last token, the mean over tokens, or a token by number (negative from the end).
-    batch_size : int or None
-        Texts in a batch; None fills a token budget suited to the device.
+    device : str, torch.device or None
+        Where the model is moved; None leaves it where it is.
     cache : bool
         Keep the result in the user's cache, addressed by weights, tokens, options, source code and versions
-        of libraries. Some layers are taken from a stored result for all of them. A model that was changed by
-        hooks, by modules of other packages or by a ``forward`` of its own, as for steering, or that is in
-        training mode is neither looked up nor kept.
+        of libraries. A model in training mode, or changed by hooks, by modules of other packages or by a
+        ``forward`` of its own, as for steering, is neither looked up nor kept.
     progress : bool
         Show a progress bar.
 
@@ -88,11 +82,8 @@ def hidden_states(
 
     Raises
     ------
-    ValueError
-        If the list is empty, a text is empty, becomes no tokens or cannot be encoded, or a position lies
-        outside a text.
-    TypeError
-        If something other than a string is among the texts.
+    ValueError, TypeError
+        If a text is empty, no string, becomes no tokens or has no such position.
     LayerError
         If the model has no such layer, or the wanted layers differ in width.
 
@@ -100,84 +91,55 @@ def hidden_states(
     --------
     >>> H = hidden_states(lm, ["What a day!"], layers="all", cue=AFFECT_CUE)     # doctest: +SKIP
     """
-    texts = _check_texts(texts, cue)
-    wanted = resolve_layers(layers, lm.n_layers)
-    if isinstance(position, np.integer):
-        position = int(position)
-    if not isinstance(position, int) and position not in ("last", "mean"):
-        raise ValueError(f"position must be 'last', 'mean' or a token number, got {position!r}")
-    _check_batch_size(batch_size)
-
-    tokens = _tokenise(lm, texts)
+    lm.to(device)
+    wanted, every = _layer_numbers(layers, lm.n_layers), _layer_numbers("all", lm.n_layers)
+    if isinstance(position, str):
+        checks.choice("position", position, ("last", "mean"))
+    else:
+        position = checks.count("position", position, -(2**31))
+    tokens = _tokenise(lm, _checked_texts(texts), cue)
     key = _keys(lm) if cache else None
 
     def compute() -> np.ndarray:
-        if key is not None and wanted != every:
-            stored = files.stored_array("hidden", key(tokens, every, position))
-            if stored is not None:
-                return stored[:, wanted]
-        (states,) = _compute(lm, tokens, wanted, [position], batch_size, progress)
-        return states
+        stored = files.stored_array("hidden", key(tokens, every, position)) if key else None
+        return _compute(lm, tokens, wanted, [position], progress)[0] if stored is None else stored[:, wanted]
 
-    every = resolve_layers("all", lm.n_layers)
-    if key is None:
-        return compute()
-    return files.load_or_compute("hidden", key(tokens, wanted, position), compute)
+    return files.load_or_compute("hidden", key(tokens, wanted, position), compute) if key else compute()
 
 
 def bare_and_cued_states(
     lm: LanguageModel,
     texts: Sequence[str],
-    layers: str | int | Iterable[int] = "penultimate",
+    layers: Layers = "penultimate",
     cue: str = AFFECT_CUE,
-    batch_size: int | None = None,
     *,
     cache: bool = True,
     progress: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Hidden states at the last token of each text, and at the last token of its cue, in one pass.
+    """States at the last token of each text, and at the last token of its cue, as `hidden_states` gives them.
 
     A causal model does not see ahead: at the last token of the text, the pass with the cue holds the state of
-    the bare text. Both equal what `hidden_states` gives, up to rounding. Texts are passed a second time where
-    that does not hold: if the model is bidirectional, if the tokeniser splits a text differently before the
-    cue, or if text and cue exceed the model's context.
-
-    Parameters
-    ----------
-    lm, texts, layers, batch_size, cache, progress
-        As in `hidden_states`, with which it shares what is stored.
-    cue : str
-        Appended to every text.
-
-    Returns
-    -------
-    tuple of two ndarrays of float32, shape (n_texts, n_layers, n_features)
-        Without the cue, and with it.
-
-    Raises
-    ------
-    ValueError, TypeError, LayerError
-        As `hidden_states` does; also if the cue is empty.
+    the bare text, so one pass gives both, each (n_texts, n_layers, n_features). Texts are passed a second
+    time if the model is bidirectional, if the tokeniser splits a text differently before the cue, or if text
+    and cue exceed the context.
     """
     if not cue:
         raise ValueError("cue is empty: without one there is a single read-out, that of hidden_states")
-    bare, cued = _check_texts(texts, None), _check_texts(texts, cue)
-    wanted = resolve_layers(layers, lm.n_layers)
-    _check_batch_size(batch_size)
-    both = _tokenise(lm, bare), _tokenise(lm, cued)
+    texts, wanted = _checked_texts(texts), _layer_numbers(layers, lm.n_layers)
+    bare, cued = _tokenise(lm, texts, None), _tokenise(lm, texts, cue)
     key = _keys(lm) if cache else None
     computed: list[np.ndarray] = []
 
     def compute(which: int) -> np.ndarray:
         if not computed:
-            computed.extend(_compute_both(lm, *both, wanted, batch_size, progress))
+            computed.extend(_compute_both(lm, bare, cued, wanted, progress))
         return computed[which]
 
+    if key is None:
+        return compute(0), compute(1)
     first, second = (
-        compute(which)
-        if key is None
-        else files.load_or_compute("hidden", key(tokens, wanted, "last"), partial(compute, which))
-        for which, tokens in enumerate(both)
+        files.load_or_compute("hidden", key(tokens, wanted, "last"), partial(compute, which))
+        for which, tokens in enumerate((bare, cued))
     )
     return first, second
 
@@ -212,29 +174,19 @@ def _is_plain(base: nn.Module) -> bool:
     return homes <= {"torch", "transformers"} and not any(module.training for module in base.modules())
 
 
-def _check_batch_size(batch_size: int | None) -> None:
-    if batch_size is not None and batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-
-
-def resolve_layers(layers: str | int | Iterable[int], n_layers: int) -> list[int]:
-    """Layer numbers 0..n_layers for a specification; raises `LayerError` naming the range."""
+def _layer_numbers(layers: Layers, n_layers: int) -> list[int]:
+    """Layer numbers 0..n_layers for a specification."""
     named = {"penultimate": [n_layers - 1], "last": [n_layers], "all": list(range(n_layers + 1))}
     if isinstance(layers, str):
-        if layers not in named:
-            raise LayerError(f"layers must be one of {sorted(named)} or numbers, got {layers!r}")
-        return named[layers]
-    numbers = [layers] if isinstance(layers, (int, np.integer)) else list(layers)
+        return named[checks.choice("layers", layers, named, error=LayerError)]
+    numbers = list(layers) if isinstance(layers, Iterable) else [layers]
     if not numbers:
         raise LayerError("layers is empty: name at least one layer")
-    resolved = [int(k) + n_layers + 1 if k < 0 else int(k) for k in numbers]
-    for given, k in zip(numbers, resolved, strict=True):
-        if not 0 <= k <= n_layers:
-            raise LayerError(f"layer {given} does not exist: this model has layers 0 to {n_layers}")
-    return resolved
+    numbers = [checks.count("layers", k, -n_layers - 1, n_layers, error=LayerError) for k in numbers]
+    return [k % (n_layers + 1) for k in numbers]
 
 
-def _check_texts(texts: Sequence[str], cue: str | None) -> list[str]:
+def _checked_texts(texts: Sequence[str]) -> list[str]:
     if isinstance(texts, str):
         raise TypeError("texts is one string: pass a list of strings")
     texts = list(texts)
@@ -245,8 +197,6 @@ def _check_texts(texts: Sequence[str], cue: str | None) -> list[str]:
             raise TypeError(f"texts[{i}] is {type(text).__name__}, not a string")
         if not text.strip():
             raise ValueError(f"texts[{i}] is empty: drop it or say what it should be")
-    texts = [text + (cue or "") for text in texts]
-    for i, text in enumerate(texts):
         try:
             text.encode()
         except UnicodeEncodeError as error:
@@ -257,57 +207,8 @@ def _check_texts(texts: Sequence[str], cue: str | None) -> list[str]:
     return texts
 
 
-def _compute_both(
-    lm: LanguageModel,
-    inner: list[list[int]],
-    whole: list[list[int]],
-    wanted: list[int],
-    batch_size: int | None,
-    progress: bool,
-) -> tuple[np.ndarray, np.ndarray]:
-    """States of the bare texts and of the cued ones, where possible from the pass of the latter."""
-    shared = [
-        not lm.bidirectional and long[: len(short)] == short for short, long in zip(inner, whole, strict=True)
-    ]
-    # the last token of the bare text; of texts that are passed again, any
-    ends = [len(short) - 1 if same else 0 for short, same in zip(inner, shared, strict=True)]
-    within, last = _compute(lm, whole, wanted, [ends, "last"], batch_size, progress)
-    again = [i for i, same in enumerate(shared) if not same]
-    if again:
-        (within[again],) = _compute(lm, [inner[i] for i in again], wanted, ["last"], batch_size, progress)
-    return within, last
-
-
-def _compute(
-    lm: LanguageModel,
-    tokens: list[list[int]],
-    wanted: list[int],
-    positions: Sequence[Position],
-    batch_size: int | None,
-    progress: bool,
-) -> list[np.ndarray]:
-    """One array (n_texts, n_layers, n_features) for each position."""
-    widths = {k: lm.widths[k] for k in wanted}
-    if len(set(widths.values())) > 1:
-        raise LayerError(
-            f"layers differ in width, so ask for them one by one: features by layer are {widths}"
-        )
-    shape = (len(tokens), len(wanted), widths[wanted[0]])
-    out = [np.empty(shape, dtype=np.float32) for _ in positions]
-    bar = tqdm(
-        total=len(tokens), desc=f"{lm.name}: hidden states", unit="text", disable=not progress, leave=False
-    )
-    with torch.inference_mode(), bar:
-        for rows in _batches(tokens, batch_size, _TOKEN_BUDGET.get(lm.device.type, 4096)):
-            here = [at if isinstance(at, (str, int)) else [at[i] for i in rows] for at in positions]
-            states = _batch_states(lm, [tokens[i] for i in rows], wanted, here).cpu().numpy()
-            for array, part in zip(out, states, strict=True):
-                array[rows] = part
-            bar.update(len(rows))
-    return out
-
-
-def _tokenise(lm: LanguageModel, texts: list[str]) -> list[list[int]]:
+def _tokenise(lm: LanguageModel, texts: list[str], cue: str | None) -> list[list[int]]:
+    texts = [text + (cue or "") for text in texts]
     tokens = lm.tokenizer(texts, padding=False, truncation=False, verbose=False)["input_ids"]
     for i, ids in enumerate(tokens):
         if not ids:
@@ -327,17 +228,67 @@ def _tokenise(lm: LanguageModel, texts: list[str]) -> list[list[int]]:
     return [ids[-lm.max_length :] for ids in tokens]
 
 
-def _batches(tokens: list[list[int]], batch_size: int | None, budget: int) -> Iterator[list[int]]:
-    """Row numbers by length; each batch has at most `batch_size` texts or `budget` padded tokens."""
-    order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
-    batch: list[int] = []
-    for i in order:
-        full = len(batch) == batch_size if batch_size else (len(batch) + 1) * len(tokens[i]) > budget
-        if batch and full:
-            yield batch
-            batch = []
-        batch.append(i)
-    yield batch
+def _compute_both(
+    lm: LanguageModel, bare: list[list[int]], cued: list[list[int]], wanted: list[int], progress: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """States of the bare texts and of the cued ones, where possible from the pass of the latter."""
+    shared = [
+        not lm.bidirectional and long[: len(short)] == short for short, long in zip(bare, cued, strict=True)
+    ]
+    # the last token of the bare text; of texts that are passed again, any
+    ends = [len(short) - 1 if same else 0 for short, same in zip(bare, shared, strict=True)]
+    within, last = _compute(lm, cued, wanted, [ends, "last"], progress)
+    again = [i for i, same in enumerate(shared) if not same]
+    if again:
+        (within[again],) = _compute(lm, [bare[i] for i in again], wanted, ["last"], progress)
+    return within, last
+
+
+def _compute(
+    lm: LanguageModel,
+    tokens: list[list[int]],
+    wanted: list[int],
+    positions: Sequence[Position],
+    progress: bool,
+) -> list[np.ndarray]:
+    """One array (n_texts, n_layers, n_features) for each position; a batch too large for memory is halved."""
+    widths = {k: lm.widths[k] for k in wanted}
+    if len(set(widths.values())) > 1:
+        raise LayerError(
+            f"layers differ in width, so ask for them one by one: features by layer are {widths}"
+        )
+    states = np.empty((len(positions), len(tokens), len(wanted), widths[wanted[0]]), dtype=np.float32)
+    batches = _batches(tokens, _TOKEN_BUDGET.get(lm.device.type, 4096))
+    bar = tqdm(
+        total=len(tokens), desc=f"{lm.name}: hidden states", unit="text", disable=not progress, leave=False
+    )
+    with torch.inference_mode(), bar:
+        while batches:
+            rows = batches.pop(0)
+            batch_positions = [
+                at if isinstance(at, (str, int)) else [at[i] for i in rows] for at in positions
+            ]
+            try:
+                read = _batch_states(lm, [tokens[i] for i in rows], wanted, batch_positions)
+            except torch.OutOfMemoryError:
+                if len(rows) == 1:
+                    raise
+                half = len(rows) // 2
+                batches[:0] = [rows[:half], rows[half:]]
+                continue
+            states[:, rows] = read.cpu().numpy()
+            bar.update(len(rows))
+    return list(states)
+
+
+def _batches(tokens: list[list[int]], budget: int) -> list[list[int]]:
+    """Row numbers by length; each batch has at most `budget` padded tokens, or is one text."""
+    batches: list[list[int]] = [[]]
+    for i in sorted(range(len(tokens)), key=lambda i: len(tokens[i])):
+        if batches[-1] and (len(batches[-1]) + 1) * len(tokens[i]) > budget:
+            batches.append([])
+        batches[-1].append(i)
+    return batches
 
 
 def _batch_states(
@@ -361,10 +312,16 @@ def _batch_states(
     states: dict[int, torch.Tensor] = {}
     with _reading(lm, set(wanted), read, states):
         try:
-            final = lm.base(**inputs).last_hidden_state
-            states[lm.n_layers] = read(final)
+            states[lm.n_layers] = read(lm.base(**inputs).last_hidden_state)
         except _Done:
             pass
+        except torch.OutOfMemoryError:
+            raise
+        except (IndexError, RuntimeError) as error:  # what torch says of a row that a table does not have
+            raise ValueError(
+                f"{lm.name} fails on a text of {longest} tokens ({error}): if it has fewer positions, set "
+                "lm.tokenizer.model_max_length to their number, and longer texts lose their beginning"
+            ) from error
     return torch.stack([states[k] for k in wanted], dim=2)
 
 
@@ -387,21 +344,18 @@ def _reading(
     lm: LanguageModel, wanted: set[int], read: Reader, states: dict[int, torch.Tensor]
 ) -> Iterator[None]:
     """Read the wanted layers as they enter the next block; stop the pass after the deepest one."""
-    deepest = max(wanted)
-    handles = []
 
-    def watch(k: int) -> Callable[..., None]:
-        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            states[k] = read(entering(args, kwargs))
-            if k == deepest:
-                raise _Done
+    def hook(k: int, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        states[k] = read(entering(args, kwargs))
+        if k == max(wanted):
+            raise _Done
 
-        return hook
-
+    handles = [
+        lm.blocks[k].register_forward_pre_hook(partial(hook, k), with_kwargs=True)
+        for k in wanted
+        if k < lm.n_layers
+    ]
     try:
-        for k, block in enumerate(lm.blocks):
-            if k in wanted:
-                handles.append(block.register_forward_pre_hook(watch(k), with_kwargs=True))
         yield
     finally:
         for handle in handles:

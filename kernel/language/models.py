@@ -1,16 +1,16 @@
-"""Language models: who they are and how they are loaded.
+"""Language models: the registry of those that the book names, and how a network and its tokenizer are loaded.
 
-In:  a name of the registry, a hub id (``organisation/model``) or a folder with safetensors weights.
-Out: a `LanguageModel`: network, tokenizer and the few facts that the other modules need.
-Never runs remote code, never reads pickled weights, never downloads a bundled model by itself.
+No remote code is run, no pickled weights are read, and a bundled model is never downloaded by itself.
 """
 
 from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from unittest import mock
 
 import torch
 from torch import nn
@@ -21,111 +21,50 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-class UnknownModelError(KeyError):
+class UnknownModelError(LookupError):
     """The name is neither in the registry, nor a hub id, nor a folder."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
 
 
 class ModelLoadError(RuntimeError):
     """The weights could not be loaded, or the network cannot be read; the message says why."""
 
 
-@dataclass(frozen=True)
-class ModelCard:
+class ModelCard(NamedTuple):
     """What is known about a model before it is loaded.
 
-    Attributes
-    ----------
-    name : str
-        Registry name.
-    source : str
-        Hub id, or the name of a bundled asset.
-    family : str
-        Models of one family share training data and recipe.
-    n_layers : int or None
-        Transformer blocks; None where the paper's wording does not settle it.
-    n_parameters : float
-        Nominal size.
-    paper_r : float or None
-        The paper's per-clip correlation with behavioural valence (arXiv:2606.00129); None where it has none.
-    bundled : bool
-        True if the weights come with `kernel.assets`, without an account.
-    note : str
-        Licence gates and choices made where the paper is ambiguous.
+    `source` is a hub id or, if the model is `bundled`, an asset; models of one `family` share training data
+    and recipe; `n_layers` counts transformer blocks, None where the paper's wording does not settle it;
+    `paper_r` is the paper's per-clip correlation with behavioural valence (arXiv:2606.00129), None where it
+    has none.
     """
 
     name: str
     source: str
     family: str
-    n_layers: int | None
     n_parameters: float
+    n_layers: int | None = None
     paper_r: float | None = None
     bundled: bool = False
     note: str = ""
 
 
-_CARDS = (
-    ModelCard("SmolLM2-135M-Instruct", "smollm2-135m-instruct", "SmolLM2", 30, 135e6, None, True),
-    ModelCard("Gemma-3-270M", "gemma-3-270m", "Gemma", 18, 270e6, None, True, "Gemma Terms of Use"),
-    ModelCard("Qwen3-14B", "Qwen/Qwen3-14B", "Qwen3", 40, 14.8e9, 0.944),
-    ModelCard("Qwen3-4B", "Qwen/Qwen3-4B", "Qwen3", 36, 4.0e9, 0.944, note="the paper's lead model"),
-    ModelCard("Qwen3-8B", "Qwen/Qwen3-8B", "Qwen3", 36, 8.2e9, 0.941),
-    ModelCard("Qwen3-32B", "Qwen/Qwen3-32B", "Qwen3", 64, 32.8e9, 0.937),
-    ModelCard(
-        "Mistral-7B", "mistralai/Mistral-7B-v0.3", "Mistral", 32, 7.2e9, 0.935, note="version not stated"
-    ),
-    ModelCard("Qwen3-0.6B", "Qwen/Qwen3-0.6B", "Qwen3", 28, 0.6e9, 0.933),
-    ModelCard("Qwen3-1.7B", "Qwen/Qwen3-1.7B", "Qwen3", 28, 1.7e9, 0.930),
-    ModelCard(
-        "Llama-4-Scout-17B",
-        "meta-llama/Llama-4-Scout-17B-16E",
-        "Llama",
-        48,
-        109e9,
-        0.826,
-        note="gated; 17B active of 109B",
-    ),
-    ModelCard(
-        "Gemma-27B", "google/gemma-3-27b-pt", "Gemma", 62, 27e9, 0.807, note="gated; generation not stated"
-    ),
-    ModelCard("Gemma-4-31B", "google/gemma-4-31B", "Gemma", None, 31e9, 0.715, note="gated"),
-    ModelCard("Phi-2-2.7B", "microsoft/phi-2", "Phi", 32, 2.7e9, 0.651),
-    ModelCard("Pythia-1.4B", "EleutherAI/pythia-1.4b", "Pythia", 24, 1.4e9, 0.276),
-    ModelCard("TinyLlama-1.1B", "TinyLlama/TinyLlama-1.1B-Chat-v1.0", "Llama", 22, 1.1e9, 0.128),
-    ModelCard("BLOOM-560M", "bigscience/bloom-560m", "BLOOM", 24, 0.56e9, 0.031),
-)
+def _cards(file: IO[str]) -> dict[str, ModelCard]:
+    return {card["name"]: ModelCard(**card) for card in files.read_yaml(file.read())}
+
+
 #: The paper's 14 models and the bundled two, by name.
-REGISTRY: dict[str, ModelCard] = {card.name: card for card in _CARDS}
+REGISTRY: dict[str, ModelCard] = files.read_packaged("language/data/registry.yaml", _cards)
 
 
 @dataclass
 class LanguageModel:
     """A network with its tokenizer, ready for `kernel.language.hidden.hidden_states`.
 
-    What cannot be told from a configuration is read from a few passes of some tokens when the object is made:
-    blocks, widths and whether a token sees the ones behind it. A network that cannot be read raises
-    `ModelLoadError`.
-
-    Attributes
-    ----------
-    name : str
-        Registry name, hub id or folder name.
-    base : transformers.PreTrainedModel
-        The transformer without its output head.
-    tokenizer : transformers.PreTrainedTokenizerBase
-        The matching tokenizer.
-    causal : transformers.PreTrainedModel or None
-        The network with its language-model head; None for encoders.
-    family : str
-        Family of the registry, or the architecture's name.
-    blocks : ModuleList
-        The transformer blocks in order: hidden state k enters block k.
-    widths : tuple of int
-        Features of hidden states 0 to `n_layers`; the last differs where a projection follows the blocks.
-    bidirectional : bool
-        True if a token sees the ones behind it, so that padding has to be masked.
+    `base` is the transformer without an output head, `causal` the one with its language-model head, None for
+    encoders. What no configuration says is read from a few passes when the object is made: the `blocks` in
+    order (hidden state k enters block k), the `widths` of hidden states 0 to L (the last differs where a
+    projection follows the blocks), and whether it is `bidirectional`, so that a token sees the ones behind it
+    and padding has to be masked. A network that cannot be read raises `ModelLoadError`.
     """
 
     name: str
@@ -160,21 +99,18 @@ class LanguageModel:
         return len(self.blocks)
 
     @property
-    def n_features(self) -> int:
-        """Width of the residual stream."""
-        return self.widths[0]
-
-    @property
     def vocabulary(self) -> int:
         """Number of token ids that the network knows."""
-        whole: Any = self.base if self.causal is None else self.causal
-        return whole.get_input_embeddings().num_embeddings
+        network: Any = self.base if self.causal is None else self.causal
+        return network.get_input_embeddings().num_embeddings
 
     @property
     def max_length(self) -> int:
-        """Longest input in tokens that the position encoding was made for."""
-        length = getattr(_text_config(self.base), "max_position_embeddings", None) or 2048
-        return int(min(length, self.tokenizer.model_max_length))
+        """Longest input in tokens that the position encoding was made for, 2,048 where nothing says so."""
+        config = _text_config(self.base)
+        names = ("max_position_embeddings", "max_seq_len", "max_target_positions")
+        stated = [getattr(config, name) for name in names if getattr(config, name, None)]
+        return int(min([*(stated or [2048]), self.tokenizer.model_max_length]))
 
     @property
     def device(self) -> torch.device:
@@ -185,6 +121,13 @@ class LanguageModel:
     def dtype(self) -> torch.dtype:
         """Number format of the weights."""
         return next(self.base.parameters()).dtype
+
+    def to(self, device: str | torch.device | None) -> LanguageModel:
+        """The same model, its weights moved to a device; None leaves them where they are."""
+        if device is not None:
+            network: Any = self.base if self.causal is None else self.causal
+            network.to(checks.device(device))
+        return self
 
     def fingerprint(self) -> str:
         """Digest of weights, configuration, modules and their settings; changes whenever one of them does.
@@ -201,7 +144,8 @@ class LanguageModel:
         ]
         config = _text_config(self.base)
         attention = str(getattr(config, "_attn_implementation", ""))
-        return files.digest(repr(sorted(config.to_dict().items(), key=str)), attention, modules, tensors)
+        settings = {name: value for name, value in config.to_dict().items() if name != "_name_or_path"}
+        return files.digest(repr(sorted(settings.items(), key=str)), attention, modules, tensors)
 
 
 def _checksum(tensor: torch.Tensor) -> int:
@@ -209,7 +153,7 @@ def _checksum(tensor: torch.Tensor) -> int:
     return zlib.crc32(flat.view(torch.uint8).numpy().data) if flat.numel() else 0
 
 
-def _settings(module: torch.nn.Module) -> dict[str, Any]:
+def _settings(module: nn.Module) -> dict[str, Any]:
     """Plain attributes of a module, such as a scale or a rate of dropout, but not where it came from."""
     plain = {name: value for name, value in vars(module).items() if isinstance(value, int | float | str)}
     return {name: plain[name] for name in plain if not name.startswith("_") and name != "name_or_path"}
@@ -303,15 +247,15 @@ def load_language_model(
 ) -> LanguageModel:
     """Load a language model by name.
 
-    Bundled models are de-quantised once and kept as safetensors in the user's cache; every later load
-    takes a second. Hub models need the ``hub`` extra and, where gated, an accepted licence.
+    Bundled models are de-quantised once and kept as safetensors in the user's cache. Hub models need the
+    ``hub`` extra and, where gated, an accepted licence.
 
     Parameters
     ----------
     name : str
         A name in `REGISTRY`, a hub id, or a folder holding a transformers model in safetensors.
     device : str, torch.device or None
-        None takes the first CUDA device, else MPS, else the CPU.
+        As for `kernel.checks.device`.
     dtype : torch.dtype or None
         None means float32 on a CPU and the published format elsewhere.
 
@@ -332,10 +276,8 @@ def load_language_model(
     if dtype is None and device.type == "cpu":
         dtype = torch.float32
     card = REGISTRY.get(name)
-    if card is not None and card.bundled:
-        source: str | Path = _dequantised(card)
-    elif card is not None:
-        source = card.source
+    if card is not None:
+        source: str | Path = _dequantised(card) if card.bundled else card.source
     elif files.absolute(name).is_dir():
         source = files.absolute(name)
     elif name.count("/") == 1 and name[0] not in "~./":
@@ -346,11 +288,9 @@ def load_language_model(
             f"or one of {sorted(REGISTRY)}"
         )
     causal, tokenizer = _from_pretrained(source, dtype)
-    family = card.family if card else causal.config.model_type
     causal = causal.to(device).eval()
-    return LanguageModel(
-        Path(source).name if card is None else name, causal.base_model, tokenizer, causal, family
-    )
+    title, family = (name, card.family) if card else (Path(source).name, causal.config.model_type)
+    return LanguageModel(title, causal.base_model, tokenizer, causal, family)
 
 
 def load_encoder(device: str | torch.device | None = None) -> LanguageModel:
@@ -363,24 +303,13 @@ def load_encoder(device: str | torch.device | None = None) -> LanguageModel:
     folder = assets.path("all-minilm-l6-v2")
     base = _whole(AutoModel, folder, use_safetensors=True, local_files_only=True)
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    device = checks.device(device)
-    return LanguageModel("all-MiniLM-L6-v2", base.to(device).eval(), tokenizer, None, "MiniLM")
+    return LanguageModel("all-MiniLM-L6-v2", base.to(checks.device(device)).eval(), tokenizer, None, "MiniLM")
 
 
 def random_twin(lm: LanguageModel, *, random_state: int = 0) -> LanguageModel:
-    """The same architecture and tokenizer with freshly initialised weights: what training did not put there.
+    """The architecture, tokenizer, device and dtype of a causal model with fresh, untrained weights.
 
-    Parameters
-    ----------
-    lm : LanguageModel
-        A causal model.
-    random_state : int
-        Seed of the initialisation; the global random state is left as it was.
-
-    Returns
-    -------
-    LanguageModel
-        On the same device, in the same dtype.
+    The seed is that of the initialisation; the global random state is left as it was.
     """
     if lm.causal is None:
         raise ValueError(f"{lm.name} is an encoder: the twin is made for causal models")
@@ -439,21 +368,32 @@ def _dequantised(card: ModelCard) -> Path:
     gguf = next(folder.rglob("*.gguf"))
     key = files.cache_key(__name__, assets.ASSETS[card.source].sha256)
     target = files.cache_dir("models", f"{card.name}-{key[:16]}", create=False)
-    if target.is_dir():
-        return target
+    if not target.is_dir():
+        files.writable_folder(target.parent)
+        with files.one_at_a_time(target):
+            if not target.is_dir():  # another process may have been faster
+                _dequantise(gguf, target)
+    return target
 
-    files.writable_folder(target.parent)
+
+def _dequantise(gguf_file: Path, target: Path) -> None:
+    import gguf
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    quantised = _whole(AutoModelForCausalLM, gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    # transformers parses the file anew for configuration, tokenizer and weights: 10 s for 260,000 tokens
+    with mock.patch.object(gguf, "GGUFReader", cache(gguf.GGUFReader)):
+        tokenizer = AutoTokenizer.from_pretrained(gguf_file.parent, gguf_file=gguf_file.name)
+        quantised = _whole(
+            AutoModelForCausalLM, gguf_file.parent, gguf_file=gguf_file.name, dtype=torch.float32
+        )
     config = quantised.config
     if hasattr(config, "quantization_config"):
         del config.quantization_config
     # transformers refuses to save a model that came from GGUF, so its numbers move into a plain twin
-    plain = AutoModelForCausalLM.from_config(config)
-    plain.load_state_dict(quantised.state_dict())
+    with torch.device("meta"):
+        plain = AutoModelForCausalLM.from_config(config)
+    plain.load_state_dict(quantised.state_dict(), assign=True)
+    plain.tie_weights()
     with files.atomic_folder(target) as folder:
         plain.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-    return target

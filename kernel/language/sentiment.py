@@ -1,19 +1,16 @@
 """Human-rated texts, zero-shot scores on them, their baselines and controls.
 
-In:  names of benchmarks; hidden states or scores, one per text.
-Out: plain arrays and small results with intervals.
-Never fits anything to the ratings except in functions that say so (the supervised baseline and the probe).
+Nothing is fitted to the ratings except by the supervised baseline and the probe, which say so.
 """
 
 from __future__ import annotations
 
 import ast
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,16 +20,15 @@ from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit, cro
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from kernel import assets, stats
+from kernel import assets, checks, stats
 from kernel.language.axis import ValenceAxis
 from kernel.stats import Interval
 
+Seed = int | np.random.Generator | None
 
-class UnknownBenchmarkError(KeyError):
+
+class UnknownBenchmarkError(LookupError):
     """No such benchmark."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
 
 
 class BenchmarkLoadError(RuntimeError):
@@ -41,19 +37,7 @@ class BenchmarkLoadError(RuntimeError):
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Texts with human valence.
-
-    Attributes
-    ----------
-    name : str
-        Name of the set.
-    texts : tuple of str
-        Distinct texts.
-    ratings : ndarray, shape (n_texts,)
-        Mean human rating in [-4, 4], or -1 and +1 where a set has labels only.
-    citation : str
-        Where the texts and ratings come from.
-    """
+    """Distinct texts with mean human valence (n_texts,) in [-4, 4], or -1 and +1 where a set has labels."""
 
     name: str
     texts: tuple[str, ...]
@@ -69,6 +53,15 @@ class Benchmark:
         return len(self.texts)
 
 
+class _HubSet(NamedTuple):
+    path: str
+    citation: str
+    split: str = "test"
+    text: str = "text"
+    config: str | None = None
+    positive: int = 1  # the label of positive texts; that of negative ones is 0
+
+
 _HUTTO = "Hutto & Gilbert (2014), ICWSM. doi:10.1609/icwsm.v8i1.14550"
 _SNIPPETS = {
     "movie": "movieReviewSnippets",
@@ -76,69 +69,38 @@ _SNIPPETS = {
     "tweets": "tweets",
     "editorials": "nytEditorialSnippets",
 }
-
-
-@dataclass(frozen=True)
-class _HubSource:
-    path: str
-    config: str | None
-    split: str
-    text: str
-    negative: int
-    positive: int
-    citation: str
-
-
 _HUB = {
-    "sst2": _HubSource(
-        "stanfordnlp/sst2", None, "validation", "sentence", 0, 1, "Socher et al. (2013), EMNLP D13-1170"
-    ),
-    "imdb": _HubSource("stanfordnlp/imdb", None, "test", "text", 0, 1, "Maas et al. (2011), ACL P11-1015"),
-    "yelp": _HubSource(
-        "fancyzhx/yelp_polarity", None, "test", "text", 0, 1, "Zhang et al. (2015), arXiv:1509.01626"
-    ),
-    "tweeteval": _HubSource(
+    "sst2": _HubSet("stanfordnlp/sst2", "Socher et al. (2013), EMNLP D13-1170", "validation", "sentence"),
+    "imdb": _HubSet("stanfordnlp/imdb", "Maas et al. (2011), ACL P11-1015"),
+    "yelp": _HubSet("fancyzhx/yelp_polarity", "Zhang et al. (2015), arXiv:1509.01626"),
+    "tweeteval": _HubSet(
         "cardiffnlp/tweet_eval",
-        "sentiment",
-        "test",
-        "text",
-        0,
-        2,
         "Rosenthal et al. (2017), doi:10.18653/v1/S17-2088",
+        config="sentiment",
+        positive=2,
     ),
-    "rotten_tomatoes": _HubSource(
-        "cornell-movie-review-data/rotten_tomatoes",
-        None,
-        "test",
-        "text",
-        0,
-        1,
-        "Pang & Lee (2005), ACL P05-1015",
+    "rotten_tomatoes": _HubSet(
+        "cornell-movie-review-data/rotten_tomatoes", "Pang & Lee (2005), ACL P05-1015"
     ),
 }
-#: Benchmarks that need no account and no hub.
-BUNDLED_BENCHMARKS = (*_SNIPPETS, "lexicon")
 #: Benchmarks of the paper, loaded through the ``hub`` extra.
 HUB_BENCHMARKS = tuple(_HUB)
 
 
 def load_benchmark(
-    name: str,
-    *,
-    n: int | None = None,
-    min_abs_rating: float = 0.0,
-    random_state: int | np.random.Generator | None = 0,
+    name: str, *, n: int | None = None, min_abs_rating: float = 0.0, random_state: Seed = 0
 ) -> Benchmark:
     """Load human-rated texts.
 
     The snippet sets (``movie``, ``amazon``, ``tweets``, ``editorials``) are rated by about 20 people a text
     (tweets by up to 99) on a scale from -4 to 4. The rating is the mean of the individual ratings of the
     release; for 196 tweets it differs from the release's own table of means. ``lexicon`` holds single words.
+    `HUB_BENCHMARKS` have labels.
 
     Parameters
     ----------
     name : str
-        One of `BUNDLED_BENCHMARKS` or `HUB_BENCHMARKS`.
+        A set named above.
     n : int or None
         Random sample of so many texts; None takes all.
     min_abs_rating : float
@@ -154,45 +116,32 @@ def load_benchmark(
     ------
     UnknownBenchmarkError
         Lists the known names.
-    kernel.assets.AssetMissingError
-        If the bundled ratings have not been fetched.
-    kernel.assets.AssetCorruptError
-        If they cannot be read any more.
+    kernel.assets.AssetMissingError, kernel.assets.AssetCorruptError
+        If the bundled ratings have not been fetched, or cannot be read any more.
     BenchmarkLoadError
         If a hub set cannot be reached.
-    ValueError
-        If more texts are asked for than there are.
     """
-    if name in _SNIPPETS:
-        table = _read_asset("hutto-snippets", partial(_read_snippets, stem=_SNIPPETS[name]))
-    elif name == "lexicon":
-        table = _read_asset("vader-lexicon", _read_lexicon)
-    elif name in _HUB:
-        table = _read_hub(name)
-    else:
-        known = [*BUNDLED_BENCHMARKS, *HUB_BENCHMARKS]
-        raise UnknownBenchmarkError(f"unknown benchmark {name!r}: use one of {known}")
-
+    checks.choice("name", name, [*_SNIPPETS, "lexicon", *_HUB], error=UnknownBenchmarkError)
+    table = _read_hub(_HUB[name]) if name in _HUB else _read_bundled(name)
     table = table[table["text"].str.strip() != ""].drop_duplicates("text")
     table = table[(table["rating"].abs() >= min_abs_rating) & (table["rating"] != 0)]
     if n is not None:
-        if not 1 <= n <= len(table):
-            raise ValueError(
-                f"n={n} texts asked of {name!r}, which has {len(table)} with |rating| >= {min_abs_rating}"
-            )
+        checks.count(f"n of {name!r} with |rating| >= {min_abs_rating}", n, 1, len(table))
         rows = np.random.default_rng(random_state).choice(len(table), n, replace=False)
         table = table.iloc[np.sort(rows)]
     citation = _HUB[name].citation if name in _HUB else _HUTTO
     return Benchmark(name, tuple(table["text"]), table["rating"].to_numpy(dtype=float), citation)
 
 
-def _read_asset(asset: str, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
+def _read_bundled(name: str) -> pd.DataFrame:
     """Texts with finite ratings from an asset's folder, whose files may have been damaged since."""
+    asset = "vader-lexicon" if name == "lexicon" else "hutto-snippets"
     folder = assets.path(asset)
     try:
-        table = read(folder)
-        if not np.isfinite(table["rating"]).all():
-            raise ValueError(f"text {int(np.argmin(np.isfinite(table['rating'])))} has no finite rating")
+        table = _read_lexicon(folder) if name == "lexicon" else _read_snippets(folder, _SNIPPETS[name])
+        finite = np.isfinite(table["rating"])
+        if not finite.all():
+            raise ValueError(f"text {int(np.argmin(finite))} has no finite rating")
     except Exception as error:  # a table that was damaged can fail in any way
         raise assets.AssetCorruptError(
             f"the ratings in {folder} cannot be read ({type(error).__name__}: {error}): run "
@@ -205,14 +154,8 @@ def _read_snippets(folder: Path, stem: str) -> pd.DataFrame:
     texts = _columns(next(folder.rglob(f"{stem}_GroundTruth.txt")))
     votes = _columns(next(folder.rglob(f"{stem}_anonDataRatings.txt")))
     means = {row[0]: float(np.mean(ast.literal_eval(row[3]))) for row in votes}
-    return pd.DataFrame(
-        {"text": [_unescape(row[2]) for row in texts], "rating": [means[row[0]] for row in texts]}
-    )
-
-
-def _unescape(text: str) -> str:
-    """Plain text; some snippets were escaped twice."""
-    return html.unescape(html.unescape(text)).strip()
+    plain = [html.unescape(html.unescape(row[2])).strip() for row in texts]  # some were escaped twice
+    return pd.DataFrame({"text": plain, "rating": [means[row[0]] for row in texts]})
 
 
 def _read_lexicon(folder: Path) -> pd.DataFrame:
@@ -226,39 +169,28 @@ def _columns(path: Path) -> list[list[str]]:
     return [line.split("\t") for line in lines if line.strip()]
 
 
-def _read_hub(name: str) -> pd.DataFrame:
-    source = _HUB[name]
+def _read_hub(source: _HubSet) -> pd.DataFrame:
     try:
         from datasets import load_dataset
-    except ImportError as error:
-        raise BenchmarkLoadError(f"{name!r} needs the hub extra: pip install 'valence-axis[hub]'") from error
-    try:
+
         data = load_dataset(source.path, source.config, split=source.split)
+    except ImportError as error:
+        raise BenchmarkLoadError(
+            f"{source.path!r} needs the hub extra: pip install 'valence-axis[hub]'"
+        ) from error
     except Exception as error:  # datasets raises many kinds; the cure is the same
         raise BenchmarkLoadError(
             f"could not load {source.path!r} ({error}): check the network, "
             "or fill the datasets cache beforehand"
         ) from error
-    labels = np.asarray(data["label"])
-    keep = np.isin(labels, [source.negative, source.positive])
-    ratings = np.where(labels == source.positive, 1.0, -1.0)
-    texts = [html.unescape(str(t)) for t in data[source.text]]
-    return pd.DataFrame({"text": texts, "rating": ratings})[keep]
+    table = pd.DataFrame({"text": list(data[source.text]), "label": list(data["label"])})
+    table = table[table["label"].isin([0, source.positive])]
+    ratings = np.where(table["label"] == source.positive, 1.0, -1.0)
+    return pd.DataFrame({"text": [html.unescape(str(text)) for text in table["text"]], "rating": ratings})
 
 
-@dataclass(frozen=True)
-class ZeroShot:
-    """Scores against human ratings, threshold-free, with bootstrap intervals over texts.
-
-    Attributes
-    ----------
-    benchmark : str
-        Name of the set.
-    n : int
-        Texts.
-    auc, pearson, spearman : Interval
-        Area under the ROC curve of rating > 0, and correlations with the rating.
-    """
+class ZeroShot(NamedTuple):
+    """Scores of `n` texts against human ratings: AUC of rating > 0, and correlations with the rating."""
 
     benchmark: str
     n: int
@@ -280,14 +212,9 @@ class ZeroShot:
 
 
 def zero_shot(
-    scores: np.ndarray,
-    benchmark: Benchmark,
-    *,
-    n_resamples: int = 1000,
-    confidence: float = 0.95,
-    random_state: int | np.random.Generator | None = 0,
+    scores: np.ndarray, benchmark: Benchmark, *, n_resamples: int = 1000, random_state: Seed = 0
 ) -> ZeroShot:
-    """Compare label-free scores with human ratings.
+    """Compare label-free scores with human ratings, without any threshold.
 
     Parameters
     ----------
@@ -295,57 +222,37 @@ def zero_shot(
         Higher means more positive, e.g. ``axis.project(H)``.
     benchmark : Benchmark
         The texts that were scored, in the same order.
-    n_resamples, confidence, random_state
-        Bootstrap over texts, within the positive and the negative ones.
+    n_resamples, random_state
+        Bootstrap over texts, within the positive and the negative ones; intervals cover 95 %.
 
     Returns
     -------
     ZeroShot
-
-    Raises
-    ------
-    ValueError
-        If lengths differ, a score is not finite, or all labels are alike.
     """
     scores = np.asarray(scores, dtype=float)
-    if scores.shape != (len(benchmark),):
-        raise ValueError(
-            f"scores must have shape ({len(benchmark)},) like {benchmark.name!r}, got {scores.shape}"
-        )
-    labels = benchmark.labels
-    options: dict[str, Any] = dict(n_resamples=n_resamples, confidence=confidence, strata=labels)
+    checks.shape(f"scores of {benchmark.name!r}", scores, (len(benchmark),))
+    labels, ratings = benchmark.labels, benchmark.ratings
     rng = np.random.default_rng(random_state)
+
+    def interval(statistic: Any, x: np.ndarray, y: np.ndarray) -> Interval:
+        return stats.bootstrap_interval(
+            statistic, x, y, n_resamples=n_resamples, strata=labels, random_state=rng
+        )
+
     return ZeroShot(
         benchmark.name,
         len(benchmark),
-        stats.bootstrap_interval(stats.auc, scores, labels, random_state=rng, **options),
-        stats.bootstrap_interval(stats.pearson, scores, benchmark.ratings, random_state=rng, **options),
-        stats.bootstrap_interval(
-            stats.pearson, rankdata(scores), rankdata(benchmark.ratings), random_state=rng, **options
-        ),
+        interval(stats.auc, scores, labels),
+        interval(stats.pearson, scores, ratings),
+        interval(stats.pearson, rankdata(scores), rankdata(ratings)),
     )
 
 
 def prototype_scores(texts: np.ndarray, prototypes: np.ndarray, valence: Sequence[float]) -> np.ndarray:
-    r"""Cosine to the positive prototype minus cosine to the negative one.
+    """Cosine to the positive prototype minus cosine to the negative one, shape (n_texts,).
 
-    Parameters
-    ----------
-    texts : ndarray, shape (n_texts, n_features)
-        Sentence embeddings.
-    prototypes : ndarray, shape (n_stories, n_features)
-        Embeddings of stories with known sign.
-    valence : sequence of float, length n_stories
-        Sign of each story; zeros are left out.
-
-    Returns
-    -------
-    ndarray, shape (n_texts,)
-
-    Raises
-    ------
-    ValueError
-        If there are stories of one sign only, or an embedding or the mean of a sign has no direction.
+    `texts` (n_texts, n_features) and `prototypes` (n_stories, n_features) are sentence embeddings; the sign
+    of `valence` (n_stories,) says which stories make which prototype, and zeros are left out.
     """
     sign = np.sign(np.asarray(valence, dtype=float))
     if not ((sign > 0).any() and (sign < 0).any()):
@@ -374,38 +281,16 @@ def vader_scores(texts: Sequence[str]) -> np.ndarray:
 
 
 def supervised_curve(
-    H: np.ndarray,
-    labels: np.ndarray,
-    sizes: Sequence[int],
-    *,
-    n_repeats: int = 5,
-    random_state: int = 0,
+    H: np.ndarray, labels: np.ndarray, sizes: Sequence[int], *, n_repeats: int = 5, random_state: int = 0
 ) -> pd.DataFrame:
     """AUC of logistic regression trained on so many labelled texts, tested on the others.
 
-    Parameters
-    ----------
-    H : ndarray, shape (n_texts, n_features)
-        Hidden states.
-    labels : ndarray of bool, shape (n_texts,)
-        Positive or negative.
-    sizes : sequence of int
-        Training sizes, each below ``n_texts - 1``.
-    n_repeats : int
-        Random splits for each size.
-    random_state : int
-        Seed of the splits.
-
-    Returns
-    -------
-    DataFrame
-        Columns ``n_train``, ``repeat``, ``auc``.
+    From hidden states (n_texts, n_features) and labels (n_texts,) of bool; every size is tried on `n_repeats`
+    random splits. The table has the columns ``n_train``, ``repeat`` and ``auc``.
     """
-    bad = [s for s in sizes if not 4 <= s < len(labels) - 1]
-    if bad:
-        raise ValueError(f"training sizes {bad} do not fit {len(labels)} texts: use 4 to {len(labels) - 2}")
     rows = []
     for size in sizes:
+        checks.count("training size", size, 4, len(labels) - 2)
         splits = StratifiedShuffleSplit(n_repeats, train_size=size, random_state=random_state)
         for repeat, (train, test) in enumerate(splits.split(H, labels)):
             scores = _probe().fit(H[train], labels[train]).decision_function(H[test])
@@ -417,21 +302,13 @@ def _probe() -> Pipeline:
     return make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
 
 
-@dataclass(frozen=True)
-class AblationEffect:
+class AblationEffect(NamedTuple):
     """What is lost when one direction is taken out of the features.
 
-    Attributes
-    ----------
-    auc_before, auc_after : float
-        Zero-shot AUC along the axis found from the stories, and along the axis found again from stories whose
-        features lack the first one.
-    scores_after : ndarray, shape (n_texts,)
-        Projections of the ablated texts on the axis found again, those of `auc_after`.
-    probe_before, probe_after : float
-        Cross-validated AUC of a supervised probe, retrained after the ablation.
-    probe_random : ndarray, shape (n_directions,)
-        The retrained probe's AUC after ablating random directions.
+    `auc_before` and `auc_after` are zero-shot AUCs along the axis of the stories, and along the axis found
+    again in stories that lack the first one, on which `scores_after` (n_texts,) are the ablated texts.
+    `probe_...` are cross-validated AUCs of a supervised probe, retrained after each ablation; `probe_random`
+    (n_directions,) after those of random directions.
     """
 
     auc_before: float
@@ -461,7 +338,7 @@ def ablation_effect(
     labels: np.ndarray,
     *,
     n_directions: int = 20,
-    random_state: int | np.random.Generator | None = 0,
+    random_state: Seed = 0,
 ) -> AblationEffect:
     """Ablate the axis from texts and stories alike, then ask zero-shot and by a retrained probe what is left.
 
@@ -473,7 +350,7 @@ def ablation_effect(
     stories : ndarray, shape (n_stories, n_features)
         Hidden states of the stories.
     emotions : sequence of str, length n_stories
-        Their classes.
+        Their classes, three or more: two span one direction, and nothing is left to find again.
     H : ndarray, shape (n_texts, n_features)
         Hidden states of the benchmark.
     labels : ndarray of bool, shape (n_texts,)
@@ -486,11 +363,6 @@ def ablation_effect(
     Returns
     -------
     AblationEffect
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than three classes: two span one direction, and nothing is left to find again.
     """
     if len(set(emotions)) < 3:
         raise ValueError(f"emotions {sorted(set(emotions))} span one direction: ablation needs three or more")
@@ -503,11 +375,11 @@ def ablation_effect(
         scores = cross_val_predict(_probe(), features, labels, cv=folds, method="decision_function")
         return float(stats.auc(scores, labels))
 
-    random_losses = []
+    probe_random = []
     for _ in range(n_directions):
         direction = rng.standard_normal((H.shape[1],)).astype(H.dtype)
         direction /= np.linalg.norm(direction)
-        random_losses.append(probe_auc(H - np.outer(H @ direction, direction)))
+        probe_random.append(probe_auc(H - np.outer(H @ direction, direction)))
     ablated = axis.ablate(H)
     scores_after = again.project(ablated)
     return AblationEffect(
@@ -516,7 +388,7 @@ def ablation_effect(
         scores_after,
         probe_auc(H),
         probe_auc(ablated),
-        np.array(random_losses),
+        np.array(probe_random),
     )
 
 
@@ -527,13 +399,14 @@ def shuffled_emotions(
     labels: np.ndarray,
     *,
     n_shuffles: int = 200,
-    random_state: int | np.random.Generator | None = 0,
+    random_state: Seed = 0,
 ) -> np.ndarray:
     """AUC of axes built from stories whose emotions are permuted over texts, shape (n_shuffles,).
 
-    This destroys the classes themselves; what is left is what any centred direction of the stories can do.
+    Arguments as for `ablation_effect`. This destroys the classes themselves; what is left is what any centred
+    direction of the stories can do.
     """
     rng = np.random.default_rng(random_state)
-    given = np.asarray(emotions, dtype=object)
-    directions = [ValenceAxis().fit(stories, rng.permutation(given)).direction_ for _ in range(n_shuffles)]
+    classes = np.asarray(emotions, dtype=object)
+    directions = [ValenceAxis().fit(stories, rng.permutation(classes)).direction_ for _ in range(n_shuffles)]
     return np.asarray(stats.auc(np.stack(directions) @ H.T, labels))

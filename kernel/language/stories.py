@@ -1,9 +1,5 @@
 """Stories that evoke emotions, their paraphrases, and their nonsense twins.
 
-In:  names of bundled story sets; or a story, a language model and a sentence encoder, both loaded.
-Out: texts with their emotions; boolean masks; new paraphrases; texts whose content words are invented.
-Never loads a model or an encoder, never touches the global random state, never writes a file.
-
 The bundled texts were written for this project. Every text ends in a full stop, so that a read-out at the
 last token meets the same token in every class.
 """
@@ -17,14 +13,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import count, islice, product
+from itertools import count, islice
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from kernel import files
+from kernel import checks, files
 
 if TYPE_CHECKING:  # the registry of models is not needed to read stories
     from kernel.language.models import LanguageModel
@@ -41,11 +37,8 @@ AROUSAL_GRADES = tuple(f"arousal_{grade}" for grade in range(1, 10))
 STORY_SETS = ("main", "alt1", "alt2", "alt3", "alt4", "alt5", "arousal")
 
 
-class UnknownStorySetError(KeyError):
+class UnknownStorySetError(LookupError):
     """No such set of stories."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
 
 
 class ParaphraseError(RuntimeError):
@@ -54,18 +47,9 @@ class ParaphraseError(RuntimeError):
 
 @dataclass(frozen=True)
 class Stories:
-    """Texts with the emotion that each one tells of.
+    """Texts of one to three sentences with the emotion, or arousal grade, that each one tells of.
 
-    Attributes
-    ----------
-    name : str
-        Name of the set.
-    texts : tuple of str
-        One to three sentences each.
-    emotions : tuple of str
-        Emotion (or arousal grade) of each text.
-    indices : tuple of int
-        0 for the source story of its emotion, 1, 2, ... for the paraphrases.
+    `indices` are 0 for the source story of its emotion, 1, 2, ... for the paraphrases.
     """
 
     name: str
@@ -95,35 +79,12 @@ class Stories:
         return tuple(VALENCE_CODE[emotion] for emotion in self.emotions)
 
     def subset(self, n_per_emotion: int) -> Stories:
-        """The source and the first paraphrases of each emotion.
-
-        Parameters
-        ----------
-        n_per_emotion : int
-            Texts to keep for each emotion, the source included.
-
-        Returns
-        -------
-        Stories
-
-        Raises
-        ------
-        ValueError
-            If an emotion has fewer texts, or `n_per_emotion` is below 1.
-        """
+        """The source and the first paraphrases, so many texts of each emotion."""
         available = min(Counter(self.emotions).values())
-        if not 1 <= n_per_emotion <= available:
-            raise ValueError(
-                f"n_per_emotion={n_per_emotion!r} asked of {self.name!r}, "
-                f"which has {available} texts per emotion: use 1 to {available}"
-            )
-        keep = [k for k, index in enumerate(self.indices) if index < n_per_emotion]
-        return Stories(
-            self.name,
-            tuple(self.texts[k] for k in keep),
-            tuple(self.emotions[k] for k in keep),
-            tuple(self.indices[k] for k in keep),
-        )
+        checks.count(f"n_per_emotion of {self.name!r}", n_per_emotion, 1, available)
+        rows = zip(self.texts, self.emotions, self.indices, strict=True)
+        texts, emotions, indices = zip(*(row for row in rows if row[2] < n_per_emotion), strict=True)
+        return Stories(self.name, texts, emotions, indices)
 
 
 def load_stories(which: str = "main", *, n_per_emotion: int | None = None) -> Stories:
@@ -138,20 +99,13 @@ def load_stories(which: str = "main", *, n_per_emotion: int | None = None) -> St
     Parameters
     ----------
     which : str
-        One of `STORY_SETS`.
+        One of `STORY_SETS`; another is an `UnknownStorySetError`.
     n_per_emotion : int or None
         As in `Stories.subset`; None takes all.
 
     Returns
     -------
     Stories
-
-    Raises
-    ------
-    UnknownStorySetError
-        Lists the known names.
-    ValueError
-        If more texts are asked for than there are.
 
     References
     ----------
@@ -163,8 +117,7 @@ def load_stories(which: str = "main", *, n_per_emotion: int | None = None) -> St
     >>> len(stories), stories.emotions[0], stories.indices[:6]
     (45, 'anger', (0, 1, 2, 3, 4, 0))
     """
-    if which not in STORY_SETS:
-        raise UnknownStorySetError(f"unknown story set {which!r}: use one of {list(STORY_SETS)}")
+    checks.choice("story set", which, STORY_SETS, error=UnknownStorySetError)
     rows = [row for row in _read_rows() if row[0] == which]
     _, emotions, indices, texts = zip(*rows, strict=True)
     stories = Stories(which, texts, emotions, tuple(map(int, indices)))
@@ -172,15 +125,10 @@ def load_stories(which: str = "main", *, n_per_emotion: int | None = None) -> St
 
 
 def diverse_stories() -> Stories:
-    """Six different stories for each emotion: the sources of ``main`` and ``alt1`` to ``alt5``.
+    """Six different stories for each emotion, 54 texts: the sources of ``main`` and ``alt1`` to ``alt5``.
 
     Where ``main`` tells one story fifty times, this set changes the topic each time, so that a class mean
-    holds the emotion rather than the plot.
-
-    Returns
-    -------
-    Stories
-        54 texts; `Stories.indices` number the sets.
+    holds the emotion rather than the plot. `Stories.indices` number the sets.
     """
     sets = [load_stories(name, n_per_emotion=1) for name in STORY_SETS if name != "arousal"]
     rows = [(e, i, stories.sources[e]) for e in EMOTIONS for i, stories in enumerate(sets)]
@@ -202,112 +150,10 @@ def _story_rows(file: IO[str]) -> tuple[tuple[str, ...], ...]:
     return tuple(map(tuple, rows))
 
 
-# --- filters and paraphrases
+# --- paraphrases and their filters
 
-
-def paraphrase_mask(
-    source: str,
-    candidates: Sequence[str],
-    *,
-    embed: Callable[[list[str]], Any],
-    count_tokens: Callable[[str], int],
-    min_tokens: int = 5,
-    max_tokens: int = 80,
-    min_distance: float = 0.10,
-) -> np.ndarray:
-    r"""Which candidates are usable paraphrases of a story.
-
-    A candidate is kept if its length lies within bounds, if its cosine distance to the source,
-    :math:`1 - \cos(e_s, e_c)`, reaches `min_distance` [1]_, and if neither the source nor a candidate kept
-    before it reads the same up to case and white space.
-
-    Parameters
-    ----------
-    source : str
-        The story that was paraphrased.
-    candidates : sequence of str
-        Its paraphrases.
-    embed : callable
-        Maps a list of n texts to their sentence embeddings, array_like of shape (n, n_features), of any norm.
-    count_tokens : callable
-        Maps a text to its number of tokens.
-    min_tokens, max_tokens : int
-        Bounds of the length in tokens, both included.
-    min_distance : float
-        Smallest cosine distance to the source.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_candidates,)
-
-    Raises
-    ------
-    TypeError
-        If `candidates` is a single string.
-    ValueError
-        If the bounds exclude everything, or the embeddings are misshapen, not finite or zero.
-
-    References
-    ----------
-    .. [1] Radwan et al. (2026), arXiv:2606.00129, filters by Sentence-BERT, doi:10.18653/v1/D19-1410
-    """
-    if isinstance(candidates, str):
-        raise TypeError("candidates must be a sequence of texts, got one string: wrap it in a list")
-    if not 0 <= min_tokens <= max_tokens:
-        raise ValueError(f"need 0 <= min_tokens <= max_tokens, got {min_tokens} and {max_tokens}")
-    if not 0 <= min_distance <= 2:
-        raise ValueError(f"min_distance must lie in 0..2, the range of cosine distances, got {min_distance}")
-    verdicts = _judge(source, candidates, embed, count_tokens, (min_tokens, max_tokens), min_distance, set())
-    return np.array([verdict == "kept" for verdict in verdicts], dtype=bool)
-
-
-def _judge(
-    source: str,
-    candidates: Sequence[str],
-    embed: Callable[[list[str]], Any],
-    count_tokens: Callable[[str], int],
-    bounds: tuple[int, int],
-    min_distance: float,
-    seen: set[str],
-) -> list[str]:
-    """Verdict on each candidate; texts that are kept are added to `seen`."""
-    if not candidates:
-        return []
-    distances = _distances(source, candidates, embed)
-    seen.add(_normalised(source))
-    verdicts = []
-    for text, distance in zip(candidates, distances, strict=True):
-        length = count_tokens(text)
-        if length < bounds[0]:
-            verdicts.append("too short")
-        elif length > bounds[1]:
-            verdicts.append("too long")
-        elif _normalised(text) in seen:
-            verdicts.append("duplicate")
-        elif distance < min_distance:
-            verdicts.append("too close to the source")
-        else:
-            seen.add(_normalised(text))
-            verdicts.append("kept")
-    return verdicts
-
-
-def _distances(source: str, candidates: Sequence[str], embed: Callable[[list[str]], Any]) -> np.ndarray:
-    """Cosine distance of each candidate to the source, shape (n_candidates,)."""
-    vectors = np.asarray(embed([source, *candidates]), dtype=float)
-    if vectors.ndim != 2 or len(vectors) != len(candidates) + 1:
-        raise ValueError(
-            f"embed gave shape {vectors.shape} for {len(candidates) + 1} texts: one row per text is needed"
-        )
-    norms = np.linalg.norm(vectors, axis=1)
-    if not (np.isfinite(norms).all() and norms.all()):
-        raise ValueError("embed gave a vector that is zero or not finite, which has no cosine distance")
-    vectors /= norms[:, None]
-    return 1 - vectors[1:] @ vectors[0]
-
-
-def _normalised(text: str) -> str:
-    return " ".join(text.casefold().split())
+Embed = Callable[[list[str]], Any]
+_ANSWERS = 8  # in a batch
 
 
 def paraphrase(
@@ -315,14 +161,14 @@ def paraphrase(
     story: str,
     n: int,
     *,
-    embed: Callable[[list[str]], Any],
+    embed: Embed,
     temperature: float = 0.7,
     max_rounds: int = 20,
     batch_size: int = 8,
     random_state: int | np.random.Generator | None = None,
     progress: bool = True,
 ) -> list[str]:
-    """Paraphrase a story with a language model until enough texts pass the filters of `paraphrase_mask`.
+    """Paraphrase a story with a language model until n texts pass the filters of `filter_paraphrases`.
 
     Answers are sampled from the model's whole distribution. Of each, the first line is taken, without list
     marks and quotation marks around it, up to its last complete sentence. The filters look at length,
@@ -335,15 +181,13 @@ def paraphrase(
     story : str
         The source.
     n : int
-        Paraphrases wanted.
+        Paraphrases to find.
     embed : callable
-        Sentence encoder as in `paraphrase_mask`.
+        Sentence encoder as in `filter_paraphrases`.
     temperature : float
         Sampling temperature; the paper's is 0.7.
     max_rounds : int
-        Batches to generate before giving up.
-    batch_size : int
-        Answers in a batch.
+        Batches of eight answers to generate before giving up.
     random_state : int, Generator or None
         Seed of the sampling. PyTorch's global random state is left as it was.
     progress : bool
@@ -358,16 +202,12 @@ def paraphrase(
     ------
     ParaphraseError
         If `max_rounds` are not enough; tells how many were kept and why the others were rejected.
-    ValueError
-        If the story is blank, a number is out of range, or the model cannot generate.
     """
     if not story.strip():
         raise ValueError("the story is blank: there is nothing to paraphrase")
-    if min(n, max_rounds, batch_size) < 1 or temperature <= 0:
-        raise ValueError(
-            "n, max_rounds, batch_size and temperature must be positive, "
-            f"got {n}, {max_rounds}, {batch_size} and {temperature}"
-        )
+    for name, number in {"n": n, "max_rounds": max_rounds}.items():
+        checks.count(name, number)
+    checks.between("temperature", temperature, 0, np.inf)
     if lm.causal is None:
         raise ValueError(f"{lm.name} has no language-model head and cannot generate: use a causal model")
 
@@ -375,28 +215,71 @@ def paraphrase(
         return len(lm.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     rng = np.random.default_rng(random_state)
-    kept: list[str] = []
-    counts: Counter[str] = Counter()
-    seen: set[str] = set()
+    answers: list[str] = []
+    good: list[str] = []
     with tqdm(total=n, desc="paraphrases", disable=not progress) as bar:
         for _ in range(max_rounds):
             seed = int(rng.integers(2**31))
-            answers = [_first_line(answer) for answer in _generate(lm, story, batch_size, temperature, seed)]
-            verdicts = _judge(story, answers, embed, count_tokens, (5, 80), 0.10, seen)
-            good = [text for text, verdict in zip(answers, verdicts, strict=True) if verdict == "kept"]
-            counts.update(verdicts)
-            bar.update(min(len(good), n - len(kept)))
-            kept += good
-            if len(kept) >= n:
-                return kept[:n]
-    rejected = ", ".join(f"{number} {why}" for why, number in counts.most_common() if why != "kept")
+            answers += [_first_line(text) for text in _generate(lm, story, temperature, seed)]
+            verdicts = filter_paraphrases(story, answers, embed=embed, count_tokens=count_tokens)
+            good = [text for text, verdict in zip(answers, verdicts, strict=True) if verdict == "good"]
+            bar.update(min(len(good), n) - bar.n)
+            if len(good) >= n:
+                return good[:n]
+    reasons = Counter(verdict for verdict in verdicts if verdict != "good").most_common()
     raise ParaphraseError(
-        f"{lm.name} gave {len(kept)} of {n} paraphrases in {max_rounds} rounds of {batch_size}; rejected: "
-        f"{rejected or 'none'}. Raise max_rounds or the temperature, or use a larger model."
+        f"{lm.name} gave {len(good)} of {n} paraphrases in {max_rounds} rounds of {_ANSWERS}; rejected: "
+        f"{', '.join(f'{number} {reason}' for reason, number in reasons) or 'none'}. Raise max_rounds or the "
+        "temperature, or use a larger model."
     )
 
 
-def _generate(lm: LanguageModel, story: str, n: int, temperature: float, seed: int) -> list[str]:
+def filter_paraphrases(
+    source: str, candidates: Sequence[str], *, embed: Embed, count_tokens: Callable[[str], int]
+) -> list[str]:
+    r"""Verdict on each paraphrase: good, too short, too long, duplicate, or too close to the source.
+
+    Good ones have 5 to 80 tokens, lie at a cosine distance :math:`1 - \cos(e_s, e_c) \ge 0.10` from the
+    source [1]_, and do not read like it or a good one before them up to case and white space. `embed` maps
+    n texts to embeddings (n, n_features) of any norm.
+
+    References
+    ----------
+    .. [1] Radwan et al. (2026), arXiv:2606.00129, filters by Sentence-BERT, doi:10.18653/v1/D19-1410
+    """
+    vectors = np.asarray(embed([source, *candidates]), dtype=float)
+    if vectors.ndim != 2 or len(vectors) != len(candidates) + 1:
+        raise ValueError(
+            f"embed gave shape {vectors.shape} for {len(candidates) + 1} texts: one row per text is needed"
+        )
+    norms = np.linalg.norm(vectors, axis=1)
+    if not (np.isfinite(norms).all() and norms.all()):
+        raise ValueError("embed gave a vector that is zero or not finite, which has no cosine distance")
+    units = vectors / norms[:, None]
+    seen = {_normalised(source)}
+    verdicts = []
+    for text, similarity in zip(candidates, units[1:] @ units[0], strict=True):
+        length = count_tokens(text)
+        if length < 5:
+            verdict = "too short"
+        elif length > 80:
+            verdict = "too long"
+        elif _normalised(text) in seen:
+            verdict = "duplicate"
+        elif 1 - similarity < 0.10:
+            verdict = "too close to the source"
+        else:
+            verdict = "good"
+            seen.add(_normalised(text))
+        verdicts.append(verdict)
+    return verdicts
+
+
+def _normalised(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _generate(lm: LanguageModel, story: str, temperature: float, seed: int) -> list[str]:
     """Sampled answers to one prompt."""
     causal: Any = lm.causal
     inputs = lm.tokenizer(_prompt(lm.tokenizer, story), add_special_tokens=False, return_tensors="pt")
@@ -410,7 +293,7 @@ def _generate(lm: LanguageModel, story: str, n: int, temperature: float, seed: i
             temperature=temperature,
             top_k=0,
             top_p=1.0,
-            num_return_sequences=n,
+            num_return_sequences=_ANSWERS,
             max_new_tokens=96,  # above the filter's 80, so that an answer cut off here is seen to be too long
             pad_token_id=pad,
         )
@@ -449,32 +332,7 @@ def _first_line(answer: str) -> str:
 
 #: English function words, contractions and number words, which `nonce` keeps.
 FUNCTION_WORDS = frozenset(
-    """
-    a an the this that these those each every either neither both all any some none no such another other
-    others same own few fewer many more most much less least several enough half i me my mine myself you
-    your yours yourself yourselves he him his himself she her hers herself it its itself we us our ours
-    ourselves they them their theirs themselves one ones oneself thou thee thy who whom whose which what
-    whatever whichever whoever whomever somebody someone something anybody anyone anything everybody
-    everyone everything nobody nothing be am is are was were been being do does did doing done have has
-    had having can could may might must shall should will would ought need dare used not never nor or and
-    but yet so if unless because since although though while whereas whether than as lest once until till
-    when whenever where wherever why how however therefore thus hence otherwise else instead of in on at
-    by for with without within from to into onto upon up down out off over under above below beneath about
-    across after against along alongside amid among amongst around before behind beside besides between
-    beyond despite during except inside outside near next opposite past per round through throughout
-    toward towards underneath unlike via versus here there everywhere somewhere anywhere nowhere now then
-    again ever always often sometimes soon still already just only even also too very quite rather almost
-    nearly perhaps maybe away back together apart ago zero two three four five six seven eight nine ten
-    eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty forty fifty
-    sixty seventy eighty ninety hundred thousand million billion first second third isn't aren't wasn't
-    weren't don't doesn't didn't haven't hasn't hadn't can't cannot couldn't mayn't mightn't mustn't
-    shan't shouldn't won't wouldn't needn't oughtn't daren't ain't i'm i've i'll i'd you're you've you'll
-    you'd he's he'll he'd she's she'll she'd it's it'll it'd we're we've we'll we'd they're they've
-    they'll they'd that's that'll that'd there's there'll there'd here's who's who'll who'd who've what's
-    what'll what're where's when's why's how's should've could've would've might've must've someone's
-    somebody's anyone's anybody's everyone's everybody's nobody's one's other's others' each other's let's
-    o'clock
-    """.split()
+    files.read_packaged("language/data/function_words.csv", lambda file: file.read().split())
 )
 
 # Joined in every way these give some thousand syllables that English allows but hardly uses: rare clusters
@@ -483,9 +341,7 @@ _ONSETS = "bl br dr dw fl fr gl gr j k kl kr n pl pr skr sm sn spl spr thr thw t
 _LATER_ONSETS = "b d f g l m n p r t v z dr fl gr kl pl tr".split()
 _NUCLEI = "a e i o u ai ee oo".split()
 _CODAS = "lb lf lg lm lv mf nf nth rb rf rg rv zk".split()
-_REAL_SYLLABLES = frozenset(
-    {"dwarf", "nerf", "ninth", "verb", "wolf", "woolf"}
-)  # the ones that are in use after all
+_REAL_SYLLABLES = frozenset("dwarf nerf ninth verb wolf woolf".split())  # that are in use after all
 _WORD = re.compile(r"(?<!\w)[^\W\d_]+(?:['’][^\W\d_]+)*(?!\w)")
 _PARTS = re.compile(r"([^'’]+)(['’]?)(.*)")
 _CLITICS = frozenset({"s", "d", "m", "ll", "re", "ve", "t"})
@@ -503,23 +359,9 @@ def nonce(text: str) -> str:
     stem share theirs, and the number of syllables and roughly the length are kept. It is never a word of the
     bundled stories or a function word.
 
-    Parameters
-    ----------
-    text : str
-        English.
-
-    Returns
-    -------
-    str
-
     References
     ----------
     .. [1] Radwan et al. (2026), arXiv:2606.00129, where nonce words bring the AUC down to 0.52
-
-    Examples
-    --------
-    >>> nonce("The dogs were not barking at 7!") == nonce("The dogs were not barking at 7!")
-    True
     """
     return _WORD.sub(lambda match: _nonce_token(match.group()), text)
 
@@ -528,8 +370,8 @@ def _nonce_token(token: str) -> str:
     if len(token) == 1 or token.casefold().replace("’", "'") in FUNCTION_WORDS:
         return token
     head, apostrophe, tail = _PARTS.findall(token)[0]
-    if tail.casefold() not in _CLITICS:
-        tail = _nonce_token(tail) if tail else tail
+    if tail and tail.casefold() not in _CLITICS:
+        tail = _nonce_token(tail)
     return _nonce_word(head) + apostrophe + tail
 
 
@@ -546,13 +388,10 @@ def _nonce_word(word: str) -> str:
 def _invent(word: str) -> str:
     """Nonsense for a lower-case word, its ending kept."""
     stem, ending = _split_ending(word)
-    n_syllables = min(
-        max(1, len(_VOWELS.findall(stem.removesuffix("e")))), 12
-    )  # a digest has bytes for twelve
+    n_vowels = len(_VOWELS.findall(stem.removesuffix("e")))
+    candidates = _candidates(stem, min(max(1, n_vowels), 12))  # a digest has bytes for twelve syllables
     forbidden = _story_words() | FUNCTION_WORDS | {word}
-    fresh = (
-        c for c in _candidates(stem, n_syllables) if c + ending not in forbidden and c not in _REAL_SYLLABLES
-    )
+    fresh = (c for c in candidates if c + ending not in forbidden and c not in _REAL_SYLLABLES)
     # of a few, the one whose length comes nearest
     return min(islice(fresh, 6), key=lambda candidate: abs(len(candidate) - len(stem))) + ending
 
@@ -575,11 +414,6 @@ def _candidates(stem: str, n_syllables: int) -> Iterator[str]:
 
         later = (pick(_LATER_ONSETS) + pick(_NUCLEI) for _ in range(n_syllables - 1))
         yield pick(_ONSETS) + pick(_NUCLEI) + "".join(later) + pick(_CODAS)
-
-
-def _monosyllables() -> Iterator[str]:
-    """Every one-syllable word that `nonce` can give, without an ending."""
-    return map("".join, product(_ONSETS, _NUCLEI, _CODAS))
 
 
 @cache

@@ -1,21 +1,16 @@
-"""Whole studies in one call: build an axis, score it, compare it, and run it over many models.
-
-In:  a model and stories, or a list of model names.
-Out: one result object, or one result file per model.
-Never decides a verdict: that is the ledger's work.
-"""
+"""Whole studies in one call: build an axis, score it, compare it, and run it over many models."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import joblib
 import numpy as np
 import pandas as pd
+import torch
 from tqdm.auto import tqdm
 
 from kernel import checks, files
@@ -28,22 +23,11 @@ from kernel.language.stories import diverse_stories
 DEFAULT_BENCHMARKS = ("movie", "amazon", "tweets")
 
 
-@dataclass(frozen=True)
-class ValenceAxisResult:
-    """What `construct_valence_axis` found.
+class ValenceAxisResult(NamedTuple):
+    """The axis of a model, and how it does on human ratings.
 
-    Attributes
-    ----------
-    model : str
-        Name of the model.
-    axis : ValenceAxis
-        The fitted axis.
-    sentiment : DataFrame
-        One row per benchmark: n, AUC with interval, Pearson and Spearman correlation.
-    scores : dict of str to ndarray
-        Projections of the benchmark texts, by benchmark.
-    consistency : Agreement or None
-        Pearson agreement of those projections with the other models'; None without others.
+    `sentiment` has one row per benchmark (n, AUC with interval, Pearson and Spearman correlation), `scores`
+    hold the projections of its texts, and `consistency` is their agreement with other models', if any.
     """
 
     model: str
@@ -64,6 +48,7 @@ def construct_valence_axis(
     n_texts: int | None = 400,
     min_abs_rating: float = 1.0,
     compare_with: Sequence[ValenceAxisResult] = (),
+    device: str | torch.device | None = None,
     random_state: int = 0,
     progress: bool = True,
 ) -> ValenceAxisResult:
@@ -89,6 +74,8 @@ def construct_valence_axis(
         Leave out texts that people rated nearer to neutral than this.
     compare_with : sequence of ValenceAxisResult
         Results of other models on the same benchmarks and seed.
+    device : str, torch.device or None
+        Where to load or move the model; None leaves a loaded one where it is.
     random_state : int
         Seed of samples and intervals.
     progress : bool
@@ -111,9 +98,8 @@ def construct_valence_axis(
     >>> result.sentiment                                                    # doctest: +SKIP
     """
     _check_layer(layer)
-    texts, emotions = _flatten(emotion_sentences)
-    if isinstance(lm, str):
-        lm = load_language_model(lm)
+    texts, emotions = _pairs(emotion_sentences)
+    lm = load_language_model(lm, device) if isinstance(lm, str) else lm.to(device)
 
     def states(items: Sequence[str]) -> np.ndarray:
         return hidden_states(lm, items, layer, cue, progress=progress)[:, 0]
@@ -126,7 +112,7 @@ def construct_valence_axis(
         )
         scores[benchmark.name] = axis.project(states(benchmark.texts))
         rows.append(zero_shot(scores[benchmark.name], benchmark, random_state=random_state).row())
-    consistency = _consistency(lm.name, scores, compare_with, random_state)
+    consistency = _consistency(lm.name, scores, compare_with, random_state) if compare_with else None
     return ValenceAxisResult(lm.name, axis, pd.DataFrame(rows), scores, consistency)
 
 
@@ -138,18 +124,17 @@ def _check_layer(layer: str | int) -> None:
         )
 
 
-def _flatten(sentences: Mapping[str, str | Sequence[str]] | None) -> tuple[list[str], list[str]]:
+def _pairs(sentences: Mapping[str, str | Sequence[str]] | None) -> tuple[list[str], list[str]]:
+    """Texts and their emotions."""
     if sentences is None:
         stories = diverse_stories()
         return list(stories.texts), list(stories.emotions)
-    texts, emotions = [], []
-    for emotion, given in sentences.items():
-        given = [given] if isinstance(given, str) else list(given)
-        if not given:
+    pairs = []
+    for emotion, texts in sentences.items():
+        if not texts:
             raise ValueError(f"emotion {emotion!r} has no sentence")
-        texts += given
-        emotions += [emotion] * len(given)
-    return texts, emotions
+        pairs += [(text, emotion) for text in ([texts] if isinstance(texts, str) else texts)]
+    return [text for text, _ in pairs], [emotion for _, emotion in pairs]
 
 
 def _sample(name: str, n: int | None, min_abs_rating: float, random_state: int) -> Benchmark:
@@ -161,12 +146,10 @@ def _sample(name: str, n: int | None, min_abs_rating: float, random_state: int) 
 
 def _consistency(
     name: str, scores: dict[str, np.ndarray], others: Sequence[ValenceAxisResult], random_state: int
-) -> Agreement | None:
-    if not others:
-        return None
-    vectors = {name: np.concatenate([zscore(s) for s in scores.values()])}
+) -> Agreement:
+    vectors = {name: np.concatenate([zscore(values) for values in scores.values()])}
+    shapes = {key: values.shape for key, values in scores.items()}
     for other in others:
-        shapes = {key: values.shape for key, values in scores.items()}
         if {key: values.shape for key, values in other.scores.items()} != shapes:
             raise ValueError(
                 f"{other.model} was scored on other texts: use the same benchmarks, n_texts and random_state"
@@ -181,63 +164,27 @@ def story_axis(
     lm: LanguageModel | str,
     emotions: Sequence[str] | None = None,
     *,
-    cue: str | None = AFFECT_CUE,
-    layer: str | int = "penultimate",
     progress: bool = False,
+    **options: Any,
 ) -> ValenceAxis:
-    """A model's valence axis, built from six stories for each of these emotions.
+    """A model's valence axis, built from six stories for each of these FACED emotions alone, joy among them.
 
-    Parameters
-    ----------
-    lm : LanguageModel or str
-        A loaded model, or a name for `load_language_model`.
-    emotions : sequence of str, optional
-        FACED emotions, joy among them; the axis is built from these alone. All nine by default.
-    cue, layer, progress
-        As for `construct_valence_axis`.
-
-    Returns
-    -------
-    ValenceAxis
-
-    Raises
-    ------
-    ValueError
-        If there are no stories for an emotion, several layers are asked for, or the stories leave no axis.
+    None takes all nine; `options` are those of `construct_valence_axis`, such as cue, layer and device.
     """
-    _check_layer(layer)
     stories = diverse_stories()
-    wanted = set(stories.emotions if emotions is None else emotions)
-    unknown = sorted(wanted - set(stories.emotions))
-    if unknown:
-        raise ValueError(
-            f"no stories for {', '.join(unknown)}: there are {', '.join(sorted(set(stories.emotions)))}"
-        )
-    kept = [
-        (text, emotion)
-        for text, emotion in zip(stories.texts, stories.emotions, strict=True)
-        if emotion in wanted
-    ]
-    texts, labels = map(list, zip(*kept, strict=True))
-    if isinstance(lm, str):
-        lm = load_language_model(lm)
-    return ValenceAxis().fit(hidden_states(lm, texts, layer, cue, progress=progress)[:, 0], labels)
+    known = tuple(stories.sources)
+    chosen = known if emotions is None else checks.choices("emotions", emotions, known)
+    pairs = list(zip(stories.texts, stories.emotions, strict=True))
+    sentences = {
+        name: [text for text, emotion in pairs if emotion == name] for name in known if name in chosen
+    }
+    return construct_valence_axis(lm, sentences, benchmarks=(), progress=progress, **options).axis
 
 
 def axis_positions(
     lm: LanguageModel | str, emotions: Sequence[str] | None = None, **options: Any
 ) -> dict[str, float]:
-    """Where the axis of :func:`story_axis` puts its emotions, in standard deviations over them.
-
-    Parameters
-    ----------
-    lm, emotions, options
-        As for `story_axis`.
-
-    Returns
-    -------
-    dict of str to float
-    """
+    """Where the axis of :func:`story_axis` puts its emotions, in standard deviations over them."""
     axis = story_axis(lm, emotions, **options)
     scaled = axis.positions_ / axis.positions_.std()
     return dict(zip(axis.classes_, map(float, scaled), strict=True))
@@ -258,15 +205,14 @@ def run_registry(
 ) -> pd.DataFrame:
     """Run `construct_valence_axis` on many models; one result file per model, failures recorded and skipped.
 
-    A second call with the same options resumes: models with a file are read, not run. Files are written
-    atomically and hold plain JSON.
+    A second call with the same options resumes: models with a file are read, not run.
 
     Parameters
     ----------
     models : sequence of str
         Names for `load_language_model`.
     folder : path
-        Where the result files go.
+        Where the result files go, as plain JSON.
     retry_failed : bool
         Run models again whose file records a failure.
     progress : bool
@@ -286,9 +232,10 @@ def run_registry(
         If the folder cannot be written: that is not a failure of a model.
     """
     folder, content = files.writable_folder(folder), joblib.hash(options)
+    device = checks.device(options.get("device")).type
     rows = []
     for name in tqdm(models, desc="models", disable=not progress):
-        identity = files.cache_key(__name__, name, files.state(name), checks.device().type, content)
+        identity = files.cache_key(__name__, name, files.state(name), device, content)
         target = folder / f"{name.replace('/', '--')}.json"
         record = _read_record(target)
         if (
@@ -322,6 +269,6 @@ def _run_one(name: str, progress: bool, options: dict[str, Any]) -> dict[str, An
         "positions": dict(zip(result.axis.classes_, map(float, result.axis.positions_), strict=True)),
         "paper_r": REGISTRY[name].paper_r if name in REGISTRY else None,
     }
-    for row in result.sentiment.to_dict("records"):
-        record[f"auc_{row['benchmark']}"] = float(row["auc"])
-    return record
+    return record | {
+        f"auc_{row['benchmark']}": float(row["auc"]) for row in result.sentiment.to_dict("records")
+    }
