@@ -40,20 +40,18 @@ from kernel.brain.simulate import DESIGNS, PRESET_NAMES, simulate_cohort
 from kernel.brain.sources import load_cohort
 from kernel.brain.study import AxisProjection, map_vaxis_to_scalp, project_vaxis
 from kernel.decoding import interventions
+from kernel.decoding.ablation import CONTROLS, ablation, ablation_summary
 from kernel.decoding.alignment import NAMED, PAPER_ROWS
 from kernel.decoding.bank import Bank, TrainingSpec, train_bank
 from kernel.decoding.contest import contest
 from kernel.decoding.interventions import RECIPE, Interventions
+from kernel.decoding.rates import rate_specs
 from kernel.decoding.study import (
-    CONTROLS,
-    ablation,
-    ablation_summary,
     checkpoint_specs,
     clip_target,
     convergence_table,
     fewer_specs,
     members_table,
-    rate_specs,
     rediscovery,
     usual_split,
 )

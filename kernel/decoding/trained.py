@@ -26,8 +26,9 @@ import pandas as pd
 from kernel import stats
 from kernel.brain.cohort import FACED_CLASSES, Cohort, Split, make_split, segments
 from kernel.brain.material import Material
+from kernel.decoding import ablation as ablations
 from kernel.decoding import contest as contests
-from kernel.decoding import ensemble, interventions, study
+from kernel.decoding import ensemble, interventions, study, two_tier
 from kernel.decoding.alignment import NAMED, PAPER_ROWS, Alignment
 from kernel.decoding.bank import Bank, TrainingSpec, train_bank
 from kernel.decoding.interventions import RECIPE, Interventions
@@ -314,11 +315,11 @@ def ablation_nulls(material: Material, part: str, recipes: Iterable[str] | None 
     return pd.concat([columns, pd.DataFrame(lost.null["random_target"].T, columns=NULLS)], axis=1)
 
 
-def _ablation(material: Material, part: str, recipes: Iterable[str] | None) -> study.Ablation:
+def _ablation(material: Material, part: str, recipes: Iterable[str] | None) -> ablations.Ablation:
     bank, alignment = _checkpoints(material, part, recipes)
-    lost = study.ablation(bank, alignment, n_best=None)
+    lost = ablations.ablation(bank, alignment, n_best=None)
     validation = alignment.table.set_index("checkpoint")["validation"]
-    return replace(lost, table=lost.table.assign(validation=lost.table["checkpoint"].map(validation)))
+    return lost._replace(table=lost.table.assign(validation=lost.table["checkpoint"].map(validation)))
 
 
 # Alignment
@@ -591,19 +592,19 @@ def contest(material: Material, part: str) -> pd.DataFrame:
 
 def _pool_specs(regime: str, n_pools: int) -> list[TrainingSpec]:
     own = REGIMES[regime]
-    return contests.pool_specs(
+    return two_tier.pool_specs(
         n_pools, lengths=POOL_LENGTHS[regime], options=own.options, n_windows=own.n_windows
     )
 
 
-def _pool(material: Material, part: str) -> contests.Pool:
+def _pool(material: Material, part: str) -> two_tier.Pool:
     """One pool of ten; the target is the mean valence of clips."""
     regime, (number,) = _regime(part)
     specs = [spec for spec in _pool_specs(regime, N_POOLS) if spec.recipe == f"pool {number}"]
     target = study.clip_ratings(material.z)
     assert target is not None  # FACED has ratings
     place = np.argsort(material.z.clips)
-    return contests.make_pools(_train(material, specs), target[place], n_null=N_NULL)[0]
+    return two_tier.make_pools(_train(material, specs), target[place], n_null=N_NULL)[0]
 
 
 def pools(material: Material, part: str) -> pd.DataFrame:
@@ -640,11 +641,11 @@ def pool_ends(material: Material, part: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``regime``, and as of :func:`kernel.decoding.contest.top_and_bottom`, with the difference for
+        ``regime``, and as of :func:`kernel.decoding.two_tier.top_and_bottom`, with the difference for
         :data:`NULLS`, random orders of the members.
     """
     regime, (number,) = _regime(part)
-    ends = contests.top_and_bottom([_pool(material, part)], n_permutations=N_NULL, random_state=int(number))
+    ends = two_tier.top_and_bottom([_pool(material, part)], n_permutations=N_NULL, random_state=int(number))
     nulls = pd.DataFrame([ends.null], columns=NULLS)
     table = ends.table.drop(columns="top_percentile").assign(regime=regime, pool=int(number))
     return pd.concat([table, nulls], axis=1)
@@ -654,7 +655,7 @@ def pool_growth(material: Material, part: str) -> pd.DataFrame:
     """Accuracy of ensembles of every size; `part` and identifying columns as for `pools`."""
     regime, (number,) = _regime(part)
     pool = _pool(material, part)
-    return contests.growth(pool.probabilities, pool.y).assign(regime=regime, pool=int(number))
+    return two_tier.growth(pool.probabilities, pool.y).assign(regime=regime, pool=int(number))
 
 
 def comparisons(material: Material, part: str) -> pd.DataFrame:
@@ -675,9 +676,9 @@ def comparisons(material: Material, part: str) -> pd.DataFrame:
         bank = _train(material, _pool_specs(regime, 2), features=False)
         lengths, seeds = (np.array([getattr(s, name) for s in bank.specs]) for name in ("epochs", "seed"))
         P, _, subject = _test_trials(bank)
-        mixed = contests.lengths_against_seeds(bank).iloc[-1]
+        mixed = two_tier.lengths_against_seeds(bank).iloc[-1]
         rows = {
-            "kappa across lengths minus within": contests.length_agreement(P, lengths, subject, seeds=seeds),
+            "kappa across lengths minus within": two_tier.length_agreement(P, lengths, subject, seeds=seeds),
             "two lengths minus seeds of the longer": (mixed["difference"], mixed["low"], mixed["high"]),
         }
     elif what == "depths":
@@ -692,7 +693,7 @@ def comparisons(material: Material, part: str) -> pd.DataFrame:
         ten = _train(material, _pool_specs(regime, 1), features=False)
         P, y, subject = _test_trials(ten)
         extra = _test_trials(_train(material, others, features=False))[0]
-        rows = {"members of other depths added": contests.effect_of_adding(P, extra, y, subject)}
+        rows = {"members of other depths added": two_tier.effect_of_adding(P, extra, y, subject)}
     else:
         names = ("prototypes of a language model", "random prototypes")
         banks = [
