@@ -9,7 +9,6 @@ from scipy.spatial import procrustes as scipy_procrustes
 from torch.nn import functional as F
 
 from kernel.decoding import alignment as module
-from kernel.decoding import geometry
 from kernel.decoding.alignment import (
     NAMED,
     PAPER_ROWS,
@@ -72,12 +71,9 @@ def test_rsa_agrees_with_rsatoolbox(rng):
         assert 1 - found.item() == pytest.approx(toolbox.rdm.compare(*rdms, method="corr").item(), abs=1e-8)
 
 
-def test_cka_agrees_with_rsatoolbox_and_with_the_geometry_module(rng):
+def test_cka_agrees_with_rsatoolbox(rng):
     batch = make_batch(rng)
     found = 1 - module.cka(batch).numpy()
-    for m, one in enumerate(found):
-        z, v = batch.z[m].numpy(), batch.clip_value[m].numpy()[:, None]
-        assert one == pytest.approx(float(geometry.linear_cka(v, z)), abs=1e-6)
     toolbox = pytest.importorskip("rsatoolbox")
     for m, one in enumerate(found):
         z, v = batch.z[m].numpy(), batch.clip_value[m].numpy()[:, None]
