@@ -369,6 +369,7 @@ SHORT = [
     for e in (2, 3, 4)
 ]
 SMALL = {"specs": SHORT, "n_subjects": 24, "n_null": 39, "n_jobs": 1, "progress": False}
+QUICK = {**SMALL, "n_subjects": 12, "n_null": 19}
 OURS = [
     ("class PC1, best checkpoint", "emotions permuted"),
     ("residual chosen on the same clips, best checkpoint", "targets permuted within class"),
@@ -395,7 +396,7 @@ def test_the_tests_keep_their_level_without_valence_and_find_it_where_it_is():
 
 def test_an_interrupted_study_goes_on_where_it_stopped(monkeypatch, tmp_path):
     monkeypatch.setenv("KERNEL_CACHE", str(tmp_path / "whole"))
-    whole = rates.rediscovery_p_values(TRUTHS, range(2), **SMALL)
+    whole = rates.rediscovery_p_values(TRUTHS, range(2), **QUICK)
     monkeypatch.setenv("KERNEL_CACHE", str(tmp_path / "broken"))
     simulate, made = rates.simulate_cohort, []
 
@@ -407,8 +408,8 @@ def test_an_interrupted_study_goes_on_where_it_stopped(monkeypatch, tmp_path):
 
     monkeypatch.setattr(rates, "simulate_cohort", stops)
     with pytest.raises(KeyboardInterrupt):
-        rates.rediscovery_p_values(TRUTHS, range(2), **SMALL)
-    resumed = rates.rediscovery_p_values(TRUTHS, range(2), **SMALL)
+        rates.rediscovery_p_values(TRUTHS, range(2), **QUICK)
+    resumed = rates.rediscovery_p_values(TRUTHS, range(2), **QUICK)
     assert len(made) == 3 + 2  # two were there, one was lost
     assert resumed.equals(whole)
 

@@ -63,7 +63,7 @@ def fewer_specs(seed: int = 0) -> list[TrainingSpec]:
 
 
 def members_table(bank: Bank, *, n_resamples: int = 1000, random_state: int = 0) -> pd.DataFrame:
-    """`Bank.table`, best first, with ``label`` and intervals over test subjects, ``test_low``, ``test_high``."""
+    """`Bank.table`, best first, with a ``label`` and, over test subjects, ``test_low`` and ``test_high``."""
     table = bank.table()
     names: list[int | str] = [*range(len(bank)), *bank.baselines]
     limits = [
