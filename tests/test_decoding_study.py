@@ -313,7 +313,7 @@ def test_an_ablation_is_that_of_the_geometry(nine):
     y, test, validation = bank.trials["y"].to_numpy(), bank.rows("test"), bank.rows("validation")
     for column, member in enumerate(best):
         Z, (W, b) = bank.checkpoints[member].features.astype(float), bank.checkpoints[member].head
-        one = geometry.ablation_effect(
+        one = ablation.ablation_effect(
             Z[test], y[test], (W.T, b), found.directions[member], n_directions=40,
             random_targets=found.random_targets[member],
             projector=geometry.basin(Z[validation], y[validation]),
@@ -322,7 +322,7 @@ def test_an_ablation_is_that_of_the_geometry(nine):
         own = lost.table[lost.table["checkpoint"] == member].set_index(["control", "part"])
         for kind, name in ablation.CONTROLS.items():
             np.testing.assert_array_equal(lost.null[kind][:, column], one.null[kind])
-            for part in geometry.PARTS:
+            for part in ablation.PARTS:
                 assert own.loc[(name, part), "z"] == pytest.approx(float(one.z(kind, part)), nan_ok=True)
                 assert own.loc[(name, part), "p"] == one.p(kind, part)
         assert own.loc[("isotropic", "whole"), "drop"] == float(one.drop)

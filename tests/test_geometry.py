@@ -14,7 +14,9 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import balanced_accuracy_score
 
 from kernel import stats
+from kernel.decoding import ablation
 from kernel.decoding import geometry as g
+from kernel.decoding.ablation import ablation_effect
 from kernel.metrics import score_accuracy
 
 CLASS_OF = np.repeat(np.arange(9), [3, 3, 3, 3, 4, 3, 3, 3, 3])  # of 28 clips
@@ -85,7 +87,7 @@ def test_every_device_gives_the_same_scores(rng, device, monkeypatch):
         assert there.held_out == pytest.approx(here.held_out, abs=2e-3)
     Z, y, head = fitted(rng)
     u = rng.standard_normal(20)
-    there, here = (g.ablation_effect(Z, y, head, u, n_directions=50, device=one) for one in (None, "cpu"))
+    there, here = (ablation_effect(Z, y, head, u, n_directions=50, device=one) for one in (None, "cpu"))
     assert there.drop == pytest.approx(here.drop, abs=5e-3)
     assert there.z("isotropic") == pytest.approx(here.z("isotropic"), abs=0.3)
 
@@ -275,7 +277,7 @@ def test_residual_scores_of_checkpoints_equal_single_ones(rng, null, monkeypatch
     stack = np.stack([Z, rng.standard_normal(Z.shape), 2 * Z**2])
     options = {"null": null, "n_null": 9, "n_splits": 3}
     together = align(stack, labels, target, **options)
-    monkeypatch.setattr(g, "_CHUNK", 1)  # one draw at a time
+    monkeypatch.setattr(g, "CHUNK", 1)  # one draw at a time
     for i, one in enumerate(stack):
         single = align(one, labels, target, **options)
         assert single.held_out.shape == () and single.component == together.component[i]
@@ -329,9 +331,9 @@ def explicit(Z, y, head, u, gain=0.0):
 @pytest.mark.parametrize("gain", [0.0, 3.0, -1.0])
 def test_drops_equal_changing_the_features(rng, gain, monkeypatch):
     Z, y, head = fitted(rng, n=301)
-    monkeypatch.setattr(g, "_CHUNK", 1000)  # several chunks
+    monkeypatch.setattr(ablation, "CHUNK", 1000)  # several chunks
     u, others = rng.standard_normal(20), rng.standard_normal((7, 20))
-    effect = g.ablation_effect(Z, y, head, u, gain=gain, kinds=(), random_targets=others)
+    effect = ablation_effect(Z, y, head, u, gain=gain, kinds=(), random_targets=others)
     assert effect.baseline == pytest.approx(balanced_accuracy_score(y, (Z @ head[0] + head[1]).argmax(1)))
     assert effect.drop == pytest.approx(explicit(Z, y, head, u, gain))
     expected = [explicit(Z, y, head, other, gain) for other in others]
@@ -346,8 +348,8 @@ def test_equal_logits_count_as_argmax_counts_them(rng):
     Z, y, (W, b) = fitted(rng, n=300, classes=4)
     W, b = W[:, [0, 1, 1, 0]], b[[0, 1, 1, 0]]
     u = rng.standard_normal(20)
-    assert g.ablation_effect(Z, y, (W, b), u, kinds=()).drop == pytest.approx(explicit(Z, y, (W, b), u))
-    flat = g.ablation_effect(Z, y, (0 * W, 0 * b), u, kinds=())
+    assert ablation_effect(Z, y, (W, b), u, kinds=()).drop == pytest.approx(explicit(Z, y, (W, b), u))
+    flat = ablation_effect(Z, y, (0 * W, 0 * b), u, kinds=())
     assert flat.baseline == 0.25 and flat.drop == pytest.approx(0, abs=1e-12)
 
 
@@ -356,9 +358,9 @@ def test_ablation_of_checkpoints_equals_single_ones(rng):
     Z, y = np.stack([m[0] for m in members]), members[0][1]
     W, b = (np.stack([m[2][i] for m in members]) for i in range(2))
     u, others = rng.standard_normal((3, 20)), rng.standard_normal((3, 5, 20))
-    together = g.ablation_effect(Z, y, (W, b), u, n_directions=30, random_targets=others)
+    together = ablation_effect(Z, y, (W, b), u, n_directions=30, random_targets=others)
     for i in range(3):
-        single = g.ablation_effect(Z[i], y, (W[i], b[i]), u[i], kinds=(), random_targets=others[i])
+        single = ablation_effect(Z[i], y, (W[i], b[i]), u[i], kinds=(), random_targets=others[i])
         for name in ("baseline", "drop", "orthogonal_drop", "share_in_basin"):
             assert getattr(together, name)[i] == pytest.approx(getattr(single, name), abs=1e-12)
         np.testing.assert_allclose(
@@ -367,12 +369,12 @@ def test_ablation_of_checkpoints_equals_single_ones(rng):
     assert together.null["matched"].shape == (30, 3) and together.z("residual").shape == (3,)
 
 
-@pytest.mark.parametrize("kind", g.KINDS)
+@pytest.mark.parametrize("kind", ablation.KINDS)
 def test_controls_are_drawn_as_named(rng, kind):
     Z, y, _ = fitted(rng, d=12, classes=4)
     Z = torch.as_tensor(Z * np.geomspace(5, 0.5, 12))
     projector = g.basin(Z, y)
-    drawn = g._control(kind, Z, 20_000, projector, rng).numpy()
+    drawn = ablation._control(kind, Z, 20_000, projector, rng).numpy()
     drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
     inside = np.abs(drawn @ projector.basis.numpy().T).max()
     assert (inside < 1e-10) == kind.endswith("residual")
@@ -394,8 +396,8 @@ def test_controls_are_drawn_as_named(rng, kind):
 def test_ablating_what_the_head_uses_hurts_and_anything_else_does_not(rng):
     Z, y, head = fitted(rng, d=30, wide=1, scale=3.0)  # one dimension tells the classes apart
     used, unused = np.eye(30)[0], np.eye(30)[7]
-    hurt = g.ablation_effect(Z, y, head, used, n_directions=300, kinds=("isotropic", "matched_residual"))
-    spared = g.ablation_effect(Z, y, head, unused, n_directions=300, kinds=("isotropic",))
+    hurt = ablation_effect(Z, y, head, used, n_directions=300, kinds=("isotropic", "matched_residual"))
+    spared = ablation_effect(Z, y, head, unused, n_directions=300, kinds=("isotropic",))
     assert hurt.drop > 0.2 and hurt.p("isotropic") < 0.01 and hurt.p("matched_residual") < 0.01
     assert abs(spared.drop) < 0.02 and spared.p("isotropic") > 0.05
 
@@ -406,11 +408,11 @@ def test_a_large_z_against_isotropic_directions_may_be_variance_alone(rng):
     means[:, 0] = rng.permutation(9) * 4.0  # the classes, in an order that follows no target
     Z = means[y] + rng.standard_normal((900, d))
     options = {"kinds": ("isotropic", "matched"), "n_directions": 300}
-    wide = g.ablation_effect(Z, y, discriminant(Z, y), np.eye(d)[0], **options)
+    wide = ablation_effect(Z, y, discriminant(Z, y), np.eye(d)[0], **options)
     assert wide.z("isotropic") > 5 and wide.p("isotropic") < 0.01
     assert wide.z("matched") < 2 and wide.p("matched") > 0.05
     Z *= np.where(np.arange(d) == 0, 0.1, 10)  # a small direction that carries the classes stands out of both
-    small = g.ablation_effect(Z, y, discriminant(Z, y), np.eye(d)[0], **options)
+    small = ablation_effect(Z, y, discriminant(Z, y), np.eye(d)[0], **options)
     assert small.p("isotropic") < 0.01 and small.p("matched") < 0.01
 
 
@@ -421,7 +423,7 @@ def test_the_part_orthogonal_to_the_basin(rng):
     u = rng.standard_normal(20)
     inside, outside = projector.project(u), projector.complement(u)
     options = {"kinds": ("isotropic", "residual"), "n_directions": 50}
-    mixed, within, across = (g.ablation_effect(Z, y, head, v, **options) for v in (u, inside, outside))
+    mixed, within, across = (ablation_effect(Z, y, head, v, **options) for v in (u, inside, outside))
     assert mixed.share_in_basin == pytest.approx(inside @ inside / (u @ u))
     assert mixed.orthogonal_drop == pytest.approx(across.drop) == pytest.approx(0)
     assert within.share_in_basin == pytest.approx(1) and within.drop > 0.02
@@ -430,7 +432,7 @@ def test_the_part_orthogonal_to_the_basin(rng):
     assert np.isnan(across.z("residual")) and across.p("residual") == 1  # no control has any effect either
     assert within.z("isotropic") > within.z("isotropic", "orthogonal")
     two = g.basin(Z, y, rank=2)  # one that is given is used
-    given = g.ablation_effect(Z, y, head, u, kinds=(), projector=two)
+    given = ablation_effect(Z, y, head, u, kinds=(), projector=two)
     assert given.share_in_basin == pytest.approx(np.sum(two.project(u) ** 2) / (u @ u))
 
 
@@ -447,7 +449,7 @@ def bad_inputs():
 
     def effect(**changes):
         given = {"Z": Z, "y": y, "head": (W, b), "direction": u, "n_directions": 3, **changes}
-        return lambda: g.ablation_effect(**given)
+        return lambda: ablation_effect(**given)
 
     def aligned(labels=labels, target=target, Z=Z, **options):
         return lambda: align(Z, labels, target, **options)

@@ -18,7 +18,7 @@ from kernel.brain import cohort as cohort_module
 from kernel.brain.cohort import Cohort, cohort_tensor, make_split, segments, standardise, trial_features
 from kernel.brain.features import differential_entropy, resample
 from kernel.brain.projection import RidgeFolds, track
-from kernel.decoding import ensemble, geometry
+from kernel.decoding import ablation, ensemble, geometry
 from kernel.language.axis import ValenceAxis, agreement, bootstrap_direction, shuffled_shares
 from kernel.metrics import balanced_accuracy, score_accuracy
 
@@ -507,13 +507,13 @@ def test_the_effect_of_an_ablation_does_not_know_the_length_of_the_direction(see
     Z, y, _, _ = trials(rng)
     head, u = (rng.standard_normal((8, 4)), rng.standard_normal(4)), rng.standard_normal(8)
     one, other = (
-        geometry.ablation_effect(Z, y, head, direction, n_directions=10, random_state=0)
+        ablation.ablation_effect(Z, y, head, direction, n_directions=10, random_state=0)
         for direction in (u, -scale * u)
     )
     for field in ("baseline", "drop", "orthogonal_drop", "share_in_basin"):
         assert getattr(other, field) == pytest.approx(getattr(one, field), abs=1e-9), field
     assert 0 <= one.share_in_basin <= 1 + 1e-12
-    for kind in geometry.KINDS:
+    for kind in ablation.KINDS:
         assert 1 / 11 <= one.p(kind) <= 1
 
 

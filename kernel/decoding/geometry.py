@@ -15,17 +15,14 @@ import torch
 from numpy.typing import ArrayLike
 
 from kernel import checks, stats
-from kernel.arrays import Features, class_numbers, like, real, row_labels, tensor
-from kernel.metrics import score_accuracy, trial_weights
+from kernel.arrays import Features, like, real, row_labels, tensor
 
 NULLS = ("permute", "haar")
 HALVES = ("classes", "clips")
-KINDS = ("isotropic", "residual", "matched", "matched_residual")
-PARTS = ("whole", "orthogonal")
 
-_CHUNK = 250_000  # numbers held at once in loops over null draws: an array of them fits a processor's cache
-_Device = str | torch.device | None
-_Scores = Callable[[Sequence[torch.Tensor], torch.Tensor, torch.Tensor], tuple[torch.Tensor, ...]]
+CHUNK = 250_000  # numbers held at once in loops over null draws: an array of them fits a processor's cache
+Device = str | torch.device | None
+_Judge = Callable[[Sequence[torch.Tensor], torch.Tensor, torch.Tensor], tuple[torch.Tensor, ...]]
 
 
 # Subspaces
@@ -49,7 +46,7 @@ class Projector(NamedTuple):
         return like(rows - self.project(rows), X)
 
 
-def basin(Z: Features, y: ArrayLike, *, rank: int | None = None, device: _Device = None) -> Projector:
+def basin(Z: Features, y: ArrayLike, *, rank: int | None = None, device: Device = None) -> Projector:
     """Span of the centred class means, of which the leading `rank` dimensions are kept, all by default.
 
     The means of K classes span at most K - 1 dimensions; ValueError if they span fewer than `rank`. In a
@@ -59,7 +56,7 @@ def basin(Z: Features, y: ArrayLike, *, rank: int | None = None, device: _Device
     ----------
     .. [1] Papyan, Han & Donoho (2020), PNAS 117(40). doi:10.1073/pnas.2015509117
     """
-    Z, classes, code = _checked(Z, y, device)
+    Z, classes, code = checked(Z, y, device)
     most = min(len(classes) - 1, Z.shape[-1])
     rank = most if rank is None else checks.count("rank", rank, 1, most)
     return Projector(_class_components(Z, code, rank)[1][..., :rank, :])
@@ -78,9 +75,9 @@ def _class_components(Z: torch.Tensor, code: np.ndarray, rank: int) -> tuple[tor
 # Class means against a target
 
 
-def class_positions(Z: Features, y: ArrayLike, *, device: _Device = None) -> np.ndarray:
+def class_positions(Z: Features, y: ArrayLike, *, device: Device = None) -> np.ndarray:
     """Positions (..., n_classes) of the classes on the first principal component of their means."""
-    Z, _, code = _checked(Z, y, device)
+    Z, _, code = checked(Z, y, device)
     return _class_components(Z, code, 1)[0][..., 0].cpu().numpy()
 
 
@@ -100,7 +97,7 @@ def class_pc1_alignment(
     *,
     n_permutations: int = 10_000,
     random_state: stats.Seed = 0,
-    device: _Device = None,
+    device: Device = None,
 ) -> ClassAlignment:
     r"""Correlate the first principal component of the class means with a value per class.
 
@@ -120,7 +117,7 @@ def class_pc1_alignment(
     device : str or torch.device, optional
         Where to compute.
     """
-    Z, classes, _ = _checked(Z, y, device)
+    Z, classes, _ = checked(Z, y, device)
     if len(classes) < 3:
         raise ValueError(f"{len(classes)} classes: any two values correlate perfectly, three are needed")
     target = real(target, "target")
@@ -193,7 +190,7 @@ def residual_alignment(
     null: str = "permute",
     n_null: int = 1000,
     random_state: stats.Seed = 0,
-    device: _Device = None,
+    device: Device = None,
 ) -> ResidualAlignment:
     r"""Find the within-class component that follows a target, and test it where it was not looked for.
 
@@ -232,7 +229,7 @@ def residual_alignment(
     .. [1] Kriegeskorte et al. (2009), Nature Neuroscience 12(5). doi:10.1038/nn.2303
     .. [2] Mezzadri (2007), Notices of the AMS 54(5). arXiv:math-ph/0609050
     """
-    Z, _, code = _checked(Z, y, device)
+    Z, _, code = checked(Z, y, device)
     checks.choice("null", null, NULLS)
     for name, value in {"n_components": n_components, "n_splits": n_splits, "n_null": n_null}.items():
         checks.count(name, value)
@@ -249,12 +246,12 @@ def residual_alignment(
     width = choice.numel() * components.shape[-2]
     if null == "permute":
         targets = torch.as_tensor(_permuted(target, class_of, n_null, rng)).to(Z)
-        draws = [[*scores(means, components, part)[:3]] for part in targets.split(max(1, _CHUNK // width))]
+        draws = [[*scores(means, components, part)[:3]] for part in targets.split(max(1, CHUNK // width))]
     else:
         wide = [part[..., None, :, :] for part in means]  # draws take an axis of their own
         draws = [
             [part[..., 0] for part in scores(wide, directions, observed)[:2]]
-            for directions in _rotations(components, n_null, max(1, _CHUNK // (width * len(clips))), rng)
+            for directions in _rotations(components, n_null, max(1, CHUNK // (width * len(clips))), rng)
         ]
     drawn = [torch.cat(parts, -1).movedim(-1, 0).cpu().numpy() for parts in zip(*draws, strict=True)]
     chosen = components.gather(-2, choice[..., None, None].expand(*choice.shape, 1, Z.shape[-1]))
@@ -262,8 +259,8 @@ def residual_alignment(
     return ResidualAlignment(
         selected=same_clips,
         held_out=other_clips,
-        p_selected=_p_greater(same_clips, drawn[0]),
-        p_held_out=_p_greater(other_clips, drawn[1]),
+        p_selected=p_greater(same_clips, drawn[0]),
+        p_held_out=p_greater(other_clips, drawn[1]),
         null_selected=drawn[0],
         null_held_out=drawn[1],
         component=choice.cpu().numpy(),
@@ -273,7 +270,7 @@ def residual_alignment(
     )
 
 
-def _scores(class_of: np.ndarray, halvings: np.ndarray, reference: torch.Tensor) -> _Scores:
+def _scores(class_of: np.ndarray, halvings: np.ndarray, reference: torch.Tensor) -> _Judge:
     """A function that judges directions: selected, held out, choice and its sign, (..., n_targets) each.
 
     It takes the means (..., n_clips, d) of those who choose and those who test, directions (..., k, d) and
@@ -309,7 +306,7 @@ def _components(residual: torch.Tensor, Z: torch.Tensor, most: int) -> torch.Ten
     if (s[..., 0] <= _noise(Z)).any():
         raise ValueError("clips of one class have equal features: there is no residual to align")
     # the directions beyond the rank hold rounding errors, and one of them might be chosen
-    return (Vt * (s > _rounding(Z) * s[..., :1])[..., None])[..., :most, :]
+    return (Vt * (s > rounding(Z) * s[..., :1])[..., None])[..., :most, :]
 
 
 def _rotations(
@@ -419,171 +416,17 @@ def _pick(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     return values.gather(-1, index[..., None])[..., 0]
 
 
-def _p_greater(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
+def p_greater(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
     """One-sided p-values (...) of observed (...) against null (n_null, ...)."""
     pairs = zip(observed.reshape(-1), null.reshape(len(null), -1).T, strict=True)
     p = [stats.permutation_p(float(value), column, alternative="greater") for value, column in pairs]
     return np.array(p).reshape(observed.shape)
 
 
-# Ablation
-
-
-class AblationEffect(NamedTuple):
-    """What a classifier loses with one direction, beside what it loses with others."""
-
-    baseline: np.ndarray  #: (...): balanced accuracy of the features as they are
-    drop: np.ndarray  #: (...): its fall after changing the direction
-    orthogonal_drop: np.ndarray  #: (...): that of the part orthogonal to the basin, zero if there is none
-    share_in_basin: np.ndarray  #: (...): squared length of the unit direction inside the basin
-    null: dict[str, np.ndarray]  #: (n_directions, ...): falls after changing the directions of each control
-
-    def z(self, kind: str, part: str = "whole") -> np.ndarray:
-        """Distance (...) of a part's fall from the mean of a control, in its sd; NaN if it does not vary."""
-        null, drop = self._pair(kind, part)
-        sd = null.std(0, ddof=1)
-        return np.divide(drop - null.mean(0), sd, out=np.full_like(sd, np.nan), where=sd > 1e-12)
-
-    def p(self, kind: str, part: str = "whole") -> np.ndarray:
-        """Share (...) of a control with as large a fall as the direction, or its orthogonal part."""
-        null, drop = self._pair(kind, part)
-        return _p_greater(drop, null)
-
-    def _pair(self, kind: str, part: str) -> tuple[np.ndarray, np.ndarray]:
-        drops = dict(zip(PARTS, (self.drop, self.orthogonal_drop), strict=True))
-        return self.null[checks.choice("kind", kind, self.null)], drops[checks.choice("part", part, PARTS)]
-
-
-def ablation_effect(
-    Z: Features,
-    y: ArrayLike,
-    head: tuple[Features, Features],
-    direction: Features,
-    *,
-    gain: float = 0.0,
-    kinds: Sequence[str] = KINDS,
-    n_directions: int = 1000,
-    random_targets: Features | None = None,
-    projector: Projector | None = None,
-    random_state: stats.Seed = 0,
-    device: _Device = None,
-) -> AblationEffect:
-    r"""Balanced accuracy lost when a direction is removed at inference, against several kinds of directions.
-
-    A change :math:`z' = z + (g - 1) (z^\top \hat u)\, \hat u` changes logits by one outer product,
-    :math:`L' = L + (g - 1)\,(Z \hat u)\,(\hat u^\top W)`, so that many directions cost little. Whether a
-    fall is large depends on what it is compared with [1]_: most isotropic directions hold little variance and
-    cost nothing, so a large z against them says only that u holds variance. Matched directions hold as much
-    as the features have; random-target directions differ from u in that the target means nothing.
-
-    Parameters
-    ----------
-    Z : array_like or Tensor, shape (n_trials, d) or (n_checkpoints, n_trials, d)
-        Features of the trials to be classified.
-    y : array_like of int, shape (n_trials,)
-        True classes from 0: columns of the head.
-    head : (W, b)
-        Weights (d, n_classes) or (n_checkpoints, d, n_classes) and biases, without or with checkpoints.
-    direction : array_like or Tensor, shape (d,) or (n_checkpoints, d)
-        What is removed, of any length but zero.
-    gain : float
-        Factor g: zero removes the direction [2]_, one changes nothing, two doubles.
-    kinds : sequence of {"isotropic", "residual", "matched", "matched_residual"}
-        Controls: uniform directions; uniform ones orthogonal to the basin; Gaussian with the covariance of
-        the features; the same, without their part in the basin.
-    n_directions : int
-        Directions of each kind, drawn for each checkpoint.
-    random_targets : array_like or Tensor, shape (n, d) or (n_checkpoints, n, d), optional
-        The control ``random_target``: :meth:`ResidualAlignment.null_directions`.
-    projector : Projector, optional
-        Of the basin; by default that of `Z`. Estimate it from other trials to keep their noise out of it.
-    random_state, device
-        Seed; where to compute.
-
-    References
-    ----------
-    .. [1] Elazar et al. (2021), TACL 9, for random directions as a control. doi:10.1162/tacl_a_00359
-    .. [2] Arditi et al. (2024). arXiv:2406.11717
-    """
-    rows, _, _ = _checked(Z, y, device)
-    d = rows.shape[-1]
-    W = _beside(head[0], "W", rows, (d, None), "(d, n_classes): transpose the weights of a torch Linear")
-    b = _beside(head[1], "b", rows, (W.shape[-1],), "(n_classes,)")
-    u = _beside(direction, "direction", rows, (d,), "(d,)")
-    y = class_numbers(y, rows.shape[-2], W.shape[-1])
-    for kind in kinds:
-        checks.choice("kinds", kind, KINDS)
-    checks.count("n_directions", n_directions, 2)
-    projector = basin(rows, y) if projector is None else Projector(projector.basis.to(rows))
-    if projector.basis.shape[-2] >= d and {"residual", "matched_residual"} & set(kinds):
-        raise ValueError(f"the basin fills all {d} dimensions: leave out the residual kinds")
-
-    size = torch.linalg.vector_norm(u, dim=-1, keepdim=True)
-    if (size == 0).any():
-        raise ValueError("direction is zero: a direction needs a length")
-    unit = (u / size)[..., None, :]
-    rest = projector.complement(unit)
-    length = torch.linalg.vector_norm(rest, dim=-1, keepdim=True)
-    rng = np.random.default_rng(random_state)
-    controls = {kind: _control(kind, rows, n_directions, projector, rng) for kind in kinds}
-    if random_targets is not None:
-        controls["random_target"] = _beside(random_targets, "random_targets", rows, (None, d), "(n, d)")
-    # to unit length; the orthogonal part may be zero, and then removes nothing
-    tested = [unit, torch.where(length > 10 * _rounding(rows), rest, 0), *controls.values()]
-    lengths = [torch.linalg.vector_norm(part, dim=-1, keepdim=True) for part in tested]
-    if any((size == 0).any() for size in lengths[2:]):
-        raise ValueError(
-            "a control holds a zero direction: features may not vary, or random_targets hold zeros"
-        )
-    tested = [part / torch.where(size > 0, size, 1) for part, size in zip(tested, lengths, strict=True)]
-
-    baseline = score_accuracy(rows @ W + b[..., None, :], y)
-    after = _accuracy_after(rows, y, W, b, torch.cat(tested, -2), gain)
-    drops = np.split(baseline[None] - after, np.cumsum([part.shape[-2] for part in tested])[:-1])
-    return AblationEffect(
-        baseline=baseline,
-        drop=drops[0][0],
-        orthogonal_drop=drops[1][0],
-        share_in_basin=(1 - length[..., 0, 0].square()).clamp(0, 1).cpu().numpy(),
-        null=dict(zip(controls, drops[2:], strict=True)),
-    )
-
-
-def _control(
-    kind: str, Z: torch.Tensor, n: int, projector: Projector, rng: np.random.Generator
-) -> torch.Tensor:
-    """Random directions (..., n, d) of a kind."""
-    normal = torch.as_tensor(rng.standard_normal((*Z.shape[:-2], n, Z.shape[-1]))).to(Z)
-    if kind.startswith("matched"):
-        normal = normal @ _covariance_root(_centred(Z))
-    return projector.complement(normal) if kind.endswith("residual") else normal
-
-
-def _accuracy_after(
-    Z: torch.Tensor, y: np.ndarray, W: torch.Tensor, b: torch.Tensor, U: torch.Tensor, gain: float
-) -> np.ndarray:
-    """Balanced accuracy (n_directions, ...) after scaling each of the unit directions U (..., n, d)."""
-    logits, through = (Z @ W + b[..., None, :]).mT, (gain - 1) * (U @ W)  # (..., K, n_trials), (..., n, K)
-    true, weight = torch.as_tensor(y, device=Z.device), torch.as_tensor(trial_weights(y)).to(Z)
-    lead = logits.gather(-2, true.expand(*logits.shape[:-2], 1, -1)) - logits
-    parts: list[torch.Tensor] = []
-    for part in U.split(max(1, _CHUNK // Z[..., 0].numel()), dim=-2):
-        start = sum(one.shape[-1] for one in parts)
-        change = through[..., start : start + part.shape[-2], :]
-        along, own = part @ Z.mT, change[..., true]  # (..., n_part, n_trials)
-        hit = torch.ones_like(along, dtype=torch.bool)
-        for k in range(W.shape[-1]):
-            margin = torch.addcmul(lead[..., k, None, :], along, own - change[..., k, None])
-            # the first of equal logits counts: classes before the true one must be beaten
-            hit &= torch.where(true > k, margin > 0, margin >= 0)
-        parts.append(hit.to(Z) @ weight)
-    return torch.cat(parts, -1).movedim(-1, 0).cpu().numpy()
-
-
 # Arrays
 
 
-def _checked(Z: Features, y: ArrayLike, device: _Device) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
+def checked(Z: Features, y: ArrayLike, device: Device) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
     """Features where they are computed on, names of the classes, class of each trial."""
     features = tensor(Z, "Z")
     if features.ndim not in (2, 3) or 0 in features.shape:
@@ -599,23 +442,14 @@ def _checked(Z: Features, y: ArrayLike, device: _Device) -> tuple[torch.Tensor, 
     return features, classes, code
 
 
-def _beside(
-    values: Features, name: str, Z: torch.Tensor, wanted: tuple[int | None, ...], what: str
-) -> torch.Tensor:
-    """An array of a shape, shared by the checkpoints or with an axis of them: (..., *shape)."""
-    array, lead = tensor(values, name).to(Z), tuple(Z.shape[:-2])
-    checks.shape(name, array, (*lead, *wanted) if array.ndim > len(wanted) else wanted, what)
-    return array.expand(*lead, *array.shape[-len(wanted) :])
-
-
-def _rounding(X: torch.Tensor) -> float:
+def rounding(X: torch.Tensor) -> float:
     """Below this share of a size there is nothing but rounding errors."""
     return max(1e-10, 100 * torch.finfo(X.dtype).eps)
 
 
 def _noise(Z: torch.Tensor) -> torch.Tensor:
     """Singular values (...) that means of features would have if they agreed to rounding."""
-    return _rounding(Z) * torch.linalg.vector_norm(Z, dim=(-2, -1)) / Z.shape[-2] ** 0.5
+    return rounding(Z) * torch.linalg.vector_norm(Z, dim=(-2, -1)) / Z.shape[-2] ** 0.5
 
 
 def _centred(X: torch.Tensor) -> torch.Tensor:
@@ -631,9 +465,3 @@ def _means(Z: torch.Tensor, code: np.ndarray) -> torch.Tensor:
 def _residuals(Z: torch.Tensor, code: np.ndarray) -> torch.Tensor:
     """Rows minus the mean of their group."""
     return Z - _means(Z, code)[..., torch.as_tensor(code, device=Z.device), :]
-
-
-def _covariance_root(X: torch.Tensor) -> torch.Tensor:
-    """Symmetric root of the covariance of centred rows X: normal rows times it have that covariance."""
-    values, vectors = torch.linalg.eigh(X.mT @ X / X.shape[-2])
-    return (vectors * values.clamp_min(0).sqrt()[..., None, :]) @ vectors.mT
