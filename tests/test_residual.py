@@ -429,7 +429,7 @@ def test_refuses_options_and_says_why(options, message):
         ({"diversity": "residual_subspaces"}, lambda X, y, g: (X[:, :4], y, g), "leave 1 of 4 features"),
         (
             {"diversity": "bagging", "validation_fraction": None},
-            lambda X, y, g: (X, y, y),
+            lambda *_: (*make_data(k=12)[:2], make_data(k=12)[1]),
             "all lack a class",
         ),
     ],
