@@ -466,7 +466,7 @@ def test_class_alignment_does_not_know_basis_unit_origin_or_order(seed, scale):
 
 
 @check(12)
-@given(SEEDS, SCALES, st.sampled_from(geometry.NULLS))
+@given(SEEDS, SCALES, st.just("permute"))
 def test_residual_alignment_does_not_know_basis_unit_class_means_or_target_means(seed, scale, null):
     rng = np.random.default_rng(seed)
     Z, y, clip, subject = trials(rng)
