@@ -19,7 +19,8 @@ from kernel.decoding import interventions
 from kernel.decoding.alignment import NAMED, PAPER_ROWS
 from kernel.decoding.bank import TrainingSpec
 from kernel.decoding.interventions import RECIPE
-from kernel.decoding.study import checkpoint_specs, fewer_specs, rate_specs
+from kernel.decoding.rates import rate_specs
+from kernel.decoding.study import checkpoint_specs, fewer_specs
 from kernel.language.models import REGISTRY
 
 #: Which classifiers a study trains.

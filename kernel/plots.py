@@ -533,7 +533,7 @@ def plot_stream(
 ) -> Figure:
     """Smoothed probabilities of an online decoder over time, with what was shown.
 
-    `records` are :class:`kernel.decoding.streams.Record`, one for each window, with probabilities in the order
+    `records` are :class:`kernel.decoding.streams.Record`, one a window, with probabilities in the order
     of `classes`. Framed is what was shown: ``time`` (s) at which each clip of a `length` (s) began, and its
     ``emotion``. The figure goes up to the second `until`; `title` says whether the person is simulated.
     """

@@ -17,6 +17,7 @@ from kernel.brain.cohort import Cohort, Split, make_split
 from kernel.brain.simulate import simulate_cohort
 from kernel.brain.sources import load_cohort
 from kernel.brain.study import AxisProjection, map_vaxis_to_scalp, project_vaxis
+from kernel.decoding import ablation as ablations
 from kernel.decoding import interventions
 from kernel.decoding import study as classifiers
 from kernel.decoding.bank import Bank, TrainingSpec, train_bank
@@ -176,13 +177,11 @@ def _rediscovery(study: Study, folder: Path, what: str) -> Result:
                 numbers = {"value": float(row["r"]), "p": float(row["p"]), "n": len(bank)}
                 judged.append({"claim_id": claim, **numbers})
     if scores.directions:
-        loss = classifiers.ablation_summary(
-            classifiers.ablation(bank, scores, random_state=study.random_state)
-        )
+        loss = ablations.ablation_summary(ablations.ablation(bank, scores, random_state=study.random_state))
         tables["ablation"] = _rows(loss, model=what)
         whole = loss[loss["part"] == "whole"].set_index("control")
         for claim, control in {"C6.ablation": "random_target", "C6.ablation_isotropic": "isotropic"}.items():
-            row = whole.loc[classifiers.CONTROLS[control]]
+            row = whole.loc[ablations.CONTROLS[control]]
             numbers = {"value": float(row["drop"]), "p": float(row["p"]), "n": int(row["n"])}
             judged.append({"claim_id": claim, **numbers})
     tables["judged"] = [_judged(row, scores, what) for row in judged]

@@ -35,8 +35,9 @@ import seaborn as sns
 from kernel import audit, claims, plots, stats
 from kernel.brain.calibration import rejection_rates
 from kernel.brain.cohort import FACED_CLASSES
-from kernel.decoding.geometry import class_pc1_alignment, convergence
-from kernel.decoding.study import RATE_PRESETS
+from kernel.decoding.geometry import class_pc1_alignment
+from kernel.decoding.rates import RATE_PRESETS
+from kernel.decoding.study import convergence
 from kernel.decoding.trained import NULLS, PC1
 
 plots.set_style()
@@ -327,7 +328,8 @@ claims.show(*[row for row in of_people if row.id == "C6.class_pc1"])[["data", "v
 # The tests of this page on networks of your own, or on any features (networks, trials, width) with a class for each trial:
 #
 # ```python
-# from kernel.decoding.geometry import class_pc1_alignment, convergence
+# from kernel.decoding.geometry import class_pc1_alignment
+# from kernel.decoding.study import convergence
 #
 # scores = class_pc1_alignment(features, y, axis)               # with emotions permuted
 # convergence(scores.score, accuracy, recipe, scores.null)      # overall, within and between recipes

@@ -30,7 +30,8 @@ import pandas as pd
 
 from kernel import audit, claims, plots, stats
 from kernel.brain.calibration import rejection_rates
-from kernel.decoding.study import CONTROLS, RATE_PRESETS, Ablation, ablation_summary
+from kernel.decoding.ablation import CONTROLS, Ablation, ablation_summary
+from kernel.decoding.rates import RATE_PRESETS
 from kernel.decoding.trained import NULLS
 
 plots.set_style()
@@ -241,7 +242,8 @@ claims.show(*of_people)[["data", "verdict"]]
 # On any bank of `train_bank`, with a value for each clip that varies within emotions:
 #
 # ```python
-# from kernel.decoding.study import ablation, ablation_summary, clip_target, rediscovery
+# from kernel.decoding.ablation import ablation, ablation_summary
+# from kernel.decoding.study import clip_target, rediscovery
 #
 # alignment = rediscovery(bank, clip_target(cohort, positions))
 # ablation_summary(ablation(bank, alignment))

@@ -269,7 +269,7 @@ claims.show(*rows, *controls)[["data", "verdict"]]
 # ```python
 # from kernel.brain.cohort import Cohort, make_split, standardise
 # from kernel.decoding.bank import train_bank
-# from kernel.decoding.contest import make_pools, pool_specs, residual_against_contribution
+# from kernel.decoding.two_tier import make_pools, pool_specs, residual_against_contribution
 #
 # cohort = standardise(Cohort.load("my_study.nc"))
 # bank = train_bank(pool_specs(16), cohort, make_split(cohort, "standard"))

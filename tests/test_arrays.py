@@ -10,7 +10,7 @@ import torch
 from kernel import arrays, metrics, ratings, stats
 from kernel.brain import features, projection, topography
 from kernel.brain.cohort import Cohort
-from kernel.decoding import alignment, causal, ensemble, geometry, online, residual, streams
+from kernel.decoding import alignment, causal, ensemble, geometry, members, online, streams
 from kernel.language import axis
 
 RNG = np.random.default_rng(0)
@@ -94,10 +94,8 @@ ENTRIES = {
     "cell_map": (lambda X: topography.cell_map(X, CODE, EMOTIONS, n_permutations=9).r, GRID),
     "basin": (lambda Z: geometry.basin(Z, EMOTIONS).basis.abs(), MATRIX),
     "project": (lambda X: geometry.basin(MATRIX, EMOTIONS).project(X), MATRIX),
-    "ablate": (lambda Z: geometry.ablate(Z, np.array([1.0, 0, 0, 0, 0])), MATRIX),
     "class_pc1_alignment": (lambda Z: geometry.class_pc1_alignment(Z, CODE, np.arange(4)).score, MATRIX),
     "score_accuracy": (lambda L: metrics.score_accuracy(L, CODE), MATRIX),
-    "linear_cka": (lambda Z: geometry.linear_cka(Z, MATRIX**2), MATRIX),
     "softmax": (ensemble.softmax, MATRIX),
     "softmax_ensemble": (ensemble.softmax_ensemble, MEMBERS),
     "contributions": (lambda P: ensemble.contributions(P, CODE).single, MEMBERS),
@@ -108,8 +106,8 @@ ENTRIES = {
         MEMBERS[0],
     ),
     "shapley_values": (ensemble.shapley_values, VECTOR[:8]),
-    "validation_weights": (lambda P: residual.validation_weights(P, CODE), MEMBERS),
-    "input_basin": (lambda X: np.abs(residual.input_basin(X, EMOTIONS)), MATRIX),
+    "validation_weights": (lambda P: members.validation_weights(P, CODE), MEMBERS),
+    "input_basin": (lambda X: np.abs(members.input_basin(X, EMOTIONS)), MATRIX),
     "permute_values": (lambda v: alignment.permute_values(v, CODE, 0), MATRIX),
     "clip_values": (lambda v: alignment.clip_values(v, CODE, "abcd"), VECTOR),
     "ValenceAxis": (lambda X: axis.ValenceAxis().fit(X, EMOTIONS).positions_, MATRIX),
@@ -242,7 +240,7 @@ def test_whole_numbers_are_not_truncated(values, message):
 def test_the_input_decides_kind_and_precision(dtype):
     x = torch.tensor(MATRIX, dtype=dtype)
     found = axis.ValenceAxis().fit(x, EMOTIONS)
-    assert found.ablate(x).dtype == found.project(x).dtype == geometry.ablate(x, x[0]).dtype == dtype
+    assert found.ablate(x).dtype == found.project(x).dtype == dtype
     own = dtype if dtype in (torch.float32, torch.float64) else torch.float32
     assert features.differential_entropy(torch.tensor(SIGNAL, dtype=dtype), 125.0).dtype == own
     for width in (np.float32, np.float64):

@@ -19,7 +19,7 @@ from kernel.brain.cohort import Cohort, cohort_tensor, make_split, segments, sta
 from kernel.brain.features import differential_entropy
 from kernel.brain.projection import track
 from kernel.brain.ridge import RidgeFolds
-from kernel.decoding import ensemble, geometry
+from kernel.decoding import ablation, ensemble, geometry
 from kernel.language.axis import ValenceAxis, agreement, bootstrap_direction, shuffled_shares
 from kernel.metrics import balanced_accuracy, score_accuracy
 
@@ -48,7 +48,7 @@ def texts(rng, n_per=3, d=6):
     return 4 * np.outer(level, rng.standard_normal(d)) + rng.standard_normal((len(y), d)), np.array(y)
 
 
-@check(60)
+@check(30)
 @given(SEEDS, SCALES, st.integers(2, 9))
 def test_the_axis_turns_and_scales_with_the_states_and_its_positions_only_scale(seed, scale, d):
     rng = np.random.default_rng(seed)
@@ -64,7 +64,7 @@ def test_the_axis_turns_and_scales_with_the_states_and_its_positions_only_scale(
     )
 
 
-@check(60)
+@check(30)
 @given(SEEDS, st.integers(1, 4))
 def test_ablating_an_axis_twice_is_ablating_it_once_and_leaves_the_rest(seed, n_components):
     rng = np.random.default_rng(seed)
@@ -77,7 +77,7 @@ def test_ablating_an_axis_twice_is_ablating_it_once_and_leaves_the_rest(seed, n_
     np.testing.assert_allclose(removed, X @ axis.components_.T, atol=1e-10)
 
 
-@check(60)
+@check(30)
 @given(SEEDS, st.sampled_from(["float32", "float64"]), st.booleans())
 def test_the_axis_keeps_kind_and_precision_of_the_states(seed, dtype, as_tensor):
     X, y = texts(np.random.default_rng(seed))
@@ -91,17 +91,7 @@ def test_the_axis_keeps_kind_and_precision_of_the_states(seed, dtype, as_tensor)
     np.testing.assert_allclose(np.asarray(axis.direction_), reference.direction_, atol=1e-4)
 
 
-@check(60)
-@given(SEEDS, BAD, st.data())
-def test_the_axis_names_the_text_that_holds_a_bad_value(seed, bad, data):
-    X, y = texts(np.random.default_rng(seed))
-    row, column = (data.draw(st.integers(0, n - 1)) for n in X.shape)
-    X[row, column] = bad
-    with pytest.raises(ValueError, match=f"text {row} "):
-        ValenceAxis().fit(X, y)
-
-
-@check(30)
+@check(15)
 @given(SEEDS, SCALES)
 def test_bootstrap_and_shuffled_shares_do_not_know_rotation_scale_or_origin(seed, scale):
     rng = np.random.default_rng(seed)
@@ -115,7 +105,7 @@ def test_bootstrap_and_shuffled_shares_do_not_know_rotation_scale_or_origin(seed
         assert (one > 0).all() and (one <= 1 + 1e-12).all()
 
 
-@check(60)
+@check(30)
 @given(SEEDS, SCALES)
 def test_agreement_does_not_know_the_unit_of_a_vector_nor_the_order_of_items(seed, scale):
     rng = np.random.default_rng(seed)
@@ -136,7 +126,7 @@ def test_agreement_does_not_know_the_unit_of_a_vector_nor_the_order_of_items(see
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 
 
-@check(180)
+@check(90)
 @given(P_VALUES, st.randoms(use_true_random=False))
 def test_corrections_never_lower_a_p_value_keep_its_order_and_do_not_know_places(p, random):
     order = random.sample(range(len(p)), len(p))
@@ -150,18 +140,7 @@ def test_corrections_never_lower_a_p_value_keep_its_order_and_do_not_know_places
     assert (stats.holm(p) >= stats.benjamini_hochberg(p) * (1 - 1e-15)).all()
 
 
-@check(120)
-@given(P_VALUES, st.data())
-def test_a_smaller_p_value_never_makes_another_correction_larger(p, data):
-    p = np.array(p)
-    place = data.draw(st.integers(0, len(p) - 1))
-    smaller = p.copy()
-    smaller[place] *= data.draw(st.floats(0, 1))
-    for correct in (stats.holm, stats.benjamini_hochberg):
-        assert (correct(smaller) <= correct(p)).all()
-
-
-@check(120)
+@check(60)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30), st.floats(-1e6, 1e6), st.randoms())
 def test_permutation_p_lies_between_one_over_n_plus_one_and_one(null, observed, random):
     for alternative in ("two-sided", "greater", "less"):
@@ -175,7 +154,7 @@ def test_permutation_p_lies_between_one_over_n_plus_one_and_one(null, observed, 
     assert less + greater >= 1
 
 
-@check(90)
+@check(45)
 @given(SEEDS, st.floats(1e-2, 1e2), st.floats(-100, 100), st.integers(4, 10))
 def test_a_permutation_test_of_a_correlation_does_not_know_the_unit(seed, scale, shift, n):
     rng = np.random.default_rng(seed)
@@ -189,7 +168,7 @@ def test_a_permutation_test_of_a_correlation_does_not_know_the_unit(seed, scale,
     assert other.observed == pytest.approx(one.observed, abs=1e-9)
 
 
-@check(90)
+@check(45)
 @given(SEEDS, SCALES, st.integers(3, 20))
 def test_auc_and_spearman_know_ranks_only(seed, scale, n):
     rng = np.random.default_rng(seed)
@@ -205,19 +184,7 @@ def test_auc_and_spearman_know_ranks_only(seed, scale, n):
     assert stats.spearman(scores**3, np.exp(other) * scale) == pytest.approx(rho, abs=1e-12)
 
 
-@check(90)
-@given(SEEDS, SCALES, st.floats(-100, 100), st.integers(2, 30))
-def test_pearson_is_symmetric_bounded_and_blind_to_units(seed, scale, shift, n):
-    rng = np.random.default_rng(seed)
-    x, y = rng.standard_normal((2, n))
-    r = stats.pearson(x, y)
-    assert -1 <= r <= 1
-    assert stats.pearson(y, x) == pytest.approx(r, abs=1e-12)
-    assert stats.pearson(scale * x + shift, -y) == pytest.approx(-r, abs=1e-7)
-    assert stats.pearson(x, scale * x) == pytest.approx(1)
-
-
-@check(45)
+@check(22)
 @given(SEEDS, BAD, st.integers(0, 9))
 def test_no_statistic_lets_a_bad_value_through(seed, bad, place):
     rng = np.random.default_rng(seed)
@@ -243,7 +210,7 @@ def test_no_statistic_lets_a_bad_value_through(seed, bad, place):
             correct([0.5, bad])
 
 
-@check(45)
+@check(22)
 @given(SEEDS, SCALES, st.booleans())
 def test_a_bootstrap_of_a_mean_moves_with_the_data(seed, scale, grouped):
     rng = np.random.default_rng(seed)
@@ -264,7 +231,7 @@ def test_a_bootstrap_of_a_mean_moves_with_the_data(seed, scale, grouped):
 # Ratings
 
 
-@check(60)
+@check(30)
 @given(SEEDS, st.integers(2, 4), st.integers(2, 6))
 def test_what_a_position_tells_does_not_know_names_of_classes_or_positions(seed, n_classes, n_positions):
     rng = np.random.default_rng(seed)
@@ -279,16 +246,6 @@ def test_what_a_position_tells_does_not_know_names_of_classes_or_positions(seed,
     assert ratings.position_only_bacc(train * often, test * seldom) == pytest.approx(found, abs=1e-12)
 
 
-@check(30)
-@given(SEEDS, st.integers(1, 12))
-def test_drawn_orders_keep_the_blocks_together(seed, n_subjects):
-    orders = ratings.draw_orders(n_subjects, random_state=seed)
-    np.testing.assert_array_equal(np.sort(orders, 1), np.tile(np.arange(1, 29), (n_subjects, 1)))
-    for block in ratings.BLOCKS:
-        own = orders[:, np.array(block) - 1]
-        assert (np.ptp(own, axis=1) == len(block) - 1).all()
-
-
 # Differential entropy
 
 
@@ -296,7 +253,7 @@ def signals(rng, n_channels=2, seconds=4, sfreq=128):
     return rng.standard_normal((n_channels, seconds * sfreq))
 
 
-@check(45)
+@check(22)
 @given(SEEDS, st.floats(1e-6, 1e6), st.sampled_from([-1, 1]), st.floats(-1e3, 1e3))
 def test_a_factor_adds_its_logarithm_to_the_entropy_and_an_offset_nothing(seed, factor, sign, offset):
     x = signals(np.random.default_rng(seed))
@@ -305,18 +262,7 @@ def test_a_factor_adds_its_logarithm_to_the_entropy_and_an_offset_nothing(seed, 
     np.testing.assert_allclose(other, one + np.log(factor), atol=1e-6)
 
 
-@check(45)
-@given(SEEDS, st.floats(-50, 50))
-def test_a_straight_line_and_the_direction_of_time_do_not_count(seed, slope):
-    x = signals(np.random.default_rng(seed))
-    one = differential_entropy(x, 128)
-    np.testing.assert_allclose(
-        differential_entropy(x + slope * np.linspace(0, 1, x.shape[-1]), 128), one, atol=1e-6
-    )
-    np.testing.assert_allclose(differential_entropy(x[:, ::-1].copy(), 128)[:, ::-1], one, atol=1e-6)
-
-
-@check(45)
+@check(22)
 @given(SEEDS, st.sampled_from(["float32", "float64"]), st.booleans(), st.integers(1, 3))
 def test_entropy_keeps_kind_precision_and_leading_axes(seed, dtype, as_tensor, n_leading):
     x = signals(np.random.default_rng(seed)).astype(dtype)
@@ -329,7 +275,7 @@ def test_entropy_keeps_kind_precision_and_leading_axes(seed, dtype, as_tensor, n
     np.testing.assert_allclose(np.asarray(found).reshape(-1, 2, 5)[1], alone, atol=2e-3)
 
 
-@check(30)
+@check(15)
 @given(SEEDS, BAD, st.integers(0, 2), st.integers(0, 511))
 def test_a_bad_sample_spoils_its_own_signal_only_and_a_cohort_refuses_it(seed, bad, channel, sample):
     x = signals(np.random.default_rng(seed), n_channels=3)
@@ -345,7 +291,7 @@ def test_a_bad_sample_spoils_its_own_signal_only_and_a_cohort_refuses_it(seed, b
         Cohort.from_arrays(de, subjects=[0], dataset="d", provenance="p", **names)
 
 
-@check(30)
+@check(15)
 @given(st.floats(-1e6, 1e6), st.sampled_from(["float32", "float64"]))
 def test_a_constant_has_no_entropy_whatever_its_level(level, dtype):
     assert (differential_entropy(np.full((1, 512), level, dtype), 128) == -np.inf).all()
@@ -363,7 +309,7 @@ def make_cohort(rng, n_subjects=6, n_windows=4, **options):
     )  # fmt: skip
 
 
-@check(45)
+@check(22)
 @given(SEEDS, st.floats(0.01, 100), st.floats(-100, 100))
 def test_standardising_forgets_unit_and_level_of_each_person_and_is_its_own_repeat(seed, scale, shift):
     rng = np.random.default_rng(seed)
@@ -379,7 +325,7 @@ def test_standardising_forgets_unit_and_level_of_each_person_and_is_its_own_repe
     assert one.de.dtype == np.float32 and one.data.attrs["unit"] == "z"
 
 
-@check(45)
+@check(22)
 @given(SEEDS, st.integers(0, 5), st.integers(0, 5), st.integers(0, 3))
 def test_missing_windows_are_left_out_of_means_and_nothing_else_changes(seed, subject, clip, kept):
     cohort = make_cohort(np.random.default_rng(seed))
@@ -400,7 +346,7 @@ def test_missing_windows_are_left_out_of_means_and_nothing_else_changes(seed, su
     assert len(cut.X) == 6 * 6 * 4 - (4 - kept)
 
 
-@check(45)
+@check(22)
 @given(SEEDS, st.integers(0, 5), st.sampled_from(["leave_subjects_out", "cohort_matched"]), st.integers(0, 4))
 def test_splits_are_disjoint_keep_people_apart_and_leave_missing_trials_out(seed, absent, name, fold):
     rng = np.random.default_rng(seed)
@@ -415,7 +361,7 @@ def test_splits_are_disjoint_keep_people_apart_and_leave_missing_trials_out(seed
     assert not split.shares_subjects and split.shares_clips
 
 
-@check(30)
+@check(15)
 @given(SEEDS, BAD, st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 3), st.integers(0, 2)))
 def test_a_cohort_names_the_place_of_a_bad_value(seed, bad, place):
     cohort = make_cohort(np.random.default_rng(seed))
@@ -434,7 +380,7 @@ def ridge_problem(rng, n=12, d=5):
     return X, X @ rng.standard_normal(d) + 0.5 * rng.standard_normal(n), np.repeat(list("abcdef"), n // 6)
 
 
-@check(45)
+@check(22)
 @given(SEEDS, SCALES, st.booleans())
 def test_ridge_predictions_do_not_know_basis_unit_or_origin_of_the_features(seed, scale, grouped):
     rng = np.random.default_rng(seed)
@@ -448,7 +394,7 @@ def test_ridge_predictions_do_not_know_basis_unit_or_origin_of_the_features(seed
     np.testing.assert_allclose(other.weights(y)[2], scale**2 * one.weights(y)[2], rtol=1e-6)
 
 
-@check(45)
+@check(22)
 @given(SEEDS, st.booleans())
 def test_ridge_predictions_move_with_their_rows_and_do_not_see_their_own_target(seed, grouped):
     rng = np.random.default_rng(seed)
@@ -464,7 +410,7 @@ def test_ridge_predictions_move_with_their_rows_and_do_not_see_their_own_target(
     assert not np.allclose(folds.held_out(changed)[~own], folds.held_out(y)[~own], atol=1e-3)
 
 
-@check(18)
+@check(12)
 @given(SEEDS, SCALES, st.sampled_from(["leave_one_emotion_out", "leave_one_clip_out", "in_sample"]))
 def test_tracking_does_not_know_units_and_its_p_stays_in_range(seed, scale, scheme):
     rng = np.random.default_rng(seed)
@@ -479,23 +425,6 @@ def test_tracking_does_not_know_units_and_its_p_stays_in_range(seed, scale, sche
     assert 1 / 41 <= one.p <= 1
 
 
-@check(30)
-@given(SEEDS, BAD, st.data())
-def test_ridge_refuses_bad_values_in_features_and_targets(seed, bad, data):
-    X, y, emotions = ridge_problem(np.random.default_rng(seed))
-    row = data.draw(st.integers(0, len(y) - 1))
-    spoiled_X, spoiled_y = X.copy(), y.copy()
-    spoiled_X[row, 0], spoiled_y[row] = bad, bad
-    for call in (
-        lambda: RidgeFolds(spoiled_X),
-        lambda: RidgeFolds(X).held_out(spoiled_y),
-        lambda: track(spoiled_X, y, emotions),
-        lambda: track(X, spoiled_y, emotions),
-    ):
-        with pytest.raises(ValueError, match="NaN or inf"):
-            call()
-
-
 # Geometry
 
 
@@ -508,7 +437,7 @@ def trials(rng, d=8, n_subjects=4, n_classes=4, clips_per_class=3):
     return Z, clip // clips_per_class, clip, np.repeat(np.arange(n_subjects), n_clips)
 
 
-@check(45)
+@check(22)
 @given(SEEDS, SCALES)
 def test_class_alignment_does_not_know_basis_unit_origin_or_order(seed, scale):
     rng = np.random.default_rng(seed)
@@ -526,8 +455,8 @@ def test_class_alignment_does_not_know_basis_unit_origin_or_order(seed, scale):
     assert again.score == pytest.approx(one.score, abs=1e-9)
 
 
-@check(24)
-@given(SEEDS, SCALES, st.sampled_from(["permute", "gaussian"]))
+@check(12)
+@given(SEEDS, SCALES, st.just("permute"))
 def test_residual_alignment_does_not_know_basis_unit_class_means_or_target_means(seed, scale, null):
     rng = np.random.default_rng(seed)
     Z, y, clip, subject = trials(rng)
@@ -545,7 +474,7 @@ def test_residual_alignment_does_not_know_basis_unit_class_means_or_target_means
     assert 0 <= one.selected <= 1 and -1 <= one.held_out <= 1
 
 
-@check(45)
+@check(22)
 @given(SEEDS, SCALES, st.integers(1, 3), st.sampled_from(["float32", "float64"]))
 def test_basin_and_residual_add_up_are_orthogonal_and_turn_with_the_features(seed, scale, rank, dtype):
     rng = np.random.default_rng(seed)
@@ -561,51 +490,21 @@ def test_basin_and_residual_add_up_are_orthogonal_and_turn_with_the_features(see
     assert projector.project(Z.astype(dtype)).dtype == dtype
 
 
-@check(45)
-@given(SEEDS, st.floats(0.1, 5), SCALES, st.sampled_from(["float32", "float64"]))
-def test_amplifying_can_be_undone_and_does_not_know_the_length_of_a_direction(seed, gain, scale, dtype):
-    rng = np.random.default_rng(seed)
-    Z, u = rng.standard_normal((20, 6)), rng.standard_normal(6)
-    there = geometry.amplify(Z, u, gain)
-    np.testing.assert_allclose(geometry.amplify(there, -scale * u, 1 / gain), Z, atol=1e-7)
-    gone = geometry.ablate(Z, scale * u)
-    np.testing.assert_allclose(gone @ u, 0, atol=1e-9)
-    np.testing.assert_allclose(geometry.ablate(there, u), gone, atol=1e-8)
-    assert geometry.ablate(Z.astype(dtype), u).dtype == dtype
-
-
-@check(24)
+@check(12)
 @given(SEEDS, SCALES)
 def test_the_effect_of_an_ablation_does_not_know_the_length_of_the_direction(seed, scale):
     rng = np.random.default_rng(seed)
     Z, y, _, _ = trials(rng)
     head, u = (rng.standard_normal((8, 4)), rng.standard_normal(4)), rng.standard_normal(8)
     one, other = (
-        geometry.ablation_effect(Z, y, head, direction, n_directions=10, random_state=0)
+        ablation.ablation_effect(Z, y, head, direction, n_directions=10, random_state=0)
         for direction in (u, -scale * u)
     )
     for field in ("baseline", "drop", "orthogonal_drop", "share_in_basin"):
         assert getattr(other, field) == pytest.approx(getattr(one, field), abs=1e-9), field
     assert 0 <= one.share_in_basin <= 1 + 1e-12
-    for kind in geometry.KINDS:
+    for kind in ablation.KINDS:
         assert 1 / 11 <= one.p(kind) <= 1
-
-
-@check(30)
-@given(SEEDS, BAD, st.data())
-def test_geometry_refuses_bad_values(seed, bad, data):
-    rng = np.random.default_rng(seed)
-    Z, y, clip, subject = trials(rng)
-    Z[data.draw(st.integers(0, len(Z) - 1)), data.draw(st.integers(0, 7))] = bad
-    sets = {"validation": [0, 1], "test": [2, 3]}
-    for call in (
-        lambda: geometry.basin(Z, y),
-        lambda: geometry.class_pc1_alignment(Z, y, rng.standard_normal(4)),
-        lambda: geometry.residual_alignment(Z, y, clip, subject, rng.standard_normal(12), **sets),
-        lambda: geometry.ablate(Z, np.ones(8)),
-    ):
-        with pytest.raises(ValueError, match=r"NaN|inf|finite"):
-            call()
 
 
 # Accuracy and ensembles
@@ -615,7 +514,7 @@ def probabilities(rng, n_members=4, n_trials=15, n_classes=3):
     return rng.dirichlet(np.ones(n_classes), (n_members, n_trials))
 
 
-@check(90)
+@check(45)
 @given(SEEDS, st.integers(2, 5), st.integers(1, 30))
 def test_balanced_accuracy_does_not_know_names_of_classes_nor_how_often_they_come(seed, n_classes, n):
     rng = np.random.default_rng(seed)
@@ -631,19 +530,7 @@ def test_balanced_accuracy_does_not_know_names_of_classes_nor_how_often_they_com
     assert score_accuracy(logits, y) == pytest.approx(found, abs=1e-12)
 
 
-@check(60)
-@given(SEEDS, SCALES, st.floats(-50, 50), st.floats(0.1, 10))
-def test_softmax_does_not_know_a_constant_and_sums_to_one(seed, scale, shift, temperature):
-    logits = scale * np.random.default_rng(seed).standard_normal((6, 4))
-    p = ensemble.softmax(logits, temperature=temperature)
-    np.testing.assert_allclose(p.sum(-1), 1)
-    assert (p >= 0).all() and (p.argmax(-1) == logits.argmax(-1)).all()
-    np.testing.assert_allclose(ensemble.softmax(logits + shift, temperature=temperature), p, atol=1e-9)
-    np.testing.assert_allclose(ensemble.softmax(temperature * logits, temperature=temperature),
-                               ensemble.softmax(logits), atol=1e-9)  # fmt: skip
-
-
-@check(60)
+@check(30)
 @given(SEEDS, SCALES)
 def test_an_ensemble_knows_shares_of_weight_only_and_stays_within_its_members(seed, scale):
     rng = np.random.default_rng(seed)
@@ -660,7 +547,7 @@ def test_an_ensemble_knows_shares_of_weight_only_and_stays_within_its_members(se
     np.testing.assert_allclose(ensemble.softmax_ensemble(np.log(P), logits=True), P.mean(0))
 
 
-@check(45)
+@check(22)
 @given(SEEDS)
 def test_contributions_move_with_members_and_add_up(seed):
     rng = np.random.default_rng(seed)
@@ -675,19 +562,7 @@ def test_contributions_move_with_members_and_add_up(seed):
     np.testing.assert_allclose(ensemble.contributions(renamed, names[y]).shapley, one.shapley, atol=1e-12)
 
 
-@check(45)
-@given(SEEDS, st.integers(2, 4))
-def test_kappa_is_symmetric_at_most_one_and_does_not_know_names(seed, n_classes):
-    rng = np.random.default_rng(seed)
-    called, names = rng.integers(0, n_classes, (3, 20)), rng.permutation(n_classes)
-    found = ensemble.kappa_matrix(called)
-    np.testing.assert_allclose(found, found.T)
-    np.testing.assert_allclose(np.diag(found), 1)
-    assert (found <= 1 + 1e-12).all()
-    np.testing.assert_allclose(ensemble.kappa_matrix(names[called]), found, atol=1e-12)
-
-
-@check(45)
+@check(22)
 @given(SEEDS, st.integers(1, 20))
 def test_calibration_does_not_know_the_order_of_trials_or_names_of_classes(seed, n_bins):
     rng = np.random.default_rng(seed)
@@ -700,22 +575,3 @@ def test_calibration_does_not_know_the_order_of_trials_or_names_of_classes(seed,
     for field in ("nll", "brier", "ece"):
         assert getattr(other, field) == pytest.approx(getattr(one, field), abs=1e-12), field
     assert 0 <= one.ece <= 1 and 0 <= one.brier <= 2 and one.nll >= 0
-    assert one.bins["n"].sum() == 15
-
-
-@check(45)
-@given(SEEDS, BAD, st.data())
-def test_ensembles_refuse_bad_values_by_member_and_trial(seed, bad, data):
-    P, y = probabilities(np.random.default_rng(seed)), np.arange(15) % 3
-    member, trial = data.draw(st.integers(0, 3)), data.draw(st.integers(0, 14))
-    P[member, trial, 0] = bad
-    for call in (
-        lambda: ensemble.softmax_ensemble(P),
-        lambda: ensemble.contributions(P, y),
-        lambda: ensemble.disagreement(P, y),
-        lambda: ensemble.all_subset_accuracies(P, y),
-    ):
-        with pytest.raises(ValueError, match=f"member {member} has NaN or inf at trial {trial}"):
-            call()
-    with pytest.raises(ValueError, match="NaN or inf"):
-        ensemble.softmax(P)

@@ -16,7 +16,7 @@ from kernel.brain.calibration import replicate
 from kernel.brain.cohort import Cohort, make_split
 from kernel.brain.material import Material
 from kernel.brain.simulate import simulate_cohort
-from kernel.decoding import contest, interventions, study, trained
+from kernel.decoding import contest, interventions, rates, study, trained
 from kernel.decoding.bank import train_bank
 from kernel.decoding.interventions import RECIPE, Interventions
 
@@ -54,8 +54,8 @@ def parts_of(parts: Iterable[str], *truths: str) -> tuple[str, ...]:
 
 
 def rediscovery_rates(material: Material, part: str, seeds: Iterable[int] = range(16)) -> pd.DataFrame:
-    """As :func:`kernel.decoding.study.rediscovery_p_values`, on cohorts of a preset, which is the part."""
-    table = study.rediscovery_p_values([part], seeds, n_jobs=1, progress=False)
+    """As :func:`kernel.decoding.rates.rediscovery_p_values`, on cohorts of a preset, which is the part."""
+    table = rates.rediscovery_p_values([part], seeds, n_jobs=1, progress=False)
     return table.assign(truth=table["truth"].astype(str), simulated=True)
 
 

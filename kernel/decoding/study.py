@@ -1,35 +1,27 @@
-"""The classifiers of the paper's convergence claim, scaled to a laptop: which are trained, how they do, what
-they share with the axis, and what they lose without it.
+"""What the paper's classifiers share with the axis, on a laptop: which are trained, and whether they find it.
 
-In:  a cohort, a split, class prototypes; a value for each clip.
-Out: specs; tables of balanced accuracy, of alignment, of its correlation with accuracy, of ablations;
-     p-values of each test on simulated cohorts of known truth.
-Never decides a verdict: that is the ledger's work.
+The alignment of checkpoints with a target, and whether it goes together with their accuracy.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from joblib import delayed
+import torch
 from numpy.typing import ArrayLike
-from threadpoolctl import threadpool_limits
 
-from kernel import files, stats
-from kernel.arrays import real
-from kernel.brain.cohort import FACED_CLASSES, Cohort, Split, make_split, standardise
-from kernel.brain.simulate import CLASS_VALENCE, PRESETS, Settings, simulate_cohort
+from kernel import checks, stats
+from kernel.arrays import real, row_labels
+from kernel.brain.cohort import Cohort, Split, make_split, standardise
 from kernel.brain.study import AxisProjection, clip_values, project_vaxis
 from kernel.decoding import geometry
 from kernel.decoding.bank import Bank, TrainingSpec, subject_interval, train_bank
-from kernel.metrics import balanced_accuracy
 from kernel.ratings import load_ratings
-from kernel.threads import one_thread, side_by_side
+
+_Device = str | torch.device | None
 
 #: What the six recipes change in a training.
 RECIPES: dict[str, dict[str, Any]] = {
@@ -48,35 +40,20 @@ REGIMES: dict[str, Any] = {
 
 
 def checkpoint_specs(seed: int = 0) -> list[TrainingSpec]:
-    """Thirty-six trainings: two networks, three lengths, six recipes.
+    """Thirty-six trainings: two networks, three lengths, six recipes; ``recipe`` reads "network, recipe".
 
     The paper's networks, regimes and recipes are named but not specified; these span the same design. Members
     of one network share their initial weights and the order of their batches.
-
-    Parameters
-    ----------
-    seed : int
-        Of all of them.
-
-    Returns
-    -------
-    list of TrainingSpec
-        ``recipe`` reads "network, recipe".
     """
     return [
         TrainingSpec(
-            network=network,
-            options=regime["options"],
-            epochs=epochs,
-            seed=seed,
-            recipe=f"{network}, {recipe}",
-            **regime["common"],
-            **changes,
+            network=network, options=regime["options"], epochs=epochs, seed=seed,
+            recipe=f"{network}, {recipe}", **regime["common"], **changes,
         )
         for network, regime in REGIMES.items()
         for epochs in regime["epochs"]
         for recipe, changes in RECIPES.items()
-    ]
+    ]  # fmt: skip
 
 
 def fewer_specs(seed: int = 0) -> list[TrainingSpec]:
@@ -86,13 +63,7 @@ def fewer_specs(seed: int = 0) -> list[TrainingSpec]:
 
 
 def members_table(bank: Bank, *, n_resamples: int = 1000, random_state: int = 0) -> pd.DataFrame:
-    """`Bank.table` with intervals over test subjects, best first.
-
-    Returns
-    -------
-    DataFrame
-        Further columns ``test_low``, ``test_high``, and ``label``.
-    """
+    """`Bank.table`, best first, with a ``label`` and, over test subjects, ``test_low`` and ``test_high``."""
     table = bank.table()
     names: list[int | str] = [*range(len(bank)), *bank.baselines]
     limits = [
@@ -117,56 +88,23 @@ def split_table(
 ) -> pd.DataFrame:
     """Balanced accuracy on new subjects under several splits, with intervals over these subjects.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        Differential entropies.
-    splits : sequence of (str, int)
-        Name and fold, as for :func:`~kernel.brain.cohort.make_split`.
-    specs : sequence of TrainingSpec
-        Members; their mean is reported beside the linear baselines.
-    prototypes
-        As for :func:`~kernel.decoding.bank.train_bank`.
-    random_state : int
-        Seed of the intervals.
-    progress : bool
-        Show progress bars.
-
-    Returns
-    -------
-    DataFrame
-        One row per split and method: ``split``, ``fold``, ``method``, ``bacc``, ``low``, ``high``,
-        ``new_clips``, ``n_subjects``.
+    Splits are names and folds, as for :func:`~kernel.brain.cohort.make_split`. One row per split and method,
+    the linear baselines and the mean of the networks: ``split``, ``fold``, ``new_clips``, ``n_subjects``,
+    ``method``, ``bacc``, ``low``, ``high``.
     """
     standard = standardise(cohort)
     rows = []
     for name, fold in splits:
         split = make_split(cohort, name, fold=fold)
         bank = train_bank(specs, standard, split, prototypes=prototypes, progress=progress)
-        test = bank.rows("test")
-        shared = {
-            "split": name,
-            "fold": fold,
-            "new_clips": not split.shares_clips,
-            "n_subjects": int(bank.trials["subject"][test].nunique()),
-        }
+        people = int(bank.trials["subject"][bank.rows("test")].nunique())
+        shared = {"split": name, "fold": fold, "new_clips": not split.shares_clips, "n_subjects": people}
         for method in bank.baselines:
             value, low, high = subject_interval(bank, method, random_state=random_state)
             rows.append({**shared, "method": method, "bacc": value, "low": low, "high": high})
         mean = float(bank.bacc("test").mean())
         rows.append({**shared, "method": f"mean of {len(bank)} networks", "bacc": mean})
     return pd.DataFrame(rows)
-
-
-def by_subject(bank: Bank, member: int | str, which: str = "test") -> pd.Series:
-    """Balanced accuracy of each subject, over the classes that the subject has."""
-    rows = bank.rows(which)
-    trials = bank.trials[rows]
-    called = bank.scores(member)[rows].argmax(1)
-    y, subject = trials["y"].to_numpy(), trials["subject"].to_numpy()
-    return pd.Series(
-        {int(s): float(balanced_accuracy(y[subject == s], called[subject == s])) for s in np.unique(subject)}
-    )
 
 
 # The axis in what classifiers hold
@@ -177,12 +115,13 @@ SCORES = {
     "residual": "residual, chosen on the same clips",
     "held_out": "residual, held-out clips",
 }
-_PERMUTED = {
+#: What their nulls draw.
+PERMUTED = {
     "class_pc1": "emotions permuted",
     "residual": "targets permuted within class",
     "held_out": "targets permuted within class",
 }
-_GAUSSIAN = "random directions"
+RANDOM = "random directions"
 
 
 def usual_split(cohort: Cohort) -> Split:
@@ -202,64 +141,37 @@ def clip_ratings(cohort: Cohort) -> np.ndarray | None:
 
 
 def clip_target(cohort: Cohort, positions: Mapping[str, float]) -> np.ndarray:
-    r"""Value of each clip: the axis between emotions, the viewers' ratings within them.
+    r"""Value of each clip (n_clips,), by its number: the axis between emotions, viewers' ratings within them.
 
     .. math:: t_c = a_{k(c)} + (\rho_c - \bar\rho_{k(c)}) / \mathrm{sd}(\rho)
 
     with the position a of the clip's emotion k and the mean rating rho. An axis read from stories has one
     value for each emotion and says nothing of the clips within: these come from `clip_ratings`. Where there
     are none, values are constant within classes, and `rediscovery` has no residual score.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        Any.
-    positions : mapping of emotion to float
-        The axis, as :func:`kernel.language.study.axis_positions`.
-
-    Returns
-    -------
-    ndarray, shape (n_clips,)
-        In sorted order of the clips' numbers, as `rediscovery` takes them.
     """
     target, ratings = clip_values(cohort, positions, "position"), clip_ratings(cohort)
     if ratings is not None:
         for emotion in np.unique(cohort.emotions):
-            own = cohort.emotions == emotion
-            target[own] += (ratings[own] - ratings[own].mean()) / ratings.std()
+            clips = cohort.emotions == emotion
+            target[clips] += (ratings[clips] - ratings[clips].mean()) / ratings.std()
     return target[np.argsort(cohort.clips)]
 
 
-@dataclass(frozen=True, eq=False)
-class Rediscovery:
-    """How the checkpoints of a bank align with a target.
+class Rediscovery(NamedTuple):
+    """How the checkpoints of a bank align with a target."""
 
-    Attributes
-    ----------
-    table : DataFrame
-        One row for each checkpoint: ``data``, ``simulated``, ``split``, ``checkpoint``, ``recipe``,
-        ``network``, ``epochs``, ``width``, ``validation`` and ``test`` (balanced accuracy), each score of
-        :data:`SCORES` with its ``{score}_p``, and ``component``, the residual component chosen. Without a
-        target within classes there is ``class_pc1`` alone.
-    nulls : dict of str to ndarray, shape (n_null, n_checkpoints)
-        Scores under permuted targets; a row is one target, the same for all checkpoints. ``random`` holds
-        class scores of random directions: independent Gaussian values of the classes.
-    directions : tuple of ndarray, shape (d,)
-        The residual direction of each checkpoint; empty without residual scores.
-    random_targets : tuple of ndarray, shape (n_null, d)
-        Directions that permuted targets choose.
-    label : str
-        Of the cohort.
-    simulated : bool
-        Whether it was simulated.
-    """
-
+    #: one row for each checkpoint: ``data``, ``simulated``, ``split``, ``checkpoint``, ``recipe``,
+    #: ``network``, ``epochs``, ``width``, ``validation`` and ``test`` (balanced accuracy), each score of
+    #: :data:`SCORES` with its ``{score}_p``, and ``component``, the residual component chosen; without a
+    #: target within classes there is ``class_pc1`` alone
     table: pd.DataFrame
+    #: (n_null, n_checkpoints): scores under permuted targets, a row one target for all checkpoints; under
+    #: ``random`` class scores of random directions, independent Gaussian values of the classes
     nulls: dict[str, np.ndarray]
-    directions: tuple[np.ndarray, ...]
-    random_targets: tuple[np.ndarray, ...]
-    label: str
-    simulated: bool
+    directions: tuple[np.ndarray, ...]  #: (d,) each: residual directions; empty without residual scores
+    random_targets: tuple[np.ndarray, ...]  #: (n_null, d) each: directions that permuted targets choose
+    label: str  #: of the cohort
+    simulated: bool  #: whether it was simulated
 
     @property
     def scores(self) -> list[str]:
@@ -273,10 +185,9 @@ def rediscovery(
     *,
     n_permutations: int = 10_000,
     n_null: int = 1000,
-    n_components: int = 20,
-    halves: str = "classes",
-    n_splits: int = 20,
     random_state: int = 0,
+    device: _Device = None,
+    **options: Any,
 ) -> Rediscovery:
     """Align every checkpoint of a bank with a target, between classes and within them.
 
@@ -291,80 +202,66 @@ def rediscovery(
     target_by_clip : array_like, shape (n_clips,)
         Value of each clip of the bank, in sorted order of the clips' numbers; from `clip_target`. Where it is
         constant within every class, there are no residual scores.
-    n_permutations : int
-        Orders of the classes.
-    n_null, n_components, halves, n_splits
-        As for :func:`~kernel.decoding.geometry.residual_alignment`; `n_null` also counts random directions.
+    n_permutations, n_null : int
+        Orders of the classes; random targets and random directions.
     random_state : int
         Seed; checkpoints of any width share what is drawn from it.
-
-    Returns
-    -------
-    Rediscovery
+    device : str or torch.device, optional
+        Where to compute.
+    **options
+        ``n_components``, ``halves``, ``n_splits`` of :func:`~kernel.decoding.geometry.residual_alignment`.
 
     Raises
     ------
     ValueError
-        If the target has another length or clips per class are too few to judge a residual; names the cure.
-
-    References
-    ----------
-    .. [1] Radwan et al. (2026), A Shared Valence Axis Across Modern LLMs and Human EEG. arXiv:2606.00129
+        If clips per class are too few to judge a residual; names the cure.
     """
-    trials, test = bank.trials, bank.rows("test")
-    y = trials["y"].to_numpy()
     target, class_of = _target_and_classes(bank, target_by_clip)
     within = any(np.ptp(target[class_of == k]) > 0 for k in np.unique(class_of))
-    if within and halves == "classes":
+    if within and options.get("halves", "classes") == "classes":
         _check_clips(bank.label, class_of)
-    present = np.unique(y[test])
+    test = bank.rows("test")
+    y = bank.trials["y"].to_numpy()[test]
+    present = np.unique(y)
     of_class = np.array([target[class_of == k].mean() for k in present])
-    used = bank.rows("validation") | test
-    people = {name: trials["subject"][bank.rows(name)].unique() for name in ("validation", "test")}
     draws = np.random.default_rng(random_state).standard_normal((n_null, len(present)))
+    seeds: dict[str, Any] = {"random_state": random_state, "device": device}
 
-    found: dict[str, np.ndarray] = {}
     size = len(bank)
+    scores: list[dict[str, Any]] = [{}] * size
+    nulls: list[dict[str, np.ndarray]] = [{}] * size
     directions: list[np.ndarray] = [np.empty(0)] * size
     random_targets = list(directions)
-    for members, Z in _by_width(bank):
-        between = geometry.class_pc1_alignment(
-            Z[:, test], y[test], of_class, n_permutations=n_permutations, random_state=random_state
-        )
-        _put(found, members, size, class_pc1=between.score, class_pc1_p=between.p)
-        random = _random_scores(Z[:, test], y[test], draws)
-        _put(found, members, size, null_class_pc1=between.null, null_random=random)
+    for members in _by_width(bank):
+        Z = np.stack([bank.checkpoints[m].kept_features[test] for m in members]).astype(float)
+        between = geometry.class_pc1_alignment(Z, y, of_class, n_permutations=n_permutations, **seeds)
+        positions = geometry.class_positions(Z, y, device=device)
+        random = np.abs(stats.pearson(positions[None], draws[:, None]))
+        for place, m in enumerate(members):
+            scores[m] = {"class_pc1": between.score[place], "class_pc1_p": between.p[place]}
+            nulls[m] = {"class_pc1": between.null[:, place], "random": random[:, place]}
         if not within:
             continue
-        inside = geometry.residual_alignment(
-            Z[:, used], y[used], trials["clip"].to_numpy()[used], trials["subject"].to_numpy()[used], target,
-            **people, n_null=n_null, n_components=n_components, halves=halves, n_splits=n_splits,
-            random_state=random_state,
-        )  # fmt: skip
-        _put(found, members, size, residual=inside.selected, residual_p=inside.p_selected)
-        _put(found, members, size, held_out=inside.held_out, held_out_p=inside.p_held_out)
-        _put(found, members, size, null_residual=inside.null_selected, null_held_out=inside.null_held_out)
-        _put(found, members, size, component=inside.component)
-        for place, u, others in zip(members, inside.direction, inside.null_directions(), strict=True):
-            directions[place], random_targets[place] = u, others
-    table = pd.DataFrame(
-        {
-            "data": bank.label,
-            "simulated": bank.simulated,
-            "split": bank.split,
-            "checkpoint": range(size),
-            "recipe": [spec.recipe for spec in bank.specs],
-            "network": [spec.network for spec in bank.specs],
-            "epochs": [spec.epochs for spec in bank.specs],
-            "width": [checkpoint.kept_features.shape[1] for checkpoint in bank.checkpoints],
-            "validation": bank.bacc("validation"),
-            "test": bank.bacc("test"),
-            **{name: values for name, values in found.items() if not name.startswith("null_")},
-        }
-    )
+        inside = member_residuals(bank, members, target, n_null=n_null, **seeds, **options)
+        for place, (m, others) in enumerate(zip(members, inside.null_directions(), strict=True)):
+            scores[m] |= {"residual": inside.selected[place], "residual_p": inside.p_selected[place]}
+            scores[m] |= {"held_out": inside.held_out[place], "held_out_p": inside.p_held_out[place]}
+            scores[m] |= {"component": inside.component[place]}
+            nulls[m] |= {"residual": inside.null_selected[:, place]}
+            nulls[m] |= {"held_out": inside.null_held_out[:, place]}
+            directions[m], random_targets[m] = inside.direction[place], others
+    columns = {
+        "data": bank.label,
+        "simulated": bank.simulated,
+        "split": bank.split,
+        "checkpoint": range(size),
+        **{name: [getattr(spec, name) for spec in bank.specs] for name in ("recipe", "network", "epochs")},
+        "width": [checkpoint.kept_features.shape[1] for checkpoint in bank.checkpoints],
+        **{which: bank.bacc(which) for which in ("validation", "test")},
+    }
     return Rediscovery(
-        table=table,
-        nulls={name[5:]: values for name, values in found.items() if name.startswith("null_")},
+        table=pd.concat([pd.DataFrame(columns), pd.DataFrame(scores)], axis=1),
+        nulls={name: np.stack([null[name] for null in nulls], axis=1) for name in nulls[0]},
         directions=tuple(directions) if within else (),
         random_targets=tuple(random_targets) if within else (),
         label=bank.label,
@@ -372,15 +269,23 @@ def rediscovery(
     )
 
 
+def member_residuals(
+    bank: Bank, members: Sequence[int] | np.ndarray, target_by_clip: ArrayLike, **options: Any
+) -> geometry.ResidualAlignment:
+    """`residual_alignment` of members of one width: validation people choose, test people judge."""
+    sets = {which: bank.rows(which) for which in ("validation", "test")}
+    used = sets["validation"] | sets["test"]
+    people: dict[str, Any] = {which: bank.trials["subject"][rows].unique() for which, rows in sets.items()}
+    y, clip, subject = (bank.trials[name].to_numpy()[used] for name in ("y", "clip", "subject"))
+    Z = np.stack([bank.checkpoints[int(m)].kept_features[used] for m in members]).astype(float)
+    return geometry.residual_alignment(Z, y, clip, subject, target_by_clip, **people, **options)
+
+
 def _target_and_classes(bank: Bank, target: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """The target and the class of each clip, by sorted number of the clips."""
     clips, first = np.unique(bank.trials["clip"], return_index=True)
     target = real(target, "target_by_clip")
-    if target.shape != (len(clips),):
-        raise ValueError(
-            f"target_by_clip must have one value for each of the {len(clips)} clips of {bank.label}, "
-            f"got shape {target.shape}: see clip_target"
-        )
+    checks.shape("target_by_clip", target, (len(clips),), f"({len(clips)} clips of {bank.label},)")
     return target, bank.trials["y"].to_numpy()[first]
 
 
@@ -397,78 +302,134 @@ def _check_clips(label: str, class_of: np.ndarray) -> None:
         )
 
 
-def _by_width(bank: Bank) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Members of each width and their features (n_members, n_trials, d), float64."""
+def _by_width(bank: Bank) -> Iterator[np.ndarray]:
+    """Members of each width, which are computed together."""
     widths = np.array([checkpoint.kept_features.shape[1] for checkpoint in bank.checkpoints])
     for width in np.unique(widths):
-        members = np.flatnonzero(widths == width)
-        yield members, np.stack([bank.checkpoints[i].kept_features for i in members]).astype(float)
+        yield np.flatnonzero(widths == width)
 
 
-def _put(found: dict[str, np.ndarray], members: np.ndarray, size: int, **values: np.ndarray) -> None:
-    """Enter values (..., n_members) of some members in arrays (..., size) of all."""
-    for name, part in values.items():
-        if name not in found:
-            found[name] = np.empty((*part.shape[:-1], size), dtype=part.dtype)
-        found[name][..., members] = part
+class Convergence(NamedTuple):
+    """Correlation of accuracy and alignment over checkpoints; p one-sided, against permuted targets."""
+
+    overall: float
+    within: float  #: after subtracting the means of each recipe
+    between: float  #: of the means of recipes
+    p_overall: float
+    p_within: float
+    p_between: float
+    #: bootstrap over the checkpoints of each recipe; a resample in which nothing varies counts as zero
+    within_interval: stats.Interval
+    null: dict[str, np.ndarray]  #: (n_null,): the null of ``overall``, ``within`` and ``between``
 
 
-def _random_scores(Z: np.ndarray, y: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    """Class scores (n_draws, n_members) with random values of the classes in place of the axis."""
-    means = np.stack([Z[:, y == k].mean(1) for k in np.unique(y)], axis=1)
-    first = np.linalg.svd(means - means.mean(1, keepdims=True), full_matrices=False)[0][..., 0]
-    return np.abs(stats.pearson(first[None], draws[:, None]))
+def convergence(
+    score: ArrayLike,
+    bacc: ArrayLike,
+    recipes: ArrayLike,
+    null_scores: ArrayLike,
+    *,
+    n_resamples: int = 2000,
+    random_state: stats.Seed = 0,
+) -> Convergence:
+    """Do more accurate checkpoints align better, and does it hold among checkpoints of one recipe?
 
-
-def convergence_table(found: Rediscovery, *, n_resamples: int = 2000, random_state: int = 0) -> pd.DataFrame:
-    """Correlate accuracy with every score over all checkpoints, within recipes and between them.
+    All checkpoints see the same trials, and recipes differ in accuracy and geometry at once: the null keeps
+    every checkpoint and exchanges the target for a random one. The correlation within recipes pools the
+    deviations from the recipes' means [1]_, that between them weights the means by their checkpoints [2]_.
 
     Parameters
     ----------
-    found : Rediscovery
-        Of checkpoints of three recipes or more.
-    n_resamples : int
-        Bootstrap samples of the correlation within.
-    random_state : int
-        Their seed.
+    score, bacc, recipes : array_like, shape (n_checkpoints,)
+        Alignment, balanced accuracy, and recipe; three recipes or more, some with several checkpoints.
+    null_scores : array_like, shape (n_null, n_checkpoints)
+        Alignment with random targets, one a row: the null of one of the two alignments.
+    n_resamples, random_state
+        Of the interval, as for :func:`kernel.stats.bootstrap_interval`.
 
-    Returns
-    -------
-    DataFrame
-        One row for each score, null and scope: ``data``, ``simulated``, ``score``, ``null``, ``scope``
-        (overall; within and between recipes; the same for network and length), ``r``, ``low``, ``high`` (of
-        correlations within: a bootstrap over the checkpoints of each recipe, with the target fixed), ``p``
-        (one-sided), ``percentile`` of r in the null, ``null_sd``, ``n`` checkpoints.
+    References
+    ----------
+    .. [1] Bland & Altman (1995), BMJ 310, 446. doi:10.1136/bmj.310.6977.446
+    .. [2] Bland & Altman (1995), BMJ 310, 633. doi:10.1136/bmj.310.6980.633
     """
-    table = found.table
+    score, bacc, null = real(score, "score"), real(bacc, "bacc"), real(null_scores, "null_scores")
+    n = len(np.atleast_1d(score))
+    checks.shape("score", score, (None,), "(n_checkpoints,)")
+    checks.shape("bacc", bacc, (n,), f"({n} checkpoints,)")
+    checks.shape("null_scores", null, (None, n), f"(n_null, {n} checkpoints)")
+    names, code = np.unique(row_labels(recipes, "recipes", n), return_inverse=True)
+    if len(names) < 3 or len(names) == n:
+        raise ValueError(
+            f"{n} checkpoints of {len(names)} recipes: three recipes are needed for a correlation "
+            "between them, and two checkpoints of one for a correlation within"
+        )
+    member = np.eye(len(names))[code]
+    mean = member @ (member / member.sum(0)).T  # (n_checkpoints, n_checkpoints): each one's recipe mean
+    rest = np.eye(n) - mean
+    spread = [np.linalg.norm(x @ rest) for x in (score, bacc)]
+    for name, x, size in zip(("score", "bacc"), (score, bacc), spread, strict=True):
+        if size <= 1e-12 * np.linalg.norm(x):  # rounding leaves traces of means
+            raise ValueError(f"{name} does not vary within any recipe: a correlation within is undefined")
+    maps = {"overall": np.eye(n), "within": rest, "between": mean}
+    observed = {name: float(stats.pearson(score @ by, bacc @ by)) for name, by in maps.items()}
+    drawn = {name: stats.pearson(null @ by, bacc @ by) for name, by in maps.items()}
+    p = {
+        f"p_{name}": stats.permutation_p(r, drawn[name], alternative="greater")
+        for name, r in observed.items()
+    }
+    # an independent draw of checkpoints stands in each place of its recipe
+    order = np.argsort(code, kind="stable")
+    by = rest[np.ix_(order, order)]
+
+    def within(x: np.ndarray, t: np.ndarray) -> np.ndarray:
+        x, t = x @ by, t @ by
+        size = np.linalg.norm(x, axis=-1) * np.linalg.norm(t, axis=-1)
+        flat = size <= 1e-20
+        return np.where(flat, 0.0, (x * t).sum(-1) / np.where(flat, 1.0, size))
+
+    interval = stats.bootstrap_interval(
+        within, score[order] / spread[0], bacc[order] / spread[1], strata=code[order],
+        n_resamples=n_resamples, random_state=random_state,
+    )  # fmt: skip
+    return Convergence(**observed, **p, within_interval=interval, null=drawn)
+
+
+def convergence_table(
+    alignment: Rediscovery, *, n_resamples: int = 2000, random_state: int = 0
+) -> pd.DataFrame:
+    """Correlate accuracy with every score over checkpoints of three recipes or more, within and between them.
+
+    One row for each score, null and scope: ``data``, ``simulated``, ``score``, ``null``, ``scope`` (overall;
+    within and between recipes; the same for network and length), ``r``, ``low``, ``high`` (of correlations
+    within: a bootstrap over the checkpoints of each recipe, with the target fixed), ``p`` (one-sided),
+    ``percentile`` of r in the null, ``null_sd``, ``n`` checkpoints.
+    """
+    table = alignment.table
     groupings = {
         "recipes": table["recipe"],
         "network and length": table["network"] + table["epochs"].astype(str),
     }
-    nulls = [(score, _PERMUTED[score], found.nulls[score]) for score in found.scores]
-    nulls.insert(1, ("class_pc1", _GAUSSIAN, found.nulls["random"]))
+    nulls = [(score, PERMUTED[score], alignment.nulls[score]) for score in alignment.scores]
+    nulls.insert(1, ("class_pc1", RANDOM, alignment.nulls["random"]))
     rows = []
     for score, null, scores in nulls:
-        for place, (name, group) in enumerate(groupings.items()):
-            c = geometry.convergence(
+        for name, group in groupings.items():
+            c = convergence(
                 table[score], table["test"], group, scores, n_resamples=n_resamples, random_state=random_state
             )
-            scopes = {"within": f"within {name}", "between": f"between {name}"}
-            if place == 0:
-                scopes = {"overall": "overall", **scopes}
-            for scope, title in scopes.items():
+            for scope in ("overall", "within", "between") if name == "recipes" else ("within", "between"):
                 r, drawn = getattr(c, scope), c.null[scope]
-                interval = c.within_interval if scope == "within" else stats.Interval(r, np.nan, np.nan)
+                low, high = c.within_interval[1:] if scope == "within" else (np.nan, np.nan)
                 rows.append(
                     {
-                        "data": found.label,
-                        "simulated": found.simulated,
+                        "data": alignment.label,
+                        "simulated": alignment.simulated,
                         "score": SCORES[score],
                         "null": null,
-                        "scope": title,
+                        "scope": scope if scope == "overall" else f"{scope} {name}",
                         "r": r,
-                        "low": interval.low,
-                        "high": interval.high,
+                        "low": low,
+                        "high": high,
                         "p": getattr(c, f"p_{scope}"),
                         "percentile": float(100 * np.mean(drawn < r)),
                         "null_sd": float(drawn.std()),
@@ -478,38 +439,12 @@ def convergence_table(found: Rediscovery, *, n_resamples: int = 2000, random_sta
     return pd.DataFrame(rows)
 
 
-# What is lost without a direction
+class AxisInEEG(NamedTuple):
+    """What `map_vaxis_to_eeg` found."""
 
-#: Controls of `ablation`, from the easiest to pass to the fairest.
-CONTROLS = {
-    "isotropic": "isotropic",
-    "residual": "isotropic, outside the basin",
-    "matched": "matched variance",
-    "matched_residual": "matched variance, outside the basin",
-    "random_target": "chosen by random targets",
-}
-
-
-_OWN = ["data", "simulated", "checkpoint", "recipe", "network", "epochs", "test", "residual", "held_out"]
-
-
-@dataclass(frozen=True, eq=False)
-class AxisInEEG:
-    """What `map_vaxis_to_eeg` found.
-
-    Attributes
-    ----------
-    projection : AxisProjection
-        The linear projection and its tests.
-    bank : Bank or None
-        The classifiers; None if none were asked for.
-    rediscovery : Rediscovery or None
-        Their alignment with the axis.
-    """
-
-    projection: AxisProjection
-    bank: Bank | None
-    rediscovery: Rediscovery | None
+    projection: AxisProjection  #: the linear projection and its tests
+    bank: Bank | None  #: the classifiers; None if none were asked for
+    rediscovery: Rediscovery | None  #: their alignment with the axis
 
 
 def map_vaxis_to_eeg(
@@ -523,6 +458,7 @@ def map_vaxis_to_eeg(
     n_permutations: int = 10_000,
     n_slow: int = 1000,
     random_state: int = 0,
+    device: _Device = None,
     progress: bool = True,
 ) -> AxisInEEG:
     """Ask of a cohort's EEG all that the paper asks: is the axis in it, and do classifiers find it unasked?
@@ -545,6 +481,8 @@ def map_vaxis_to_eeg(
         As for :func:`~kernel.brain.study.project_vaxis`.
     random_state : int
         Seed of all nulls.
+    device : str or torch.device, optional
+        Where to compute; see :func:`kernel.checks.device`.
     progress : bool
         Show progress bars.
 
@@ -570,358 +508,6 @@ def map_vaxis_to_eeg(
     if not len(specs):
         return AxisInEEG(projection, None, None)
     split = usual_split(cohort) if split is None else split
-    bank = train_bank(specs, cohort, split, prototypes=prototypes, progress=progress)
-    return AxisInEEG(projection, bank, rediscovery(bank, clip_target(cohort, positions), **seeds))
-
-
-@dataclass(frozen=True, eq=False)
-class Ablation:
-    """What checkpoints lose with their residual direction.
-
-    Attributes
-    ----------
-    table : DataFrame
-        One row for each checkpoint, control and part of the direction (whole, or orthogonal to the basin):
-        ``data``, ``simulated``, ``checkpoint``, ``recipe``, ``network``, ``epochs``, ``test``, ``residual``,
-        ``held_out``, ``share_in_basin``, ``control``, ``part``, ``drop``, ``z``, ``p``.
-    null : dict of str to ndarray, shape (n_directions, n_checkpoints)
-        Falls in accuracy with the directions of each control. Those of ``random_target`` share their targets
-        over checkpoints, row by row.
-    members : ndarray of int
-        The checkpoints, best on validation first.
-    gain : float
-        What the component along a direction was multiplied with: zero for an ablation.
-    """
-
-    table: pd.DataFrame
-    null: dict[str, np.ndarray]
-    members: np.ndarray
-    gain: float
-
-
-def ablation(
-    bank: Bank,
-    found: Rediscovery,
-    *,
-    n_best: int | None = 10,
-    gain: float = 0.0,
-    n_directions: int = 500,
-    random_state: int = 0,
-) -> Ablation:
-    """Remove the residual direction of checkpoints, and directions of every control, at inference.
-
-    Directions come from validation people, accuracy from test people; the basin is that of validation trials.
-    A z against isotropic directions measures variance, not meaning: see
-    :func:`~kernel.decoding.geometry.ablation_effect`.
-
-    Parameters
-    ----------
-    bank : Bank
-        Trained members.
-    found : Rediscovery
-        Of this bank, with residual scores.
-    n_best : int, optional
-        How many checkpoints, by balanced accuracy on validation; None takes all.
-    gain : float
-        Factor of the component along the direction; zero removes it.
-    n_directions : int
-        Directions of each drawn control; those of random targets are all of `found`.
-    random_state : int
-        Seed; what is drawn for a checkpoint does not depend on the others.
-
-    Returns
-    -------
-    Ablation
-
-    Raises
-    ------
-    ValueError
-        If there are no residual directions, or `found` belongs to another bank.
-    """
-    if not found.directions:
-        raise ValueError(
-            f"there is no residual direction in {found.label}: its target is constant within every class, "
-            "give rediscovery a target with ratings of clips"
-        )
-    if found.label != bank.label or found.table["recipe"].tolist() != [s.recipe for s in bank.specs]:
-        raise ValueError(
-            f"found is of {found.label}, not of the {len(bank)} members of this bank: call rediscovery on it"
-        )
-    order = np.argsort(-found.table["validation"].to_numpy(), kind="stable")
-    members = order if n_best is None else order[:n_best]
-    y, test, validation = bank.trials["y"].to_numpy(), bank.rows("test"), bank.rows("validation")
-    rows, nulls = [], []
-    for member in members:
-        checkpoint = bank.checkpoints[member]
-        Z, (W, b) = checkpoint.kept_features.astype(float), checkpoint.head
-        projector = geometry.basin(Z[validation], y[validation])
-        effect = geometry.ablation_effect(
-            Z[test], y[test], (W.T, b), found.directions[member], gain=gain, n_directions=n_directions,
-            random_targets=found.random_targets[member], projector=projector,
-            random_state=np.random.default_rng([random_state, member]),
-        )  # fmt: skip
-        nulls.append(effect.null)
-        own = found.table.loc[member]
-        for kind in effect.null:
-            for part, drop in {"whole": effect.drop, "orthogonal": effect.orthogonal_drop}.items():
-                rows.append(
-                    {
-                        **own[_OWN],
-                        "share_in_basin": float(effect.share_in_basin),
-                        "control": CONTROLS[kind],
-                        "part": part,
-                        "drop": float(drop),
-                        "z": float(effect.z(kind, part)),
-                        "p": float(effect.p(kind, part)),
-                    }
-                )
-    null = {kind: np.stack([one[kind] for one in nulls], axis=1) for kind in nulls[0]}
-    return Ablation(pd.DataFrame(rows), null, members, gain)
-
-
-def ablation_summary(lost: Ablation) -> pd.DataFrame:
-    r"""Controls over the checkpoints of an ablation.
-
-    Checkpoints see the same trials, so that their p-values depend on one another in an unknown way. Twice
-    their mean is a p-value all the same [1]_. Directions of random targets share their targets over
-    checkpoints: there the mean fall has a null of its own, the mean over checkpoints target by target.
-
-    Parameters
-    ----------
-    lost : Ablation
-        Of some checkpoints.
-
-    Returns
-    -------
-    DataFrame
-        One row for each control and part: ``data``, ``simulated``, ``control``, ``part``, ``drop`` (mean),
-        ``z`` (mean), ``z_low``, ``z_high`` (range over checkpoints), ``share`` (of checkpoints with
-        p <= .05), ``p`` (of the mean fall), ``n`` checkpoints.
-
-    References
-    ----------
-    .. [1] Vovk & Wang (2020), Biometrika 107(4). doi:10.1093/biomet/asaa027
-    """
-    rows = []
-    for (control, part), own in lost.table.groupby(["control", "part"], sort=False):
-        p = min(1.0, 2 * own["p"].mean())
-        if control == CONTROLS["random_target"]:
-            joint = lost.null["random_target"].mean(1)
-            p = stats.permutation_p(own["drop"].mean(), joint, alternative="greater")
-        rows.append(
-            {
-                "data": own["data"].iloc[0],
-                "simulated": own["simulated"].iloc[0],
-                "control": control,
-                "part": part,
-                "drop": own["drop"].mean(),
-                "z": own["z"].mean(),
-                "z_low": own["z"].min(),
-                "z_high": own["z"].max(),
-                "share": (own["p"] <= 0.05).mean(),
-                "p": p,
-                "n": len(own),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-# The tests on cohorts of known truth
-
-#: Truths of `rediscovery_p_values`: no valence first.
-RATE_PRESETS = ("no_valence", "default", "strong_valence")
-_ROW = [("seed", "i8"), ("estimator", "U64"), ("null", "U48"), ("value", "f8"), ("p", "f8")]
-
-
-def rate_specs(seed: int = 0) -> list[TrainingSpec]:
-    """Six short trainings of the perceptron: two recipes at three lengths, so that accuracies differ."""
-    return [
-        TrainingSpec(
-            epochs=epochs,
-            warmup_epochs=1,
-            batch_size=256,
-            learning_rate=2e-3,
-            augmentation=augmentation,
-            seed=seed,
-            recipe=recipe,
-        )
-        for recipe, augmentation in (("plain", "none"), ("augmented", "paper"))
-        for epochs in (2, 5, 10)
-    ]
-
-
-def rediscovery_p_values(
-    presets: Sequence[str] | Mapping[str, Settings] = RATE_PRESETS,
-    seeds: Iterable[int] = range(16),
-    specs: Sequence[TrainingSpec] | None = None,
-    positions: Mapping[str, float] | None = None,
-    *,
-    n_subjects: int = 123,
-    n_null: int = 199,
-    n_jobs: int = 2,
-    progress: bool = True,
-) -> pd.DataFrame:
-    """Train a small bank on every simulated cohort and run every test of the convergence claim on it.
-
-    Tests of one checkpoint take the best on validation. Cohorts of one seed share their patterns, clips and
-    noise over presets. The target within classes is the planted valence.
-
-    Parameters
-    ----------
-    presets : sequence of str, or mapping of name to Settings
-        What is planted.
-    seeds : iterable of int
-        Of the cohorts.
-    specs : sequence of TrainingSpec, optional
-        What is trained on each; `rate_specs` by default. Three or more, without prototypes.
-    positions : mapping of emotion to float, optional
-        The axis; by default people's mean valence of the nine emotions, the best axis there can be.
-    n_subjects : int
-        People per cohort.
-    n_null : int
-        Members of each null; 199 make p <= .05 an exact 5 % event.
-    n_jobs : int
-        Processes, of one thread each.
-    progress : bool
-        Show a progress bar.
-
-    Returns
-    -------
-    DataFrame
-        Columns ``truth``, ``seed``, ``estimator``, ``null``, ``value``, ``p``, as
-        :func:`kernel.brain.calibration.rejection_rates` takes them. Every cohort's rows are kept in the
-        user's cache under a digest of all arguments and of the code: what was interrupted goes on where it
-        stopped.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than three specs or too few members of a null.
-    """
-    specs = rate_specs() if specs is None else list(specs)
-    if len(specs) < 3 or n_null < 19:
-        raise ValueError(
-            "three specs are needed for a correlation over checkpoints and an n_null of 19 for p <= .05, "
-            f"got {len(specs)} and {n_null}"
-        )
-    named = dict(presets) if isinstance(presets, Mapping) else {name: PRESETS[name] for name in presets}
-    human = dict(zip(FACED_CLASSES, CLASS_VALENCE, strict=True))
-    positions = {name: float(value) for name, value in (positions or human).items()}
-    jobs = [(name, int(seed)) for seed in seeds for name in named]
-    shared = (specs, positions, n_subjects, n_null)
-    tasks = [delayed(_tested)(named[name], seed, *shared) for name, seed in jobs]
-    done = side_by_side(tasks, n_jobs=n_jobs, label="simulated cohorts", progress=progress)
-    parts = [pd.DataFrame(rows).assign(truth=name) for (name, _), rows in zip(jobs, done, strict=True)]
-    table = pd.concat(parts, ignore_index=True)
-    table["truth"] = pd.Categorical(table["truth"], list(named), ordered=True)
-    return table.sort_values(["truth", "seed"], kind="stable", ignore_index=True)
-
-
-def _tested(
-    settings: Settings,
-    seed: int,
-    specs: Sequence[TrainingSpec],
-    positions: dict[str, float],
-    n_subjects: int,
-    n_null: int,
-) -> np.ndarray:
-    """Every test on one cohort, stored."""
-    asked = [{**asdict(spec), "options": dict(spec.options)} for spec in specs]
-    key = files.cache_key(
-        __name__, "rediscovery", asdict(settings), seed, asked, positions, n_subjects, n_null
-    )
-
-    def compute() -> np.ndarray:
-        cohort, _ = simulate_cohort(seed, settings, n_subjects=n_subjects, window=10.0)
-        # the members are not wanted again: hundreds of them would fill the cache
-        with tempfile.TemporaryDirectory() as folder:
-            bank = train_bank(
-                specs,
-                cohort,
-                usual_split(cohort),
-                baselines=False,
-                folder=folder,
-                n_jobs=1,
-                device="cpu",
-                progress=False,
-            )
-        tests = run_tests(bank, clip_target(cohort, positions), n_null=n_null, random_state=seed)
-        return np.array([(seed, *test.values()) for test in tests], dtype=_ROW)
-
-    with threadpool_limits(1), one_thread():
-        return files.load_or_compute("rediscovery", key, compute)
-
-
-def run_tests(
-    bank: Bank, target_by_clip: ArrayLike, *, n_null: int = 199, random_state: int = 0
-) -> list[dict[str, Any]]:
-    """Every test of the convergence claim on one bank, the paper's ways and ours.
-
-    Parameters
-    ----------
-    bank : Bank
-        Three members or more.
-    target_by_clip : array_like, shape (n_clips,)
-        With variation within classes.
-    n_null : int
-        Members of each null.
-    random_state : int
-        Seed.
-
-    Returns
-    -------
-    list of dict
-        ``estimator``, ``null``, ``value``, ``p``. "Textbook formula" is the p-value of a correlation over as
-        many independent points as there are classes, clips or checkpoints.
-    """
-    found = rediscovery(bank, target_by_clip, n_permutations=n_null, n_null=n_null, random_state=random_state)
-    best = int(found.table["validation"].argmax())
-    own = found.table.loc[best]
-    n_clips = bank.trials["clip"].nunique()
-    n_classes = bank.trials["y"].nunique()
-    rows = []
-
-    def add(estimator: str, null: str, value: float, p: float) -> None:
-        rows.append({"estimator": estimator, "null": null, "value": float(value), "p": float(p)})
-
-    one = "class PC1, best checkpoint"
-    add(one, "textbook formula", own["class_pc1"], stats.textbook_p(own["class_pc1"], n_classes))
-    add(one, _PERMUTED["class_pc1"], own["class_pc1"], own["class_pc1_p"])
-    one = "residual chosen on the same clips, best checkpoint"
-    add(one, "textbook formula", own["residual"], stats.textbook_p(own["residual"], n_clips))
-    add(one, _GAUSSIAN, own["residual"], _against_haar(bank, best, target_by_clip, n_null, random_state))
-    add(one, _PERMUTED["residual"], own["residual"], own["residual_p"])
-    one = "residual on held-out clips, best checkpoint"
-    add(one, _PERMUTED["held_out"], own["held_out"], own["held_out_p"])
-    mean, null = found.table["held_out"].mean(), found.nulls["held_out"].mean(1)
-    p = stats.permutation_p(mean, null, alternative="greater")
-    add("residual on held-out clips, mean of checkpoints", _PERMUTED["held_out"], mean, p)
-    accuracy = found.table["test"].to_numpy()
-    for score in ("class_pc1", "held_out"):
-        r = float(stats.pearson(found.table[score].to_numpy(), accuracy))
-        one = f"r of accuracy and {SCORES[score]}"
-        p = stats.textbook_p(r, len(bank), alternative="greater")
-        add(one, "textbook formula", r, p)
-        null = stats.pearson(found.nulls[score], accuracy)
-        add(one, _PERMUTED[score], r, stats.permutation_p(r, null, alternative="greater"))
-    lost = ablation(bank, found, n_best=1, n_directions=n_null, random_state=random_state).table
-    for kind in ("isotropic", "matched", "random_target"):
-        row = lost[(lost["control"] == CONTROLS[kind]) & (lost["part"] == "whole")].iloc[0]
-        null = f"directions, {CONTROLS[kind]}"
-        add("accuracy lost without the residual direction", null, row["drop"], row["p"])
-    return rows
-
-
-def _against_haar(bank: Bank, member: int, target: ArrayLike, n_null: int, random_state: int) -> float:
-    """p of the score chosen on the same clips among orthonormal directions of random orientation."""
-    trials = bank.trials
-    used = bank.rows("validation") | bank.rows("test")
-    people: dict[str, Any] = {
-        name: trials["subject"][bank.rows(name)].unique() for name in ("validation", "test")
-    }
-    y, clip, subject = (trials[name].to_numpy()[used] for name in ("y", "clip", "subject"))
-    found = geometry.residual_alignment(
-        bank.checkpoints[member].kept_features[used].astype(float), y, clip, subject, target, **people,
-        n_null=n_null, null="haar", random_state=random_state,
-    )  # fmt: skip
-    return float(found.p_selected)
+    bank = train_bank(specs, cohort, split, prototypes=prototypes, device=device, progress=progress)
+    aligned = rediscovery(bank, clip_target(cohort, positions), device=device, **seeds)
+    return AxisInEEG(projection, bank, aligned)

@@ -19,8 +19,9 @@ import pandas as pd
 from kernel import stats
 from kernel.brain.cohort import FACED_CLASSES, Cohort, Split, make_split, segments
 from kernel.brain.material import Material
+from kernel.decoding import ablation as ablations
 from kernel.decoding import contest as contests
-from kernel.decoding import ensemble, interventions, study
+from kernel.decoding import ensemble, interventions, study, two_tier
 from kernel.decoding.alignment import NAMED, PAPER_ROWS, Alignment
 from kernel.decoding.bank import Bank, TrainingSpec, train_bank
 from kernel.decoding.interventions import RECIPE, Interventions
@@ -241,7 +242,7 @@ def ablation(material: Material, part: str, recipes: Iterable[str] | None = None
     part orthogonal to the basin), ``validation``, ``share_in_basin``, ``drop``, ``z``, ``p``.
     """
     bank, alignment = _checkpoints(material, part, recipes)
-    table = study.ablation(bank, alignment, n_best=None).table
+    table = ablations.ablation(bank, alignment, n_best=None).table
     validation = table["checkpoint"].map(alignment.table.set_index("checkpoint")["validation"])
     table = table.rename(columns={"part": "of"}).assign(validation=validation, regime=_regime(part)[0])
     return table[[*_CHECKPOINT, *"control of validation share_in_basin drop z p".split()]]
@@ -249,7 +250,7 @@ def ablation(material: Material, part: str, recipes: Iterable[str] | None = None
 
 def ablation_nulls(material: Material, part: str, recipes: Iterable[str] | None = None) -> pd.DataFrame:
     """What every checkpoint loses with directions that random targets chose: one column a target."""
-    lost = study.ablation(*_checkpoints(material, part, recipes), n_best=None)
+    lost = ablations.ablation(*_checkpoints(material, part, recipes), n_best=None)
     columns = lost.table.drop_duplicates("checkpoint").assign(regime=_regime(part)[0])[_CHECKPOINT]
     nulls = pd.DataFrame(lost.null["random_target"].T, columns=NULLS)
     return pd.concat([columns.reset_index(drop=True), nulls], axis=1)
@@ -473,19 +474,19 @@ def contest(material: Material, part: str) -> pd.DataFrame:
 
 def _pool_specs(regime: str, n_pools: int) -> list[TrainingSpec]:
     recipe = REGIMES[regime]
-    return contests.pool_specs(
+    return two_tier.pool_specs(
         n_pools, lengths=POOL_LENGTHS[regime], options=recipe.options, n_windows=recipe.n_windows
     )
 
 
-def _pool(material: Material, part: str) -> tuple[dict[str, Any], contests.Pool]:
+def _pool(material: Material, part: str) -> tuple[dict[str, Any], two_tier.Pool]:
     """One pool of ten and the columns that name it; the target is the mean valence of clips."""
     regime, (number,) = _regime(part)
     specs = [spec for spec in _pool_specs(regime, N_POOLS) if spec.recipe == f"pool {number}"]
     target = study.clip_ratings(material.z)
     assert target is not None  # FACED has ratings
     place = np.argsort(material.z.clips)
-    (pool,) = contests.make_pools(_train(material.z, specs), target[place], n_null=N_NULL)
+    (pool,) = two_tier.make_pools(_train(material.z, specs), target[place], n_null=N_NULL)
     return {"regime": regime, "pool": int(number)}, pool
 
 
@@ -511,7 +512,7 @@ def pool_ends(material: Material, part: str) -> pd.DataFrame:
     As of :func:`kernel.decoding.contest.top_and_bottom`, with ``regime`` and ``pool``.
     """
     names, pool = _pool(material, part)
-    ends = contests.top_and_bottom([pool], n_permutations=N_NULL, random_state=names["pool"])
+    ends = two_tier.top_and_bottom([pool], n_permutations=N_NULL, random_state=names["pool"])
     table = ends.table.drop(columns="top_percentile").assign(**names)
     return pd.concat([table, pd.DataFrame([ends.null], columns=NULLS)], axis=1)
 
@@ -519,7 +520,7 @@ def pool_ends(material: Material, part: str) -> pd.DataFrame:
 def pool_growth(material: Material, part: str) -> pd.DataFrame:
     """Accuracy of ensembles of every size from a pool, with ``regime`` and ``pool``."""
     names, pool = _pool(material, part)
-    return contests.growth(pool.probabilities, pool.y).assign(**names)
+    return two_tier.growth(pool.probabilities, pool.y).assign(**names)
 
 
 def comparisons(material: Material, part: str) -> pd.DataFrame:
@@ -541,9 +542,9 @@ def _lengths(material: Material, regime: str) -> dict[str, Any]:
     bank = _train(material.z, _pool_specs(regime, 2), features=False)
     lengths, seeds = (np.array([getattr(s, name) for s in bank.specs]) for name in ("epochs", "seed"))
     P, _, subject = _test_trials(bank)
-    mixed = contests.lengths_against_seeds(bank).iloc[-1]
+    mixed = two_tier.lengths_against_seeds(bank).iloc[-1]
     return {
-        "kappa across lengths minus within": contests.length_agreement(P, lengths, subject, seeds=seeds),
+        "kappa across lengths minus within": two_tier.length_agreement(P, lengths, subject, seeds=seeds),
         "two lengths minus seeds of the longer": mixed[["difference", "low", "high"]],
     }
 
@@ -557,7 +558,7 @@ def _depths(material: Material, regime: str) -> dict[str, Any]:
     ]
     P, y, subject = _test_trials(_train(material.z, _pool_specs(regime, 1), features=False))
     extra = _test_trials(_train(material.z, others, features=False))[0]
-    return {"members of other depths added": contests.effect_of_adding(P, extra, y, subject)}
+    return {"members of other depths added": two_tier.effect_of_adding(P, extra, y, subject)}
 
 
 def _prototypes(material: Material, regime: str) -> dict[str, Any]:

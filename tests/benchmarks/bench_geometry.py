@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.metrics import balanced_accuracy_score
 from timing import in_turns, lean_accuracy, one_thread
 
-from kernel.decoding.geometry import ablation_effect
+from kernel.decoding.ablation import ablation_effect
 
 CLASSES = 9
 

@@ -19,12 +19,12 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from kernel import checks, files
-from kernel.brain.cohort import FACED_CLIP_EMOTIONS
+from kernel.brain.designs import FACED_CLIP_EMOTIONS
 from kernel.brain.features import differential_entropy
-from kernel.brain.projection import RidgeFolds
+from kernel.brain.ridge import RidgeFolds
 from kernel.decoding import networks
-from kernel.decoding.bank import Labels, TrainingSpec, build_member, optimise
-from kernel.decoding.geometry import ablation_effect
+from kernel.decoding.ablation import ablation_effect
+from kernel.decoding.training import Labels, TrainingSpec, build_member, optimise
 from kernel.language.hidden import hidden_states
 from kernel.language.models import LanguageModel
 

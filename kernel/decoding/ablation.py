@@ -1,0 +1,308 @@
+"""What checkpoints lose without the residual direction that follows the target, beside other directions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike
+
+from kernel import checks, stats
+from kernel.arrays import Features, class_numbers, tensor
+from kernel.decoding.bank import Bank
+from kernel.decoding.geometry import CHUNK, Device, Projector, basin, checked, p_greater, rounding
+from kernel.decoding.study import Rediscovery
+from kernel.metrics import score_accuracy, trial_weights
+
+KINDS = ("isotropic", "residual", "matched", "matched_residual")
+PARTS = ("whole", "orthogonal")
+#: Controls of `ablation`, from the easiest to pass to the fairest.
+CONTROLS = {
+    "isotropic": "isotropic",
+    "residual": "isotropic, outside the basin",
+    "matched": "matched variance",
+    "matched_residual": "matched variance, outside the basin",
+    "random_target": "chosen by random targets",
+}
+_CHECKPOINT = "data simulated checkpoint recipe network epochs test residual held_out".split()
+
+
+class AblationEffect(NamedTuple):
+    """What a classifier loses with one direction, beside what it loses with others."""
+
+    baseline: np.ndarray  #: (...): balanced accuracy of the features as they are
+    drop: np.ndarray  #: (...): its fall after changing the direction
+    orthogonal_drop: np.ndarray  #: (...): that of the part orthogonal to the basin, zero if there is none
+    share_in_basin: np.ndarray  #: (...): squared length of the unit direction inside the basin
+    null: dict[str, np.ndarray]  #: (n_directions, ...): falls after changing the directions of each control
+
+    def z(self, kind: str, part: str = "whole") -> np.ndarray:
+        """Distance (...) of a part's fall from the mean of a control, in its sd; NaN if it does not vary."""
+        null, drop = self._pair(kind, part)
+        sd = null.std(0, ddof=1)
+        return np.divide(drop - null.mean(0), sd, out=np.full_like(sd, np.nan), where=sd > 1e-12)
+
+    def p(self, kind: str, part: str = "whole") -> np.ndarray:
+        """Share (...) of a control with as large a fall as the direction, or its orthogonal part."""
+        null, drop = self._pair(kind, part)
+        return p_greater(drop, null)
+
+    def _pair(self, kind: str, part: str) -> tuple[np.ndarray, np.ndarray]:
+        drops = dict(zip(PARTS, (self.drop, self.orthogonal_drop), strict=True))
+        return self.null[checks.choice("kind", kind, self.null)], drops[checks.choice("part", part, PARTS)]
+
+
+def ablation_effect(
+    Z: Features,
+    y: ArrayLike,
+    head: tuple[Features, Features],
+    direction: Features,
+    *,
+    gain: float = 0.0,
+    kinds: Sequence[str] = KINDS,
+    n_directions: int = 1000,
+    random_targets: Features | None = None,
+    projector: Projector | None = None,
+    random_state: stats.Seed = 0,
+    device: Device = None,
+) -> AblationEffect:
+    r"""Balanced accuracy lost when a direction is removed at inference, against several kinds of directions.
+
+    A change :math:`z' = z + (g - 1) (z^\top \hat u)\, \hat u` changes logits by one outer product,
+    :math:`L' = L + (g - 1)\,(Z \hat u)\,(\hat u^\top W)`, so that many directions cost little. Whether a
+    fall is large depends on what it is compared with [1]_: most isotropic directions hold little variance and
+    cost nothing, so a large z against them says only that u holds variance. Matched directions hold as much
+    as the features have; random-target directions differ from u in that the target means nothing.
+
+    Parameters
+    ----------
+    Z : array_like or Tensor, shape (n_trials, d) or (n_checkpoints, n_trials, d)
+        Features of the trials to be classified.
+    y : array_like of int, shape (n_trials,)
+        True classes from 0: columns of the head.
+    head : (W, b)
+        Weights (d, n_classes) or (n_checkpoints, d, n_classes) and biases, without or with checkpoints.
+    direction : array_like or Tensor, shape (d,) or (n_checkpoints, d)
+        What is removed, of any length but zero.
+    gain : float
+        Factor g: zero removes the direction [2]_, one changes nothing, two doubles.
+    kinds : sequence of {"isotropic", "residual", "matched", "matched_residual"}
+        Controls: uniform directions; uniform ones orthogonal to the basin; Gaussian with the covariance of
+        the features; the same, without their part in the basin.
+    n_directions : int
+        Directions of each kind, drawn for each checkpoint.
+    random_targets : array_like or Tensor, shape (n, d) or (n_checkpoints, n, d), optional
+        The control ``random_target``: :meth:`~kernel.decoding.geometry.ResidualAlignment.null_directions`.
+    projector : Projector, optional
+        Of the basin; by default that of `Z`. Estimate it from other trials to keep their noise out of it.
+    random_state, device
+        Seed; where to compute.
+
+    References
+    ----------
+    .. [1] Elazar et al. (2021), TACL 9, for random directions as a control. doi:10.1162/tacl_a_00359
+    .. [2] Arditi et al. (2024). arXiv:2406.11717
+    """
+    rows, _, _ = checked(Z, y, device)
+    d = rows.shape[-1]
+    W = _beside(head[0], "W", rows, (d, None), "(d, n_classes): transpose the weights of a torch Linear")
+    b = _beside(head[1], "b", rows, (W.shape[-1],), "(n_classes,)")
+    u = _beside(direction, "direction", rows, (d,), "(d,)")
+    y = class_numbers(y, rows.shape[-2], W.shape[-1])
+    for kind in kinds:
+        checks.choice("kinds", kind, KINDS)
+    checks.count("n_directions", n_directions, 2)
+    projector = basin(rows, y) if projector is None else Projector(projector.basis.to(rows))
+    if projector.basis.shape[-2] >= d and {"residual", "matched_residual"} & set(kinds):
+        raise ValueError(f"the basin fills all {d} dimensions: leave out the residual kinds")
+
+    size = torch.linalg.vector_norm(u, dim=-1, keepdim=True)
+    if (size == 0).any():
+        raise ValueError("direction is zero: a direction needs a length")
+    unit = (u / size)[..., None, :]
+    rest = projector.complement(unit)
+    length = torch.linalg.vector_norm(rest, dim=-1, keepdim=True)
+    rng = np.random.default_rng(random_state)
+    controls = {kind: _control(kind, rows, n_directions, projector, rng) for kind in kinds}
+    if random_targets is not None:
+        controls["random_target"] = _beside(random_targets, "random_targets", rows, (None, d), "(n, d)")
+    # to unit length; the orthogonal part may be zero, and then removes nothing
+    tested = [unit, torch.where(length > 10 * rounding(rows), rest, 0), *controls.values()]
+    lengths = [torch.linalg.vector_norm(part, dim=-1, keepdim=True) for part in tested]
+    if any((size == 0).any() for size in lengths[2:]):
+        raise ValueError(
+            "a control holds a zero direction: features may not vary, or random_targets hold zeros"
+        )
+    tested = [part / torch.where(size > 0, size, 1) for part, size in zip(tested, lengths, strict=True)]
+
+    baseline = score_accuracy(rows @ W + b[..., None, :], y)
+    after = _accuracy_after(rows, y, W, b, torch.cat(tested, -2), gain)
+    drops = np.split(baseline[None] - after, np.cumsum([part.shape[-2] for part in tested])[:-1])
+    return AblationEffect(
+        baseline=baseline,
+        drop=drops[0][0],
+        orthogonal_drop=drops[1][0],
+        share_in_basin=(1 - length[..., 0, 0].square()).clamp(0, 1).cpu().numpy(),
+        null=dict(zip(controls, drops[2:], strict=True)),
+    )
+
+
+def _control(
+    kind: str, Z: torch.Tensor, n: int, projector: Projector, rng: np.random.Generator
+) -> torch.Tensor:
+    """Random directions (..., n, d) of a kind."""
+    normal = torch.as_tensor(rng.standard_normal((*Z.shape[:-2], n, Z.shape[-1]))).to(Z)
+    if kind.startswith("matched"):
+        normal = normal @ _covariance_root(Z - Z.mean(-2, keepdim=True))
+    return projector.complement(normal) if kind.endswith("residual") else normal
+
+
+def _accuracy_after(
+    Z: torch.Tensor, y: np.ndarray, W: torch.Tensor, b: torch.Tensor, U: torch.Tensor, gain: float
+) -> np.ndarray:
+    """Balanced accuracy (n_directions, ...) after scaling each of the unit directions U (..., n, d)."""
+    logits, through = (Z @ W + b[..., None, :]).mT, (gain - 1) * (U @ W)  # (..., K, n_trials), (..., n, K)
+    true, weight = torch.as_tensor(y, device=Z.device), torch.as_tensor(trial_weights(y)).to(Z)
+    lead = logits.gather(-2, true.expand(*logits.shape[:-2], 1, -1)) - logits
+    parts: list[torch.Tensor] = []
+    for part in U.split(max(1, CHUNK // Z[..., 0].numel()), dim=-2):
+        start = sum(one.shape[-1] for one in parts)
+        change = through[..., start : start + part.shape[-2], :]
+        along, own = part @ Z.mT, change[..., true]  # (..., n_part, n_trials)
+        hit = torch.ones_like(along, dtype=torch.bool)
+        for k in range(W.shape[-1]):
+            margin = torch.addcmul(lead[..., k, None, :], along, own - change[..., k, None])
+            # the first of equal logits counts: classes before the true one must be beaten
+            hit &= torch.where(true > k, margin > 0, margin >= 0)
+        parts.append(hit.to(Z) @ weight)
+    return torch.cat(parts, -1).movedim(-1, 0).cpu().numpy()
+
+
+def _beside(
+    values: Features, name: str, Z: torch.Tensor, wanted: tuple[int | None, ...], what: str
+) -> torch.Tensor:
+    """An array of a shape, shared by the checkpoints or with an axis of them: (..., *shape)."""
+    array, lead = tensor(values, name).to(Z), tuple(Z.shape[:-2])
+    checks.shape(name, array, (*lead, *wanted) if array.ndim > len(wanted) else wanted, what)
+    return array.expand(*lead, *array.shape[-len(wanted) :])
+
+
+def _covariance_root(X: torch.Tensor) -> torch.Tensor:
+    """Symmetric root of the covariance of centred rows X: normal rows times it have that covariance."""
+    values, vectors = torch.linalg.eigh(X.mT @ X / X.shape[-2])
+    return (vectors * values.clamp_min(0).sqrt()[..., None, :]) @ vectors.mT
+
+
+# Checkpoints of a bank
+
+
+class Ablation(NamedTuple):
+    """What checkpoints lose with their residual direction."""
+
+    #: one row for each checkpoint, control and part of the direction (whole, or orthogonal to the basin):
+    #: columns of the checkpoint, ``share_in_basin``, ``control``, ``part``, ``drop``, ``z``, ``p``
+    table: pd.DataFrame
+    #: (n_directions, n_checkpoints): falls in accuracy with the directions of each control; those of
+    #: ``random_target`` share their targets over checkpoints, row by row
+    null: dict[str, np.ndarray]
+    members: np.ndarray  #: the checkpoints, best on validation first
+    gain: float  #: what the component along a direction was multiplied with: zero for an ablation
+
+
+def ablation(
+    bank: Bank,
+    alignment: Rediscovery,
+    *,
+    n_best: int | None = 10,
+    gain: float = 0.0,
+    n_directions: int = 500,
+    random_state: int = 0,
+    device: Device = None,
+) -> Ablation:
+    """Remove the residual direction of checkpoints, and directions of every control, at inference.
+
+    Directions come from validation people, accuracy from test people; the basin is that of validation trials.
+    A z against isotropic directions measures variance, not meaning: see
+    `ablation_effect`.
+
+    Parameters
+    ----------
+    bank : Bank
+        Trained members.
+    alignment : Rediscovery
+        Of this bank, with residual scores.
+    n_best : int, optional
+        How many checkpoints, by balanced accuracy on validation; None takes all.
+    gain : float
+        Factor of the component along the direction; zero removes it.
+    n_directions : int
+        Directions of each drawn control; those of random targets are all of `alignment`.
+    random_state : int
+        Seed; what is drawn for a checkpoint does not depend on the others.
+    device : str or torch.device, optional
+        Where to compute.
+    """
+    if not alignment.directions:
+        raise ValueError(
+            f"there is no residual direction in {alignment.label}: its target is constant within classes, "
+            "give rediscovery ratings of clips"
+        )
+    checkpoints = alignment.table
+    if alignment.label != bank.label or checkpoints["recipe"].tolist() != [s.recipe for s in bank.specs]:
+        raise ValueError(
+            f"the alignment is of {alignment.label}, not of the {len(bank)} members of this bank: call "
+            "rediscovery on it"
+        )
+    members = np.argsort(-checkpoints["validation"].to_numpy(), kind="stable")[:n_best]
+    y, test, validation = bank.trials["y"].to_numpy(), bank.rows("test"), bank.rows("validation")
+    rows, nulls = [], []
+    for member in members:
+        Z, (W, b) = bank.checkpoints[member].kept_features.astype(float), bank.checkpoints[member].head
+        effect = ablation_effect(
+            Z[test], y[test], (W.T, b), alignment.directions[member], gain=gain, n_directions=n_directions,
+            random_targets=alignment.random_targets[member],
+            projector=basin(Z[validation], y[validation], device=device),
+            random_state=np.random.default_rng([random_state, member]), device=device,
+        )  # fmt: skip
+        nulls.append(effect.null)
+        for kind in effect.null:
+            for part, drop in zip(PARTS, (effect.drop, effect.orthogonal_drop), strict=True):
+                row = {"share_in_basin": effect.share_in_basin, "drop": drop}
+                row |= {"z": effect.z(kind, part), "p": effect.p(kind, part)}
+                numbers = {name: float(value) for name, value in row.items()}
+                named = {"control": CONTROLS[kind], "part": part}
+                rows.append({**checkpoints.loc[member, _CHECKPOINT], **named, **numbers})
+    columns = [*_CHECKPOINT, "share_in_basin", "control", "part", "drop", "z", "p"]
+    null = {kind: np.stack([one[kind] for one in nulls], axis=1) for kind in nulls[0]}
+    return Ablation(pd.DataFrame(rows, columns=columns), null, members, gain)
+
+
+def ablation_summary(lost: Ablation) -> pd.DataFrame:
+    r"""Controls over the checkpoints of an ablation.
+
+    Checkpoints see the same trials, so that their p-values depend on one another in an unknown way. Twice
+    their mean is a p-value all the same [1]_. Directions of random targets share their targets over
+    checkpoints: there the mean fall has a null of its own, the mean over checkpoints target by target.
+
+    One row for each control and part: ``data``, ``simulated``, ``control``, ``part``, ``drop`` and ``z``
+    (means), ``z_low``, ``z_high`` (range over checkpoints), ``share`` (of checkpoints with p <= .05), ``p``
+    (of the mean fall), ``n`` checkpoints.
+
+    References
+    ----------
+    .. [1] Vovk & Wang (2020), Biometrika 107(4). doi:10.1093/biomet/asaa027
+    """
+    rows = []
+    for (control, part), checkpoints in lost.table.groupby(["control", "part"], sort=False):
+        drop, z, p = (checkpoints[name] for name in ("drop", "z", "p"))
+        row = {**checkpoints[["data", "simulated"]].iloc[0], "control": control, "part": part}
+        row |= {"drop": drop.mean(), "z": z.mean(), "z_low": z.min(), "z_high": z.max()}
+        row |= {"share": (p <= 0.05).mean(), "p": min(1.0, 2 * p.mean()), "n": len(checkpoints)}
+        if control == CONTROLS["random_target"]:
+            joint = lost.null["random_target"].mean(1)
+            row["p"] = stats.permutation_p(drop.mean(), joint, alternative="greater")
+        rows.append(row)
+    return pd.DataFrame(rows)

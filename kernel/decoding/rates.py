@@ -1,0 +1,175 @@
+"""How often each test of the convergence claim says yes on simulated cohorts, whose truth is known."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import delayed
+from numpy.typing import ArrayLike
+from threadpoolctl import threadpool_limits
+
+from kernel import checks, files, stats
+from kernel.brain.cohort import FACED_CLASSES
+from kernel.brain.simulate import CLASS_VALENCE, PRESETS, Settings, simulate_cohort
+from kernel.decoding.ablation import CONTROLS, ablation
+from kernel.decoding.bank import Bank, TrainingSpec, train_bank
+from kernel.decoding.study import (
+    PERMUTED,
+    RANDOM,
+    SCORES,
+    clip_target,
+    member_residuals,
+    rediscovery,
+    usual_split,
+)
+from kernel.threads import one_thread, side_by_side
+
+#: Truths of `rediscovery_p_values`: no valence first.
+RATE_PRESETS = ("no_valence", "default", "strong_valence")
+_ROW = [("seed", "i8"), ("estimator", "U64"), ("null", "U48"), ("value", "f8"), ("p", "f8")]
+
+
+def rate_specs(seed: int = 0) -> list[TrainingSpec]:
+    """Six short trainings of the perceptron: two recipes at three lengths, so that accuracies differ."""
+    shared: dict[str, Any] = {"warmup_epochs": 1, "batch_size": 256, "learning_rate": 2e-3, "seed": seed}
+    return [
+        TrainingSpec(epochs=epochs, augmentation=augmentation, recipe=recipe, **shared)
+        for recipe, augmentation in (("plain", "none"), ("augmented", "paper"))
+        for epochs in (2, 5, 10)
+    ]
+
+
+def rediscovery_p_values(
+    presets: Sequence[str] | Mapping[str, Settings] = RATE_PRESETS,
+    seeds: Iterable[int] = range(16),
+    specs: Sequence[TrainingSpec] | None = None,
+    positions: Mapping[str, float] | None = None,
+    *,
+    n_subjects: int = 123,
+    n_null: int = 199,
+    n_jobs: int = 2,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Train a small bank on every simulated cohort and run every test of the convergence claim on it.
+
+    Tests of one checkpoint take the best on validation. Cohorts of one seed share their patterns, clips and
+    noise over presets. The target within classes is the planted valence.
+
+    Parameters
+    ----------
+    presets : sequence of str, or mapping of name to Settings
+        What is planted.
+    seeds : iterable of int
+        Of the cohorts.
+    specs : sequence of TrainingSpec, optional
+        What is trained on each; `rate_specs` by default. Three or more, without prototypes.
+    positions : mapping of emotion to float, optional
+        The axis; by default people's mean valence of the nine emotions, the best axis there can be.
+    n_subjects, n_null : int
+        People per cohort; members of each null: 199 make p <= .05 an exact 5 % event.
+    n_jobs, progress
+        Processes, of one thread each; whether to show a progress bar.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``truth``, ``seed``, ``estimator``, ``null``, ``value``, ``p``, as
+        :func:`kernel.brain.calibration.rejection_rates` takes them. Every cohort's rows are kept in the
+        user's cache under a digest of all arguments and of the code.
+    """
+    specs = rate_specs() if specs is None else list(specs)
+    checks.count("the number of specs", len(specs), 3)
+    checks.count("n_null", n_null, 19)
+    truths = dict(presets) if isinstance(presets, Mapping) else {name: PRESETS[name] for name in presets}
+    human = dict(zip(FACED_CLASSES, CLASS_VALENCE, strict=True))
+    positions = {name: float(value) for name, value in (positions or human).items()}
+    jobs = [(name, int(seed)) for seed in seeds for name in truths]
+    tasks = [
+        delayed(_tested)(truths[name], seed, specs, positions, n_subjects, n_null) for name, seed in jobs
+    ]
+    done = side_by_side(tasks, n_jobs=n_jobs, label="simulated cohorts", progress=progress)
+    parts = [pd.DataFrame(rows).assign(truth=name) for (name, _), rows in zip(jobs, done, strict=True)]
+    table = pd.concat(parts, ignore_index=True)
+    table["truth"] = pd.Categorical(table["truth"], list(truths), ordered=True)
+    return table.sort_values(["truth", "seed"], kind="stable", ignore_index=True)
+
+
+def _tested(
+    settings: Settings,
+    seed: int,
+    specs: Sequence[TrainingSpec],
+    positions: dict[str, float],
+    n_subjects: int,
+    n_null: int,
+) -> np.ndarray:
+    """Every test on one cohort, stored."""
+    trainings = [{**asdict(spec), "options": dict(spec.options)} for spec in specs]
+    key = files.cache_key(
+        __name__, "rediscovery", asdict(settings), seed, trainings, positions, n_subjects, n_null
+    )
+
+    def compute() -> np.ndarray:
+        cohort, _ = simulate_cohort(seed, settings, n_subjects=n_subjects, window=10.0)
+        # the members are not wanted again: hundreds of them would fill the cache
+        with tempfile.TemporaryDirectory() as folder:
+            bank = train_bank(
+                specs, cohort, usual_split(cohort), baselines=False, folder=folder, n_jobs=1, device="cpu",
+                progress=False,
+            )  # fmt: skip
+        tests = run_tests(bank, clip_target(cohort, positions), n_null=n_null, random_state=seed)
+        return np.array([(seed, *test.values()) for test in tests], dtype=_ROW)
+
+    with threadpool_limits(1), one_thread():
+        return files.load_or_compute("rediscovery", key, compute)
+
+
+def run_tests(
+    bank: Bank, target_by_clip: ArrayLike, *, n_null: int = 199, random_state: int = 0
+) -> list[dict[str, Any]]:
+    """Every test of the convergence claim on a bank of three members or more, the paper's ways and ours.
+
+    The target (n_clips,) varies within classes. Each test has ``estimator``, ``null``, ``value`` and ``p``;
+    "textbook formula" is the p of a correlation over as many independent points as there are classes, clips
+    or checkpoints.
+    """
+    draws: dict[str, Any] = {"n_null": n_null, "random_state": random_state, "device": "cpu"}
+    alignment = rediscovery(bank, target_by_clip, n_permutations=n_null, **draws)
+    best = int(alignment.table["validation"].argmax())
+    one = alignment.table.loc[best]
+    n_clips, n_classes = bank.trials["clip"].nunique(), bank.trials["y"].nunique()
+    rows = []
+
+    def add(estimator: str, null: str, value: float, p: float) -> None:
+        rows.append({"estimator": estimator, "null": null, "value": float(value), "p": float(p)})
+
+    test = "class PC1, best checkpoint"
+    add(test, "textbook formula", one["class_pc1"], stats.textbook_p(one["class_pc1"], n_classes))
+    add(test, PERMUTED["class_pc1"], one["class_pc1"], one["class_pc1_p"])
+    test = "residual chosen on the same clips, best checkpoint"
+    add(test, "textbook formula", one["residual"], stats.textbook_p(one["residual"], n_clips))
+    rotated = member_residuals(bank, [best], target_by_clip, null="haar", **draws)
+    add(test, RANDOM, one["residual"], rotated.p_selected[0])
+    add(test, PERMUTED["residual"], one["residual"], one["residual_p"])
+    test = "residual on held-out clips, best checkpoint"
+    add(test, PERMUTED["held_out"], one["held_out"], one["held_out_p"])
+    mean, null = alignment.table["held_out"].mean(), alignment.nulls["held_out"].mean(1)
+    p = stats.permutation_p(mean, null, alternative="greater")
+    add("residual on held-out clips, mean of checkpoints", PERMUTED["held_out"], mean, p)
+    accuracy = alignment.table["test"].to_numpy()
+    for score in ("class_pc1", "held_out"):
+        test, r = f"r of accuracy and {SCORES[score]}", float(stats.pearson(alignment.table[score], accuracy))
+        add(test, "textbook formula", r, stats.textbook_p(r, len(bank), alternative="greater"))
+        null = stats.pearson(alignment.nulls[score], accuracy)
+        add(test, PERMUTED[score], r, stats.permutation_p(r, null, alternative="greater"))
+    lost = ablation(
+        bank, alignment, n_best=1, n_directions=n_null, random_state=random_state, device="cpu"
+    ).table.query("part == 'whole'").set_index("control")  # fmt: skip
+    for control in (CONTROLS[kind] for kind in ("isotropic", "matched", "random_target")):
+        test = "accuracy lost without the residual direction"
+        add(test, f"directions, {control}", *lost.loc[control, ["drop", "p"]])
+    return rows

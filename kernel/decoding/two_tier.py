@@ -1,0 +1,331 @@
+"""The two-tier study: do members whose residual follows the target contribute more to their ensemble?
+
+It asks many pools of members, and what of lengths, depths and numbers of members an ensemble gains from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from kernel import checks, stats
+from kernel.decoding import ensemble
+from kernel.decoding.bank import Bank, TrainingSpec
+from kernel.decoding.study import member_residuals
+from kernel.metrics import balanced_accuracy
+
+SCORES = ("residual", "held_out")
+
+
+class Pool(NamedTuple):
+    """Members that could form one ensemble, on test trials."""
+
+    name: str
+    probabilities: np.ndarray  #: (n_members, n_trials, n_classes): of test trials
+    y: np.ndarray  #: (n_trials,): class of each
+    subject: np.ndarray  #: (n_trials,)
+    lengths: np.ndarray  #: (n_members,): epochs of each member's training
+    seeds: np.ndarray  #: (n_members,)
+    #: (n_members,): absolute correlation of the chosen residual component with the target in test subjects
+    residual: np.ndarray
+    held_out: np.ndarray  #: (n_members,): with its sign, on clips that had no part in the choice
+    null_residual: np.ndarray  #: (n_null, n_members): `residual` for permuted targets, one a row
+
+
+def pool_specs(
+    n_pools: int = 3, *, n_seeds: int = 5, lengths: Sequence[int] = (20, 30), **options: Any
+) -> list[TrainingSpec]:
+    """Trainings of several disjoint pools: in each, `n_seeds` seeds at every length; ``recipe`` names it.
+
+    Five seeds at two lengths in the ratio of 100 to 150 epochs are the paper's design, scaled down. Further
+    options are fields of :class:`~kernel.decoding.bank.TrainingSpec`.
+    """
+    options = {"batch_size": 256, "learning_rate": 2e-3, **options}
+    return [
+        TrainingSpec(epochs=epochs, seed=pool * n_seeds + seed, recipe=f"pool {pool}", **options)
+        for pool in range(n_pools)
+        for epochs in lengths
+        for seed in range(n_seeds)
+    ]
+
+
+def make_pools(
+    bank: Bank, target_by_clip: ArrayLike, *, n_null: int = 200, random_state: int = 0, name: str = ""
+) -> list[Pool]:
+    """Pools of a bank, one for each recipe label, with the residual alignment of their members.
+
+    The target (n_clips,) is a value of each clip, such as its mean valence; `name` is put before the recipe.
+    """
+    every = range(len(bank))
+    aligned = member_residuals(bank, every, target_by_clip, n_null=n_null, random_state=random_state)
+    recipes = np.array([spec.recipe for spec in bank.specs])
+    pools = []
+    for recipe in dict.fromkeys(recipes.tolist()):
+        rows = np.flatnonzero(recipes == recipe)
+        if len(rows) < 3:
+            raise ValueError(f"recipe {recipe!r} has {len(rows)} members: a correlation needs three")
+        pools.append(
+            Pool(
+                f"{name} {recipe}".strip(),
+                *member_probabilities(bank, rows),
+                lengths=np.array([bank.specs[m].epochs for m in rows]),
+                seeds=np.array([bank.specs[m].seed for m in rows]),
+                residual=aligned.selected[rows],
+                held_out=aligned.held_out[rows],
+                null_residual=aligned.null_selected[:, rows],
+            )
+        )
+    return pools
+
+
+def member_probabilities(
+    bank: Bank, rows: Sequence[int] | np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probabilities (n_members, n, n_classes) of members, classes and people of the test trials."""
+    test = bank.rows("test")
+    rows = range(len(bank)) if rows is None else rows
+    P = ensemble.softmax(np.stack([bank.scores(int(member))[test] for member in rows]))
+    return P, bank.trials["y"].to_numpy()[test], bank.trials["subject"].to_numpy()[test]
+
+
+class TwoTier(NamedTuple):
+    """Alignment against contribution over pools."""
+
+    #: one row a pool: ``pool``, ``r``, ``slope`` (accuracy for one unit of alignment), ``p`` (permutation of
+    #: its members), ``members``
+    table: pd.DataFrame
+    mean: float  #: of r over pools
+    sd: float  #: of r over pools
+    p: float  #: one-sided: share of permutations of the members within pools with as large a mean r
+    null: np.ndarray  #: (n_permutations,): mean r of each permutation
+    null_sd: float  #: standard deviation of r in a single pool under permutation
+    #: one-sided: share of permuted targets with as large a mean r; None for ``held_out``
+    p_target: float | None
+
+
+def residual_against_contribution(
+    pools: Sequence[Pool],
+    *,
+    score: str = "residual",
+    n_permutations: int = 2000,
+    random_state: stats.Seed = 0,
+) -> TwoTier:
+    r"""Correlate the members' residual alignment with their leave-one-out contribution, pool by pool.
+
+    Of ten members r has a standard deviation of about :math:`1 / \sqrt 9` by chance: one pool says little.
+
+    Parameters
+    ----------
+    pools : sequence of Pool
+        Two or more. Where the alignment or the contribution does not vary, r counts as 0.
+    score : {"residual", "held_out"}
+        Which alignment.
+    n_permutations, random_state
+        Of members within their pools; seed.
+    """
+    checks.choice("score", score, SCORES)
+    checks.count("the number of pools", len(pools), 2)
+    rng = np.random.default_rng(random_state)
+    rows, nulls, targets = [], [], []
+    for pool in pools:
+        x = getattr(pool, score)
+        gain = ensemble.contributions(pool.probabilities, pool.y).leave_one_out
+        r = float(_correlation(x, gain))
+        null = _correlation(x, rng.permuted(np.tile(gain, (n_permutations, 1)), axis=1))
+        nulls.append(null)
+        targets.append(_correlation(pool.null_residual, gain))
+        slope = r * float(gain.std() / x.std()) if np.ptp(x) > 0 else 0.0
+        p = stats.permutation_p(r, null, alternative="greater")
+        rows.append({"pool": pool.name, "r": r, "slope": slope, "p": p, "members": len(x)})
+    table = pd.DataFrame(rows)
+    mean = float(table["r"].mean())
+    p_mean, p_target = (
+        stats.permutation_p(mean, np.mean(null, axis=0), alternative="greater") for null in (nulls, targets)
+    )
+    return TwoTier(
+        table=table,
+        mean=mean,
+        sd=float(table["r"].std()),
+        p=p_mean,
+        null=np.mean(nulls, axis=0),
+        null_sd=float(np.std(nulls)),
+        p_target=p_target if score == "residual" else None,
+    )
+
+
+def _correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Pearson correlation over the last axis, zero where nothing varies."""
+    x, y = x - x.mean(-1, keepdims=True), y - y.mean(-1, keepdims=True)
+    size = np.sqrt((x**2).sum(-1) * (y**2).sum(-1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(size > 1e-14, (x * y).sum(-1) / size, 0.0)
+
+
+class TopBottom(NamedTuple):
+    """The most against the least aligned members of every pool."""
+
+    #: one row a pool: ``pool``, ``top``, ``bottom``, ``difference``, ``all`` (accuracy of the whole pool),
+    #: ``top_percentile`` (of the top among all subsets of its size), ``p`` (share of all orders of the
+    #: members with as large a difference, exact)
+    table: pd.DataFrame
+    mean: float  #: difference over pools
+    p: float  #: one-sided, against random orders of the members of every pool
+    null: np.ndarray  #: (n_permutations,): mean difference of each
+
+
+def top_and_bottom(
+    pools: Sequence[Pool],
+    *,
+    size: int = 7,
+    score: str = "residual",
+    n_permutations: int = 2000,
+    random_state: stats.Seed = 0,
+) -> TopBottom:
+    """Ensembles of the most and of the least aligned members, among all subsets of that size.
+
+    Pools have up to sixteen members and more than `size`; other parameters as for
+    `residual_against_contribution`. Seven of ten overlap in four: the difference is that of three members
+    against three others.
+    """
+    checks.choice("score", score, SCORES)
+    checks.count("the number of pools", len(pools))
+    rng = np.random.default_rng(random_state)
+    rows, draws = [], []
+    for pool in pools:
+        m = len(pool.residual)
+        checks.count("size", size, 1, m - 1)
+        subsets = ensemble.subsets_of(m, size)
+        accuracy = ensemble.subset_accuracies(pool.probabilities, pool.y, subsets)
+        code = subsets @ 2 ** np.arange(m)
+        overlap = subsets.astype(int) @ subsets.T.astype(int)
+        order = np.argsort(getattr(pool, score), kind="stable")
+        ends = order[-size:], order[:size]
+        top, bottom = (float(accuracy[code == (2**chosen).sum()][0]) for chosen in ends)
+        # an order of the members is a pair of subsets that overlap as little as they can
+        first, second = np.nonzero(overlap == max(0, 2 * size - m))
+        differences = accuracy[first] - accuracy[second]
+        draws.append(rng.choice(differences, n_permutations))
+        everyone = ensemble.subset_accuracies(pool.probabilities, pool.y, np.ones((1, m), dtype=bool))
+        rows.append(
+            {
+                "pool": pool.name,
+                "top": top,
+                "bottom": bottom,
+                "difference": top - bottom,
+                "all": float(everyone[0]),
+                "top_percentile": float(100 * (accuracy < top).mean()),
+                "p": float((differences >= top - bottom - 1e-12).mean()),
+            }
+        )
+    table, null = pd.DataFrame(rows), np.mean(draws, axis=0)
+    mean = float(table["difference"].mean())
+    return TopBottom(table, mean, stats.permutation_p(mean, null, alternative="greater"), null)
+
+
+def growth(probabilities: ArrayLike, y: ArrayLike) -> pd.DataFrame:
+    """Accuracy of ensembles of every size, over all subsets of up to sixteen members.
+
+    One row a size: ``size``, ``mean``, ``sd``, ``worst``, ``best``, ``subsets``.
+    """
+    values = ensemble.all_subset_accuracies(probabilities, y)
+    size = np.bitwise_count(np.arange(len(values)))
+    groups = pd.DataFrame({"size": size, "value": values})[1:].groupby("size")["value"]
+    table = groups.agg(mean="mean", sd=lambda v: v.std(ddof=0), worst="min", best="max", subsets="size")
+    return table.reset_index()
+
+
+def effect_of_adding(
+    pool: ArrayLike, extra: ArrayLike, y: ArrayLike, subject: ArrayLike, **options: Any
+) -> stats.Interval:
+    """Change of balanced accuracy when members of another kind join, with an interval over subjects.
+
+    Probabilities of the pool and of those who join are (n, n_trials, n_classes); options are those of
+    :func:`~kernel.decoding.ensemble.accuracy_difference`.
+    """
+    pool, extra = ensemble.checked_members(pool, least=1), ensemble.checked_members(extra, least=1)
+    checks.shape("extra", extra, (None, *pool.shape[1:]), "of the pool's trials and classes")
+    together = np.concatenate([pool, extra]).mean(0)
+    return ensemble.accuracy_difference(together, pool.mean(0), y, subject, **options)
+
+
+def length_agreement(
+    probabilities: ArrayLike,
+    lengths: ArrayLike,
+    subject: ArrayLike,
+    *,
+    seeds: ArrayLike | None = None,
+    **options: Any,
+) -> stats.Interval:
+    """Mean kappa of pairs of different length minus that of pairs of one length, over subjects.
+
+    Negative if members trained for different lengths agree less, which is what makes them worth mixing. Where
+    the same seeds are trained for each length, some pairs of different length share a seed, and no pair of
+    one length does: `seeds` leaves those pairs out.
+
+    Parameters
+    ----------
+    probabilities : array_like, shape (n_members, n_trials, n_classes)
+    lengths, seeds : array_like, shape (n_members,)
+        Epochs of each, two or more lengths, one of them with two members; seed of each.
+    subject : array_like, shape (n_trials,)
+        Resampled whole.
+    **options
+        Of :func:`kernel.stats.bootstrap_interval`.
+    """
+    P, lengths, subject = ensemble.checked_members(probabilities), np.asarray(lengths), np.asarray(subject)
+    seeds = np.arange(len(P)) if seeds is None else np.asarray(seeds)
+    checks.shape("lengths", lengths, (len(P),), f"({len(P)} members,)")
+    checks.shape("seeds", seeds, (len(P),), f"({len(P)} members,)")
+    checks.shape("subject", subject, P.shape[1:2], f"({P.shape[1]} trials,)")
+    a, b = np.triu_indices(len(P), 1)
+    apart = seeds[a] != seeds[b]
+    a, b = a[apart], b[apart]
+    across = lengths[a] != lengths[b]
+    if across.all() or not across.any():
+        raise ValueError(f"lengths {lengths.tolist()} leave no pair {'within' if across.all() else 'across'}")
+    called = P.argmax(-1)
+    person = np.unique(subject, return_inverse=True)[1]
+    one_hot = (called[..., None] == np.arange(P.shape[-1])).transpose(1, 0, 2).astype(float)
+    votes = np.zeros((person.max() + 1, *one_hot.shape[1:]))
+    same = np.zeros((len(votes), len(a)))
+    np.add.at(votes, person, one_hot)
+    np.add.at(same, person, (called[a] == called[b]).T.astype(float))
+
+    def difference(votes: np.ndarray, same: np.ndarray) -> np.ndarray:
+        votes, same = votes.sum(-3), same.sum(-2)  # (..., n_members, n_classes), (..., n_pairs)
+        n = votes.sum(-1)[..., :1]
+        kappa = ensemble.kappa(same / n, (votes[..., a, :] * votes[..., b, :]).sum(-1) / n**2)
+        return kappa[..., across].mean(-1) - kappa[..., ~across].mean(-1)
+
+    return stats.bootstrap_interval(difference, votes, same, **{"random_state": 0, **options})
+
+
+def lengths_against_seeds(bank: Bank, *, n_members: int = 10, random_state: int = 0) -> pd.DataFrame:
+    """Half of the seeds at two lengths against all seeds at one length, in ensembles of one size.
+
+    The bank has the same seeds at two lengths, `n_members`, an even number, or more; further members are not
+    used. One row for each length of the reference: ``epochs``, ``mixed``, ``seeds`` (balanced accuracies),
+    ``difference`` (mixed minus seeds) with ``low`` and ``high``.
+    """
+    epochs = np.array([spec.epochs for spec in bank.specs])
+    lengths, counts = np.unique(epochs, return_counts=True)
+    if len(lengths) != 2 or n_members % 2 or counts.min() < n_members:
+        raise ValueError(
+            f"the bank must hold {n_members} (an even number of) members at each of two lengths, it has "
+            f"lengths {dict(zip(lengths, counts, strict=True))}"
+        )
+    P, y, subject = member_probabilities(bank)
+    seeds = np.array([spec.seed for spec in bank.specs])
+    chosen = [np.flatnonzero(epochs == n)[np.argsort(seeds[epochs == n])][:n_members] for n in lengths]
+    mixed = P[np.concatenate([rows[: n_members // 2] for rows in chosen])].mean(0)
+    table = []
+    for n, rows in zip(lengths, chosen, strict=True):
+        plain = P[rows].mean(0)
+        difference = ensemble.accuracy_difference(mixed, plain, y, subject, random_state=random_state)
+        accuracies = (float(balanced_accuracy(y, one.argmax(-1))) for one in (mixed, plain))
+        table.append([int(n), *accuracies, *difference])
+    return pd.DataFrame(table, columns=["epochs", "mixed", "seeds", "difference", "low", "high"])
