@@ -149,13 +149,14 @@ def position_counts(order: ArrayLike, emotions: Sequence[str]) -> np.ndarray:
     `order` (n_subjects, n_clips) holds the position of each clip, from 1; `emotions` the class of each clip.
     """
     n_clips = len(emotions)
-    order = shape("order", whole(order, "order"), (None, n_clips), f"(n_subjects, {n_clips})")
-    if not ((order >= 1) & (order <= n_clips)).all():
-        raise ValueError(f"order must hold positions from 1 to {n_clips}, got {order.min()} to {order.max()}")
+    position = shape("order", whole(order, "order"), (None, n_clips), f"(n_subjects, {n_clips})")
+    if not ((position >= 1) & (position <= n_clips)).all():
+        span = f"{position.min()} to {position.max()}"
+        raise ValueError(f"order must hold positions from 1 to {n_clips}, got {span}")
     classes = list(dict.fromkeys(emotions))
-    label = np.broadcast_to([classes.index(emotion) for emotion in emotions], order.shape)
+    label = np.broadcast_to([classes.index(emotion) for emotion in emotions], position.shape)
     counts = np.zeros((n_clips, len(classes)), dtype=int)
-    np.add.at(counts, (order - 1, label), 1)
+    np.add.at(counts, (position - 1, label), 1)
     return counts
 
 
