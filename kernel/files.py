@@ -538,8 +538,8 @@ class _Loader(yaml.SafeLoader):
         number = node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
         if number and (":" in node.value or re.fullmatch(r"[-+]?0[0-9_]+", node.value)):
             raise ValueError(
-                f"line {node.start_mark.line + 1}: {node.value} is another number in YAML than it seems: "
-                "write it without leading zeros and colons, or a text in quotes"
+                f"line {node.start_mark.line + 1}: YAML reads {node.value} as {yaml.safe_load(node.value)}: "
+                "write the number without leading zeros and colons, or a text in quotes"
             )
         return super().construct_scalar(node)
 
