@@ -1,10 +1,7 @@
-"""Numbers at the door: one reading of every kind of array that callers hand over.
+"""Numbers at the door: numpy arrays of any kind, pandas, nested lists and tensors, read to compute with.
 
-In:  numpy arrays of any width, byte order and strides, masked, read-only or mapped from a file, objects of
-     pandas, nested lists, torch tensors.
-Out: arrays and tensors to compute with, or a ValueError that names the argument, the first bad value and its
-     place.
-Never: turns text or complex values into numbers, drops a mask or a fraction, or changes what it was given.
+Errors name the argument, the first bad value and its place. Text and complex values do not become numbers, no
+mask or fraction is dropped, and nothing that was given is changed.
 """
 
 from __future__ import annotations
@@ -20,23 +17,10 @@ Features = ArrayLike | torch.Tensor
 
 
 def real(values: Features, name: str, *, dtype: Any = np.float64, finite: bool = True) -> np.ndarray:
-    """Real numbers as an array of float64, or of another float; not copied if they are one.
+    """Real numbers of any shape as float64, or another float, in the byte order of this machine.
 
-    Parameters
-    ----------
-    values : array_like or Tensor, any shape
-        Whole numbers and bool count as reals. What a mask hides, and pandas' NA, is NaN.
-    name : str
-        What errors call it.
-    dtype : dtype
-        Of the result.
-    finite : bool
-        Refuse NaN and infinities.
-
-    Returns
-    -------
-    ndarray
-        In the byte order of this machine.
+    Whole numbers and bool count as reals; what a mask hides, and pandas' NA, is NaN. Errors call the values
+    `name`; NaN and infinities are refused if they must be `finite`. Copied only if need be.
     """
     with np.errstate(over="ignore"):  # what is too large for the type becomes infinite, and is named
         array = plain(values, name).astype(dtype, copy=False)
@@ -56,14 +40,15 @@ def tensor(values: Features, name: str, *, double: bool = True, finite: bool = T
             raise _no_numbers(name, values.dtype)
         if double:
             wide = values.device.type != "mps"
-            found = values.detach().to(torch.float64 if wide else torch.float32)
+            numbers = values.detach().to(torch.float64 if wide else torch.float32)
         else:
-            found = values if values.dtype in (torch.float32, torch.float64) else values.to(torch.float32)
+            numbers = values if values.dtype in (torch.float32, torch.float64) else values.to(torch.float32)
     else:
-        found = torch.from_numpy(_own(real(values, name, finite=False)) if double else single(values, name))
-    if finite and not bool(torch.isfinite(found).all()):
-        _refuse(~torch.isfinite(found).cpu().numpy(), name, "NaN or inf")
-    return found
+        array = _writable(real(values, name, finite=False)) if double else single(values, name)
+        numbers = torch.from_numpy(array)
+    if finite and not bool(torch.isfinite(numbers).all()):
+        _refuse(~torch.isfinite(numbers).cpu().numpy(), name, "NaN or inf")
+    return numbers
 
 
 def single(values: Features, name: str) -> np.ndarray:
@@ -73,10 +58,10 @@ def single(values: Features, name: str) -> np.ndarray:
     """
     array = plain(values, name)
     wide = array.dtype.kind == "f" and array.dtype.itemsize > 4
-    return _own(real(array, name, dtype=np.float64 if wide else np.float32, finite=False))
+    return _writable(real(array, name, dtype=np.float64 if wide else np.float32, finite=False))
 
 
-def _own(array: np.ndarray) -> np.ndarray:
+def _writable(array: np.ndarray) -> np.ndarray:
     """A copy where memory is read-only or not aligned, or strides run backwards or between numbers."""
     odd = any(step < 0 or step % array.itemsize for step in array.strides)
     return array.copy() if odd or not array.flags.behaved else array
@@ -116,12 +101,11 @@ def row_labels(values: Any, name: str, n: int) -> np.ndarray:
 def class_numbers(y: Any, n: int, n_classes: int) -> np.ndarray:
     """Classes from 0, such as columns of probabilities, as int64 (n,); floats if they have no fraction."""
     array = row_labels(y, "y", n)
-    some = array.dtype.kind in "iuf" and array == np.rint(array)
-    right = some & (array >= 0) & (array < n_classes) if np.any(some) else np.zeros(n, dtype=bool)
-    if not right.all():
-        found = array[~right].tolist()[0]
+    wrong = ~np.isin(array, np.arange(n_classes)) if array.dtype.kind in "iuf" else np.ones(n, dtype=bool)
+    if wrong.any():
+        first = array[wrong].tolist()[0]
         raise ValueError(
-            f"y must hold integers from 0 to {n_classes - 1}, columns of the scores; got {found!r}"
+            f"y must hold integers from 0 to {n_classes - 1}, columns of the scores; got {first!r}"
         )
     return array.astype(np.int64)
 

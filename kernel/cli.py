@@ -1,8 +1,6 @@
-"""The command line: a thin layer over the functions of the package.
+"""The command line: a thin layer over the package that shows no traceback of what its user can mend.
 
-In:  arguments.
-Out: an exit code: 0 if all went well, 1 if the work failed, 2 for a wrong command, 130 if interrupted.
-Never shows a traceback for what the user can mend.
+It ends with 0 if all went well, 1 if the work failed, 2 for a wrong command, 130 if interrupted.
 """
 
 from __future__ import annotations
@@ -10,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,12 @@ from typing import Any
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; see ``kernel --help``."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    if given[:1] == ["assets"]:
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["assets"]:
         from kernel import assets
 
-        return assets.main(given[1:])
-    options = _parser().parse_args(given)
+        return assets.main(words[1:])
+    options = _parser().parse_args(words)
     from kernel.audit import StoredResultError
     from kernel.claims import ClaimsError
     from kernel.plans import StudyError
@@ -44,24 +43,20 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="do what a study asks, or go on with it")
     run.add_argument("study", type=Path, help="a YAML file; an empty one is the study of the chapters")
-    run.add_argument(
-        "--folder",
-        type=Path,
-        help="where results go; by default the file's name without ending, for tables the book's",
-    )
+    place = "where results go; by default the file's name without ending, for tables the book's"
+    run.add_argument("--folder", type=Path, help=place)
     run.add_argument("--jobs", type=_positive, default=2, help="processes, of one thread each; default 2")
     run.add_argument("--scheduler", help="address of a Dask scheduler that gets the tasks instead")
     run.add_argument("--device", help="instead of the study's")
     run.add_argument("--dry-run", action="store_true", help="print the plan and what it takes, write nothing")
     run.add_argument("--quiet", action="store_true", help="no progress bar")
     run.set_defaults(act=_run)
-    for name, act, text in (
-        ("status", _status, "how far a study is"),
-        ("report", _report, "write the report of what has run"),
-    ):
-        command = commands.add_parser(name, help=text)
+    status = commands.add_parser("status", help="how far a study is")
+    status.set_defaults(act=_status)
+    report = commands.add_parser("report", help="write the report of what has run")
+    report.set_defaults(act=_report)
+    for command in (status, report):
         command.add_argument("folder", type=Path, help="the folder of a study")
-        command.set_defaults(act=act)
     commands.add_parser("assets", help="list, fetch or verify published models and ratings", add_help=False)
     ledger = commands.add_parser("claims", help="the paper's claims with rules and verdicts")
     ledger.add_argument("id", nargs="?", help="one claim, such as C4.tracked")
@@ -101,8 +96,6 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _client(address: str | None) -> Any:
-    from contextlib import nullcontext
-
     if address is None:
         return nullcontext()
     from kernel.plans import StudyError
@@ -143,16 +136,8 @@ def _tables(study: Any, options: argparse.Namespace) -> int:
         print(f"{plan['parts'].sum()} parts; the stored ones took {plan['hours'].sum():.1f} h of one core")
         return 0
     with _client(options.scheduler) as client:
-        print(
-            audit.run(
-                study.path,
-                study.tables,
-                target=options.folder,
-                n_jobs=options.jobs,
-                client=client,
-                progress=not options.quiet,
-            )
-        )
+        how = {"n_jobs": options.jobs, "client": client, "progress": not options.quiet}
+        print(audit.run(study.path, study.tables, target=options.folder, **how))
     return 0
 
 
@@ -166,13 +151,6 @@ def _claims(options: argparse.Namespace) -> int:
     claim = claims.load_claim(options.id)
     rows = [row for row in claims.read_ledger(options.ledger) if row.id == options.id]
     print(f"{claim.id}: {claim.claim}\npaper: {claim.paper}\nrule: {claim.rule}")
-    print(
-        claims.show(*rows)[["ours", "interval", "p", "verdict", "data"]].to_string(index=False)
-        if rows
-        else "not run"
-    )
+    columns = ["ours", "interval", "p", "verdict", "data"]
+    print(claims.show(*rows)[columns].to_string(index=False) if rows else "not run")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

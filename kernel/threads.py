@@ -1,9 +1,4 @@
-"""Threads and processes: one thread for work too small to share, processes for one call made many times.
-
-In:  calls to make.
-Out: a context in which torch computes in the calling thread alone; the results of calls made side by side.
-Never: changes anything of the calling process after the context is left.
-"""
+"""One thread for work too small to share, processes for one call made many times."""
 
 from __future__ import annotations
 
@@ -26,9 +21,8 @@ LIMIT = f"{PREFIX}PROCESSES"
 def one_thread() -> Iterator[None]:
     """Compute in one thread, as a context or a decorator; the number of threads comes back afterwards.
 
-    Small matrices gain nothing from a second thread, and where other programs use the processor too, threads
-    that wait for one another slow each step a hundredfold. It also fixes the order of sums, which depends on
-    the number of threads.
+    Small matrices gain nothing from a second thread, and beside other programs, threads that wait for one
+    another slow each step a hundredfold. It also fixes the order of sums.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -42,12 +36,7 @@ def processes(n_jobs: int) -> int:
     """As many processes as asked for, but no more than the environment variable KERNEL_PROCESSES allows.
 
     Whoever runs several programs side by side, as the book does with its chapters, says by it how many
-    processes each may start, so that together they do not ask for more processors than there are.
-
-    Raises
-    ------
-    ValueError
-        If the variable holds anything but a positive whole number.
+    processes each may start.
     """
     limit = os.environ.get(LIMIT, "")
     if not limit:
@@ -60,26 +49,19 @@ def processes(n_jobs: int) -> int:
 def side_by_side(
     calls: Iterable[Any], *, n_jobs: int, label: str, progress: bool = True, client: Any = None
 ) -> Iterator[Any]:
-    """Results of calls made in several processes, in the order of the calls.
+    """Results of calls of ``joblib.delayed`` made in several processes, in the order of the calls.
+
+    Each call should cache its expensive results, so that an interrupted run goes on.
 
     Parameters
     ----------
-    calls : iterable
-        Of ``joblib.delayed``. Each should store what is dear, so that an interrupted run goes on.
+    calls, label, progress
+        The calls; name of the progress bar, and whether to show it.
     n_jobs : int
-        Processes, of one thread each; 1 stays in this one. On an accelerator, which processes would have to
-        share, all calls run in this one. `processes` may allow fewer.
-    label : str
-        Of the progress bar.
-    progress : bool
-        Show it.
+        Processes, of one thread each, as far as `processes` allows; 1 stays in this one. On an accelerator,
+        which processes would have to share, all calls run in this one.
     client : dask.distributed.Client, optional
         Its cluster gets the calls instead; results come when all are there.
-
-    Yields
-    ------
-    object
-        The result of each call.
     """
     calls = with_settings(calls)
     if client is not None:
@@ -94,8 +76,8 @@ def side_by_side(
 def with_settings(calls: Iterable[Any]) -> list[Any]:
     """Calls of ``joblib.delayed`` that find the package's environment variables as they are here and now.
 
-    Worker processes outlive the call that started them, with the environment and the working directory of
-    that time: without this, a cache chosen since would not reach them.
+    Worker processes keep the environment and the working directory of the call that started them: without
+    this, a cache chosen since would not reach them.
     """
     settings = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)} | places()
     return [delayed(_as_there)(settings, *call) for call in calls]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 
 import pytest
+from bs4 import BeautifulSoup
 from test_studies import ONLY_ALIGNMENT, TINY, YAML
 
 from kernel.cli import main
@@ -41,27 +41,15 @@ def test_status_counts_the_tasks(folder, capsys):
     assert f"{n} of {n} tasks are done" in capsys.readouterr().out
 
 
-class Page(HTMLParser):
-    def __init__(self, text):
-        super().__init__()
-        self.images, self.loads = [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        given = dict(attributes)
-        if tag == "img":
-            self.images.append(given)
-        if tag in ("img", "script", "link", "iframe", "source"):
-            self.loads.append(given.get("src") or given.get("href") or "")
-
-
 def test_the_report_stands_alone_and_says_that_it_is_simulated(folder, capsys):
     assert main(["report", str(folder)]) == 0
-    path = capsys.readouterr().out.strip()
-    text = open(path, encoding="utf-8").read()
-    page = Page(text)
-    assert len(page.images) == 3 and all(image["alt"] for image in page.images)
-    assert all(load.startswith("data:") for load in page.loads)
+    text = open(capsys.readouterr().out.strip(), encoding="utf-8").read()
+    page = BeautifulSoup(text, "html.parser")
+    assert len(page("img")) == 3 and all(image["alt"] for image in page("img"))
+    loaded = [
+        tag.get("src") or tag.get("href") for tag in page(["img", "script", "link", "iframe", "source"])
+    ]
+    assert all(load.startswith("data:") for load in loaded)
     assert "The EEG is simulated." in text and "(simulated)" in text and "C4.tracked" in text
     assert "Not run yet" not in text
 

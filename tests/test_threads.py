@@ -11,64 +11,57 @@ import torch
 from joblib import delayed
 
 from kernel import files
-from kernel.threads import one_thread, processes, side_by_side
+from kernel.threads import one_thread, processes, side_by_side, with_settings
 
 
-@pytest.fixture
-def three():
+def test_the_number_of_threads_comes_back_and_a_decorator_can_be_called_again():
     before = torch.get_num_threads()
     torch.set_num_threads(3)
-    yield
-    torch.set_num_threads(before)
+    try:
+        with pytest.raises(RuntimeError, match="inside"), one_thread():
+            assert torch.get_num_threads() == 1
+            raise RuntimeError("inside")
+        threads = one_thread()(torch.get_num_threads)
+        assert [threads(), threads(), torch.get_num_threads()] == [1, 1, 3]
+    finally:
+        torch.set_num_threads(before)
 
 
-def test_the_number_of_threads_comes_back(three):
-    with one_thread():
-        assert torch.get_num_threads() == 1
-    assert torch.get_num_threads() == 3
-    with pytest.raises(RuntimeError, match="inside"), one_thread():
-        raise RuntimeError("inside")
-    assert torch.get_num_threads() == 3
-
-
-def test_it_is_a_decorator_that_can_be_called_again(three):
-    threads = one_thread()(torch.get_num_threads)
-    assert [threads(), threads(), torch.get_num_threads()] == [1, 1, 3]
-
-
-def slower_first(place):
+def there(place):
     time.sleep(0.2 * (place == 0))
-    return place, os.getpid()
+    return place, os.getpid(), files.cache_dir(), os.environ.get("KERNEL_DATA")
 
 
-def test_results_come_in_the_order_of_the_calls_from_several_processes():
-    found = list(side_by_side(map(delayed(slower_first), range(4)), n_jobs=2, label="calls", progress=False))
-    assert [place for place, _ in found] == [0, 1, 2, 3]
-    if not torch.cuda.is_available():
-        assert os.getpid() not in {process for _, process in found}
-    alone = side_by_side([delayed(slower_first)(5)], n_jobs=1, label="calls", progress=False)
-    assert list(alone) == [(5, os.getpid())]
+def run(n_calls, n_jobs):
+    calls = [delayed(there)(place) for place in range(n_calls)]
+    return zip(*side_by_side(calls, n_jobs=n_jobs, label="calls", progress=False), strict=True)
 
 
-def test_workers_that_outlive_a_call_find_the_settings_of_the_next(tmp_path, monkeypatch):
+def test_results_keep_the_order_of_the_calls_and_workers_find_the_settings_of_each(tmp_path, monkeypatch):
     monkeypatch.setenv("KERNEL_DATA", "recordings")
-    places, processes = [], set()
-    for name in ("first", "second"):
+    workers = set()
+    for name, data in (("first", str(Path.cwd() / "recordings")), ("second", None)):
         monkeypatch.setenv("KERNEL_CACHE", str(tmp_path / name))
-        calls = [delayed(settings_there)() for _ in range(4)]
-        found = list(side_by_side(calls, n_jobs=2, label="calls", progress=False))
-        places.append({place for _, place, _ in found})
-        data = {given for _, _, given in found}
-        processes |= {process for process, _, _ in found}
-        assert data == ({str(Path.cwd() / "recordings")} if name == "first" else {None})
+        places, numbers, caches, found = run(4, n_jobs=2)
+        assert places == (0, 1, 2, 3)
+        assert set(caches) == {tmp_path / name} and set(found) == {data}
+        workers |= set(numbers)
         monkeypatch.delenv("KERNEL_DATA", raising=False)
-    assert places == [{tmp_path / "first"}, {tmp_path / "second"}]
-    assert len(processes) <= 2, "the workers were not those of the first call"
+    assert len(workers) <= 2, "the workers were not those of the first call"
+    assert os.getpid() not in workers or torch.cuda.is_available()
 
 
-def settings_there():
-    time.sleep(0.1)
-    return os.getpid(), files.cache_dir(), os.environ.get("KERNEL_DATA")
+@pytest.mark.parametrize(("n_jobs", "limit"), [(1, ""), (2, "1")])
+def test_one_process_is_this_one(monkeypatch, n_jobs, limit):
+    monkeypatch.setenv("KERNEL_PROCESSES", limit)
+    places, numbers, *_ = run(3, n_jobs)
+    assert places == (0, 1, 2) and set(numbers) == {os.getpid()}
+
+
+def test_a_setting_added_since_does_not_reach_a_call(monkeypatch):
+    ((function, arguments, options),) = with_settings([delayed(os.environ.get)("KERNEL_ADDED")])
+    monkeypatch.setenv("KERNEL_ADDED", "since")
+    assert function(*arguments, **options) is None
 
 
 @pytest.mark.parametrize(
@@ -84,10 +77,3 @@ def test_an_impossible_limit_is_named(monkeypatch, limit):
     monkeypatch.setenv("KERNEL_PROCESSES", limit)
     with pytest.raises(ValueError, match=f"KERNEL_PROCESSES must be a positive whole number, got '{limit}'"):
         processes(2)
-
-
-def test_a_limit_of_one_keeps_the_calls_here(monkeypatch):
-    monkeypatch.setenv("KERNEL_PROCESSES", "1")
-    calls = [delayed(slower_first)(place) for place in range(3)]
-    done = list(side_by_side(calls, n_jobs=2, label="calls", progress=False))
-    assert done == [(place, os.getpid()) for place in range(3)]
