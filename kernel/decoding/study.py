@@ -504,7 +504,7 @@ def map_vaxis_to_eeg(
     >>> found.rediscovery.table                                                     # doctest: +SKIP
     """
     seeds: dict[str, Any] = {"n_permutations": n_permutations, "random_state": random_state}
-    projection = project_vaxis(cohort, positions, valence=valence, n_slow=n_slow, **seeds)
+    projection = project_vaxis(cohort, positions, valence=valence, n_slow=n_slow, device=device, **seeds)
     if not len(specs):
         return AxisInEEG(projection, None, None)
     split = usual_split(cohort) if split is None else split

@@ -177,7 +177,7 @@ def entropy(device: torch.device, small: bool) -> list[dict[str, Any]]:
 
 def ablation(device: torch.device, small: bool) -> list[dict[str, Any]]:
     """Accuracy without a direction, against all kinds of random ones."""
-    m, n, d, draws = (2, 90, 8, 20) if small else (10, 1932, 64, 10_000)
+    m, n, d, draws = (2, 90, 16, 20) if small else (10, 1932, 64, 10_000)
     rng = np.random.default_rng(0)
     y = np.arange(n) % 9
     means = 0.25 * rng.standard_normal((m, 9, d))
