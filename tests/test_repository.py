@@ -12,7 +12,9 @@ import tomllib
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+import mne
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -317,3 +319,92 @@ def test_the_examples_of_the_readme_run(monkeypatch):
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
     assert names["decoding"].predictions.shape == (5,)
+
+
+@pytest.mark.assets
+def test_the_recipes_run_as_printed(tmp_path, monkeypatch):
+    """In one go, from top to bottom, on noise in place of people."""
+    rng = np.random.default_rng(0)
+    clips = {"a": "happy", "b": "sad", "c": "calm", "d": "happy", "e": "sad", "f": "calm"}
+
+    def epochs(order):
+        data = 1e-5 * rng.standard_normal((len(order), 3, 601))
+        table = pd.DataFrame({"emotion": [clips[c] for c in order], "clip": list(order)})
+        events = np.array([[1000 * k, 0, 1] for k in range(len(order))])
+        info = mne.create_info(["Fz", "Cz", "Pz"], 200.0, "eeg")
+        return mne.EpochsArray(data, info, events, metadata=table, verbose="error")
+
+    y = np.tile(np.arange(3), 40)
+    names = {
+        "epochs_of_anna": epochs("abcdef"),
+        "epochs_of_ben": epochs("fdbace"),
+        "epochs_of_chris": epochs("cefbda"),
+        "X": np.eye(3)[y] + rng.standard_normal((120, 3)),
+        "y": y,
+        "person": np.repeat(np.arange(10), 12),
+        "X_test": rng.standard_normal((5, 3)),
+    }
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "book" / "howto.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.S)
+    assert len(blocks) == 8
+    for block in blocks:
+        assert len(block.splitlines()) <= 20
+        exec(compile(block, "howto.md", "exec"), names)
+    assert names["states"].shape == (1, 1, 576) and (tmp_path / "my_study.nc").is_file()
+    assert list(names["table"]["size"]) == [0, 0.5, 2] and names["diverse"].predictions.shape == (5,)
+
+
+# ---- the size of the house: budgets that may only be lowered
+
+BUDGET = {"lines": 24_900, "public names": 610, "private names of several files": 32}
+#: Functions of more than eight parameters: calls that lead in, and what they hand on.
+WIDE = {
+    ("ablation", "ablation_effect"),
+    ("bank", "_train_block"),
+    ("bank", "train_bank"),
+    ("claims", "record"),
+    ("cohort", "from_arrays"),
+    ("contest", "contest"),
+    ("geometry", "residual_alignment"),
+    ("interventions", "run_interventions"),
+    ("members", "fit_members"),
+    ("networks", "__init__"),
+    ("residual", "__init__"),
+    ("residual", "residual_ensemble_decoding"),
+    ("stories", "paraphrase"),
+    ("study", "construct_valence_axis"),
+    ("study", "map_vaxis_to_eeg"),
+    ("training", "optimise"),
+}
+
+
+def test_no_file_is_longer_than_a_reader_can_hold():
+    lengths = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    assert {name: n for name, n in lengths.items() if n > 600} == {}
+    assert sum(lengths.values()) <= BUDGET["lines"]
+
+
+def test_names_are_few_and_stand_in_one_place():
+    public, private = set(), {}
+    for path in MODULES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                if node.name.startswith("_"):
+                    private.setdefault(node.name, []).append(path.stem)
+                else:
+                    public.add(node.name)
+    several = [name for name, places in private.items() if len(places) > 1]
+    assert len(public) <= BUDGET["public names"]
+    assert len(several) <= BUDGET["private names of several files"], sorted(several)
+
+
+def test_functions_take_few_parameters():
+    wide = set()
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                names = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+                if len([name for name in names if name not in ("self", "cls")]) > 8:
+                    wide.add((path.stem, node.name))
+    assert wide == WIDE
