@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kernel.brain.faced_table import load_faced_table as load_faced_table
+    from kernel.brain.power import power as power
     from kernel.brain.sources import load_cohort as load_cohort
     from kernel.decoding.residual import ResidualEnsembleClassifier as ResidualEnsembleClassifier
     from kernel.decoding.residual import residual_ensemble_decoding as residual_ensemble_decoding
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from kernel.language.study import construct_valence_axis as construct_valence_axis
     from kernel.language.study import run_registry as run_registry
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _HOMES = {
     "construct_valence_axis": "kernel.language.study",
@@ -36,6 +37,7 @@ _HOMES = {
     "ResidualEnsembleClassifier": "kernel.decoding.residual",
     "load_cohort": "kernel.brain.sources",
     "load_faced_table": "kernel.brain.faced_table",
+    "power": "kernel.brain.power",
     "run_registry": "kernel.language.study",
     "load_language_model": "kernel.language.models",
     "hidden_states": "kernel.language.hidden",

@@ -1,0 +1,89 @@
+"""How small an effect a design can detect: effects of known size planted into one's own recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+
+from kernel import checks
+from kernel.brain.cohort import Cohort, mean_over_subjects, standardise, trial_features
+from kernel.brain.projection import track
+from kernel.brain.ridge import Device
+from kernel.brain.study import clip_values
+
+
+def power(
+    cohort: Cohort,
+    positions: Mapping[str, float],
+    *,
+    sizes: Sequence[float] = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0),
+    n_draws: int = 100,
+    n_permutations: int = 199,
+    level: float = 0.05,
+    random_state: int = 0,
+    device: Device = None,
+) -> pd.DataFrame:
+    r"""How often the test of a projection on unseen emotions finds an effect planted into a cohort.
+
+    A draw deals the positions out to other emotions, which breaks whatever link there was. It then adds to
+    feature f of clip c, the mean over people, :math:`s \, \sigma_f \, w_f \, z_c`: the size s times the standard
+    deviation of the feature between clips, a random weight of variance 1, and the standardised position. So
+    size 1 is as large as all else in which clips differ, and size 0 gives the rate of false alarms.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The recordings, or others of the same design.
+    positions : mapping of emotion to float
+        The axis.
+    sizes : sequence of float
+        Sizes s to plant, 0 or more.
+    n_draws, n_permutations : int
+        Draws for each size, and permuted emotions of each test.
+    level : float
+        Of the test.
+    random_state : int
+        Seed; the sizes share their draws.
+    device : str or torch.device, optional
+        See `kernel.checks.device`.
+
+    Returns
+    -------
+    DataFrame
+        A row for each size: ``size``, ``found`` (share of draws with p <= level), ``low``, ``high`` (exact
+        95 % interval), ``draws``.
+    """
+    checks.count("n_draws", n_draws, 10)
+    checks.count("n_permutations", n_permutations, 19)
+    checks.between("level", level, 0, 1)
+    for size in checks.choices("sizes", sizes):
+        checks.between("size", size, 0, np.inf, closed="low")
+    values = clip_values(cohort, positions, "position")
+    features = trial_features(standardise(cohort))
+    X = mean_over_subjects(features.reshape(*features.shape[:2], -1))
+    emotions = cohort.emotions
+    names, first = np.unique(emotions, return_index=True)
+    hits = np.zeros((n_draws, len(sizes)), dtype=bool)
+    for draw, rng in enumerate(np.random.default_rng(random_state).spawn(n_draws)):
+        dealt = dict(zip(names, rng.permutation(values[first]), strict=True))
+        y = np.array([dealt[name] for name in emotions])
+        pattern = X.std(0) * rng.standard_normal(X.shape[1])
+        effect = np.outer((y - y.mean()) / y.std(), pattern)
+        for k, size in enumerate(sizes):
+            test = track(
+                X + size * effect,
+                y,
+                emotions,
+                n_permutations=n_permutations,
+                random_state=draw,
+                device=device,
+            )
+            hits[draw, k] = test.p <= level
+    rows = []
+    for size, found in zip(sizes, hits.sum(0), strict=True):
+        interval = binomtest(int(found), n_draws).proportion_ci()
+        rows.append((size, found / n_draws, interval.low, interval.high, n_draws))
+    return pd.DataFrame(rows, columns=["size", "found", "low", "high", "draws"])
