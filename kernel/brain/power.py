@@ -30,8 +30,8 @@ def power(
 
     A draw deals the positions out to other emotions, which breaks whatever link there was. It then adds to
     feature f of clip c, the mean over people, :math:`s \, \sigma_f \, w_f \, z_c`: the size s times the
-    standard deviation of the feature between clips, a random weight of variance 1, and the standardised position. So
-    size 1 is as large as all else in which clips differ, and size 0 gives the rate of false alarms.
+    standard deviation of the feature between clips, a random weight of variance 1, and the standardised
+    position. So size 1 is as large as all else in which clips differ; size 0 gives the false alarms.
 
     Parameters
     ----------
