@@ -528,7 +528,7 @@ def test_print_and_a_button_show_the_table(visitor, explorer):
     button.press("Enter")
     assert not tables.first.is_visible() and live.first.is_visible()
     page.emulate_media(media="print")
-    assert all(tables.nth(i).is_visible() and not live.nth(i).is_visible() for i in range(3))
+    assert all(tables.nth(i).is_visible() and not live.nth(i).is_visible() for i in range(2))
     page.emulate_media(media="screen")
 
 
@@ -584,7 +584,8 @@ def test_the_pdf_holds_every_page_in_order_and_can_be_leafed_through(paper, html
     def words(text):
         return "".join(unicodedata.normalize("NFKC", text).split())
 
-    front = words(paper.pages[0].extract_text())
+    first = paper.get_destination_page_number(paper.named_destinations[f"/{PAGES[0].replace('/', '-')}"])
+    front = "".join(words(page.extract_text()) for page in paper.pages[:first])
     assert paper.metadata.title == "A shared valence axis, audited"
     assert front.startswith(words(paper.metadata.title)) and "arXiv:2606.00129" in front
     places, at = paper.named_destinations, [0]

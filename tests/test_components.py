@@ -210,7 +210,10 @@ def holed():
         (lambda: simulate_components(0, window=0.5), "whole seconds"),
         (lambda: simulate_components(0, valence=1.2), r"valence must lie in \[0, 1\], got 1.2"),
         (lambda: simulate_components(0, n_subjects=0), "got 0"),
-        (lambda: simulate_cohort(0, "faced", design="SEED-V"), "preset 'faced' has the sizes of FACED"),
+        (
+            lambda: simulate_cohort(0, "faced", design="SEED-V"),
+            "preset 'faced' has FACED's sizes in official bands, not SEED-V's",
+        ),
         (lambda: simulate_cohort(0, "faced", bands="paper"), "in official bands"),
         (
             lambda: variance_components(simulate_components(0, n_subjects=4, window=30.0)[0]),

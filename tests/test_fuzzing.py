@@ -460,7 +460,7 @@ READERS = {
     "faced_processed": Reader(faced_processed, EEG, 30),
     "faced_bids_bdf": Reader(with_(bids, ending="eeg.bdf"), EEG, 15),
     "faced_bids_events": Reader(with_(bids, ending="events.tsv"), EEG, 50, text=True),
-    "faced_bids_channels": Reader(with_(bids, ending="channels.tsv"), EEG, 15, text=True),
+    "faced_bids_channels": Reader(with_(bids, ending="channels.tsv"), EEG, 40, text=True),
     "faced_ratings": Reader(ratings_file, EEG, 120, text=True),
     "seed_v_features": Reader(seed_v, EEG, 250),
     "seed_v_recording": Reader(seed_v_raw, EEG, 20),

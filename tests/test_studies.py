@@ -114,7 +114,7 @@ def stamps(folder):
         ("models: [SmolLM2-135M]", "got 'SmolLM2-135M' (did you mean SmolLM2-135M-Instruct?)"),
         ("models: []", "models is empty"),
         ("models: SmolLM2-135M-Instruct", "models must be a list"),
-        ("strategies: [26]", "the paper's table has no row 26"),
+        ("strategies: [26]", "a whole number from 1 to 25, got 26"),
         ("strategies: 7", "strategies must be a list"),
         ("strategies: [true]", "strategies must be a list of numbers and names"),
         ("strategies: [11, 11]", "strategies holds 11 twice"),

@@ -14,7 +14,8 @@ from kernel import stats
 from kernel.brain.cohort import make_split, segments, standardise
 from kernel.brain.material import Material
 from kernel.brain.simulate import simulate_cohort
-from kernel.decoding import interventions, simulated, study, trained
+from kernel.decoding import ablation, interventions, simulated, study, trained
+from kernel.decoding import rates as rates_module
 from kernel.decoding.bank import TrainingSpec, train_bank
 from kernel.decoding.residual import NetworkClassifier
 from kernel.decoding.stimuli import held_out
@@ -179,7 +180,7 @@ def test_checkpoints_store_what_scores_for_any_axis_need(few, quick):
     some = trained.checkpoints(material, "means, mlp, 3", recipes=("prototypes of a language model",))
     pd.testing.assert_frame_equal(some, table[1:2].reset_index(drop=True), atol=1e-4)
 
-    lost = study.ablation(bank, alignment, n_best=None)
+    lost = ablation.ablation(bank, alignment, n_best=None)
     rows = trained.ablation(material, "means, mlp, 3")
     assert len(rows) == 3 * 5 * 2
     np.testing.assert_allclose(rows["drop"], lost.table["drop"])
@@ -252,7 +253,7 @@ def test_tables_over_cohorts_are_read_as_cohorts(monkeypatch):
 
 def test_rates_and_replications_say_what_they_are_of(quick, few, monkeypatch):
     rates = pd.DataFrame({"truth": pd.Categorical(["default"]), "p": [0.5]})
-    monkeypatch.setattr(study, "rediscovery_p_values", lambda presets, seeds, **options: rates)
+    monkeypatch.setattr(rates_module, "rediscovery_p_values", lambda presets, seeds, **options: rates)
     monkeypatch.setattr(simulated, "replicate", lambda design, **options: rates)
     voted = {"method": ["single network", "deep ensemble"], "difference": [-0.1, 0.0], "bacc": [0.3, 0.4]}
     voted = pd.DataFrame(voted | {"low": [-0.2, 0], "high": [-0.05, 0]})

@@ -170,7 +170,9 @@ class Cohort:
             "emotion": np.asarray(emotions, dtype=str),
             "session": _integers(session, "session", [1] * n_clips),
             "duration": real([np.nan] * n_clips if duration is None else duration, "duration", finite=False),
-            "hardware": np.asarray(list(hardware or ["unknown"] * n_subjects), dtype=str),
+            "hardware": np.asarray(
+                ["unknown"] * n_subjects if hardware is None else list(hardware), dtype=str
+            ),
             "order": _positions(np.full(grid, np.nan) if order is None else order, grid),
         }
         if films is not None and any(films):  # netCDF 3 cannot hold a column of empty names
