@@ -20,7 +20,7 @@
 # emotion is nearly enough, and other stories give the same line {cite:p}`radwan2026shared`. Is that so in models that a laptop can hold?
 #
 # **The answer in short.** Yes, if one asks the model how the text makes it feel; hardly, if one reads it as the paper does. With the words "This made me feel
-# very" behind each text, the line sorts film reviews with an area under the curve (AUC) of .91 to .95, where .5 is chance; without them, .45 to .72. The line is also
+# very" after each text, the line sorts film reviews with an area under the curve (AUC) of .91 to .95, where .5 is chance; without them, .45 to .72. The line is also
 # less firm than the paper says: single stories may turn it upside down. And it has blunders: fear or sadness lands above
 # amusement.
 #
@@ -160,8 +160,8 @@ fig = plots.plot_forest(labels, value="AUC", group="stories", label="AUC on movi
 
 # %% [markdown]
 # All four cued axes sort the snippets well, six different stories at least as well as fifty tellings of one. Of the four bare ones only Gemma's with fifty tellings
-# is beyond its null. The share of variance, 28 to 32 %, is what stories with shuffled emotions give as well (p between .4 and .8): some direction always carries
-# a third of the differences between nine points.
+# is beyond its null. The share of variance, 28 to 32 %, is what stories with shuffled emotions give as well (p between .4 and .8): the first component of nine points takes about
+# a third of their variance in any case.
 #
 # ## Single stories may turn the axis upside down
 #
@@ -204,8 +204,8 @@ pd.DataFrame(
 
 # %% [markdown]
 # A single telling an emotion gives anything from a good axis to the same axis with the wrong sign: joy does not always end up on
-# the side of good. Averaging over tellings or over topics steadies it. How firm an axis is under resampled tellings of
-# one story says little, though, about how firm it is under *other* stories:
+# the side of good. Averaging over tellings or over topics steadies it. How stable an axis is when the tellings of
+# one story are resampled says little, though, about how stable it is under *other* stories:
 
 # %%
 firmness = {
@@ -225,10 +225,10 @@ pd.DataFrame(
 ).round(2)
 
 # %% [markdown]
-# Resampled tellings of one story hardly move the axis (cosines of .98 and more), while other stories give quite another one in SmolLM2 (mean correlation .04). The paper
-# reports more than .93 between story sets; our models do not come near it.
+# Resampled tellings of one story hardly move the axis (cosines of .98 and more), while other stories give quite another one in SmolLM2: two of six sets turn it upside down, so that the mean correlation between sets is
+# .04. The paper reports more than .93 between story sets; our models do not come near it.
 #
-# ## The axis appears in the last third of the layers
+# ## The axis appears in the second half of the layers
 #
 # We fit the same axis at every layer. With the cue, all texts end in the same token. At the input layer they therefore share one
 # state, and there is nothing to compare. A bare text ends in its own last token, nearly always a full stop, so the axis there is one of
@@ -255,7 +255,8 @@ layers = pd.DataFrame(
 fig = plots.plot_layer_sweep(layers)
 
 # %% [markdown]
-# In early layers the axis is at chance; it appears late and at once. The lines for share and cosine say little, as explained.
+# Before about six tenths of the depth the axis is weak or has the wrong sign; then it jumps above .85. The share of the first component is highest where the axis does *not* sort the snippets: a
+# large share is no sign of valence.
 #
 # **Find the layer where good and bad separate.** Choose a model and a layer below. Each dot is a word or a movie snippet; the higher it stands, the better people rated it. In early
 # layers the dots make a heap; in late ones good and bad drift apart. Positions are in standard deviations of the 400 snippets.

@@ -12,15 +12,15 @@
 
 
 # %% [markdown]
-# # 2. Zero-shot sentiment, and what could fake it
+# # 2. Zero-shot sentiment, and what could imitate it
 #
 # **The question.** Project any text onto the axis, and good texts land on one side and bad ones on the other, without a single label: AUC .80 to .94 on
 # five benchmarks, the paper says, nearly as well as a classifier trained on 5,000 labels. Nonsense words bring it to .52, random directions to .51, and taking
 # the direction out of the model brings it to .505 {cite:p}`radwan2026shared`. Do our models do so, and do these controls mean what they seem to?
 #
-# **The answer in short.** The axis sorts real texts as well as the paper says: AUC .80 to .98 on four sets. Most controls prove less than they seem to.
+# **The answer in short.** With a cue the axis sorts real texts well: AUC .80 to .98 on four sets, other ones than the paper's. Most controls prove less than they seem to.
 # Random directions average one half *by arithmetic*; what counts is how far they stray, and of directions along which the texts themselves vary, one in sixteen (SmolLM2) or
-# one in eight (Gemma) does as well as the axis. Stories of nonsense words give a strong axis too, with an arbitrary sign.
+# one in eight (Gemma) does as well as the axis. Stories of nonsense words give a strong axis too (about .8).
 #
 # **You will learn** how to tell a direction that is special from one that merely works, and why an AUC after ablation is arithmetic.
 #
@@ -103,7 +103,7 @@ results = {(m, key): zero_shot(s, benchmarks[key]) for m, by_set in methods.item
 table = pd.DataFrame([{"method": m, **r.row()} for (m, key), r in results.items()])
 table["label"] = table["benchmark"] + ", " + table["method"]
 
-# %% mystnb={"image": {"alt": "Forest plot: area under the curve of several methods on four sets of texts with real human ratings, with 95 % intervals and a dotted line at one half; colour shows the set of texts."}, "figure": {"caption": "Real models, real ratings. Bars: 95 % bootstrap intervals over texts; dotted: chance."}}
+# %% mystnb={"image": {"alt": "Forest plot: area under the curve of several methods on five sets of texts with real human ratings, with 95 % intervals and a dotted line at one half; colour shows the set of texts."}, "figure": {"caption": "Real models, real ratings. Bars: 95 % bootstrap intervals over texts; dotted: chance."}}
 fig = plots.plot_forest(
     table.sort_values("benchmark", kind="stable").reset_index(drop=True),
     value="auc",
@@ -116,9 +116,10 @@ fig = plots.plot_forest(
 table.pivot(index="method", columns="benchmark", values="auc").loc[list(methods), list(SETS)].round(2)
 
 # %% [markdown]
-# On every set the axis of either model is far above MiniLM prototypes. On movie reviews and editorials it is above VADER too, although VADER was made with these ratings.
+# On reviews and tweets the axis of either model is far above MiniLM prototypes; on editorials and single words the smaller one is only a little. On movie and product reviews it is above VADER too, although VADER was
+# made with these ratings.
 #
-# ## It is worth about ten labels
+# ## In SmolLM2 it is worth about ten labels
 
 # %% mystnb={"image": {"alt": "Line chart with a band: area under the curve of logistic regression against the number of labelled training texts on a logarithmic axis, mean and range over splits; dashed lines mark two methods that need no labels."}, "figure": {"caption": "Real model, real ratings of movie snippets. Band: smallest to largest over splits; dashed: methods without labels."}}
 SIZES = [8, 16, 32, 64, 128, 256]
@@ -133,10 +134,10 @@ fig = plots.plot_learning_curve(
 )
 
 # %% [markdown]
-# With labels for the same states, logistic regression does as well with eight to sixteen labelled texts, and a few hundredths better with 256. Cued states hold good and bad so openly that hardly any
+# With labels for the same states, logistic regression does as well with eight to sixteen labelled texts, and a few hundredths better with 256. After the cue good and bad are so easy to read that hardly any
 # labels are needed.
 #
-# ## One in eight random directions does as well
+# ## One in eight, or sixteen, directions of the texts does as well
 #
 # The paper reports that random directions average an AUC of .51. They must: a direction and its opposite have AUCs that sum
 # to one, so the average over random directions is one half *whatever the features hold*. The question is how far a
@@ -171,7 +172,7 @@ fig = plots.plot_nulls(
 )
 
 # %% [markdown]
-# Read after the cue, random directions know a great deal. Under the harder null (lower panels) they form two humps: the states of cued texts vary *mostly* along good and bad,
+# Read after the cue, many random directions separate good from bad. Under the harder null (rows *matched* of the table, second and fourth panel) they form two humps: the states of cued texts vary *mostly* along good and bad,
 # so nearly any direction in which texts vary separates them, one way or the other. An AUC of .94 does not make the axis special; only a place beyond this null
 # would, and it has none (p = .06 and .12 on movie reviews).
 #
@@ -246,10 +247,10 @@ pd.DataFrame(
 ).round(3)
 
 # %% [markdown]
-# An AUC well *below* one half is as informative as one above: the direction is there, and its sign is arbitrary. So nonce stories carry a strong direction (about .2, that is .8 upside down), nonce snippets
-# keep part of theirs, and only the untrained twin has nothing. A probe that is trained again loses .002 or nothing.
+# The direction of nonsense stories sorts real reviews at about .8, and nonsense snippets keep part of their order: most of what is read here survives without meaning. The untrained twin has
+# nothing, and after ablation an axis that is built again has little or nothing left, as the paper says. A probe that is trained again loses .002 or nothing: other directions hold the same.
 #
-# ## Shuffled emotions come close
+# ## Shuffled emotions do nearly as well in one model
 #
 # The emotions are permuted over the stories and the axis is built again, five hundred times. This null keeps the model, the
 # stories, the cue and the orientation rule, and removes only the classes.
@@ -268,7 +269,7 @@ fig = plots.plot_nulls(
 )
 
 # %% [markdown]
-# In SmolLM2 one axis in seventy from shuffled emotions does as well as the true one, in Gemma one in fourteen: the cue and the sign of joy do most of the work.
+# In SmolLM2 one axis in seventy from shuffled emotions does as well as the true one, in Gemma one in fourteen. In the latter the cue and the sign of joy do most of the work.
 #
 # ## The recipe finds arousal too, or length
 #
@@ -344,11 +345,11 @@ claims.show(*firm)[["data", "verdict"]]
 # %% [markdown]
 # **What stands.** In two small models the cued axis sorts movie, product and tweet snippets, and editorials, in the order of
 # people's ratings, far better than sentence-encoder prototypes and about as well as a classifier with some ten
-# labels, and it beats isotropic random directions. It takes training: untrained twins have no such axis.
+# labels, and with six stories it beats isotropic random directions. It takes training: untrained twins have no such axis.
 #
 # **What does not.** Random directions are *not* at chance at this position; their average is, which is arithmetic. Against
 # directions along which the texts themselves vary, the axis does not stand out. Stories of nonce words, too, give a direction
-# that separates the snippets strongly, with a sign that is arbitrary. Most of the separation comes from reading after the cue; the nine emotions add the sign
+# that separates the snippets strongly. Most of the separation comes from reading after the cue; the nine emotions add the sign
 # and a small edge. A retrained probe does not miss the direction, as the paper says. And arousal
 # does not fail here: PC1 of graded stories follows the grades, or their length.
 #

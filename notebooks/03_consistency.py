@@ -18,7 +18,7 @@
 # correlate above .92 with the mean valence that 123 people gave to the 28 film clips of FACED {cite:p}`radwan2026shared`. Do our two models agree with each other and with
 # people, and how much does a correlation of .94 show?
 #
-# **The answer in short.** The two models agree better than the paper's do across makers (.85 and .78). With people they agree moderately: .62 to .77 over the clips. But the
+# **The answer in short.** The two models agree text by text (.85 and .78 over 1,600 snippets; the paper's .585 across makers is over 28 clips, and is no yardstick). With people they agree moderately: .62 to .77 over the clips. But the
 # test is weak. Write −1, 0 or +1 beside each emotion, from memory: that code, which needs no model, reaches .98, more than the paper's best model.
 #
 # **You will learn** why 28 clips are only nine values here, and what a yardstick is for.
@@ -132,7 +132,7 @@ people.round(3)
 
 # %% tags=["nbval-check-output"]
 sign_r = stats.pearson(code[index], y)
-print(f"95 % of random class-constant directions stay below |r| = {null.quantile_95:.1f}")
+print(f"95 % of random class-constant directions stay below |r| = {null.quantile_95:.2f}")
 print(f"95 % of free random directions over 28 clips stay below |r| = {null.free_quantile_95:.1f}")
 print(f"no class-constant predictor can exceed r = {null.ceiling:.3f}")
 print(f"the code -1, 0, +1, which knows only which emotions are good, reaches r = {sign_r:.3f}")
@@ -143,7 +143,7 @@ fig = plots.plot_nulls(
 )
 
 # %% [markdown]
-# Chance alone reaches .7 in one of twenty cases, because nine numbers are few; our models lie near that limit. The paper's best model reaches .944 on this test. The code $-1, 0, +1$ needs no model and reaches more. A correlation in the nineties
+# Chance alone comes near .66 in one of twenty cases, because nine numbers are few: two of our four axes are beyond that limit, two are not. The paper's best model reaches .944 on this test. The code $-1, 0, +1$ needs no model and reaches more. A correlation in the nineties
 # therefore says that an axis separates good emotions from bad ones, and leaves open whether it knows anything finer.
 #
 # ## The paper's fourteen, and ours
@@ -194,11 +194,11 @@ FIRM = ("C3.models_agree", "C3.clip_r", "C3.beats_sign", "C3.scale_law")
 claims.show(*[row for row in rows if row.id in FIRM])[["data", "verdict"]]
 
 # %% [markdown]
-# **What stands.** The two models, from different makers, agree text by text better than the paper's models do across families.
+# **What stands.** The two models, from different makers, agree well text by text.
 # **What is mixed.** Whether nine positions follow people's valence beyond chance depends on the model and on the stories; none
-# reaches the paper's top tier. **What does not stand.** No axis here knows more of people's valence than the bare sign of each
+# reaches the paper's top tier. **What does not stand.** No axis here predicts people's ratings better than the bare sign of each
 # emotion, and neither does any of the paper's fourteen, by its own figures. **What is not shown.** Agreement within a
-# family, and the paper's models themselves, which need a hub. With nine values, a test of rank order is all one has.
+# family, and the paper's models themselves, which need a hub. Nine values allow little more than asking whether the order is right.
 #
 # ## Try it
 #

@@ -24,9 +24,9 @@
 # %% [markdown]
 # ## What stands
 #
-# - **The direction exists in small models too, if one asks for it.** With an affect cue, two models of 135 and 270 million parameters sort human-rated texts by a direction
+# - **The direction exists in small models too, if they are prompted.** With an affect cue, two models of 135 and 270 million parameters sort human-rated texts by a direction
 #   from a few stories, far beyond isotropic directions. Read bare, as the paper does, they hardly do ([chapter 1](01_axis.ipynb), [2](02_sentiment.ipynb)).
-# - **Ensembling gains a little.** With people, ten networks beat one by less than a hundredth of balanced accuracy; in one of the two regimes the interval just leaves zero out ([chapter 12](12_ensemble.ipynb)).
+# - **Ensembling gains a little.** With people, ten networks beat one by less than a hundredth of balanced accuracy; in one of the two regimes the interval just excludes zero ([chapter 12](12_ensemble.ipynb)).
 # - **Prototypes from a language model are worth no more than random ones** ([chapter 13](13_two_tier.ipynb)), as the paper finds.
 # - **The data can be decoded, and online too** ([chapters 7](07_classifiers.ipynb) and [15](15_online.ipynb)). What is decoded is mostly which moment of which film is on.
 # - **Alignment does not help.** With people no strategy raises accuracy after a correction, and heavy losses cost it, the more the heavier they are ([chapters 10](10_alignment.ipynb) and
@@ -38,13 +38,13 @@
 #   emotions that the fit has not seen are not predicted at all ([chapter 5](05_projection.ipynb)). The map behind it depends on how people are averaged, and its best cell on one person ([chapters 5](05_projection.ipynb) and [6](06_topography.ipynb)). Of sixteen harmful strategies ten survive Holm ([chapter 10](10_alignment.ipynb)).
 # - **A high accuracy is not a reading of emotion.** Networks that learn moments of films, and no emotion, name the emotions of seen clips better than networks that learn emotions; on unseen clips both are
 #   little better than chance ([chapter 7](07_classifiers.ipynb)).
-# - **Classifiers do not find the axis, as far as 36 of them can tell.** Our 36 give a correlation nearly as high as the paper's where they see the time course, and its null is as wide as the paper's own. With another language model's axis the same networks
+# - **Classifiers do not find the axis, as far as 36 networks can show.** Our 36 give a correlation nearly as high as the paper's where they see the time course, and its null is as wide as the paper's own. With another language model's axis the same networks
 #   give one of the other sign ([chapter 8](08_rediscovery.ipynb)). Removing the direction costs people's accuracy nothing that can be measured ([chapter 9](09_ablation.ipynb)).
 # - **The nulls are too easy.** Clips are permuted where emotions are the unit; directions are drawn without variance where variance is what counts
 #   ([chapters 5](05_projection.ipynb) and [9](09_ablation.ipynb)). Each calls an effect significant far too often in simulated cohorts that have none.
 # - **Saturation is not needed to explain the harm.** With people a loss towards permuted valence costs as much as one towards the axis ([chapter 10](10_alignment.ipynb)); in simulations so it does where there
 #   is no valence. Briefly trained networks are harmed most, below the accuracy at which the paper expects any harm ([chapter 11](11_saturation.ipynb)). Fewer strategies harm than the paper counts.
-# - **Residual alignment is not found to foretell who helps,** neither with people nor in simulations ([chapter 13](13_two_tier.ipynb)). Whether members built to differ in the residual beat plain seeds is undecided
+# - **Residual alignment did not predict which members help,** neither with people nor in simulations ([chapter 13](13_two_tier.ipynb)). Whether members built to differ in the residual beat plain seeds is undecided
 #   with people ([chapter 12](12_ensemble.ipynb)): all four intervals hold zero.
 # - **The gain does not shrink with accuracy.** Over our recipes it grows ([chapter 13](13_two_tier.ipynb)).
 # - **The replication is thin.** Five classes have 120 orders; some of the paper's own figures for SEED-V do not reach .05 ([chapter 14](14_seed_v.ipynb)).
@@ -92,7 +92,7 @@ columns = {
 fig = plots.plot_outcomes(claims.outcomes(names, path), columns)
 
 # %% [markdown]
-# A row counts what *we* asked, and some rows are controls for which "failed" is the good news; so counts are no score, and the table is read line by line.
+# A "failed" in the middle column means that a test missed what was planted. A row counts what *we* asked, and some rows are controls for which "failed" is the good news; so counts are no score, and the table is read line by line.
 #
 # ## What became of all claims on real data
 

@@ -51,7 +51,8 @@ def steps(ledger: Path, address, *, small: bool = False, here: str = "") -> str:
         items.append(
             f'<li><div class="icon"><svg viewBox="0 0 80 48" aria-hidden="true">{step["icon"]}</svg></div>'
             f'<p class="step">{title}</p><p>{escape(step["claim"])}</p>'
-            f'<p class="ask">{escape(step["question"])}</p><p class="outcome">{glyph(word)} {word}</p></li>'
+            f'<p class="ask">{escape(step["question"])}</p>'
+            f'<p class="outcome">{glyph(word)} The claim {word}</p></li>'
         )
     kind, label = (
         ("overview small", "Where this chapter stands") if small else ("overview", "The five claims")
