@@ -50,7 +50,7 @@ def from_epochs(
     """
     persons = dict(people) if isinstance(people, Mapping) else dict(enumerate(people, start=1))
     checks.choices("people", persons)
-    persons = {person: _kept(person, epochs) for person, epochs in persons.items()}
+    persons = {person: _without_rejected(person, epochs) for person, epochs in persons.items()}
     trials = {person: _trials(person, epochs, emotion, clip) for person, epochs in persons.items()}
     table = pd.concat(trials, names=["person", "place"]).reset_index()
     kinds = table.groupby("clip")["emotion"].unique()
@@ -84,7 +84,7 @@ def from_epochs(
     )
 
 
-def _kept(person: int, epochs: mne.BaseEpochs) -> mne.BaseEpochs:
+def _without_rejected(person: int, epochs: mne.BaseEpochs) -> mne.BaseEpochs:
     """The epochs without those that are rejected when they are loaded."""
     import mne
 
