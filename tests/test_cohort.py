@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from sklearn.preprocessing import StandardScaler
@@ -73,6 +74,11 @@ def test_holds_what_was_given(rng):
         cohort.rating("liking")
     de = rng.standard_normal((2, 28, 3, 3, 5)).astype(np.float32)
     assert np.shares_memory(make(rng, de=de).de, de)
+
+
+def test_a_table_of_ratings_is_a_mapping_of_its_columns(rng):
+    cohort = make(rng, n_windows=2, ratings=pd.DataFrame({"valence": np.arange(28)}))
+    np.testing.assert_array_equal(cohort.rating("valence"), np.arange(28))
 
 
 def test_label_says_when_no_brain_was_recorded(rng):
@@ -185,7 +191,10 @@ WRONG_DESIGNS = [
     ({"order": np.ones((6, 28))}, "subject 0 has two clips at the same position"),
     ({"order": np.full((6, 28), 1.5)}, "order holds what is no whole number, 1.5 at "),
     ({"order": np.ones((28, 6))}, r"order must have shape \(n_subjects, n_clips\)"),
-    ({"window": 0.0}, "window must be a positive number"),
+    ({"window": 0.0}, r"window must lie in \(0, inf\), got 0.0"),
+    ({"window": np.inf}, r"window must lie in \(0, inf\), got inf"),
+    ({"duration": [30.0] * 27 + [-3.0]}, "clip 28 has a duration of -3.0 s"),
+    ({"ratings": {"valence": [np.inf] * 28}}, "ratings must be finite, or NaN"),
     ({"ratings": {"valence": np.ones(9)}}, r"ratings must all be \(28,\).*'valence': \(9,\)"),
     ({"ratings": {"valence": np.ones(28), "joy": np.ones((6, 28))}}, r"all \(6, 28\), single people"),
     ({"ratings": {"valence": np.full((6, 28), np.inf)}}, "finite, or NaN where missing"),
@@ -327,6 +336,9 @@ def test_a_trial_that_is_missing_in_part_is_named_and_a_whole_one_left_out(rng, 
 
 
 def test_segments_need_whole_windows(rng):
+    for length in (-8.0, np.nan, np.inf):
+        with pytest.raises(ValueError, match=r"length must lie in \(0, inf\)"):
+            segments(make_seed_v(rng), length=length)
     with pytest.raises(ValueError, match=r"10.0 s is not a whole number of windows of 4.0 s"):
         segments(make_seed_v(rng), length=10.0)
     seed_v = make_seed_v(rng)

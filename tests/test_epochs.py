@@ -58,6 +58,10 @@ BAD = {
     "epochs must begin at 0 s or before": lambda: [epochs("ab", tmin=0.5)],
     "no column 'emotion': name one of feeling": lambda: [_renamed(epochs("ab"))],
     "people is empty": lambda: [],
+    "person 1 is ndarray: give Epochs, in a list": lambda: epochs("ab"),
+    "number of a person must be a whole number of 0 or more, got 'sub-01'": lambda: {"sub-01": epochs("ab")},
+    "person 2 has no epochs left": lambda: [epochs("ab"), epochs("ab").drop([0, 1], verbose="error")],
+    "person 1 has epochs without emotion or clip": lambda: [_with(epochs("ab"), clip=["a", np.nan])],
 }
 
 
@@ -87,3 +91,36 @@ def test_events_need_both_names():
     one.event_id = {"joy": 2, "anger/b": 1}
     with pytest.raises(ValueError, match="events must be named 'emotion/clip', got joy, anger/b"):
         from_epochs([one])
+
+
+@pytest.mark.parametrize("loud", [(1,), (1, 2)])
+def test_epochs_rejected_on_loading_are_missing_clips(loud):
+    whole = epochs("abc", tmin=0)
+    data = np.concatenate(whole.get_data(), axis=1)
+    for k in loud:
+        data[0, 601 * k + 300] = 1  # V
+    raw = mne.io.RawArray(data, whole.info, verbose="error")
+    events = np.array([[601 * k, 0, 1] for k in range(3)])
+    lazy = mne.Epochs(
+        raw,
+        events,
+        tmin=0,
+        tmax=3,
+        baseline=None,
+        metadata=whole.metadata,
+        reject={"eeg": 0.1},
+        verbose="error",
+    )
+    cohort = from_epochs([whole, lazy])
+    np.testing.assert_array_equal(cohort.present, [[True] * 3, [k not in loud for k in range(3)]])
+    np.testing.assert_allclose(cohort.de[1, 0], cohort.de[0, 0], rtol=1e-4)
+    assert len(lazy.events) == 3  # what was given is not changed
+
+
+def test_numbers_of_clips_are_sorted_by_size_and_a_float_column_names_the_same():
+    people = [
+        _with(epochs("abc"), clip=[10, 2, 1]),
+        _with(epochs("abc", seed=1), clip=[10.0, 2.0, 1.0]),
+    ]
+    cohort = from_epochs(people)
+    assert cohort.present.all() and list(cohort.emotions) == ["neutral", "anger", "joy"]  # clips 1, 2, 10

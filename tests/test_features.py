@@ -181,6 +181,7 @@ def test_input_is_left_alone_and_integers_are_taken_as_they_are(rng):
         ({"bands": {"x": (0.0, 4.0)}}, "band 'x' needs 0 < low < high"),
         ({"bands": {}}, "empty"),
         ({"x": np.float64(3.0)}, "time axis"),
+        ({"x": np.zeros((0, 500))}, r"a signal, got shape \(0, 500\)"),
     ],
 )
 def test_errors_name_what_cannot_be(change, message):

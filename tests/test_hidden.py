@@ -309,3 +309,13 @@ def test_names_the_option_it_cannot_use(tiny_lm, options, error, message):
         hidden_states(tiny_lm, ["w1"], **options)
     with pytest.raises(ValueError, match="cue is empty"):
         bare_and_cued_states(tiny_lm, ["w1"], cue="")
+
+
+@pytest.mark.parametrize(
+    "cue, error, message",
+    [(" w\ud83d", ValueError, r"cue holds '\\ud83d', half a character, at 2"), (3, TypeError, "cue is int")],
+)
+def test_names_a_cue_it_cannot_use(tiny_lm, cue, error, message):
+    for read in (hidden_states, bare_and_cued_states):
+        with pytest.raises(error, match=message):
+            read(tiny_lm, ["w1"], cue=cue, **PLAIN)

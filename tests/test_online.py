@@ -218,6 +218,9 @@ def test_features_from_elsewhere_are_decoded_as_the_signal_they_come_from(rng):
     assert decoder.report["decoded"] == whole.report["decoded"] > 0
     with pytest.raises(OutOfOrderError, match="send them in order"):
         decoder.push_features(windows[-1].de, windows[-1].time)
+    for late in (np.inf, np.nan):  # after an infinite time nothing would be in order any more
+        with pytest.raises(ValueError, match="time, in seconds, holds NaN or inf"):
+            decoder.push_features(windows[-1].de, late)
     with pytest.raises(ValueError, match=r"features must have shape \(4, 5\)"):
         decoder.push_features(np.zeros((5, 4)), 100.0)
     holes = windows[-1].de.copy()

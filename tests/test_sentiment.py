@@ -56,6 +56,13 @@ EYE, FLAGS = np.eye(8), np.arange(8) % 2 == 0
     [
         (lambda b: zero_shot(np.zeros(19), b), ValueError, r"scores of 'planted' must have shape .* \(19,\)"),
         (lambda b: zero_shot(np.full(20, np.nan), b), ValueError, "NaN"),
+        (
+            lambda b: zero_shot(np.arange(3.0), Benchmark("few", tuple("abc"), [1, 2, 3], "")),
+            ValueError,
+            "3 texts of 'few' are all rated on one side .* take more",
+        ),
+        (lambda b: Benchmark("odd", ("a", "b"), [1], ""), ValueError, r"ratings of 'odd' must have shape"),
+        (lambda b: Benchmark("gap", ("a", "b"), [1, np.nan], ""), ValueError, "ratings of 'gap' holds NaN"),
         (lambda b: sentiment.prototype_scores(EYE, EYE, [1] * 8), ValueError, "both signs"),
         (
             lambda b: sentiment.prototype_scores(EYE * FLAGS, EYE, [1, -1] * 4),

@@ -50,6 +50,18 @@ def test_one_call_gives_axis_scores_and_consistency(build, tiny_lm):
     assert other.consistency.matrix[0, 1] == pytest.approx(expected, abs=1e-6)
     with pytest.raises(ValueError, match="scored on other texts"):
         build(lm=make_tiny_lm("gpt2", seed=3), benchmarks=[toy_benchmark(n=20)], compare_with=[first])
+    others = Benchmark("toy", first.texts["toy"][::-1], toy_benchmark().ratings, "none")
+    with pytest.raises(ValueError, match="scored on other texts"):
+        build(benchmarks=[others], compare_with=[first])
+
+
+def test_sentences_come_in_any_sequence(tiny_lm):
+    options = dict(benchmarks=[], progress=False)
+    expected = kernel.construct_valence_axis(tiny_lm, SENTENCES, **options).axis.positions_
+    given = {name: np.array(texts) if isinstance(texts, list) else texts for name, texts in SENTENCES.items()}
+    np.testing.assert_array_equal(
+        kernel.construct_valence_axis(tiny_lm, given, **options).axis.positions_, expected
+    )
 
 
 def test_bad_sentences_are_named(tiny_lm):

@@ -17,6 +17,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from kernel import checks
 from kernel.arrays import real, whole
 from kernel.brain.designs import FACED_CHANNELS as FACED_CHANNELS
 from kernel.brain.designs import FACED_CLASSES as FACED_CLASSES
@@ -153,8 +154,7 @@ class Cohort:
             length = de.shape[DIMS.index(axis)]
             if length != len(names):
                 raise ValueError(f"de has {length} along {axis!r}, {len(names)} were named; shape {de.shape}")
-        if not window > 0:
-            raise ValueError(f"window must be a positive number of seconds, got {window!r}")
+        checks.between("window", window, 0, np.inf)
         n_subjects, n_clips, n_windows = de.shape[:3]
         grid = (n_subjects, n_clips)
         low, high = np.array(list(edges.values()), dtype=float).T
@@ -177,7 +177,7 @@ class Cohort:
         }
         if films is not None and any(films):  # netCDF 3 cannot hold a column of empty names
             values["film"] = np.asarray(list(films), dtype=str)
-        if ratings:
+        if ratings is not None and len(ratings):
             values["item"] = np.asarray(list(ratings), dtype=str)
             values |= _rating_variables(ratings, grid)
         axes = _AXES | _OPTIONAL | {"item": ("item",)}
@@ -426,7 +426,7 @@ def segments(cohort: Cohort, *, length: float | None = None) -> Segments:
         In order of subject, clip and place.
     """
     length = segment_length(cohort, length)
-    per = round(length / cohort.window)
+    per = round(checks.between("length", length, 0, np.inf) / cohort.window)
     if per < 1 or not np.isclose(per * cohort.window, length):
         raise ValueError(f"length {length!r} s is not a whole number of windows of {cohort.window} s")
     n_subjects, n_clips, n_windows, n_channels, n_bands = cohort.de.shape
@@ -526,11 +526,11 @@ def _rating_variables(ratings: Mapping[str, ArrayLike], grid: tuple[int, int]) -
     if set(shapes.values()) not in ({grid}, {grid[1:]}):
         raise ValueError(f"ratings must all be {grid[1:]}, means, or all {grid}, single people; got {shapes}")
     values = np.stack(list(tables.values()), axis=-1)
-    if values.ndim == 2:
-        return {"rating": values}
     there = np.isfinite(values)
     if (~there & ~np.isnan(values)).any():
-        raise ValueError("ratings of single people must be finite, or NaN where missing: found an infinity")
+        raise ValueError("ratings must be finite, or NaN where missing: found an infinity")
+    if values.ndim == 2:
+        return {"rating": values}
     sums, counts = np.where(there, values, 0).sum(0), there.sum(0)
     means = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
     return {"rating": means, "person_rating": values.astype(np.float32)}
@@ -560,6 +560,9 @@ def _validate(data: xr.Dataset) -> None:
     band_edges(
         dict(zip(named["band"], zip(data["low"].values, data["high"].values, strict=True), strict=True))
     )
+    for clip, length in zip(data["clip"].values, data["duration"].values, strict=True):
+        if not (np.isnan(length) or 0 < length < np.inf):
+            raise ValueError(f"clip {clip} has a duration of {length} s: give seconds, or NaN where unknown")
     unknown = sorted(set(data["emotion"].values.tolist()) - set(classes))
     if unknown:
         raise ValueError(f"emotions {unknown} are not among the classes {data.attrs['classes']}")

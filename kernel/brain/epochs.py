@@ -40,7 +40,7 @@ def from_epochs(
     bands, window
         As :func:`kernel.brain.features.differential_entropy` takes them; nats refer to microvolts.
     ratings : mapping of str to array, shape (n_clips,) or (n_subjects, n_clips), optional
-        As for :meth:`Cohort.from_arrays`; clips in the order of their sorted names.
+        As for :meth:`Cohort.from_arrays`; clips in the order of their sorted names, numbers by size.
 
     Raises
     ------
@@ -50,12 +50,13 @@ def from_epochs(
     """
     persons = dict(people) if isinstance(people, Mapping) else dict(enumerate(people, start=1))
     checks.choices("people", persons)
+    persons = {person: _without_rejected(person, epochs) for person, epochs in persons.items()}
     trials = {person: _trials(person, epochs, emotion, clip) for person, epochs in persons.items()}
     table = pd.concat(trials, names=["person", "place"]).reset_index()
     kinds = table.groupby("clip")["emotion"].unique()
     if (several := kinds[kinds.str.len() > 1]).size:
         raise ValueError(f"clip {several.index[0]!r} has two emotions: {', '.join(several.iloc[0])}")
-    clips, first = list(kinds.index), next(iter(persons.values()))
+    clips, first = sorted(kinds.index, key=_by_number), next(iter(persons.values()))
     channels = [first.ch_names[k] for k in _eeg(first)]
 
     place_of = {name: k for k, name in enumerate(clips)}
@@ -83,6 +84,27 @@ def from_epochs(
     )
 
 
+def _without_rejected(person: int, epochs: mne.BaseEpochs) -> mne.BaseEpochs:
+    """The epochs without those that are rejected when they are loaded."""
+    import mne
+
+    checks.count("number of a person", person, least=0)
+    if not isinstance(epochs, mne.BaseEpochs):
+        raise ValueError(
+            f"person {person} is {type(epochs).__name__}: give Epochs, in a list or by the person's number"
+        )
+    kept = epochs if epochs.preload else epochs.copy().drop_bad(verbose="error")
+    if not len(kept):
+        raise ValueError(f"person {person} has no epochs left: leave them out, or reject fewer")
+    return kept
+
+
+def _by_number(name: str) -> tuple[bool, int, str]:
+    """What sorts names, those that are numbers first and by size."""
+    number = name.isdecimal()
+    return not number, int(name) if number else 0, name
+
+
 def _trials(person: int, epochs: mne.BaseEpochs, emotion: str, clip: str) -> pd.DataFrame:
     """Emotion and clip of each epoch, in order."""
     if epochs.metadata is not None:
@@ -92,7 +114,11 @@ def _trials(person: int, epochs: mne.BaseEpochs, emotion: str, clip: str) -> pd.
                 f"the metadata of person {person} have no column {lacking.pop()!r}: "
                 f"name one of {', '.join(epochs.metadata.columns)} by emotion= and clip="
             )
-        table = epochs.metadata[[emotion, clip]].astype(str).set_axis(["emotion", "clip"], axis=1)
+        # a column with gaps holds its whole numbers as floats; a clip 1.0 is clip 1
+        table = epochs.metadata[[emotion, clip]].convert_dtypes().set_axis(["emotion", "clip"], axis=1)
+        if table.isna().any(axis=None):
+            raise ValueError(f"person {person} has epochs without emotion or clip: drop them")
+        table = table.astype(str)
     else:
         names = {number: name.split("/") for name, number in epochs.event_id.items()}
         parts = [names[number] for number in epochs.events[:, 2]]

@@ -115,8 +115,8 @@ def differential_entropy(
     """
     edges = band_edges(bands)
     signals = tensor(x, "x", double=False, finite=False)
-    if signals.ndim == 0:
-        raise ValueError("x must have a time axis, got a single number")
+    if signals.ndim == 0 or 0 in signals.shape[:-1]:
+        raise ValueError(f"x must have a time axis and a signal, got shape {tuple(signals.shape)}")
     n_samples = signals.shape[-1]
     starts = _window_starts(n_samples, sfreq, window)
     for name, (_, high) in edges.items():

@@ -234,6 +234,7 @@ class OnlineDecoder(Stateful):
         """
         de = real(de, "features", finite=False)
         checks.shape("features", de, self._ring.shape[1:])
+        time = float(real(time, "time, in seconds,"))
         if not time > self._times[-1]:
             raise OutOfOrderError(
                 f"window at {time} s follows one at {self._times[-1]} s: send them in order"

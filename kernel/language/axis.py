@@ -304,9 +304,9 @@ def _classes(y: Sequence[str] | np.ndarray, n: int) -> tuple[tuple[str, ...], li
     emotions = np.atleast_1d(np.asarray(y, dtype=object))
     if len(emotions) != n:
         raise ValueError(f"{n} hidden states but {len(emotions)} emotions: one emotion per text")
-    unnamed = [emotion for emotion in emotions if not isinstance(emotion, str) or not emotion]
+    unnamed = [one for one in emotions if not isinstance(one, str) or not one or one != one.strip()]
     if unnamed:
-        raise ValueError(f"emotions must be non-empty strings, got {unnamed[0]!r}")
+        raise ValueError(f"emotions must be non-empty strings, no space at an end, got {unnamed[0]!r}")
     present = set(emotions)
     order = EMOTIONS if present <= set(EMOTIONS) else sorted(present)
     classes = tuple(emotion for emotion in order if emotion in present)

@@ -197,18 +197,26 @@ def _checked_texts(texts: Sequence[str]) -> list[str]:
             raise TypeError(f"texts[{i}] is {type(text).__name__}, not a string")
         if not text.strip():
             raise ValueError(f"texts[{i}] is empty: drop it or say what it should be")
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise ValueError(
-                f"texts[{i}] holds {text[error.start]!r}, half a character, at {error.start}: "
-                "read its file again with the right encoding, or drop it"
-            ) from error
+        _refuse_halves(f"texts[{i}]", text)
     return texts
 
 
+def _refuse_halves(name: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{name} holds {text[error.start]!r}, half a character, at {error.start}: "
+            "read its file again with the right encoding, or drop it"
+        ) from error
+
+
 def _tokenise(lm: LanguageModel, texts: list[str], cue: str | None) -> list[list[int]]:
-    texts = [text + (cue or "") for text in texts]
+    if cue is not None:
+        if not isinstance(cue, str):
+            raise TypeError(f"cue is {type(cue).__name__}, not a string")
+        _refuse_halves("cue", cue)
+        texts = [text + cue for text in texts]
     tokens = lm.tokenizer(texts, padding=False, truncation=False, verbose=False)["input_ids"]
     for i, ids in enumerate(tokens):
         if not ids:

@@ -21,6 +21,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from kernel import assets, checks, stats
+from kernel.arrays import real
 from kernel.language.axis import ValenceAxis
 from kernel.stats import Interval
 
@@ -43,6 +44,11 @@ class Benchmark:
     texts: tuple[str, ...]
     ratings: np.ndarray
     citation: str
+
+    def __post_init__(self) -> None:
+        ratings = real(self.ratings, f"ratings of {self.name!r}")
+        checks.shape(f"ratings of {self.name!r}", ratings, (len(self.texts),))
+        object.__setattr__(self, "ratings", ratings)
 
     @property
     def labels(self) -> np.ndarray:
@@ -232,6 +238,11 @@ def zero_shot(
     scores = np.asarray(scores, dtype=float)
     checks.shape(f"scores of {benchmark.name!r}", scores, (len(benchmark),))
     labels, ratings = benchmark.labels, benchmark.ratings
+    if labels.all() or not labels.any():
+        raise ValueError(
+            f"the {len(benchmark)} texts of {benchmark.name!r} are all rated on one side of zero: "
+            "an AUC needs both, so take more (n_texts; texts in a study)"
+        )
     rng = np.random.default_rng(random_state)
 
     def interval(statistic: Any, x: np.ndarray, y: np.ndarray) -> Interval:

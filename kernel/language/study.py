@@ -27,7 +27,7 @@ class ValenceAxisResult(NamedTuple):
     """The axis of a model, and how it does on human ratings.
 
     `sentiment` has one row per benchmark (n, AUC with interval, Pearson and Spearman correlation), `scores`
-    hold the projections of its texts, and `consistency` is their agreement with other models', if any.
+    hold the projections of its `texts`, and `consistency` is their agreement with other models', if any.
     """
 
     model: str
@@ -35,6 +35,7 @@ class ValenceAxisResult(NamedTuple):
     sentiment: pd.DataFrame
     scores: dict[str, np.ndarray]
     consistency: Agreement | None
+    texts: dict[str, tuple[str, ...]]
 
 
 def construct_valence_axis(
@@ -105,15 +106,18 @@ def construct_valence_axis(
         return hidden_states(lm, items, layer, cue, progress=progress)[:, 0]
 
     axis = ValenceAxis(orient=orient).fit(states(texts), emotions)
-    rows, scores = [], {}
+    rows, scores, scored = [], {}, {}
     for item in benchmarks:
         benchmark = (
             item if isinstance(item, Benchmark) else _sample(item, n_texts, min_abs_rating, random_state)
         )
+        scored[benchmark.name] = tuple(benchmark.texts)
         scores[benchmark.name] = axis.project(states(benchmark.texts))
         rows.append(zero_shot(scores[benchmark.name], benchmark, random_state=random_state).row())
-    consistency = _consistency(lm.name, scores, compare_with, random_state) if compare_with else None
-    return ValenceAxisResult(lm.name, axis, pd.DataFrame(rows), scores, consistency)
+    consistency = None
+    if compare_with:
+        consistency = _consistency(lm.name, scores, scored, compare_with, random_state)
+    return ValenceAxisResult(lm.name, axis, pd.DataFrame(rows), scores, consistency, scored)
 
 
 def _check_layer(layer: str | int) -> None:
@@ -131,9 +135,10 @@ def _pairs(sentences: Mapping[str, str | Sequence[str]] | None) -> tuple[list[st
         return list(stories.texts), list(stories.emotions)
     pairs = []
     for emotion, texts in sentences.items():
-        if not texts:
+        given = [texts] if isinstance(texts, str) else list(texts)
+        if given in ([], [""]):
             raise ValueError(f"emotion {emotion!r} has no sentence")
-        pairs += [(text, emotion) for text in ([texts] if isinstance(texts, str) else texts)]
+        pairs += [(text, emotion) for text in given]
     return [text for text, _ in pairs], [emotion for _, emotion in pairs]
 
 
@@ -145,12 +150,15 @@ def _sample(name: str, n: int | None, min_abs_rating: float, random_state: int) 
 
 
 def _consistency(
-    name: str, scores: dict[str, np.ndarray], others: Sequence[ValenceAxisResult], random_state: int
+    name: str,
+    scores: dict[str, np.ndarray],
+    texts: dict[str, tuple[str, ...]],
+    others: Sequence[ValenceAxisResult],
+    random_state: int,
 ) -> Agreement:
     vectors = {name: np.concatenate([zscore(values) for values in scores.values()])}
-    shapes = {key: values.shape for key, values in scores.items()}
     for other in others:
-        if {key: values.shape for key, values in other.scores.items()} != shapes:
+        if other.texts != texts:
             raise ValueError(
                 f"{other.model} was scored on other texts: use the same benchmarks, n_texts and random_state"
             )
