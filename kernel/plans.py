@@ -50,7 +50,7 @@ def _text(name: str, value: Any, *, error: type[Exception]) -> str:
     return value
 
 
-def _tables(name: str, value: Any, *, error: type[Exception]) -> tuple[str, ...]:
+def _table_names(name: str, value: Any, *, error: type[Exception]) -> tuple[str, ...]:
     return checks.choices(name, value, audit.TABLES, error=error)
 
 
@@ -142,7 +142,7 @@ class Study:
     slow_permutations: int = _setting(1000, checks.count, least=19)
     device: str = _setting("auto", _text)
     random_state: int = _setting(0, checks.count, least=0)
-    tables: tuple[str, ...] | str = _setting((), _tables)
+    tables: tuple[str, ...] | str = _setting((), _table_names)
 
     def __post_init__(self) -> None:
         if self.tables == "all":
