@@ -509,7 +509,7 @@ def pools(material: Material, part: str) -> pd.DataFrame:
 def pool_ends(material: Material, part: str) -> pd.DataFrame:
     """Top and bottom seven of a pool by residual, with the difference for :data:`NULLS`, random orders.
 
-    As of :func:`kernel.decoding.contest.top_and_bottom`, with ``regime`` and ``pool``.
+    As of :func:`kernel.decoding.two_tier.top_and_bottom`, with ``regime`` and ``pool``.
     """
     names, pool = _pool(material, part)
     ends = two_tier.top_and_bottom([pool], n_permutations=N_NULL, random_state=names["pool"])

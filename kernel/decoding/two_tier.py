@@ -42,7 +42,7 @@ def pool_specs(
     """Trainings of several disjoint pools: in each, `n_seeds` seeds at every length; ``recipe`` names it.
 
     Five seeds at two lengths in the ratio of 100 to 150 epochs are the paper's design, scaled down. Further
-    options are fields of :class:`~kernel.decoding.bank.TrainingSpec`.
+    options are fields of :class:`~kernel.decoding.training.TrainingSpec`.
     """
     options = {"batch_size": 256, "learning_rate": 2e-3, **options}
     return [
