@@ -51,3 +51,19 @@ def test_the_costs_of_a_study_are_measured_for_every_unit():
     assert set(table.index) == set(plans.unit_costs())
     assert np.isfinite(table).all() and (table > 0).all()
     assert files.cache_dir() == cache
+
+
+def test_the_comparison_with_a_graphics_card_runs_in_small(tmp_path, capsys):
+    target = tmp_path / "gpu.json"
+    load("gpu").main(["--small", "--device", "cpu", "--output", str(target)])
+    stored = json.loads(target.read_text())
+    assert stored["device"] == "cpu" and stored["small"] and len(stored["results"]) == 5
+    assert all(row["equal"] and row["seconds"] > 0 for row in stored["results"])
+    assert capsys.readouterr().out.count(": equal (") == 5
+
+
+def test_the_comparison_tells_equal_from_different():
+    gpu = load("gpu")
+    assert gpu.equality([1.0, 2.0], [1.0, 2.0001], "float32")["equal"]
+    assert not gpu.equality([1.0, 2.0], [1.0, 2.01], "float32")["equal"]
+    assert not gpu.equality([1.0, 2.0], [1.0, 2.0001], "float64")["equal"]

@@ -211,7 +211,10 @@ def main(arguments: list[str] | None = None) -> None:
     options.output.parent.mkdir(parents=True, exist_ok=True)
     with files.atomic_path(options.output) as temporary:
         temporary.write_text(
-            json.dumps({"device": name, "torch": torch.__version__, "results": results}, indent=1)
+            json.dumps(
+                {"device": name, "torch": torch.__version__, "small": options.small, "results": results},
+                indent=1,
+            )
         )
     if not all(row["equal"] for row in results):
         raise SystemExit(f"on {name} some results differ from the processor's: see {options.output}")
