@@ -349,7 +349,7 @@ def test_the_recipes_run_as_printed(tmp_path, monkeypatch):
     blocks = re.findall(r"```python\n(.*?)```", text, flags=re.S)
     assert len(blocks) == 8
     for block in blocks:
-        assert len(block.splitlines()) <= 24 and max(map(len, block.splitlines())) <= 75
+        assert len(block.splitlines()) <= 20 and max(map(len, block.splitlines())) <= 75
         exec(compile(block, "howto.md", "exec"), names)
     assert names["states"].shape == (1, 1, 576) and (tmp_path / "my_study.nc").is_file()
     assert names["projection"].tracking.p >= 1 / 6 and names["diverse"].predictions.shape == (5,)
@@ -357,7 +357,7 @@ def test_the_recipes_run_as_printed(tmp_path, monkeypatch):
 
 # ---- the size of the house: budgets that may only be lowered
 
-BUDGET = {"lines": 25_000, "public names": 611, "private names of several files": 32}
+BUDGET = {"lines": 24_970, "public names": 611, "private names of several files": 32}
 #: Functions of more than eight parameters: calls that lead in, and what they hand on.
 WIDE = {
     ("ablation", "ablation_effect"),

@@ -29,9 +29,11 @@ def mark(headline: str, ledger: Path) -> str:
     words = set(claims.outcomes(claims.HEADLINES[headline], ledger)["real"]) & set(GLYPHS)
     if not words:
         raise ValueError(f"{ledger} has no real result of {headline!r}: run `make notebooks` first")
-    partly = {"held", "held in part"} & words
-    order = ["held in part" if partly else "failed", "could not be decided"]
-    return words.pop() if len(words) == 1 else next(word for word in order if partly or word in words)
+    if len(words) == 1:
+        return words.pop()
+    if {"held", "held in part"} & words:
+        return "held in part"
+    return "failed"  # two words are left, and the other is that it could not be decided
 
 
 def glyph(word: str) -> str:

@@ -65,11 +65,10 @@ def power(
     features = trial_features(standardise(cohort))
     X = mean_over_subjects(features.reshape(*features.shape[:2], -1))
     emotions = cohort.emotions
-    names, first = np.unique(emotions, return_index=True)
+    _, first, code = np.unique(emotions, return_index=True, return_inverse=True)
     hits = np.zeros((n_draws, len(sizes)), dtype=bool)
     for draw, rng in enumerate(np.random.default_rng(random_state).spawn(n_draws)):
-        dealt = dict(zip(names, rng.permutation(values[first]), strict=True))
-        y = np.array([dealt[name] for name in emotions])
+        y = rng.permutation(values[first])[code]
         pattern = X.std(0) * rng.standard_normal(X.shape[1])
         effect = np.outer((y - y.mean()) / y.std(), pattern)
         for k, size in enumerate(sizes):

@@ -541,7 +541,7 @@ def comparisons(material: Material, part: str) -> pd.DataFrame:
 def _lengths(material: Material, regime: str) -> dict[str, Any]:
     bank = _train(material.z, _pool_specs(regime, 2), features=False)
     lengths, seeds = (np.array([getattr(s, name) for s in bank.specs]) for name in ("epochs", "seed"))
-    P, _, subject = _test_trials(bank)
+    P, _, subject = two_tier.member_probabilities(bank)
     mixed = two_tier.lengths_against_seeds(bank).iloc[-1]
     return {
         "kappa across lengths minus within": two_tier.length_agreement(P, lengths, subject, seeds=seeds),
@@ -556,8 +556,8 @@ def _depths(material: Material, regime: str) -> dict[str, Any]:
         for hidden in ((64,), (128, 128, 64))
         for spec in _pool_specs(regime, 1)[:5]
     ]
-    P, y, subject = _test_trials(_train(material.z, _pool_specs(regime, 1), features=False))
-    extra = _test_trials(_train(material.z, others, features=False))[0]
+    P, y, subject = two_tier.member_probabilities(_train(material.z, _pool_specs(regime, 1), features=False))
+    extra = two_tier.member_probabilities(_train(material.z, others, features=False))[0]
     return {"members of other depths added": two_tier.effect_of_adding(P, extra, y, subject)}
 
 
@@ -565,7 +565,7 @@ def _prototypes(material: Material, regime: str) -> dict[str, Any]:
     sides = []
     for name in ("prototypes of a language model", "random prototypes"):
         trials = [
-            _test_trials(_checkpoint_bank(material, part, [name]))
+            two_tier.member_probabilities(_checkpoint_bank(material, part, [name]))
             for part in CHECKPOINT_PARTS
             if part.startswith(f"{regime}, ")
         ]
@@ -575,18 +575,10 @@ def _prototypes(material: Material, regime: str) -> dict[str, Any]:
     return {"language model's prototypes minus random": difference}
 
 
-def _test_trials(bank: Bank) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Probabilities (n_members, n, n_classes), classes and people of the test trials."""
-    test = bank.rows("test")
-    trials = bank.trials[test]
-    P = ensemble.softmax(np.stack([bank.scores(member)[test] for member in range(len(bank))]))
-    return P, trials["y"].to_numpy(), trials["subject"].to_numpy()
-
-
 def headroom(material: Material, part: str) -> pd.DataFrame:
     """Single members, their ensemble of ten and its ``gain`` over test people, for a recipe of `recipes`."""
     bank = _train(material.z, [replace(_recipe(part), seed=seed) for seed in SEEDS], features=False)
-    P, y, subject = _test_trials(bank)
+    P, y, subject = two_tier.member_probabilities(bank)
     gain = ensemble.accuracy_difference(P.mean(0), P, y, subject)
     row = {
         "recipe": part,
