@@ -32,7 +32,7 @@ from kernel.language.stories import (
 )
 
 ALL_TEXTS = [text for name in STORY_SETS for text in load_stories(name).texts]
-SIZES = {"main": (9, 50), "arousal": (9, 10), **{f"alt{k}": (9, 1) for k in range(1, 6)}}
+SIZES = {"main": (9, 50), "further": (9, 6), "arousal": (9, 10), **{f"alt{k}": (9, 1) for k in range(1, 6)}}
 
 
 # --- the bundled table
@@ -57,7 +57,7 @@ def test_every_set_is_complete_clean_and_in_order(name):
     for text in stories.texts:
         assert text == text.strip() and "  " not in text and text.isascii() and text.endswith("."), text
         assert 4 <= len(text.split()) <= 60, text
-    assert len({" ".join(t.casefold().split()) for t in ALL_TEXTS}) == len(ALL_TEXTS) == 585
+    assert len({" ".join(t.casefold().split()) for t in ALL_TEXTS}) == len(ALL_TEXTS) == 639
 
 
 def test_subset_takes_sources_first():
@@ -386,9 +386,14 @@ def test_nonce_never_gives_a_rated_word_and_keeps_no_rated_one():
     assert not {nonce(word) for word in rated - FUNCTION_WORDS} & rated
 
 
-def test_the_diverse_set_holds_every_source_once():
-    stories = diverse_stories()
-    expected = [load_stories(name).sources[e] for e in EMOTIONS for name in STORY_SETS if name != "arousal"]
-    assert list(stories.texts) == expected
-    assert stories.sources == load_stories().sources
-    assert len(stories) == 54 and set(stories.indices) == set(range(6))
+def test_diverse_stories_change_the_topic_each_time():
+    sets = [load_stories(name) for name in STORY_SETS[:6]]
+    assert list(diverse_stories().texts) == [stories.sources[e] for e in EMOTIONS for stories in sets]
+    twelve, further = diverse_stories(12), load_stories("further")
+    for e in EMOTIONS:
+        texts = [t for t, emotion in zip(twelve.texts, twelve.emotions, strict=True) if emotion == e]
+        more = [t for t, emotion in zip(further.texts, further.emotions, strict=True) if emotion == e]
+        assert texts[6:] == more
+    assert Counter(twelve.indices) == dict.fromkeys(range(12), 9)
+    with pytest.raises(ValueError, match="n_each must .* from 1 to 12, got 13"):
+        diverse_stories(13)

@@ -34,7 +34,7 @@ CLIP_EMOTIONS = tuple(emotion for emotion in EMOTIONS for _ in range(4 if emotio
 #: Labels of the arousal set, from deeply calm to extremely aroused.
 AROUSAL_GRADES = tuple(f"arousal_{grade}" for grade in range(1, 10))
 #: Names that `load_stories` knows.
-STORY_SETS = ("main", "alt1", "alt2", "alt3", "alt4", "alt5", "arousal")
+STORY_SETS = ("main", "alt1", "alt2", "alt3", "alt4", "alt5", "further", "arousal")
 
 
 class UnknownStorySetError(LookupError):
@@ -93,7 +93,8 @@ def load_stories(which: str = "main", *, n_per_emotion: int | None = None) -> St
     ``main`` holds, for each of the nine emotions, one source story and 49 further tellings of it: the recipe
     of [1]_ with paraphrases by hand in place of a model's. Each retells the whole story.
     ``alt1`` to ``alt5`` hold one other story for each emotion, set at work, at school, on journeys, at
-    home and in sport. ``arousal`` holds ten unrelated scenes for each of `AROUSAL_GRADES`, half of them
+    home and in sport; ``further`` holds six more, in hospital, on the market, in the country, at sea, next
+    door and on stage. ``arousal`` holds ten unrelated scenes for each of `AROUSAL_GRADES`, half of them
     pleasant (`Stories.valence`).
 
     Parameters
@@ -124,14 +125,19 @@ def load_stories(which: str = "main", *, n_per_emotion: int | None = None) -> St
     return stories if n_per_emotion is None else stories.subset(n_per_emotion)
 
 
-def diverse_stories() -> Stories:
-    """Six different stories for each emotion, 54 texts: the sources of ``main`` and ``alt1`` to ``alt5``.
+def diverse_stories(n_each: int = 6) -> Stories:
+    """Up to twelve different stories for each emotion: ``main`` to ``alt5``, one of each, then ``further``.
 
     Where ``main`` tells one story fifty times, this set changes the topic each time, so that a class mean
-    holds the emotion rather than the plot. `Stories.indices` number the sets.
+    holds the emotion rather than the plot. `Stories.indices` number the topics.
     """
-    sets = [load_stories(name, n_per_emotion=1) for name in STORY_SETS if name != "arousal"]
-    rows = [(e, i, stories.sources[e]) for e in EMOTIONS for i, stories in enumerate(sets)]
+    checks.count("n_each", n_each, 1, 12)
+    single = [load_stories(name).sources for name in STORY_SETS[:6]]
+    further = load_stories("further")
+    topics = {e: [sources[e] for sources in single] for e in EMOTIONS}
+    for emotion, text in zip(further.emotions, further.texts, strict=True):
+        topics[emotion].append(text)
+    rows = [(e, i, text) for e in EMOTIONS for i, text in enumerate(topics[e][:n_each])]
     emotions, indices, texts = zip(*rows, strict=True)
     return Stories("diverse", texts, emotions, indices)
 
