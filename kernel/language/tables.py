@@ -1,0 +1,289 @@
+"""Rows of stored tables that several language models give on stories, rated texts and words.
+
+A part of a table is named by its texts and its model. Models and states stay in memory and in the cache, so
+that parts of one model share them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kernel import stats
+from kernel.language import sentiment
+from kernel.language.axis import ValenceAxis, agreement
+from kernel.language.hidden import AFFECT_CUE, bare_and_cued_states, hidden_states
+from kernel.language.models import LanguageModel, load_encoder, load_language_model
+from kernel.language.recipes import (
+    COMPONENTS,
+    CUES,
+    LAYERS,
+    NOISE,
+    Recipe,
+    TextAxis,
+    label_free_axes,
+    read_texts,
+    reproducibility,
+)
+from kernel.language.sentiment import Benchmark, load_benchmark, zero_shot
+from kernel.language.stories import EMOTIONS, VALENCE_CODE, diverse_stories, load_stories
+
+BUNDLED = ("SmolLM2-135M-Instruct", "Gemma-3-270M")
+MODELS = (*BUNDLED, "Qwen2.5-Coder-0.5B-Instruct")
+#: The asset of each model, and what the rows without a model need.
+ASSETS = dict(zip(MODELS, ("smollm2-135m-instruct", "gemma-3-270m", "qwen2.5-coder-0.5b"), strict=True))
+#: What a table takes of each set of texts: options of `load_benchmark`.
+SETS: Mapping[str, dict[str, Any]] = {
+    "sst2": {},
+    "rotten_tomatoes": {"n": 600},
+    "tweeteval": {"n": 600},
+    "emobank": {"n": 600, "neutral": True},
+    "emobank arousal": {"n": 600, "neutral": True, "rating": "arousal"},
+    "warriner": {"n": 600, "neutral": True},
+    "warriner arousal": {"n": 600, "neutral": True, "rating": "arousal"},
+    **{
+        f"labmt {language}": {"n": 300, "neutral": True, "language": language}
+        for language in ("English", "German", "French", "Spanish", "Russian", "Chinese")
+    },
+}
+#: The recipe that `reproducibility` ranks first among `recipes.RECIPES`, on the bundled models.
+STEADY = Recipe(len(CUES), "penultimate", "kept", "shared")
+#: Comments of each emotion of GoEmotions.
+N_COMMENTS = 30
+
+_GROUPS = {
+    **{f"{cues}, {layers}": (BUNDLED, cues, layers) for cues in (1, len(CUES)) for layers in LAYERS},
+    "three models": (MODELS, STEADY.cues, STEADY.layers),
+}
+RECIPE_PARTS = tuple(_GROUPS)
+SCORE_PARTS = tuple(f"{texts}; {model}" for texts in SETS for model in (*MODELS, "no model"))
+AGREEMENT_PARTS = ("sst2", "rotten_tomatoes", "tweeteval", "emobank")
+
+
+def needs(part: str) -> list[str]:
+    """Assets that a part is computed from."""
+    texts, _, model = part.partition("; ")
+    models = [ASSETS[model]] if model in ASSETS else [ASSETS[name] for name in BUNDLED]
+    if part in AGREEMENT_PARTS or part == RECIPE_PARTS[-1]:
+        models = list(ASSETS.values())
+    if model == "no model":
+        models = ["all-minilm-l6-v2"]
+    name = texts.partition(" ")[0]
+    return [*models, *([name] if name in ("goemotions", *(key.partition(" ")[0] for key in SETS)) else [])]
+
+
+def recipe_reproducibility(material: None, part: str) -> pd.DataFrame:
+    """How well candidates for an axis return from other stories: models, and the mean correlation."""
+    models, cues, layers = _GROUPS[part]
+    stories, states = diverse_stories(12), _story_states(models, Recipe(cues, layers))
+    rows = []
+    for recipe in _recipes(cues, layers):
+        returns = reproducibility(states, stories.emotions, stories.indices, recipe, random_state=0)
+        rows += [
+            {**recipe._asdict(), "model": one, "other": other, "r": returns[i, j]}
+            for i, one in enumerate(models)
+            for j, other in enumerate(models)
+        ]
+    return pd.DataFrame(rows)
+
+
+def recipe_positions(material: None, part: str) -> pd.DataFrame:
+    """Positions of the nine emotions on each candidate's axis, in standard deviations over them."""
+    models, cues, layers = _GROUPS[part]
+    stories, states = diverse_stories(12), _story_states(models, Recipe(cues, layers))
+    emotions, rows = np.array(stories.emotions), []
+    for recipe in _recipes(cues, layers):
+        for model, axis in label_free_axes(states, stories.emotions, recipe).items():
+            scores = axis.project(states[model])
+            positions = np.array([scores[emotions == emotion].mean() for emotion in EMOTIONS])
+            rows += [
+                {**recipe._asdict(), "model": model, "emotion": emotion, "position": position}
+                for emotion, position in zip(EMOTIONS, positions / positions.std(), strict=True)
+            ]
+    return pd.DataFrame(rows)
+
+
+def text_scores(material: None, part: str) -> pd.DataFrame:
+    """Ways to score texts without their labels, and one with a hundred of them, against people's ratings.
+
+    `p` ranks |AUC - .5| of the default axes among isotropic directions, `p_matched` among directions with the
+    texts' covariance. Of SST-2 two more rows, "steady minus ...", have differences of AUCs.
+    """
+    texts, _, model = part.partition("; ")
+    name = texts.partition(" ")[0]
+    benchmark = load_benchmark(name, **SETS[texts])
+    if model == "no model":
+        return _rows(benchmark, _scores_without_model(benchmark.texts))
+    lm = _model(model)
+    bare, cued = (H[:, 0] for H in bare_and_cued_states(lm, benchmark.texts, progress=False))
+    scores, nulls = {}, {}
+    for label, states, stories in (
+        ("bare, six stories", bare, diverse_stories()),
+        ("cued, six stories", cued, diverse_stories()),
+        ("bare, fifty tellings", bare, load_stories()),
+        ("cued, fifty tellings", cued, load_stories()),
+        ("cued, twelve stories", cued, diverse_stories(12)),
+    ):
+        read = bare_and_cued_states(lm, stories.texts, progress=False)["cued" in label][:, 0]
+        axis = ValenceAxis().fit(read, stories.emotions)
+        scores[label] = axis.project(states)
+        sided = benchmark.ratings != 0
+        nulls[label] = [
+            stats.spread_null(
+                states[sided], benchmark.labels[sided], axis.direction_, n_directions=2000, covariance=kind,
+                random_state=0,
+            ).p
+            for kind in (None, "matched")
+        ]  # fmt: skip
+    scores["difference of means"] = cued @ _difference_of_means(lm)
+    scores["good or bad"] = _good_or_bad(lm, benchmark.texts)
+    rows = _rows(benchmark, scores)
+    for column, which in (("p", 0), ("p_matched", 1)):
+        rows[column] = rows["method"].map({label: null[which] for label, null in nulls.items()})
+    if texts == "sst2":
+        scores["steady"] = _steady_axis(model).project(read_texts(lm, benchmark.texts, STEADY))
+        rivals = {**_scores_without_model(benchmark.texts), **{k: scores[k] for k in list(scores)[-3:-1]}}
+        best = max(rivals, key=lambda rival: float(stats.auc(rivals[rival], benchmark.labels)))
+        others = {"cued, six stories": scores["cued, six stories"], best: rivals[best]}
+        rows = pd.concat(
+            [
+                rows,
+                _rows(benchmark, {"steady": scores["steady"]}),
+                _gains(scores["steady"], others, benchmark),
+            ]
+        )
+        curve = sentiment.supervised_curve(cued, benchmark.labels, [100], n_repeats=20)["auc"]
+        low, high = np.percentile(curve, [2.5, 97.5])
+        labelled = {
+            "method": "100 labels",
+            "n": len(benchmark) - 100,
+            "auc": curve.mean(),
+            "auc_low": low,
+            "auc_high": high,
+        }
+        rows = pd.concat([rows, pd.DataFrame([labelled])])
+    return rows.assign(texts=texts, model=model)
+
+
+def models_agree(material: None, part: str) -> pd.DataFrame:
+    """Correlations of the three models' positions of the same texts, on their default axes."""
+    benchmark = load_benchmark(part, **SETS[part])
+    scores = {}
+    for model in MODELS:
+        lm, stories = _model(model), diverse_stories()
+        read = bare_and_cued_states(lm, stories.texts, progress=False)[1][:, 0]
+        axis = ValenceAxis().fit(read, stories.emotions)
+        scores[model] = axis.project(bare_and_cued_states(lm, benchmark.texts, progress=False)[1][:, 0])
+    rows = []
+    for pair in combinations(MODELS, 2):
+        mean = agreement({name: scores[name] for name in pair}, n_resamples=1000, random_state=0).overall
+        rows.append({"model": pair[0], "other": pair[1], "n": len(benchmark), **_interval("r", mean)})
+    return pd.DataFrame(rows)
+
+
+def comments(material: None, part: str) -> pd.DataFrame:
+    """Mean positions of comments of each emotion of GoEmotions on the default axis, in sd of all comments."""
+    model = part.partition("; ")[2]
+    lm, stories = _model(model), diverse_stories()
+    everything = load_benchmark("goemotions", neutral=True)
+    emotions, rng = np.array(everything.emotions), np.random.default_rng(0)
+    chosen = {
+        emotion: rng.permutation(np.flatnonzero(emotions == emotion))[:N_COMMENTS]
+        for emotion in sorted(set(everything.emotions))
+    }
+    rows = np.concatenate(list(chosen.values()))
+    texts = [everything.texts[row] for row in rows]
+    axis = ValenceAxis().fit(
+        hidden_states(lm, stories.texts, cue=AFFECT_CUE, progress=False)[:, 0], stories.emotions
+    )
+    scores = axis.project(hidden_states(lm, texts, cue=AFFECT_CUE, progress=False)[:, 0])
+    scores = (scores - scores.mean()) / scores.std()
+    return pd.DataFrame(
+        {"emotion": e, "n": len(chosen[e]), "position": scores[emotions[rows] == e].mean()} for e in chosen
+    ).assign(model=model)
+
+
+def _recipes(cues: int, layers: str) -> list[Recipe]:
+    return [Recipe(cues, layers, noise, component) for noise in NOISE for component in COMPONENTS]
+
+
+@lru_cache(maxsize=len(MODELS))
+def _model(name: str) -> LanguageModel:
+    return load_language_model(name)
+
+
+def _story_states(models: Sequence[str], recipe: Recipe) -> dict[str, np.ndarray]:
+    return {name: read_texts(_model(name), diverse_stories(12).texts, recipe) for name in models}
+
+
+def _steady_axis(model: str) -> TextAxis:
+    """The axis of `STEADY`: its component is shared by the bundled models and, if it is another, by this one."""
+    models = tuple(dict.fromkeys((*BUNDLED, model)))
+    return label_free_axes(_story_states(models, STEADY), diverse_stories(12).emotions, STEADY)[model]
+
+
+def _scores_without_model(texts: Sequence[str]) -> dict[str, np.ndarray]:
+    encoder, stories = load_encoder(), diverse_stories(12)
+
+    def embed(items: Sequence[str]) -> np.ndarray:
+        return hidden_states(encoder, items, "last", position="mean", progress=False)[:, 0]
+
+    prototypes = sentiment.prototype_scores(embed(texts), embed(stories.texts), stories.valence)
+    return {"MiniLM prototypes": prototypes, "VADER": sentiment.vader_scores(texts)}
+
+
+def _difference_of_means(lm: LanguageModel) -> np.ndarray:
+    """Mean cued state of the stories of positive emotions minus that of negative ones, (n_features,)."""
+    stories = diverse_stories(12)
+    states = hidden_states(lm, stories.texts, cue=AFFECT_CUE, progress=False)[:, 0]
+    sign = np.array([VALENCE_CODE[emotion] for emotion in stories.emotions])
+    difference: np.ndarray = states[sign > 0].mean(0) - states[sign < 0].mean(0)
+    return difference
+
+
+def _good_or_bad(lm: LanguageModel, texts: Sequence[str]) -> np.ndarray:
+    """Log odds with which the model goes on with " good" rather than " bad" after the cue, (n_texts,)."""
+    if lm.causal is None:
+        raise ValueError(
+            f"{lm.name} has no language-model head, so it prefers no next word: take a causal one"
+        )
+    good, bad = (lm.tokenizer(word, add_special_tokens=False)["input_ids"] for word in (" good", " bad"))
+    words = lm.causal.get_output_embeddings().weight.detach().float().cpu().numpy()
+    last = hidden_states(lm, texts, "last", AFFECT_CUE, progress=False)[:, 0]
+    odds: np.ndarray = last @ (words[good[0]] - words[bad[0]])
+    return odds
+
+
+def _interval(name: str, interval: stats.Interval | None) -> dict[str, float]:
+    assert interval is not None  # two vectors always have one pair
+    return dict(zip((name, f"{name}_low", f"{name}_high"), interval, strict=True))
+
+
+def _rows(benchmark: Benchmark, scores: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    rows = []
+    for method, values in scores.items():
+        result = zero_shot(values, benchmark)
+        intervals = {**_interval("auc", result.auc), **_interval("pearson", result.pearson)}
+        rows.append({"method": method, "n": result.n, **intervals})
+    return pd.DataFrame(rows)
+
+
+def _gains(steady: np.ndarray, others: Mapping[str, np.ndarray], benchmark: Benchmark) -> pd.DataFrame:
+    """Differences of AUCs between the steady axis and others, with intervals over texts."""
+    labels, rows = benchmark.labels, []
+    for name, scores in others.items():
+        gain = stats.bootstrap_interval(
+            lambda a, b, y: stats.auc(a, y) - stats.auc(b, y),
+            steady,
+            scores,
+            labels,
+            strata=labels,
+            random_state=0,
+        )
+        rows.append({"method": f"steady minus {name}", "n": len(benchmark), **_interval("auc", gain)})
+    return pd.DataFrame(rows)
