@@ -98,6 +98,7 @@ class Asset:
     terms: str = ""
     addresses: Mapping[str, str] = field(default_factory=dict)
     cure: str = ""
+    on_request: bool = False
 
     @property
     def size(self) -> int:
@@ -445,7 +446,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = [_asset(name) for name in options.names]
     except UnknownAssetError as error:
         parser.error(str(error))
-    every = [asset for asset in ASSETS.values() if asset.packages]
+    every = [asset for asset in ASSETS.values() if not asset.on_request]
     try:
         # every asset gets its turn, also after a failure
         return max(
