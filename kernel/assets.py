@@ -475,6 +475,7 @@ def _table() -> str:
     rows = [["name", "kind", "version", "licence", "download", "on disk", "present"]]
     for asset in ASSETS.values():
         present = "yes" if not _defect(asset) else "in part" if asset.folder.is_dir() else "no"
+        present += ", on request" * (asset.on_request and present == "no")
         sizes = [f"{n / 1e6:.1f} MB" for n in (asset.download_size, asset.size)]
         rows.append([asset.name, asset.kind, asset.version, asset.licence, *sizes, present])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
