@@ -26,6 +26,7 @@ import yaml
 from test_assets import joined_asset, make_sdist, make_wheel, sha256
 from test_claims import ENTRY
 from test_online import QUICK, Linear, pink
+from test_sentiment import write_sets
 
 from kernel import assets, claims, files, ratings
 from kernel.assets import AssetCorruptError, AssetFile, AssetMissingError
@@ -417,6 +418,11 @@ def snippets(folder, monkeypatch, name):
     return folder / name, lambda: sentiment.load_benchmark("lexicon" if "lexicon" in name else "tweets")
 
 
+def rated(folder, monkeypatch, name, file):
+    write_sets(folder, monkeypatch, emotions=name == "goemotions")
+    return folder / file, lambda: sentiment.load_benchmark(name)
+
+
 def packaged(folder, monkeypatch, name):
     """A table of the package in a copy of the package's data."""
     read = {
@@ -482,6 +488,14 @@ READERS = {
     **{
         name: Reader(with_(snippets, name=f"{name}.txt"), (AssetCorruptError,), 300, text=True)
         for name in ("tweets_GroundTruth", "tweets_anonDataRatings", "vader_lexicon")
+    },
+    **{
+        f"rated_{name}": Reader(with_(rated, name=name, file=file), (AssetCorruptError,), 200, text=True)
+        for name, file in {
+            "sst2": "dev.tsv", "rotten_tomatoes": "rt-polarity.neg", "tweeteval": "test_text.txt",
+            "goemotions": "train.tsv", "emobank": "emobank.csv", "warriner": "NoVAD_v2013.csv",
+            "labmt": "labMT_English.tsv",
+        }.items()
     },
     **{
         f"packaged_{name}": Reader(with_(packaged, name=name), (ValueError,), 100, text=True)
