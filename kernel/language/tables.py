@@ -40,15 +40,15 @@ ASSETS = dict(zip(MODELS, ("smollm2-135m-instruct", "gemma-3-270m", "qwen2.5-cod
 #: What a table takes of each set of texts: options of `load_benchmark`.
 SETS: Mapping[str, dict[str, Any]] = {
     "sst2": {},
-    "rotten_tomatoes": {"n": 600},
-    "tweeteval": {"n": 600},
-    "emobank": {"n": 600, "neutral": True},
-    "emobank arousal": {"n": 600, "neutral": True, "rating": "arousal"},
-    "warriner": {"n": 600, "neutral": True},
-    "warriner arousal": {"n": 600, "neutral": True, "rating": "arousal"},
+    "rotten_tomatoes": {"n": 400},
+    "tweeteval": {"n": 400},
+    "emobank": {"n": 400, "neutral": True},
+    "emobank arousal": {"n": 400, "neutral": True, "rating": "arousal"},
+    "warriner": {"n": 400, "neutral": True},
+    "warriner arousal": {"n": 400, "neutral": True, "rating": "arousal"},
     **{
-        f"labmt {language}": {"n": 300, "neutral": True, "language": language}
-        for language in ("English", "German", "French", "Spanish", "Russian", "Chinese")
+        f"labmt {language}": {"n": 200, "neutral": True, "language": language}
+        for language in ("English", "German", "Spanish", "Chinese")
     },
 }
 #: The recipe that `reproducibility` ranks first among `recipes.RECIPES`, on the bundled models.
@@ -62,6 +62,7 @@ _GROUPS = {
 }
 RECIPE_PARTS = tuple(_GROUPS)
 SCORE_PARTS = tuple(f"{texts}; {model}" for texts in SETS for model in (*MODELS, "no model"))
+COMMENT_PARTS = tuple(f"goemotions; {model}" for model in MODELS)
 AGREEMENT_PARTS = ("sst2", "rotten_tomatoes", "tweeteval", "emobank")
 
 
@@ -222,7 +223,7 @@ def _story_states(models: Sequence[str], recipe: Recipe) -> dict[str, np.ndarray
 
 
 def _steady_axis(model: str) -> TextAxis:
-    """The axis of `STEADY`: its component is shared by the bundled models and, if it is another, by this one."""
+    """The axis of `STEADY`; shared by the bundled models and this one, if it is another."""
     models = tuple(dict.fromkeys((*BUNDLED, model)))
     return label_free_axes(_story_states(models, STEADY), diverse_stories(12).emotions, STEADY)[model]
 
