@@ -31,14 +31,17 @@ from kernel.language.recipes import (
     reproducibility,
 )
 from kernel.language.sentiment import Benchmark, load_benchmark, zero_shot
-from kernel.language.stories import EMOTIONS, VALENCE_CODE, diverse_stories, load_stories
+from kernel.language.stories import EMOTIONS, VALENCE_CODE, Stories, diverse_stories, load_stories
+from kernel.language.study import zscore
 
 BUNDLED = ("SmolLM2-135M-Instruct", "Gemma-3-270M")
 MODELS = (*BUNDLED, "Qwen2.5-Coder-0.5B-Instruct")
 #: The asset of each model, and what the rows without a model need.
 ASSETS = dict(zip(MODELS, ("smollm2-135m-instruct", "gemma-3-270m", "qwen2.5-coder-0.5b"), strict=True))
 #: What a table takes of each set of texts: options of `load_benchmark`.
+SNIPPETS = ("movie", "amazon", "tweets", "editorials", "lexicon")
 SETS: Mapping[str, dict[str, Any]] = {
+    **{name: {"n": 400, "min_abs_rating": 1.0} for name in SNIPPETS},
     "sst2": {},
     "rotten_tomatoes": {"n": 400},
     "tweeteval": {"n": 400},
@@ -61,21 +64,30 @@ _GROUPS = {
     "three models": (MODELS, STEADY.cues, STEADY.layers),
 }
 RECIPE_PARTS = tuple(_GROUPS)
-SCORE_PARTS = tuple(f"{texts}; {model}" for texts in SETS for model in (*MODELS, "no model"))
+SCORE_PARTS = tuple(
+    f"{texts}; {model}"
+    for texts in SETS
+    for model in (*(BUNDLED if texts in SNIPPETS else MODELS), "no model")
+)
 COMMENT_PARTS = tuple(f"goemotions; {model}" for model in MODELS)
-AGREEMENT_PARTS = ("sst2", "rotten_tomatoes", "tweeteval", "emobank")
+AGREEMENT_PARTS = ("snippets", "sst2", "rotten_tomatoes", "tweeteval", "emobank")
 
 
 def needs(part: str) -> list[str]:
     """Assets that a part is computed from."""
     texts, _, model = part.partition("; ")
-    models = [ASSETS[model]] if model in ASSETS else [ASSETS[name] for name in BUNDLED]
-    if part in AGREEMENT_PARTS or part == RECIPE_PARTS[-1]:
-        models = list(ASSETS.values())
-    if model == "no model":
-        models = ["all-minilm-l6-v2"]
     name = texts.partition(" ")[0]
-    return [*models, *([name] if name in ("goemotions", *(key.partition(" ")[0] for key in SETS)) else [])]
+    models: tuple[str, ...] = BUNDLED
+    if model in MODELS:
+        models = (model,) if texts != "sst2" else tuple(dict.fromkeys((*BUNDLED, model)))
+    elif part in ("three models", *AGREEMENT_PARTS[1:]):
+        models = MODELS
+    needed = [ASSETS[one] for one in models] if model != "no model" else []
+    if model == "no model" or texts == "sst2":
+        needed += ["all-minilm-l6-v2", "vader-lexicon"]
+    if texts in (*SNIPPETS, "snippets"):
+        return [*needed, "vader-lexicon" if texts == "lexicon" else "hutto-snippets"]
+    return [*needed, name] if name in ("goemotions", *(key.partition(" ")[0] for key in SETS)) else needed
 
 
 def recipe_reproducibility(material: None, part: str) -> pd.DataFrame:
@@ -121,7 +133,8 @@ def text_scores(material: None, part: str) -> pd.DataFrame:
     if model == "no model":
         return _rows(benchmark, _scores_without_model(benchmark.texts))
     lm = _model(model)
-    bare, cued = (H[:, 0] for H in bare_and_cued_states(lm, benchmark.texts, progress=False))
+    before, after = bare_and_cued_states(lm, benchmark.texts, [-2, -1], progress=False)
+    bare, cued = before[:, 0], after[:, 0]
     scores, nulls = {}, {}
     for label, states, stories in (
         ("bare, six stories", bare, diverse_stories()),
@@ -130,8 +143,7 @@ def text_scores(material: None, part: str) -> pd.DataFrame:
         ("cued, fifty tellings", cued, load_stories()),
         ("cued, twelve stories", cued, diverse_stories(12)),
     ):
-        read = bare_and_cued_states(lm, stories.texts, progress=False)["cued" in label][:, 0]
-        axis = ValenceAxis().fit(read, stories.emotions)
+        axis = _axis(lm, stories, cued="cued" in label)
         scores[label] = axis.project(states)
         sided = benchmark.ratings != 0
         nulls[label] = [
@@ -142,13 +154,14 @@ def text_scores(material: None, part: str) -> pd.DataFrame:
             for kind in (None, "matched")
         ]  # fmt: skip
     scores["difference of means"] = cued @ _difference_of_means(lm)
-    scores["good or bad"] = _good_or_bad(lm, benchmark.texts)
+    scores["good or bad"] = after[:, 1] @ _good_minus_bad(lm)
     rows = _rows(benchmark, scores)
     for column, which in (("p", 0), ("p_matched", 1)):
         rows[column] = rows["method"].map({label: null[which] for label, null in nulls.items()})
     if texts == "sst2":
         scores["steady"] = _steady_axis(model).project(read_texts(lm, benchmark.texts, STEADY))
-        rivals = {**_scores_without_model(benchmark.texts), **{k: scores[k] for k in list(scores)[-3:-1]}}
+        rivals = _scores_without_model(benchmark.texts)
+        rivals |= {method: scores[method] for method in ("difference of means", "good or bad")}
         best = max(rivals, key=lambda rival: float(stats.auc(rivals[rival], benchmark.labels)))
         others = {"cued, six stories": scores["cued, six stories"], best: rivals[best]}
         rows = pd.concat(
@@ -172,18 +185,25 @@ def text_scores(material: None, part: str) -> pd.DataFrame:
 
 
 def models_agree(material: None, part: str) -> pd.DataFrame:
-    """Correlations of the three models' positions of the same texts, on their default axes."""
-    benchmark = load_benchmark(part, **SETS[part])
-    scores = {}
-    for model in MODELS:
-        lm, stories = _model(model), diverse_stories()
-        read = bare_and_cued_states(lm, stories.texts, progress=False)[1][:, 0]
-        axis = ValenceAxis().fit(read, stories.emotions)
-        scores[model] = axis.project(bare_and_cued_states(lm, benchmark.texts, progress=False)[1][:, 0])
+    """Correlations of models' positions of the same texts on their default axes; sets are standardised."""
+    names = SNIPPETS[:4] if part == "snippets" else (part,)
+    models = BUNDLED if part == "snippets" else MODELS
     rows = []
-    for pair in combinations(MODELS, 2):
-        mean = agreement({name: scores[name] for name in pair}, n_resamples=1000, random_state=0).overall
-        rows.append({"model": pair[0], "other": pair[1], "n": len(benchmark), **_interval("r", mean)})
+    for label, stories in (("six stories", diverse_stories()), ("fifty tellings", load_stories())):
+        scores = {}
+        for model in models:
+            lm = _model(model)
+            axis, texts = _axis(lm, stories), [load_benchmark(name, **SETS[name]).texts for name in names]
+            states = [bare_and_cued_states(lm, one, [-2, -1], progress=False)[1][:, 0] for one in texts]
+            scores[model] = [zscore(axis.project(one)) for one in states]
+        for chosen in (names, *([(name,) for name in names] if len(names) > 1 else [])):
+            rows_of = [names.index(name) for name in chosen]
+            vectors = {model: np.concatenate([scores[model][k] for k in rows_of]) for model in models}
+            for pair in combinations(models, 2):
+                mean = agreement({m: vectors[m] for m in pair}, n_resamples=500, random_state=0).overall
+                row: dict[str, Any] = {"stories": label, "set": part if chosen == names else chosen[0]}
+                row |= {"model": pair[0], "other": pair[1], "n": len(vectors[pair[0]])}
+                rows.append({**row, **_interval("r", mean)})
     return pd.DataFrame(rows)
 
 
@@ -199,11 +219,9 @@ def comments(material: None, part: str) -> pd.DataFrame:
     }
     rows = np.concatenate(list(chosen.values()))
     texts = [everything.texts[row] for row in rows]
-    axis = ValenceAxis().fit(
-        hidden_states(lm, stories.texts, cue=AFFECT_CUE, progress=False)[:, 0], stories.emotions
+    scores = zscore(
+        _axis(lm, stories).project(hidden_states(lm, texts, cue=AFFECT_CUE, progress=False)[:, 0])
     )
-    scores = axis.project(hidden_states(lm, texts, cue=AFFECT_CUE, progress=False)[:, 0])
-    scores = (scores - scores.mean()) / scores.std()
     return pd.DataFrame(
         {"emotion": e, "n": len(chosen[e]), "position": scores[emotions[rows] == e].mean()} for e in chosen
     ).assign(model=model)
@@ -211,6 +229,12 @@ def comments(material: None, part: str) -> pd.DataFrame:
 
 def _recipes(cues: int, layers: str) -> list[Recipe]:
     return [Recipe(cues, layers, noise, component) for noise in NOISE for component in COMPONENTS]
+
+
+def _axis(lm: LanguageModel, stories: Stories, cued: bool = True) -> ValenceAxis:
+    """A model's default axis from some stories, read with or without the cue."""
+    states = bare_and_cued_states(lm, stories.texts, progress=False)[cued][:, 0]
+    return ValenceAxis().fit(states, stories.emotions)
 
 
 @lru_cache(maxsize=len(MODELS))
@@ -247,17 +271,16 @@ def _difference_of_means(lm: LanguageModel) -> np.ndarray:
     return difference
 
 
-def _good_or_bad(lm: LanguageModel, texts: Sequence[str]) -> np.ndarray:
-    """Log odds with which the model goes on with " good" rather than " bad" after the cue, (n_texts,)."""
+def _good_minus_bad(lm: LanguageModel) -> np.ndarray:
+    """Direction of the last layer along which " good" becomes likelier than " bad", (n_features,)."""
     if lm.causal is None:
         raise ValueError(
-            f"{lm.name} has no language-model head, so it prefers no next word: take a causal one"
+            f"{lm.name} prefers no next word, as it has no language-model head: take a causal one"
         )
-    good, bad = (lm.tokenizer(word, add_special_tokens=False)["input_ids"] for word in (" good", " bad"))
+    good, bad = (lm.tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in (" good", " bad"))
     words = lm.causal.get_output_embeddings().weight.detach().float().cpu().numpy()
-    last = hidden_states(lm, texts, "last", AFFECT_CUE, progress=False)[:, 0]
-    odds: np.ndarray = last @ (words[good[0]] - words[bad[0]])
-    return odds
+    difference: np.ndarray = words[good] - words[bad]
+    return difference
 
 
 def _interval(name: str, interval: stats.Interval | None) -> dict[str, float]:
