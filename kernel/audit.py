@@ -675,7 +675,7 @@ TABLES: Mapping[str, Table] = {
         function.__name__: Table(function, parts, quick, needs=words.needs)
         for function, parts, quick in (
             (words.recipe_reproducibility, words.RECIPE_PARTS, words.RECIPE_PARTS[:1]),
-            (words.recipe_positions, words.RECIPE_PARTS, words.RECIPE_PARTS[:1]),
+            (words.recipe_positions, words.POSITION_PARTS, words.RECIPE_PARTS[:1]),
             (words.text_scores, words.SCORE_PARTS, ("sst2; no model", "tweeteval; no model")),
             (words.models_agree, words.AGREEMENT_PARTS, ()),
             (words.comments, words.COMMENT_PARTS, ()),

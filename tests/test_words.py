@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from conftest import make_tiny_lm
 
 from kernel import audit
@@ -60,11 +61,11 @@ def test_scores_tell_planted_valence_from_none(models, monkeypatch, planted):
 
 
 def test_the_models_own_choice_is_that_of_its_head(models):
-    import torch
-
     lm = models[tables.BUNDLED[0]]
-    odds = tables._good_or_bad(lm, TEXTS[:4])
+    last = hidden_states(lm, TEXTS[:4], "last", AFFECT_CUE, progress=False)[:, 0]
+    odds = last @ tables._good_minus_bad(lm)
     good, bad = (lm.tokenizer([word])["input_ids"][0][0] for word in (" good", " bad"))
+    assert good != bad
     for text, ours in zip(TEXTS, odds, strict=False):
         ids = torch.tensor(lm.tokenizer([text + AFFECT_CUE])["input_ids"])
         logits = lm.causal(ids).logits[0, -1]
@@ -75,9 +76,12 @@ def test_a_model_agrees_with_itself_alone(models, monkeypatch):
     ratings = np.tile([1.0, -1.0], len(TEXTS) // 2)
     monkeypatch.setattr(tables, "load_benchmark", lambda name, **options: Benchmark(name, TEXTS, ratings, ""))
     different = tables.models_agree(None, "sst2")
-    assert len(different) == 3 and different["r"].abs().max() < 0.9
+    assert len(different) == 6 and different["r"].abs().max() < 0.9  # three pairs, two sets of stories
     monkeypatch.setattr(tables, "_model", lambda name: models[tables.BUNDLED[0]])
     assert tables.models_agree(None, "sst2")["r"].min() > 0.999
+    snippets = tables.models_agree(None, "snippets")
+    assert snippets.query("stories == 'six stories'")["set"].tolist() == ["snippets", *tables.SNIPPETS[:4]]
+    assert snippets["n"].tolist() == [240, 60, 60, 60, 60] * 2
 
 
 def test_recipes_have_nine_positions_and_a_correlation_for_each_pair(models):
@@ -93,7 +97,7 @@ def test_recipes_have_nine_positions_and_a_correlation_for_each_pair(models):
 @pytest.mark.parametrize(
     ("part", "expected"),
     [
-        ("sst2; no model", {"all-minilm-l6-v2", "sst2"}),
+        ("sst2; no model", {"all-minilm-l6-v2", "vader-lexicon", "sst2"}),
         ("warriner arousal; Gemma-3-270M", {"gemma-3-270m", "warriner"}),
         ("goemotions; Qwen2.5-Coder-0.5B-Instruct", {"qwen2.5-coder-0.5b", "goemotions"}),
         ("emobank", {*tables.ASSETS.values(), "emobank"}),

@@ -64,6 +64,7 @@ _GROUPS = {
     "three models": (MODELS, STEADY.cues, STEADY.layers),
 }
 RECIPE_PARTS = tuple(_GROUPS)
+POSITION_PARTS = (*RECIPE_PARTS, "default axes")
 SCORE_PARTS = tuple(
     f"{texts}; {model}"
     for texts in SETS
@@ -80,7 +81,7 @@ def needs(part: str) -> list[str]:
     models: tuple[str, ...] = BUNDLED
     if model in MODELS:
         models = (model,) if texts != "sst2" else tuple(dict.fromkeys((*BUNDLED, model)))
-    elif part in ("three models", *AGREEMENT_PARTS[1:]):
+    elif part in ("three models", "default axes", *AGREEMENT_PARTS[1:]):
         models = MODELS
     needed = [ASSETS[one] for one in models] if model != "no model" else []
     if model == "no model" or texts == "sst2":
@@ -106,19 +107,29 @@ def recipe_reproducibility(material: None, part: str) -> pd.DataFrame:
 
 
 def recipe_positions(material: None, part: str) -> pd.DataFrame:
-    """Positions of the nine emotions on each candidate's axis, in standard deviations over them."""
+    """Positions of the nine emotions on axes from stories, in standard deviations over them."""
+    if part == "default axes":
+        sets = {"six stories": diverse_stories(), "fifty tellings": load_stories()}
+        axes = {
+            (name, label): _axis(_model(name), stories) for name in MODELS for label, stories in sets.items()
+        }
+        return pd.concat([_positions(axis.positions_, *key, Recipe()) for key, axis in axes.items()])
     models, cues, layers = _GROUPS[part]
     stories, states = diverse_stories(12), _story_states(models, Recipe(cues, layers))
     emotions, rows = np.array(stories.emotions), []
     for recipe in _recipes(cues, layers):
         for model, axis in label_free_axes(states, stories.emotions, recipe).items():
             scores = axis.project(states[model])
-            positions = np.array([scores[emotions == emotion].mean() for emotion in EMOTIONS])
-            rows += [
-                {**recipe._asdict(), "model": model, "emotion": emotion, "position": position}
-                for emotion, position in zip(EMOTIONS, positions / positions.std(), strict=True)
-            ]
-    return pd.DataFrame(rows)
+            means = np.array([scores[emotions == emotion].mean() for emotion in EMOTIONS])
+            rows.append(_positions(means, model, "twelve stories", recipe))
+    return pd.concat(rows)
+
+
+def _positions(positions: np.ndarray, model: str, stories: str, recipe: Recipe) -> pd.DataFrame:
+    scaled = positions / positions.std()
+    return pd.DataFrame({"emotion": EMOTIONS, "position": scaled}).assign(
+        model=model, stories=stories, **recipe._asdict()
+    )
 
 
 def text_scores(material: None, part: str) -> pd.DataFrame:
@@ -131,7 +142,7 @@ def text_scores(material: None, part: str) -> pd.DataFrame:
     name = texts.partition(" ")[0]
     benchmark = load_benchmark(name, **SETS[texts])
     if model == "no model":
-        return _rows(benchmark, _scores_without_model(benchmark.texts))
+        return _rows(benchmark, _scores_without_model(benchmark.texts)).assign(texts=texts, model=model)
     lm = _model(model)
     before, after = bare_and_cued_states(lm, benchmark.texts, [-2, -1], progress=False)
     bare, cued = before[:, 0], after[:, 0]
@@ -253,13 +264,17 @@ def _steady_axis(model: str) -> TextAxis:
 
 
 def _scores_without_model(texts: Sequence[str]) -> dict[str, np.ndarray]:
-    encoder, stories = load_encoder(), diverse_stories(12)
+    """Scores by sentence-encoder prototypes, from the default stories and from twelve, and by a lexicon."""
+    encoder = load_encoder()
 
     def embed(items: Sequence[str]) -> np.ndarray:
         return hidden_states(encoder, items, "last", position="mean", progress=False)[:, 0]
 
-    prototypes = sentiment.prototype_scores(embed(texts), embed(stories.texts), stories.valence)
-    return {"MiniLM prototypes": prototypes, "VADER": sentiment.vader_scores(texts)}
+    scores = {"VADER": sentiment.vader_scores(texts)}
+    for label, n_each in (("MiniLM prototypes", 6), ("MiniLM, twelve stories", 12)):
+        stories = diverse_stories(n_each)
+        scores[label] = sentiment.prototype_scores(embed(texts), embed(stories.texts), stories.valence)
+    return scores
 
 
 def _difference_of_means(lm: LanguageModel) -> np.ndarray:
