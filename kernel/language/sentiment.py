@@ -209,13 +209,10 @@ def _read_hub(source: str) -> pd.DataFrame:
         from datasets import load_dataset
 
         data = load_dataset(source, split="test")
-    except ImportError as error:
+    except Exception as error:  # datasets, which the hub extra brings, raises many kinds
         raise BenchmarkLoadError(
-            f"{source!r} needs the hub extra: pip install 'valence-axis[hub]'"
-        ) from error
-    except Exception as error:  # datasets raises many kinds; the cure is the same
-        raise BenchmarkLoadError(
-            f"could not load {source!r} ({error}): check the network, or fill the datasets cache beforehand"
+            f"could not load {source!r} ({error}): pip install 'valence-axis[hub]' and check the network, "
+            "or fill the datasets cache beforehand"
         ) from error
     texts = [html.unescape(str(text)).strip() for text in data["text"]]
     return pd.DataFrame({"text": texts, "rating": [1.0 if label else -1.0 for label in data["label"]]})

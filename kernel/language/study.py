@@ -218,14 +218,12 @@ def _known_stories(emotions: Sequence[str] | None) -> dict[str, list[str]]:
     return {name: known[name] for name in known if name in chosen}
 
 
-def write_stories(
-    lm: LanguageModel | str, labels: Sequence[str], n: int = 6, **options: Any
-) -> dict[str, list[str]]:
+def write_stories(lm: LanguageModel | str, labels: Sequence[str], n: int = 6, **options: Any) -> Sentences:
     """Let a model write `n` stories for each label, a noun such as ``stress``, for :func:`story_axis`.
 
-    It retells "Somebody feels stress." as in :func:`paraphrase`, of which `options` are, until enough pass the
-    filters there. Without `embed`, the asset all-minilm-l6-v2 measures how far they are from that sentence.
-    Small models write badly: read the stories before you use them.
+    It retells "Somebody feels stress." as in :func:`paraphrase`, whose `options` and errors these are. Without
+    `embed`, the asset all-minilm-l6-v2 measures how far a story is from that sentence. Small models write
+    badly: read the stories before you use them.
     """
     labels = checks.choices("labels", labels)
     lm = load_language_model(lm) if isinstance(lm, str) else lm
@@ -289,11 +287,7 @@ def run_registry(
         identity = files.cache_key(__name__, name, files.state(name), device, content)
         target = folder / f"{name.replace('/', '--')}.json"
         record = _read_record(target)
-        if (
-            record is None
-            or record["identity"] != identity
-            or (retry_failed and record["status"] == "failed")
-        ):
+        if record.get("identity") != identity or (retry_failed and record["status"] == "failed"):
             record = {"model": name, "identity": identity, **_run_one(name, progress, options)}
             with files.atomic_path(target) as temporary:
                 temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
@@ -301,12 +295,13 @@ def run_registry(
     return pd.DataFrame(rows)
 
 
-def _read_record(path: Path) -> dict[str, Any] | None:
+def _read_record(path: Path) -> dict[str, Any]:
+    """A result of `run_registry`; empty where the file is missing or damaged."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        return None
-    return record if isinstance(record, dict) and {"identity", "status"} <= record.keys() else None
+        return {}
+    return record if isinstance(record, dict) and {"identity", "status"} <= record.keys() else {}
 
 
 def _run_one(name: str, progress: bool, options: dict[str, Any]) -> dict[str, Any]:
