@@ -372,7 +372,6 @@ WIDE = {
     ("networks", "__init__"),
     ("residual", "__init__"),
     ("residual", "residual_ensemble_decoding"),
-    ("stories", "paraphrase"),
     ("study", "construct_valence_axis"),
     ("study", "map_vaxis_to_eeg"),
     ("training", "optimise"),

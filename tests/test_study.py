@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from kernel.language.axis import ValenceAxis
 from kernel.language.hidden import AFFECT_CUE, hidden_states
 from kernel.language.models import ModelLoadError
 from kernel.language.sentiment import Benchmark
-from kernel.language.stories import diverse_stories
+from kernel.language.stories import ParaphraseError, diverse_stories
 
 SENTENCES = {"anger": ["w1 w2 w3", "w4 w1"], "neutral": "w50 w51", "joy": ["w100 w101", "w102"]}
 
@@ -156,5 +158,68 @@ def test_axis_positions_are_those_of_an_axis_of_these_emotions_alone(tiny_lm):
         dict(zip(axis.classes_, axis.positions_ / axis.positions_.std(), strict=True))
     )
     assert positions["joy"] > 0
-    with pytest.raises(ValueError, match=r"emotions must be one of .* got 'glee'"):
+    with pytest.raises(ValueError, match=r"emotions must be one of .* got 'glee', which has no stories"):
         study.axis_positions(tiny_lm, ["joy", "glee"])
+
+
+#: Words of the tiny model's vocabulary; each label has its own.
+OWN = {"calm": ["w10 w11", "w12"], "stress": ["w60 w61", "w62"], "boredom": ["w110", "w111 w112"]}
+
+
+def test_an_axis_of_ones_own_emotions_is_that_of_their_stories(tiny_lm):
+    axis = study.story_axis(tiny_lm, OWN, orient="calm", cue=None)
+    texts = [text for own in OWN.values() for text in own]
+    states = hidden_states(tiny_lm, texts, "penultimate", None, progress=False)[:, 0]
+    expected = ValenceAxis(orient="calm").fit(states, [label for label, own in OWN.items() for _ in own])
+    np.testing.assert_allclose(axis.direction_, expected.direction_, atol=1e-6)
+    positions = study.axis_positions(tiny_lm, OWN, orient="calm", cue=None)
+    assert list(positions) == ["boredom", "calm", "stress"] and positions["calm"] > 0
+    with pytest.raises(ValueError, match="orient must be one of boredom, calm, stress; got 'joy'"):
+        study.story_axis(tiny_lm, OWN)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_valence_codes_say_which_way_an_axis_points(tiny_lm, sign):
+    plain = study.axis_positions(tiny_lm, OWN, orient="calm", cue=None)
+    # the positions themselves, and codes of two labels that rise or fall as these do
+    for codes in (plain, {"calm": 0.0, "stress": plain["stress"] - plain["calm"]}):
+        codes = {label: sign * code for label, code in codes.items()}
+        turned = study.axis_positions(tiny_lm, OWN, orient=codes, cue=None)
+        assert turned == pytest.approx({label: sign * place for label, place in plain.items()}, abs=1e-5)
+
+
+def test_codes_that_give_no_direction_are_named(tiny_lm):
+    with pytest.raises(ValueError, match="no two different codes"):
+        study.story_axis(tiny_lm, OWN, orient={"calm": 1, "stress": 1.0}, cue=None)
+    with pytest.raises(ValueError, match="orient must be one of boredom, calm, stress; got 'joy'"):
+        study.story_axis(tiny_lm, OWN, orient={"calm": 1, "joy": -1}, cue=None)
+    with pytest.raises(ValueError, match="codes of orient holds NaN"):
+        study.story_axis(tiny_lm, OWN, orient={"calm": 1, "stress": np.nan}, cue=None)
+
+
+def test_the_call_that_an_unknown_label_shows_works(tiny_lm, monkeypatch):
+    """Stories come from the model that is asked; the same call on a model without a voice fails."""
+    asked = []
+
+    def generate(lm, story, temperature, seed):
+        label = story.split()[-1].strip(".")
+        asked.append(story)
+        words = np.random.default_rng([seed, len(label)]).integers(0, 198, (8, 6))
+        return (
+            [" ".join(f"w{k}" for k in row) + "." for row in words] if label in ("stress", "calm") else [""]
+        )
+
+    monkeypatch.setattr("kernel.language.stories._generate", generate)
+    monkeypatch.setattr(study, "load_encoder", lambda device: make_tiny_lm("gpt2", device=device))
+    with pytest.raises(ValueError, match="got 'stress'") as told:
+        study.story_axis("no/model", ["stress", "calm"])
+    call = re.search(r"let the model write them: (story_axis\(.*\))$", str(told.value)).group(1)
+    names = {"lm": tiny_lm, "story_axis": study.story_axis}
+    names["write_stories"] = partial(study.write_stories, random_state=0, progress=False)
+    axis = eval(call, names)
+    assert axis.classes_ == ("calm", "stress") and axis.positions_[1] > 0
+    assert set(asked) == {"Somebody feels stress.", "Somebody feels calm."}
+    stories = study.write_stories(tiny_lm, ["stress", "calm"], 3, random_state=0, progress=False)
+    assert [len(set(own)) for own in stories.values()] == [3, 3]
+    with pytest.raises(ParaphraseError, match="gave 0 of 3"):
+        study.write_stories(tiny_lm, ["boredom"], 3, max_rounds=2, progress=False)

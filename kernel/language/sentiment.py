@@ -9,6 +9,7 @@ import ast
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +24,6 @@ from sklearn.preprocessing import StandardScaler
 from kernel import assets, checks, files, stats
 from kernel.arrays import real
 from kernel.language.axis import ValenceAxis
-from kernel.language.stories import EMOTIONS
 from kernel.stats import Interval
 
 Seed = int | np.random.Generator | None
@@ -72,9 +72,7 @@ _SETS: dict[str, dict[str, Any]] = files.read_packaged(
 #: Names that `load_benchmark` knows; the last two come through the ``hub`` extra.
 BENCHMARKS = tuple(_SETS)
 #: FACED's class of a label of GoEmotions, see `load_benchmark`.
-GOEMOTIONS_CLASSES = {name: name for name in EMOTIONS if name in _SETS["goemotions"]["signs"]} | {
-    "admiration": "inspiration", "optimism": "inspiration", "caring": "tenderness", "love": "tenderness"
-}  # fmt: skip
+GOEMOTIONS_CLASSES: dict[str, str] = _SETS["goemotions"]["classes"]
 
 
 def load_benchmark(
@@ -119,16 +117,10 @@ def load_benchmark(
     random_state : int, Generator or None
         Seed of the sample.
 
-    Returns
-    -------
-    Benchmark
-
     Raises
     ------
     UnknownBenchmarkError
-        Lists the known names.
-    ValueError
-        If a set lacks the rating or the language, or has too few texts.
+        Lists the known names. A set that lacks the rating, the language or `n` texts is a ValueError.
     kernel.assets.AssetMissingError, kernel.assets.AssetCorruptError
         If the texts have not been fetched, or cannot be read any more; shows the command that fetches them.
     BenchmarkLoadError
@@ -140,8 +132,7 @@ def load_benchmark(
     checks.choice(f"language of {name!r}", language, known.get("languages", ["English"]))
     table = _read_hub(known["hub"]) if "hub" in known else _read_asset(name, rating, language)
     table = table[table["text"] != ""].drop_duplicates("text")
-    kept = (table["rating"].abs() >= min_abs_rating) & ((table["rating"] != 0) | neutral)
-    table = table[kept]
+    table = table[(table["rating"].abs() >= min_abs_rating) & (neutral | (table["rating"] != 0))]
     if n is not None:
         checks.count(f"n of {name!r} with |rating| >= {min_abs_rating}", n, 1, len(table))
         rows = np.random.default_rng(random_state).choice(len(table), n, replace=False)
@@ -218,13 +209,10 @@ def _read_hub(source: str) -> pd.DataFrame:
         from datasets import load_dataset
 
         data = load_dataset(source, split="test")
-    except ImportError as error:
+    except Exception as error:  # datasets, which the hub extra brings, raises many kinds
         raise BenchmarkLoadError(
-            f"{source!r} needs the hub extra: pip install 'valence-axis[hub]'"
-        ) from error
-    except Exception as error:  # datasets raises many kinds; the cure is the same
-        raise BenchmarkLoadError(
-            f"could not load {source!r} ({error}): check the network, or fill the datasets cache beforehand"
+            f"could not load {source!r} ({error}): pip install 'valence-axis[hub]' and check the network, "
+            "or fill the datasets cache beforehand"
         ) from error
     texts = [html.unescape(str(text)).strip() for text in data["text"]]
     return pd.DataFrame({"text": texts, "rating": [1.0 if label else -1.0 for label in data["label"]]})
@@ -241,15 +229,9 @@ class ZeroShot(NamedTuple):
 
     def row(self) -> dict[str, float | int | str]:
         """One flat row for a table."""
-        return {
-            "benchmark": self.benchmark,
-            "n": self.n,
-            "auc": self.auc.value,
-            "auc_low": self.auc.low,
-            "auc_high": self.auc.high,
-            "pearson": self.pearson.value,
-            "spearman": self.spearman.value,
-        }
+        auc = {"auc": self.auc.value, "auc_low": self.auc.low, "auc_high": self.auc.high}
+        correlations = {"pearson": self.pearson.value, "spearman": self.spearman.value}
+        return {"benchmark": self.benchmark, "n": self.n, **auc, **correlations}
 
 
 def zero_shot(
@@ -281,18 +263,13 @@ def zero_shot(
             "an AUC needs both, so take more (n_texts; texts in a study)"
         )
     rng = np.random.default_rng(random_state)
-
-    def interval(statistic: Any, x: np.ndarray, y: np.ndarray, strata: np.ndarray) -> Interval:
-        return stats.bootstrap_interval(
-            statistic, x, y, n_resamples=n_resamples, strata=strata, random_state=rng
-        )
-
+    interval = partial(stats.bootstrap_interval, n_resamples=n_resamples, random_state=rng)
     return ZeroShot(
         benchmark.name,
         len(benchmark),
-        interval(stats.auc, scores[sided], labels[sided], sign[sided]),
-        interval(stats.pearson, scores, ratings, sign),
-        interval(stats.pearson, rankdata(scores), rankdata(ratings), sign),
+        interval(stats.auc, scores[sided], labels[sided], strata=sign[sided]),
+        interval(stats.pearson, scores, ratings, strata=sign),
+        interval(stats.pearson, rankdata(scores), rankdata(ratings), strata=sign),
     )
 
 

@@ -170,7 +170,6 @@ def paraphrase(
     embed: Embed,
     temperature: float = 0.7,
     max_rounds: int = 20,
-    batch_size: int = 8,
     random_state: int | np.random.Generator | None = None,
     progress: bool = True,
 ) -> list[str]:

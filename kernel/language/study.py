@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,15 +12,18 @@ import joblib
 import numpy as np
 import pandas as pd
 import torch
+from scipy.stats import zscore
 from tqdm.auto import tqdm
 
 from kernel import checks, files
+from kernel.arrays import real
 from kernel.language.axis import Agreement, ValenceAxis, agreement
 from kernel.language.hidden import AFFECT_CUE, hidden_states
-from kernel.language.models import REGISTRY, LanguageModel, load_language_model
+from kernel.language.models import REGISTRY, LanguageModel, load_encoder, load_language_model
 from kernel.language.sentiment import Benchmark, load_benchmark, zero_shot
-from kernel.language.stories import diverse_stories
+from kernel.language.stories import diverse_stories, paraphrase
 
+Sentences = Mapping[str, str | Sequence[str]]
 DEFAULT_BENCHMARKS = ("movie", "amazon", "tweets")
 
 
@@ -40,11 +44,11 @@ class ValenceAxisResult(NamedTuple):
 
 def construct_valence_axis(
     lm: LanguageModel | str,
-    emotion_sentences: Mapping[str, str | Sequence[str]] | None = None,
+    emotion_sentences: Sentences | None = None,
     *,
     cue: str | None = AFFECT_CUE,
     layer: str | int = "penultimate",
-    orient: str = "joy",
+    orient: str | Mapping[str, float] = "joy",
     benchmarks: Sequence[str | Benchmark] = DEFAULT_BENCHMARKS,
     n_texts: int | None = 400,
     min_abs_rating: float = 1.0,
@@ -65,8 +69,8 @@ def construct_valence_axis(
         Appended to stories and benchmark texts; None is the paper's bare read-out.
     layer : str or int
         One layer of `hidden_states`.
-    orient : str
-        Emotion on the positive side.
+    orient : str or mapping of emotion to float
+        Emotion on the positive side, or valence codes with which the positions correlate positively.
     benchmarks : sequence of str or Benchmark
         Human-rated texts; an empty sequence skips the test.
     n_texts : int or None
@@ -105,18 +109,14 @@ def construct_valence_axis(
     def states(items: Sequence[str]) -> np.ndarray:
         return hidden_states(lm, items, layer, cue, progress=progress)[:, 0]
 
-    axis = ValenceAxis(orient=orient).fit(states(texts), emotions)
+    axis = _oriented(states(texts), emotions, orient)
     rows, scores, scored = [], {}, {}
     for item in benchmarks:
-        benchmark = (
-            item if isinstance(item, Benchmark) else _sample(item, n_texts, min_abs_rating, random_state)
-        )
+        benchmark = _sample(item, n_texts, min_abs_rating, random_state)
         scored[benchmark.name] = tuple(benchmark.texts)
         scores[benchmark.name] = axis.project(states(benchmark.texts))
         rows.append(zero_shot(scores[benchmark.name], benchmark, random_state=random_state).row())
-    consistency = None
-    if compare_with:
-        consistency = _consistency(lm.name, scores, scored, compare_with, random_state)
+    consistency = _consistency(lm.name, scores, scored, compare_with, random_state) if compare_with else None
     return ValenceAxisResult(lm.name, axis, pd.DataFrame(rows), scores, consistency, scored)
 
 
@@ -128,13 +128,10 @@ def _check_layer(layer: str | int) -> None:
         )
 
 
-def _pairs(sentences: Mapping[str, str | Sequence[str]] | None) -> tuple[list[str], list[str]]:
+def _pairs(sentences: Sentences | None) -> tuple[list[str], list[str]]:
     """Texts and their emotions."""
-    if sentences is None:
-        stories = diverse_stories()
-        return list(stories.texts), list(stories.emotions)
     pairs = []
-    for emotion, texts in sentences.items():
+    for emotion, texts in (_known_stories(None) if sentences is None else sentences).items():
         given = [texts] if isinstance(texts, str) else list(texts)
         if given in ([], [""]):
             raise ValueError(f"emotion {emotion!r} has no sentence")
@@ -142,11 +139,25 @@ def _pairs(sentences: Mapping[str, str | Sequence[str]] | None) -> tuple[list[st
     return [text for text, _ in pairs], [emotion for _, emotion in pairs]
 
 
-def _sample(name: str, n: int | None, min_abs_rating: float, random_state: int) -> Benchmark:
-    full = load_benchmark(name, min_abs_rating=min_abs_rating)
-    if n is None or n >= len(full):
+def _oriented(H: np.ndarray, emotions: Sequence[str], orient: str | Mapping[str, float]) -> ValenceAxis:
+    if isinstance(orient, str):
+        return ValenceAxis(orient=orient).fit(H, emotions)
+    names = list(checks.choices("orient", orient, sorted(set(emotions))))
+    codes = real([orient[name] for name in names], "codes of orient")
+    if len(names) < 2 or np.ptp(codes) == 0:
+        raise ValueError(f"orient={dict(orient)} has no two different codes: give one to each emotion")
+    axis = ValenceAxis(orient=names[int(np.argmax(codes))]).fit(H, emotions)
+    places = [axis.positions_[axis.classes_.index(name)] for name in names]
+    if np.corrcoef(places, codes)[0, 1] < 0:
+        axis = ValenceAxis(orient=axis.classes_[int(np.argmin(axis.positions_))]).fit(H, emotions)
+    return axis
+
+
+def _sample(item: str | Benchmark, n: int | None, min_abs_rating: float, random_state: int) -> Benchmark:
+    full = item if isinstance(item, Benchmark) else load_benchmark(item, min_abs_rating=min_abs_rating)
+    if isinstance(item, Benchmark) or n is None or n >= len(full):
         return full
-    return load_benchmark(name, n=n, min_abs_rating=min_abs_rating, random_state=random_state)
+    return load_benchmark(item, n=n, min_abs_rating=min_abs_rating, random_state=random_state)
 
 
 def _consistency(
@@ -170,37 +181,67 @@ def _consistency(
 
 def story_axis(
     lm: LanguageModel | str,
-    emotions: Sequence[str] | None = None,
+    emotions: Sequence[str] | Sentences | None = None,
     *,
     progress: bool = False,
     **options: Any,
 ) -> ValenceAxis:
-    """A model's valence axis, built from six stories for each of these FACED emotions alone, joy among them.
+    """A model's axis of these emotions alone.
 
-    None takes all nine; `options` are those of `construct_valence_axis`, such as cue, layer and device.
+    For names of FACED's emotions, six stories each are there; None takes all nine. Emotions of any other
+    names come as a mapping of each one to its stories, yours or those of :func:`write_stories`. `options` are
+    those of `construct_valence_axis`, such as cue, layer, device, and `orient` where there is no joy.
+
+    Examples
+    --------
+    >>> stories = {"stress": ["The exam had begun, and my pen was dry."], "calm": ["The lake lay still."]}
+    >>> axis = story_axis("SmolLM2-135M-Instruct", stories, orient="calm")  # doctest: +SKIP
     """
+    if not isinstance(emotions, Mapping):
+        emotions = _known_stories(emotions)
+    return construct_valence_axis(lm, emotions, benchmarks=(), progress=progress, **options).axis
+
+
+def _known_stories(emotions: Sequence[str] | None) -> dict[str, list[str]]:
+    """The bundled stories of FACED's emotions."""
     stories = diverse_stories()
-    known = tuple(stories.sources)
-    chosen = known if emotions is None else checks.choices("emotions", emotions, known)
     pairs = list(zip(stories.texts, stories.emotions, strict=True))
-    sentences = {
-        name: [text for text, emotion in pairs if emotion == name] for name in known if name in chosen
-    }
-    return construct_valence_axis(lm, sentences, benchmarks=(), progress=progress, **options).axis
+    known = {name: [text for text, emotion in pairs if emotion == name] for name in stories.sources}
+    chosen = tuple(known) if emotions is None else checks.choices("emotions", emotions)
+    for name in chosen:
+        if name not in known:
+            raise ValueError(
+                f"emotions must be one of {', '.join(known)}; got {name!r}, which has no stories: give "
+                f"them, as in story_axis(lm, {{{name!r}: [story, ...], ...}}, orient={name!r}), or let "
+                f"the model write them: story_axis(lm, write_stories(lm, {list(chosen)}), orient={name!r})"
+            )
+    return {name: known[name] for name in known if name in chosen}
+
+
+def write_stories(lm: LanguageModel | str, labels: Sequence[str], n: int = 6, **options: Any) -> Sentences:
+    """Let a model write `n` stories for each label, a noun such as ``stress``, for :func:`story_axis`.
+
+    It retells "Somebody feels stress." as in :func:`paraphrase`, whose `options` and errors these are. Without
+    `embed`, the asset all-minilm-l6-v2 measures how far a story is from that sentence. Small models write
+    badly: read the stories before you use them.
+    """
+    labels = checks.choices("labels", labels)
+    lm = load_language_model(lm) if isinstance(lm, str) else lm
+    if "embed" not in options:
+        encoder = load_encoder(lm.device)
+        read = partial(hidden_states, encoder, layers="last", position="mean", cache=False, progress=False)
+        # an answer without a sentence is blank, which the encoder refuses and the filters call too short
+        options["embed"] = lambda texts: read([text or "." for text in texts])[:, 0]
+    return {label: paraphrase(lm, f"Somebody feels {label}.", n, **options) for label in labels}
 
 
 def axis_positions(
-    lm: LanguageModel | str, emotions: Sequence[str] | None = None, **options: Any
+    lm: LanguageModel | str, emotions: Sequence[str] | Sentences | None = None, **options: Any
 ) -> dict[str, float]:
     """Where the axis of :func:`story_axis` puts its emotions, in standard deviations over them."""
     axis = story_axis(lm, emotions, **options)
     scaled = axis.positions_ / axis.positions_.std()
     return dict(zip(axis.classes_, map(float, scaled), strict=True))
-
-
-def zscore(x: np.ndarray) -> np.ndarray:
-    """Zero mean and unit standard deviation."""
-    return (x - x.mean()) / x.std()
 
 
 def run_registry(
@@ -246,11 +287,7 @@ def run_registry(
         identity = files.cache_key(__name__, name, files.state(name), device, content)
         target = folder / f"{name.replace('/', '--')}.json"
         record = _read_record(target)
-        if (
-            record is None
-            or record["identity"] != identity
-            or (retry_failed and record["status"] == "failed")
-        ):
+        if record.get("identity") != identity or (retry_failed and record["status"] == "failed"):
             record = {"model": name, "identity": identity, **_run_one(name, progress, options)}
             with files.atomic_path(target) as temporary:
                 temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
@@ -258,12 +295,13 @@ def run_registry(
     return pd.DataFrame(rows)
 
 
-def _read_record(path: Path) -> dict[str, Any] | None:
+def _read_record(path: Path) -> dict[str, Any]:
+    """A result of `run_registry`; empty where the file is missing or damaged."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        return None
-    return record if isinstance(record, dict) and {"identity", "status"} <= record.keys() else None
+        return {}
+    return record if isinstance(record, dict) and {"identity", "status"} <= record.keys() else {}
 
 
 def _run_one(name: str, progress: bool, options: dict[str, Any]) -> dict[str, Any]:
