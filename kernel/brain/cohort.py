@@ -18,7 +18,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from kernel import checks
-from kernel.arrays import real, whole
+from kernel.arrays import real, row_labels, whole
 from kernel.brain.designs import FACED_CHANNELS as FACED_CHANNELS
 from kernel.brain.designs import FACED_CLASSES as FACED_CLASSES
 from kernel.brain.designs import FACED_CLIP_EMOTIONS as FACED_CLIP_EMOTIONS
@@ -170,13 +170,11 @@ class Cohort:
             "emotion": np.asarray(emotions, dtype=str),
             "session": _integers(session, "session", [1] * n_clips),
             "duration": real([np.nan] * n_clips if duration is None else duration, "duration", finite=False),
-            "hardware": np.asarray(
-                ["unknown"] * n_subjects if hardware is None else list(hardware), dtype=str
-            ),
+            "hardware": _labels(["unknown"] * n_subjects if hardware is None else hardware, "hardware", de, 0),
             "order": _positions(np.full(grid, np.nan) if order is None else order, grid),
         }
         if films is not None and any(films):  # netCDF 3 cannot hold a column of empty names
-            values["film"] = np.asarray(list(films), dtype=str)
+            values["film"] = _labels(films, "films", de, 1)
         if ratings is not None and len(ratings):
             values["item"] = np.asarray(list(ratings), dtype=str)
             values |= _rating_variables(ratings, grid)
@@ -502,6 +500,10 @@ def mean_over_subjects(features: np.ndarray) -> np.ndarray:
 
 def _integers(values: Any, name: str, default: Sequence[int]) -> np.ndarray:
     return whole(list(default if values is None else values), name).astype(np.int32)
+
+
+def _labels(values: Any, name: str, de: np.ndarray, axis: int) -> np.ndarray:
+    return row_labels(list(values), name, de.shape[axis]).astype(str)
 
 
 def _positions(order: ArrayLike, grid: tuple[int, int]) -> np.ndarray:
