@@ -94,7 +94,7 @@ def row_labels(values: Any, name: str, n: int) -> np.ndarray:
     array = plain(values, name, numbers=False)
     if array.shape != (n,):
         raise ValueError(f"{name} must have shape ({n},), one for each row, got {array.shape}")
-    each = np.asarray(values, dtype=object) if array.dtype.kind in "US" else array  # numpy writes NaN as "nan"
+    each = np.asarray(values, dtype=object) if array.dtype.kind in "US" else array  # where NaN is "nan"
     _refuse(pd.isna(each), name, "NaN or None", values=each)
     return array
 

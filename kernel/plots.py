@@ -535,7 +535,7 @@ def plot_stream(
 
     `records` are :class:`kernel.decoding.streams.Record`, one a window, with probabilities in the order
     of `classes`. Framed is what was shown: ``time`` (s) at which each clip of a `length` (s) began, and its
-    ``emotion``. The figure goes up to the second `until`; `title` says whether the person is simulated.
+    ``emotion``. The figure ends at second `until`.
     """
     order = [name for name in EMOTIONS if name in classes][::-1]
     fig, ax = plt.subplots(figsize=(9, 3.2))

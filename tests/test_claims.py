@@ -17,7 +17,7 @@ from statsmodels.stats.multitest import multipletests
 
 import kernel
 from kernel import claims
-from kernel.claims import ClaimsError, LedgerNotFoundError, UnknownClaimError, parse_claims, record
+from kernel.claims import ClaimsError, LedgerNotFoundError, parse_claims, record
 from kernel.language.models import REGISTRY
 from kernel.language.sentiment import HUB_BENCHMARKS
 
@@ -410,7 +410,7 @@ def test_real_planted_and_unplanted_results_are_never_counted_together(results):
     assert table["supported"].tolist() == [1, 1, 0, 0, 0] and table["results"].tolist() == [1, 2, 1, 1, 0]
     assert claims.outcome(["inconclusive", "inconclusive (simulated)"]) == "could not be decided"
     assert len(claims.outcomes()) == len(CLAIMS)
-    with pytest.raises(UnknownClaimError, match=r"got 'C2\.nothing'"):
+    with pytest.raises(ClaimsError, match=r"got 'C2\.nothing'"):
         claims.outcomes(["C2.nothing"])
 
 

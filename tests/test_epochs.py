@@ -120,7 +120,7 @@ def test_epochs_rejected_on_loading_are_missing_clips(loud):
 
 
 def test_a_position_is_that_in_the_recording():
-    """Dropped clips count; events of other kinds, left out by an index, do not; nor does the order of rows."""
+    """Dropped clips count; events left out by an index do not, nor does the order of rows."""
     seen, nan = epochs("abc"), np.nan
     parts = mne.concatenate_epochs([seen[:2].drop([0], verbose="error"), seen[2:]], verbose="error")
     for one, expected in (

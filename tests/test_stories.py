@@ -395,5 +395,5 @@ def test_diverse_stories_change_the_topic_each_time():
         more = [t for t, emotion in zip(further.texts, further.emotions, strict=True) if emotion == e]
         assert texts[6:] == more
     assert Counter(twelve.indices) == dict.fromkeys(range(12), 9)
-    with pytest.raises(ValueError, match="n_each must .* from 1 to 12, got 13"):
+    with pytest.raises(ValueError, match=r"n_each must .* from 1 to 12, got 13"):
         diverse_stories(13)

@@ -156,6 +156,7 @@ class Cohort:
                 raise ValueError(f"de has {length} along {axis!r}, {len(names)} were named; shape {de.shape}")
         checks.between("window", window, 0, np.inf)
         n_subjects, n_clips, n_windows = de.shape[:3]
+        hardware = ["unknown"] * n_subjects if hardware is None else hardware
         grid = (n_subjects, n_clips)
         low, high = np.array(list(edges.values()), dtype=float).T
         values: dict[str, Any] = {
@@ -170,7 +171,7 @@ class Cohort:
             "emotion": np.asarray(emotions, dtype=str),
             "session": _integers(session, "session", [1] * n_clips),
             "duration": real([np.nan] * n_clips if duration is None else duration, "duration", finite=False),
-            "hardware": _labels(["unknown"] * n_subjects if hardware is None else hardware, "hardware", de, 0),
+            "hardware": _labels(hardware, "hardware", de, 0),
             "order": _positions(np.full(grid, np.nan) if order is None else order, grid),
         }
         if films is not None and any(films):  # netCDF 3 cannot hold a column of empty names

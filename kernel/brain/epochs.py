@@ -33,7 +33,7 @@ def from_epochs(
     people : mapping of int to Epochs, or sequence of Epochs
         One object a person, each with the same EEG channels, sampling rate and length. A clip that a person
         lacks is missing in the cohort. Positions are those in the recording, and count rejected epochs too
-        (``drop_log``): leave bad ones out by rejection or ``drop``, as those left out by an index do not count.
+        (``drop_log``): leave bad ones out by rejection or ``drop``; those left out by an index do not count.
     emotion, clip : str
         Columns of the epochs' metadata. Without metadata, names of events are read as ``emotion/clip``.
     dataset : str
