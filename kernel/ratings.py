@@ -22,8 +22,6 @@ SCALES = (
     "joy", "tenderness", "inspiration", "amusement", "anger", "disgust", "fear", "sadness",
     "arousal", "valence", "familiarity", "liking",
 )  # fmt: skip
-#: Correlation over clips of mean valence in odd- and even-numbered subjects, not stepped up to full length.
-VALENCE_SPLIT_HALF_R = 0.9877
 #: Different orders of presentation among the 123 subjects, and how many of the 23 test subjects were shown
 #: the clips in exactly the order of some training subject.
 DISTINCT_ORDERS = 91

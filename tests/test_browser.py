@@ -364,22 +364,6 @@ def test_next_and_previous_lead_through_the_whole_book(found, origin):
     assert [page(found[name].get("previous")) for name in PAGES] == [None, *PAGES[:-1]]
 
 
-def test_next_and_previous_can_be_clicked(visitor, origin):
-    page = visitor.open(f"{PAGES[0]}.html")
-    for side, wanted in (("right-next", 1), ("right-next", 2), ("left-prev", 1)):
-        page.locator(f".prev-next-area a.{side}").click()
-        page.wait_for_url(f"{origin}{PAGES[wanted]}.html")
-    assert visitor.errors == []
-
-
-def test_the_sidebar_leads_to_a_chapter_and_marks_it(visitor, origin):
-    page = visitor.open(f"{PAGES[0]}.html")
-    page.click(".bd-sidebar-primary a[href*='05_projection']")
-    page.wait_for_load_state("load")
-    assert page.url == f"{origin}notebooks/05_projection.html"
-    assert "05_projection" in page.url and page.locator(".bd-sidebar-primary .current.active").count() == 1
-
-
 def on_screen(locator):
     box = locator.bounding_box()
     return bool(box) and box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"] and locator.is_visible()

@@ -6,10 +6,9 @@ import re
 
 import pytest
 from bs4 import BeautifulSoup
-from test_studies import ONLY_ALIGNMENT, TINY, YAML
+from test_studies import ONLY_ALIGNMENT, YAML
 
 from kernel.cli import main
-from kernel.plans import plan
 from kernel.report import write_report
 from kernel.studies import run_study
 
@@ -33,12 +32,6 @@ def test_a_dry_run_tells_the_plan_and_writes_nothing(tmp_path, capsys):
         r"\d+ trainings, about [\d.]+ h with 2 workers, [\d.]+ GB of disk, [\d.]+ GB of memory", text
     )
     assert [p.name for p in tmp_path.iterdir()] == ["study.yaml"]
-
-
-def test_status_counts_the_tasks(folder, capsys):
-    assert main(["status", str(folder)]) == 0
-    n = len(plan(TINY))
-    assert f"{n} of {n} tasks are done" in capsys.readouterr().out
 
 
 def test_the_report_stands_alone_and_says_that_it_is_simulated(folder, capsys):

@@ -66,9 +66,6 @@ def test_words_and_models(rng):
     curve = pd.DataFrame({"n_train": [5, 5, 20], "auc": [0.6, 0.8, 0.9]})
     ax = plots.plot_learning_curve(curve, {"axis": 0.85}).axes[0]
     assert list(ax.lines[0].get_ydata()) == [0.7, 0.9] and ax.lines[1].get_ydata()[0] == 0.85
-    items = pd.DataFrame({"a": [1.0, 2], "b": [3.0, 4], "e": ["joy", "anger"]})
-    ax = plots.plot_scatter(items, x="a", y="b", emotion="e", xlabel="", ylabel="").axes[0]
-    np.testing.assert_array_equal(dots(ax), [[2, 4], [1, 3]])  # in the order of emotions
 
 
 def test_a_forest_draws_each_interval_where_it_is():
@@ -194,14 +191,12 @@ def test_shares_are_stacked_to_the_whole():
 
 
 def test_clips_stand_in_the_order_of_emotions_in_every_panel():
-    clips = pd.DataFrame(
-        {"emotion": ["joy", "anger", "joy"], "mean": [1.0, 2.0, 3.0], "test": [3.0, 2.0, 1.0], "v": [4, 1, 5]}
-    )
-    fig = plots.plot_order(clips, {"all": "mean", "some": "test"}, value="v", emotion="emotion", ylabel="v")
-    for ax, column in zip(fig.axes, ("mean", "test"), strict=True):
-        np.testing.assert_array_equal(dots(ax), clips.loc[[1, 0, 2], [column, "v"]])
-    ax = plots.plot_held_out({"a": (clips["mean"], clips["v"], clips["emotion"])}).axes[0]
-    np.testing.assert_array_equal(dots(ax), clips.loc[[1, 0, 2], ["mean", "v"]])
+    emotions, y = ["joy", "anger", "joy"], np.array([4, 1, 5])
+    panels = {"all": (np.array([1.0, 2, 3]), y, emotions), "some": (np.array([3.0, 2, 1]), y, emotions)}
+    fig = plots.plot_by_emotion(panels, xlabel="x", ylabel="y", middle=2)
+    for ax, (x, _, _) in zip(fig.axes, panels.values(), strict=True):
+        np.testing.assert_array_equal(dots(ax), np.column_stack([x, y])[[1, 0, 2]])
+        assert x_of(ax.lines) == [[2, 2]]
     ax = plots.plot_position_classes({"train": np.array([[2, 1], [0, 3]])}, ["joy", "anger"]).axes[0]
     np.testing.assert_allclose(ax.images[0].get_array(), [[0.5, 1.5], [2, 0]])  # 1 is an even spread
     assert rows(ax) == ["anger", "joy"]
