@@ -140,7 +140,7 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
     disk and takes the target's place in one step; if not (an interruption included), it is removed and an
     older target stays. FileNotFoundError says that the block wrote nothing.
     """
-    target, temporary = _beside(target)
+    target, temporary = _whole_and_temporary(target)
     try:
         yield temporary
         if not temporary.is_file():
@@ -161,7 +161,7 @@ def atomic_folder(target: str | Path) -> Iterator[Path]:
     Yields an empty folder beside the target, renamed to it when the block ends well and removed when it does
     not. If another process has filled the target meanwhile, the other's folder stays.
     """
-    target, temporary = _beside(target)
+    target, temporary = _whole_and_temporary(target)
     temporary.mkdir()
     try:
         yield temporary
@@ -179,7 +179,7 @@ def atomic_folder(target: str | Path) -> Iterator[Path]:
         _flush(target.parent)
 
 
-def _beside(place: str | Path) -> tuple[Path, Path]:
+def _whole_and_temporary(place: str | Path) -> tuple[Path, Path]:
     """The place, absolute, in a folder that is there, and a temporary one beside it."""
     target = absolute(place)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -156,7 +156,7 @@ class Cohort:
                 raise ValueError(f"de has {length} along {axis!r}, {len(names)} were named; shape {de.shape}")
         checks.between("window", window, 0, np.inf)
         n_subjects, n_clips, n_windows = de.shape[:3]
-        hardware = ["unknown"] * n_subjects if hardware is None else hardware
+        hardware = ["unknown"] * n_subjects if hardware is None else list(hardware)
         grid = (n_subjects, n_clips)
         low, high = np.array(list(edges.values()), dtype=float).T
         values: dict[str, Any] = {
@@ -171,11 +171,11 @@ class Cohort:
             "emotion": np.asarray(emotions, dtype=str),
             "session": _integers(session, "session", [1] * n_clips),
             "duration": real([np.nan] * n_clips if duration is None else duration, "duration", finite=False),
-            "hardware": _labels(hardware, "hardware", de, 0),
+            "hardware": row_labels(hardware, "hardware", n_subjects).astype(str),
             "order": _positions(np.full(grid, np.nan) if order is None else order, grid),
         }
         if films is not None and any(films):  # netCDF 3 cannot hold a column of empty names
-            values["film"] = _labels(films, "films", de, 1)
+            values["film"] = row_labels(list(films), "films", n_clips).astype(str)
         if ratings is not None and len(ratings):
             values["item"] = np.asarray(list(ratings), dtype=str)
             values |= _rating_variables(ratings, grid)
@@ -501,10 +501,6 @@ def mean_over_subjects(features: np.ndarray) -> np.ndarray:
 
 def _integers(values: Any, name: str, default: Sequence[int]) -> np.ndarray:
     return whole(list(default if values is None else values), name).astype(np.int32)
-
-
-def _labels(values: Any, name: str, de: np.ndarray, axis: int) -> np.ndarray:
-    return row_labels(list(values), name, de.shape[axis]).astype(str)
 
 
 def _positions(order: ArrayLike, grid: tuple[int, int]) -> np.ndarray:

@@ -69,7 +69,7 @@ def from_epochs(
             de = np.full((len(persons), len(clips), *features.shape[1:]), np.nan, dtype=np.float32)
         columns = [place_of[name] for name in trials[person]["clip"]]
         de[row, columns] = features
-        order[row, columns] = _positions(epochs)
+        order[row, columns] = _viewing_order(epochs)
     assert de is not None
     return Cohort.from_arrays(
         de,
@@ -100,7 +100,7 @@ def _without_rejected(person: int, epochs: mne.BaseEpochs) -> mne.BaseEpochs:
     return kept
 
 
-def _positions(epochs: mne.BaseEpochs) -> np.ndarray:
+def _viewing_order(epochs: mne.BaseEpochs) -> np.ndarray:
     """Place of each epoch, from 1, among all that were presented; MNE ignores events of other kinds."""
     presented = ["IGNORED" not in reasons for reasons in epochs.drop_log]
     kept = np.flatnonzero([not reasons for reasons in epochs.drop_log])
