@@ -39,10 +39,8 @@ def test_the_report_stands_alone_and_says_that_it_is_simulated(folder, capsys):
     text = open(capsys.readouterr().out.strip(), encoding="utf-8").read()
     page = BeautifulSoup(text, "html.parser")
     assert len(page("img")) == 3 and all(image["alt"] for image in page("img"))
-    loaded = [
-        tag.get("src") or tag.get("href") for tag in page(["img", "script", "link", "iframe", "source"])
-    ]
-    assert all(load.startswith("data:") for load in loaded)
+    loaded = page(["img", "script", "link", "iframe", "source"])
+    assert all((tag.get("src") or tag.get("href")).startswith("data:") for tag in loaded)
     assert "The EEG is simulated." in text and "(simulated)" in text and "C4.tracked" in text
     assert "Not run yet" not in text
 
@@ -80,9 +78,11 @@ def test_what_the_reader_can_mend_is_one_line(arguments, message, capsys):
 
 def test_no_scheduler_is_said_plainly(tmp_path, capsys, monkeypatch):
     distributed = pytest.importorskip("distributed")
-    monkeypatch.setattr(
-        distributed, "Client", lambda address, timeout: (_ for _ in ()).throw(OSError("refused"))
-    )
+
+    def refuse(address, timeout):
+        raise OSError("refused")
+
+    monkeypatch.setattr(distributed, "Client", refuse)
     (tmp_path / "study.yaml").write_text(YAML)
     assert main(["run", str(tmp_path / "study.yaml"), "--scheduler", "tcp://127.0.0.1:1"]) == 1
     assert "no Dask scheduler answers at 'tcp://127.0.0.1:1'" in capsys.readouterr().err
