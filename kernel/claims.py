@@ -31,18 +31,11 @@ _ID = re.compile(r"C[1-9]\.[^\W\d]\w*")
 OUTCOMES = ("held", "held in part", "failed", "could not be decided", "not asked")
 #: Words in the labels of simulated cohorts in which there is nothing to find.
 _NOTHING_PLANTED = ("no valence", "no_valence", "nothing planted", "null", "identity only", "no emotions")
-_HEADLINES = {
-    "Nine sentences give a valence direction": "C1.cued_recipe C1.bare_recipe C2.beats_matched C3.class_r",
-    "One linear projection of EEG tracks it": "C4.ridge_in_sample C4.noise_in_sample C4.tracked",
-    "Classifiers find it unasked": "C6.class_pc1 C6.residual C6.ablation C6.ablation_isotropic",
-    "25 ways of alignment help nothing": (
-        "C7.count_holm C7.count_own C7.none_helps C7.beyond_placebo C7.helps_when_scarce"
-    ),
-    "Residual diversity helps": "C8.gain C8.relative_gain C8.beats_deep_ensemble C8.residual_predicts",
-    "It replicates on SEED-V": "C9.best_cell C9.class_pc1 C9.saturation C9.class_order",
-}
 #: What the paper stands on, claim by claim, and the rows of the ledger that put it to the test.
-HEADLINES = {headline: tuple(names.split()) for headline, names in _HEADLINES.items()}
+HEADLINES: Mapping[str, tuple[str, ...]] = files.read_packaged(
+    "data/headlines.yaml",
+    lambda file: {name: tuple(ids) for name, ids in files.read_yaml(file.read()).items()},
+)
 
 
 class ClaimsError(ValueError):

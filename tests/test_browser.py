@@ -250,18 +250,15 @@ def found(visitor):
 
 def faults(facts):
     """What is wrong with a page, by kind."""
-    images = [image for image in facts["images"] if image["shown"]]
-    sources = {True: [], False: []}
-    for image in images:
-        alt = (image["alt"] or "").strip()
-        sources[bool(alt) and not alt.endswith((".png", ".svg"))].append(image["src"][-60:])
+    images = [image | {"alt": (image["alt"] or "").strip()} for image in facts["images"] if image["shown"]]
+    undescribed = [image for image in images if not image["alt"] or image["alt"].endswith((".png", ".svg"))]
     texts = [*facts["light"], *facts["dark"]]
     stops = [stop for stop in facts["focus"] if stop]
     kinds = {
         "errors": facts["errors"],
         "asked of other servers": facts["outside"],
         "images that are not there": [image["src"][-60:] for image in images if not image["width"]],
-        "images that nobody describes": sources[False],
+        "images that nobody describes": [image["src"][-60:] for image in undescribed],
         "wider than a phone": [facts["overflow"]] if facts["overflow"]["width"] > PHONE["width"] else [],
         "text that does not stand out": [text for text in texts if text["ratio"] < 4.5],
         "stops of the Tab key that do not show": [
