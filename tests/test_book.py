@@ -322,8 +322,9 @@ def load_build(folder):
 
 def test_the_contents_are_the_pages_there_are():
     """The notebook of a chapter is made by executing its script."""
-    scripts = {f"notebooks/{p.stem}" for p in (ROOT / "notebooks").glob("*.py")}
-    assert set(load_build(ROOT).pages()) == scripts | {f"book/{p.stem}" for p in (ROOT / "book").glob("*.md")}
+    sources = [*(ROOT / "notebooks").glob("*.py"), *(ROOT / "book").glob("*.md"), ROOT / "CHANGELOG.md"]
+    pages = {path.relative_to(ROOT).with_suffix("").as_posix() for path in sources}
+    assert set(load_build(ROOT).pages()) == pages
 
 
 def test_every_chapter_is_validated_once_and_the_long_ones_are_begun_first():
