@@ -94,7 +94,8 @@ def row_labels(values: Any, name: str, n: int) -> np.ndarray:
     array = plain(values, name, numbers=False)
     if array.shape != (n,):
         raise ValueError(f"{name} must have shape ({n},), one for each row, got {array.shape}")
-    _refuse(pd.isna(array), name, "NaN or None", values=array)
+    each = np.asarray(values, dtype=object) if array.dtype.kind in "US" else array  # where NaN is "nan"
+    _refuse(pd.isna(each), name, "NaN or None", values=each)
     return array
 
 

@@ -31,26 +31,15 @@ _ID = re.compile(r"C[1-9]\.[^\W\d]\w*")
 OUTCOMES = ("held", "held in part", "failed", "could not be decided", "not asked")
 #: Words in the labels of simulated cohorts in which there is nothing to find.
 _NOTHING_PLANTED = ("no valence", "no_valence", "nothing planted", "null", "identity only", "no emotions")
-_HEADLINES = {
-    "Nine sentences give a valence direction": "C1.cued_recipe C1.bare_recipe C2.beats_matched C3.class_r",
-    "One linear projection of EEG tracks it": "C4.ridge_in_sample C4.noise_in_sample C4.tracked",
-    "Classifiers find it unasked": "C6.class_pc1 C6.residual C6.ablation C6.ablation_isotropic",
-    "25 ways of alignment help nothing": (
-        "C7.count_holm C7.count_own C7.none_helps C7.beyond_placebo C7.helps_when_scarce"
-    ),
-    "Residual diversity helps": "C8.gain C8.relative_gain C8.beats_deep_ensemble C8.residual_predicts",
-    "It replicates on SEED-V": "C9.best_cell C9.class_pc1 C9.saturation C9.class_order",
-}
 #: What the paper stands on, claim by claim, and the rows of the ledger that put it to the test.
-HEADLINES = {headline: tuple(names.split()) for headline, names in _HEADLINES.items()}
+HEADLINES: Mapping[str, tuple[str, ...]] = files.read_packaged(
+    "data/headlines.yaml",
+    lambda file: {name: tuple(ids) for name, ids in files.read_yaml(file.read()).items()},
+)
 
 
 class ClaimsError(ValueError):
     """The claims file, a recorded result or a ledger does not have the agreed form."""
-
-
-class UnknownClaimError(ClaimsError):
-    """No such claim."""
 
 
 class LedgerNotFoundError(FileNotFoundError):
@@ -96,9 +85,8 @@ class Claim(NamedTuple):
     @property
     def fields(self) -> frozenset[str]:
         """What the rule asks for."""
-        return frozenset(
-            field for line in self.supported + self.not_supported for field, _, _ in _parse(line)
-        )
+        lines = self.supported + self.not_supported
+        return frozenset(field for line in lines for field, _, _ in _parse(line))
 
 
 class Row(NamedTuple):
@@ -129,16 +117,14 @@ def load_claims() -> Mapping[str, Claim]:
 
 
 def load_claim(claim_id: str) -> Claim:
-    """The claim of an id; raises `UnknownClaimError` if there is none."""
-    claims = load_claims()
-    return claims[checks.choice("claim", claim_id, claims, error=UnknownClaimError)]
+    """The claim of an id; raises `ClaimsError` if there is none."""
+    return load_claims()[checks.choice("claim", claim_id, load_claims(), error=ClaimsError)]
 
 
 def parse_claims(text: str) -> dict[str, Claim]:
     """Claims by id from YAML: a list of mappings with the keys of `Claim`, rules as lists of lines.
 
-    Raises `ClaimsError` at any unknown or missing key, id, field or operator, at an id that stands twice and
-    at an empty rule.
+    Raises `ClaimsError` for anything else.
     """
     try:
         entries = files.read_yaml(text)
@@ -221,29 +207,19 @@ def record(
 
     Parameters
     ----------
-    claim_id : str
-        A claim of `load_claims`.
     value, low, high, p, n
         Estimate, interval limits, p-value and number of units; at least what the rule asks for.
     data : str
         What it was computed on, for a reader.
     simulated : bool
         True marks data label and verdict as simulated.
-    note : str
-        One remark.
     path : path, optional
-        The ledger; else the environment's KERNEL_LEDGER, else ``book/claims.json`` in a folder above.
-
-    Returns
-    -------
-    Row
+        The ledger, else that of `ledger_path`.
 
     Raises
     ------
-    UnknownClaimError
-        If there is no such claim.
     ClaimsError
-        If the rule cannot judge such numbers, or the data label is empty or contradicts `simulated`.
+        If there is no such claim, its rule cannot judge such numbers, or the label contradicts `simulated`.
     LedgerNotFoundError
         If there is nowhere to write.
     """
@@ -309,18 +285,12 @@ def _round(key: str, number: float, extra: int) -> float | int:
 
 
 def ledger_path(path: str | Path | None = None) -> Path:
-    """Where the ledger is: the argument, KERNEL_LEDGER, or ``book/claims.json`` in a folder above this one.
-
-    Raises `LedgerNotFoundError` if there is none of the three.
-    """
+    """Where the ledger is: the argument, KERNEL_LEDGER, or ``book/claims.json`` in a folder above."""
     return _ledger_for("KERNEL_LEDGER") if path is None else files.absolute(path)
 
 
 def book_ledger() -> Path:
-    """The ledger of the book so far: KERNEL_BOOK_LEDGER, which a build sets, or the committed one.
-
-    Unlike `ledger_path` it is for reading: a chapter's own rows go to a ledger of their own while it runs.
-    """
+    """The ledger of the book so far: KERNEL_BOOK_LEDGER, which a build sets, or the committed one."""
     return _ledger_for("KERNEL_BOOK_LEDGER")
 
 
@@ -374,11 +344,7 @@ def _add(target: Path, row: Row) -> None:
 
 
 def show(*rows: Row) -> pd.DataFrame:
-    """The end of a chapter: its rows with the paper's figure beside ours, as text, by claim id.
-
-    Columns are ``claim``, ``paper``, ``ours``, ``interval``, ``p``, ``data`` and ``verdict``, rounded as in
-    the ledger. Where a stored output is compared across machines, select ``verdict``.
-    """
+    """The end of a chapter: its rows with the paper's figure beside ours, as text, by claim id."""
 
     def text(number: float | None) -> str:
         return "" if number is None else f"{number:g}"
@@ -406,21 +372,11 @@ def outcome(verdicts: Iterable[str]) -> str:
 
 
 def outcomes(ids: Iterable[str] | None = None, path: str | Path | None = None) -> pd.DataFrame:
-    """What became of claims on real data and in simulations, which are never counted together.
+    """What became of claims, all by default, on real data and in simulations, never counted together.
 
-    Parameters
-    ----------
-    ids : iterable of str, optional
-        Claims of `load_claims`; all by default. `UnknownClaimError` if there is no such claim.
-    path : path, optional
-        As in `record`.
-
-    Returns
-    -------
-    DataFrame indexed by claim id
-        ``claim``; ``real``, ``planted`` and ``nothing planted``, one of `OUTCOMES` each, for results on real
-        data, on simulated cohorts in which something was planted, and on those in which nothing was; and
-        ``supported``, ``results``, counted over real data where there are any, else over planted cohorts.
+    By claim id: ``claim``; ``real``, ``planted`` and ``nothing planted``, one of `OUTCOMES` each, for real
+    data and for simulated cohorts in which something, or nothing, was planted; and ``supported``,
+    ``results``, counted over real data where there are any, else over planted cohorts.
     """
     rows = read_ledger(path)
     table = []
@@ -445,10 +401,7 @@ def outcomes(ids: Iterable[str] | None = None, path: str | Path | None = None) -
 
 
 def ledger(path: str | Path | None = None) -> pd.DataFrame:
-    """Every claim with every result, one row each; claims without a result appear as "not run".
-
-    Columns are what `Claim` has, the rule in words as ``rule``, and what `Row` has; `path` as in `record`.
-    """
+    """Every claim with every result, one row each, in the fields of both; without one it is "not run"."""
     results: dict[str, list[dict[str, Any]]] = {}
     for row in read_ledger(path):
         results.setdefault(row.id, []).append(row._asdict())
@@ -463,14 +416,9 @@ def ledger(path: str | Path | None = None) -> pd.DataFrame:
 def paper_alignment_table() -> pd.DataFrame:
     """The paper's 25 alignment strategies with its own p-values, and those adjusted for 25 tests.
 
-    Figures printed as bounds, such as "< 1e-4", are taken at the bound and marked; the true value may be
-    smaller, so the number of strategies that survive a correction is a lower limit.
-
-    Returns
-    -------
-    DataFrame, 25 rows
-        Columns ``number``, ``strategy``, ``delta`` (change of balanced accuracy), ``p``, ``bound`` (bool),
-        ``p_holm``, ``p_bh``.
+    Columns are ``number``, ``strategy``, ``delta`` (change of balanced accuracy), ``p``, ``bound``,
+    ``p_holm`` and ``p_bh``. Where ``bound`` is true the paper prints a bound such as "< 1e-4",
+    at which p is taken: the number of strategies that survive a correction is then a lower limit.
     """
     table = files.read_packaged("data/alignment_p_values.csv", _paper_p_values)
     return table.assign(p_holm=stats.holm(table["p"]), p_bh=stats.benjamini_hochberg(table["p"]))

@@ -52,9 +52,9 @@ class CacheNotWritableError(OSError):
 
 
 def absolute(path: str | os.PathLike[str]) -> Path:
-    """A place as a user names it, from the root: every path that enters the package comes through here.
+    """A place as a user names it, from the root; ``~`` and ``~name`` are homes.
 
-    ``~`` and ``~name`` are homes. Raises FileNotFoundError for an empty path and the home of nobody.
+    Raises FileNotFoundError for an empty path and the home of nobody.
     """
     place = os.path.expanduser(os.fspath(path))
     if not place:
@@ -65,10 +65,7 @@ def absolute(path: str | os.PathLike[str]) -> Path:
 
 
 def places() -> dict[str, str]:
-    """The variables of `PLACES` that are set, absolute, so that a process elsewhere can use them.
-
-    Addresses (``http://``, ``https://``) stay. Raises FileNotFoundError as `absolute` does.
-    """
+    """The variables of `PLACES` that are set, absolute; addresses of the web stay as they are."""
     named = {name: os.environ[name] for name in PLACES if os.environ.get(name)}
     for name, place in named.items():
         try:
@@ -79,9 +76,9 @@ def places() -> dict[str, str]:
 
 
 def state(place: str | os.PathLike[str]) -> list[str]:
-    """Names, sizes and times of a file, or of all files below a folder; empty where there is none.
+    """Names, sizes and times of a file, or of all files below a folder and its links; empty if there is none.
 
-    It stands for data too large to be read for a digest. Linked folders are followed.
+    They stand for data too large to be read for a digest.
     """
     root = absolute(place)
     seen: set[str] = set()
@@ -102,10 +99,7 @@ def book_folder() -> Path | None:
 
 
 def cache_dir(*parts: str, create: bool = True) -> Path:
-    """A folder in the user's cache, below ``KERNEL_CACHE`` or the platform's place for caches.
-
-    It is made, as by `writable_folder`; without `create` it is only told where it would be.
-    """
+    """A folder in the user's cache, below ``KERNEL_CACHE`` or the platform's place; made, or only named."""
     root = places().get(CACHE_VARIABLE) or platformdirs.user_cache_path("valence-axis", appauthor=False)
     below = PurePath(*parts)
     if below.is_absolute() or ".." in below.parts:
@@ -115,10 +109,7 @@ def cache_dir(*parts: str, create: bool = True) -> Path:
 
 
 def writable_folder(path: str | os.PathLike[str]) -> Path:
-    """The folder, absolute, made if needed: asked before the work whose results it shall hold.
-
-    Raises `CacheNotWritableError` if it cannot be made or written to.
-    """
+    """The folder, made if needed; `CacheNotWritableError` if it cannot be made or written to."""
     folder = absolute(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -130,7 +121,7 @@ def writable_folder(path: str | os.PathLike[str]) -> Path:
 
 
 def cache_not_writable(folder: Path, reason: OSError) -> CacheNotWritableError:
-    """The error to raise when writing to a folder fails: names the folder, the reason and the cure."""
+    """The error where writing to a folder fails, with the cure."""
     return CacheNotWritableError(
         f"cannot write to the folder {folder} ({reason.strerror or reason}): free space or grant permission "
         f"there, or name another folder; for the cache set the environment variable {CACHE_VARIABLE} to one "
@@ -149,9 +140,7 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
     disk and takes the target's place in one step; if not (an interruption included), it is removed and an
     older target stays. FileNotFoundError says that the block wrote nothing.
     """
-    target = absolute(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary(target)
+    target, temporary = _whole_and_temporary(target)
     try:
         yield temporary
         if not temporary.is_file():
@@ -172,9 +161,7 @@ def atomic_folder(target: str | Path) -> Iterator[Path]:
     Yields an empty folder beside the target, renamed to it when the block ends well and removed when it does
     not. If another process has filled the target meanwhile, the other's folder stays.
     """
-    target = absolute(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary(target)
+    target, temporary = _whole_and_temporary(target)
     temporary.mkdir()
     try:
         yield temporary
@@ -192,9 +179,12 @@ def atomic_folder(target: str | Path) -> Iterator[Path]:
         _flush(target.parent)
 
 
-def _temporary(target: Path) -> Path:
+def _whole_and_temporary(place: str | Path) -> tuple[Path, Path]:
+    """The place, absolute, in a folder that is there, and a temporary one beside it."""
+    target = absolute(place)
+    target.parent.mkdir(parents=True, exist_ok=True)
     # the whole name is kept at the end: writers such as np.save append an ending that they miss
-    return target.with_name(f".tmp-{secrets.token_hex(6)}-{target.name}")
+    return target, target.with_name(f".tmp-{secrets.token_hex(6)}-{target.name}")
 
 
 def _flush(place: Path) -> None:
@@ -208,20 +198,14 @@ def _flush(place: Path) -> None:
 
 @contextmanager
 def one_at_a_time(place: str | Path) -> Iterator[None]:
-    """Wait while another process, or thread, works on the same place, which need not exist.
-
-    The lock lies among the system's temporary files, which lets it go if its holder is killed. See `lock`.
-    """
+    """Wait while another process, or thread, works on the same place, which need not exist."""
     name = digest(str(absolute(place)))[:24]
     with lock(Path(tempfile.gettempdir()) / f"valence-axis-{name}.shared.lock"):
         yield
 
 
 def lock(path: str | Path) -> FileLock:
-    """A lock file that other users may take too, whatever the umask of the one who made it.
-
-    Who finds it in a shared folder must be able to wait for its holder, which takes permission to write.
-    """
+    """A lock file that other users may take too: to wait for its holder takes permission to write."""
     return FileLock(path, mode=0o666)
 
 
@@ -233,15 +217,10 @@ VERSIONS: Mapping[str, str] = MappingProxyType({name: version(name) for name in 
 
 
 def cache_key(modules: str | Iterable[str], *parts: Any) -> str:
-    """The key of a stored result, from which every cache takes its own: code, versions and inputs.
+    """The key of a stored result: code, versions of libraries, and inputs.
 
-    Parameters
-    ----------
-    modules : str or iterable of str
-        ``__name__`` of whoever computes. What they import counts, see `source_digest`; none takes everything.
-    *parts
-        Name of the cache, content of the inputs and settings, as for `digest`; device and number format too
-        where they matter.
+    `modules` are the ``__name__`` of whoever computes, with all that they import; none takes the whole
+    package. `parts` are what `digest` takes: name of the cache, inputs and settings.
     """
     names = [modules] if isinstance(modules, str) else list(modules)
     return digest(source_digest(*names), dict(VERSIONS), *parts)
@@ -308,12 +287,10 @@ def _names_in(path: str, sha256: str) -> frozenset[str]:
 
 
 def digest(*parts: Any) -> str:
-    """Digest of the content and types of values, the same in every process.
+    """SHA-256 of the content and types of values, the same in every process.
 
-    Types and lengths are part of the content: ``("a", "b")``, ``("ab",)``, ``["a", "b"]``, ``1``, ``1.0``
-    and ``True`` all differ. The order of a dict's keys does not count, nor do the memory layout of an array
-    and the device of a tensor. Takes None, numbers, str, bytes, tuples, lists, dicts, arrays, numpy's scalars
-    and tensors, nested to any depth; anything else raises TypeError. Gives 64 hexadecimal digits (SHA-256).
+    Takes None, numbers, texts, bytes, tuples, lists, dicts, arrays and tensors, nested to any depth; anything
+    else raises TypeError. The order of keys, the layout of an array and the device of a tensor do not count.
     """
     hasher = hashlib.sha256()
     for piece in _encoded(parts):
@@ -332,19 +309,17 @@ def _encoded(part: Any) -> Iterator[Any]:
         yield (b"t" if isinstance(part, tuple) else b"l") + struct.pack("<Q", len(part))
         for child in part:
             yield from _encoded(child)
-    elif isinstance(part, np.ndarray | np.generic) or _is_tensor(part):
-        kind, content = _array_content(part)
-        yield from _encoded(kind)
-        yield b"a" + struct.pack("<Q", len(content))
-        yield content
     else:
-        tag, content = _scalar_content(part)
+        if isinstance(part, np.ndarray | np.generic):
+            tag, (kind, content) = b"a", _array_content(part)
+            yield from _encoded(kind)
+        elif type(part).__module__.partition(".")[0] == "torch" and hasattr(part, "detach"):
+            tag, (kind, content) = b"a", _tensor_content(part)
+            yield from _encoded(kind)
+        else:
+            tag, content = _scalar_content(part)
         yield tag + struct.pack("<Q", len(content))
         yield content
-
-
-def _is_tensor(part: Any) -> bool:
-    return type(part).__module__.partition(".")[0] == "torch" and hasattr(part, "detach")
 
 
 def _scalar_content(part: Any) -> tuple[bytes, bytes]:
@@ -366,39 +341,32 @@ def _scalar_content(part: Any) -> tuple[bytes, bytes]:
 
 
 def _array_content(array: Any) -> tuple[tuple[str, str, tuple[int, ...]], Any]:
-    """Library, type and shape of an array or tensor, and its numbers as bytes."""
-    if isinstance(array, np.ndarray | np.generic):
-        if isinstance(array, np.ma.MaskedArray) or array.dtype.kind in "OV":
-            kind = f"{type(array).__name__} of dtype {array.dtype}"
-            raise TypeError(f"cannot digest a {kind}: pass its values as plain arrays")
-        flat = np.ascontiguousarray(array).reshape(-1)
-        return ("numpy", array.dtype.str, tuple(array.shape)), flat.view(np.uint8) if flat.size else b""
+    """Library, type and shape of an array, and its numbers as bytes."""
+    if isinstance(array, np.ma.MaskedArray) or array.dtype.kind in "OV":
+        kind = f"{type(array).__name__} of dtype {array.dtype}"
+        raise TypeError(f"cannot digest a {kind}: pass its values as plain arrays")
+    flat = np.ascontiguousarray(array).reshape(-1)
+    return ("numpy", array.dtype.str, tuple(array.shape)), flat.view(np.uint8) if flat.size else b""
+
+
+def _tensor_content(tensor: Any) -> tuple[tuple[str, str, tuple[int, ...]], Any]:
     import torch  # not before it is needed: it takes its time
 
-    if array.layout != torch.strided or array.is_quantized:
-        raise TypeError(f"cannot digest a {array.layout} tensor of {array.dtype}: pass it dense")
-    flat = array.detach().resolve_conj().resolve_neg().cpu().contiguous().reshape(-1)
+    if tensor.layout != torch.strided or tensor.is_quantized:
+        raise TypeError(f"cannot digest a {tensor.layout} tensor of {tensor.dtype}: pass it dense")
+    flat = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous().reshape(-1)
     content = flat.view(torch.uint8).numpy() if flat.numel() else b""
-    return ("torch", str(array.dtype), tuple(array.shape)), content
+    return ("torch", str(tensor.dtype), tuple(tensor.shape)), content
 
 
 # Stored arrays
 
 
 def load_or_compute(folder: str | Path, key: str, compute: Callable[[], ArrayLike]) -> np.ndarray:
-    """The array stored under a key; computed and stored if it is not there.
+    """The array stored under a `cache_key` as ``.npy``; computed and stored if it is not there.
 
-    A stored file that cannot be read is replaced, and a folder that cannot be written to done without, both
-    with a warning.
-
-    Parameters
-    ----------
-    folder : str or Path
-        Where the ``.npy`` files lie; a relative one is taken inside `cache_dir`.
-    key : str
-        Everything that determines the array: a `cache_key`. Letters, digits, ``_`` and ``-``.
-    compute : callable
-        Takes nothing, returns the array; one of objects, which would need pickle, raises TypeError.
+    A relative folder is taken inside `cache_dir`. A stored file that cannot be read is replaced, and a folder
+    that cannot be written to done without, both with a warning. An array of objects raises TypeError.
     """
     target = _place(folder, key)
     with one_at_a_time(target):
@@ -416,7 +384,7 @@ def load_or_compute(folder: str | Path, key: str, compute: Callable[[], ArrayLik
         except OSError as error:
             cure = cache_not_writable(target.parent, error)
             warnings.warn(f"{cure} Results are computed but not kept.", stacklevel=2)
-    return array
+        return array
 
 
 def stored_array(folder: str | Path, key: str) -> np.ndarray | None:
@@ -455,10 +423,7 @@ def _checked_array(file: IO[bytes], size: int) -> np.ndarray:
 
 
 def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, Fortran order and type of a ``.npy`` stream, which is left where the values begin.
-
-    Raises ValueError if it is no header, with whatever numpy raised in the message.
-    """
+    """Shape, Fortran order and type of a ``.npy`` stream, left at its values; ValueError if damaged."""
     later = np.lib.format.read_array_header_2_0  # version 3 differs in how the names of fields are spelled
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): later, (3, 0): later}
     try:
@@ -470,15 +435,8 @@ def npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
 def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
     """The arrays of an ``.npz`` file that `numpy.savez` wrote, each compared with its checksum.
 
-    Unlike `numpy.load` it fails in one way only, and takes no more memory than the file has bytes, whatever
-    a damaged header says.
-
-    Raises
-    ------
-    FileNotFoundError, NotADirectoryError
-        If there is no file.
-    ValueError
-        If it is no archive, incomplete, compressed or damaged, or holds objects, which would need pickle.
+    It takes no more memory than the file has bytes, whatever a damaged header says. Raises FileNotFoundError
+    or NotADirectoryError, and ValueError if the file is damaged, compressed or holds objects.
     """
     path = Path(path)
     arrays = {}
@@ -507,10 +465,7 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def read_packaged(place: str, read: Callable[[IO[str]], T]) -> T:
-    """What `read` makes of a data file of this package, by its path below ``kernel``.
-
-    Raises ValueError if the file is missing or damaged, which an installed package's is not.
-    """
+    """What `read` makes of a data file, by its path below ``kernel``; ValueError if it is damaged."""
     path = _PACKAGE / place
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -545,11 +500,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_yaml(text: str) -> Any:
-    """Content of a YAML text.
-
-    Raises ValueError if it is no YAML, a key is there twice, or a number looks like another than YAML takes
-    it for, as 010 (8) and 1:30 (90) do: names the line and the cure.
-    """
+    """Content of a YAML text; ValueError names the line of a key that is there twice, or a number misread."""
     try:
         return yaml.load(text, _Loader)
     except ValueError:

@@ -86,10 +86,8 @@ class Study:
     path : str or None
         A folder of FACED, SEED-V or EmoEEG-MC, or a file of :meth:`~kernel.brain.cohort.Cohort.save`; without
         it the cohort is simulated.
-    preset, design : str
-        What is planted in a simulated cohort, and the design that it follows.
-    subjects, cohort_seed : int
-        People of a simulated cohort of FACED's design, and the seed of any.
+    preset, design, subjects, cohort_seed
+        What is planted in a simulated cohort, the design that it follows, its people and its seed.
     bands : tuple of str or None
         Bands to keep; None keeps all.
     segment : float or None
@@ -103,8 +101,7 @@ class Study:
     checkpoints : str
         ``full`` (36 trainings), ``fewer`` (24), ``short`` (6) or ``none``.
     strategies : tuple of int and str, or None
-        Rows of the paper's table of alignment and names; None takes all 25 rows and the named ones, an empty
-        list none.
+        Rows of the paper's table of alignment and names; None takes all of both, an empty list none.
     seeds, epochs : int, int or None
         Seeds of each strategy, and epochs with and without it; None keeps the chapters'.
     members : int
@@ -116,8 +113,7 @@ class Study:
     random_state : int
         Seed of trainings, nulls and intervals.
     tables : tuple of str
-        Tables of the book, computed from FACED, instead of all that stands above (:mod:`kernel.audit`); the
-        word ``all`` takes every one.
+        Tables of the book, or ``all``, computed from FACED instead of all that stands above.
     """
 
     path: str | None = _setting(None, _place)
@@ -161,21 +157,9 @@ class Study:
 
 
 def load_study(path: str | Path) -> Study:
-    """Read a study from YAML; an empty file is the study of the chapters.
+    """Read a study from YAML, in which a relative ``path`` is taken from the file's folder.
 
-    Parameters
-    ----------
-    path : path-like
-        The file. A relative ``path`` in it is taken from its folder.
-
-    Returns
-    -------
-    Study
-
-    Raises
-    ------
-    StudyError
-        If the file cannot be read, holds an unknown key or an impossible value: names file, key and cure.
+    Raises `StudyError` if the file cannot be read, holds an unknown key or an impossible value.
     """
     path = files.absolute(path)
     try:
@@ -208,7 +192,7 @@ def check_machine(study: Study) -> None:
 
 
 def environment_study() -> Study:
-    """The study of the chapters, on the recordings of the environment variable KERNEL_DATA if it is set."""
+    """The study of the chapters, on the recordings that KERNEL_DATA names, if it is set."""
     return Study(path=files.places().get("KERNEL_DATA"))
 
 
@@ -216,10 +200,9 @@ def environment_study() -> Study:
 
 
 class Task(NamedTuple):
-    """A piece of work that needs nothing but tasks of earlier stages.
+    """What is done, and to which part of a study; needs nothing but tasks of earlier stages.
 
-    `kind` and `what` say what is done, and to which part of the study; `trainings` is how many networks it
-    trains, `cpu_s` the seconds on one core, estimated from `unit_costs`.
+    It trains so many networks and takes an estimate of `cpu_s` seconds of one core.
     """
 
     kind: str
@@ -240,10 +223,7 @@ def unit_costs() -> dict[str, float]:
 
 
 def plan(study: Study) -> list[Task]:
-    """The tasks of a study, in the order of their stages; reads no data.
-
-    Strategies that the data turn out not to serve are planned all the same, and say so in their result.
-    """
+    """The tasks of a study, in the order of their stages; reads no data."""
     cost = unit_costs()
     samples = n_samples(study) / 1000
     draws = study.permutations / 10_000

@@ -73,17 +73,6 @@ def plot_layer_sweep(sweep: pd.DataFrame) -> Figure:
     return fig
 
 
-def plot_scatter(
-    table: pd.DataFrame, *, x: str, y: str, emotion: str, xlabel: str, ylabel: str, title: str = ""
-) -> Figure:
-    """Items by two values, coloured and labelled by emotion."""
-    fig, ax = plt.subplots(figsize=(5.2, 4))
-    style.scatter_by_emotion(ax, table[x], table[y], table[emotion], 42)
-    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
-    style.legend_beside(ax)
-    return fig
-
-
 def plot_learning_curve(curve: pd.DataFrame, lines: Mapping[str, float]) -> Figure:
     """Supervised AUC by training size (mean, min and max over repeats) with label-free methods as lines."""
     fig, ax = plt.subplots(figsize=(5.6, 3.6))
@@ -354,20 +343,6 @@ def plot_shares(table: pd.DataFrame, *, label: str, title: str) -> Figure:
     return fig
 
 
-def plot_order(
-    clips: pd.DataFrame, panels: Mapping[str, str], *, value: str, emotion: str, ylabel: str
-) -> Figure:
-    """A column of clips against their mean position in the session, for which each panel names a column."""
-    fig, drawn = style.panels(
-        panels, (4, 3.6), 1, ylabel=ylabel, share="xy", xlabel="mean position in the session"
-    )
-    for ax, column in zip(drawn, panels.values(), strict=True):
-        style.scatter_by_emotion(ax, clips[column], clips[value], clips[emotion], 42)
-        style.dotted(ax, x=(1 + len(clips)) / 2)
-    style.legend_beside(drawn[-1])
-    return fig
-
-
 def plot_position_classes(counts: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
     """Trials (n_positions, n_classes) relative to an even spread of each class, in the order of emotions."""
     order = emotion_order(classes)
@@ -382,13 +357,19 @@ def plot_position_classes(counts: Mapping[str, np.ndarray], classes: Sequence[st
     return fig
 
 
-def plot_held_out(panels: Mapping[str, tuple[np.ndarray, np.ndarray, Sequence[str]]]) -> Figure:
-    """Held-out predictions against positions: panels of positions and predictions (n_clips,) and emotions."""
-    fig, drawn = style.panels(
-        panels, (3.6, 3.5), 1.4, xlabel="position on the axis", ylabel="prediction", share=""
-    )
-    for ax, (y, predicted, emotions) in zip(drawn, panels.values(), strict=True):
-        style.scatter_by_emotion(ax, y, predicted, emotions, 38)
+def plot_by_emotion(
+    panels: Mapping[str, tuple[np.ndarray, np.ndarray, Sequence[str]]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    share: str = "",
+    middle: float | None = None,
+) -> Figure:
+    """Items (n,) by two values in the colours of their emotions; a dotted line stands at a `middle`."""
+    fig, drawn = style.panels(panels, (3.8, 3.6), 1.3, xlabel=xlabel, ylabel=ylabel, share=share)
+    for ax, (x, y, emotions) in zip(drawn, panels.values(), strict=True):
+        style.scatter_by_emotion(ax, x, y, emotions, 40)
+        style.dotted(ax, x=middle)
     style.legend_beside(drawn[-1])
     return fig
 
@@ -535,7 +516,7 @@ def plot_stream(
 
     `records` are :class:`kernel.decoding.streams.Record`, one a window, with probabilities in the order
     of `classes`. Framed is what was shown: ``time`` (s) at which each clip of a `length` (s) began, and its
-    ``emotion``. The figure goes up to the second `until`; `title` says whether the person is simulated.
+    ``emotion``. The figure ends at second `until`.
     """
     order = [name for name in EMOTIONS if name in classes][::-1]
     fig, ax = plt.subplots(figsize=(9, 3.2))

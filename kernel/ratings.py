@@ -22,8 +22,6 @@ SCALES = (
     "joy", "tenderness", "inspiration", "amusement", "anger", "disgust", "fear", "sadness",
     "arousal", "valence", "familiarity", "liking",
 )  # fmt: skip
-#: Correlation over clips of mean valence in odd- and even-numbered subjects, not stepped up to full length.
-VALENCE_SPLIT_HALF_R = 0.9877
 #: Different orders of presentation among the 123 subjects, and how many of the 23 test subjects were shown
 #: the clips in exactly the order of some training subject.
 DISTINCT_ORDERS = 91
@@ -41,17 +39,10 @@ STANDARD_SETS = {"train": range(80), "validation": range(80, 100), "test": range
 
 
 def load_ratings() -> pd.DataFrame:
-    """Per-clip means, standard deviations and counts of the twelve FACED ratings.
+    """The twelve FACED ratings of the 28 clips, from 0 to 7, by clip.
 
-    Returns
-    -------
-    DataFrame, 28 rows indexed by clip
-        ``emotion``, ``n``, and ``{scale}_mean`` and ``{scale}_sd`` (n - 1) for each of `SCALES`, from 0 to 7.
-
-    References
-    ----------
-    Computed from the open BIDS release (NEMAR nm000112 v1.0.1 [1]_, CC-BY-4.0) of the dataset of Chen et al.
-    [2]_, converted to BIDS by Guetschel.
+    Columns are ``emotion``, ``n``, and ``{scale}_mean`` and ``{scale}_sd`` (n - 1) for each of `SCALES`, of
+    the open BIDS release (NEMAR nm000112 v1.0.1 [1]_, CC-BY-4.0; by Guetschel) of Chen et al. [2]_.
 
     .. [1] FACED in BIDS. doi:10.82901/nemar.nm000112
     .. [2] Chen et al. (2023), Scientific Data 10:740. doi:10.1038/s41597-023-02650-w
@@ -102,7 +93,7 @@ def draw_orders(
     lead: float = 0.0,
     random_state: int | np.random.Generator | None = None,
 ) -> np.ndarray:
-    """Draw orders of presentation by the rule that FACED's own follow.
+    """Draw positions (n_subjects, 28) of the clips, from 1, by the rule that FACED's own orders follow.
 
     Everybody sees the same seven `BLOCKS` of four clips: three of negative, three of positive valence, one
     neutral. The six blocks with a valence come in random order; the neutral one is put at a random place
@@ -110,21 +101,11 @@ def draw_orders(
 
     Parameters
     ----------
-    n_subjects : int
-        Orders to draw; the first ones do not depend on how many follow.
     n_distinct : int, optional
-        Draw only so many: each goes to one subject, and the others get one of them at random. By default
-        every subject has their own.
+        Draw only so many: each goes to one subject, and the others get one of them at random.
     lead : float
         How much earlier positive blocks tend to come than negative ones, in standard deviations of the
         Gaussian key by which blocks are sorted; 0 for chance alone.
-    random_state : int, Generator or None
-        Seed or generator.
-
-    Returns
-    -------
-    ndarray of int, shape (n_subjects, 28)
-        Position of each clip, from 1.
     """
     n_drawn = n_subjects if n_distinct is None else count("n_distinct", n_distinct, 1, n_subjects)
     rng = np.random.default_rng(random_state)
@@ -167,19 +148,9 @@ def position_only_bacc(train: ArrayLike, test: ArrayLike) -> float:
 
     .. math:: \hat k(p) = \arg\max_k N_{pk} / N_k,
 
-    which is Bayes' rule where every class counts alike, as it does in the score. Classes that tie share the
-    position's trials equally, which is what breaking ties at random gives on average; at a position that no
-    training subject had, all classes tie.
-
-    Parameters
-    ----------
-    train, test : array_like, shape (n_positions, n_classes)
-        Trials :math:`N_{pk}` by position and class, as `position_counts` gives them.
-
-    Returns
-    -------
-    float
-        Mean over classes of the share of test trials answered rightly; exact, not sampled.
+    which is Bayes' rule where every class counts alike. `train` and `test` (n_positions, n_classes) hold the
+    trials :math:`N_{pk}` of `position_counts`. Classes that tie share the position's trials equally, as
+    breaking ties at random does on average; at a position that no training subject had, all classes tie.
     """
     known = shape("train", real(train, "train"), (None, None), "(n_positions, n_classes)")
     asked = shape("test", real(test, "test"), known.shape)

@@ -103,17 +103,11 @@ def spearman(x: ArrayLike, y: ArrayLike) -> Any:
 
 
 def textbook_p(r: ArrayLike, n: int, *, alternative: str = "two-sided") -> Any:
-    r"""P-value of a Pearson correlation under the textbook null: n independent pairs of Gaussians [1]_.
+    r"""P-value of correlations `r`, of any shape, where n pairs of Gaussians are independent.
 
-    .. math:: t = r \sqrt{\frac{n - 2}{1 - r^2}}
-
-    follows Student's distribution with n - 2 degrees of freedom. It knows nothing of clustering, selection or
-    fitting; it is here to be compared with nulls that do. `r` may have any shape, the result has the same;
-    `alternative` is ``two-sided`` or ``greater``.
-
-    References
-    ----------
-    .. [1] Student (1908), Biometrika 6(2-3). doi:10.1093/biomet/6.2-3.302
+    :math:`t = r \sqrt{(n - 2) / (1 - r^2)}` then follows Student's distribution with n - 2 degrees of
+    freedom. It knows nothing of clustering, selection or fitting: it is here to be compared with nulls that
+    do. `alternative` is ``two-sided`` or ``greater``.
     """
     r = real(r, "r")
     n = checks.count("n", n, least=3)
@@ -138,31 +132,18 @@ def bootstrap_interval(
     strata: ArrayLike | None = None,
     random_state: Seed = None,
 ) -> Interval:
-    """Percentile bootstrap [1]_ of a statistic of paired arrays.
+    """Percentile bootstrap [1]_ of a statistic of paired arrays, with a coverage of `confidence`.
 
     Parameters
     ----------
     statistic : callable
-        Takes the arrays as they are and gives a float; takes them with a leading batch axis, (n_batch, n),
-        and gives (n_batch,).
+        Gives a float for arrays as they are, and (n_batch,) for arrays with a leading batch axis.
     *arrays : array_like, shape (n, ...)
         Resampled together.
-    n_resamples : int
-        Bootstrap samples.
-    confidence : float
-        Coverage between 0 and 1.
     groups : array_like, shape (n,), optional
-        Whole groups (subjects) are resampled instead of items. Groups of unequal size make the number of
-        items vary between samples, so `statistic` is then called once per sample.
+        Whole groups (subjects) are resampled instead of items; if their sizes differ, one sample at a time.
     strata : array_like, shape (n,), optional
         Units are resampled within each stratum, such as a label; with `groups`, one stratum per group.
-    random_state : int, Generator or None
-        Seed.
-
-    Returns
-    -------
-    Interval
-        The statistic of the data with percentile limits.
 
     References
     ----------
@@ -279,7 +260,7 @@ def permutation_test(
     alternative: str = "two-sided",
     random_state: Seed = None,
 ) -> PermutationResult:
-    """Permute `y` against `x`, over items or over whole groups.
+    """Permute `y` against `x`, over items or over whole groups; exact if `y` has few orders.
 
     Parameters
     ----------
@@ -295,13 +276,6 @@ def permutation_test(
         values make orders coincide, so nine emotions coded -1, 0, 1 have 630 and not 9! of them.
     alternative : {"two-sided", "greater", "less"}
         As in `permutation_p`.
-    random_state : int, Generator or None
-        Seed.
-
-    Returns
-    -------
-    PermutationResult
-        With an exact p (identity included) or the +1 rule.
     """
     x, y = plain(x, "x", numbers=False), plain(y, "y")
     if y.ndim != 1 or x.ndim == 0 or len(x) != len(y):
@@ -357,10 +331,6 @@ def holm(p: ArrayLike) -> np.ndarray:
 
     .. math:: \tilde p_{(i)} = \max_{j \le i} \min\bigl(1, (m - j + 1)\, p_{(j)}\bigr)
 
-    under any dependence of the tests.
-
-    References
-    ----------
     .. [1] Holm (1979), Scandinavian Journal of Statistics 6(2), 65-70. https://www.jstor.org/stable/4615733
     """
     p = _p_values(p)
@@ -370,15 +340,9 @@ def holm(p: ArrayLike) -> np.ndarray:
 
 
 def benjamini_hochberg(p: ArrayLike) -> np.ndarray:
-    r"""Benjamini-Hochberg adjustment [1]_ of p-values (m,): bounds the expected share of false alarms.
+    """Benjamini-Hochberg adjustment of p-values (m,): bounds the expected share of false alarms.
 
-    .. math:: \tilde p_{(i)} = \min_{j \ge i} \min\bigl(1, m\, p_{(j)} / j\bigr)
-
-    among the findings of independent (or positively dependent) tests.
-
-    References
-    ----------
-    .. [1] Benjamini & Hochberg (1995). doi:10.1111/j.2517-6161.1995.tb02031.x
+    Among the findings of independent (or positively dependent) tests. doi:10.1111/j.2517-6161.1995.tb02031.x
     """
     return false_discovery_control(_p_values(p))
 
@@ -408,16 +372,6 @@ class SpreadNull(NamedTuple):
     sd: float
     p: float
 
-    @property
-    def deviation(self) -> float:
-        """``|observed - 0.5|``."""
-        return abs(self.observed - 0.5)
-
-    @property
-    def percentile(self) -> float:
-        """Percentage of random directions with a smaller deviation."""
-        return float(100 * np.mean(np.abs(self.null - 0.5) < self.deviation))
-
 
 def spread_null(
     features: ArrayLike,
@@ -433,21 +387,9 @@ def spread_null(
     A direction and its opposite have AUCs that sum to one, so random directions average one half whatever the
     features hold. The null is therefore their spread, not their mean.
 
-    Parameters
-    ----------
-    features : array_like or Tensor, shape (n_items, n_features)
-        What is projected.
-    labels : array_like of bool, shape (n_items,)
-        Both classes must occur.
-    direction : array_like or Tensor, shape (n_features,)
-        The axis.
-    n_directions : int
-        Random directions.
-    covariance : {None, "matched"}
-        None draws isotropic directions; "matched" draws them with the covariance of the features, so that
-        they favour the subspace where items vary.
-    random_state : int, Generator or None
-        Seed.
+    Features (n_items, n_features) are projected onto the direction (n_features,) and onto random ones:
+    isotropic, or with the covariance of the features ("matched"), so that they favour the subspace where
+    items vary. Labels (n_items,) are bool, and both must occur.
     """
     X = real(features, "features")
     axis = real(direction, "direction")
@@ -500,16 +442,7 @@ def class_constant_null(
     An axis read from one story per emotion gives nine values to 28 clips. Its correlation with the clips'
     ratings must be compared with other sets of nine values, not with 28 free ones.
 
-    Parameters
-    ----------
-    target : array_like, shape (n_items,)
-        For example the mean valence of each clip.
-    classes : array_like, shape (n_items,)
-        Class of each item; two or more.
-    n_directions : int
-        Random vectors.
-    random_state : int, Generator or None
-        Seed.
+    The target (n_items,) may be the mean valence of each clip, the classes (n_items,) its emotion.
     """
     target = real(target, "target")
     if target.ndim != 1:

@@ -52,10 +52,7 @@ def _settings(study: Study) -> dict[str, Any]:
 
 
 def name_tasks(study: Study, folder: Path) -> list[Task]:
-    """The tasks of a study in their order, after writing down which results are theirs.
-
-    Results of another version of the package, or of recordings that have changed, are not mixed in.
-    """
+    """The tasks of a study in their order, after writing down which results are theirs."""
     ids = task_ids(study)
     stale = {path.stem for path in (folder / "tasks").glob("[!.]*.json")}.difference(ids.values())
     if stale:
@@ -138,25 +135,16 @@ def _provenance(study: Study, folder: Path) -> dict[str, Any]:
 def run_study(
     study: Study, folder: str | Path, *, n_jobs: int = 2, client: Any = None, progress: bool = True
 ) -> dict[str, pd.DataFrame]:
-    """Do what is not done yet, then collect all tables.
+    """Do what is not done yet, then collect all tables by name, as they lie in ``results/``.
 
     Parameters
     ----------
-    study : Study
-        What to do.
     folder : path-like
         Of this study alone; made if needed.
     n_jobs : int
         Processes here, of one thread each.
     client : dask.distributed.Client, optional
         Send the tasks to its cluster instead; its workers must see `folder` under the same path.
-    progress : bool
-        Show a progress bar for each stage.
-
-    Returns
-    -------
-    dict of str to DataFrame
-        Tables by name, as they lie in ``results/``. Every row says data, seed, device, versions and digest.
 
     Raises
     ------
@@ -252,10 +240,7 @@ def _died(error: Exception) -> bool:
 
 
 def status(folder: str | Path) -> pd.DataFrame:
-    """Tasks of a study's folder, by kind: how many there are, how many are done, and their seconds.
-
-    It is the last run that counts, whatever has become of the recordings and of the package since.
-    """
+    """Tasks of a study's last run, by kind: how many there are, how many are done, and their seconds."""
     tasks, results = plan(open_study(folder)), Results(files.absolute(folder))
     done = [results.read(task.label) for task in tasks]
     cpu = [np.nan if result is None else result["provenance"]["cpu_s"] for result in done]

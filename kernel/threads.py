@@ -33,11 +33,7 @@ def one_thread() -> Iterator[None]:
 
 
 def processes(n_jobs: int) -> int:
-    """As many processes as asked for, but no more than the environment variable KERNEL_PROCESSES allows.
-
-    Whoever runs several programs side by side, as the book does with its chapters, says by it how many
-    processes each may start.
-    """
+    """As many processes as asked for, but no more than the environment variable KERNEL_PROCESSES allows."""
     limit = os.environ.get(LIMIT, "")
     if not limit:
         return n_jobs
@@ -51,17 +47,8 @@ def side_by_side(
 ) -> Iterator[Any]:
     """Results of calls of ``joblib.delayed`` made in several processes, in the order of the calls.
 
-    Each call should cache its expensive results, so that an interrupted run goes on.
-
-    Parameters
-    ----------
-    calls, label, progress
-        The calls; name of the progress bar, and whether to show it.
-    n_jobs : int
-        Processes, of one thread each, as far as `processes` allows; 1 stays in this one. On an accelerator,
-        which processes would have to share, all calls run in this one.
-    client : dask.distributed.Client, optional
-        Its cluster gets the calls instead; results come when all are there.
+    The processes are as many as `processes` allows, but one beside an accelerator, which they would have to
+    share; the cluster of a Dask client gets the calls instead. The progress bar bears the label.
     """
     calls = with_settings(calls)
     if client is not None:

@@ -93,11 +93,9 @@ x = {
     for key, rows in default.groupby(["model", "stories"], sort=False)
 }
 
-fig = plots.plot_scatter(
-    clips.assign(position=x[MODELS[0], "six stories"][index]),
-    x="position", y="valence_mean", emotion="emotion",
+fig = plots.plot_by_emotion(
+    {"28 film clips, real ratings": (x[MODELS[0], "six stories"][index], y, clips["emotion"])},
     xlabel=f"position on the axis of {MODELS[0]}", ylabel="mean valence, 123 people (0 to 7)",
-    title="28 film clips, real ratings",
 )
 
 # %%

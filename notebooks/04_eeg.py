@@ -184,9 +184,10 @@ emotions = order.clips["emotion"]
 pd.DataFrame({f"block {k}": [f"{clip} {emotions[clip]}" for clip in block] for k, block in enumerate(BLOCKS, start=1)})
 
 # %% mystnb={"image": {"alt": "Two scatter plots, all 123 real people and the 23 test people: mean position of each of 28 clips in the session against the clip's mean valence, coloured by emotion from brown, negative, to teal, positive; a dotted line marks the middle of the session."}, "figure": {"caption": "Real orders of presentation and real ratings, 28 clips."}}
-fig = plots.plot_order(
-    order.clips.assign(valence=valence), {"all 123 subjects (real)": "mean", "23 test subjects (real)": "test"},
-    value="valence", emotion="emotion", ylabel="mean valence, 123 people",
+panels = {"all 123 subjects (real)": "mean", "23 test subjects (real)": "test"}
+fig = plots.plot_by_emotion(
+    {title: (order.clips[column], valence, emotions) for title, column in panels.items()},
+    xlabel="mean position in the session", ylabel="mean valence, 123 people", share="xy", middle=14.5,
 )
 
 # %% tags=["nbval-check-output", "hide-input"]

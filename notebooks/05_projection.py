@@ -70,7 +70,10 @@ X, y = zscore(means.values.reshape(len(emotions), -1)), recovered.axis
 folds = RidgeFolds(X, emotions, [PENALTY])
 panels = {"fitted to all clips": folds.in_sample(y), "emotion left out": folds.held_out(y)}
 r = {name: float(stats.pearson(predicted, y)) for name, predicted in panels.items()}
-fig = plots.plot_held_out({f"{name}: r {r[name]:.2f}": (y, predicted, emotions) for name, predicted in panels.items()})
+fig = plots.plot_by_emotion(
+    {f"{name}: r {r[name]:.2f}": (y, predicted, emotions) for name, predicted in panels.items()},
+    xlabel="position on the axis", ylabel="prediction",
+)
 
 # %% tags=["nbval-check-output"]
 by_penalty = {penalty: float(stats.pearson(RidgeFolds(X, emotions, [penalty]).in_sample(y), y)) for penalty in (1, 10, 100, 1000)}
@@ -164,7 +167,10 @@ print(f"correlation of the language model's axis with people's ratings over nine
 # %% mystnb={"image": {"alt": "Three scatter plots on real EEG, one dot for each of 28 clips, coloured by emotion: mean valence rating of the emotion against the prediction with the clip, the film, or the emotion left out. All fall instead of rising."}, "figure": {"caption": "Real EEG. The axis is people's mean valence rating of each emotion. Whatever is left out, predictions fall with it instead of rising, as predictions from noise do."}}
 held_out = stored["held_out"].query("axis == 'class ratings' and features == 'standardised'")
 panels = {f"{unit} left out": rows for unit, rows in held_out.groupby("left_out", sort=False)}
-fig = plots.plot_held_out({name: (p["position"].to_numpy(), p["prediction"].to_numpy(), p["emotion"]) for name, p in panels.items()})
+fig = plots.plot_by_emotion(
+    {name: (rows["position"], rows["prediction"], rows["emotion"]) for name, rows in panels.items()},
+    xlabel="position on the axis", ylabel="prediction",
+)
 
 # %% [markdown]
 # ## Could the test have seen it?

@@ -22,7 +22,7 @@ if torch.backends.mps.is_available():
 
 #: What their tests share is dear (a rendered book, a browser, a whole study, the calibration of a chapter):
 #: a second worker would make it again or wait for it, so one worker does all of the file.
-TOGETHER = ("test_browser.py", "test_chapters.py", "test_cli.py", "test_studies.py")
+TOGETHER = ("test_browser.py", "test_chapters.py", "test_studies.py")
 
 
 @pytest.hookimpl(optionalhook=True)

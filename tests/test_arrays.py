@@ -210,6 +210,14 @@ def test_the_first_bad_value_is_named_with_its_place(values, message):
         arrays.tensor(values, "x")
 
 
+@pytest.mark.parametrize("gap", [np.nan, None, pd.NA])
+def test_a_gap_among_names_does_not_become_a_name(gap):
+    for kind in (list, pd.Series, lambda x: np.array(x, dtype=object)):
+        with pytest.raises(ValueError, match=r"groups holds NaN or None.* at 1"):
+            arrays.row_labels(kind(["a", gap]), "groups", 2)
+    assert arrays.row_labels(["a", "nan"], "groups", 2).tolist() == ["a", "nan"]
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

@@ -13,7 +13,7 @@ from kernel import files, plans
 
 FOLDER = Path(__file__).parent / "benchmarks"
 NAMES = sorted(path.stem for path in FOLDER.glob("bench_*.py"))
-WITH_MODELS = {"bench_hidden", "bench_study"}
+WITH_MODELS = {"bench_hidden"}
 MARKED = [pytest.param(name, marks=pytest.mark.assets if name in WITH_MODELS else ()) for name in NAMES]
 
 

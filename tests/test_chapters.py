@@ -23,18 +23,13 @@ from kernel.brain.study import map_vaxis_to_scalp, project_vaxis
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def write_saved(folder):
-    simulate_cohort(5, n_subjects=12)[0].save(folder / "cohort.nc")
-    return folder / "cohort.nc"
-
-
 SOURCES = {
-    "FACED, BIDS": lambda folder: write_faced_bids(folder),
+    "FACED, BIDS": write_faced_bids,
     "FACED, DE": lambda folder: write_faced_de(folder, range(12)),
     "FACED, processed": lambda folder: write_faced_processed(folder, (0, 61)),
     "SEED-V": lambda folder: write_seed_v_de(folder, range(1, 10)),
-    "EmoEEG-MC": lambda folder: write_emoeeg_mc(folder),
-    "saved": write_saved,
+    "EmoEEG-MC": write_emoeeg_mc,
+    "saved": lambda folder: simulate_cohort(5, n_subjects=12)[0].save(folder / "cohort.nc"),
 }
 
 

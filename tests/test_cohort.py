@@ -198,7 +198,11 @@ WRONG_DESIGNS = [
     ({"ratings": {"valence": np.ones(9)}}, r"ratings must all be \(28,\).*'valence': \(9,\)"),
     ({"ratings": {"valence": np.ones(28), "joy": np.ones((6, 28))}}, r"all \(6, 28\), single people"),
     ({"ratings": {"valence": np.full((6, 28), np.inf)}}, "finite, or NaN where missing"),
-    ({"films": ["Blue"] * 5}, "film|clip|conflicting"),
+    ({"films": ["Blue"] * 5}, r"films must have shape \(28,\), one for each row, got \(5,\)"),
+    ({"films": [*["Blue"] * 27, np.nan]}, "films holds NaN or None, nan at 27"),
+    ({"hardware": ["cap"] * 5}, r"hardware must have shape \(6,\), one for each row, got \(5,\)"),
+    ({"hardware": ["cap", None, *["cap"] * 4]}, "hardware holds NaN or None, None at 1"),
+    ({"hardware": [*["cap"] * 5, np.nan]}, "hardware holds NaN or None, nan at 5"),
 ]
 
 

@@ -115,6 +115,22 @@ def test_epochs_rejected_on_loading_are_missing_clips(loud):
     np.testing.assert_array_equal(cohort.present, [[True] * 3, [k not in loud for k in range(3)]])
     np.testing.assert_allclose(cohort.de[1, 0], cohort.de[0, 0], rtol=1e-4)
     assert len(lazy.events) == 3  # what was given is not changed
+    order = [[1, 2, 3], [np.nan if k in loud else k + 1 for k in range(3)]]
+    np.testing.assert_array_equal(cohort.order, order)  # a rejected clip was seen all the same
+
+
+def test_a_position_is_that_in_the_recording():
+    """Dropped clips count; events left out by an index do not, nor does the order of rows."""
+    seen, nan = epochs("abc"), np.nan
+    parts = mne.concatenate_epochs([seen[:2].drop([0], verbose="error"), seen[2:]], verbose="error")
+    for one, expected in (
+        (seen, [1, 2, 3]),
+        (seen.copy().drop([0], verbose="error"), [nan, 2, 3]),
+        (seen[1:], [nan, 1, 2]),
+        (seen[[2, 0, 1]], [1, 2, 3]),
+        (parts, [nan, 2, 3]),
+    ):
+        np.testing.assert_array_equal(from_epochs([seen, one]).order[1], expected)
 
 
 def test_numbers_of_clips_are_sorted_by_size_and_a_float_column_names_the_same():

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import builtins
 import errno
-import hashlib
 import io
 import json
 import os
-import pickle
 import shutil
 import signal
 import subprocess
@@ -162,13 +160,6 @@ def folder(place: Path):
     return texts(place)
 
 
-def saved_cohort(place: Path):
-    from kernel.brain.cohort import Cohort
-
-    small_cohort().save(place / "cohort.nc")
-    return Cohort.load(place / "cohort.nc").de.tolist()
-
-
 def small_cohort():
     from kernel.brain.cohort import Cohort
 
@@ -220,27 +211,11 @@ def rows(place: Path) -> dict:
     return {row.id: repr(row) for row in claims.read_ledger(place / "claims.json")}
 
 
-def asset(place: Path):
-    from kernel import assets
-
-    index = Path(os.environ["FAULTS_INDEX"])
-    entry = pickle.loads((index / "asset.pkl").read_bytes())  # this test wrote it
-    assets.ASSETS = {"model": entry}
-
-    assets._download = lambda asset, scratch, bar: [index / package.filename for package in asset.packages]
-    os.environ["KERNEL_CACHE"] = str(place)
-    folder = assets.fetch("model", progress=False)
-    assets.verify("model")
-    return {name: hashlib.sha256(content).hexdigest() for name, content in texts(folder).items()}
-
-
 JOBS = {
     "cache": Job(cache, texts, lambda key: f"cache/{key}.npy"),
     "folder": Job(folder, texts, lambda name: "model/config.json"),
-    "cohort": Job(saved_cohort, texts, stride=120),
-    "bank": Job(bank, arrays, lambda key: f"bank/{key}.npz", stride=180),
+    "bank": Job(bank, arrays, lambda key: f"bank/{key}.npz", stride=400),
     "ledger": Job(ledger, rows),
-    "asset": Job(asset, texts),
 }
 
 
@@ -329,15 +304,9 @@ def main(name: str, kind: str, root: Path) -> None:
 @pytest.mark.parametrize("kind", ["kill", "full"])
 @pytest.mark.parametrize("name", JOBS)
 def test_whatever_a_fault_interrupts_is_whole_or_absent_and_goes_on(name, kind, tmp_path):
-    if name == "asset":
-        from test_assets import joined_asset
-
-        (tmp_path / "index").mkdir()
-        (tmp_path / "index" / "asset.pkl").write_bytes(pickle.dumps(joined_asset(tmp_path / "index")))
     root = tmp_path / "runs"
     root.mkdir()
-    environment = {"OMP_NUM_THREADS": "1", "FAULTS_INDEX": str(tmp_path / "index"), "TMPDIR": str(tmp_path)}
-    environment["PYTHONPATH"] = os.pathsep.join([str(TESTS.parent), str(TESTS)])
+    environment = {"OMP_NUM_THREADS": "1", "TMPDIR": str(tmp_path), "PYTHONPATH": str(TESTS.parent)}
     command = [sys.executable, __file__, name, kind, str(root)]
     done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -348,6 +317,6 @@ def test_whatever_a_fault_interrupts_is_whole_or_absent_and_goes_on(name, kind, 
 
 if __name__ == "__main__":
     # what is loaded by use is loaded once, not in every fork
-    if sys.argv[1] in ("bank", "cohort", "ledger"):
+    if sys.argv[1] in ("bank", "ledger"):
         JOBS[sys.argv[1]].act(Path(sys.argv[3]).parent)
     main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))

@@ -116,16 +116,14 @@ def test_inventories_can_be_read_by_intersphinx(crossrefs, tmp_path):
 
 
 def test_addresses_are_whole_and_short_names_are_of_one_thing(crossrefs):
-    table = crossrefs.read_table()
-    short = [
-        s for entry in table.values() for given in entry["names"].values() for s in given.get("short", ())
-    ]
-    assert len(short) == len(set(short))
-    for entry in table.values():
+    short = []
+    for entry in crossrefs.read_table().values():
         assert re.fullmatch(r"https://[\w./-]+/", entry["url"])
-        for name, given in entry["names"].items():
-            page, _, anchor = given["page"].partition("#")
+        for name, place in entry["names"].items():
+            page, _, anchor = place["page"].partition("#")
             assert page.endswith(".html") and anchor == name
+            short += place.get("short", ())
+    assert len(short) == len(set(short))
 
 
 def test_types_become_links_and_nothing_else_does(crossrefs):
@@ -191,28 +189,22 @@ def test_the_configuration_reaches_the_theme():
     assert "CC BY" in options["extra_footer"]
 
 
-def test_without_a_repository_there_is_nothing_to_launch(monkeypatch):
-    assert "launch_buttons" not in options_for("", monkeypatch)
-
-
 def test_one_setting_turns_the_launch_buttons_on(monkeypatch):
-    for options in (
-        options_for("https://github.com/owner/name/", monkeypatch),
-        options_for("", monkeypatch, environment="https://github.com/owner/name"),
-        options_for(
-            "https://github.com/else/where", monkeypatch, environment="https://github.com/owner/name"
-        ),
+    address = "https://github.com/owner/name"
+    for url, environment in (
+        (f"{address}/", None),
+        ("", address),
+        ("https://github.com/else/where", address),
     ):
-        assert options["repository_url"] == "https://github.com/owner/name"
+        options = options_for(url, monkeypatch, environment)
+        assert options["repository_url"] == address
         assert set(options["launch_buttons"]) == {"binderhub_url", "colab_url"}
     elsewhere = options_for("https://gitlab.com/owner/name", monkeypatch)
     assert set(elsewhere["launch_buttons"]) == {"binderhub_url"}  # Colab knows GitHub only
-
-
-@pytest.mark.parametrize("url", ["owner/name", "http://github.com/owner/name", "https://github.com/owner"])
-def test_an_address_that_is_none_is_refused(url, monkeypatch):
-    with pytest.raises(ValueError, match="set KERNEL_REPOSITORY"):
-        options_for(url, monkeypatch)
+    assert "launch_buttons" not in options_for("", monkeypatch)
+    for url in ("owner/name", "http://github.com/owner/name", "https://github.com/owner"):
+        with pytest.raises(ValueError, match="set KERNEL_REPOSITORY"):
+            options_for(url, monkeypatch)
 
 
 def test_a_chapter_is_offered_as_script_and_other_pages_are_not(tmp_path):

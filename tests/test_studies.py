@@ -17,33 +17,25 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 from filelock import FileLock
 
 from kernel import plans, studies
+from kernel.brain.simulate import simulate_cohort
+from kernel.cli import main
 from kernel.plans import Study, StudyError, load_study, plan, plan_table
+from kernel.report import write_report
 from kernel.studies import run_study
 from kernel.tasks import KINDS, Results
 
 pytestmark = pytest.mark.assets
 
 TINY = Study(
-    subjects=15,
-    texts=0,
-    checkpoints="short",
-    strategies=(11, 16),
-    seeds=2,
-    epochs=2,
-    members=2,
-    permutations=30,
-    slow_permutations=19,
-    split="leave_subjects_out",
-    models=("SmolLM2-135M-Instruct",),
-)
-YAML = "\n".join(
-    f"{key}: {list(value) if isinstance(value, tuple) else value}"
-    for key, value in vars(TINY).items()
-    if value is not None
-)
+    subjects=15, texts=0, checkpoints="short", strategies=(11, 16), seeds=2, epochs=2, members=2,
+    permutations=30, slow_permutations=19, split="leave_subjects_out", models=("SmolLM2-135M-Instruct",),
+)  # fmt: skip
+SETTINGS = {key: value for key, value in vars(TINY).items() if value is not None}
+YAML = "\n".join(f"{key}: {list(v) if isinstance(v, tuple) else v}" for key, v in SETTINGS.items())
 ONLY_ALIGNMENT = replace(TINY, checkpoints="none", members=0)
 
 
@@ -382,9 +374,6 @@ def test_results_of_another_package_or_other_recordings_are_not_taken(monkeypatc
 def test_a_finished_study_is_read_without_its_recordings_device_and_package(
     quick, monkeypatch, tmp_path, capsys
 ):
-    from kernel.brain.simulate import simulate_cohort
-    from kernel.cli import main
-
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     cohort, _ = simulate_cohort(0, n_subjects=10, window=10.0)
     cohort.save(tmp_path / "own.nc")
@@ -402,3 +391,79 @@ def test_a_finished_study_is_read_without_its_recordings_device_and_package(
     with pytest.raises(StudyError, match=r"own\.nc' does not exist"):
         run(study, tmp_path / "home" / "out")
     assert not (tmp_path / "~").exists()
+
+
+# ---- the command line
+
+
+def test_a_dry_run_tells_the_plan_and_writes_nothing(tmp_path, capsys):
+    path = tmp_path / "study.yaml"
+    path.write_text("")
+    assert main(["run", str(path), "--dry-run"]) == 0
+    plan_of = r"\d+ trainings, about [\d.]+ h with 2 workers, [\d.]+ GB of disk, [\d.]+ GB of memory"
+    assert re.search(plan_of, capsys.readouterr().out)
+    assert [p.name for p in tmp_path.iterdir()] == ["study.yaml"]
+
+
+def test_the_report_stands_alone_and_says_that_it_is_simulated(undisturbed, capsys):
+    assert main(["report", str(undisturbed[0])]) == 0
+    text = open(capsys.readouterr().out.strip(), encoding="utf-8").read()
+    page = BeautifulSoup(text, "html.parser")
+    assert len(page("img")) == 3 and all(image["alt"] for image in page("img"))
+    loaded = page(["img", "script", "link", "iframe", "source"])
+    assert all((tag.get("src") or tag.get("href")).startswith("data:") for tag in loaded)
+    assert "The EEG is simulated." in text and "(simulated)" in text and "C4.tracked" in text
+    assert "Not run yet" not in text
+
+
+def test_the_report_of_half_a_study_names_what_is_missing(copied):
+    lose_strategies(copied)
+    text = write_report(copied).read_text()
+    assert "Not run yet" in text and "<li>strategy" in text
+
+
+def test_claims_are_told(undisturbed, capsys):
+    ledger = ["--ledger", str(undisturbed[0] / "claims.json")]
+    assert main(["claims", "C4.tracked", *ledger]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("C4.tracked") and "rule:" in text and "simulated" in text
+    assert main(["claims", *ledger]) == 0
+    assert "not run" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "missing.yaml"], "/missing.yaml: [Errno 2] No such file"),
+        (["status", "nowhere"], "holds no study"),
+        (["report", "nowhere"], "holds no study"),
+        (["claims", "C99.none"], "got 'C99.none'"),
+    ],
+)
+def test_what_the_reader_can_mend_is_one_line(arguments, message, capsys):
+    assert main(arguments) == 1
+    text = capsys.readouterr().err
+    assert message in text and "Traceback" not in text and text.startswith("kernel: ")
+
+
+def test_no_scheduler_is_said_plainly(tmp_path, capsys, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+
+    def refuse(address, timeout):
+        raise OSError("refused")
+
+    monkeypatch.setattr(distributed, "Client", refuse)
+    (tmp_path / "study.yaml").write_text(YAML)
+    assert main(["run", str(tmp_path / "study.yaml"), "--scheduler", "tcp://127.0.0.1:1"]) == 1
+    assert "no Dask scheduler answers at 'tcp://127.0.0.1:1'" in capsys.readouterr().err
+    assert not (tmp_path / "study").exists()
+
+
+def test_wrong_commands_have_the_code_of_wrong_commands(capsys):
+    for arguments in ([], ["walk"], ["run"], ["run", "x.yaml", "--jobs", "none"]):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 2
+    capsys.readouterr()
+    assert main(["assets", "list"]) == 0
+    assert "smollm2-135m-instruct" in capsys.readouterr().out

@@ -18,7 +18,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from kernel import checks
-from kernel.arrays import real, whole
+from kernel.arrays import real, row_labels, whole
 from kernel.brain.designs import FACED_CHANNELS as FACED_CHANNELS
 from kernel.brain.designs import FACED_CLASSES as FACED_CLASSES
 from kernel.brain.designs import FACED_CLIP_EMOTIONS as FACED_CLIP_EMOTIONS
@@ -156,6 +156,7 @@ class Cohort:
                 raise ValueError(f"de has {length} along {axis!r}, {len(names)} were named; shape {de.shape}")
         checks.between("window", window, 0, np.inf)
         n_subjects, n_clips, n_windows = de.shape[:3]
+        hardware = ["unknown"] * n_subjects if hardware is None else list(hardware)
         grid = (n_subjects, n_clips)
         low, high = np.array(list(edges.values()), dtype=float).T
         values: dict[str, Any] = {
@@ -170,13 +171,11 @@ class Cohort:
             "emotion": np.asarray(emotions, dtype=str),
             "session": _integers(session, "session", [1] * n_clips),
             "duration": real([np.nan] * n_clips if duration is None else duration, "duration", finite=False),
-            "hardware": np.asarray(
-                ["unknown"] * n_subjects if hardware is None else list(hardware), dtype=str
-            ),
+            "hardware": row_labels(hardware, "hardware", n_subjects).astype(str),
             "order": _positions(np.full(grid, np.nan) if order is None else order, grid),
         }
         if films is not None and any(films):  # netCDF 3 cannot hold a column of empty names
-            values["film"] = np.asarray(list(films), dtype=str)
+            values["film"] = row_labels(list(films), "films", n_clips).astype(str)
         if ratings is not None and len(ratings):
             values["item"] = np.asarray(list(ratings), dtype=str)
             values |= _rating_variables(ratings, grid)

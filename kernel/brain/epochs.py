@@ -31,8 +31,9 @@ def from_epochs(
     Parameters
     ----------
     people : mapping of int to Epochs, or sequence of Epochs
-        One object a person, each with the same EEG channels, sampling rate and length. Epochs stand in the
-        order in which they were presented. A clip that a person lacks is missing in the cohort.
+        One object a person, each with the same EEG channels, sampling rate and length. A clip that a person
+        lacks is missing in the cohort. Positions are those in the recording, and count rejected epochs too
+        (``drop_log``): leave bad ones out by rejection or ``drop``; those left out by an index do not count.
     emotion, clip : str
         Columns of the epochs' metadata. Without metadata, names of events are read as ``emotion/clip``.
     dataset : str
@@ -68,7 +69,7 @@ def from_epochs(
             de = np.full((len(persons), len(clips), *features.shape[1:]), np.nan, dtype=np.float32)
         columns = [place_of[name] for name in trials[person]["clip"]]
         de[row, columns] = features
-        order[row, columns] = np.arange(1, len(columns) + 1)
+        order[row, columns] = _viewing_order(epochs)
     assert de is not None
     return Cohort.from_arrays(
         de,
@@ -97,6 +98,15 @@ def _without_rejected(person: int, epochs: mne.BaseEpochs) -> mne.BaseEpochs:
     if not len(kept):
         raise ValueError(f"person {person} has no epochs left: leave them out, or reject fewer")
     return kept
+
+
+def _viewing_order(epochs: mne.BaseEpochs) -> np.ndarray:
+    """Place of each epoch, from 1, among all that were presented; MNE ignores events of other kinds."""
+    presented = ["IGNORED" not in reasons for reasons in epochs.drop_log]
+    kept = np.flatnonzero([not reasons for reasons in epochs.drop_log])
+    # concatenation begins the selection anew with every part, but not the log
+    whole = np.array_equal(np.sort(epochs.selection), kept)
+    return np.cumsum(presented)[epochs.selection if whole else kept]
 
 
 def _by_number(name: str) -> tuple[bool, int, str]:

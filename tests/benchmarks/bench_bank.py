@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import torch
-from timing import in_turns, one_thread
+from timing import compared, one_thread
 from torch import nn
 
 from kernel.decoding import networks
@@ -16,20 +16,14 @@ BATCH, WIDTH, SHAPE = 32, 64, (32, 1, 5)  # channels, windows, bands
 
 
 def benchmarks(small: bool = False) -> list[dict]:
-    """Same data, sizes, loss, schedule, dropout and evaluation after each epoch.
-
-    An expert would take the fused optimiser; most people take the default one.
-    """
+    """Same data, sizes, loss, schedule, dropout and evaluation after each epoch."""
     members, n, epochs = (4, 160, 2) if small else (36, 1600, 4)
     rng = np.random.default_rng(0)
     x = torch.tensor(rng.standard_normal((n, *SHAPE)), dtype=torch.float32)
     y = rng.integers(0, 9, n)
     rows = {"train": np.arange(n), "validation": np.arange(n // 4)}
-    options = {"hidden": (WIDTH, WIDTH)}
-    specs = [
-        TrainingSpec(seed=seed, epochs=epochs, warmup_epochs=1, batch_size=BATCH, options=options)
-        for seed in range(members)
-    ]
+    shared = {"epochs": epochs, "warmup_epochs": 1, "batch_size": BATCH, "options": {"hidden": (WIDTH,) * 2}}
+    specs = [TrainingSpec(seed=seed, **shared) for seed in range(members)]
 
     def ours() -> None:
         for part in np.array_split(np.arange(members), 2):  # the default size of a stack
@@ -43,26 +37,23 @@ def benchmarks(small: bool = False) -> list[dict]:
 
     with one_thread():
         ours()  # a first call prepares what is the same for all later ones
-        (fast, _), (expert, _), (usual, _) = in_turns(
-            ours, lambda: one_by_one(True), lambda: one_by_one(False), rounds=1 if small else 3
-        )
-    return [
-        {
-            "name": f"{members} small MLPs trained together",
-            "ratio": expert / fast,
-            "seconds": fast,
-            "seconds_reference": expert,
-            "reference": "one after the other in PyTorch with fused AdamW, one thread",
-            "ratio_default_optimiser": usual / fast,
-            "sizes": {
+        return compared(
+            f"{members} small MLPs trained together",
+            {
                 "members": members,
                 "batch": BATCH,
                 "width": WIDTH,
                 "features": math.prod(SHAPE),
-                "steps": epochs * n // BATCH,
+                "epochs": epochs,
             },
-        }
-    ]
+            ours,
+            {
+                "one after the other in PyTorch, fused AdamW": lambda: one_by_one(True),
+                "one after the other in PyTorch, default AdamW": lambda: one_by_one(False),
+            },
+            rounds=1 if small else 3,
+            check=lambda *_: {},
+        )
 
 
 def plain(
@@ -70,15 +61,9 @@ def plain(
 ) -> float:
     """One training as one would write it for a single network; the best validation accuracy."""
     torch.manual_seed(seed)
-    network = nn.Sequential(
-        nn.Linear(x.shape[1], WIDTH),
-        nn.GELU(),
-        nn.Dropout(0.25),
-        nn.Linear(WIDTH, WIDTH),
-        nn.GELU(),
-        nn.Dropout(0.25),
-        nn.Linear(WIDTH, 9),
-    )
+    hidden = [nn.Linear(x.shape[1], WIDTH), nn.GELU(), nn.Dropout(0.25)]
+    hidden += [nn.Linear(WIDTH, WIDTH), nn.GELU(), nn.Dropout(0.25)]
+    network = nn.Sequential(*hidden, nn.Linear(WIDTH, 9))
     steps = epochs * math.ceil(len(x) / BATCH)
     optimiser = torch.optim.AdamW(network.parameters(), weight_decay=1e-2, fused=fused)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps + 1)
@@ -96,7 +81,3 @@ def plain(
             called = network(x[validation]).argmax(1)
         best = max(best, (called == y[validation]).float().mean().item())
     return best
-
-
-if __name__ == "__main__":
-    print(*benchmarks(), sep="\n")

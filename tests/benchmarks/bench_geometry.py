@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.metrics import balanced_accuracy_score
-from timing import in_turns, lean_accuracy, one_thread
+from timing import compared, lean_accuracy, one_thread
 
 from kernel.decoding.ablation import ablation_effect
 
@@ -20,7 +20,7 @@ def checkpoints(m: int, n: int, d: int) -> tuple[np.ndarray, np.ndarray, np.ndar
     return Z, y, means.transpose(0, 2, 1), -0.5 * (means**2).sum(-1)
 
 
-def plain_loop(Z, y, W, b, directions, score) -> np.ndarray:
+def loop(Z, y, W, b, directions, score) -> np.ndarray:
     """Change the features, classify, score; one checkpoint and direction after the other."""
     drops = np.empty(directions.shape[1::-1])
     for i, features in enumerate(Z):
@@ -54,34 +54,15 @@ def benchmarks(small: bool = False) -> list[dict]:
         return effect.null["random_target"]
 
     with one_thread():
-        (fast, drops), (slow, oracle), (lean, _), (expert, same) = in_turns(
+        return compared(
+            f"null of {n_directions} ablations, {m} checkpoints",
+            {"checkpoints": m, "trials": n, "features": d, "classes": CLASSES, "directions": n_directions},
             ours,
-            lambda: plain_loop(Z, y, W, b, directions, balanced_accuracy_score),
-            lambda: plain_loop(Z, y, W, b, directions, lean_accuracy),
-            lambda: rank_one(Z, y, W, b, directions),
-            rounds=1,  # the loops are of ten thousand steps each
+            {
+                "a loop, scikit-learn's accuracy": lambda: loop(
+                    Z, y, W, b, directions, balanced_accuracy_score
+                ),
+                "a loop, a lean accuracy": lambda: loop(Z, y, W, b, directions, lean_accuracy),
+                "logits once and a rank-one update a direction": lambda: rank_one(Z, y, W, b, directions),
+            },
         )
-    sizes = {"checkpoints": m, "trials": n, "features": d, "classes": CLASSES, "directions": n_directions}
-    shared = {"name": f"null of {n_directions} ablations, {m} checkpoints", "seconds": fast, "sizes": sizes}
-    return [
-        shared
-        | {
-            "ratio": slow / fast,
-            "seconds_reference": slow,
-            "reference": "a loop over directions with sklearn.metrics.balanced_accuracy_score",
-            "ratio_without_sklearn": lean / fast,
-            "largest_difference": float(np.abs(drops - oracle).max()),
-            "mean_drop": float(drops.mean()),
-        },
-        shared
-        | {
-            "ratio": expert / fast,
-            "seconds_reference": expert,
-            "reference": "logits once and a rank-one update for each direction, in numpy",
-            "largest_difference": float(np.abs(drops - same).max()),
-        },
-    ]
-
-
-if __name__ == "__main__":
-    print(*benchmarks(), sep="\n")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import torch
-from timing import in_turns
+from timing import compared, largest_difference
 
 from kernel.language.hidden import AFFECT_CUE, bare_and_cued_states, hidden_states
 from kernel.language.models import load_language_model
@@ -35,13 +36,13 @@ def one_by_one(lm, texts: list[str]) -> np.ndarray:
 
 
 @torch.inference_mode()
-def batched(lm, texts: list[str], by_length: bool) -> np.ndarray:
+def batched(lm, texts: list[str]) -> np.ndarray:
     """What an expert would write: batches of 32 on the base model, texts of one length together."""
     ids = lm.tokenizer([text + AFFECT_CUE for text in texts])["input_ids"]
-    order = sorted(range(len(ids)), key=lambda i: len(ids[i])) if by_length else range(len(ids))
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
     states = np.empty((len(ids), lm.base.config.hidden_size), dtype=np.float32)
     for start in range(0, len(ids), BATCH):
-        chosen = list(order)[start : start + BATCH]
+        chosen = order[start : start + BATCH]
         lengths = torch.tensor([len(ids[i]) for i in chosen])
         tokens = torch.zeros(len(chosen), int(lengths.max()), dtype=torch.long)
         for row, i in enumerate(chosen):
@@ -52,53 +53,36 @@ def batched(lm, texts: list[str], by_length: bool) -> np.ndarray:
     return states
 
 
+def closeness(ours, oracle) -> dict[str, float]:
+    return largest_difference(ours, oracle) | {"largest_state": float(np.abs(oracle).max())}
+
+
 def speed(lm, texts: list[str], rounds: int) -> list[dict]:
-    """Penultimate layer at the last token, with the cue."""
+    """Penultimate layer at the last token with the cue, and both read-outs."""
     one_by_one(lm, texts[:5])
-    (fast, H), *others = in_turns(
+    sizes = {"texts": len(texts)}
+    rows = compared(
+        f"hidden_states, {lm.name}",
+        sizes,
         lambda: hidden_states(lm, texts, cue=AFFECT_CUE, **PLAIN)[:, 0],
-        lambda: one_by_one(lm, texts),
-        lambda: batched(lm, texts, by_length=False),
-        lambda: batched(lm, texts, by_length=True),
-        rounds=rounds,
-    )
-    references = (
-        "one text at a time with transformers, all hidden states kept",
-        f"batches of {BATCH} on the base model, in the order of the texts",
-        f"batches of {BATCH} on the base model, sorted by length",
-    )
-    return [
         {
-            "name": f"hidden_states, {lm.name}, texts per second",
-            "ratio": slow / fast,
-            "seconds": fast,
-            "seconds_reference": slow,
-            "reference": reference,
-            "sizes": {"texts": len(texts)},
-            "largest_difference": float(np.abs(H - oracle).max()),
-            "largest_state": float(np.abs(oracle).max()),
-        }
-        for (slow, oracle), reference in zip(others, references, strict=True)
-    ]
-
-
-def both_read_outs(lm, texts: list[str]) -> dict:
-    bare_and_cued_states(lm, texts[:5], **PLAIN)
-    (fast, states), (slow, oracle) = in_turns(
-        lambda: bare_and_cued_states(lm, texts, **PLAIN),
-        lambda: [hidden_states(lm, texts, cue=cue, **PLAIN) for cue in (None, AFFECT_CUE)],
-        rounds=1,
+            "one text at a time with transformers, all hidden states kept": lambda: one_by_one(lm, texts),
+            f"batches of {BATCH} on the base model, sorted by length": lambda: batched(lm, texts),
+        },
+        rounds=rounds,
+        check=closeness,
     )
-    return {
-        "name": f"bare_and_cued_states, {lm.name}, texts per second",
-        "ratio": slow / fast,
-        "seconds": fast,
-        "seconds_reference": slow,
-        "reference": "a pass for the bare texts and one for the cued",
-        "sizes": {"texts": len(texts)},
-        "largest_difference": float(np.abs(np.subtract(states, oracle)).max()),
-        "largest_state": float(np.abs(oracle).max()),
-    }
+    return rows + compared(
+        f"bare_and_cued_states, {lm.name}",
+        sizes,
+        lambda: bare_and_cued_states(lm, texts, **PLAIN),
+        {
+            "a pass for the bare texts and one for the cued": lambda: [
+                hidden_states(lm, texts, cue=cue, **PLAIN) for cue in (None, AFFECT_CUE)
+            ]
+        },
+        check=closeness,
+    )
 
 
 _PEAK = """
@@ -109,18 +93,16 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
-def peak_kib(model: str, n: int, layers: str) -> int:
-    """Peak memory of a process of its own, in KiB."""
-    code = _PEAK.format(model=model, n=n, layers=layers)
-    run = subprocess.run(
-        [sys.executable, "-c", code], cwd=__file__.rpartition("/")[0], capture_output=True, text=True
-    )
-    run.check_returncode()
-    return int(run.stdout.split()[-1])
-
-
 def memory(model: str, n: int) -> dict:
-    everything, one = peak_kib(model, n, "all"), peak_kib(model, n, "penultimate")
+    """Peak of a process of its own that keeps all layers, over one that keeps one."""
+
+    def peak(layers: str) -> int:
+        command = [sys.executable, "-c", _PEAK.format(model=model, n=n, layers=layers)]
+        folder = Path(__file__).parent
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        return int(done.stdout.split()[-1])
+
+    everything, one = peak("all"), peak("penultimate")
     return {
         "name": f"hidden_states, {model}, peak memory of all layers over one",
         "ratio": everything / one,
@@ -132,12 +114,8 @@ def memory(model: str, n: int) -> dict:
 
 
 def benchmarks(small: bool = False) -> list[dict]:
-    """Speed on both bundled models, the rest on the smaller."""
-    n, models = (4, MODELS[:1]) if small else (100, MODELS)
-    texts, lms = snippets(n), [load_language_model(model) for model in models]
-    rows = [row for lm in lms for row in speed(lm, texts, rounds=1 if small else 2)]
-    return [*rows, both_read_outs(lms[0], texts), memory(MODELS[0], n)]
-
-
-if __name__ == "__main__":
-    print(*benchmarks(), sep="\n")
+    """Speed on both bundled models, memory on the smaller."""
+    n, names = (4, MODELS[:1]) if small else (100, MODELS)
+    texts = snippets(n)
+    rows = [row for name in names for row in speed(load_language_model(name), texts, 1 if small else 2)]
+    return [*rows, memory(MODELS[0], n)]

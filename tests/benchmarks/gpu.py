@@ -48,10 +48,8 @@ def measured(work: Callable[[], Any], device: torch.device) -> dict[str, float]:
     started = time.perf_counter()
     work()
     torch.cuda.synchronize(device)
-    return {
-        "seconds": time.perf_counter() - started,
-        "peak_gb": torch.cuda.max_memory_allocated(device) / 1e9,
-    }
+    seconds = time.perf_counter() - started
+    return {"seconds": seconds, "peak_gb": torch.cuda.max_memory_allocated(device) / 1e9}
 
 
 def equality(ours: Any, reference: Any, precision: str) -> dict[str, Any]:
@@ -112,15 +110,11 @@ def hidden(device: torch.device, small: bool) -> list[dict[str, Any]]:
         operations = 2 * weights * sum(len(text.split()) for text in texts) / times["seconds"]
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
         peak = next((value for card, value in PEAK.items() if card in name), None)
-        rows.append(
-            {
-                "name": f"hidden states, {size}",
-                **row,
-                **times,
-                "texts_per_second": len(texts) / times["seconds"],
-            }
-            | {"share_of_peak": operations / peak if peak else None}
-        )
+        speed = {
+            "texts_per_second": len(texts) / times["seconds"],
+            "share_of_peak": operations / peak if peak else None,
+        }
+        rows.append({"name": f"hidden states, {size}", **row, **times, **speed})
     return rows
 
 
@@ -210,12 +204,8 @@ def main(arguments: list[str] | None = None) -> None:
             results.append(row)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     with files.atomic_path(options.output) as temporary:
-        temporary.write_text(
-            json.dumps(
-                {"device": name, "torch": torch.__version__, "small": options.small, "results": results},
-                indent=1,
-            )
-        )
+        stored = {"device": name, "torch": torch.__version__, "small": options.small, "results": results}
+        temporary.write_text(json.dumps(stored, indent=1))
     if not all(row["equal"] for row in results):
         raise SystemExit(f"on {name} some results differ from the processor's: see {options.output}")
 

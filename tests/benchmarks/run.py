@@ -1,8 +1,6 @@
-"""Run every benchmark beside this file and write one JSON: name, ratio, both times, sizes, machine.
+"""Run every benchmark beside this file and write one JSON: the rows of `timing.compared`, and the machine.
 
-Each ``bench_*.py`` offers ``benchmarks(small)``, a list of dicts with at least ``name``, ``ratio`` (the
-reference's time over ours), ``reference`` (what it is compared with) and ``sizes``. Small ones are quick and
-say nothing of speed.
+Each ``bench_*.py`` offers ``benchmarks(small)``. Small ones are quick and say nothing of speed.
 """
 
 from __future__ import annotations
@@ -52,17 +50,15 @@ def main(arguments: list[str] | None = None) -> None:
     for path in sorted(HERE.glob("bench_*.py")):
         if options.names and not any(name in path.stem for name in options.names):
             continue
-        print(f"{path.stem} ...", flush=True)
         for row in load(path).benchmarks(small=options.small):
-            print(f"  {row['name']}: {row['ratio']:.2f} x against {row['reference']}", flush=True)
+            print(f"{row['name']}: {row['ratio']:.2f} x against {row['reference']}", flush=True)
             results.append(row)
     if not results:
         sys.exit(f"no benchmark matches {options.names}")
     options.output.parent.mkdir(parents=True, exist_ok=True)
     with files.atomic_path(options.output) as temporary:
-        temporary.write_text(
-            json.dumps({"machine": machine(), "small": options.small, "benchmarks": results}, indent=1)
-        )
+        stored = {"machine": machine(), "small": options.small, "benchmarks": results}
+        temporary.write_text(json.dumps(stored, indent=1))
     print(f"wrote {options.output}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,18 +12,41 @@ import torch
 from threadpoolctl import threadpool_limits
 
 
-def in_turns(
-    *functions: Callable[[], Any], rounds: int, clock: Callable[[], float] = time.perf_counter
-) -> list[tuple[float, Any]]:
-    """Seconds of the fastest run of each function, and what that run gave: a pair for each."""
+def largest_difference(ours: Any, other: Any) -> dict[str, float]:
+    return {"largest_difference": float(np.abs(np.subtract(ours, other)).max())}
+
+
+def compared(
+    name: str,
+    sizes: Mapping[str, int],
+    ours: Callable[[], Any],
+    references: Mapping[str, Callable[[], Any]],
+    *,
+    rounds: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
+    check: Callable[[Any, Any], dict[str, float]] = largest_difference,
+) -> list[dict[str, Any]]:
+    """A row for each reference: its fastest run over ours, and how far the results of the two agree."""
 
     def timed(function: Callable[[], Any]) -> tuple[float, Any]:
         start = clock()
         result = function()
         return clock() - start, result
 
-    runs = [[timed(function) for function in functions] for _ in range(rounds)]
-    return [min(each, key=lambda run: run[0]) for each in zip(*runs, strict=True)]
+    runs = [[timed(function) for function in (ours, *references.values())] for _ in range(rounds)]
+    (fast, result), *others = [min(each, key=lambda run: run[0]) for each in zip(*runs, strict=True)]
+    return [
+        {
+            "name": name,
+            "ratio": slow / fast,
+            "seconds": fast,
+            "seconds_reference": slow,
+            "reference": reference,
+            "sizes": dict(sizes),
+            **check(result, other),
+        }
+        for reference, (slow, other) in zip(references, others, strict=True)
+    ]
 
 
 @contextmanager
