@@ -241,7 +241,6 @@ READERS = {
     "any": load_cohort,
     "kind": recognise,
     "faced": read_faced,
-    "ratings": faced.read_faced_ratings,
     "seed-v": seedv.read_seed_v,
     "emoeeg-mc": emoeegmc.read_emoeeg_mc,
     "table": faced_table.load_faced_table,

@@ -57,14 +57,10 @@ _OPTIONAL = {"person_rating": ("subject", "clip", "item"), "rating": ("clip", "i
 class Cohort:
     """Differential entropy of a cohort with its design, validated on construction.
 
-    Attributes
-    ----------
-    data : xarray.Dataset
-        As :meth:`from_arrays` lays it out. Variable ``de`` (subject, clip, second, channel, band), float32,
-        nats (z units once standardised); coordinates on these axes; ``order`` (subject, clip), -1 where
-        unknown; and, if known, ``rating`` (clip, item), means over people, ``person_rating`` (subject, clip,
-        item), NaN where missing, and ``film`` (clip). Attributes ``dataset``, ``provenance``, ``simulated``,
-        ``seed``, ``window`` in s, ``band_table``, ``classes`` and ``unit``.
+    `data` is an xarray.Dataset as :meth:`from_arrays` lays it out: variable ``de`` (subject, clip, second,
+    channel, band), float32, nats (z units once standardised); ``order`` (subject, clip), -1 where unknown;
+    and, if known, ``rating`` (clip, item), means over people, ``person_rating`` (subject, clip, item) and
+    ``film`` (clip).
     """
 
     data: xr.Dataset
@@ -110,10 +106,8 @@ class Cohort:
             Nats. Kept without a copy if it is float32.
         subjects : sequence of int, length n_subjects
             Ids as the data set counts them; splits refer to these.
-        emotions : sequence of str, length n_clips
-            Class of each clip.
-        channels : sequence of str, length n_channels
-            10-05 names.
+        emotions, channels : sequence of str, length n_clips and n_channels
+            Class of each clip; 10-05 names.
         dataset, provenance : str
             What it is (``"FACED"``; for a simulation, the design it follows) and where the numbers came from.
         bands : str or mapping
@@ -128,19 +122,15 @@ class Cohort:
             Presentation position from 1 up; NaN or -1 where unknown.
         hardware : sequence of str, length n_subjects, optional
             Recording cohort of each subject.
-        session : sequence of int, length n_clips, optional
-            Recording session of each clip; all 1 by default.
+        session, films : sequence of int and of str, length n_clips, optional
+            Recording session, all 1 by default; title of the film a clip is cut from, "" where unknown.
         duration : array_like, shape (n_clips,), optional
             Length of each clip in s, which may exceed the EEG kept of it.
         ratings : mapping of str to array_like, shape (n_clips,) or (n_subjects, n_clips), optional
-            Mean ratings over people, e.g. ``{"valence": ...}``; or those of single people, NaN where missing,
-            of which the means over people are taken here. All items in one of the two forms.
-        films : sequence of str, length n_clips, optional
-            Title of the film that each clip is cut from, "" where unknown.
-        simulated : bool
-            True if no brain was recorded: the mark travels into every figure and table.
-        seed : int, optional
-            Seed of a simulation.
+            Means over people by item, e.g. ``{"valence": ...}``; or ratings of single people, NaN where
+            missing, of which the means are taken here. All items in one of the two forms.
+        simulated, seed : bool and int
+            Whether no brain was recorded: the mark travels into every figure and table. Its seed, if any.
         """
         de = real(de, "de", dtype=np.float32, finite=False)
         if de.ndim != len(DIMS):
@@ -363,9 +353,8 @@ class Cohort:
 def standardise(cohort: Cohort) -> Cohort:
     """Z-score every feature of every subject over that subject's own clips and windows, without labels.
 
-    It removes what differs between people, caps and amplifiers; the unit becomes ``z``. It needs all of a
-    subject's recording, so a test subject is scaled by their own unlabelled test data: a transductive step
-    that no label enters.
+    It removes what differs between people, caps and amplifiers; the unit becomes ``z``. A test subject is
+    scaled by their own unlabelled test data: a transductive step.
     """
     de, present = cohort.de, cohort.present
     out = np.empty_like(de)
@@ -410,20 +399,10 @@ def segment_length(cohort: Cohort, length: float | None = None) -> float:
 
 
 def segments(cohort: Cohort, *, length: float | None = None) -> Segments:
-    """Cut every trial into segments of `length` seconds and average the windows within each.
+    """Cut every trial into segments and average the windows within each; in order of subject, clip and place.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        Usually standardised first.
-    length : float, optional
-        Seconds, a whole number of windows; what is left at a trial's end is dropped. By default about 10 s,
-        as in the paper: 10 s in windows of 1 s, 8 s in SEED-V's windows of 4 s.
-
-    Returns
-    -------
-    Segments
-        In order of subject, clip and place.
+    `length` is in s, a whole number of windows; what is left at a trial's end is dropped. By default it is
+    about 10 s, as in the paper: 10 s in windows of 1 s, 8 s in SEED-V's windows of 4 s.
     """
     length = segment_length(cohort, length)
     per = round(checks.between("length", length, 0, np.inf) / cohort.window)

@@ -87,12 +87,8 @@ def simpson(
     Subjects at even places choose the `n_channels` channels with the largest mean ``|r|`` over bands; the
     others, bootstrapped with clips fixed, are judged on the mean over these channels and all bands. A
     difference alone is no paradox: averaging over subjects removes noise, so the cohort's ``|r|`` is larger
-    wherever there is signal. The two disagree in Simpson's sense [1]_ only if their 95 % intervals lie on
-    opposite sides of zero.
-
-    References
-    ----------
-    .. [1] Simpson (1951), JRSS B 13(2). doi:10.1111/j.2517-6161.1951.tb00088.x
+    wherever there is signal. The two disagree in Simpson's sense only if their 95 % intervals lie on opposite
+    sides of zero. Simpson (1951), JRSS B 13(2). doi:10.1111/j.2517-6161.1951.tb00088.x
     """
     features = _trials(features)
     y = clip_positions(y, features.shape[1])
@@ -158,17 +154,6 @@ def subject_oracle(
     """Mean over subjects of the largest ``|r|`` that each has, against the same with permuted emotions.
 
     The largest of many correlations is high in noise as well: compare with the mean of the null.
-
-    Parameters
-    ----------
-    features : array_like, shape (n_subjects, n_clips, n_channels, n_bands)
-        Of each trial; NaN where it is missing.
-    y, emotions, n_permutations, random_state
-        As for `cell_map`.
-
-    Returns
-    -------
-    SubjectOracle
     """
     features = _trials(features)
     y = clip_positions(y, features.shape[1])

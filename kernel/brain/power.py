@@ -35,10 +35,8 @@ def power(
 
     Parameters
     ----------
-    cohort : Cohort
-        The recordings, or others of the same design.
-    positions : mapping of emotion to float
-        The axis.
+    cohort, positions
+        Recordings, or others of the same design; position of each emotion on the axis.
     sizes : sequence of float
         Sizes s to plant, 0 or more.
     n_draws, n_permutations : int
@@ -72,17 +70,8 @@ def power(
         pattern = X.std(0) * rng.standard_normal(X.shape[1])
         effect = np.outer((y - y.mean()) / y.std(), pattern)
         for k, size in enumerate(sizes):
-            test = track(
-                X + size * effect,
-                y,
-                emotions,
-                n_permutations=n_permutations,
-                random_state=draw,
-                device=device,
-            )
-            hits[draw, k] = test.p <= level
-    rows = []
-    for size, found in zip(sizes, hits.sum(0), strict=True):
-        interval = binomtest(int(found), n_draws).proportion_ci()
-        rows.append((size, found / n_draws, interval.low, interval.high, n_draws))
-    return pd.DataFrame(rows, columns=["size", "found", "low", "high", "draws"])
+            planted, options = X + size * effect, {"n_permutations": n_permutations, "random_state": draw}
+            hits[draw, k] = track(planted, y, emotions, device=device, **options).p <= level
+    table = pd.DataFrame({"size": sizes, "found": hits.mean(0)})
+    intervals = [binomtest(int(n), n_draws).proportion_ci() for n in hits.sum(0)]
+    return table.assign(low=[i.low for i in intervals], high=[i.high for i in intervals], draws=n_draws)

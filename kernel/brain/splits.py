@@ -39,32 +39,26 @@ class Split:
 def make_split(
     cohort: Cohort, name: str, *, fold: int = 0, random_state: int | np.random.Generator | None = 0
 ) -> Split:
-    """Divide the trials of a cohort into train, validation and test.
+    """Divide the trials of a cohort into train, validation and test; missing trials belong to none.
 
     Parameters
     ----------
     cohort : Cohort
-        Trials that are missing belong to no set.
+        What to divide.
     name : str
         - ``standard``: FACED subjects 0-79 / 80-99 / 100-122, all clips. New subjects, the *same clips*;
           validation and test are all of the second recording cohort. Fixed.
         - ``cohort_matched``: the same proportions of subjects, drawn within each recording cohort, so that
           train and test share their mix of hardware. All clips.
         - ``leave_clips_out``: new subjects *and* new clips: in each class one clip is kept for the test
-          subjects, the others serve the training and validation subjects. Subjects are divided as in
-          ``cohort_matched``.
+          subjects. Subjects are divided as in ``cohort_matched``.
         - ``leave_subjects_out``: five folds of subjects; one tests, the next validates. All clips.
-        - ``cbramod``: SEED-V trials 0-4 / 5-9 / 10-14 of each session, as used by CBraMod [1]_ and its
-          successors. It *shares all its subjects* between train and test: it does not test new people.
+        - ``cbramod``: SEED-V trials 0-4 / 5-9 / 10-14 of each session, as CBraMod does (arXiv:2412.07236). It
+          *shares all its subjects* between train and test.
     fold : int
-        Which clip of each class (``leave_clips_out``) or which fifth of the subjects (``leave_subjects_out``)
-        is tested.
+        Which clip of each class (``leave_clips_out``) or fifth of subjects (``leave_subjects_out``) is tested.
     random_state : int, Generator or None
         Seed or generator of the draws; fixed by default because a split is part of a protocol.
-
-    References
-    ----------
-    .. [1] Wang et al. (2025), CBraMod, ICLR. arXiv:2412.07236
     """
     choice("split", name, SPLITS)
     parts, note = SPLITS[name](cohort, count("fold", fold, 0), np.random.default_rng(random_state))

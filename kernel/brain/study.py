@@ -78,22 +78,15 @@ def project_vaxis(
     ----------
     cohort : Cohort
         Differential entropies; standardised here.
-    positions : mapping of emotion to float
-        The axis: a position for each emotion of the cohort; KeyError names those that have none.
-    valence : mapping of emotion to float, optional
-        Human valence of each emotion, for the test over emotion means.
-    n_permutations : int
-        Draws of each null; fewer where all orders can be enumerated.
-    n_slow : int
-        Draws of the expensive tests: single trials, order surrogates.
+    positions, valence : mapping of emotion to float
+        The axis, a position for each emotion of the cohort (KeyError names those without); and, optionally,
+        human valence, for the test over emotion means.
+    n_permutations, n_slow : int
+        Draws of each null, and of the expensive ones: single trials, order surrogates.
     random_state : int
         Seed.
     device : str or torch.device, optional
         Where to compute; see `kernel.checks.device`.
-
-    Returns
-    -------
-    AxisProjection
 
     References
     ----------
@@ -148,13 +141,9 @@ def clip_values(cohort: Cohort, by_emotion: Mapping[str, float], what: str = "va
 
 
 def activation_pattern(X: np.ndarray, coef: np.ndarray) -> np.ndarray:
-    r"""Pattern (n_features,) of a linear projection: what covaries with it, as weights do not show [1]_.
+    """Pattern cov(X) w / var(X w) of a projection: what covaries with it, as weights w do not show.
 
-    .. math:: a = \operatorname{cov}(X)\, w / \operatorname{var}(X w)
-
-    References
-    ----------
-    .. [1] Haufe et al. (2014), NeuroImage 87. doi:10.1016/j.neuroimage.2013.10.067
+    Haufe et al. (2014), NeuroImage 87. doi:10.1016/j.neuroimage.2013.10.067
     """
     centred = X - X.mean(0)
     projected = centred @ coef
@@ -188,19 +177,8 @@ def transfer_class_order(
 
     Ridge from the means of `source` to its clips' positions, over the electrodes that both have by name,
     predicts the clips of `target`; each cohort is standardised by itself, bands are taken by name.
-
-    Parameters
-    ----------
-    source, target : Cohort
-        Differential entropies, of the same bands and two electrodes or more that both have.
-    positions, target_positions : mapping of emotion to float
-        The axis for the emotions of `source`, and for those of `target` if it was built from these alone.
-    n_permutations, random_state, device
-        As for `project_vaxis`.
-
-    Returns
-    -------
-    ClassOrder
+    `target_positions` are those of an axis that was built from the emotions of `target` alone; other
+    arguments as for `project_vaxis`.
     """
     theirs = {name.lower(): name for name in target.channels}
     shared = [name for name in scalp_channels(source.channels) if name.lower() in theirs]
