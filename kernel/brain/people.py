@@ -199,19 +199,18 @@ def cluster_test(
     info: mne.Info,
     *,
     n_permutations: int = 1000,
-    threshold: float | dict[str, float] | None = None,
     random_state: Seed = 0,
 ) -> ClusterTest:
     """Cluster test over subjects of their correlation maps: mne's, with signs flipped by subject [1]_.
 
-    *It treats the stimuli as fixed.* It asks whether subjects agree on these clips, not whether the axis
-    would be followed for others [2]_. People who see the same clips share whatever the clips do to them, and
-    every shared pattern has some correlation with any axis. The test therefore rejects, for nearly any axis,
-    wherever emotions or clips can be decoded at all. It is here to be compared with `cell_map`.
+    *It treats the stimuli as fixed*: it asks whether subjects agree on these clips, not whether the axis would
+    be followed for others [2]_. People who see the same clips share whatever the clips do to them, which has
+    some correlation with any axis. So the test rejects, for nearly any axis, wherever emotions or clips can
+    be decoded at all; it is here to be compared with `cell_map`.
 
     Neighbours are those of the channels of `info`, as :meth:`~kernel.brain.cohort.Cohort.info` gives it, by
-    Delaunay triangulation, and at one channel the band below and above. `threshold` is mne's: of ``|t|``, by
-    default at p = .05 of a single cell, or ``dict(start=0, step=0.2)`` for threshold-free enhancement.
+    Delaunay triangulation, and at one channel the band below and above. The threshold of ``|t|`` is at p =
+    .05 of a single cell.
 
     References
     ----------
@@ -229,7 +228,6 @@ def cluster_test(
         neighbours, _ = mne.channels.find_ch_adjacency(info, "eeg")
         t, clusters, p, _ = mne.stats.permutation_cluster_1samp_test(
             z,
-            threshold=threshold,
             n_permutations=n_permutations,
             adjacency=mne.stats.combine_adjacency(z.shape[1], neighbours),
             out_type="mask",

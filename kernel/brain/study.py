@@ -35,15 +35,14 @@ from kernel.brain.ridge import Device
 class AxisProjection:
     """What `project_vaxis` found.
 
-    `label` names the cohort and says if it is `simulated`; of each clip there are `positions` and `emotions`
-    (n_clips,), of each trial standardised `features` (n_subjects, n_clips, n_channels, n_bands), NaN where it
-    is missing. `model` is fitted to cohort means with emotions left out, `pattern` (n_channels, n_bands) its
-    activation pattern. `tests` holds every scheme against every null: ``scheme``, ``null``, ``r``, ``p``,
-    ``exact``; `tracking` is that of emotions left out and permuted. `order_removed` is the same on features
-    free of presentation order and `against_order` against order surrogates, each None where positions are
-    unknown or cannot be told from clips or, for the latter, trials are missing. `classes` correlates emotion
-    means with human valence (None without), `trials` single trials; `reliability` is that of the projection
-    over subjects, None where there are too few.
+    `label` names the cohort and says if it is `simulated`; of each clip there are `positions` and `emotions`,
+    of each trial standardised `features` (n_subjects, n_clips, n_channels, n_bands). `model` is fitted to
+    cohort means with emotions left out, `pattern` (n_channels, n_bands) its activation pattern. `tests` holds
+    every scheme against every null: ``scheme``, ``null``, ``r``, ``p``, ``exact``; `tracking` is that of
+    emotions left out and permuted. `order_removed` is the same on features free of presentation order,
+    `against_order` against order surrogates; each is None where positions are unknown or cannot be told from
+    clips, or trials are missing. `classes` correlates emotion means with human valence (None without),
+    `trials` single trials; `reliability` is over subjects, None where there are too few.
     """
 
     label: str
@@ -167,7 +166,6 @@ def transfer_class_order(
     source: Cohort,
     target: Cohort,
     positions: Mapping[str, float],
-    target_positions: Mapping[str, float] | None = None,
     *,
     n_permutations: int = 10_000,
     random_state: int = 0,
@@ -177,8 +175,7 @@ def transfer_class_order(
 
     Ridge from the means of `source` to its clips' positions, over the electrodes that both have by name,
     predicts the clips of `target`; each cohort is standardised by itself, bands are taken by name.
-    `target_positions` are those of an axis that was built from the emotions of `target` alone; other
-    arguments as for `project_vaxis`.
+    Arguments as for `project_vaxis`.
     """
     theirs = {name.lower(): name for name in target.channels}
     shared = [name for name in scalp_channels(source.channels) if name.lower() in theirs]
@@ -197,7 +194,7 @@ def transfer_class_order(
         means(source, shared), clip_values(source, positions, "position"), source.emotions
     )
     predicted = model.predict(means(target, [theirs[name.lower()] for name in shared]))
-    y = clip_values(target, positions if target_positions is None else target_positions, "position")
+    y = clip_values(target, positions, "position")
     classes = tuple(name for name in target.classes if (target.emotions == name).any())
     by_class = [[values[target.emotions == name].mean() for name in classes] for values in (predicted, y)]
     carried, planned = np.array(by_class)
@@ -214,10 +211,8 @@ class AxisTopography:
 
     `label` names the cohort and says if it is `simulated`; the cells are `channels` by `bands`. `regions` and
     `bands_table` are mean ``|r|``; `occipital` tests occipital minus frontal, `alpha` alpha minus the other
-    bands, `asymmetry` is frontal alpha's in nats. `few_emotions` and `weighted` ask which emotions carry the
-    best cell, `simpson` compares the cohort with its subjects at channels chosen on other subjects, `oracle`
-    takes the best cell of each, `clusters` the cells in which they agree, stimuli taken as fixed; `time` goes
-    second by second, `connectivity` is that of the eight channels that follow the axis best in gamma.
+    bands, `asymmetry` is frontal alpha's in nats; the other parts are those of the functions of
+    :mod:`kernel.brain.topography` and :mod:`kernel.brain.people`.
     """
 
     label: str

@@ -59,12 +59,12 @@ def cell_correlations(X: ArrayLike, y: ArrayLike) -> np.ndarray:
 
 
 class CellMap(NamedTuple):
-    """Correlation of every cell (n_channels, n_bands) with the axis, over clips.
+    """Correlation `r` of every cell (n_channels, n_bands) with the axis, over clips, and its p-values.
 
-    `r`; two-sided `p` by permutation, each cell for itself; `p_max`, corrected for all cells: the share of
-    orders in which the *largest* ``|r|`` of any cell is as large; `p_parametric`, uncorrected, as if clips
-    were independent draws of a Gaussian: what the paper prints. `best` is the channel and band of the largest
-    ``|r|``, `p_best` its `p_max`; `null` (n_orders,) holds the largest ``|r|`` of each order.
+    `p` is by permutation, two-sided, each cell for itself; `p_max` is corrected for all cells: the share of
+    orders in which the *largest* ``|r|`` of any cell is as large; `p_parametric` takes clips as independent
+    Gaussian draws, as the paper does. `best` is the cell (channel, band) of the largest ``|r|``, `p_best` its
+    `p_max`; `null` (n_orders,) holds the largest ``|r|`` of each order.
     """
 
     r: np.ndarray
@@ -110,10 +110,6 @@ def cell_map(
         Orders to draw; all are taken where there are no more of them.
     random_state : int, Generator or None
         Seed.
-
-    Returns
-    -------
-    CellMap
 
     References
     ----------
@@ -169,9 +165,8 @@ def cell_contrast(
 def regions(channels: Sequence[str]) -> dict[str, list[str]]:
     """Sort electrodes into frontal, central, parietal, occipital and temporal ones; regions without any drop.
 
-    The paper gives means for four regions without listing their electrodes. Here the letters of a name
-    decide, upper and lower case alike (see `REGIONS`): FC counts as frontal, CP as central, PO as occipital;
-    FT, T and TP form a fifth, temporal region. Electrodes on the ears (A1, A2, M1, M2) belong to none.
+    The letters of a name decide, upper and lower case alike (see `REGIONS`), since the paper does not list
+    its electrodes. Those on the ears (A1, A2, M1, M2) belong to no region.
     """
     members: dict[str, list[str]] = {region: [] for region in REGIONS}
     unknown = []
@@ -209,9 +204,9 @@ def band_means(X: ArrayLike, y: ArrayLike, channels: Sequence[str], bands: Seque
 class Asymmetry(NamedTuple):
     """Right minus left, and whether it follows the axis.
 
-    `pairs`, one row for each: ``left`` and ``right`` electrode, ``mean`` difference over clips in the unit of
-    the features, its ``r`` with positions, two-sided ``p``, and ``p_max``, corrected for all pairs. `overall`
-    tests the mean difference over pairs.
+    `pairs` has one row for each: ``left`` and ``right`` electrode, ``mean`` difference over clips, its ``r``
+    with positions, two-sided ``p``, and ``p_max``, corrected for all pairs. `overall` tests the mean over
+    pairs.
     """
 
     pairs: pd.DataFrame
@@ -230,9 +225,9 @@ def asymmetry(
 ) -> Asymmetry:
     """Frontal asymmetry: right minus left differential entropy of a band, and its correlation with the axis.
 
-    The mean difference means something in nats only, that is before features (n_clips, n_channels, 1) are
-    standardised: afterwards it is zero by construction. It is a fact about the heads, caps and amplifiers,
-    not about the axis; only the correlation over clips bears on that.
+    The mean difference of features (n_clips, n_channels, 1) means something in nats only: standardised, it is
+    zero by construction. It is a fact about heads, caps and amplifiers; only the correlation over clips bears
+    on the axis.
     """
     X, y = _checked(X, y)
     known = {channel.lower(): place for place, channel in enumerate(channels)}
@@ -256,9 +251,9 @@ def asymmetry(
 class WeightedEmotions(NamedTuple):
     """What the best cell correlates at when the clips of each emotion have a weight.
 
-    `r_in` is the correlation with these `weights`, `r_out` that of the clips of weight 0, unweighted; each is
-    NaN where positions do not vary. `gain` is what ``|r_in|`` exceeds the unweighted ``|r|`` by; `p` is the
-    share of orders that reach as much with all choices made anew.
+    `r_in` is with these `weights`, `r_out` of the clips of weight 0, unweighted; NaN where positions do not
+    vary. `gain` is what ``|r_in|`` exceeds the unweighted ``|r|`` by; `p` is the share of orders that reach
+    as much with all choices made anew.
     """
 
     weights: dict[str, float]
@@ -274,11 +269,11 @@ class WeightedEmotions(NamedTuple):
 
 
 class EmotionSearch(NamedTuple):
-    """Whether some emotions carry the best cell, the `cell` (channel, band) of the largest ``|r|``, `r_all`.
+    """Whether some emotions carry the best `cell` (channel, band), which has the largest ``|r|``, `r_all`.
 
-    `best` is the choice with the largest ``|r|`` there, `named` the one that was named beforehand, whose p
-    repeats the choice of the cell only; None if an emotion of it does not occur. `null` (n_orders,) is what
-    the best choice reaches under permutation.
+    `best` is the choice of emotions with the largest ``|r|`` there, `named` the one that was named
+    beforehand, whose p repeats the choice of the cell only; None if an emotion of it does not occur. `null`
+    (n_orders,) is what the best choice reaches under permutation.
     """
 
     cell: tuple[int, int]
@@ -300,19 +295,9 @@ def nine_clips(
 ) -> EmotionSearch:
     """Find the few emotions whose clips carry the correlation of the best cell, and what such a search finds.
 
-    Parameters
-    ----------
-    X, y, emotions, n_permutations, random_state
-        As for `cell_map`, but that emotions must be known.
-    n_classes : int
-        Emotions in a set; fewer than there are.
-    named : sequence of str
-        A set to report beside the best, by default the paper's.
-
-    Returns
-    -------
-    EmotionSearch
-        The cell with the largest ``|r|`` on all clips, then the emotions on whose clips it is largest there.
+    The cell has the largest ``|r|`` on all clips; then come the `n_classes` emotions, fewer than there are,
+    on whose clips it is largest there. `named` is a set to report beside the best, by default the paper's;
+    other arguments as for `cell_map`.
     """
     checks.count("n_classes", n_classes, 2, len(set(emotions)) - 1)
     weights, planned = (*[1.0] * n_classes, 0.0), dict.fromkeys(named, 1.0)
@@ -333,8 +318,8 @@ def weighted_gain(
 
     The paper lifts .478 to .714 by an "anger-weighted target" with weights 5, 3, 3, 1 and does not print the
     formula; here the weights enter a weighted Pearson correlation. All assignments are tried: the first
-    weights, all positive, go to one emotion each, the last to all others. `named` is an assignment to report
-    beside the best; emotions that it leaves out take the last weight. Other arguments as for `nine_clips`.
+    weights, all positive, go to one emotion each, the last to all others, also in the `named` assignment that
+    is reported beside the best. Other arguments as for `cell_map`.
     """
     if not all(weight > 0 for weight in (*weights, *named.values())):
         raise ValueError(f"weights must be positive, got {tuple(weights)} and {dict(named)}")
@@ -411,11 +396,11 @@ def _weighted_correlations(x: np.ndarray, y: np.ndarray, member: np.ndarray, row
 
 
 class TimeCourse(NamedTuple):
-    """Correlation of the scalp's mean with the axis, second by second.
+    """Correlation `r` (n_bands, n_seconds) of the scalp's mean with the axis, over clips, second by second.
 
-    `seconds` (n_seconds,) are the starts of the windows, `r` (n_bands, n_seconds) is over clips; for each of
-    the `bands`, `peak` says where ``|r|`` is largest, `p` is the share of orders in which the largest of any
-    second is as large, and `null` (n_bands, n_orders) holds these.
+    `seconds` are the starts of the windows; for each of the `bands`, `peak` is the second of the largest
+    ``|r|``, `p` the share of orders in which the largest of any second is as large, and `null` (n_bands,
+    n_orders) holds these.
     """
 
     bands: tuple[str, ...]
@@ -437,8 +422,8 @@ def time_course(
     """Correlate the mean over scalp and subjects with the axis in each second, and judge the peak.
 
     Second 0 is not a clip's onset: of FACED the last 30 s of each clip are kept, so it lies 4 to 99 s after
-    the onset, up to 95 s apart between clips. A peak is a place in these 30 s and no latency. The cohort is
-    standardised, if trials are missing; electrodes on the ears and seconds that some clip lacks are left out.
+    the onset. A peak is a place in these 30 s and no latency. The cohort is standardised, if trials are
+    missing; electrodes on the ears and seconds that some clip lacks are left out.
     """
     scalp = np.isin(cohort.channels, [name for names in regions(cohort.channels).values() for name in names])
     total = np.zeros((len(cohort.clips), cohort.de.shape[2], len(cohort.bands)))
@@ -462,9 +447,9 @@ class Connectivity(NamedTuple):
     """How strongly the channels that follow the axis best vary together within trials.
 
     `matrix` (n_channels, n_channels) is the mean correlation over subjects, by Fisher's z; of the chosen
-    `channels`, strongest first, `strength` is each one's mean correlation with the others (the hub has the
-    largest) and `mean` that of all pairs; `difference` is `mean` minus its mean over the sets that permuted
-    emotions choose, `p` the share of these sets with as large a mean, `null` (n_orders,) their means.
+    `channels`, strongest first, `strength` is each one's mean correlation with the others and `mean` that of
+    all pairs. `null` (n_orders,) are the means of the sets that permuted emotions choose, `difference` what
+    `mean` exceeds theirs by, `p` their share with as large a mean.
     """
 
     matrix: np.ndarray
@@ -489,10 +474,9 @@ def connectivity(
     """Correlate the channels that follow the axis best over the seconds of trials, in one band.
 
     Each trial's mean is removed, so what clips do to the level plays no part. Neighbouring electrodes vary
-    together by *volume conduction* whatever the brain does, and they have similar maps, so the channels that
+    together by *volume conduction* whatever the brain does, and have similar maps, so the channels that
     follow any axis tend to lie together. The null therefore permutes emotions and chooses channels anew: a
-    small p says that this axis chooses channels that are coupled more than those another axis would choose.
-    The cohort is standardised, with two windows a trial or more.
+    small p says that they are coupled more than those another axis would choose. The cohort is standardised.
     """
     total, bands = len(cohort.channels), list(cohort.bands)
     place = bands.index(checks.choice("band", band, bands))
