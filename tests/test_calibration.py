@@ -87,7 +87,9 @@ def test_a_part_at_the_sizes_of_faced_names_its_truth_and_seeds(monkeypatch):
     parts = calibration.FACED_CALIBRATION_PARTS
     assert len(parts) == 5 * len(FACED_TRUTHS) and "valence .6 | 40-59" in parts
     asked = []
-    monkeypatch.setattr(calibration, "calibrate", lambda *told: asked.append(told) or pd.DataFrame({"p": [1]}))
+    monkeypatch.setattr(
+        calibration, "calibrate", lambda *told: asked.append(told) or pd.DataFrame({"p": [1]})
+    )
     assert calibration.faced_calibration("valence .6 | 40-59")["truth"].tolist() == ["valence .6"]
     assert asked == [(FACED_TRUTHS["valence .6"], range(40, 60))]
     monkeypatch.setattr(calibration, "_BLOCK", 2)

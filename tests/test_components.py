@@ -214,7 +214,6 @@ def holed():
             lambda: simulate_cohort(0, "faced", design="SEED-V"),
             "preset 'faced' has FACED's sizes in official bands, not SEED-V's",
         ),
-        (lambda: simulate_cohort(0, "faced", bands="paper"), "in official bands"),
         (
             lambda: variance_components(simulate_components(0, n_subjects=4, window=30.0)[0]),
             "at least 12 windows, got 1",

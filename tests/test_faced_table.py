@@ -17,7 +17,7 @@ from kernel.brain.faced import read_faced
 from kernel.brain.faced_table import PEOPLE, load_faced_table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "book" / "studies"))
-from make_faced_table import faced_table, write_faced_table  # noqa: E402
+from make_faced_table import faced_table, write_faced_table
 
 SUBJECTS = (0, 1, 2, 3, 4, 61, 62, 63)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kernel import audit, claims, files, plans, report, studies
-from kernel.brain import emoeegmc, faced, faced_table, matlab, pickles, seedv, sources
+from kernel.brain import emoeegmc, faced_table, matlab, pickles, seedv, sources
 from kernel.brain.cohort import Cohort
 from kernel.brain.faced import read_faced
 from kernel.brain.releases import EEGFileError, UnsafePickleError

@@ -1,6 +1,6 @@
 """Make the table of FACED's cohort means that the package ships, from the official release.
 
-    python book/studies/make_faced_table.py FOLDER_OF_FACED TARGET.nc
+python book/studies/make_faced_table.py FOLDER_OF_FACED TARGET.nc
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike
 
@@ -27,7 +28,7 @@ from kernel.brain.designs import FACED_SCALP as FACED_SCALP
 from kernel.brain.designs import faced_hardware as faced_hardware
 from kernel.brain.designs import scalp_channels as scalp_channels
 from kernel.brain.designs import scalp_info as scalp_info
-from kernel.brain.features import BANDS, band_edges
+from kernel.brain.features import band_edges
 from kernel.brain.splits import SPLITS as SPLITS
 from kernel.brain.splits import Split as Split
 from kernel.brain.splits import make_split as make_split
@@ -38,15 +39,13 @@ if TYPE_CHECKING:
     import mne
 
 DIMS = ("subject", "clip", "second", "channel", "band")
-_ATTRIBUTES = tuple("dataset provenance simulated seed window band_table classes unit".split())
+_ATTRIBUTES = tuple("dataset provenance simulated seed window classes unit".split())
 # axes of every variable and coordinate; netCDF 3 has no wider integers than 32 bits
 _AXES = {name: (name,) for name in DIMS} | {
     "de": DIMS,
     "low": ("band",),
     "high": ("band",),
     "emotion": ("clip",),
-    "session": ("clip",),
-    "duration": ("clip",),
     "hardware": ("subject",),
     "order": ("subject", "clip"),
 }
@@ -87,12 +86,9 @@ class Cohort:
         provenance: str,
         bands: str | Mapping[str, tuple[float, float]] = "official",
         window: float = 1.0,
-        clips: Sequence[int] | None = None,
         classes: Sequence[str] | None = None,
         order: ArrayLike | None = None,
         hardware: Sequence[str] | None = None,
-        session: Sequence[int] | np.ndarray | None = None,
-        duration: ArrayLike | None = None,
         ratings: Mapping[str, ArrayLike] | None = None,
         films: Sequence[str] | None = None,
         simulated: bool = False,
@@ -114,18 +110,14 @@ class Cohort:
             A name of :data:`kernel.brain.features.BANDS` or ``{name: (low, high)}`` in Hz.
         window : float
             Length of a window in s; windows do not overlap.
-        clips : sequence of int, optional
-            Clip numbers; 1, 2, ... by default.
         classes : sequence of str, optional
             Class names in label order; by default those of `emotions` in order of first appearance.
         order : array_like, shape (n_subjects, n_clips), optional
             Presentation position from 1 up; NaN or -1 where unknown.
         hardware : sequence of str, length n_subjects, optional
             Recording cohort of each subject.
-        session, films : sequence of int and of str, length n_clips, optional
-            Recording session, all 1 by default; title of the film a clip is cut from, "" where unknown.
-        duration : array_like, shape (n_clips,), optional
-            Length of each clip in s, which may exceed the EEG kept of it.
+        films : sequence of str, length n_clips, optional
+            Title of the film a clip is cut from, "" where unknown.
         ratings : mapping of str to array_like, shape (n_clips,) or (n_subjects, n_clips), optional
             Means over people by item, e.g. ``{"valence": ...}``; or ratings of single people, NaN where
             missing, of which the means are taken here. All items in one of the two forms.
@@ -151,15 +143,13 @@ class Cohort:
         values: dict[str, Any] = {
             "de": de,
             "subject": ids.astype(np.int32),
-            "clip": _integers(clips, "clips", range(1, n_clips + 1)),
+            "clip": np.arange(1, n_clips + 1, dtype=np.int32),
             "second": np.arange(n_windows) * float(window),
             "channel": np.asarray(channels, dtype=str),
             "band": np.asarray(list(edges), dtype=str),
             "low": low,
             "high": high,
             "emotion": np.asarray(emotions, dtype=str),
-            "session": _integers(session, "session", [1] * n_clips),
-            "duration": real([np.nan] * n_clips if duration is None else duration, "duration", finite=False),
             "hardware": np.asarray(
                 ["unknown"] * n_subjects if hardware is None else list(hardware), dtype=str
             ),
@@ -179,7 +169,6 @@ class Cohort:
             "simulated": int(bool(simulated)),
             "seed": "" if seed is None else str(whole(seed, "seed")),
             "window": float(window),
-            "band_table": next((name for name, table in BANDS.items() if edges == table), "custom"),
             "classes": ",".join(classes),
             "unit": "nats",
         }
@@ -479,10 +468,6 @@ def mean_over_subjects(features: np.ndarray) -> np.ndarray:
 # Validation
 
 
-def _integers(values: Any, name: str, default: Sequence[int]) -> np.ndarray:
-    return whole(list(default if values is None else values), name).astype(np.int32)
-
-
 def _positions(order: ArrayLike, grid: tuple[int, int]) -> np.ndarray:
     order = shape("order", real(order, "order", finite=False), grid, f"(n_subjects, n_clips) = {grid}")
     return whole(np.where(np.isnan(order), -1, order), "order").astype(np.int32)
@@ -530,18 +515,14 @@ def _validate(data: xr.Dataset) -> None:
     named = {axis: data[axis].values.tolist() for axis in ("subject", "clip", "channel", "band")}
     for axis, names in (named | {"class": classes}).items():
         # electrodes are found by name in upper or lower case
-        plain = [name.lower() if axis == "channel" else name for name in names]
-        twice = [name for name, one in zip(names, plain, strict=True) if plain.count(one) > 1]
-        if twice:
-            raise ValueError(f"{axis} {twice} occur more than once: each must be unique")
-    if (data["clip"].values < 1).any():
-        raise ValueError(f"clips are numbered from 1, got {int(data['clip'].min())}")
+        alike = pd.Series([name.lower() if axis == "channel" else name for name in names]).duplicated(False)
+        if alike.any():
+            raise ValueError(
+                f"{axis} {np.array(names)[alike].tolist()} occur more than once: each must be unique"
+            )
     band_edges(
         dict(zip(named["band"], zip(data["low"].values, data["high"].values, strict=True), strict=True))
     )
-    for clip, length in zip(data["clip"].values, data["duration"].values, strict=True):
-        if not (np.isnan(length) or 0 < length < np.inf):
-            raise ValueError(f"clip {clip} has a duration of {length} s: give seconds, or NaN where unknown")
     unknown = sorted(set(data["emotion"].values.tolist()) - set(classes))
     if unknown:
         raise ValueError(f"emotions {unknown} are not among the classes {data.attrs['classes']}")

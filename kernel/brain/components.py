@@ -20,20 +20,13 @@ from scipy.optimize import minimize_scalar, nnls
 
 from kernel import checks
 from kernel.arrays import real
-from kernel.brain.cohort import (
-    FACED_CLASSES,
-    FACED_CLIP_EMOTIONS,
-    FACED_FILMS,
-    FACED_SCALP,
-    Cohort,
-    faced_hardware,
-    trial_features,
-)
+from kernel.brain.cohort import Cohort, trial_features
+from kernel.brain.designs import DESIGNS, FACED_FILMS, FACED_SCALP, faced_hardware
 from kernel.brain.material import Material
 from kernel.brain.simulate import LEAD, TRIAL, Truth, _generators, _head, _root, _smooth_roots, _unit
 from kernel.ratings import draw_orders, load_ratings
 
-N_CLIPS = len(FACED_CLIP_EMOTIONS)
+N_CLIPS = len(DESIGNS["FACED"].emotions)
 _LAGS = 11  # seconds of autocovariance, from lag 0, that the noise within a clip is fitted to
 
 
@@ -295,33 +288,17 @@ def simulate_components(
     cohort = Cohort.from_arrays(
         de,
         subjects=range(n_subjects),
-        emotions=FACED_CLIP_EMOTIONS,
-        channels=FACED_SCALP,
-        bands="official",
-        window=window,
-        classes=FACED_CLASSES,
         order=orders,
         hardware=faced_hardware(range(n_subjects)),
         ratings=dict(zip(_RATINGS, np.moveaxis(ratings, -1, 0), strict=True)),
         films=FACED_FILMS,
-        duration=[TRIAL] * N_CLIPS,
-        dataset="FACED",
         provenance=f"simulated: {', '.join(['faced', *planted])}",
         simulated=True,
         seed=random_state if isinstance(random_state, int | np.integer) else None,
+        **DESIGNS["FACED"].axes() | {"channels": FACED_SCALP, "window": window},
     )
-    truth = Truth(
-        settings=FacedSettings(valence, within, components),
-        valence=field.valence,
-        valence_pattern=field.pattern,
-        drift_pattern=np.zeros(field.shape),
-        class_patterns=np.zeros((len(FACED_CLASSES), *field.shape)),
-        clip_patterns=_unit(field.clips),
-        effect=field.effect,
-        gain=gain,
-        deviation=deviation,
-    )
-    return cohort, truth
+    settings = FacedSettings(valence, within, components)
+    return cohort, Truth(settings, field.valence, field.pattern, field.effect, gain, deviation=deviation)
 
 
 class _Part:

@@ -77,8 +77,8 @@ class Design:
 
     `classes` are emotions in the order of their labels, `values` the valence of each in any unit; `emotions`
     has one for each clip, `seconds` how long its EEG is. `bands` is a table or its name, `window` is in s.
-    The clips are divided evenly into `sessions`; everybody sees the clips of a design with several in the
-    order of their numbers, those of one session in an order of their own.
+    Everybody sees the clips of a design with several `sessions` in the order of their numbers, those of one
+    session in an order of their own.
     """
 
     dataset: str
@@ -95,9 +95,7 @@ class Design:
     def axes(self) -> dict[str, Any]:
         """What :meth:`~kernel.brain.cohort.Cohort.from_arrays` is told of the design, by keyword."""
         names = ("dataset", "classes", "emotions", "channels", "bands", "window")
-        n_clips = len(self.emotions)
-        session = np.arange(n_clips) * self.sessions // n_clips + 1
-        return {name: getattr(self, name) for name in names} | {"session": session}
+        return {name: getattr(self, name) for name in names}
 
 
 def _values(classes: Sequence[str]) -> tuple[float, ...]:

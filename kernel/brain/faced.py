@@ -8,7 +8,6 @@ Scientific Data 10, 740, doi:10.1038/s41597-023-02650-w; BIDS copy: doi:10.82901
 from __future__ import annotations
 
 import csv
-import re
 import warnings
 from collections.abc import Iterable, Sequence
 from os import PathLike
@@ -246,7 +245,7 @@ def _read_remarks(folder: Path, subject: int) -> pd.DataFrame:
     if order.tolist() != list(range(1, N_CLIPS + 1)):
         raise unexpected(path, f"trials {order.tolist()}", f"1 to {N_CLIPS} in their order")
     table = pd.DataFrame(held["score"], columns=RATING_ITEMS).assign(subject=subject, order=order, clip=clip)
-    return _checked_ratings(table, path).assign(duration=np.nan)
+    return _checked_ratings(table, path)
 
 
 # The BIDS copy
@@ -443,12 +442,11 @@ def _warn_of_outliers(de: np.ndarray, ids: list[int], path: Path) -> None:
 
 
 def _order_and_ratings(tables: Sequence[pd.DataFrame | None]) -> dict[str, Any]:
-    """Order and ratings (n_subjects, 28) and duration (28,) in s from a rating table of each person."""
+    """Order and ratings (n_subjects, 28) from a rating table of each person."""
     known = [table.set_index("clip").sort_index() for table in tables if table is not None]
     if not known:
         return {}
     return {
         "order": [table["order"] for table in known],
-        "duration": np.mean([table["duration"] for table in known], axis=0),
         "ratings": {item: [table[item] for table in known] for item in RATING_ITEMS},
     }

@@ -134,11 +134,10 @@ def simpson(
 class SubjectOracle(NamedTuple):
     """The best cell of every subject, tested.
 
-    `channel` is the mean over subjects of the largest ``|r|`` over channels, in the `band` where it is
-    largest; that choice is repeated for each order. `cell` is the same over channels and bands.
+    `channel` is the mean over subjects of the largest ``|r|`` over channels, in the band where that is
+    largest, a choice repeated for each order; `cell` is the same over channels and bands.
     """
 
-    band: int
     channel: stats.PermutationResult
     cell: stats.PermutationResult
 
@@ -173,7 +172,7 @@ def subject_oracle(
         search_test(statistic, columns, y, emotions, columns[0].size, n_permutations, random_state)
         for statistic in (over_channels, over_cells)
     )
-    return SubjectOracle(int(by_band(columns, y).mean(0).argmax()), *tests)
+    return SubjectOracle(*tests)
 
 
 class ClusterTest(NamedTuple):
@@ -203,8 +202,8 @@ def cluster_test(
 ) -> ClusterTest:
     """Cluster test over subjects of their correlation maps: mne's, with signs flipped by subject [1]_.
 
-    *It treats the stimuli as fixed*: it asks whether subjects agree on these clips, not whether the axis would
-    be followed for others [2]_. People who see the same clips share whatever the clips do to them, which has
+    *It treats the stimuli as fixed*: it asks whether subjects agree on these clips, not whether they would
+    follow the axis in others [2]_. People who see the same clips share whatever the clips do to them, which has
     some correlation with any axis. So the test rejects, for nearly any axis, wherever emotions or clips can
     be decoded at all; it is here to be compared with `cell_map`.
 

@@ -70,8 +70,15 @@ def power(
         pattern = X.std(0) * rng.standard_normal(X.shape[1])
         effect = np.outer((y - y.mean()) / y.std(), pattern)
         for k, size in enumerate(sizes):
-            planted, options = X + size * effect, {"n_permutations": n_permutations, "random_state": draw}
-            hits[draw, k] = track(planted, y, emotions, device=device, **options).p <= level
+            test = track(
+                X + size * effect,
+                y,
+                emotions,
+                n_permutations=n_permutations,
+                random_state=draw,
+                device=device,
+            )
+            hits[draw, k] = test.p <= level
     table = pd.DataFrame({"size": sizes, "found": hits.mean(0)})
     intervals = [binomtest(int(n), n_draws).proportion_ci() for n in hits.sum(0)]
     return table.assign(low=[i.low for i in intervals], high=[i.high for i in intervals], draws=n_draws)

@@ -102,7 +102,6 @@ def read_seed_v(
         subjects=list(files),
         provenance=f"{_PROVENANCE[layout]}, {len(files)} subjects, {bands} bands",
         order=np.tile(np.arange(1.0, len(SEED_V_LABELS) + 1), (len(files), 1)),
-        duration=[stop - start for start, stop in SEED_V_TIMES],
         **DESIGNS["SEED-V"].axes() | {"bands": table},
     )
 

@@ -56,7 +56,7 @@ def make_split(
         - ``cbramod``: SEED-V trials 0-4 / 5-9 / 10-14 of each session, as CBraMod does (arXiv:2412.07236). It
           *shares all its subjects* between train and test.
     fold : int
-        Which clip of each class (``leave_clips_out``) or fifth of subjects (``leave_subjects_out``) is tested.
+        The clip of each class (``leave_clips_out``) or fifth of subjects (``leave_subjects_out``) to test.
     random_state : int, Generator or None
         Seed or generator of the draws; fixed by default because a split is part of a protocol.
     """

@@ -37,8 +37,8 @@ class AxisProjection:
 
     `label` names the cohort and says if it is `simulated`; of each clip there are `positions` and `emotions`,
     of each trial standardised `features` (n_subjects, n_clips, n_channels, n_bands). `model` is fitted to
-    cohort means with emotions left out, `pattern` (n_channels, n_bands) its activation pattern. `tests` holds
-    every scheme against every null: ``scheme``, ``null``, ``r``, ``p``, ``exact``; `tracking` is that of
+    cohort means with emotions left out. `tests` holds every scheme against every null: ``scheme``, ``null``,
+    ``r``, ``p``, ``exact``; `tracking` is that of
     emotions left out and permuted. `order_removed` is the same on features free of presentation order,
     `against_order` against order surrogates; each is None where positions are unknown or cannot be told from
     clips, or trials are missing. `classes` correlates emotion means with human valence (None without),
@@ -51,7 +51,6 @@ class AxisProjection:
     emotions: np.ndarray
     features: np.ndarray
     model: ProjectionModel
-    pattern: np.ndarray
     tests: pd.DataFrame
     tracking: Tracking
     order_removed: Tracking | None
@@ -106,15 +105,13 @@ def project_vaxis(
     rows = [(*names, test.r, test.p, test.exact) for names, test in tests.items()]
     ordered = not order_problem(cohort.present, cohort.order)
     surrogates = ordered and cohort.present.all()
-    model = ProjectionModel(device=device).fit(X, y, emotions)
     return AxisProjection(
         label=cohort.label,
         simulated=cohort.simulated,
         positions=y,
         emotions=emotions,
         features=features,
-        model=model,
-        pattern=activation_pattern(X, model.coef_).reshape(features.shape[2:]),
+        model=ProjectionModel(device=device).fit(X, y, emotions),
         tests=pd.DataFrame(rows, columns=["scheme", "null", "r", "p", "exact"]),
         tracking=tests["leave_one_emotion_out", "emotions"],
         order_removed=track(clip_effects(flat, cohort.order), y, emotions, **many) if ordered else None,
@@ -137,16 +134,6 @@ def clip_values(cohort: Cohort, by_emotion: Mapping[str, float], what: str = "va
             f"no {what} for {', '.join(missing)}: {cohort.label} holds {', '.join(cohort.classes)}"
         )
     return np.array([float(by_emotion[emotion]) for emotion in cohort.emotions])
-
-
-def activation_pattern(X: np.ndarray, coef: np.ndarray) -> np.ndarray:
-    """Pattern cov(X) w / var(X w) of a projection: what covaries with it, as weights w do not show.
-
-    Haufe et al. (2014), NeuroImage 87. doi:10.1016/j.neuroimage.2013.10.067
-    """
-    centred = X - X.mean(0)
-    projected = centred @ coef
-    return centred.T @ projected / (projected @ projected)
 
 
 class ClassOrder(NamedTuple):
@@ -209,10 +196,10 @@ def transfer_class_order(
 class AxisTopography:
     """What `map_vaxis_to_scalp` found; a part that the cohort cannot serve is None.
 
-    `label` names the cohort and says if it is `simulated`; the cells are `channels` by `bands`. `regions` and
-    `bands_table` are mean ``|r|``; `occipital` tests occipital minus frontal, `alpha` alpha minus the other
-    bands, `asymmetry` is frontal alpha's in nats; the other parts are those of the functions of
-    :mod:`kernel.brain.topography` and :mod:`kernel.brain.people`.
+    `label` names the cohort and says if it is `simulated`; the cells are `channels` by `bands`. `occipital`
+    tests occipital minus frontal, `alpha` alpha minus the other bands, `asymmetry` is frontal alpha's in
+    nats; the other parts are those of the functions of :mod:`kernel.brain.topography` and
+    :mod:`kernel.brain.people`.
     """
 
     label: str
@@ -220,11 +207,9 @@ class AxisTopography:
     channels: list[str]
     bands: list[str]
     cells: topography.CellMap
-    regions: pd.DataFrame
-    bands_table: pd.DataFrame
     occipital: stats.PermutationResult | None
     alpha: stats.PermutationResult | None
-    asymmetry: topography.Asymmetry | None
+    asymmetry: stats.PermutationResult | None
     few_emotions: topography.EmotionSearch | None
     weighted: topography.EmotionSearch | None
     simpson: people.Simpson | None
@@ -278,8 +263,6 @@ def map_vaxis_to_scalp(
         channels=names,
         bands=bands,
         cells=topography.cell_map(X, y, emotions, **many),
-        regions=topography.region_means(X, y, names, bands),
-        bands_table=topography.band_means(X, y, names, bands),
         occipital=contrast(back, front) if back.any() and front.any() else None,
         alpha=contrast(is_alpha, ~is_alpha) if alpha and len(bands) > 1 else None,
         asymmetry=topography.asymmetry(_nats(cohort)[..., is_alpha[0]], y, emotions, names, **many)

@@ -183,66 +183,31 @@ def regions(channels: Sequence[str]) -> dict[str, list[str]]:
     return {region: names for region, names in members.items() if names}
 
 
-def region_means(X: ArrayLike, y: ArrayLike, channels: Sequence[str], bands: Sequence[str]) -> pd.DataFrame:
-    """Mean ``|r|`` over the cells of each region: ``n_channels``, ``all`` and a column for each band."""
-    size = pd.DataFrame(np.abs(cell_correlations(X, y)), list(channels), list(bands))
-    rows = {
-        region: {"n_channels": len(names), "all": size.loc[names].to_numpy().mean(), **size.loc[names].mean()}
-        for region, names in regions(channels).items()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("region")
-
-
-def band_means(X: ArrayLike, y: ArrayLike, channels: Sequence[str], bands: Sequence[str]) -> pd.DataFrame:
-    """Mean and largest ``|r|`` over the channels of each band, and the ``channel`` of the largest."""
-    size = pd.DataFrame(np.abs(cell_correlations(X, y)), list(channels), list(bands)).rename_axis(
-        columns="band"
-    )
-    return pd.DataFrame({"mean": size.mean(), "largest": size.max(), "channel": size.idxmax()})
-
-
-class Asymmetry(NamedTuple):
-    """Right minus left, and whether it follows the axis.
-
-    `pairs` has one row for each: ``left`` and ``right`` electrode, ``mean`` difference over clips, its ``r``
-    with positions, two-sided ``p``, and ``p_max``, corrected for all pairs. `overall` tests the mean over
-    pairs.
-    """
-
-    pairs: pd.DataFrame
-    overall: stats.PermutationResult
-
-
 def asymmetry(
     X: ArrayLike,
     y: ArrayLike,
     emotions: Emotions | None,
     channels: Sequence[str],
-    pairs: Sequence[tuple[str, str]] = FRONTAL_PAIRS,
     *,
     n_permutations: int = 10_000,
     random_state: Seed = 0,
-) -> Asymmetry:
-    """Frontal asymmetry: right minus left differential entropy of a band, and its correlation with the axis.
+) -> stats.PermutationResult:
+    """Frontal asymmetry, the mean of pairs' right minus left features of a band, correlated with the axis.
 
-    The mean difference of features (n_clips, n_channels, 1) means something in nats only: standardised, it is
-    zero by construction. It is a fact about heads, caps and amplifiers; only the correlation over clips bears
-    on the axis.
+    Features are (n_clips, n_channels, 1), usually alpha in nats. The size of the difference is a fact about
+    heads, caps and amplifiers; only its correlation over clips bears on the axis.
     """
     X, y = _checked(X, y)
     known = {channel.lower(): place for place, channel in enumerate(channels)}
-    missing = [name for pair in pairs for name in pair if name.lower() not in known]
+    missing = [name for pair in FRONTAL_PAIRS for name in pair if name.lower() not in known]
     if missing:
         raise ValueError(f"electrodes {missing} are missing: there are {', '.join(channels)}")
-    left, right = ([known[name.lower()] for name in side] for side in zip(*pairs, strict=True))
+    left, right = ([known[name.lower()] for name in side] for side in zip(*FRONTAL_PAIRS, strict=True))
     difference = X[:, right] - X[:, left]
-    options: dict[str, Any] = {"n_permutations": n_permutations, "random_state": random_state}
-    cells = cell_map(difference, y, emotions, **options)
-    table = pd.DataFrame(pairs, columns=["left", "right"]).assign(
-        mean=difference.mean((0, 2)), r=cells.r[:, 0], p=cells.p[:, 0], p_max=cells.p_max[:, 0]
-    )
-    overall = stats.permutation_test(stats.pearson, difference.mean((1, 2)), y, groups=emotions, **options)
-    return Asymmetry(table, overall)
+    return stats.permutation_test(
+        stats.pearson, difference.mean((1, 2)), y, groups=emotions, n_permutations=n_permutations,
+        random_state=random_state,
+    )  # fmt: skip
 
 
 # Which emotions carry it
@@ -399,8 +364,7 @@ class TimeCourse(NamedTuple):
     """Correlation `r` (n_bands, n_seconds) of the scalp's mean with the axis, over clips, second by second.
 
     `seconds` are the starts of the windows; for each of the `bands`, `peak` is the second of the largest
-    ``|r|``, `p` the share of orders in which the largest of any second is as large, and `null` (n_bands,
-    n_orders) holds these.
+    ``|r|`` and `p` the share of orders in which the largest of any second is as large.
     """
 
     bands: tuple[str, ...]
@@ -408,7 +372,6 @@ class TimeCourse(NamedTuple):
     r: np.ndarray
     peak: np.ndarray
     p: np.ndarray
-    null: np.ndarray
 
 
 def time_course(
@@ -438,27 +401,22 @@ def time_course(
     options: dict[str, Any] = {"n_permutations": n_permutations, "random_state": random_state}
     maps = [cell_map(X[..., [band]], y, emotions, **options) for band in range(X.shape[2])]
     seconds = cohort.data["second"].values[shared]
-    r, null = (np.stack(part) for part in zip(*((one.r[:, 0], one.null) for one in maps), strict=True))
+    r = np.stack([one.r[:, 0] for one in maps])
     peak, p = seconds[[one.best[0] for one in maps]], np.array([one.p_best for one in maps])
-    return TimeCourse(tuple(cohort.bands), seconds, r, peak, p, null)
+    return TimeCourse(tuple(cohort.bands), seconds, r, peak, p)
 
 
 class Connectivity(NamedTuple):
-    """How strongly the channels that follow the axis best vary together within trials.
+    """How strongly the `channels` that follow the axis best, strongest first, vary together within trials.
 
-    `matrix` (n_channels, n_channels) is the mean correlation over subjects, by Fisher's z; of the chosen
-    `channels`, strongest first, `strength` is each one's mean correlation with the others and `mean` that of
-    all pairs. `null` (n_orders,) are the means of the sets that permuted emotions choose, `difference` what
-    `mean` exceeds theirs by, `p` their share with as large a mean.
+    `mean` is over their pairs, of correlations averaged over subjects by Fisher's z; `difference` is what it
+    exceeds the mean over the sets that permuted emotions choose by, `p` their share with as large a mean.
     """
 
-    matrix: np.ndarray
     channels: tuple[str, ...]
-    strength: np.ndarray
     mean: float
     difference: float
     p: float
-    null: np.ndarray
 
 
 def connectivity(
@@ -495,11 +453,8 @@ def connectivity(
         return ((inside @ matrix * inside).sum(-1) - n_channels) / (n_channels * (n_channels - 1))
 
     test = search_test(mean, X, y, emotions, 2 * total, n_permutations, random_state)
-    best = chosen(y)
-    names = tuple(cohort.channels[place] for place in best)
-    strength = (matrix[np.ix_(best, best)].sum(1) - 1) / (n_channels - 1)
-    difference = test.observed - float(test.null.mean())
-    return Connectivity(matrix, names, strength, test.observed, difference, test.p, test.null)
+    names = tuple(cohort.channels[place] for place in chosen(y))
+    return Connectivity(names, test.observed, test.observed - float(test.null.mean()), test.p)
 
 
 def _within_trials(cohort: Cohort, band: int) -> np.ndarray:
