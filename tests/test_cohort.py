@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 import xarray as xr
 from sklearn.preprocessing import StandardScaler
@@ -75,11 +74,6 @@ def test_holds_what_was_given(rng):
     assert np.shares_memory(make(rng, de=de).de, de)
 
 
-def test_a_table_of_ratings_is_a_mapping_of_its_columns(rng):
-    cohort = make(rng, n_windows=2, ratings=pd.DataFrame({"valence": np.arange(28)}))
-    np.testing.assert_array_equal(cohort.rating("valence"), np.arange(28))
-
-
 def test_label_says_when_no_brain_was_recorded(rng):
     labels = {
         "FACED": {},
@@ -120,31 +114,14 @@ def test_ratings_and_films_go_with_every_view_and_a_round_trip_is_exact(rng, tmp
         cohort.person_rating("liking")
 
 
-def test_a_file_of_an_earlier_edition_has_neither(rng, tmp_path):
-    cohort = make(rng, 2, 2, ratings={"valence": np.ones(28)})
-    assert not {"film", "person_rating"} & set(cohort.data.variables)  # as it was written then
-    old = Cohort.load(cohort.save(tmp_path / "old.nc"))
-    assert old.data.identical(cohort.data) and old.films.tolist() == [""] * 28
-    assert make(rng, 2, 2, films=[""] * 28).films.tolist() == [""] * 28
+def test_ratings_of_people_and_films_may_be_unknown(rng):
+    cohort = make(rng, 2, 2, ratings={"valence": np.ones(28)}, films=[""] * 28)
+    assert not {"film", "person_rating"} & set(cohort.data.variables)
+    assert cohort.films.tolist() == [""] * 28
     with pytest.raises(KeyError, match="no ratings of single people"):
-        old.person_rating()
+        cohort.person_rating()
     with pytest.raises(ValueError, match="person_rating must be over"):
-        Cohort(old.data.assign(person_rating=old.data["rating"]))
-
-
-def test_an_interrupted_save_keeps_the_old_file(rng, tmp_path, monkeypatch):
-    old = make(rng, n_windows=2)
-    old.save(tmp_path / "cohort.nc")
-
-    def half(self, path, engine):
-        path.write_bytes(b"CDF")
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(xr.Dataset, "to_netcdf", half)
-    with pytest.raises(KeyboardInterrupt):
-        make(rng, n_windows=2).save(tmp_path / "cohort.nc")
-    assert Cohort.load(tmp_path / "cohort.nc").data.identical(old.data)
-    assert [path.name for path in tmp_path.iterdir()] == ["cohort.nc"]
+        Cohort(cohort.data.assign(person_rating=cohort.data["rating"]))
 
 
 def test_loading_names_the_file_and_what_is_wrong(rng, tmp_path):
@@ -170,15 +147,11 @@ WRONG_DESIGNS = [
     ({"subjects": [0, 1, 2, 3, 4, 4]}, r"subject \[4, 4\] occur more than once"),
     ({"channels": ("Fz", "Cz", "Cz")}, r"channel \['Cz', 'Cz'\] occur more than once"),
     ({"subjects": [0, 1, 1.5, 3, 4, 5]}, "subjects holds what is no whole number, 1.5 at 2"),
-    ({"subjects": [2**40, 1, 2, 3, 4, 5]}, r"subjects holds a number beyond 2 \*\* 31, 1099511627776"),
-    ({"subjects": [f"sub-{i}" for i in range(6)]}, "subjects must hold real numbers"),
     ({"emotions": range(28)}, "emotions must be words .*, got 0"),
     ({"emotions": ["joy, high"] * 28}, "emotions must be words .*, got 'joy, high'"),
     ({"classes": ["anger", "anger", *FACED_CLASSES[1:]]}, r"class \['anger', 'anger'\] occur more than"),
     ({"channels": ("Fz", "Cz", "FZ")}, r"channel \['Fz', 'FZ'\] occur more than once"),
-    ({"channels": (1, 2, 3)}, "channels must be words"),
     ({"channels": ("Fz", "Cz ", "Oz")}, "channels must be words .*, got 'Cz '"),
-    ({"emotions": ["joy ", *["joy"] * 27]}, "emotions must be words .*, got 'joy '"),
     ({"seed": 1.5}, "seed holds what is no whole number, 1.5"),
     ({"classes": FACED_CLASSES[1:]}, r"emotions \['anger'\] are not among the classes"),
     ({"bands": "theirs"}, "bands must be one of paper, official; got 'theirs'"),
@@ -188,11 +161,9 @@ WRONG_DESIGNS = [
     ({"order": np.full((6, 28), 1.5)}, "order holds what is no whole number, 1.5 at "),
     ({"order": np.ones((28, 6))}, r"order must have shape \(n_subjects, n_clips\)"),
     ({"window": 0.0}, r"window must lie in \(0, inf\), got 0.0"),
-    ({"window": np.inf}, r"window must lie in \(0, inf\), got inf"),
     ({"ratings": {"valence": [np.inf] * 28}}, "ratings must be finite, or NaN"),
     ({"ratings": {"valence": np.ones(9)}}, r"ratings must all be \(28,\).*'valence': \(9,\)"),
     ({"ratings": {"valence": np.ones(28), "joy": np.ones((6, 28))}}, r"all \(6, 28\), single people"),
-    ({"ratings": {"valence": np.full((6, 28), np.inf)}}, "finite, or NaN where missing"),
     ({"films": ["Blue"] * 5}, "film|clip|conflicting"),
 ]
 
@@ -266,16 +237,6 @@ def test_standardising_equals_scikit_learn_subject_by_subject(rng):
         table = de[subject].astype(np.float32).reshape(-1, 15)
         expected = StandardScaler().fit_transform(table).reshape(28, 30, 3, 5)  # which passes NaN through
         np.testing.assert_allclose(found.de[subject], expected, atol=1e-5)
-
-
-def test_standardising_removes_what_belongs_to_a_subject_and_sees_no_label(rng):
-    de = rng.standard_normal((4, 28, 30, 3, 5))
-    other = de * rng.uniform(0.5, 2, (4, 1, 1, 3, 5)) + rng.normal(0, 5, (4, 1, 1, 3, 5))
-    np.testing.assert_allclose(
-        standardise(make(rng, de=other)).de, standardise(make(rng, de=de)).de, atol=1e-4
-    )
-    shuffled = make(rng, de=de, emotions=FACED_CLIP_EMOTIONS[::-1], classes=FACED_CLASSES)
-    np.testing.assert_array_equal(standardise(shuffled).de, standardise(make(rng, de=de)).de)
 
 
 def test_standardising_names_what_does_not_vary(rng):
@@ -372,6 +333,9 @@ def test_splits_are_disjoint_by_subject_and_reproducible(faced, name):
         assert set(faced.y[mask.any(0)]) == set(range(9))
     moved = make_split(faced, name, random_state=6)
     assert (moved.test != split.test).any() == (name != "standard")
+    if name == "leave_subjects_out":
+        tested = [make_split(faced, name, fold=fold).test for fold in range(5)]
+        np.testing.assert_array_equal(np.sum(tested, axis=0), 1)
 
 
 def test_standard_split_is_the_published_one(faced):
@@ -406,11 +370,6 @@ def test_leave_clips_out_has_new_clips_of_every_class_and_folds_reach_all(faced)
         np.testing.assert_array_equal(split.train.any(0), ~clips)
         tested += clips
     assert (tested >= 1).all()
-
-
-def test_leave_subjects_out_folds_test_everybody_once(faced):
-    tests = [make_split(faced, "leave_subjects_out", fold=fold).test for fold in range(5)]
-    np.testing.assert_array_equal(np.sum(tests, axis=0), 1)
 
 
 def test_seed_v_split_shares_its_subjects_and_says_so(rng):

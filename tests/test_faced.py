@@ -446,18 +446,6 @@ def test_a_spoilt_pickle_is_named_with_what_was_found_and_expected(tmp_path, mon
     assert read_faced(tmp_path, subjects=[0]).subjects.tolist() == [0]  # the sound one can still be read
 
 
-@pytest.mark.parametrize("dtype", [np.float16, ">f8", np.longdouble, np.int16])
-def test_signals_and_features_of_any_number_type_are_read(tmp_path, dtype):
-    files = {"processed": "Processed_data/sub000.pkl", "de": "EEG_Features/DE/sub000.pkl.pkl"}
-    truth = write_faced_processed(tmp_path, seconds=SECONDS) | {"de": write_de(tmp_path)[0]}
-    for (kind, file), x in zip(files.items(), truth.values(), strict=True):
-        x = np.rint(x).astype(dtype)
-        (tmp_path / file).write_bytes(pickle.dumps(x.astype(float)))
-        expected = read_faced(tmp_path, source=kind).de
-        (tmp_path / file).write_bytes(pickle.dumps(x))
-        np.testing.assert_allclose(read_faced(tmp_path, source=kind).de, expected, atol=1e-4)
-
-
 def test_flat_and_impossible_signals_of_the_release_are_named(tmp_path):
     (x,) = write_faced_processed(tmp_path, seconds=SECONDS).values()
     file = tmp_path / "Processed_data" / "sub000.pkl"

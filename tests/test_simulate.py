@@ -26,8 +26,6 @@ from kernel.brain.seedv import read_seed_v
 from kernel.brain.simulate import (
     DESIGNS,
     LEAD,
-    PRESET_NAMES,
-    PRESETS,
     Settings,
     simulate_cohort,
     simulate_raw,
@@ -243,12 +241,6 @@ def test_one_window_of_30_s_is_worth_thirty_of_1_s():
     assert abs((a - b).mean((0, 1, 2))).max() < 0.1
     np.testing.assert_array_equal(fine.order, coarse.order)
     np.testing.assert_array_equal(fine_truth.effect, coarse_truth.effect)
-
-
-def test_presets_differ_from_the_default_by_what_they_say():
-    assert PRESET_NAMES == (*PRESETS, "faced")
-    assert PRESETS["no_valence"] == replace(PRESETS["default"], valence=0.0)
-    assert PRESETS["null"].drift == PRESETS["default"].drift == 0
 
 
 # Other designs

@@ -458,7 +458,10 @@ AXIS = (VALENCE, FACED)
         (lambda: subject_correlations(FEATURES, VALENCE[:4]), r"28 clips, y has shape \(4,\)"),
         (lambda: subject_correlations(FEATURES[0, 0], VALENCE), r"features must be \(n_subjects"),
         (lambda: subject_correlations(TWO_TRIALS, VALENCE), "place 0 has 2 trials"),
-        (lambda: subject_correlations(THREE_TRIALS, VALENCE), "y is constant over the trials of the subject"),
+        (
+            lambda: subject_correlations(THREE_TRIALS, VALENCE),
+            "y over the trials of the subject at place 0 is constant",
+        ),
         (lambda: simpson(FEATURES, VALENCE, n_channels=5), "5 channels"),
         (lambda: subject_oracle(FEATURES[0], *AXIS), r"features must have shape \(n_subjects"),
         (lambda: cluster_test(FEATURES, VALENCE, scalp_info(FACED_SCALP, sfreq=1.0)), "info has 30 channels"),

@@ -41,12 +41,6 @@ def from_epochs(
         As :func:`kernel.brain.features.differential_entropy` takes them; nats refer to microvolts.
     ratings : mapping of str to array, shape (n_clips,) or (n_subjects, n_clips), optional
         As for :meth:`Cohort.from_arrays`; clips in the order of their sorted names, numbers by size.
-
-    Raises
-    ------
-    ValueError
-        If people differ in channels, rate or length, a channel is marked bad, a clip has two emotions or a
-        person has it twice; names the person and the cure.
     """
     persons = dict(people) if isinstance(people, Mapping) else dict(enumerate(people, start=1))
     checks.choices("people", persons)

@@ -115,8 +115,10 @@ def simulate_cohort(
     """Simulate differential entropies of people who watch the clips of FACED or of another data set.
 
     Presets of one seed and design share every pattern, order and noise: they differ by the amplitudes alone.
-    The first subjects do not depend on how many follow. The two recording cohorts of FACED are named but do
-    not differ.
+    The first subjects do not depend on how many follow. FACED's two recording cohorts are named but do not
+    differ. Orders follow :func:`~kernel.ratings.draw_orders`, and mean ratings of valence are the planted
+    valence in units of 0-7; SEED-V has one order, EmoEEG-MC one for each person, and neither has ratings.
+    Windows after the end of a shorter clip are NaN.
 
     Parameters
     ----------
@@ -124,7 +126,7 @@ def simulate_cohort(
         Seed or generator; an int becomes part of the cohort's label.
     preset : str, Settings or FacedSettings
         A name of :data:`PRESET_NAMES` or amplitudes of one's own. ``faced`` and FacedSettings are for the
-        design of FACED and its official bands: :func:`~kernel.brain.components.simulate_components`.
+        design of FACED: :func:`~kernel.brain.components.simulate_components`.
     design : str or Design
         A name of :data:`~kernel.brain.designs.DESIGNS` or one of one's own.
     n_subjects : int, optional
@@ -135,13 +137,8 @@ def simulate_cohort(
 
     Returns
     -------
-    Cohort
-        Simulated. That of FACED has presentation orders by the rule of :func:`~kernel.ratings.draw_orders`
-        and mean ratings of valence that are the planted valence in units of 0-7; SEED-V has one order and
-        EmoEEG-MC one for each person, and neither has ratings. Windows after the end of a shorter clip are
-        NaN.
-    Truth
-        What was planted.
+    Cohort, Truth
+        Simulated, and what was planted.
     """
     if isinstance(preset, str):
         choice("preset", preset, PRESET_NAMES)
@@ -202,25 +199,10 @@ def simulate_raw(
     """Simulate raw EEG of a few people: 1/f sources in a spherical head, seen by the electrodes of FACED.
 
     Sources lie on a shell inside mne's four-layer sphere and point outwards; each is Gaussian noise with a
-    1/f spectrum whose amplitude in every band and second is that of the module's formula. Signals are in
-    average reference, at 250 Hz.
-
-    Parameters
-    ----------
-    random_state : int, Generator or None
-        Seed or generator.
-    preset : str or Settings
-        A name of :data:`PRESETS` or amplitudes of one's own.
-    n_subjects : int
-        Subjects; each takes seconds and 27 MB.
-
-    Returns
-    -------
-    raw : ndarray, shape (n_subjects, 28, 32, 7500), float32
-        µV.
-    Truth
-        What was planted in the sources, and the differential entropy to expect at the electrodes in windows
-        of 1 s.
+    1/f spectrum whose amplitude in every band and second is that of the module's formula. Signals
+    (n_subjects, 28, 32, 7500) are float32, in µV of average reference, at 250 Hz; a subject takes seconds and
+    27 MB. `preset` is a name of :data:`PRESETS` or amplitudes of one's own. The truth says what was planted
+    in the sources, and the differential entropy to expect at the electrodes in windows of 1 s.
     """
     rng, order_rng, subject_rngs = _generators(random_state, n_subjects)
     design = DESIGNS["FACED"]

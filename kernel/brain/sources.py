@@ -61,7 +61,7 @@ def load_cohort(
     skip: Sequence[str] = (),
     progress: bool = True,
 ) -> Cohort:
-    """Read whatever cohort is at hand, or simulate one if there is none.
+    """Read whatever cohort is at hand, or simulate one if there is none; its ``label`` says which.
 
     Parameters
     ----------
@@ -74,17 +74,11 @@ def load_cohort(
     preset, random_state, n_subjects, window
         Of the simulation, as for :func:`~kernel.brain.simulate.simulate_cohort`; files are read as they are.
     skip : sequence of str
-        Data sets, such as ``"FACED"``, whose recordings are passed over where no path asks for them: if that
-        is what ``KERNEL_DATA`` or the fetched files hold, the cohort is simulated. It is for analyses whose
-        published results are of a simulation: they stay so on a machine that holds recordings, while a data
-        set of a reader's own is still read.
+        Data sets, such as ``"FACED"``, whose recordings are passed over where no path asks for them: the
+        cohort is then simulated. It keeps analyses whose published results are of a simulation what they are
+        on a machine that holds recordings, while a data set of a reader's own is still read.
     progress : bool
         Show a reader's progress bar.
-
-    Returns
-    -------
-    Cohort
-        Ask its ``simulated`` flag, or print its ``label``.
 
     Raises
     ------
