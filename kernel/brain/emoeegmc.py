@@ -17,7 +17,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from kernel.brain.cohort import Cohort
-from kernel.brain.designs import DESIGNS, EMOEEG_CHANNELS
+from kernel.brain.designs import DESIGNS
 from kernel.brain.features import BANDS
 from kernel.brain.pickles import load_npy
 from kernel.brain.releases import (
@@ -32,6 +32,7 @@ from kernel.brain.releases import (
 )
 from kernel.files import absolute
 
+EMOEEG_CHANNELS = DESIGNS["EmoEEG-MC"].channels
 # the rows of every file: three clips of each class, under the names the README gives them
 EMOEEG_CLIPS = tuple(
     f"{emotion}{clip}" for emotion in "sad dis fear neu joy ten ins".split() for clip in (4, 5, 8)

@@ -35,14 +35,12 @@ def subject_correlations(features: ArrayLike, y: ArrayLike) -> np.ndarray:
     if present.sum(1).min() < 3:
         subject = int(present.sum(1).argmin())
         raise ValueError(f"the subject at place {subject} has {present[subject].sum()} trials: r needs three")
-    r = np.empty((*y.shape[:-1], len(features), *features.shape[2:]))
+    r = []
     for subject, (trials, there) in enumerate(zip(features, present, strict=True)):
         who = f"of the subject at place {subject}"
         columns = unit(trials[there], f"features {who}", axis=0)
-        r[..., subject, *[slice(None)] * (features.ndim - 2)] = np.tensordot(
-            unit(y[..., there], f"y over the trials {who}", axis=-1), columns, axes=1
-        )
-    return np.clip(r, -1, 1, out=r)
+        r.append(np.tensordot(unit(y[..., there], f"y over the trials {who}", axis=-1), columns, axes=1))
+    return np.clip(np.stack(r, axis=y.ndim - 1), -1, 1)
 
 
 class Simpson(NamedTuple):

@@ -17,9 +17,8 @@ from scipy.signal import resample_poly
 from tqdm.auto import tqdm
 
 from kernel.brain.cohort import Cohort
-from kernel.brain.designs import DESIGNS, SEED_V_BANDS, SEED_V_CHANNELS, SEED_V_CLASSES, SEED_V_LABELS
-from kernel.brain.designs import SEED_V_TIMES as SEED_V_TIMES
-from kernel.brain.features import BANDS, differential_entropy
+from kernel.brain.designs import DESIGNS, SEED_V_TIMES
+from kernel.brain.features import BANDS, band_edges, differential_entropy
 from kernel.brain.pickles import load_npz, loads_pickle
 from kernel.brain.releases import (
     LEAVE_OUT,
@@ -35,6 +34,9 @@ from kernel.brain.releases import (
 from kernel.checks import choice
 from kernel.files import absolute
 
+SEED_V_CLASSES, SEED_V_CHANNELS = DESIGNS["SEED-V"].classes, DESIGNS["SEED-V"].channels
+SEED_V_LABELS = tuple(SEED_V_CLASSES.index(emotion) for emotion in DESIGNS["SEED-V"].emotions)
+SEED_V_BANDS = band_edges(DESIGNS["SEED-V"].bands)
 WINDOW = 4.0
 NOT_SCALP = frozenset({"M1", "M2", "VEO", "HEO"})
 RAW_SFREQ, SFREQ = 1000, 200
