@@ -74,7 +74,13 @@ def read_faced(
     channels: str = "scalp",
     progress: bool = True,
 ) -> Cohort:
-    """Read FACED from a folder, whichever of its copies that is.
+    """Read FACED from a folder, whichever of its copies that is, in nats of microvolts.
+
+    Signals of the BIDS copy are cut to the last 30 s of a clip, brought to 250 Hz and referenced to the
+    average; artefacts stay in them. Presentation order and ratings are those of the events, or of
+    ``After_remarks`` beside the pickles' folder or up to two levels above it. A warning names channels marked
+    as bad and people whose amplitude is off by a factor of 100 or more (in ``Processed_data``, subject 23 is
+    about 3000 times too large): nobody is repaired or left out.
 
     Parameters
     ----------
@@ -92,15 +98,6 @@ def read_faced(
         The 30 scalp channels that all copies share, or the 32 of the official release.
     progress : bool
         Show a progress bar.
-
-    Returns
-    -------
-    Cohort
-        Nats of microvolts. Signals of the BIDS copy are cut to the last 30 s of a clip, brought to 250 Hz and
-        referenced to the average; artefacts stay in them. Presentation order and ratings are those of the
-        events, or of ``After_remarks`` beside the pickles' folder or up to two levels above it. A warning
-        names channels marked as bad and people whose amplitude is off by a factor of 100 or more (in
-        ``Processed_data``, subject 23 is about 3000 times too large): nobody is repaired or left out.
 
     Raises
     ------

@@ -43,10 +43,8 @@ def power(
         Draws for each size, and permuted emotions of each test.
     level : float
         Of the test.
-    random_state : int
-        Seed; the sizes share their draws.
-    device : str or torch.device, optional
-        See `kernel.checks.device`.
+    random_state, device
+        Seed, the sizes share their draws; see `kernel.checks.device`.
 
     Returns
     -------

@@ -54,14 +54,16 @@ def read_seed_v(
     source: str = "auto",
     progress: bool = True,
 ) -> Cohort:
-    """Read SEED-V from its released features or its recordings.
+    """Read SEED-V from its released features or its recordings, in nats of microvolts.
+
+    Recordings are cut into trials and brought to 200 Hz; they keep reference and artefacts.
 
     Parameters
     ----------
     path : path-like
         The release's folder, or its ``EEG_DE_features`` or ``EEG_raw``. Only read.
     bands : {"seed", "official", "paper"}
-        Bands of the features: the release's own, which are the only ones its DE files have, or a table of
+        The release's own, which are the only ones its DE files have, or a table of
         :data:`kernel.brain.features.BANDS`.
     subjects : iterable of int, optional
         Ids 1 to 16; by default all that the folder holds.
@@ -69,12 +71,6 @@ def read_seed_v(
         Which to read where both are there; ``auto`` prefers the DE files where their bands serve.
     progress : bool
         Show a progress bar.
-
-    Returns
-    -------
-    Cohort
-        Nats of microvolts. Recordings are cut into trials and brought to 200 Hz; they keep reference and
-        artefacts.
 
     Raises
     ------

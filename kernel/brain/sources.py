@@ -93,13 +93,14 @@ def load_cohort(
     where = _variable() or _fetched() if path is None else files.absolute(path)
     if where is not None and not where.exists():
         cure = f"The path came from the environment variable {VARIABLE}: correct or unset it."
-        cure = cure if path is None else ""
-        raise unexpected(where, "nothing", "a folder or a file", cure)
+        raise unexpected(where, "nothing", "a folder or a file", cure if path is None else "")
     if where is not None and where.is_dir():
         layout, generated = recognise(where), (where / GENERATED).is_file()
         if generated or layout.dataset not in passed_over:
             cohort = layout.read(where, progress=progress)
-            return _labelled_as_simulated(cohort) if generated else cohort
+            provenance = f"simulated: generated files, {cohort.data.attrs['provenance']}"
+            marks = {"simulated": 1, "provenance": provenance} if generated else {}
+            return Cohort(cohort.data.assign_attrs(marks))
     elif where is not None:
         cohort = _load_saved(where)
         if cohort.simulated or cohort.data.attrs["dataset"] not in passed_over:
@@ -130,8 +131,7 @@ def recognise(folder: str | PathLike[str]) -> Layout:
         raise nothing_known(folder, "one of " + "; ".join([*known, "or a file written by Cohort.save"]))
     datasets = list(dict.fromkeys(layout.dataset for layout in held))
     if len(datasets) > 1:
-        cure = "Pass the folder of one of them."
-        raise unexpected(folder, " and ".join(datasets), "one data set", cure)
+        raise unexpected(folder, " and ".join(datasets), "one data set", "Pass the folder of one of them.")
     return held[0]
 
 
@@ -150,11 +150,6 @@ def _fetched() -> Path | None:
         return assets.path("faced")
     except assets.AssetMissingError:
         return None
-
-
-def _labelled_as_simulated(cohort: Cohort) -> Cohort:
-    provenance = f"simulated: generated files, {cohort.data.attrs['provenance']}"
-    return Cohort(cohort.data.assign_attrs(simulated=1, provenance=provenance))
 
 
 def _load_saved(path: Path) -> Cohort:
