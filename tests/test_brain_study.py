@@ -178,7 +178,7 @@ def test_who_misses_a_clip_does_not_move_its_asymmetry(small):
 
 
 def seed_v(seed, preset):
-    return simulate_cohort(seed, preset, design="SEED-V", window=20.0)[0]
+    return simulate_cohort(seed, preset, design="SEED-V", n_subjects=12, window=20.0)[0]
 
 
 def test_the_order_of_classes_transfers_where_valence_is_shared_and_not_where_it_is_absent():

@@ -182,8 +182,8 @@ def test_a_wrong_design_is_named(rng, small, changes, message):
 
 def test_broken_values_and_data_sets_of_another_kind_are_named(rng, small):
     for where, value, message in (
-        ((2, 3, 1, 1, 0), -np.inf, "infinite differential entropy in subject 2, clip 4, Cz/delta, window 1"),
-        ((2, 3, 1, 1, 0), np.nan, "NaN in subject 2, clip 4, window 1, Cz"),
+        ((2, 3, 1, 1, 0), -np.inf, "-inf in subject 2, clip 4, window 1, Cz/delta"),
+        ((2, 3, 1, 1, 0), np.nan, "nan in subject 2, clip 4, window 1, Cz"),
         ((2, 3, 0), np.nan, r"NaN windows within subject 2, clips \[4\]"),
     ):
         de = small.copy()

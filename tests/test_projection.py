@@ -192,14 +192,6 @@ def test_noise_looks_like_a_fit_and_not_like_a_prediction(rng, scheme):
     assert np.median(r) > 0.7 if scheme == "in_sample" else np.median(r) < 0
 
 
-def test_null_targets_are_constant_where_they_should_be():
-    constant, free = (pj.null_targets(EMOTIONS, null, 5, 0) for null in ("class_constant", "free"))
-    assert constant.shape == free.shape == (5, 28)
-    for emotion in ORDERED:
-        assert np.ptp(constant[:, emotion == EMOTIONS], axis=1).max() == 0
-        assert np.ptp(free[:, emotion == EMOTIONS], axis=1).min() > 0
-
-
 # Order
 
 

@@ -236,16 +236,6 @@ def test_one_person_who_carries_a_cell_is_found_first_and_what_all_carry_is_not_
     assert sp.fewest(everybody) == 9 and everybody["r"].min() > 0.8
 
 
-def test_removed_people_are_those_of_the_cohort_without_them(strong):
-    part = "leave emotion, recovered"
-    table = sp.greedy_removal(strong, part, n_removed=2, n_draws=3)
-    left = [int(one) for one in strong.cohort.subjects if one not in table["subject"].tolist()]
-    others = material_of(strong.cohort.select(subjects=left))
-    r = sp.carried(sp.averaged(others.cohort, "raw mean"), part, others)
-    assert table.loc[2, "r"] == pytest.approx(r, abs=1e-6)
-    pd.testing.assert_frame_equal(table, sp.greedy_removal(strong, part, n_removed=2, n_draws=3))
-
-
 def with_ratings(material, values):
     rating = {"rating": (("clip", "item"), values.mean(0)[:, None])}
     rating["person_rating"] = (("subject", "clip", "item"), values[..., None].astype(np.float32))

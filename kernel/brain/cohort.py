@@ -539,20 +539,16 @@ def _validate_values(data: xr.Dataset) -> None:
     """Only whole trials and their last windows may be NaN; nothing may be infinite."""
     clips, channels, bands = (data[name].values for name in ("clip", "channel", "band"))
     for subject, block in zip(data["subject"].values, data["de"].values, strict=True):
-        finite = np.isfinite(block)
-        if finite.all():
+        if np.isfinite(block).all():
             continue
-        if np.isinf(block).any():
-            clip, second, channel, band = np.argwhere(np.isinf(block))[0]
-            where = f"{clips[clip]}, {channels[channel]}/{bands[band]}, window {second}"
+        recorded = np.isfinite(block).any((2, 3))
+        broken = np.isinf(block) | (np.isnan(block) & recorded[..., None, None])
+        if broken.any():
+            clip, second, channel, band = place = tuple(np.argwhere(broken)[0])
             raise ValueError(
-                f"infinite differential entropy in subject {subject}, clip {where}: is the channel flat?"
+                f"{block[place]} in subject {subject}, clip {clips[clip]}, window {second}, "
+                f"{channels[channel]}/{bands[band]}: is the channel flat? Mend it, or set the trial to NaN"
             )
-        recorded = finite.any((2, 3))
-        if (recorded != finite.all((2, 3))).any():
-            clip, second, channel, _ = np.argwhere(~finite & recorded[..., None, None])[0]
-            where = f"subject {subject}, clip {clips[clip]}, window {second}, {channels[channel]}"
-            raise ValueError(f"NaN in {where}: interpolate it or set the whole trial to NaN")
         gaps = (np.diff(recorded.astype(int), axis=1) > 0).any(1)
         if gaps.any():
             where = f"subject {subject}, clips {clips[gaps].tolist()}"

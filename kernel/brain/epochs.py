@@ -53,17 +53,13 @@ def from_epochs(
     clips, first = sorted(kinds.index, key=_by_number), next(iter(persons.values()))
     channels = [first.ch_names[k] for k in _eeg(first)]
 
-    place_of = {name: k for k, name in enumerate(clips)}
+    features = [_features(person, each, first, channels, bands, window) for person, each in persons.items()]
     order = np.full((len(persons), len(clips)), -1)
-    de: np.ndarray | None = None
-    for row, (person, epochs) in enumerate(persons.items()):
-        features = _features(person, epochs, first, channels, bands, window)
-        if de is None:
-            de = np.full((len(persons), len(clips), *features.shape[1:]), np.nan, dtype=np.float32)
-        columns = [place_of[name] for name in trials[person]["clip"]]
-        de[row, columns] = features
+    de = np.full((*order.shape, *features[0].shape[1:]), np.nan, dtype=np.float32)
+    for row, presented in enumerate(trials.values()):
+        columns = [clips.index(name) for name in presented["clip"]]
+        de[row, columns] = features[row]
         order[row, columns] = np.arange(1, len(columns) + 1)
-    assert de is not None
     return Cohort.from_arrays(
         de,
         subjects=list(persons),
@@ -87,10 +83,10 @@ def _without_rejected(person: int, epochs: mne.BaseEpochs) -> mne.BaseEpochs:
         raise ValueError(
             f"person {person} is {type(epochs).__name__}: give Epochs, in a list or by the person's number"
         )
-    kept = epochs if epochs.preload else epochs.copy().drop_bad(verbose="error")
-    if not len(kept):
+    remaining = epochs if epochs.preload else epochs.copy().drop_bad(verbose="error")
+    if not len(remaining):
         raise ValueError(f"person {person} has no epochs left: leave them out, or reject fewer")
-    return kept
+    return remaining
 
 
 def _by_number(name: str) -> tuple[bool, int, str]:

@@ -320,8 +320,7 @@ def _checked_ratings(table: pd.DataFrame, path: Path, times: Sequence[str] = ())
     if numbers.isna().any(axis=None):
         row, column = np.argwhere(numbers.isna().to_numpy())[0]
         name = columns[column]
-        found = f"{str(table[name].iloc[row])!r} as {name} in trial {row + 1}"
-        raise unexpected(path, found, "a number")
+        raise unexpected(path, f"{str(table[name].iloc[row])!r} as {name} in trial {row + 1}", "a number")
     counted = {"subject": (0, 2**31), "clip": (1, N_CLIPS), "order": (1, 2**31)}
     for name, (low, high) in (counted | dict.fromkeys(RATING_ITEMS, (0, 7))).items():
         values = numbers[name]

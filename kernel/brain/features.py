@@ -118,8 +118,8 @@ def differential_entropy(
         if not high < sfreq / 2:
             raise ValueError(f"band {name!r} ends at {high} Hz, not below half the sampling rate {sfreq} Hz")
 
-    own = signals.device if isinstance(x, torch.Tensor) else None
-    place = own if own is not None and device is None else checks.device(device)
+    stays = device is None and isinstance(x, torch.Tensor)
+    place = signals.device if stays else checks.device(device)
     dtype = torch.float32 if place.type == "mps" else signals.dtype  # which has no doubles
     pad = min(n_samples - 1, _settling(edges.values(), sfreq))
     n_fft = next_fast_len(n_samples + 2 * pad, real=True)

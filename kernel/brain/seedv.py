@@ -119,8 +119,7 @@ def _recognise(root: Path, source: str, bands: str) -> tuple[str, dict[int, Any]
         return "raw", recordings
     if features and bands != "seed":
         found = "DE files, which have the release's own bands"
-        expected = f"EEG_raw, for the bands {bands!r}"
-        raise unexpected(root, found, expected, "Pass bands='seed'.")
+        raise unexpected(root, found, f"EEG_raw, for the bands {bands!r}", "Pass bands='seed'.")
     asked = f" (source={source!r})" if source != "auto" else ""
     expected = "EEG_DE_features/{subject}_123.npz or EEG_raw/{subject}_{session}_{date}.cnt"
     raise nothing_known(root, expected + asked)
@@ -183,8 +182,7 @@ def _read_session(
         raw = mne.io.read_raw_cnt(path, preload=False, verbose="error")
     except Exception as error:  # mne raises many kinds on damaged headers
         cure = "If it is a link or of 0 bytes, fetch it again."
-        found = f"an unreadable recording ({error})"
-        raise unexpected(path, found, "Neuroscan CNT", cure) from error
+        raise unexpected(path, f"an unreadable recording ({error})", "Neuroscan CNT", cure) from error
     if raw.info["sfreq"] != RAW_SFREQ:
         raise unexpected(path, f"{raw.info['sfreq']} Hz", f"{RAW_SFREQ} Hz")
     places = picks(raw.ch_names, SEED_V_CHANNELS, path, others=NOT_SCALP)

@@ -389,15 +389,9 @@ def time_course(
     missing; electrodes on the ears and seconds that some clip lacks are left out.
     """
     scalp = np.isin(cohort.channels, [name for names in regions(cohort.channels).values() for name in names])
-    total = np.zeros((len(cohort.clips), cohort.de.shape[2], len(cohort.bands)))
-    count = np.zeros(total.shape[:2])
-    for block in cohort.de:
-        means = block[:, :, scalp].mean(2, dtype=float)
-        recorded = np.isfinite(means[..., 0])
-        total[recorded] += means[recorded]
-        count += recorded
-    shared = count.all(0)
-    X = total[:, shared] / count[:, shared, None]  # (n_clips, n_seconds, n_bands)
+    means = cohort.de[:, :, :, scalp].mean(3, dtype=float)  # NaN where there is no window
+    shared = np.isfinite(means[..., 0]).any(0).all(0)
+    X = np.nanmean(means[:, :, shared], axis=0)  # (n_clips, n_seconds, n_bands)
     options: dict[str, Any] = {"n_permutations": n_permutations, "random_state": random_state}
     maps = [cell_map(X[..., [band]], y, emotions, **options) for band in range(X.shape[2])]
     seconds = cohort.data["second"].values[shared]
