@@ -214,16 +214,14 @@ def asymmetry(
 
 
 class WeightedEmotions(NamedTuple):
-    """What the best cell correlates at when the clips of each emotion have a weight.
+    """Correlation `r_in` of the best cell when the clips of each emotion have these `weights`.
 
-    `r_in` is with these `weights`, `r_out` of the clips of weight 0, unweighted; NaN where positions do not
-    vary. `gain` is what ``|r_in|`` exceeds the unweighted ``|r|`` by; `p` is the share of orders that reach
-    as much with all choices made anew.
+    It is NaN where positions do not vary. `gain` is what ``|r_in|`` exceeds the unweighted ``|r|`` by; `p` is
+    the share of orders that reach as much with all choices made anew.
     """
 
     weights: dict[str, float]
     r_in: float
-    r_out: float
     gain: float
     p: float
 
@@ -234,15 +232,13 @@ class WeightedEmotions(NamedTuple):
 
 
 class EmotionSearch(NamedTuple):
-    """Whether some emotions carry the best `cell` (channel, band), which has the largest ``|r|``, `r_all`.
+    """Whether some emotions carry the best cell, the one with the largest ``|r|`` over all clips.
 
     `best` is the choice of emotions with the largest ``|r|`` there, `named` the one that was named
     beforehand, whose p repeats the choice of the cell only; None if an emotion of it does not occur. `null`
     (n_orders,) is what the best choice reaches under permutation.
     """
 
-    cell: tuple[int, int]
-    r_all: float
     best: WeightedEmotions
     named: WeightedEmotions | None
     null: np.ndarray
@@ -322,15 +318,14 @@ def _search(
         test = search_test(largest, X, y, emotions, X[0].size + 8 * len(rows), n_permutations, random_state)
         x, r = _best_cells(X, y)
         chosen = rows[sizes(x, y).argmax()]
-        r_in, r_out = map(float, _weighted_correlations(x, y, member, np.stack([chosen, chosen == 0])))
+        r_in = float(_weighted_correlations(x, y, member, chosen[None])[0])
         by_name = dict(zip(names, chosen.tolist(), strict=True))
-        return WeightedEmotions(by_name, r_in, r_out, abs(r_in) - float(np.abs(r)), test.p), test.null
+        return WeightedEmotions(by_name, r_in, abs(r_in) - float(np.abs(r)), test.p), test.null
 
     best, null = tested(np.unique(rows, axis=0))  # equal weights change places without effect
     beforehand = np.array([[planned.get(name, rest) for name in names]], dtype=float)
     named = tested(beforehand)[0] if set(planned) <= set(names) else None
-    r = cell_correlations(X, y)
-    return EmotionSearch(_argmax(r), float(r[_argmax(r)]), best, named, null)
+    return EmotionSearch(best, named, null)
 
 
 def _best_cells(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -351,10 +346,9 @@ def _weighted_correlations(x: np.ndarray, y: np.ndarray, member: np.ndarray, row
     moments = (x, y, x * x, y * y, x * y)
     total = member.sum(0) @ rows.T
     sx, sy, sxx, syy, sxy = (moment @ member @ rows.T for moment in moments)
-    with np.errstate(invalid="ignore"):  # weights may all be 0
-        variance = np.stack([sxx - sx**2 / total, syy - sy**2 / total])
-        variance[variance < 1e-13 * rows.max(-1)] = np.nan
-        return np.clip((sxy - sx * sy / total) / np.sqrt(variance.prod(0)), -1, 1)
+    variance = np.stack([sxx - sx**2 / total, syy - sy**2 / total])
+    variance[variance < 1e-13 * rows.max(-1)] = np.nan
+    return np.clip((sxy - sx * sy / total) / np.sqrt(variance.prod(0)), -1, 1)
 
 
 # Time and connectivity
