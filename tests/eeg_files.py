@@ -39,7 +39,7 @@ SEED_V_NAMES = (
 SEED_V_LABELS = [4, 1, 3, 2, 0] * 3 + [2, 1, 3, 0, 4, 4, 0, 3, 2, 1, 3, 4, 1, 2, 0] * 2
 
 
-def write_bdf(path, data, sfreq, names, *, limit=262_144.0):
+def write_bdf(path, data, sfreq, names):
     """Write (n_channels, n_times) as 24-bit BDF with records of 1 s; n_times is a multiple of sfreq.
 
     Returns the data as the file's integers say them, a step of 1/32 unit from what was given.
@@ -55,6 +55,7 @@ def write_bdf(path, data, sfreq, names, *, limit=262_144.0):
     header += b"01.01.2000.00.00" + field(256 * (n_channels + 1), 8) + field("24BIT", 44)
     header += field(n_records, 8) + field(1, 8) + field(n_channels, 4)
     header += b"".join(field(name, 16) for name in names)
+    limit = 262_144.0
     ranges = ((-int(limit), 8), (int(limit), 8), (-8388608, 8), (8388607, 8))
     for text, width in (("AgAgCl", 80), ("uV", 8), *ranges, ("", 80), (sfreq, 8), ("", 32)):
         header += field(text, width) * n_channels
