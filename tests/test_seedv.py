@@ -131,7 +131,6 @@ def test_says_what_a_folder_or_a_request_lacks(tmp_path):
     write_seed_v_de(tmp_path, (1, 2))
     refused(r"found 2 subjects between 1 and 2, expected subjects \[3\]", subjects=[1, 3])
     refused(r"DE files.*bands='seed'", bands="paper")
-    refused("source='raw'", source="raw")
     refused("bands must be one of seed, paper, official; got 'no'", error=ValueError, bands="no")
     (tmp_path / "1_123.npz").write_bytes(b"")
     refused("a recording twice")

@@ -102,8 +102,8 @@ class Cohort:
             Nats. Kept without a copy if it is float32.
         subjects : sequence of int, length n_subjects
             Ids as the data set counts them; splits refer to these.
-        emotions, channels : sequence of str, length n_clips and n_channels
-            Class of each clip; 10-05 names.
+        emotions, channels : sequence of str
+            Class of each clip; 10-05 name of each channel.
         dataset, provenance : str
             What it is (``"FACED"``; for a simulation, the design it follows) and where the numbers came from.
         bands : str or mapping
@@ -121,8 +121,10 @@ class Cohort:
         ratings : mapping of str to array_like, shape (n_clips,) or (n_subjects, n_clips), optional
             Means over people by item, e.g. ``{"valence": ...}``; or ratings of single people, NaN where
             missing, of which the means are taken here. All items in one of the two forms.
-        simulated, seed : bool and int
-            Whether no brain was recorded: the mark travels into every figure and table. Its seed, if any.
+        simulated : bool
+            True if no brain was recorded: the mark travels into every figure and table.
+        seed : int, optional
+            Seed of a simulation.
         """
         de = real(de, "de", dtype=np.float32, finite=False)
         if de.ndim != len(DIMS):

@@ -249,8 +249,10 @@ def simulate_components(
 
     Returns
     -------
-    Cohort, Truth
-        Simulated, and what was planted: `effect` in nats, without any gain; `gain` is that of person x clip.
+    Cohort
+        Simulated.
+    Truth
+        What was planted: `effect` in nats, without any gain; `gain` is that of person x clip.
     """
     seconds = round(TRIAL)
     if not (window >= 1 and float(window).is_integer() and seconds % window == 0):

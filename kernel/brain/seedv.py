@@ -51,7 +51,6 @@ def read_seed_v(
     *,
     bands: str = "seed",
     subjects: Iterable[int] | None = None,
-    source: str = "auto",
     progress: bool = True,
 ) -> Cohort:
     """Read SEED-V from its released features or its recordings, in nats of microvolts.
@@ -61,14 +60,13 @@ def read_seed_v(
     Parameters
     ----------
     path : path-like
-        The release's folder, or its ``EEG_DE_features`` or ``EEG_raw``. Only read.
+        The release's folder, or its ``EEG_DE_features`` or ``EEG_raw``. Only read; where both are there, the
+        features are preferred if their bands serve.
     bands : {"seed", "official", "paper"}
         The release's own, which are the only ones its DE files have, or a table of
         :data:`kernel.brain.features.BANDS`.
     subjects : iterable of int, optional
         Ids 1 to 16; by default all that the folder holds.
-    source : {"auto", "de", "raw"}
-        Which to read where both are there; ``auto`` prefers the DE files where their bands serve.
     progress : bool
         Show a progress bar.
 
@@ -80,9 +78,8 @@ def read_seed_v(
     """
     tables = {"seed": SEED_V_BANDS, **BANDS}
     table = tables[choice("bands", bands, tables)]
-    choice("source", source, ("auto", "de", "raw"))
     path = absolute(path)
-    layout, files = _recognise(path, source, bands)
+    layout, files = _recognise(path, bands)
     files = chosen(files, subjects, path)
     bar = tqdm(files.items(), desc="SEED-V", unit="subject", disable=not progress)
     trials = [
@@ -104,7 +101,7 @@ def read_seed_v(
     )
 
 
-def _recognise(root: Path, source: str, bands: str) -> tuple[str, dict[int, Any]]:
+def _recognise(root: Path, bands: str) -> tuple[str, dict[int, Any]]:
     """Feature file of each subject, or its three recordings by session."""
     check_folder(root, "SEED-V")
     folders = [folder for folder in (root, root / "EEG_DE_features", root / "EEG_raw") if folder.is_dir()]
@@ -113,16 +110,14 @@ def _recognise(root: Path, source: str, bands: str) -> tuple[str, dict[int, Any]
     recordings: dict[int, dict[int, Path]] = {}
     for (subject, session), file in numbered(entries, r"(\d+)_([123])_\d+\.cnt", root).items():
         recordings.setdefault(subject, {})[session] = file
-    if features and bands == "seed" and source in ("auto", "de"):
+    if features and bands == "seed":
         return "de", features
-    if recordings and source in ("auto", "raw"):
+    if recordings:
         return "raw", recordings
-    if features and bands != "seed":
+    if features:
         found = "DE files, which have the release's own bands"
         raise unexpected(root, found, f"EEG_raw, for the bands {bands!r}", "Pass bands='seed'.")
-    asked = f" (source={source!r})" if source != "auto" else ""
-    expected = "EEG_DE_features/{subject}_123.npz or EEG_raw/{subject}_{session}_{date}.cnt"
-    raise nothing_known(root, expected + asked)
+    raise nothing_known(root, "EEG_DE_features/{subject}_123.npz or EEG_raw/{subject}_{session}_{date}.cnt")
 
 
 def _read_features(path: Path) -> list[np.ndarray]:

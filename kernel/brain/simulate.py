@@ -137,8 +137,10 @@ def simulate_cohort(
 
     Returns
     -------
-    Cohort, Truth
-        Simulated, and what was planted.
+    Cohort
+        Simulated.
+    Truth
+        What was planted.
     """
     if isinstance(preset, str):
         choice("preset", preset, PRESET_NAMES)

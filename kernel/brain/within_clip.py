@@ -96,8 +96,10 @@ def within_clip_test(
         Group within which people are exchanged; at least three people in each.
     drift : {"linear", "quadratic", "blocks"}
         Constant and line; with a square; or a constant for each four consecutive positions.
-    n_exchanges, random_state : int, and int, Generator or None
-        Random exchanges and their seed; the folds of people are fixed.
+    n_exchanges : int
+        Random exchanges.
+    random_state : int, Generator or None
+        Their seed; the folds of people are fixed.
 
     References
     ----------
