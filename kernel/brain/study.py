@@ -38,11 +38,11 @@ class AxisProjection:
     `label` names the cohort and says if it is `simulated`; of each clip there are `positions` and `emotions`,
     of each trial standardised `features` (n_subjects, n_clips, n_channels, n_bands). `model` is fitted to
     cohort means with emotions left out. `tests` holds every scheme against every null: ``scheme``, ``null``,
-    ``r``, ``p``, ``exact``; `tracking` is that of
-    emotions left out and permuted. `order_removed` is the same on features free of presentation order,
-    `against_order` against order surrogates; each is None where positions are unknown or cannot be told from
-    clips, or trials are missing. `classes` correlates emotion means with human valence (None without),
-    `trials` single trials; `reliability` is over subjects, None where there are too few.
+    ``r``, ``p``, ``exact``; `tracking` is that of emotions left out and permuted. `order_removed` is the same
+    on features free of presentation order, `against_order` against order surrogates; both are None where
+    positions are unknown or cannot be told from clips, the latter also where trials are missing. `classes`
+    correlates emotion means with human valence (None without), `trials` single trials; `reliability` is over
+    subjects, None where there are too few.
     """
 
     label: str
