@@ -407,7 +407,7 @@ for (part, _), a in zip(controls, placed.values(), strict=True):
         "C4.best_cell": (abs(a.cells.r_best), a.cells.p_best),
         "C5.occipital_first": (a.occipital.observed, a.occipital.p),
         "C5.alpha_first": (a.alpha.observed, a.alpha.p),
-        "C5.asymmetry": (a.asymmetry.overall.observed, a.asymmetry.overall.p),
+        "C5.asymmetry": (a.asymmetry.observed, a.asymmetry.p),
         "C5.nine_clips": (abs(a.few_emotions.named.r_in), a.few_emotions.named.p),
         "C5.anger_weighted": (a.weighted.named.gain, a.weighted.named.p),
         "C5.subject_oracle": (a.oracle.channel.observed, a.oracle.channel.p),

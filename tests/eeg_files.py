@@ -39,7 +39,7 @@ SEED_V_NAMES = (
 SEED_V_LABELS = [4, 1, 3, 2, 0] * 3 + [2, 1, 3, 0, 4, 4, 0, 3, 2, 1, 3, 4, 1, 2, 0] * 2
 
 
-def write_bdf(path, data, sfreq, names, *, unit="uV", limit=262_144.0):
+def write_bdf(path, data, sfreq, names):
     """Write (n_channels, n_times) as 24-bit BDF with records of 1 s; n_times is a multiple of sfreq.
 
     Returns the data as the file's integers say them, a step of 1/32 unit from what was given.
@@ -55,8 +55,9 @@ def write_bdf(path, data, sfreq, names, *, unit="uV", limit=262_144.0):
     header += b"01.01.2000.00.00" + field(256 * (n_channels + 1), 8) + field("24BIT", 44)
     header += field(n_records, 8) + field(1, 8) + field(n_channels, 4)
     header += b"".join(field(name, 16) for name in names)
+    limit = 262_144.0
     ranges = ((-int(limit), 8), (int(limit), 8), (-8388608, 8), (8388607, 8))
-    for text, width in (("AgAgCl", 80), (unit, 8), *ranges, ("", 80), (sfreq, 8), ("", 32)):
+    for text, width in (("AgAgCl", 80), ("uV", 8), *ranges, ("", 80), (sfreq, 8), ("", 32)):
         header += field(text, width) * n_channels
     step = 2 * limit / 16_777_215
     counts = np.clip(np.rint((data + limit) / step) - 8_388_608, -8_388_608, 8_388_607).astype("<i4")
@@ -80,7 +81,6 @@ def write_faced_bids(
     *,
     seed=0,
     sfreq=None,
-    unit="uV",
     spacing=1.0,
     order=None,
     durations=40.0,
@@ -102,10 +102,10 @@ def write_faced_bids(
         shown = rng.permutation(28) + 1 if order is None else np.asarray(order)
         onsets = 5.0 + np.arange(28) * spacing
         data = noise_uv(rng, 32, int(np.ceil(onsets[-1] + durations) + 1) * rate)
-        data = write_bdf(Path(f"{stem}_eeg.bdf"), data, rate, names, unit=unit if unit != "n/a" else "")
+        data = write_bdf(Path(f"{stem}_eeg.bdf"), data, rate, names)
         ratings = rng.uniform(0, 7, (28, 12))
         rows = [("name", "units", "status")]
-        rows += [(name, "µV" if unit == "uV" else unit, "good") for name in names]
+        rows += [(name, "µV", "good") for name in names]
         _write_tsv(f"{stem}_channels.tsv", rows)
         _write_tsv(f"{stem}_events.tsv", _event_rows(shown, onsets, durations, ratings, rate))
         scalp = [names.index(OLD_NAMES.get(name, name) if subject <= 60 else name) for name in SCALP]

@@ -574,7 +574,7 @@ def test_names_what_data_and_splits_lack(cohort, split, tmp_path):
     attempt(r"has shape \(3, 28\), the cohort \(10, 28\)", test=split.test[:3])
     damaged = Cohort(cohort.data.copy(deep=True))
     damaged.de[4, 6, 1, 2, 3] = np.nan
-    with pytest.raises(ValueError, match="NaN in subject 4, clip 7, window 1"):
+    with pytest.raises(ValueError, match="nan in subject 4, clip 7, window 1"):
         train([TrainingSpec()], damaged, split)
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):

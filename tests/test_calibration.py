@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,37 +10,35 @@ import pytest
 from scipy.stats import beta, pearsonr
 
 from kernel.brain import calibration
-from kernel.brain.calibration import FACED_TRUTHS, TRUTHS, calibrate, rejection_rates, run_tests
+from kernel.brain.calibration import FACED_TRUTHS, calibrate, rejection_rates, run_tests
 from kernel.brain.cohort import FACED_CLIP_EMOTIONS, cohort_tensor, standardise, trial_features
 from kernel.brain.projection import track
 from kernel.brain.simulate import CLASS_VALENCE, PRESETS, simulate_cohort
 
-SMALL = {"n_cohorts": 8, "n_permutations": 39, "n_subjects": 40, "n_jobs": 1, "progress": False}
+SMALL = {"n_permutations": 39, "n_subjects": 40}
 VERDICT = ("leave-one-emotion-out r", "emotions permuted")
 NO_ORDER = ("leave-one-emotion-out r, order removed", "emotions permuted")
 DRIFT = replace(PRESETS["order_drift"], drift=4 * PRESETS["order_drift"].drift)
 
 
-def rates_of(table):
-    return rejection_rates(table).set_index(["estimator", "null", "truth"])["rate"]
+def rates_of(truths, n_cohorts=8, **options):
+    tables = [
+        calibrate(settings, range(n_cohorts), **(SMALL | options)).assign(truth=truth)
+        for truth, settings in truths.items()
+    ]
+    return rejection_rates(pd.concat(tables)).set_index(["estimator", "null", "truth"])["rate"]
 
 
-def test_finds_what_is_planted_and_goes_on_after_an_interruption(monkeypatch):
-    monkeypatch.setattr(calibration, "_BLOCK", 4)
-    truths = {name: TRUTHS[name] for name in ("nothing", "valence 1")}
-    table = calibrate(truths, **SMALL)
-    rates = rates_of(table)
+def test_finds_what_is_planted():
+    rates = rates_of({"nothing": PRESETS["null"], "valence 1": PRESETS["strong_valence"]})
     assert rates[*VERDICT, "valence 1"] >= 0.75 and rates[*VERDICT, "nothing"] <= 0.25
     for estimator in ("in-sample r, penalty fixed", "best of 160 cells"):
         assert rates[estimator, "textbook formula", "nothing"] == 1
     assert rates["best of 160 cells", "emotions permuted", "nothing"] <= 0.25
-    assert len(rates) == 2 * len(table.query("truth == 'nothing' and seed == 0"))
-    monkeypatch.setattr(calibration, "simulate_cohort", lambda *a, **k: pytest.fail("computed again"))
-    pd.testing.assert_frame_equal(calibrate(truths, **SMALL), table)
 
 
 def test_drift_along_the_session_fools_the_plain_test_and_not_the_one_without_order():
-    rates = rates_of(calibrate({"drift": DRIFT}, **(SMALL | {"n_cohorts": 20, "n_permutations": 19})))
+    rates = rates_of({"drift": DRIFT}, 20, n_permutations=19)
     assert rates[*VERDICT, "drift"] >= 0.3
     # 6 or more of 20 at a nominal rate have probability .0003
     for test in (NO_ORDER, (VERDICT[0], "order surrogates")):
@@ -49,8 +46,7 @@ def test_drift_along_the_session_fools_the_plain_test_and_not_the_one_without_or
 
 
 def test_at_the_sizes_of_faced_valence_is_found_where_planted_and_not_elsewhere():
-    truths = {name: FACED_TRUTHS[name] for name in ("no valence", "valence .6")}
-    rates = rates_of(calibrate(truths, **SMALL))
+    rates = rates_of({name: FACED_TRUTHS[name] for name in ("no valence", "valence .6")})
     for test in (VERDICT, NO_ORDER):
         # three or more of eight at a nominal rate have probability .006
         assert rates[*test, "valence .6"] == 1 and rates[*test, "no valence"] <= 2 / 8
@@ -87,21 +83,19 @@ def test_every_test_is_what_a_user_would_run():
     assert cell.tolist() == pytest.approx([abs(best.statistic), best.pvalue])
 
 
-def test_parts_of_the_calibration_at_the_sizes_of_faced_are_those_of_the_whole(monkeypatch):
+def test_a_part_at_the_sizes_of_faced_names_its_truth_and_seeds(monkeypatch):
     parts = calibration.FACED_CALIBRATION_PARTS
     assert len(parts) == 5 * len(FACED_TRUTHS) and "valence .6 | 40-59" in parts
-    few = {"n_permutations": 19, "n_subjects": 8}
-    monkeypatch.setattr(calibration, "calibrate", partial(calibrate, **few))
-    monkeypatch.setattr(calibration, "_BLOCK", 2)
-    monkeypatch.setattr(calibration, "FACED_CALIBRATION_PARTS", ("valence .6 | 2-3",))
-    part = calibration.faced_calibration("valence .6 | 2-3")
-    whole = calibrate({"valence .6": FACED_TRUTHS["valence .6"]}, **(SMALL | few | {"n_cohorts": 4}))
-    whole = whole[whole["seed"] >= 2].astype({"truth": str}).reset_index(drop=True)
-    pd.testing.assert_frame_equal(part, whole)
-    axes = {"people": np.repeat(CLASS_VALENCE, [3, 3, 3, 3, 4, 3, 3, 3, 3])}
-    power = calibration.axis_power(
-        "valence .6 | 2-3", axes | {"none": np.repeat(range(9), [3, 3, 3, 3, 4, 3, 3, 3, 3])}
+    asked = []
+    monkeypatch.setattr(
+        calibration, "calibrate", lambda *told: asked.append(told) or pd.DataFrame({"p": [1]})
     )
+    assert calibration.faced_calibration("valence .6 | 40-59")["truth"].tolist() == ["valence .6"]
+    assert asked == [(FACED_TRUTHS["valence .6"], range(40, 60))]
+    monkeypatch.setattr(calibration, "_BLOCK", 2)
+    sizes = [3, 3, 3, 3, 4, 3, 3, 3, 3]
+    axes = {"people": np.repeat(CLASS_VALENCE, sizes), "none": np.repeat(range(9), sizes)}
+    power = calibration.axis_power("valence .6 | 0-19", axes)
     assert power["cohorts"].tolist() == [2, 2] and power["rejected"][0] >= power["rejected"][1]
 
 
@@ -113,7 +107,7 @@ def test_a_replication_finds_what_both_cohorts_share_and_nothing_where_there_is_
         return simulate_cohort(*arguments, design=design, n_subjects=people[design], **options)
 
     monkeypatch.setattr(calibration, "simulate_cohort", fewer)
-    table = calibration.replicate(design, n_cohorts=6, n_permutations=39, n_jobs=1, progress=False)
+    table = calibration.replicate(design, n_cohorts=6, n_permutations=39)
     assert len(table) == 3 * 3 * 6 and table["p"].between(0, 1).all()
     rates = rejection_rates(table).set_index(["estimator", "truth"])["rate"]
     # three or more of six by chance: 2 in 1,000
@@ -125,8 +119,8 @@ def test_a_replication_finds_what_both_cohorts_share_and_nothing_where_there_is_
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: calibrate(**(SMALL | {"n_cohorts": 0})), "n_cohorts must be .* 1 or more, got 0"),
-        (lambda: calibrate(**(SMALL | {"n_permutations": 10})), "19 or more, got 10"),
+        (lambda: calibration.replicate("SEED-V", n_cohorts=0), "n_cohorts must be .* 1 or more, got 0"),
+        (lambda: calibrate(PRESETS["null"], range(2), n_permutations=10), "19 or more, got 10"),
         (lambda: calibration.replicate("FACED"), "design must be one of SEED-V, EmoEEG-MC; got 'FACED'"),
         (lambda: calibration.faced_calibration("valence .6"), r"part must be one of no valence \| 0-19"),
     ],

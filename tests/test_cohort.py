@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 import xarray as xr
 from sklearn.preprocessing import StandardScaler
@@ -49,7 +48,6 @@ def make_seed_v(rng, n_subjects=4):
         subjects=range(1, n_subjects + 1),
         emotions=np.ravel(labels).tolist(),
         channels=("FP1", "OZ"),
-        session=np.repeat([1, 2, 3], 15).tolist(),
         window=4.0,
         dataset="SEED-V",
         provenance="made in a test",
@@ -67,18 +65,13 @@ def test_holds_what_was_given(rng):
     np.testing.assert_array_equal(cohort.order, order)
     np.testing.assert_array_equal(cohort.rating("valence"), np.arange(28))
     np.testing.assert_array_equal(cohort.clips, np.arange(1, 29))
-    assert cohort.bands["alpha"] == (8.0, 13.0) and cohort.data.attrs["band_table"] == "paper"
+    assert cohort.bands["alpha"] == (8.0, 13.0)
     assert cohort.de.dtype == np.float32 and cohort.present.all() and (cohort.n_windows == 30).all()
     assert cohort.data["second"].values[-1] == 29.0
     with pytest.raises(KeyError, match="liking"):
         cohort.rating("liking")
     de = rng.standard_normal((2, 28, 3, 3, 5)).astype(np.float32)
     assert np.shares_memory(make(rng, de=de).de, de)
-
-
-def test_a_table_of_ratings_is_a_mapping_of_its_columns(rng):
-    cohort = make(rng, n_windows=2, ratings=pd.DataFrame({"valence": np.arange(28)}))
-    np.testing.assert_array_equal(cohort.rating("valence"), np.arange(28))
 
 
 def test_label_says_when_no_brain_was_recorded(rng):
@@ -121,31 +114,14 @@ def test_ratings_and_films_go_with_every_view_and_a_round_trip_is_exact(rng, tmp
         cohort.person_rating("liking")
 
 
-def test_a_file_of_an_earlier_edition_has_neither(rng, tmp_path):
-    cohort = make(rng, 2, 2, ratings={"valence": np.ones(28)})
-    assert not {"film", "person_rating"} & set(cohort.data.variables)  # as it was written then
-    old = Cohort.load(cohort.save(tmp_path / "old.nc"))
-    assert old.data.identical(cohort.data) and old.films.tolist() == [""] * 28
-    assert make(rng, 2, 2, films=[""] * 28).films.tolist() == [""] * 28
+def test_ratings_of_people_and_films_may_be_unknown(rng):
+    cohort = make(rng, 2, 2, ratings={"valence": np.ones(28)}, films=[""] * 28)
+    assert not {"film", "person_rating"} & set(cohort.data.variables)
+    assert cohort.films.tolist() == [""] * 28
     with pytest.raises(KeyError, match="no ratings of single people"):
-        old.person_rating()
+        cohort.person_rating()
     with pytest.raises(ValueError, match="person_rating must be over"):
-        Cohort(old.data.assign(person_rating=old.data["rating"]))
-
-
-def test_an_interrupted_save_keeps_the_old_file(rng, tmp_path, monkeypatch):
-    old = make(rng, n_windows=2)
-    old.save(tmp_path / "cohort.nc")
-
-    def half(self, path, engine):
-        path.write_bytes(b"CDF")
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(xr.Dataset, "to_netcdf", half)
-    with pytest.raises(KeyboardInterrupt):
-        make(rng, n_windows=2).save(tmp_path / "cohort.nc")
-    assert Cohort.load(tmp_path / "cohort.nc").data.identical(old.data)
-    assert [path.name for path in tmp_path.iterdir()] == ["cohort.nc"]
+        Cohort(cohort.data.assign(person_rating=cohort.data["rating"]))
 
 
 def test_loading_names_the_file_and_what_is_wrong(rng, tmp_path):
@@ -171,19 +147,12 @@ WRONG_DESIGNS = [
     ({"subjects": [0, 1, 2, 3, 4, 4]}, r"subject \[4, 4\] occur more than once"),
     ({"channels": ("Fz", "Cz", "Cz")}, r"channel \['Cz', 'Cz'\] occur more than once"),
     ({"subjects": [0, 1, 1.5, 3, 4, 5]}, "subjects holds what is no whole number, 1.5 at 2"),
-    ({"subjects": [2**40, 1, 2, 3, 4, 5]}, r"subjects holds a number beyond 2 \*\* 31, 1099511627776"),
-    ({"subjects": [f"sub-{i}" for i in range(6)]}, "subjects must hold real numbers"),
-    ({"clips": [1, 2.7, *range(3, 29)]}, "clips holds what is no whole number, 2.7 at 1"),
-    ({"session": [1.5] * 28}, "session holds what is no whole number, 1.5"),
     ({"emotions": range(28)}, "emotions must be words .*, got 0"),
     ({"emotions": ["joy, high"] * 28}, "emotions must be words .*, got 'joy, high'"),
     ({"classes": ["anger", "anger", *FACED_CLASSES[1:]]}, r"class \['anger', 'anger'\] occur more than"),
     ({"channels": ("Fz", "Cz", "FZ")}, r"channel \['Fz', 'FZ'\] occur more than once"),
-    ({"channels": (1, 2, 3)}, "channels must be words"),
     ({"channels": ("Fz", "Cz ", "Oz")}, "channels must be words .*, got 'Cz '"),
-    ({"emotions": ["joy ", *["joy"] * 27]}, "emotions must be words .*, got 'joy '"),
     ({"seed": 1.5}, "seed holds what is no whole number, 1.5"),
-    ({"clips": range(28)}, "numbered from 1, got 0"),
     ({"classes": FACED_CLASSES[1:]}, r"emotions \['anger'\] are not among the classes"),
     ({"bands": "theirs"}, "bands must be one of paper, official; got 'theirs'"),
     ({"bands": {"a": (1, 4), "b": (4, 8)}}, "de has 5 along 'band', 2 were named"),
@@ -192,8 +161,6 @@ WRONG_DESIGNS = [
     ({"order": np.full((6, 28), 1.5)}, "order holds what is no whole number, 1.5 at "),
     ({"order": np.ones((28, 6))}, r"order must have shape \(n_subjects, n_clips\)"),
     ({"window": 0.0}, r"window must lie in \(0, inf\), got 0.0"),
-    ({"window": np.inf}, r"window must lie in \(0, inf\), got inf"),
-    ({"duration": [30.0] * 27 + [-3.0]}, "clip 28 has a duration of -3.0 s"),
     ({"ratings": {"valence": [np.inf] * 28}}, "ratings must be finite, or NaN"),
     ({"ratings": {"valence": np.ones(9)}}, r"ratings must all be \(28,\).*'valence': \(9,\)"),
     ({"ratings": {"valence": np.ones(28), "joy": np.ones((6, 28))}}, r"all \(6, 28\), single people"),
@@ -220,8 +187,8 @@ def test_a_wrong_design_is_named(rng, small, changes, message):
 
 def test_broken_values_and_data_sets_of_another_kind_are_named(rng, small):
     for where, value, message in (
-        ((2, 3, 1, 1, 0), -np.inf, "infinite differential entropy in subject 2, clip 4, Cz/delta, window 1"),
-        ((2, 3, 1, 1, 0), np.nan, "NaN in subject 2, clip 4, window 1, Cz"),
+        ((2, 3, 1, 1, 0), -np.inf, "-inf in subject 2, clip 4, window 1, Cz/delta"),
+        ((2, 3, 1, 1, 0), np.nan, "nan in subject 2, clip 4, window 1, Cz"),
         ((2, 3, 0), np.nan, r"NaN windows within subject 2, clips \[4\]"),
     ):
         de = small.copy()
@@ -275,16 +242,6 @@ def test_standardising_equals_scikit_learn_subject_by_subject(rng):
         table = de[subject].astype(np.float32).reshape(-1, 15)
         expected = StandardScaler().fit_transform(table).reshape(28, 30, 3, 5)  # which passes NaN through
         np.testing.assert_allclose(found.de[subject], expected, atol=1e-5)
-
-
-def test_standardising_removes_what_belongs_to_a_subject_and_sees_no_label(rng):
-    de = rng.standard_normal((4, 28, 30, 3, 5))
-    other = de * rng.uniform(0.5, 2, (4, 1, 1, 3, 5)) + rng.normal(0, 5, (4, 1, 1, 3, 5))
-    np.testing.assert_allclose(
-        standardise(make(rng, de=other)).de, standardise(make(rng, de=de)).de, atol=1e-4
-    )
-    shuffled = make(rng, de=de, emotions=FACED_CLIP_EMOTIONS[::-1], classes=FACED_CLASSES)
-    np.testing.assert_array_equal(standardise(shuffled).de, standardise(make(rng, de=de)).de)
 
 
 def test_standardising_names_what_does_not_vary(rng):
@@ -381,6 +338,9 @@ def test_splits_are_disjoint_by_subject_and_reproducible(faced, name):
         assert set(faced.y[mask.any(0)]) == set(range(9))
     moved = make_split(faced, name, random_state=6)
     assert (moved.test != split.test).any() == (name != "standard")
+    if name == "leave_subjects_out":
+        tested = [make_split(faced, name, fold=fold).test for fold in range(5)]
+        np.testing.assert_array_equal(np.sum(tested, axis=0), 1)
 
 
 def test_standard_split_is_the_published_one(faced):
@@ -417,19 +377,14 @@ def test_leave_clips_out_has_new_clips_of_every_class_and_folds_reach_all(faced)
     assert (tested >= 1).all()
 
 
-def test_leave_subjects_out_folds_test_everybody_once(faced):
-    tests = [make_split(faced, "leave_subjects_out", fold=fold).test for fold in range(5)]
-    np.testing.assert_array_equal(np.sum(tests, axis=0), 1)
-
-
 def test_seed_v_split_shares_its_subjects_and_says_so(rng):
     cohort = make_seed_v(rng)
     split = make_split(cohort, "cbramod")
-    assert split.shares_subjects and not split.shares_clips and "share every subject" in split.note
+    assert split.shares_subjects and not split.shares_clips
     np.testing.assert_array_equal(np.flatnonzero(split.train[0]), [*range(5), *range(15, 20), *range(30, 35)])
     tested = [*range(10, 15), *range(25, 30), *range(40, 45)]
     np.testing.assert_array_equal(np.flatnonzero(split.test[0]), tested)
-    with pytest.raises(ValueError, match="is defined for FACED, this cohort is SEED-V"):
+    with pytest.raises(ValueError, match="is for FACED, this cohort is SEED-V"):
         make_split(cohort, "standard")
     with pytest.raises(ValueError, match="needs 5 subjects, the cohort has 4"):
         make_split(cohort, "leave_subjects_out")

@@ -49,10 +49,7 @@ def test_a_stronger_signal_is_found_and_equal_ones_are_alike():
 BAD = {
     "two emotions: joy, anger": lambda: [epochs("a"), _with(epochs("ab"), emotion=["anger", "anger"])],
     "person 1 has clip 'a' twice": lambda: [epochs("aab")],
-    r"person 2 differs in EEG channels \(Oz, Pz\)": lambda: [
-        epochs("ab"),
-        epochs("ab", channels=["Fz", "Cz", "Oz"]),
-    ],
+    r"differs in EEG channels \(Oz, Pz\)": lambda: [epochs("ab"), epochs("ab", channels=["Fz", "Cz", "Oz"])],
     "bad channels Cz: call interpolate_bads": lambda: [_bad(epochs("ab"))],
     "person 2 has 100 Hz": lambda: [epochs("ab"), epochs("ab", sfreq=100.0)],
     "epochs must begin at 0 s or before": lambda: [epochs("ab", tmin=0.5)],
@@ -101,16 +98,8 @@ def test_epochs_rejected_on_loading_are_missing_clips(loud):
         data[0, 601 * k + 300] = 1  # V
     raw = mne.io.RawArray(data, whole.info, verbose="error")
     events = np.array([[601 * k, 0, 1] for k in range(3)])
-    lazy = mne.Epochs(
-        raw,
-        events,
-        tmin=0,
-        tmax=3,
-        baseline=None,
-        metadata=whole.metadata,
-        reject={"eeg": 0.1},
-        verbose="error",
-    )
+    options = {"metadata": whole.metadata, "reject": {"eeg": 0.1}, "verbose": "error"}
+    lazy = mne.Epochs(raw, events, tmin=0, tmax=3, baseline=None, **options)
     cohort = from_epochs([whole, lazy])
     np.testing.assert_array_equal(cohort.present, [[True] * 3, [k not in loud for k in range(3)]])
     np.testing.assert_allclose(cohort.de[1, 0], cohort.de[0, 0], rtol=1e-4)
@@ -134,9 +123,6 @@ def test_a_position_is_that_in_the_recording():
 
 
 def test_numbers_of_clips_are_sorted_by_size_and_a_float_column_names_the_same():
-    people = [
-        _with(epochs("abc"), clip=[10, 2, 1]),
-        _with(epochs("abc", seed=1), clip=[10.0, 2.0, 1.0]),
-    ]
-    cohort = from_epochs(people)
+    numbers = [10, 2, 1], [10.0, 2.0, 1.0]
+    cohort = from_epochs([_with(epochs("abc"), clip=clips) for clips in numbers])
     assert cohort.present.all() and list(cohort.emotions) == ["neutral", "anger", "joy"]  # clips 1, 2, 10

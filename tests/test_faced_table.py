@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -11,7 +14,10 @@ from scipy.stats import zscore
 import kernel
 from kernel.brain.cohort import FACED_FILMS, standardise
 from kernel.brain.faced import read_faced
-from kernel.brain.faced_table import PEOPLE, faced_table, load_faced_table, write_faced_table
+from kernel.brain.faced_table import PEOPLE, load_faced_table
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "book" / "studies"))
+from make_faced_table import faced_table, write_faced_table
 
 SUBJECTS = (0, 1, 2, 3, 4, 61, 62, 63)
 

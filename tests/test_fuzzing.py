@@ -17,6 +17,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import eeg_files
 import numpy as np
@@ -222,18 +223,10 @@ def bids(folder, monkeypatch, ending):
     monkeypatch.setattr(faced, "SECONDS", 1)
     eeg_files.write_faced_bids(folder, (0,), spacing=0.1, durations=30.0)
     (path,) = folder.rglob(f"*_{ending}")
-    read = faced.read_faced_ratings if ending == "events.tsv" else faced.read_faced
-    options = {} if ending == "events.tsv" else {"progress": False}
-    return path, lambda: read(folder, **options)
-
-
-def ratings_file(folder, monkeypatch):
-    rows = ["\t".join(faced.RATING_COLUMNS)]
-    for clip in range(1, 9):
-        rows.append("\t".join(map(str, [5, clip, 9 - clip, 3.5 * clip, 40, *[1.25] * 12])))
-    path = folder / "ratings.tsv"
-    path.write_text("\n".join(rows) + "\n")
-    return path, lambda: faced.read_faced_ratings(path)
+    stem = Path(str(path).removesuffix(f"_{ending}"))
+    if ending == "events.tsv":
+        return path, lambda: faced._read_events(stem, 0)
+    return path, lambda: faced.read_faced(folder, progress=False)
 
 
 def seed_v(folder, monkeypatch):
@@ -441,7 +434,6 @@ READERS = {
     "faced_bids_bdf": Reader(with_(bids, ending="eeg.bdf"), EEG, 10),
     "faced_bids_events": Reader(with_(bids, ending="events.tsv"), EEG, 30, text=True),
     "faced_bids_channels": Reader(with_(bids, ending="channels.tsv"), EEG, 25, text=True),
-    "faced_ratings": Reader(ratings_file, EEG, 80, text=True),
     "seed_v_features": Reader(seed_v, EEG, 150),
     "seed_v_recording": Reader(seed_v_raw, EEG, 15),
     "emoeeg_mc": Reader(emoeeg, EEG, 120),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kernel import audit, claims, files, plans, report, studies
-from kernel.brain import emoeegmc, faced, faced_table, matlab, pickles, seedv, sources
+from kernel.brain import emoeegmc, faced_table, matlab, pickles, seedv, sources
 from kernel.brain.cohort import Cohort
 from kernel.brain.faced import read_faced
 from kernel.brain.releases import EEGFileError, UnsafePickleError
@@ -175,64 +175,53 @@ def test_only_known_data_sets_can_be_passed_over():
             load_cohort(skip=skip)
 
 
-def test_a_missing_path_is_named_with_where_it_came_from(tmp_path, monkeypatch):
-    absent = tmp_path / "absent"
-    with pytest.raises(EEGFileError, match="absent: found nothing") as caught:
-        load_cohort(absent)
-    assert "KERNEL_DATA" not in str(caught.value)
-    monkeypatch.setenv("KERNEL_DATA", str(absent))
+def no_cohort(root, what):
+    """A place that holds none, or damaged ones."""
+    root.mkdir()
+    if what == "songs":
+        for i in range(7):
+            (root / f"song{i}.mp3").touch()
+    elif what == "two data sets":
+        eeg_files.write_faced_de(root, subjects=(0,))
+        eeg_files.write_seed_v_de(root)
+    elif what == "a pickle that runs":
+        eeg_files.write_faced_de(root, subjects=(0,))
+        (root / "EEG_Features" / "DE" / "sub000.pkl.pkl").write_bytes(b"\x80\x02cos\nsystem\n.")
+    elif what == "a link":
+        folder = root / "derivatives" / "sub-01" / "ses-vid" / "eeg"
+        folder.mkdir(parents=True)
+        (folder / "sub-01_ses-vid_task-emotion_de.npy").symlink_to(root / "annex")
+    elif what.endswith("file"):
+        saved = simulate_cohort(0, n_subjects=1, window=30.0)[0].save(root / "cohort.nc").read_bytes()
+        content = {"an empty file": b"", "another file": b"\x89HDF\r\n", "a cut file": saved[:200]}
+        (root / "cohort.nc").write_bytes(content[what])
+        return root / "cohort.nc"
+    return root / "absent" if what == "nothing" else root
+
+
+@pytest.mark.parametrize(
+    ("what", "error", "match"),
+    [
+        ("nothing", EEGFileError, "absent: found nothing, expected a folder or a file.$"),
+        ("an empty folder", EEGFileError, "found an empty folder, expected one of .*Cohort.save"),
+        ("songs", EEGFileError, r"'song0\.mp3', .*'song4\.mp3'\] and more, expected one of"),
+        ("two data sets", EEGFileError, "found FACED and SEED-V, expected one data set"),
+        ("a pickle that runs", UnsafePickleError, r"sub000\.pkl\.pkl"),
+        ("a link", EEGFileError, "a link to nothing"),
+        ("an empty file", EEGFileError, "an empty file"),
+        ("another file", EEGFileError, r"starts with b'\\x89HDF'"),
+        ("a cut file", ValueError, "not a readable netCDF file"),
+    ],
+)
+def test_what_is_no_cohort_is_named(tmp_path, what, error, match):
+    with pytest.raises(error, match=match):
+        load_cohort(no_cohort(tmp_path / "place", what), progress=False)
+
+
+def test_a_missing_path_of_the_variable_is_named_with_where_it_came_from(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERNEL_DATA", str(tmp_path / "absent"))
     with pytest.raises(EEGFileError, match=r"absent: found nothing.*KERNEL_DATA: correct or unset"):
         load_cohort()
-
-
-def test_what_is_no_cohort_is_named_with_all_that_would_be(tmp_path):
-    with pytest.raises(EEGFileError, match="found an empty folder, expected one of") as caught:
-        load_cohort(tmp_path)
-    for layout in sources.LAYOUTS:
-        assert f"{layout.dataset}, {layout.what}: {layout.patterns[0]}" in str(caught.value)
-    assert "Cohort.save" in str(caught.value)
-
-    for i in range(7):
-        (tmp_path / f"song{i}.mp3").touch()
-    with pytest.raises(EEGFileError, match=r"'song0\.mp3', .*'song4\.mp3'\] and more, expected one of"):
-        load_cohort(tmp_path)
-
-
-def test_two_data_sets_in_one_folder_are_not_chosen_between(tmp_path):
-    eeg_files.write_faced_de(tmp_path, subjects=(0,))
-    eeg_files.write_seed_v_de(tmp_path)
-    with pytest.raises(EEGFileError, match="found FACED and SEED-V, expected one data set"):
-        recognise(tmp_path)
-
-
-def test_a_file_that_is_no_saved_cohort_is_named(tmp_path):
-    file = tmp_path / "cohort.nc"
-    for content, found in ((b"", "an empty file"), (b"\x89HDF\r\n", r"starts with b'\\x89HDF'")):
-        file.write_bytes(content)
-        with pytest.raises(EEGFileError, match=found):
-            load_cohort(file)
-
-
-def test_what_a_reader_complains_about_is_passed_on(tmp_path):
-    eeg_files.write_faced_de(tmp_path / "de", subjects=(0,))
-    (file,) = (tmp_path / "de" / "EEG_Features" / "DE").iterdir()
-    file.write_bytes(b"\x80\x02cos\nsystem\n.")
-    with pytest.raises(UnsafePickleError, match=r"sub000\.pkl\.pkl"):
-        load_cohort(tmp_path / "de", progress=False)
-
-    cohort, _ = simulate_cohort(0, n_subjects=1, window=30.0)
-    saved = cohort.save(tmp_path / "cohort.nc")
-    saved.write_bytes(saved.read_bytes()[:200])
-    with pytest.raises(ValueError, match="not a readable netCDF file"):
-        load_cohort(saved)
-
-
-def test_links_to_what_was_not_fetched_reach_the_reader(tmp_path):
-    folder = tmp_path / "derivatives" / "sub-01" / "ses-vid" / "eeg"
-    folder.mkdir(parents=True)
-    (folder / "sub-01_ses-vid_task-emotion_de.npy").symlink_to(tmp_path / "annex")
-    with pytest.raises(EEGFileError, match="a link to nothing"):
-        load_cohort(tmp_path, progress=False)
 
 
 #: Everything that reads a place, and says which where nothing is.
@@ -241,7 +230,6 @@ READERS = {
     "any": load_cohort,
     "kind": recognise,
     "faced": read_faced,
-    "ratings": faced.read_faced_ratings,
     "seed-v": seedv.read_seed_v,
     "emoeeg-mc": emoeegmc.read_emoeeg_mc,
     "table": faced_table.load_faced_table,

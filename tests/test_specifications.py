@@ -193,12 +193,11 @@ def test_maps_agree_with_topography(strong):
     assert len(cells) == 160
     assert cells.loc[("PO3", "alpha"), "r"] == pytest.approx(r[strong.cohort.channels.index("PO3"), 2])
     table = sp.map_means(strong, "language model").set_index(["kind", "name"])["value"]
-    axis, names = strong.axes["language model"].to_numpy(), (strong.scalp.channels, list(strong.scalp.bands))
-    X = sp.averaged(strong.scalp, "standardised")
-    by_region = topography.region_means(X, axis, *names)["all"]
-    by_band = topography.band_means(X, axis, *names)["mean"]
-    for kind, expected in {"region": by_region, "band": by_band}.items():
-        np.testing.assert_allclose(table[kind].sort_index(), expected.sort_index())
+    axis, channels = strong.axes["language model"].to_numpy(), strong.scalp.channels
+    size = np.abs(topography.cell_correlations(sp.averaged(strong.scalp, "standardised"), axis))
+    np.testing.assert_allclose(table["band"][list(strong.scalp.bands)], size.mean(0))
+    for region, names in topography.regions(channels).items():
+        assert table["region", region] == pytest.approx(size[np.isin(channels, names)].mean())
     choices = sp.map_choices(strong, "raw mean").set_index(["axis", "figure"])["value"]
     assert choices["recovered", "mean |r| alpha"] == pytest.approx(np.abs(r[:, 2]).mean())
     assert len(choices) == 5 * 18 + 3
@@ -235,16 +234,6 @@ def test_one_person_who_carries_a_cell_is_found_first_and_what_all_carry_is_not_
     assert one.loc[1, "median"] > 0.9  # at random, somebody else leaves
     np.testing.assert_allclose(stats.textbook_p(one["limit"], 28), 0.05)
     assert sp.fewest(everybody) == 9 and everybody["r"].min() > 0.8
-
-
-def test_removed_people_are_those_of_the_cohort_without_them(strong):
-    part = "leave emotion, recovered"
-    table = sp.greedy_removal(strong, part, n_removed=2, n_draws=3)
-    left = [int(one) for one in strong.cohort.subjects if one not in table["subject"].tolist()]
-    others = material_of(strong.cohort.select(subjects=left))
-    r = sp.carried(sp.averaged(others.cohort, "raw mean"), part, others)
-    assert table.loc[2, "r"] == pytest.approx(r, abs=1e-6)
-    pd.testing.assert_frame_equal(table, sp.greedy_removal(strong, part, n_removed=2, n_draws=3))
 
 
 def with_ratings(material, values):

@@ -22,25 +22,22 @@ from kernel.brain.cohort import (
     standardise,
     trial_features,
 )
-from kernel.brain.people import cluster_test, simpson, subject_correlations, subject_oracle
+from kernel.brain.people import ClusterTest, cluster_test, simpson, subject_correlations, subject_oracle
 from kernel.brain.seedv import SEED_V_CHANNELS
 from kernel.brain.simulate import CLASS_VALENCE, simulate_cohort
 from kernel.brain.topography import (
     PAPER_EMOTIONS,
     asymmetry,
-    band_means,
     cell_contrast,
     cell_correlations,
     cell_map,
     connectivity,
     nine_clips,
-    region_means,
     regions,
     time_course,
     weighted_gain,
 )
 
-BANDS = ("delta", "theta", "alpha", "beta", "gamma")
 FACED = np.array(FACED_CLIP_EMOTIONS)
 VALENCE = np.array([CLASS_VALENCE[FACED_CLASSES.index(emotion)] for emotion in FACED])
 Z = (VALENCE - VALENCE.mean()) / VALENCE.std()
@@ -51,6 +48,11 @@ ORDERS = np.array(list(permutations(np.unique(FIVE_POSITIONS)))).repeat(9, axis=
 
 def corrcoef(x, y):
     return np.corrcoef(x, y)[0, 1]
+
+
+def best_column(X, y):
+    """The cell with the largest correlation."""
+    return max(X.reshape(len(X), -1).T, key=lambda column: abs(corrcoef(column, y)))
 
 
 def simulated(seed, preset, n_subjects=123):
@@ -105,14 +107,6 @@ def test_the_map_agrees_with_scipy_and_with_single_tests_in_pieces_of_orders_too
     np.testing.assert_array_equal(pieces.p, cells.p)
 
 
-def test_five_emotions_are_enumerated(rng):
-    X = rng.standard_normal((45, 12, 2))
-    cells = cell_map(X, FIVE_POSITIONS, FIVE)
-    largest = [max(abs(corrcoef(x, order)) for x in X.reshape(45, -1).T) for order in ORDERS]
-    np.testing.assert_allclose(np.sort(cells.null), np.sort(largest))
-    assert cells.exact and cells.p_max.min() >= 1 / 120
-
-
 def test_positions_that_vary_within_emotions_permute_clips(rng):
     X, y = rng.standard_normal((28, 3, 2)), rng.standard_normal(28)
     X[:, 1, 1] = y
@@ -161,58 +155,33 @@ def test_regions_go_by_name():
     }
 
 
-def test_means_are_means_over_cells(rng):
-    X = rng.standard_normal((28, 32, 5))
-    size = np.abs(cell_correlations(X, VALENCE))
-    by_region, by_band = (f(X, VALENCE, FACED_CHANNELS, BANDS) for f in (region_means, band_means))
-    occipital = [FACED_CHANNELS.index(name) for name in ("PO3", "PO4", "Oz", "O1", "O2")]
-    assert by_region.loc["occipital", "n_channels"] == 5 and by_region["n_channels"].sum() == 30
-    assert by_region.loc["occipital", "all"] == pytest.approx(size[occipital].mean())
-    assert by_region.loc["occipital", "beta"] == pytest.approx(size[occipital, 3].mean())
-    assert by_band.loc["alpha", "mean"] == pytest.approx(size[:, 2].mean())
-    assert by_band.loc["alpha", "largest"] == size[FACED_CHANNELS.index(by_band.loc["alpha", "channel"]), 2]
-
-
 def test_contrasts_find_what_is_planted_and_nothing_elsewhere(rng):
-    X = rng.standard_normal((28, 30, 5))
-    members = regions(FACED_SCALP)
-    back, front = (
-        np.isin(FACED_SCALP, members[name])[:, None].repeat(5, 1) for name in ("occipital", "frontal")
-    )
-    alpha, theta = (np.tile(np.array(BANDS) == name, (30, 1)) for name in ("alpha", "theta"))
+    X, members = rng.standard_normal((28, 30, 5)), regions(FACED_SCALP)
+    masks = {part: np.tile(np.isin(FACED_SCALP, members[part])[:, None], 5) for part in members}
+    back, front, alpha = masks["occipital"], masks["frontal"], np.tile(np.arange(5) == 2, (30, 1))
     at_back, in_alpha = X + Z[:, None, None] * back, X + Z[:, None, None] * alpha
 
     def p(X, first, second):
         return cell_contrast(X, VALENCE, FACED, first, second, n_permutations=500).p
 
-    assert (
-        p(at_back, back, front) < 0.02 and p(at_back, front, back) > 0.95 and p(in_alpha, back, front) > 0.05
-    )
-    assert p(in_alpha, alpha, ~alpha) < 0.02 and p(in_alpha, theta, ~theta) > 0.5
-    assert p(at_back, alpha, ~alpha) > 0.05
+    assert p(at_back, back, front) < 0.02 and p(at_back, front, back) > 0.95
+    assert p(in_alpha, back, front) > 0.05 and p(at_back, alpha, ~alpha) > 0.05
+    assert p(in_alpha, alpha, ~alpha) < 0.02
     size = np.abs(cell_correlations(X, VALENCE))
-    alone = cell_contrast(X, VALENCE, FACED, back, n_permutations=50)
-    assert alone.observed == pytest.approx(size[back].mean())
-    both = cell_contrast(X, VALENCE, FACED, back, front, n_permutations=50)
-    assert both.observed == pytest.approx(size[back].mean() - size[front].mean())
+    level = size[back].mean()
+    for second, expected in ((None, level), (front, level - size[front].mean())):
+        contrast = cell_contrast(X, VALENCE, FACED, back, second, n_permutations=50)
+        assert contrast.observed == pytest.approx(expected)
 
 
 def test_asymmetry_is_right_minus_left(rng):
     X = rng.standard_normal((28, 32, 1))
-    f3, f4 = (FACED_CHANNELS.index(name) for name in ("F3", "F4"))
-    without = asymmetry(X, VALENCE, FACED, FACED_CHANNELS, n_permutations=500)
-    X[:, f4] = X[:, f3] + 0.5 + VALENCE[:, None]
-    planted = asymmetry(X, VALENCE, FACED, FACED_CHANNELS, n_permutations=500)
-    first = planted.pairs.iloc[0]
-    assert first["mean"] == pytest.approx(0.5 + VALENCE.mean()) and first["r"] == pytest.approx(1)
-    assert first["p"] == 1 / 501 and without.pairs["p"][0] > 0.05 and without.overall.p > 0.05
-    assert planted.pairs[["mean", "p"]].iloc[1:].equals(without.pairs[["mean", "p"]].iloc[1:])
-    assert (planted.pairs["p_max"] >= planted.pairs["p"]).all()
-    pairs = [("f3", "F4"), ("F7", "F8"), ("FP1", "Fp2")]
-    places = {name.lower(): place for place, name in enumerate(FACED_CHANNELS)}
-    d = np.mean([X[:, places[b.lower()], 0] - X[:, places[a.lower()], 0] for a, b in pairs], axis=0)
-    again = asymmetry(X, VALENCE, FACED, FACED_CHANNELS, pairs, n_permutations=500)
-    assert again.overall.observed == planted.overall.observed == pytest.approx(corrcoef(d, VALENCE))
+    f3, f4, f7, f8, fp1, fp2 = (FACED_CHANNELS.index(name) for name in "F3 F4 F7 F8 Fp1 Fp2".split())
+    assert asymmetry(X, VALENCE, FACED, FACED_CHANNELS, n_permutations=500).p > 0.05
+    X[:, f4] += 9 * VALENCE[:, None]
+    planted = asymmetry(X, VALENCE, FACED, [name.lower() for name in FACED_CHANNELS], n_permutations=500)
+    difference = (X[:, [f4, f8, fp2], 0] - X[:, [f3, f7, fp1], 0]).mean(1)
+    assert planted.observed == pytest.approx(corrcoef(difference, VALENCE)) and planted.p == 1 / 501
 
 
 # Which emotions carry it
@@ -221,23 +190,22 @@ def test_asymmetry_is_right_minus_left(rng):
 def test_the_search_for_emotions_is_the_brute_force_one(rng):
     X = rng.standard_normal((28, 6, 2))
     search = nine_clips(X, VALENCE, FACED, n_permutations=50)
-    x = X[:, *search.cell]
+    x = best_column(X, VALENCE)
     sets = {
-        frozenset(chosen): (corrcoef(x[inside], VALENCE[inside]), corrcoef(x[~inside], VALENCE[~inside]))
+        frozenset(chosen): corrcoef(x[inside], VALENCE[inside])
         for chosen in combinations(FACED_CLASSES, 3)
         for inside in [np.isin(FACED, chosen)]
     }
-    best = max(sets, key=lambda chosen: abs(sets[chosen][0]))
-    assert abs(search.r_all) == pytest.approx(np.abs(cell_correlations(X, VALENCE)).max())
+    best = max(sets, key=lambda chosen: abs(sets[chosen]))
     assert set(search.best.emotions) == best and set(search.named.emotions) == set(PAPER_EMOTIONS)
-    assert (search.best.r_in, search.best.r_out) == pytest.approx(sets[best])
-    assert (search.named.r_in, search.named.r_out) == pytest.approx(sets[frozenset(PAPER_EMOTIONS)])
+    assert search.best.r_in == pytest.approx(sets[best])
+    assert search.named.r_in == pytest.approx(sets[frozenset(PAPER_EMOTIONS)])
 
 
 def test_weights_are_those_of_a_weighted_correlation(rng):
     X = rng.standard_normal((28, 6, 2))
     search = weighted_gain(X, VALENCE, FACED, n_permutations=50)
-    x = X[:, *search.cell]
+    x = best_column(X, VALENCE)
     tried = {}
     for first in FACED_CLASSES:
         for pair in combinations([emotion for emotion in FACED_CLASSES if emotion != first], 2):
@@ -248,7 +216,7 @@ def test_weights_are_those_of_a_weighted_correlation(rng):
     assert search.best.weights == {
         emotion: 5 if emotion == first else 3 if emotion in pair else 1 for emotion in FACED_CLASSES
     }
-    assert search.best.r_in == pytest.approx(tried[first, pair]) and np.isnan(search.best.r_out)
+    assert search.best.r_in == pytest.approx(tried[first, pair])
     assert search.best.gain == pytest.approx(abs(tried[first, pair]) - abs(corrcoef(x, VALENCE)))
     assert search.named.r_in == pytest.approx(tried["anger", ("amusement", "tenderness")])
     assert search.named.gain <= search.best.gain and search.named.weights["anger"] == 5
@@ -260,7 +228,7 @@ def test_the_null_of_the_search_searches_again(rng):
     X = rng.standard_normal((45, 4, 2))
     search, null = nine_clips(X, FIVE_POSITIONS, FIVE), []
     for y in ORDERS:
-        x = max(X.reshape(45, -1).T, key=lambda column, y=y: abs(corrcoef(column, y)))
+        x = best_column(X, y)
         inside = [np.isin(FIVE, chosen) for chosen in combinations("abcde", 3)]
         null.append(max(abs(corrcoef(x[clips], y[clips])) for clips in inside))
     np.testing.assert_allclose(np.sort(search.null), np.sort(null))
@@ -272,8 +240,8 @@ def test_planted_emotions_and_weights_come_back(rng):
     X = 0.5 * rng.standard_normal((28, 6, 2))
     X[planted, 4, 1] = 3 * (VALENCE - VALENCE.mean())[planted]
     search = nine_clips(X, VALENCE, FACED, n_permutations=500)
-    assert search.cell == (4, 1) and set(search.best.emotions) == {"anger", "neutral", "joy"}
-    assert search.best.r_in == pytest.approx(1) and abs(search.best.r_out) < 0.6 and search.best.p < 0.02
+    assert set(search.best.emotions) == {"anger", "neutral", "joy"}
+    assert search.best.r_in == pytest.approx(1) and search.best.p < 0.02
     weights = dict.fromkeys(("anger", "joy", "neutral"), 9)
     gain = weighted_gain(X, VALENCE, FACED, (9, 9, 9, 1), named=weights, n_permutations=100)
     assert gain.best.weights == dict.fromkeys(FACED_CLASSES, 1) | weights
@@ -351,7 +319,6 @@ def test_the_oracle_is_the_best_of_each_subject(rng):
     features[2, 7] = np.nan
     oracle = subject_oracle(features, VALENCE, FACED, n_permutations=30, random_state=1)
     by_band = np.abs(subject_correlations(features, VALENCE)).max(1)
-    assert oracle.band == by_band.mean(0).argmax()
     assert oracle.channel.observed == pytest.approx(by_band.mean(0).max())
     orders = stats.permutation_test(
         lambda _, Y: np.abs(subject_correlations(features, Y)).max((-2, -1)).mean(-1),
@@ -367,7 +334,7 @@ def test_the_oracle_of_noise_is_high_and_within_its_null(rng):
     assert noise.cell.observed > 0.4 and noise.cell.p > 0.05 and noise.channel.p > 0.05
     features[np.arange(20), :, rng.integers(30, size=20), 3] += 2 * Z  # everyone has a channel of their own
     planted = subject_oracle(features, VALENCE, FACED, n_permutations=100)
-    assert planted.band == 3 and planted.channel.p == planted.cell.p == 1 / 101
+    assert planted.channel.p == planted.cell.p == 1 / 101
 
 
 def test_subjects_agree_wherever_emotions_are_decodable_whether_or_not_valence_plays_a_part():
@@ -386,19 +353,15 @@ def test_subjects_agree_wherever_emotions_are_decodable_whether_or_not_valence_p
 def test_clusters_are_the_planted_cells_and_their_neighbours(rng):
     info = scalp_info(FACED_SCALP, sfreq=1.0)
     features = rng.standard_normal((20, 28, 30, 5))
-    features[:, :, :2, 1:3] += Z[:, None, None]  # Fp1 and Fp2, theta and alpha
-    features[:, :, -1, 4] += Z  # O2, gamma
+    features[:, :, :2, 1:3] += 4 * Z[:, None, None]  # Fp1 and Fp2, theta and alpha
     features[3, 5] = np.nan
-    one, same, none = (
-        cluster_test(features, VALENCE, info, n_permutations=100, threshold=limit)
-        for limit in (6.0, 6.0, 1e3)
-    )
+    one, same = (cluster_test(features, VALENCE, info, n_permutations=100) for _ in range(2))
     r = np.arctanh(subject_correlations(features, VALENCE))
     np.testing.assert_allclose(one.t, r.mean(0) / (r.std(0, ddof=1) / np.sqrt(20)))
-    assert sorted(one.clusters.sum((1, 2))) == [1, 4] and (one.p < 0.05).all()
-    assert one.clusters[:, -1, 4].any() and one.clusters[:, :2, 1:3].sum() == 4
+    best = one.clusters[one.p.argmin()]
+    assert best[:2, 1:3].all() and best.sum() < 15 and one.p_min <= 0.01
     np.testing.assert_array_equal(same.p, one.p)
-    assert none.clusters.shape == (0, 30, 5) and none.p_min == 1
+    assert ClusterTest(one.t, one.clusters[:0], one.p[:0]).p_min == 1
 
 
 # Time and connectivity
@@ -407,14 +370,14 @@ def test_clusters_are_the_planted_cells_and_their_neighbours(rng):
 def test_the_peak_is_where_it_was_planted_and_ears_do_not_count(rng):
     de = rng.standard_normal((5, 28, 12, 32, 5)).astype(np.float32)
     noise = time_course(make_cohort(de), VALENCE, FACED, n_permutations=200)
-    assert (noise.p > 0.02).all() and noise.bands == BANDS
+    assert (noise.p > 0.02).all() and noise.bands[-1] == "gamma"
     de[:, :, 7, :30, 2] += Z[:, None]
     de[:, :, 3, 30:] += 1000 * Z[:, None, None]  # on the ears
     de[2, 4] = np.nan
     course = time_course(make_cohort(de), VALENCE, FACED, n_permutations=200)
     assert course.peak[2] == 7 and course.p[2] == 1 / 201 and (np.delete(course.p, 2) > 0.02).all()
     x = np.nanmean(de[:, :, 7, :30, 2].mean(-1, dtype=float), axis=0)
-    assert course.r[2, 7] == pytest.approx(corrcoef(x, VALENCE)) and course.null.shape == (5, 200)
+    assert course.r[2, 7] == pytest.approx(corrcoef(x, VALENCE))
     de[:, 9, 10:] = np.nan  # one clip is shorter
     assert time_course(make_cohort(de), VALENCE, FACED, n_permutations=20).seconds.tolist() == list(range(10))
 
@@ -425,15 +388,12 @@ def test_connectivity_is_the_correlation_within_trials(rng):
     de[..., three, 4] += 9 * Z[None, :, None, None]  # these follow the axis
     network = connectivity(make_cohort(de), VALENCE, FACED, n_channels=3, n_permutations=50)
     rows = (de[0, ..., 4] - de[0, ..., 4].mean(1, keepdims=True)).reshape(-1, 32)
-    np.testing.assert_allclose(network.matrix, np.corrcoef(rows.T), atol=1e-5)
-    a, b, c = (FACED_CHANNELS.index(name) for name in network.channels)
-    m = network.matrix
-    assert {a, b, c} == set(three) and network.strength[0] == pytest.approx((m[a, b] + m[a, c]) / 2)
-    assert network.mean == pytest.approx((m[a, b] + m[a, c] + m[b, c]) / 3)
-    assert network.difference == pytest.approx(network.mean - network.null.mean())
+    among = np.corrcoef(rows[:, three].T)[np.triu_indices(3, 1)]
+    assert set(network.channels) == {"F7", "Oz", "T8"}
+    assert network.mean == pytest.approx(among.mean(), abs=1e-5)
 
 
-def test_a_planted_network_is_found_with_its_hub_and_independent_channels_are_none(rng):
+def test_a_planted_network_is_found_and_independent_channels_are_none(rng):
     names = ["Fp1", "F7", "C3", "Pz", "O2", "T8", "FC2", "CP6"]
     eight = [FACED_CHANNELS.index(name) for name in names]
     de = rng.standard_normal((4, 28, 10, 32, 5)).astype(np.float32)
@@ -444,11 +404,9 @@ def test_a_planted_network_is_found_with_its_hub_and_independent_channels_are_no
     assert set(alone.channels) == set(names) and abs(alone.mean) < 0.05 < alone.p
     shared = rng.standard_normal((4, 28, 10)).astype(np.float32)
     de[..., eight, 4] += shared[..., None]
-    de[..., eight[1], 4] += 2 * shared  # F7 has more of it
     de[3, 2], de[2, 5, 6:] = np.nan, np.nan
     network = connectivity(make_cohort(de), VALENCE, FACED, n_permutations=999)
-    assert network.p < 0.05 and network.channels[network.strength.argmax()] == "F7"
-    assert network.difference > 0.2
+    assert network.p < 0.05 and network.difference > 0.2
 
 
 def test_neighbours_that_follow_no_axis_are_no_network():
@@ -461,7 +419,7 @@ def test_neighbours_that_follow_no_axis_are_no_network():
         for seed in range(10)
     ]  # fmt: skip
     assert sum(network.p <= 0.05 for network in networks) < 4
-    assert np.mean([network.null.std() for network in networks]) > 0.01  # geometry does couple some choices
+    assert np.std([network.difference for network in networks]) > 0.01  # geometry does couple some choices
 
 
 # Errors name the value and the cure
@@ -488,7 +446,7 @@ AXIS = (VALENCE, FACED)
         (lambda: cell_contrast(X, *AXIS, np.zeros((32, 5), bool)), "a set of cells is empty"),
         (lambda: cell_contrast(X, *AXIS, np.ones((30, 5), bool)), r"shape \(32, 5\), got \(30, 5\)"),
         (lambda: regions(["Fz", "HEOR", "X7"]), r"\['HEOR', 'X7'\].*drop them"),
-        (lambda: asymmetry(X[..., :1], *AXIS, FACED_CHANNELS, [("AF3", "F4")]), r"\['AF3'\] are missing"),
+        (lambda: asymmetry(X[:, 3:, :1], *AXIS, FACED_CHANNELS[3:]), r"\['Fp1', 'Fp2'\] are missing"),
         (lambda: nine_clips(X, *AXIS, 9), "from 2 to 8, got 9"),
         (lambda: weighted_gain(X, *AXIS, (5, 0)), r"positive, got \(5, 0\)"),
         (lambda: weighted_gain(X, *AXIS, (5,)), "from 2 to 10, got 1"),
@@ -496,7 +454,10 @@ AXIS = (VALENCE, FACED)
         (lambda: subject_correlations(FEATURES, VALENCE[:4]), r"28 clips, y has shape \(4,\)"),
         (lambda: subject_correlations(FEATURES[0, 0], VALENCE), r"features must be \(n_subjects"),
         (lambda: subject_correlations(TWO_TRIALS, VALENCE), "place 0 has 2 trials"),
-        (lambda: subject_correlations(THREE_TRIALS, VALENCE), "y is constant over the trials of the subject"),
+        (
+            lambda: subject_correlations(THREE_TRIALS, VALENCE),
+            "y over the trials .* place 0 is const",
+        ),
         (lambda: simpson(FEATURES, VALENCE, n_channels=5), "5 channels"),
         (lambda: subject_oracle(FEATURES[0], *AXIS), r"features must have shape \(n_subjects"),
         (lambda: cluster_test(FEATURES, VALENCE, scalp_info(FACED_SCALP, sfreq=1.0)), "info has 30 channels"),

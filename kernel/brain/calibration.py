@@ -1,48 +1,36 @@
 """How often each test of the projection says yes when the truth is known. Everything here is simulated.
 
-The table is for the reader: nothing here chooses a test, or touches recorded EEG.
+The tables are for the reader: nothing here chooses a test, or touches recorded EEG.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import delayed
 from scipy.stats import binomtest
-from threadpoolctl import threadpool_limits
 
-from kernel import checks, files, stats
-from kernel.brain.cohort import FACED_CLIP_EMOTIONS, mean_over_subjects, standardise, trial_features
+from kernel import checks, stats
+from kernel.brain.cohort import FACED_CLIP_EMOTIONS, Cohort, mean_over_subjects, standardise, trial_features
 from kernel.brain.components import FacedSettings
 from kernel.brain.projection import clip_effects, null_targets, track, track_against_order, trial_level
 from kernel.brain.ridge import RELATIVE_ALPHAS, RidgeFolds
 from kernel.brain.simulate import CLASS_VALENCE, DESIGNS, PRESETS, Settings, simulate_cohort
 from kernel.brain.study import transfer_class_order
 from kernel.brain.topography import cell_correlations, cell_map
-from kernel.threads import side_by_side
 
 Row = tuple[str, str, float, float]  # estimator, null, value, p
 
-#: Truths of the study; valence amplitudes are relative to those of single clips.
-TRUTHS: Mapping[str, Settings] = MappingProxyType(
-    {
-        "nothing": PRESETS["null"],
-        "order drift": PRESETS["order_drift"],
-        "clips, no classes": PRESETS["identity_only"],
-        "classes, no valence": PRESETS["no_valence"],
-        "valence .27": PRESETS["default"],
-        "valence .6": replace(PRESETS["default"], valence=0.6 * PRESETS["default"].clips),
-        "valence 1": PRESETS["strong_valence"],
-    }
-)
 #: Truths of `replicate`.
 REPLICATION_TRUTHS: Mapping[str, Settings] = MappingProxyType(
-    {name: TRUTHS[name] for name in ("nothing", "classes, no valence", "valence 1")}
+    {
+        "nothing": PRESETS["null"],
+        "classes, no valence": PRESETS["no_valence"],
+        "valence 1": PRESETS["strong_valence"],
+    }
 )
 #: Truths of `faced_calibration`, all with the sizes of FACED: the share of clips' sd that goes along valence.
 FACED_TRUTHS: Mapping[str, FacedSettings] = MappingProxyType(
@@ -51,12 +39,12 @@ FACED_TRUTHS: Mapping[str, FacedSettings] = MappingProxyType(
 )
 
 _COARSE = {"SEED-V": 20.0, "EmoEEG-MC": 30.0}  # seconds of a window: the tests average over them
-_BLOCK = 20  # cohorts stored together
+_BLOCK = 20
 #: A truth and the seeds of a block of its cohorts.
 FACED_CALIBRATION_PARTS = tuple(
     f"{truth} | {start}-{start + _BLOCK - 1}" for truth in FACED_TRUTHS for start in range(0, 100, _BLOCK)
 )
-_ROW = [("seed", "i8"), ("estimator", "U48"), ("null", "U32"), ("value", "f8"), ("p", "f8")]
+_COLUMNS = ["seed", "estimator", "null", "value", "p"]
 _UNIT_PENALTY = RELATIVE_ALPHAS.index(1.0)  # the mean squared singular value
 _LEFT_OUT = "leave-one-emotion-out r"
 _NULLS = {
@@ -68,97 +56,34 @@ _NULLS = {
 
 
 def calibrate(
-    truths: Mapping[str, Settings | FacedSettings] = TRUTHS,
+    settings: Settings | FacedSettings,
+    seeds: Iterable[int],
     *,
-    n_cohorts: int = 100,
-    n_permutations: int = 99,
     n_subjects: int = 123,
-    n_jobs: int = 2,
-    random_state: int = 0,
-    progress: bool = True,
+    n_permutations: int = 99,
 ) -> pd.DataFrame:
-    """Run every estimator against every null on simulated cohorts of known truth.
+    """Run every estimator against every null on simulated cohorts of known truth, one for each seed.
 
     Positions are the mean human valence of the nine emotions: the best axis there can be. An axis that agrees
-    less with people finds less.
-
-    Parameters
-    ----------
-    truths : mapping of name to Settings or FacedSettings
-        What is planted; `TRUTHS`, or `FACED_TRUTHS` for the sizes of real brains.
-    n_cohorts : int
-        Cohorts per truth; cohort i of every truth has seed ``random_state + i``.
-    n_permutations : int
-        Members of each null, 19 or more; 99 make p <= .05 an exact 5 % event.
-    n_subjects : int
-        People per cohort.
-    n_jobs : int
-        Processes, of one thread each.
-    random_state : int
-        First seed.
-    progress : bool
-        Show a progress bar.
-
-    Returns
-    -------
-    DataFrame
-        Columns ``truth``, ``seed``, ``estimator``, ``null``, ``value``, ``p``. Blocks of cohorts are kept in
-        the user's cache under a digest of their settings and of the code.
+    less with people finds less. Of 99 members of a null, p <= .05 is an exact 5 % event. Columns are
+    ``seed``, ``estimator``, ``null``, ``value``, ``p``.
     """
-    sizes = {"n_subjects": n_subjects, "n_permutations": n_permutations}
-    return over_cohorts(
-        _calibration, truths, sizes, n_cohorts, n_jobs=n_jobs, random_state=random_state, progress=progress
-    )
-
-
-def over_cohorts(
-    test: Callable[..., Iterable[Row]],
-    truths: Mapping[str, Any],
-    options: Mapping[str, Any],
-    n_cohorts: int,
-    *,
-    n_jobs: int,
-    random_state: int,
-    progress: bool,
-) -> pd.DataFrame:
-    """Rows of ``test(settings, seed, **options)`` for each truth and seed, in blocks that are cached."""
-    checks.count("n_cohorts", n_cohorts)
-    checks.count("n_permutations (p <= .05 is impossible below 19)", options["n_permutations"], 19)
-    stop = random_state + n_cohorts
-    starts = range(random_state, stop, _BLOCK)
-    blocks = [(name, range(one, min(one + _BLOCK, stop))) for one in starts for name in truths]
-    calls = [delayed(_block)(test, truths[name], seeds, dict(options)) for name, seeds in blocks]
-    done = side_by_side(
-        calls, n_jobs=n_jobs, label=f"blocks of {_BLOCK} simulated cohorts", progress=progress
-    )
-    parts = [pd.DataFrame(rows).assign(truth=name) for (name, _), rows in zip(blocks, done, strict=True)]
-    table = pd.concat(parts, ignore_index=True)
-    table["truth"] = pd.Categorical(table["truth"], list(truths), ordered=True)
-    return table.sort_values(["truth", "seed"], kind="stable", ignore_index=True)
-
-
-def _block(
-    test: Callable[..., Iterable[Row]], settings: Any, seeds: range, options: dict[str, Any]
-) -> np.ndarray:
-    """Rows of some cohorts, stored: a study that was interrupted goes on where it stopped."""
-    key = files.cache_key(__name__, test.__name__, asdict(settings), list(seeds), options)
-
-    def compute() -> np.ndarray:
-        rows = [(seed, *row) for seed in seeds for row in test(settings, seed, **options)]
-        return np.array(rows, dtype=_ROW)
-
-    with threadpool_limits(1):
-        return files.load_or_compute("calibration", key, compute)
+    checks.count("n_permutations (p <= .05 is impossible below 19)", n_permutations, 19)
+    rows = []
+    for seed in seeds:
+        cohort, _ = simulate_cohort(seed, settings, n_subjects=n_subjects, window=30.0)
+        tests = run_tests(_trials(cohort), cohort.order, n_permutations=n_permutations, random_state=seed)
+        rows += [(seed, *test) for test in tests]
+    return pd.DataFrame(rows, columns=_COLUMNS)
 
 
 def faced_calibration(part: str) -> pd.DataFrame:
-    """Rows of ``calibrate(FACED_TRUTHS)`` for a part, a truth and 20 seeds such as ``"valence .6 | 40-59"``.
+    """Rows of `calibrate` for one of `FACED_CALIBRATION_PARTS`, such as ``"valence .6 | 40-59"``, its truth.
 
-    Parts are `FACED_CALIBRATION_PARTS`; together they are for `rejection_rates`.
+    The parts together are for `rejection_rates`.
     """
     truth, seeds = _truth_and_seeds(part)
-    options: dict[str, Any] = {"n_jobs": 1, "random_state": seeds.start, "progress": False}
-    return calibrate({truth: FACED_TRUTHS[truth]}, n_cohorts=len(seeds), **options).astype({"truth": str})
+    return calibrate(FACED_TRUTHS[truth], seeds).assign(truth=truth)
 
 
 def _truth_and_seeds(part: str) -> tuple[str, range]:
@@ -188,48 +113,30 @@ def axis_power(part: str, axes: Mapping[str, np.ndarray]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["truth", "axis", "cohorts", "rejected"])
 
 
-def replicate(
-    design: str,
-    truths: Mapping[str, Settings] = REPLICATION_TRUTHS,
-    *,
-    n_cohorts: int = 40,
-    n_permutations: int = 1000,
-    n_jobs: int = 2,
-    random_state: int = 0,
-    progress: bool = True,
-) -> pd.DataFrame:
+def replicate(design: str, *, n_cohorts: int = 40, n_permutations: int = 1000) -> pd.DataFrame:
     """Run the tests of a replication on simulated cohorts of another design, each beside one of FACED's.
 
-    Both cohorts of a seed share the pattern of valence and nothing else. Positions are human valence.
+    `design` is ``"SEED-V"`` or ``"EmoEEG-MC"``. Both cohorts of a seed share the pattern of valence and
+    nothing else; cohort i of each of `REPLICATION_TRUTHS` has seed i. Positions are human valence.
 
-    Parameters
-    ----------
-    design : str
-        ``"SEED-V"`` or ``"EmoEEG-MC"``.
-    truths : mapping of name to Settings
-        What is planted in both.
-    n_permutations : int
-        Draws of each null; all orders of the emotions where there are no more of them.
-    n_cohorts, n_jobs, random_state, progress
-        As for `calibrate`, by pairs of cohorts.
-
-    Returns
-    -------
-    DataFrame
-        As of `calibrate`; three tests: the projection on emotions left out, the best of all cells, and the
-        order of the classes that weights fitted to FACED's cohort predict.
+    Columns are those of `calibrate` and ``truth``; there are three tests: the projection on emotions left
+    out, the best of all cells, and the order of the classes that weights fitted to FACED's cohort predict.
     """
-    options = {"design": checks.choice("design", design, _COARSE), "n_permutations": n_permutations}
-    return over_cohorts(
-        _replication, truths, options, n_cohorts, n_jobs=n_jobs, random_state=random_state, progress=progress
-    )
+    checks.choice("design", design, _COARSE)
+    checks.count("n_cohorts", n_cohorts)
+    rows = [
+        (seed, *test, truth)
+        for truth, settings in REPLICATION_TRUTHS.items()
+        for seed in range(n_cohorts)
+        for test in _replication(settings, seed, design=design, n_permutations=n_permutations)
+    ]
+    return pd.DataFrame(rows, columns=[*_COLUMNS, "truth"])
 
 
 def rejection_rates(table: pd.DataFrame, *, level: float = 0.05) -> pd.DataFrame:
     """Share of cohorts with p <= level by test and truth, with exact 95 % (Clopper-Pearson) limits.
 
-    From a table of `calibrate` or `replicate`: ``estimator``, ``null``, ``truth``, ``rate``, ``low``,
-    ``high``, ``n``.
+    Columns are ``estimator``, ``null``, ``truth``, ``rate``, ``low``, ``high``, ``n``.
     """
     rows, keys = [], ["estimator", "null", "truth"]
     for names, p in table.groupby(keys, sort=False, observed=True)["p"]:
@@ -242,14 +149,7 @@ def rejection_rates(table: pd.DataFrame, *, level: float = 0.05) -> pd.DataFrame
 # The tests of one cohort
 
 
-def _calibration(
-    settings: Settings | FacedSettings, seed: int, *, n_subjects: int, n_permutations: int
-) -> list[Row]:
-    cohort, _ = simulate_cohort(seed, settings, n_subjects=n_subjects, window=30.0)
-    return run_tests(_trials(cohort), cohort.order, n_permutations=n_permutations, random_state=seed)
-
-
-def _trials(cohort: Any) -> np.ndarray:
+def _trials(cohort: Cohort) -> np.ndarray:
     """Standardised trials (n_subjects, n_clips, n_features)."""
     trials = trial_features(standardise(cohort))
     return trials.reshape(*trials.shape[:2], -1)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike
 
@@ -27,7 +28,7 @@ from kernel.brain.designs import FACED_SCALP as FACED_SCALP
 from kernel.brain.designs import faced_hardware as faced_hardware
 from kernel.brain.designs import scalp_channels as scalp_channels
 from kernel.brain.designs import scalp_info as scalp_info
-from kernel.brain.features import BANDS, band_edges
+from kernel.brain.features import band_edges
 from kernel.brain.splits import SPLITS as SPLITS
 from kernel.brain.splits import Split as Split
 from kernel.brain.splits import make_split as make_split
@@ -38,15 +39,13 @@ if TYPE_CHECKING:
     import mne
 
 DIMS = ("subject", "clip", "second", "channel", "band")
-_ATTRIBUTES = tuple("dataset provenance simulated seed window band_table classes unit".split())
+_ATTRIBUTES = tuple("dataset provenance simulated seed window classes unit".split())
 # axes of every variable and coordinate; netCDF 3 has no wider integers than 32 bits
 _AXES = {name: (name,) for name in DIMS} | {
     "de": DIMS,
     "low": ("band",),
     "high": ("band",),
     "emotion": ("clip",),
-    "session": ("clip",),
-    "duration": ("clip",),
     "hardware": ("subject",),
     "order": ("subject", "clip"),
 }
@@ -57,14 +56,10 @@ _OPTIONAL = {"person_rating": ("subject", "clip", "item"), "rating": ("clip", "i
 class Cohort:
     """Differential entropy of a cohort with its design, validated on construction.
 
-    Attributes
-    ----------
-    data : xarray.Dataset
-        As :meth:`from_arrays` lays it out. Variable ``de`` (subject, clip, second, channel, band), float32,
-        nats (z units once standardised); coordinates on these axes; ``order`` (subject, clip), -1 where
-        unknown; and, if known, ``rating`` (clip, item), means over people, ``person_rating`` (subject, clip,
-        item), NaN where missing, and ``film`` (clip). Attributes ``dataset``, ``provenance``, ``simulated``,
-        ``seed``, ``window`` in s, ``band_table``, ``classes`` and ``unit``.
+    `data` is an xarray.Dataset as :meth:`from_arrays` lays it out: variable ``de`` (subject, clip, second,
+    channel, band), float32, nats (z units once standardised); ``order`` (subject, clip), -1 where unknown;
+    and, if known, ``rating`` (clip, item), means over people, ``person_rating`` (subject, clip, item) and
+    ``film`` (clip).
     """
 
     data: xr.Dataset
@@ -91,12 +86,9 @@ class Cohort:
         provenance: str,
         bands: str | Mapping[str, tuple[float, float]] = "official",
         window: float = 1.0,
-        clips: Sequence[int] | None = None,
         classes: Sequence[str] | None = None,
         order: ArrayLike | None = None,
         hardware: Sequence[str] | None = None,
-        session: Sequence[int] | np.ndarray | None = None,
-        duration: ArrayLike | None = None,
         ratings: Mapping[str, ArrayLike] | None = None,
         films: Sequence[str] | None = None,
         simulated: bool = False,
@@ -110,33 +102,25 @@ class Cohort:
             Nats. Kept without a copy if it is float32.
         subjects : sequence of int, length n_subjects
             Ids as the data set counts them; splits refer to these.
-        emotions : sequence of str, length n_clips
-            Class of each clip.
-        channels : sequence of str, length n_channels
-            10-05 names.
+        emotions, channels : sequence of str
+            Class of each clip; 10-05 name of each channel.
         dataset, provenance : str
             What it is (``"FACED"``; for a simulation, the design it follows) and where the numbers came from.
         bands : str or mapping
             A name of :data:`kernel.brain.features.BANDS` or ``{name: (low, high)}`` in Hz.
         window : float
             Length of a window in s; windows do not overlap.
-        clips : sequence of int, optional
-            Clip numbers; 1, 2, ... by default.
         classes : sequence of str, optional
             Class names in label order; by default those of `emotions` in order of first appearance.
         order : array_like, shape (n_subjects, n_clips), optional
             Presentation position from 1 up; NaN or -1 where unknown.
         hardware : sequence of str, length n_subjects, optional
             Recording cohort of each subject.
-        session : sequence of int, length n_clips, optional
-            Recording session of each clip; all 1 by default.
-        duration : array_like, shape (n_clips,), optional
-            Length of each clip in s, which may exceed the EEG kept of it.
-        ratings : mapping of str to array_like, shape (n_clips,) or (n_subjects, n_clips), optional
-            Mean ratings over people, e.g. ``{"valence": ...}``; or those of single people, NaN where missing,
-            of which the means over people are taken here. All items in one of the two forms.
         films : sequence of str, length n_clips, optional
-            Title of the film that each clip is cut from, "" where unknown.
+            Title of the film a clip is cut from, "" where unknown.
+        ratings : mapping of str to array_like, shape (n_clips,) or (n_subjects, n_clips), optional
+            Means over people by item, e.g. ``{"valence": ...}``; or ratings of single people, NaN where
+            missing, of which the means are taken here. All items in one of the two forms.
         simulated : bool
             True if no brain was recorded: the mark travels into every figure and table.
         seed : int, optional
@@ -162,15 +146,13 @@ class Cohort:
         values: dict[str, Any] = {
             "de": de,
             "subject": ids.astype(np.int32),
-            "clip": _integers(clips, "clips", range(1, n_clips + 1)),
+            "clip": np.arange(1, n_clips + 1, dtype=np.int32),
             "second": np.arange(n_windows) * float(window),
             "channel": np.asarray(channels, dtype=str),
             "band": np.asarray(list(edges), dtype=str),
             "low": low,
             "high": high,
             "emotion": np.asarray(emotions, dtype=str),
-            "session": _integers(session, "session", [1] * n_clips),
-            "duration": real([np.nan] * n_clips if duration is None else duration, "duration", finite=False),
             "hardware": row_labels(hardware, "hardware", n_subjects).astype(str),
             "order": _positions(np.full(grid, np.nan) if order is None else order, grid),
         }
@@ -188,7 +170,6 @@ class Cohort:
             "simulated": int(bool(simulated)),
             "seed": "" if seed is None else str(whole(seed, "seed")),
             "window": float(window),
-            "band_table": next((name for name, table in BANDS.items() if edges == table), "custom"),
             "classes": ",".join(classes),
             "unit": "nats",
         }
@@ -362,9 +343,8 @@ class Cohort:
 def standardise(cohort: Cohort) -> Cohort:
     """Z-score every feature of every subject over that subject's own clips and windows, without labels.
 
-    It removes what differs between people, caps and amplifiers; the unit becomes ``z``. It needs all of a
-    subject's recording, so a test subject is scaled by their own unlabelled test data: a transductive step
-    that no label enters.
+    It removes what differs between people, caps and amplifiers; the unit becomes ``z``. A test subject is
+    scaled by their own unlabelled test data: a transductive step.
     """
     de, present = cohort.de, cohort.present
     out = np.empty_like(de)
@@ -409,20 +389,10 @@ def segment_length(cohort: Cohort, length: float | None = None) -> float:
 
 
 def segments(cohort: Cohort, *, length: float | None = None) -> Segments:
-    """Cut every trial into segments of `length` seconds and average the windows within each.
+    """Cut every trial into segments and average the windows within each; in order of subject, clip and place.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        Usually standardised first.
-    length : float, optional
-        Seconds, a whole number of windows; what is left at a trial's end is dropped. By default about 10 s,
-        as in the paper: 10 s in windows of 1 s, 8 s in SEED-V's windows of 4 s.
-
-    Returns
-    -------
-    Segments
-        In order of subject, clip and place.
+    `length` is in s, a whole number of windows; what is left at a trial's end is dropped. By default it is
+    about 10 s, as in the paper: 10 s in windows of 1 s, 8 s in SEED-V's windows of 4 s.
     """
     length = segment_length(cohort, length)
     per = round(checks.between("length", length, 0, np.inf) / cohort.window)
@@ -499,10 +469,6 @@ def mean_over_subjects(features: np.ndarray) -> np.ndarray:
 # Validation
 
 
-def _integers(values: Any, name: str, default: Sequence[int]) -> np.ndarray:
-    return whole(list(default if values is None else values), name).astype(np.int32)
-
-
 def _positions(order: ArrayLike, grid: tuple[int, int]) -> np.ndarray:
     order = shape("order", real(order, "order", finite=False), grid, f"(n_subjects, n_clips) = {grid}")
     return whole(np.where(np.isnan(order), -1, order), "order").astype(np.int32)
@@ -550,18 +516,14 @@ def _validate(data: xr.Dataset) -> None:
     named = {axis: data[axis].values.tolist() for axis in ("subject", "clip", "channel", "band")}
     for axis, names in (named | {"class": classes}).items():
         # electrodes are found by name in upper or lower case
-        plain = [name.lower() if axis == "channel" else name for name in names]
-        twice = [name for name, one in zip(names, plain, strict=True) if plain.count(one) > 1]
-        if twice:
-            raise ValueError(f"{axis} {twice} occur more than once: each must be unique")
-    if (data["clip"].values < 1).any():
-        raise ValueError(f"clips are numbered from 1, got {int(data['clip'].min())}")
+        alike = pd.Series([name.lower() if axis == "channel" else name for name in names]).duplicated(False)
+        if alike.any():
+            raise ValueError(
+                f"{axis} {np.array(names)[alike].tolist()} occur more than once: each must be unique"
+            )
     band_edges(
         dict(zip(named["band"], zip(data["low"].values, data["high"].values, strict=True), strict=True))
     )
-    for clip, length in zip(data["clip"].values, data["duration"].values, strict=True):
-        if not (np.isnan(length) or 0 < length < np.inf):
-            raise ValueError(f"clip {clip} has a duration of {length} s: give seconds, or NaN where unknown")
     unknown = sorted(set(data["emotion"].values.tolist()) - set(classes))
     if unknown:
         raise ValueError(f"emotions {unknown} are not among the classes {data.attrs['classes']}")
@@ -578,20 +540,16 @@ def _validate_values(data: xr.Dataset) -> None:
     """Only whole trials and their last windows may be NaN; nothing may be infinite."""
     clips, channels, bands = (data[name].values for name in ("clip", "channel", "band"))
     for subject, block in zip(data["subject"].values, data["de"].values, strict=True):
-        finite = np.isfinite(block)
-        if finite.all():
+        if np.isfinite(block).all():
             continue
-        if np.isinf(block).any():
-            clip, second, channel, band = np.argwhere(np.isinf(block))[0]
-            where = f"{clips[clip]}, {channels[channel]}/{bands[band]}, window {second}"
+        recorded = np.isfinite(block).any((2, 3))
+        broken = np.isinf(block) | (np.isnan(block) & recorded[..., None, None])
+        if broken.any():
+            clip, second, channel, band = place = tuple(np.argwhere(broken)[0])
             raise ValueError(
-                f"infinite differential entropy in subject {subject}, clip {where}: is the channel flat?"
+                f"{block[place]} in subject {subject}, clip {clips[clip]}, window {second}, "
+                f"{channels[channel]}/{bands[band]}: is the channel flat? Mend it, or set the trial to NaN"
             )
-        recorded = finite.any((2, 3))
-        if (recorded != finite.all((2, 3))).any():
-            clip, second, channel, _ = np.argwhere(~finite & recorded[..., None, None])[0]
-            where = f"subject {subject}, clip {clips[clip]}, window {second}, {channels[channel]}"
-            raise ValueError(f"NaN in {where}: interpolate it or set the whole trial to NaN")
         gaps = (np.diff(recorded.astype(int), axis=1) > 0).any(1)
         if gaps.any():
             where = f"subject {subject}, clips {clips[gaps].tolist()}"

@@ -20,20 +20,13 @@ from scipy.optimize import minimize_scalar, nnls
 
 from kernel import checks
 from kernel.arrays import real
-from kernel.brain.cohort import (
-    FACED_CLASSES,
-    FACED_CLIP_EMOTIONS,
-    FACED_FILMS,
-    FACED_SCALP,
-    Cohort,
-    faced_hardware,
-    trial_features,
-)
+from kernel.brain.cohort import Cohort, trial_features
+from kernel.brain.designs import DESIGNS, FACED_FILMS, FACED_SCALP, faced_hardware
 from kernel.brain.material import Material
 from kernel.brain.simulate import LEAD, TRIAL, Truth, _generators, _head, _root, _smooth_roots, _unit
 from kernel.ratings import draw_orders, load_ratings
 
-N_CLIPS = len(FACED_CLIP_EMOTIONS)
+N_CLIPS = len(DESIGNS["FACED"].emotions)
 _LAGS = 11  # seconds of autocovariance, from lag 0, that the noise within a clip is fitted to
 
 
@@ -43,18 +36,15 @@ def variance_components(cohort: Cohort) -> pd.DataFrame:
     Persons' offsets and slopes over the session and the clips are fitted jointly to the trial means by least
     squares. The variance of each over its members is freed of what residuals of mean square :math:`\sigma^2`
     add to it, :math:`\sigma^2 \operatorname{tr}(C V) / (k - 1)`, with C the centring of its k members and V
-    the inverse normal equations [1]_. Noise within clips is fitted to the autocovariance of the seconds about
-    their trial mean; what it leaves in a trial mean is taken from :math:`\sigma^2` to give person x clip.
+    the inverse normal equations (Searle, Casella & McCulloch 1992, doi:10.1002/9780470316856). Noise within
+    clips is fitted to the autocovariance of the seconds about their trial mean; what it leaves in a trial
+    mean is taken from :math:`\sigma^2` to give person x clip.
 
     The cohort is in nats, all trials present, equally long and at known positions, of 12 windows or more. A
     column for each band holds standard deviations in nats, root mean square over channels, 0 where the
     estimate of the variance is negative: ``person``, ``slope`` (from the middle to the end of the session),
     ``clip``, ``person x clip``, ``within clip`` (of a window about its trial mean), ``ou``, ``white``; and
     ``time constant`` in s of the process ``ou``.
-
-    References
-    ----------
-    .. [1] Searle, Casella & McCulloch (1992), Variance Components. doi:10.1002/9780470316856
     """
     n_windows = cohort.de.shape[2]
     if not (cohort.n_windows == n_windows).all() or not np.isfinite(cohort.order).all():
@@ -76,13 +66,9 @@ def variance_shares(x: ArrayLike) -> pd.Series:
     throughout.
     """
     x = real(x, "x")
-    if x.ndim != 2 or min(x.shape) < 2:
-        raise ValueError(f"x must be (>=2 subjects, >=2 clips), got shape {x.shape}")
     person, clip = x.mean(1, keepdims=True), x.mean(0, keepdims=True)
     parts = {"person": person - x.mean(), "clip": clip - x.mean(), "rest": x - person - clip + x.mean()}
     squares = pd.Series({name: float((part**2).mean()) for name, part in parts.items()})
-    if not squares.sum() > 0:
-        raise ValueError(f"x is {x.flat[0]} throughout: nothing to split")
     return squares / squares.sum()
 
 
@@ -242,7 +228,9 @@ def simulate_components(
     """Simulate people who watch the clips of FACED, with components of given sizes.
 
     Cohorts of one seed share all noise, orders and ratings. The first subjects do not depend on how many
-    follow. Drift along the session is each person's own: the mean over people is zero but for chance.
+    follow. Drift along the session is each person's own: the mean over people is zero but for chance. There
+    are 30 scalp channels, orders by :func:`~kernel.ratings.draw_orders`, films, and ratings of each person,
+    normal with FACED's clip means and spreads and thus at times outside 0-7.
 
     Parameters
     ----------
@@ -252,20 +240,17 @@ def simulate_components(
         People.
     window : float
         Whole seconds that divide 30; 30 draws trial means at once, at a fraction of the time.
-    valence : float
+    valence, within : float
         Share, 0 to 1, of the standard deviation of clips that goes along their mean valence in FACED, with a
-        random smooth pattern over channels and bands; the total is kept.
-    within : float
-        Share, 0 to 1, of the standard deviation of person x clip that goes along a person's own deviation of
-        valence, net of person and clip, with that same pattern; the total is kept.
+        random smooth pattern over channels and bands; and of that of person x clip that goes along a person's
+        own deviation of valence, with the same pattern. The totals are kept.
     components : Components
         Sizes.
 
     Returns
     -------
     Cohort
-        Simulated: 30 scalp channels, presentation orders by :func:`~kernel.ratings.draw_orders`, films, and
-        ratings of each person, normal with FACED's clip means and spreads and thus at times outside 0-7.
+        Simulated.
     Truth
         What was planted: `effect` in nats, without any gain; `gain` is that of person x clip.
     """
@@ -295,33 +280,17 @@ def simulate_components(
     cohort = Cohort.from_arrays(
         de,
         subjects=range(n_subjects),
-        emotions=FACED_CLIP_EMOTIONS,
-        channels=FACED_SCALP,
-        bands="official",
-        window=window,
-        classes=FACED_CLASSES,
         order=orders,
         hardware=faced_hardware(range(n_subjects)),
         ratings=dict(zip(_RATINGS, np.moveaxis(ratings, -1, 0), strict=True)),
         films=FACED_FILMS,
-        duration=[TRIAL] * N_CLIPS,
-        dataset="FACED",
         provenance=f"simulated: {', '.join(['faced', *planted])}",
         simulated=True,
         seed=random_state if isinstance(random_state, int | np.integer) else None,
+        **DESIGNS["FACED"].axes() | {"channels": FACED_SCALP, "window": window},
     )
-    truth = Truth(
-        settings=FacedSettings(valence, within, components),
-        valence=field.valence,
-        valence_pattern=field.pattern,
-        drift_pattern=np.zeros(field.shape),
-        class_patterns=np.zeros((len(FACED_CLASSES), *field.shape)),
-        clip_patterns=_unit(field.clips),
-        effect=field.effect,
-        gain=gain,
-        deviation=deviation,
-    )
-    return cohort, truth
+    settings = FacedSettings(valence, within, components)
+    return cohort, Truth(settings, field.valence, field.pattern, field.effect, gain, deviation=deviation)
 
 
 class _Part:

@@ -17,7 +17,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from kernel.brain.cohort import Cohort
-from kernel.brain.designs import DESIGNS, EMOEEG_CHANNELS
+from kernel.brain.designs import DESIGNS
 from kernel.brain.features import BANDS
 from kernel.brain.pickles import load_npy
 from kernel.brain.releases import (
@@ -32,6 +32,7 @@ from kernel.brain.releases import (
 )
 from kernel.files import absolute
 
+EMOEEG_CHANNELS = DESIGNS["EmoEEG-MC"].channels
 # the rows of every file: three clips of each class, under the names the README gives them
 EMOEEG_CLIPS = tuple(
     f"{emotion}{clip}" for emotion in "sad dis fear neu joy ten ins".split() for clip in (4, 5, 8)
@@ -50,28 +51,12 @@ _FILES = "sub-*/ses-vid/eeg/sub-*_ses-vid_task-emotion_de.npy"
 def read_emoeeg_mc(
     path: str | PathLike[str], *, subjects: Iterable[int] | None = None, progress: bool = True
 ) -> Cohort:
-    """Read the differential entropies of EmoEEG-MC's video session.
+    """Read the differential entropies of EmoEEG-MC's video session: nats, in FACED's official bands.
 
-    Parameters
-    ----------
-    path : path-like
-        Folder of ds005540, or its ``derivatives``. Only read.
-    subjects : iterable of int, optional
-        Ids 1 to 60; by default all that the folder holds.
-    progress : bool
-        Show a progress bar.
-
-    Returns
-    -------
-    Cohort
-        Nats, in FACED's official bands. The presentation order is filled in from the README if the folder
-        has it.
-
-    Raises
-    ------
-    EEGFileError
-        If a file is missing, truncated, of another shape or number of trials, holds NaN, or a pickle of
-        anything but arrays.
+    `path` is the folder of ds005540, or its ``derivatives``, and is only read; `subjects` are ids 1 to 60, by
+    default all that the folder holds. The presentation order is filled in from the README if the folder has
+    it. EEGFileError if a file is missing, truncated, of another shape or number of trials, holds NaN, or is a
+    pickle of anything but arrays.
     """
     root = absolute(path)
     check_folder(root, "ds005540")

@@ -42,12 +42,6 @@ def from_epochs(
         As :func:`kernel.brain.features.differential_entropy` takes them; nats refer to microvolts.
     ratings : mapping of str to array, shape (n_clips,) or (n_subjects, n_clips), optional
         As for :meth:`Cohort.from_arrays`; clips in the order of their sorted names, numbers by size.
-
-    Raises
-    ------
-    ValueError
-        If people differ in channels, rate or length, a channel is marked bad, a clip has two emotions or a
-        person has it twice; names the person and the cure.
     """
     persons = dict(people) if isinstance(people, Mapping) else dict(enumerate(people, start=1))
     checks.choices("people", persons)
@@ -60,17 +54,13 @@ def from_epochs(
     clips, first = sorted(kinds.index, key=_by_number), next(iter(persons.values()))
     channels = [first.ch_names[k] for k in _eeg(first)]
 
-    place_of = {name: k for k, name in enumerate(clips)}
+    features = [_features(person, each, first, channels, bands, window) for person, each in persons.items()]
     order = np.full((len(persons), len(clips)), -1)
-    de: np.ndarray | None = None
+    de = np.full((*order.shape, *features[0].shape[1:]), np.nan, dtype=np.float32)
     for row, (person, epochs) in enumerate(persons.items()):
-        features = _features(person, epochs, first, channels, bands, window)
-        if de is None:
-            de = np.full((len(persons), len(clips), *features.shape[1:]), np.nan, dtype=np.float32)
-        columns = [place_of[name] for name in trials[person]["clip"]]
-        de[row, columns] = features
+        columns = [clips.index(name) for name in trials[person]["clip"]]
+        de[row, columns] = features[row]
         order[row, columns] = _viewing_order(epochs)
-    assert de is not None
     return Cohort.from_arrays(
         de,
         subjects=list(persons),
@@ -94,10 +84,10 @@ def _without_rejected(person: int, epochs: mne.BaseEpochs) -> mne.BaseEpochs:
         raise ValueError(
             f"person {person} is {type(epochs).__name__}: give Epochs, in a list or by the person's number"
         )
-    kept = epochs if epochs.preload else epochs.copy().drop_bad(verbose="error")
-    if not len(kept):
+    remaining = epochs if epochs.preload else epochs.copy().drop_bad(verbose="error")
+    if not len(remaining):
         raise ValueError(f"person {person} has no epochs left: leave them out, or reject fewer")
-    return kept
+    return remaining
 
 
 def _viewing_order(epochs: mne.BaseEpochs) -> np.ndarray:

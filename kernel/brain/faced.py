@@ -1,15 +1,13 @@
-"""FACED, from any of its copies, as a cohort; and its self-ratings.
+"""FACED, from any of its copies, as a cohort with its self-ratings.
 
 In every copy a clip's EEG is its last 30 s. Clips differ in length, so window 0 lies at another moment of
-each clip: latencies mean nothing across clips. Nothing is written below the folder, and no subject is
-repaired without being told to. Chen et al. (2023), Scientific Data 10, 740, doi:10.1038/s41597-023-02650-w;
-BIDS copy: doi:10.82901/nemar.nm000112.
+each clip: latencies mean nothing across clips. Nothing is written below the folder. Chen et al. (2023),
+Scientific Data 10, 740, doi:10.1038/s41597-023-02650-w; BIDS copy: doi:10.82901/nemar.nm000112.
 """
 
 from __future__ import annotations
 
 import csv
-import re
 import warnings
 from collections.abc import Iterable, Sequence
 from os import PathLike
@@ -21,7 +19,6 @@ import pandas as pd
 from scipy.signal import resample_poly
 from tqdm.auto import tqdm
 
-from kernel.arrays import whole
 from kernel.brain.cohort import Cohort
 from kernel.brain.designs import DESIGNS, FACED_CHANNELS, FACED_FILMS, FACED_SCALP, faced_hardware
 from kernel.brain.features import BANDS, differential_entropy
@@ -40,7 +37,7 @@ from kernel.brain.releases import (
     unexpected,
 )
 from kernel.checks import choice
-from kernel.files import absolute, writable_folder
+from kernel.files import absolute
 
 if TYPE_CHECKING:
     import mne
@@ -52,25 +49,19 @@ RATING_ITEMS = tuple(
     "joy tenderness inspiration amusement anger disgust fear sadness arousal valence familiarity "
     "liking".split()
 )
-RATING_COLUMNS = ("subject", "clip", "order", "onset", "duration", *RATING_ITEMS)
-RENAMED = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8"}  # the first recording cohort uses the old names
+# the first recording cohort has the old names of electrodes
+RENAMED = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8"}
 NOT_SCALP = frozenset({"A1", "A2", "HEOR", "HEOL", "STATUS"})
 TYPICAL_SD_UV = 3.0  # of one band of scalp EEG; only its order of magnitude matters
 OUTLIER_FACTOR = 100.0
-_OUTLIERS = {"keep": "kept as it is", "drop": "left out", "rescale": "divided by that factor"}
 _BESIDE = ("derivatives", "sourcedata", "code", "stimuli")
-HOW_TO_INSTALL = (
-    "download_faced needs eegdash: pip install 'valence-axis[eeg]'. If torchaudio fails to load (its PyPI "
-    "build wants CUDA), delete its compiled files torchaudio/lib/*.so, or install the build of your torch."
-)
 
 
 class _About(NamedTuple):
-    """What a recording says beside its signals: hardware, events, channels without unit, bad channels."""
+    """What a recording says beside its signals: the hardware, the ratings in its events, the bad channels."""
 
     hardware: str
-    events: pd.DataFrame | None = None
-    no_unit: Sequence[str] = ()
+    ratings: pd.DataFrame | None = None
     bad: Sequence[str] = ()
 
 
@@ -81,11 +72,15 @@ def read_faced(
     subjects: Iterable[int] | None = None,
     source: str = "auto",
     channels: str = "scalp",
-    ratings: str | PathLike[str] | None = None,
-    outliers: str = "keep",
     progress: bool = True,
 ) -> Cohort:
-    """Read FACED from a folder, whichever of its copies that is.
+    """Read FACED from a folder, whichever of its copies that is, in nats of microvolts.
+
+    Signals of the BIDS copy are cut to the last 30 s of a clip, brought to 250 Hz and referenced to the
+    average; artefacts stay in them. Presentation order and ratings are those of the events, or of
+    ``After_remarks`` beside the pickles' folder or up to two levels above it. A warning names channels marked
+    as bad and people whose amplitude is off by a factor of 100 or more (in ``Processed_data``, subject 23 is
+    about 3000 times too large): nobody is repaired or left out.
 
     Parameters
     ----------
@@ -97,27 +92,12 @@ def read_faced(
     subjects : iterable of int, optional
         Ids 0 to 122; by default all that the folder holds.
     source : {"auto", "bids", "processed", "de"}
-        Which copy to read where a folder holds several. ``auto`` prefers the DE files for the official
-        bands, then the processed signals, then the BIDS copy. Differential entropies of different sources
-        must not be mixed.
+        Which copy to read where a folder holds several; ``auto`` prefers the DE files, then the processed
+        signals. Differential entropies of different sources must not be mixed.
     channels : {"scalp", "all"}
-        The 30 scalp channels that all copies and both recording cohorts share, or the 32 of the official
-        release, whose last two are not scalp electrodes.
-    ratings : path-like, optional
-        Anything :func:`read_faced_ratings` reads, instead of the presentation order and ratings that the
-        folder holds: the events of the BIDS copy, or ``After_remarks`` of the official release beside the
-        pickles' folder or up to two levels above it. Mean ratings are over the subjects read.
-    outliers : {"keep", "drop", "rescale"}
-        What to do with a subject whose amplitude is off by more than a factor of 100 (in ``Processed_data``,
-        subject 23 is about 3000 times too large). It is always named in a warning.
+        The 30 scalp channels that all copies share, or the 32 of the official release.
     progress : bool
         Show a progress bar.
-
-    Returns
-    -------
-    Cohort
-        Nats of microvolts. Signals of the BIDS copy are cut to the last 30 s of a clip, brought to 250 Hz and
-        referenced to the average; artefacts stay in them.
 
     Raises
     ------
@@ -129,8 +109,6 @@ def read_faced(
     choice("bands", bands, BANDS)
     choice("source", source, ("auto", *_READERS))
     choice("channels", channels, ("scalp", "all"))
-    choice("outliers", outliers, _OUTLIERS)
-    table = None if ratings is None else read_faced_ratings(ratings)
     path = absolute(path)
     layout, files = _recognise(path, source, bands)
     if channels == "all" and layout == "bids":
@@ -140,78 +118,28 @@ def read_faced(
         )
     files = chosen(files, subjects, path)
     names = FACED_SCALP if channels == "scalp" else FACED_CHANNELS
-    ids = np.array(list(files))
+    ids = list(files)
     de = np.empty((len(ids), N_CLIPS, SECONDS, len(names), len(BANDS[bands])), dtype=np.float32)
     about: dict[int, _About] = {}
     bar = tqdm(files.items(), desc="FACED", unit="subject", disable=not progress)
     for block, (subject, file) in zip(de, bar, strict=True):
         block[...], about[subject] = _READERS[layout](file, subject, bands, len(names))
-    _warn_of_channels(path, about)
-    if table is None and layout == "bids":
-        table = pd.concat([one.events for one in about.values()])
-    elif table is None and (remarks := _remarks_folder(next(iter(files.values())))):
-        table = pd.concat([_read_remarks(remarks, subject) for subject in files])
-    keep = _handle_outliers(de, ids, path, outliers)
+    bad = {subject: list(one.bad) for subject, one in about.items() if one.bad}
+    if bad:
+        warnings.warn(f"{path}: channels marked as bad were read all the same: {bad}", stacklevel=2)
+    _warn_of_outliers(de, ids, path)
+    tables = [one.ratings for one in about.values()]
+    if layout != "bids" and (remarks := _remarks_folder(next(iter(files.values())))):
+        tables = [_read_remarks(remarks, subject) for subject in files]
     return Cohort.from_arrays(
-        de[keep],
-        subjects=ids[keep],
-        provenance=f"{_PROVENANCE[layout]}, {keep.sum()} subjects, {bands} bands",
+        de,
+        subjects=ids,
+        provenance=f"{_PROVENANCE[layout]}, {len(ids)} subjects, {bands} bands",
         films=FACED_FILMS,
-        hardware=[about[subject].hardware for subject in ids[keep]],
+        hardware=[about[subject].hardware for subject in ids],
         **DESIGNS["FACED"].axes() | {"channels": names, "bands": bands},
-        **_order_and_ratings(table, ids[keep]),
+        **_order_and_ratings(tables),
     )
-
-
-def read_faced_ratings(path: str | PathLike[str]) -> pd.DataFrame:
-    """Read the self-ratings of FACED with each trial's place in the session.
-
-    Parameters
-    ----------
-    path : path-like
-        Folder of the BIDS copy, or a tab-separated file with the columns this function returns.
-
-    Returns
-    -------
-    DataFrame
-        One row per trial: ``subject``, ``clip`` (1-28), ``order`` (position from 1), ``onset`` and
-        ``duration`` in s, and the twelve ratings from 0 to 7, in order of subject and position.
-
-    Raises
-    ------
-    EEGFileError
-        If columns or values are missing, doubled or out of range.
-    """
-    path = absolute(path)
-    if not path.is_dir():
-        table = _checked_ratings(_read_table(path, RATING_COLUMNS), path)
-        return table.sort_values(["subject", "order"], ignore_index=True)
-    folders = _bids_folders(path)
-    if not folders:
-        expected = "sub-*/eeg/*_events.tsv or a file of ratings"
-        raise unexpected(path, "no BIDS events", expected)
-    tables = [_read_events(_stem(folder, subject), subject) for subject, folder in folders.items()]
-    return pd.concat(tables, ignore_index=True)
-
-
-def download_faced(
-    cache_dir: str | PathLike[str], subjects: Sequence[int] | None = None, *, n_jobs: int = 1
-) -> Path:
-    """Fetch the BIDS copy of FACED through eegdash (31 GB for all subjects), `n_jobs` files at once.
-
-    Gives the folder for :func:`read_faced`; what is there already is not fetched again. ImportError says the
-    cure if eegdash is not installed or cannot be imported.
-    """
-    try:
-        from eegdash.dataset import NM000112
-    except (ImportError, OSError) as error:  # a torchaudio for another torch fails with OSError
-        raise ImportError(f"{HOW_TO_INSTALL} The import failed with: {error}") from error
-    query: dict[str, list[str]] = {}
-    if subjects is not None:
-        query["subject"] = [f"{person:03d}" for person in whole(list(subjects), "subjects")]
-    target = writable_folder(cache_dir)
-    NM000112(cache_dir=str(target), **query).download_all(n_jobs=n_jobs)
-    return target
 
 
 # Recognising a copy
@@ -247,20 +175,8 @@ def _pickles(root: Path, places: Sequence[str], pattern: str) -> dict[int, Path]
     for folder in (root / place for place in places):
         files = numbered(folder.iterdir(), pattern, root) if folder.is_dir() else {}
         if files:
-            _warn_of_names(folder, r"sub\d{3}\.pkl(\.pkl)?", r"(?i)sub.*\.pkl")
             return {subject: file for (subject,), file in files.items()}
     return {}
-
-
-def _warn_of_names(folder: Path, right: str, alike: str) -> None:
-    """Warn of entries that are named almost as the data set's are, which are not read."""
-    names = (entry.name for entry in sorted(folder.iterdir()))
-    others = [name for name in names if re.fullmatch(alike, name) and not re.fullmatch(right, name)]
-    if others:
-        warnings.warn(
-            f"{folder}: {len(others)} entries are not read, as the data set names none so: {others}",
-            stacklevel=5,
-        )
 
 
 def _bids_folders(root: Path) -> dict[int, Path]:
@@ -273,19 +189,13 @@ def _bids_folders(root: Path) -> dict[int, Path]:
     below = (entry for entry in sorted(root.iterdir()) if entry.is_dir() and entry.name not in _BESIDE)
     copies = {str(base): folders for base in below if (folders := _bids_subjects(base))}
     if len(copies) > 1:
-        found = f"several copies: {[*copies]}"
-        raise unexpected(root, found, "one", "Pass the folder of one.")
+        raise unexpected(root, f"several copies: {[*copies]}", "one", "Pass the folder of one.")
     return next(iter(copies.values()), {})
 
 
 def _bids_subjects(base: Path) -> dict[int, Path]:
     folders = {file.parent.parent for file in base.glob("sub-*/eeg/sub-*_task-watchingVideoClips_*")}
-    subjects = {
-        number: folder / "eeg" for (number,), folder in numbered(folders, r"sub-(\d{3})", base).items()
-    }
-    if subjects:
-        _warn_of_names(base, r"sub-\d{3}", r"(?i)sub-.*")
-    return subjects
+    return {number: folder / "eeg" for (number,), folder in numbered(folders, r"sub-(\d{3})", base).items()}
 
 
 # The official release
@@ -326,14 +236,13 @@ def _read_remarks(folder: Path, subject: int) -> pd.DataFrame:
     """Rating table of one subject of the official release, which tells no onsets or durations."""
     path = folder / f"sub{subject:03d}" / "After_remarks.mat"
     fields = {"score": len(RATING_ITEMS), "trial": 1, "vid": 1}
-    cure = f"Fetch it again, pass ratings=..., or {LEAVE_OUT}"
+    cure = f"Fetch it again, or {LEAVE_OUT}"
     held = load_struct(path, "After_remark", length=N_CLIPS, fields=fields, cure=cure)
     order, clip = held["trial"][:, 0], held["vid"][:, 0]
     if order.tolist() != list(range(1, N_CLIPS + 1)):
         raise unexpected(path, f"trials {order.tolist()}", f"1 to {N_CLIPS} in their order")
     table = pd.DataFrame(held["score"], columns=RATING_ITEMS).assign(subject=subject, order=order, clip=clip)
-    table = _checked_ratings(table, path, ("subject", "clip", "order", *RATING_ITEMS))
-    return table.assign(onset=np.nan, duration=np.nan)
+    return _checked_ratings(table, path)
 
 
 # The BIDS copy
@@ -342,7 +251,7 @@ def _read_remarks(folder: Path, subject: int) -> pd.DataFrame:
 def _read_bids(folder: Path, subject: int, bands: str, n_channels: int) -> tuple[np.ndarray, _About]:
     import mne
 
-    stem = _stem(folder, subject)
+    stem = folder / f"sub-{subject:03d}_task-watchingVideoClips"
     events = _read_events(stem, subject)
     path = Path(f"{stem}_eeg.bdf")
     _check_bdf(path)
@@ -354,21 +263,15 @@ def _read_bids(folder: Path, subject: int, bands: str, n_channels: int) -> tuple
         raise unexpected(path, f"{raw.info['sfreq']} Hz", f"{SFREQ} or {4 * SFREQ} Hz")
     places = picks(raw.ch_names, FACED_SCALP, path, others=NOT_SCALP, renamed=RENAMED)
     early = "T3" in {name.strip().upper() for name in raw.ch_names}
-    no_unit, bad = _check_channels(Path(f"{stem}_channels.tsv"), raw.ch_names)
+    bad = _check_channels(Path(f"{stem}_channels.tsv"), raw.ch_names)
     x = np.empty((N_CLIPS, len(places), SECONDS * SFREQ))
     for event in events.itertuples():
         x[event.clip - 1] = _cut(raw, places, event, path)
     names = [raw.ch_names[place] for place in places]
-    in_volts = _in_volts(x, names, path)
-    x *= np.where(in_volts, 1e6, 1.0)[:, None]
+    x *= _to_microvolts(x, names, path)[:, None]
     x -= x.mean(1, keepdims=True)
-    inferred = [name for name, sure in zip(names, in_volts, strict=True) if name in no_unit or not sure]
-    marked = [name for name in names if name in bad]
-    return _features(x, bands, path), _About("cohort 1" if early else "cohort 2", events, inferred, marked)
-
-
-def _stem(folder: Path, subject: int) -> Path:
-    return folder / f"sub-{subject:03d}_task-watchingVideoClips"
+    hardware = "cohort 1" if early else "cohort 2"
+    return _features(x, bands, path), _About(hardware, events, [name for name in names if name in bad])
 
 
 def _read_events(stem: Path, subject: int) -> pd.DataFrame:
@@ -380,16 +283,15 @@ def _read_events(stem: Path, subject: int) -> pd.DataFrame:
     renamed = {"video_index": "clip", **dict(zip(items, RATING_ITEMS, strict=True))}
     # film titles (trial_type) merge clips and the trigger codes (value) are not clip numbers: neither is used
     events = events.rename(columns=renamed).assign(subject=subject, order=np.arange(1, len(events) + 1))
-    events = _checked_ratings(events, path)
+    events = _checked_ratings(events, path, ("onset", "duration"))
     clips = sorted(events["clip"])
     if clips != list(range(1, N_CLIPS + 1)):
-        expected = f"video_index 1 to {N_CLIPS}, each once"
-        raise unexpected(path, f"{len(clips)} clips: {clips}", expected)
+        raise unexpected(path, f"{len(clips)} clips: {clips}", f"video_index 1 to {N_CLIPS}, each once")
     shortest = events.loc[events["duration"].idxmin()]
     if shortest["duration"] < SECONDS:
         found = f"clip {int(shortest['clip'])} of {shortest['duration']} s"
         raise unexpected(path, found, f"clips of at least {SECONDS} s")
-    return events.reset_index(drop=True)
+    return events
 
 
 def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
@@ -400,28 +302,25 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
             path, sep="\t", encoding="utf-8-sig", na_values=["n/a"], quoting=csv.QUOTE_NONE, low_memory=False
         )
     except (ValueError, pd.errors.ParserError) as error:  # UnicodeDecodeError is a ValueError
-        found = f"an unreadable table ({error})"
-        raise unexpected(path, found, "tab-separated UTF-8") from error
+        raise unexpected(path, f"an unreadable table ({error})", "tab-separated UTF-8") from error
     absent = [column for column in columns if column not in table]
     if absent:
         raise unexpected(path, f"columns {list(table)}", f"also {absent}")
     return table
 
 
-def _checked_ratings(
-    table: pd.DataFrame, path: Path, columns: Sequence[str] = RATING_COLUMNS
-) -> pd.DataFrame:
-    """The columns of a rating table as numbers, refused if one is missing, out of range or doubled."""
+def _checked_ratings(table: pd.DataFrame, path: Path, times: Sequence[str] = ()) -> pd.DataFrame:
+    """Subject, clip, order, times and ratings as numbers; refused if missing, out of range or doubled."""
+    columns = ["subject", "clip", "order", *times, *RATING_ITEMS]
     try:
-        numbers = table[list(columns)].apply(pd.to_numeric, errors="coerce").astype(float)
+        numbers = table[columns].apply(pd.to_numeric, errors="coerce").astype(float)
     except (OverflowError, TypeError, ValueError) as error:  # whole numbers of hundreds of digits
         raise unexpected(path, f"what is no number ({error})", "ratings") from error
     numbers = numbers.where(np.isfinite(numbers))
     if numbers.isna().any(axis=None):
         row, column = np.argwhere(numbers.isna().to_numpy())[0]
         name = columns[column]
-        found = f"{str(table[name].iloc[row])!r} as {name} in trial {row + 1}"
-        raise unexpected(path, found, "a number")
+        raise unexpected(path, f"{str(table[name].iloc[row])!r} as {name} in trial {row + 1}", "a number")
     counted = {"subject": (0, 2**31), "clip": (1, N_CLIPS), "order": (1, 2**31)}
     for name, (low, high) in (counted | dict.fromkeys(RATING_ITEMS, (0, 7))).items():
         values = numbers[name]
@@ -462,9 +361,9 @@ def _check_bdf(path: Path) -> None:
         raise unexpected(path, f"{size} bytes", expected, cure)
 
 
-def _check_channels(path: Path, names: Sequence[str]) -> tuple[set[str], set[str]]:
-    """Compare the channel table with the recording's own names; gives those without unit and the bad."""
-    table = _read_table(path, ("name", "units"))
+def _check_channels(path: Path, names: Sequence[str]) -> set[str]:
+    """Compare the channel table with the recording's own names; gives the channels marked as bad."""
+    table = _read_table(path, ("name",))
     listed = [str(name) for name in table["name"]]
     if listed != list(names):
         odd = [f"{a} for {b}" for a, b in zip(listed, names, strict=False) if a != b][:4]
@@ -474,9 +373,7 @@ def _check_channels(path: Path, names: Sequence[str]) -> tuple[set[str], set[str
             f"the {len(names)} channels of the recording in its order",
             "Channels are swapped in one of the two files: compare them with the original.",
         )
-    bad = table["status"].eq("bad") if "status" in table else table["name"].isna()
-    no_unit, marked = ({name for name in table["name"][which]} for which in (table["units"].isna(), bad))
-    return no_unit, marked
+    return set(table["name"][table["status"] == "bad"]) if "status" in table else set()
 
 
 def _cut(raw: mne.io.BaseRaw, places: list[int], event: Any, path: Path) -> np.ndarray:
@@ -498,8 +395,8 @@ def _cut(raw: mne.io.BaseRaw, places: list[int], event: Any, path: Path) -> np.n
     return resample_poly(signals, 1, step, axis=-1, padtype="line") if step > 1 else signals
 
 
-def _in_volts(x: np.ndarray, names: Sequence[str], path: Path) -> np.ndarray:
-    """In which channels (n_channels,) mne found a unit and gave volts; it passes others on as microvolts.
+def _to_microvolts(x: np.ndarray, names: Sequence[str], path: Path) -> np.ndarray:
+    """Factor (n_channels,) that makes microvolts: mne gives volts if it knows the unit, else what is stored.
 
     Scalp EEG varies by some 10 uV: 1e-5 in volts, 10 in microvolts. No drift bridges the gap between.
     """
@@ -512,7 +409,7 @@ def _in_volts(x: np.ndarray, names: Sequence[str], path: Path) -> np.ndarray:
             "volts or microvolts of EEG in every channel",
             f"Write the units into the header, or {LEAVE_OUT}",
         )
-    return size < 0.05
+    return np.where(size < 0.05, 1e6, 1.0)
 
 
 _READERS = {"de": _read_de, "processed": _read_processed, "bids": _read_bids}
@@ -526,54 +423,26 @@ _PROVENANCE = {
 # Over all subjects
 
 
-def _warn_of_channels(path: Path, about: dict[int, _About]) -> None:
-    said = {
-        "no_unit": "give no unit (n/a) for {}; it was inferred by channel from the size of the signal",
-        "bad": "mark {} as bad; they were read all the same: interpolate them, or leave these subjects out",
-    }
-    for field, what in said.items():
-        channels = {subject: getattr(one, field) for subject, one in about.items() if getattr(one, field)}
-        if channels:
-            named = ", ".join(sorted({name for names in channels.values() for name in names}))
-            warnings.warn(f"{path}: subjects {[*channels]} {what.format(named)}", stacklevel=3)
-
-
-def _handle_outliers(de: np.ndarray, ids: np.ndarray, path: Path, action: str) -> np.ndarray:
-    """Warn of subjects of another scale, rescale them in place if asked to; returns which subjects stay."""
+def _warn_of_outliers(de: np.ndarray, ids: list[int], path: Path) -> None:
+    """Name people whose amplitude is off by `OUTLIER_FACTOR` or more."""
     level = np.array([np.median(block) for block in de])  # nats; a factor of amplitude adds its logarithm
     typical = 0.5 * np.log(2 * np.pi * np.e * TYPICAL_SD_UV**2)
     odd = np.abs(level - typical) > np.log(OUTLIER_FACTOR)
     excess = level - (np.median(level[~odd]) if (~odd).any() else typical)
     for index in np.flatnonzero(odd):
         warnings.warn(
-            f"{path}: the amplitude of subject {ids[index]} is {np.exp(excess[index]):.4g} times that of "
-            f"the others (or of typical EEG in uV); it was {_OUTLIERS[action]}: see outliers='drop' and "
-            "outliers='rescale'",
+            f"{path}: the amplitude of subject {ids[index]} is {np.exp(excess[index]):.4g} times that of the "
+            "others (or of typical EEG in uV): standardise() takes it out, subjects=... leaves them out",
             stacklevel=3,
         )
-        if action == "rescale":
-            de[index] -= excess[index]
-    keep = ~odd if action == "drop" else np.ones(len(de), dtype=bool)
-    if not keep.any():
-        raise unexpected(path, "no subject of plausible amplitude", "EEG in microvolts")
-    return keep
 
 
-def _order_and_ratings(table: pd.DataFrame | None, ids: np.ndarray) -> dict[str, Any]:
-    """Order and ratings (n_subjects, 28) and duration (28,) in s from a rating table."""
-    if table is None:
+def _order_and_ratings(tables: Sequence[pd.DataFrame | None]) -> dict[str, Any]:
+    """Order and ratings (n_subjects, 28) from a rating table of each person."""
+    known = [table.set_index("clip").sort_index() for table in tables if table is not None]
+    if not known:
         return {}
-    unrated = sorted(set(ids.tolist()) - set(table["subject"]))
-    if unrated:
-        warnings.warn(
-            f"the table of ratings lacks subjects {unrated}: their order and ratings are unknown",
-            stacklevel=3,
-        )
-    clips = range(1, N_CLIPS + 1)
-    people = table.pivot(index="subject", columns="clip").reindex(index=ids)
-    grids = {name: people[name].reindex(columns=clips).to_numpy(float) for name in ("order", *RATING_ITEMS)}
     return {
-        "order": grids.pop("order"),
-        "duration": table.groupby("clip")["duration"].mean().reindex(clips).to_numpy(),
-        "ratings": grids,
+        "order": [table["order"] for table in known],
+        "ratings": {item: [table[item] for table in known] for item in RATING_ITEMS},
     }

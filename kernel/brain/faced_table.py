@@ -1,116 +1,37 @@
 """Cohort means of FACED: what 123 people's differential entropies give together, and nobody's own.
 
-The shipped table was made by::
-
-    python -c "from kernel.brain.faced_table import write_faced_table as w; w('FOLDER OF FACED', 'TARGET.nc')"
+`book/studies/make_faced_table.py` makes the table that is read here.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 from importlib import resources
 from os import PathLike
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from kernel import files
-from kernel.brain.cohort import Cohort, standardise, trial_features
-from kernel.brain.faced import read_faced
 
 PEOPLE = ("all", "odd", "even", "cohort 1", "cohort 2")
 _TEXT = ("people", "emotion", "film", "channel", "band")
-_ABOUT = {
-    "title": "FACED: means over people of differential entropies per clip, channel and band",
-    "credit": (
-        "Chen et al. (2023), A large finer-grained affective computing EEG dataset, Scientific Data 10, 740, "
-        "doi:10.1038/s41597-023-02650-w; open copy of the raw data and ratings: NEMAR nm000112, "
-        "doi:10.82901/nemar.nm000112; primary source: Synapse syn50614194, doi:10.7303/syn50614194"
-    ),
-    "licence": (
-        "Figures computed from FACED, no person's data. NEMAR states CC-BY-4.0 for the raw data and ratings "
-        "of the release; the copy of the features that was read states no licence of its own."
-    ),
-    "method": (
-        "raw: mean over the seconds of a clip per person, nats; z: the same once every channel and band of a "
-        "person was z-scored over that person's own clips and seconds. mean and sd (n - 1) are over people: "
-        "all, odd and even subject numbers, recording cohorts 1 (0-60) and 2 (61-122)."
-    ),
-}
-
-
-def faced_table(cohort: Cohort) -> xr.Dataset:
-    """Means and standard deviations over people of every clip's differential entropy.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        In nats, every trial present.
-
-    Returns
-    -------
-    Dataset
-        Variables ``raw_mean``, ``raw_sd`` (nats), ``z_mean`` and ``z_sd`` (person's own standard deviations)
-        over (people, clip, channel, band), float32, and ``n`` (people). People are `PEOPLE`: all, odd and
-        even subject numbers, both recording cohorts. Attributes say what was computed, from what, and whom
-        to credit.
-    """
-    if cohort.data.attrs["unit"] != "nats" or not cohort.present.all():
-        missing = int((~cohort.present).sum())
-        found = f"unit {cohort.data.attrs['unit']!r} and {missing} missing trials"
-        raise ValueError(f"the table is made of every trial in nats, got {found}: pass the cohort as read")
-    odd = cohort.subjects % 2 == 1
-    hardware = [cohort.hardware == name for name in PEOPLE[3:]]
-    masks = dict(zip(PEOPLE, [odd | True, odd, ~odd, *hardware], strict=True))
-    small = {name: int(mask.sum()) for name, mask in masks.items() if mask.sum() < 2}
-    if small:
-        raise ValueError(f"a standard deviation needs two people, got {small}: pass the whole of FACED")
-    axes = ("people", "clip", "channel", "band")
-    variables: dict[str, Any] = {"n": ("people", np.array([mask.sum() for mask in masks.values()], np.int32))}
-    for kind, features in {"raw": trial_features(cohort), "z": trial_features(standardise(cohort))}.items():
-        parts = [features[mask] for mask in masks.values()]
-        means, deviations = [part.mean(0) for part in parts], [part.std(0, ddof=1) for part in parts]
-        variables[f"{kind}_mean"] = (axes, np.array(means, np.float32))
-        variables[f"{kind}_sd"] = (axes, np.array(deviations, np.float32))
-    names = ("clip", "channel", "band", "low", "high", "emotion")
-    places = {name: cohort.data[name].variable for name in names}
-    table = xr.Dataset(variables, places | {"people": list(PEOPLE), "film": ("clip", cohort.films)})
-    about = {"simulated": int(cohort.simulated), "source": cohort.data.attrs["provenance"]}
-    return table.assign_attrs(_ABOUT | about)
-
-
-def write_faced_table(path_to_faced: str | PathLike[str], target: str | PathLike[str]) -> Path:
-    """Make the table from the folder of the official release and write it as netCDF 3, whole or not at all.
-
-    Its attribute ``source_sha256`` is the SHA-256 of the lines ``<SHA-256 of a file>  <its name>`` of all
-    files of features, sorted by name.
-    """
-    target, folder = files.absolute(target), files.absolute(path_to_faced) / "EEG_Features" / "DE"
-    files.writable_folder(target.parent)
-    table = faced_table(read_faced(folder, channels="all", progress=False))
-    features = sorted(folder.glob("sub*.pkl.pkl"))
-    lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in features]
-    source = hashlib.sha256("".join(lines).encode()).hexdigest()
-    table = table.assign_attrs(source_sha256=source, sha256=_digest(table))
-    with files.atomic_path(target) as part:
-        table.to_netcdf(part, engine="scipy")
-    return target
 
 
 def load_faced_table(path: str | PathLike[str] | None = None) -> xr.Dataset:
-    """Read the table shipped with the package, or one that :func:`write_faced_table` wrote.
+    """Means and standard deviations over people of every clip's differential entropy in FACED.
 
-    Gives what :func:`faced_table` gives; ValueError if the file is damaged: its numbers are compared with the
-    digest they were written with.
+    Variables ``raw_mean``, ``raw_sd`` (nats), ``z_mean`` and ``z_sd`` (a person's own standard deviations)
+    over (people, clip, channel, band), and ``n`` (people). People are `PEOPLE`: all, odd and even subject
+    numbers, both recording cohorts. Attributes say what was computed, from what, and whom to credit.
+
+    By default the table shipped with the package is read. ValueError if the file is damaged: its numbers are
+    compared with the digest they were written with.
     """
     place = resources.files("kernel") / "data" / "faced_table.nc" if path is None else files.absolute(path)
     try:
         table = xr.load_dataset(io.BytesIO(place.read_bytes()), engine="scipy")
         table = table.assign_coords({name: table[name].astype(str) for name in _TEXT})
-        intact = table.attrs["sha256"] == _digest(table)
+        intact = table.attrs["sha256"] == table_digest(table)
     except FileNotFoundError:
         raise
     except Exception as error:  # xarray and scipy raise many kinds for a damaged file
@@ -120,7 +41,8 @@ def load_faced_table(path: str | PathLike[str] | None = None) -> xr.Dataset:
     return table
 
 
-def _digest(table: xr.Dataset) -> str:
+def table_digest(table: xr.Dataset) -> str:
+    """Digest of all numbers and names."""
     parts = {name: table[name].values for name in sorted(map(str, table.variables))}
     texts = {name: part.tolist() if part.dtype.kind in "UO" else part for name, part in parts.items()}
     return files.digest(texts)

@@ -56,8 +56,7 @@ def band_edges(bands: str | Mapping[str, tuple[float, float]]) -> dict[str, tupl
 def band_gain(frequencies: np.ndarray, low: float, high: float) -> np.ndarray:
     """Gain, between 0 and 1, of the zero-phase band-pass at some frequencies in Hz; always 0 at 0 Hz.
 
-    One from `low` to `high`, zero beyond two cosine slopes. The slopes lie outside the band and are a quarter
-    of the edge wide, at least 2 Hz (but `low` at most below `low`): the default widths of mne's FIR filters.
+    One from `low` to `high`, zero beyond two cosine slopes of `transition_widths`.
     """
     below, above = transition_widths(low, high)
     distance = np.maximum((low - frequencies) / below, (frequencies - high) / above)
@@ -78,9 +77,9 @@ def differential_entropy(
 
     .. math:: h = \tfrac12 \ln (2 \pi e \, \sigma^2),
 
-    the entropy of a Gaussian of the window's variance :math:`\sigma^2` [1]_ [2]_. A straight
-    line is taken out first and the ends are continued by even reflection, so that neither an offset nor a
-    trend rings and the first and last window are as good as the others.
+    the entropy of a Gaussian of the window's variance :math:`\sigma^2` [1]_. A straight line is taken out
+    first and the ends are continued by even reflection, so that neither an offset nor a trend rings and the
+    first and last window are as good as the others.
 
     Parameters
     ----------
@@ -101,16 +100,12 @@ def differential_entropy(
     -------
     ndarray or Tensor, shape (..., n_windows, n_bands)
         Nats, in the kind and on the device of `x`. A window in which the signal is constant gives ``-inf``; a
-        signal with a NaN or infinite sample gives NaN throughout, since a filter spreads it. The other
-        signals are not affected, and :class:`~kernel.brain.cohort.Cohort` refuses both by name. Signals
-        (..., n_channels, n_samples) give (..., n_channels, n_windows, n_bands); a cohort has windows before
-        channels: ``swapaxes(-3, -2)``.
+        signal with a NaN or infinite sample gives NaN throughout. Signals (..., n_channels, n_samples) give
+        (..., n_channels, n_windows, n_bands); a cohort has windows before channels: ``swapaxes(-3, -2)``.
 
     References
     ----------
-    .. [1] Shi, Jiao & Lu (2013), Differential entropy feature for EEG-based vigilance estimation, EMBC.
-       doi:10.1109/EMBC.2013.6611075
-    .. [2] Duan, Zhu & Lu (2013), Differential entropy feature for EEG-based emotion classification, NER.
+    .. [1] Duan, Zhu & Lu (2013), Differential entropy feature for EEG-based emotion classification, NER.
        doi:10.1109/NER.2013.6695876
     """
     edges = band_edges(bands)
@@ -123,8 +118,8 @@ def differential_entropy(
         if not high < sfreq / 2:
             raise ValueError(f"band {name!r} ends at {high} Hz, not below half the sampling rate {sfreq} Hz")
 
-    own = signals.device if isinstance(x, torch.Tensor) else None
-    place = own if own is not None and device is None else checks.device(device)
+    stays = device is None and isinstance(x, torch.Tensor)
+    place = signals.device if stays else checks.device(device)
     dtype = torch.float32 if place.type == "mps" else signals.dtype  # which has no doubles
     pad = min(n_samples - 1, _settling(edges.values(), sfreq))
     n_fft = next_fast_len(n_samples + 2 * pad, real=True)
@@ -153,7 +148,10 @@ def flat_windows(x: ArrayLike, sfreq: float, window: float = 1.0) -> np.ndarray:
 
 
 def transition_widths(low: float, high: float) -> tuple[float, float]:
-    """Widths in Hz of the filter's transitions below and above a band with these edges."""
+    """Widths in Hz of the filter's transitions below and above a band: the defaults of mne's FIR filters.
+
+    A quarter of the edge, at least 2 Hz, but at most `low` below it.
+    """
     return min(max(0.25 * low, 2.0), low), max(0.25 * high, 2.0)
 
 

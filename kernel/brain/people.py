@@ -26,44 +26,21 @@ def subject_correlations(features: ArrayLike, y: ArrayLike) -> np.ndarray:
     Features are (n_subjects, n_clips, ...), positions (n_clips,) or (n_batch, n_clips); r is
     (n_subjects, ...) or (n_batch, n_subjects, ...).
     """
-    y = real(y, "y")
-    columns, present = _unit_trials(features)
-    if y.ndim not in (1, 2) or y.shape[-1] != len(columns):
-        raise ValueError(f"features have {len(columns)} clips, y has shape {y.shape}")
-    return _subject_r(columns, present, y)
-
-
-def _unit_trials(features: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Features (n_clips, n_subjects, ...), centred and of length 1 over the clips of a subject, 0 where none.
-
-    The second array (n_subjects, n_clips) says which trials there are.
-    """
-    features = real(features, "features", finite=False)
+    features, y = real(features, "features", finite=False), real(y, "y")
     if features.ndim < 3 or 0 in features.shape:
         raise ValueError(f"features must be (n_subjects, n_clips, ...), got shape {features.shape}")
+    if y.ndim not in (1, 2) or y.shape[-1] != features.shape[1]:
+        raise ValueError(f"features have {features.shape[1]} clips, y has shape {y.shape}")
     present = trials_present(features)
     if present.sum(1).min() < 3:
         subject = int(present.sum(1).argmin())
         raise ValueError(f"the subject at place {subject} has {present[subject].sum()} trials: r needs three")
-    columns = np.zeros((features.shape[1], len(features), *features.shape[2:]))
+    r = []
     for subject, (trials, there) in enumerate(zip(features, present, strict=True)):
-        columns[there, subject] = unit(trials[there], f"features of the subject at place {subject}", axis=0)
-    return columns, present
-
-
-def _subject_r(columns: np.ndarray, present: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """r (..., n_subjects, ...) from what `_unit_trials` gives."""
-    y = y - y.mean(-1, keepdims=True)
-    there = present.astype(float)
-    counts = there.sum(1)
-    length = np.sqrt(np.maximum((y**2) @ there.T - (y @ there.T) ** 2 / counts, 0))  # (..., n_subjects)
-    low = length <= 1e-6 * np.linalg.norm(y, axis=-1, keepdims=True)
-    if low.any():
-        subject = int(np.argwhere(low)[0][-1])
-        raise ValueError(f"y is constant over the trials of the subject at place {subject}: drop this one")
-    r = np.tensordot(y, columns, axes=1)
-    r /= length.reshape(*length.shape, *[1] * (columns.ndim - 2))
-    return np.clip(r, -1, 1, out=r)
+        who = f"of the subject at place {subject}"
+        columns = unit(trials[there], f"features {who}", axis=0)
+        r.append(np.tensordot(unit(y[..., there], f"y over the trials {who}", axis=-1), columns, axes=1))
+    return np.clip(np.stack(r, axis=y.ndim - 1), -1, 1)
 
 
 class Simpson(NamedTuple):
@@ -87,12 +64,8 @@ def simpson(
     Subjects at even places choose the `n_channels` channels with the largest mean ``|r|`` over bands; the
     others, bootstrapped with clips fixed, are judged on the mean over these channels and all bands. A
     difference alone is no paradox: averaging over subjects removes noise, so the cohort's ``|r|`` is larger
-    wherever there is signal. The two disagree in Simpson's sense [1]_ only if their 95 % intervals lie on
-    opposite sides of zero.
-
-    References
-    ----------
-    .. [1] Simpson (1951), JRSS B 13(2). doi:10.1111/j.2517-6161.1951.tb00088.x
+    wherever there is signal. The two disagree in Simpson's sense only if their 95 % intervals lie on opposite
+    sides of zero. Simpson (1951), JRSS B 13(2). doi:10.1111/j.2517-6161.1951.tb00088.x
     """
     features = _trials(features)
     y = clip_positions(y, features.shape[1])
@@ -138,11 +111,10 @@ def simpson(
 class SubjectOracle(NamedTuple):
     """The best cell of every subject, tested.
 
-    `channel` is the mean over subjects of the largest ``|r|`` over channels, in the `band` where it is
-    largest; that choice is repeated for each order. `cell` is the same over channels and bands.
+    `channel` is the mean over subjects of the largest ``|r|`` over channels, in the band where that is
+    largest, a choice repeated for each order; `cell` is the same over channels and bands.
     """
 
-    band: int
     channel: stats.PermutationResult
     cell: stats.PermutationResult
 
@@ -158,37 +130,27 @@ def subject_oracle(
     """Mean over subjects of the largest ``|r|`` that each has, against the same with permuted emotions.
 
     The largest of many correlations is high in noise as well: compare with the mean of the null.
-
-    Parameters
-    ----------
-    features : array_like, shape (n_subjects, n_clips, n_channels, n_bands)
-        Of each trial; NaN where it is missing.
-    y, emotions, n_permutations, random_state
-        As for `cell_map`.
-
-    Returns
-    -------
-    SubjectOracle
     """
     features = _trials(features)
     y = clip_positions(y, features.shape[1])
-    columns, present = _unit_trials(features)
 
-    def by_band(columns: np.ndarray, Y: np.ndarray) -> np.ndarray:
-        r = _subject_r(columns, present, Y)
+    def by_band(Y: np.ndarray) -> np.ndarray:
+        r = subject_correlations(features, Y)
         return np.abs(r, out=r).max(-2)  # (..., n_subjects, n_bands)
 
-    def over_channels(columns: np.ndarray, Y: np.ndarray) -> np.ndarray:
-        return by_band(columns, Y).mean(-2).max(-1)
+    def over_channels(_: np.ndarray, Y: np.ndarray) -> np.ndarray:
+        return by_band(Y).mean(-2).max(-1)
 
-    def over_cells(columns: np.ndarray, Y: np.ndarray) -> np.ndarray:
-        return by_band(columns, Y).max(-1).mean(-1)
+    def over_cells(_: np.ndarray, Y: np.ndarray) -> np.ndarray:
+        return by_band(Y).max(-1).mean(-1)
 
-    tests = (
-        search_test(statistic, columns, y, emotions, columns[0].size, n_permutations, random_state)
-        for statistic in (over_channels, over_cells)
+    clips, width = np.arange(len(y)), features[:, 0].size
+    return SubjectOracle(
+        *(
+            search_test(statistic, clips, y, emotions, width, n_permutations, random_state)
+            for statistic in (over_channels, over_cells)
+        )
     )
-    return SubjectOracle(int(by_band(columns, y).mean(0).argmax()), *tests)
 
 
 class ClusterTest(NamedTuple):
@@ -214,19 +176,18 @@ def cluster_test(
     info: mne.Info,
     *,
     n_permutations: int = 1000,
-    threshold: float | dict[str, float] | None = None,
     random_state: Seed = 0,
 ) -> ClusterTest:
     """Cluster test over subjects of their correlation maps: mne's, with signs flipped by subject [1]_.
 
-    *It treats the stimuli as fixed.* It asks whether subjects agree on these clips, not whether the axis
-    would be followed for others [2]_. People who see the same clips share whatever the clips do to them, and
-    every shared pattern has some correlation with any axis. The test therefore rejects, for nearly any axis,
-    wherever emotions or clips can be decoded at all. It is here to be compared with `cell_map`.
+    *It treats the stimuli as fixed*: it asks whether subjects agree on these clips, not whether they would
+    follow the axis in others [2]_. People who see the same clips share whatever the clips do to them, which
+    has some correlation with any axis. So the test rejects, for nearly any axis, wherever emotions or clips
+    can be decoded at all; it is here to be compared with `cell_map`.
 
     Neighbours are those of the channels of `info`, as :meth:`~kernel.brain.cohort.Cohort.info` gives it, by
-    Delaunay triangulation, and at one channel the band below and above. `threshold` is mne's: of ``|t|``, by
-    default at p = .05 of a single cell, or ``dict(start=0, step=0.2)`` for threshold-free enhancement.
+    Delaunay triangulation, and at one channel the band below and above. The threshold of ``|t|`` is at p =
+    .05 of a single cell.
 
     References
     ----------
@@ -244,7 +205,6 @@ def cluster_test(
         neighbours, _ = mne.channels.find_ch_adjacency(info, "eeg")
         t, clusters, p, _ = mne.stats.permutation_cluster_1samp_test(
             z,
-            threshold=threshold,
             n_permutations=n_permutations,
             adjacency=mne.stats.combine_adjacency(z.shape[1], neighbours),
             out_type="mask",

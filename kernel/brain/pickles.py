@@ -91,8 +91,7 @@ def load_npz(path: str | PathLike[str]) -> dict[str, Any]:
     except EEGFileError:
         raise
     except Exception as error:  # zipfile raises many kinds on damaged bytes
-        expected = "a file written by numpy.savez"
-        raise unexpected(path, f"no archive ({error})", expected) from error
+        raise unexpected(path, f"no archive ({error})", "a file written by numpy.savez") from error
     return members
 
 

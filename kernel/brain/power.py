@@ -35,20 +35,16 @@ def power(
 
     Parameters
     ----------
-    cohort : Cohort
-        The recordings, or others of the same design.
-    positions : mapping of emotion to float
-        The axis.
+    cohort, positions
+        Recordings, or others of the same design; position of each emotion on the axis.
     sizes : sequence of float
         Sizes s to plant, 0 or more.
     n_draws, n_permutations : int
         Draws for each size, and permuted emotions of each test.
     level : float
         Of the test.
-    random_state : int
-        Seed; the sizes share their draws.
-    device : str or torch.device, optional
-        See `kernel.checks.device`.
+    random_state, device
+        Seed, the sizes share their draws; see `kernel.checks.device`.
 
     Returns
     -------
@@ -81,8 +77,6 @@ def power(
                 device=device,
             )
             hits[draw, k] = test.p <= level
-    rows = []
-    for size, found in zip(sizes, hits.sum(0), strict=True):
-        interval = binomtest(int(found), n_draws).proportion_ci()
-        rows.append((size, found / n_draws, interval.low, interval.high, n_draws))
-    return pd.DataFrame(rows, columns=["size", "found", "low", "high", "draws"])
+    table = pd.DataFrame({"size": sizes, "found": hits.mean(0)})
+    intervals = [binomtest(int(n), n_draws).proportion_ci() for n in hits.sum(0)]
+    return table.assign(low=[i.low for i in intervals], high=[i.high for i in intervals], draws=n_draws)

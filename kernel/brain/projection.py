@@ -64,25 +64,19 @@ def track(
     ----------
     X : array_like or Tensor, shape (n, ...)
         Features of each clip, such as :func:`~kernel.brain.cohort.cohort_tensor`; flattened.
-    y : array_like, shape (n,)
-        Position of each clip.
-    emotions : sequence of str, length n
-        Emotion of each clip.
+    y, emotions : array_like, shape (n,)
+        Position and emotion of each clip.
     scheme : {"leave_one_emotion_out", "leave_one_clip_out", "in_sample"}
         What a prediction has not seen. ``in_sample`` chooses its penalty by leaving clips out.
     null : {"emotions", "clips", "class_constant", "free"}
-        Positions permuted among emotions (`y` must be constant within each); positions permuted over clips;
-        Gaussian positions, one per emotion; Gaussian positions, one per clip.
+        Positions permuted among emotions (`y` must be constant within each) or over clips; Gaussian
+        positions, one per emotion or one per clip.
     n_permutations : int
         Draws; permutations are enumerated where there are no more of them.
     random_state : int, Generator or None
         Seed.
     device : str or torch.device, optional
         As for :class:`RidgeFolds`.
-
-    Returns
-    -------
-    Tracking
     """
     X, y, emotions = _checked(X, y, emotions)
     checks.choice("scheme", scheme, SCHEMES)
@@ -139,21 +133,9 @@ def _checked(X: Features, y: ArrayLike, emotions: Emotions) -> tuple[Any, np.nda
 class ProjectionModel(RegressorMixin, BaseEstimator):
     """The linear projection as a scikit-learn estimator: ridge whose penalty is chosen by leaving groups out.
 
-    Parameters
-    ----------
-    alphas, device
-        As for :class:`RidgeFolds`.
-
-    Attributes
-    ----------
-    coef_ : ndarray, shape (n_features,)
-        Weights.
-    intercept_, alpha_ : float
-        Constant and chosen penalty of the fit to all rows.
-    held_out_ : ndarray, shape (n,)
-        Prediction of each row by a fit without its group, penalty included.
-    held_out_r_ : float
-        Their correlation with the targets; no test: see `track`.
+    `device` is as for :class:`RidgeFolds`. Fitted are ``coef_`` (n_features,), ``intercept_`` and the penalty
+    ``alpha_`` of the fit to all rows; ``held_out_`` (n,), the prediction of each row by a fit without its
+    group, penalty included; and ``held_out_r_``, their correlation with the targets, which is no test.
 
     Examples
     --------
@@ -163,14 +145,13 @@ class ProjectionModel(RegressorMixin, BaseEstimator):
     (160,)
     """
 
-    def __init__(self, alphas: Sequence[float] | None = None, device: Device = None) -> None:
-        self.alphas = alphas
+    def __init__(self, device: Device = None) -> None:
         self.device = device
 
     def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> ProjectionModel:
         """Fit on features (n, n_features) and positions (n,); `groups` are left out together."""
         X, y = validate_data(self, X, y, y_numeric=True, ensure_min_samples=3, dtype=np.float64)
-        folds = RidgeFolds(X, groups, self.alphas, device=self.device)
+        folds = RidgeFolds(X, groups, device=self.device)
         self.coef_, intercept, alpha = folds.weights(y)
         self.intercept_, self.alpha_ = float(intercept), float(alpha)
         self.held_out_ = folds.held_out(y)
@@ -257,10 +238,9 @@ def clip_effects(features: ArrayLike, order: ArrayLike) -> np.ndarray:
     .. math:: x_{sc} = \mu_s + \gamma_c + \beta_s\, p_{sc} + e_{sc}.
 
     The estimates :math:`\hat\gamma` are less certain for contrasts of clips that tend to be shown far apart,
-    and valence is such a contrast, since clips come in blocks of one valence; a permutation of emotions would
-    take that for signal. They are therefore returned as :math:`(N / S)^{1/2}\, \hat\gamma`, with N the matrix
-    of the normal equations, which gives every contrast the same noise. The price is a slightly shrunken
-    signal: the test errs to the side of caution.
+    such as valence, since clips come in blocks of one valence; a permutation of emotions would take that for
+    signal. So they are returned as :math:`(N / S)^{1/2}\, \hat\gamma`, with N the matrix of the normal
+    equations, which gives every contrast the same noise and shrinks the signal a little.
 
     Features of trials are (n_subjects, n_clips, ...), positions p from 1 (n_subjects, n_clips), effects
     (n_clips, n_features) with mean zero over clips. ValueError if `order_problem` has one with the positions.
@@ -280,7 +260,7 @@ def clip_effects(features: ArrayLike, order: ArrayLike) -> np.ndarray:
 def order_problem(present: np.ndarray, order: np.ndarray) -> str:
     """Why `clip_effects` cannot tell clips from positions, both (n_subjects, n_clips); "" if it can."""
     if not np.isfinite(order[present]).all():
-        return "a trial has no presentation position: give the reader ratings= or events"
+        return "a trial has no presentation position: read a copy with its events or After_remarks"
     fewest = present.sum(1).min()
     if fewest < 3:
         return f"a subject has {fewest} trials: a line through them removes everything"
@@ -310,9 +290,8 @@ def order_surrogates(features: ArrayLike, order: ArrayLike, n: int, *, random_st
     """Cohort means (n, n_clips, n_features) under the null that EEG depends on presentation position alone.
 
     Every subject's trials, none missing, stay in the sequence in which they were recorded, with all drift and
-    carry-over, and are named by the presentation order of another subject, drawn by permuting whole orders.
-    What a clip is no longer matters; when it tends to come still does. Of positions (n_subjects, n_clips),
-    different ones within a subject, only the ranks count.
+    carry-over, and are named by the presentation order (n_subjects, n_clips) of another subject, drawn by
+    permuting whole orders. What a clip is no longer matters; when it tends to come still does.
     """
     features, order = trial_rows(features), real(order, "order", finite=False)
     if not np.isfinite(features).all():
@@ -366,15 +345,11 @@ def projection_reliability(
 ) -> stats.Interval:
     r"""Reliability over subjects of the projected EEG, for the whole cohort, with 95 % limits.
 
-    Half of the subjects fit the weights; the others are halved again and projected, so that no noise is
-    shared by weights and scores. The correlation r of the two quarters over clips, averaged over `n_splits`
-    random splits, is stepped up to the full length, :math:`4 r / (1 + 3 r)` [1]_. The interval is a
-    delete-block jackknife over subjects. It says how alike people's responses to these clips are; it says
-    nothing about valence. ValueError if `reliability_problem` has one with the features.
-
-    References
-    ----------
-    .. [1] Spearman (1910), British Journal of Psychology 3(3). doi:10.1111/j.2044-8295.1910.tb00206.x
+    Half of the subjects fit the weights; the others are halved again and projected. The correlation r of the
+    two quarters over clips, averaged over `n_splits` random splits, is stepped up to the full length by
+    Spearman's :math:`4 r / (1 + 3 r)` (doi:10.1111/j.2044-8295.1910.tb00206.x). The interval is a
+    delete-block jackknife over subjects. It says how alike people's responses to these clips are, nothing
+    about valence. ValueError if `reliability_problem` has one with the features.
     """
     features = trial_rows(features)
     if problem := reliability_problem(features):

@@ -74,9 +74,9 @@ class RecoveredAxis(NamedTuple):
     """What `recover_axis` gives.
 
     `axis` (n_clips,) has one value per emotion, mean 0 and standard deviation 1 over clips; `loss` is the sum
-    over the constraints of the squared misfit in half units of the last printed digit, at most their number
-    if all are met to the printed digits. `starts` has one row per random start, the best first: ``loss``,
-    ``distance`` (largest difference from the best axis over emotions) and one column per emotion.
+    over the constraints of the squared misfit in half units of the last printed digit. `starts` has a row for
+    each random start, the best first: ``loss``, ``distance`` (largest difference from the best axis over
+    emotions) and the emotions.
     """
 
     axis: np.ndarray
@@ -97,25 +97,9 @@ def recover_axis(
     """Find the class-constant axis whose correlations with the EEG are those printed.
 
     Least squares over one value per emotion, misfits in half units of the last printed digit and damped (soft
-    L1) where they are large, because mean ``|r|`` has many kinks. Most starts still end hundreds of units
-    from the printed figures; those that reach them must agree.
-
-    Parameters
-    ----------
-    means : array_like, shape (n_clips, n_channels, n_bands)
-        Cohort means.
-    channels, bands, emotions : sequence of str
-        Names, the last for each clip.
-    constraints : mapping of str to (float, float)
-        Names as in `CONSTRAINTS`: printed value and half a unit of its last digit.
-    n_starts : int
-        Random starts.
-    random_state : int
-        Seed.
-
-    Returns
-    -------
-    RecoveredAxis
+    L1) where they are large, because mean ``|r|`` has many kinks. Most of the random starts still end
+    hundreds of units from the printed figures; those that reach them must agree. `constraints` hold the
+    printed value and half a unit of its last digit, by the names of `CONSTRAINTS`.
     """
     code, names = pd.factorize(plain(emotions, "emotions", numbers=False))
     printed, half = np.array(list(constraints.values())).T

@@ -42,8 +42,7 @@ def check_folder(root: Path, what: str) -> None:
 def check_file(path: Path, expected: str, cure: str = "") -> None:
     """Refuse what is no file, such as a link to one that was never fetched."""
     if not path.is_file():
-        found = "a link to nothing" if path.is_symlink() else "no such file"
-        raise unexpected(path, found, expected, cure)
+        raise unexpected(path, "a link to nothing" if path.is_symlink() else "no such file", expected, cure)
 
 
 def nothing_known(root: Path, expected: str) -> EEGFileError:

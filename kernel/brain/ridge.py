@@ -42,15 +42,9 @@ class RidgeFolds:
         Rows that are left out together, three groups or more; each row alone by default.
     alphas : sequence of float, optional
         Positive penalties; by default `RELATIVE_ALPHAS` times the mean squared singular value of each set.
+        The attribute, a Tensor (..., n_alphas), holds those in use.
     device : str or torch.device, optional
         Where to compute: a tensor stays where it is by default, for arrays see `kernel.checks.device`.
-
-    Attributes
-    ----------
-    alphas : Tensor, shape (..., n_alphas)
-        Penalties.
-    n : int
-        Rows.
 
     References
     ----------

@@ -17,9 +17,8 @@ from scipy.signal import resample_poly
 from tqdm.auto import tqdm
 
 from kernel.brain.cohort import Cohort
-from kernel.brain.designs import DESIGNS, SEED_V_BANDS, SEED_V_CHANNELS, SEED_V_CLASSES, SEED_V_LABELS
-from kernel.brain.designs import SEED_V_TIMES as SEED_V_TIMES
-from kernel.brain.features import BANDS, differential_entropy
+from kernel.brain.designs import DESIGNS, SEED_V_TIMES
+from kernel.brain.features import BANDS, band_edges, differential_entropy
 from kernel.brain.pickles import load_npz, loads_pickle
 from kernel.brain.releases import (
     LEAVE_OUT,
@@ -35,6 +34,9 @@ from kernel.brain.releases import (
 from kernel.checks import choice
 from kernel.files import absolute
 
+SEED_V_CLASSES, SEED_V_CHANNELS = DESIGNS["SEED-V"].classes, DESIGNS["SEED-V"].channels
+SEED_V_LABELS = tuple(SEED_V_CLASSES.index(emotion) for emotion in DESIGNS["SEED-V"].emotions)
+SEED_V_BANDS = band_edges(DESIGNS["SEED-V"].bands)
 WINDOW = 4.0
 NOT_SCALP = frozenset({"M1", "M2", "VEO", "HEO"})
 RAW_SFREQ, SFREQ = 1000, 200
@@ -49,30 +51,24 @@ def read_seed_v(
     *,
     bands: str = "seed",
     subjects: Iterable[int] | None = None,
-    source: str = "auto",
     progress: bool = True,
 ) -> Cohort:
-    """Read SEED-V from its released features or its recordings.
+    """Read SEED-V from its released features or its recordings, in nats of microvolts.
+
+    Recordings are cut into trials and brought to 200 Hz; they keep reference and artefacts.
 
     Parameters
     ----------
     path : path-like
-        The release's folder, or its ``EEG_DE_features`` or ``EEG_raw``. Only read.
+        The release's folder, or its ``EEG_DE_features`` or ``EEG_raw``. Only read; where both are there, the
+        features are preferred if their bands serve.
     bands : {"seed", "official", "paper"}
-        Bands of the features: the release's own, which are the only ones its DE files have, or a table of
+        The release's own, which are the only ones its DE files have, or a table of
         :data:`kernel.brain.features.BANDS`.
     subjects : iterable of int, optional
         Ids 1 to 16; by default all that the folder holds.
-    source : {"auto", "de", "raw"}
-        Which to read where both are there; ``auto`` prefers the DE files where their bands serve.
     progress : bool
         Show a progress bar.
-
-    Returns
-    -------
-    Cohort
-        Nats of microvolts. Recordings are cut into trials and brought to 200 Hz; they keep reference and
-        artefacts.
 
     Raises
     ------
@@ -82,9 +78,8 @@ def read_seed_v(
     """
     tables = {"seed": SEED_V_BANDS, **BANDS}
     table = tables[choice("bands", bands, tables)]
-    choice("source", source, ("auto", "de", "raw"))
     path = absolute(path)
-    layout, files = _recognise(path, source, bands)
+    layout, files = _recognise(path, bands)
     files = chosen(files, subjects, path)
     bar = tqdm(files.items(), desc="SEED-V", unit="subject", disable=not progress)
     trials = [
@@ -102,12 +97,11 @@ def read_seed_v(
         subjects=list(files),
         provenance=f"{_PROVENANCE[layout]}, {len(files)} subjects, {bands} bands",
         order=np.tile(np.arange(1.0, len(SEED_V_LABELS) + 1), (len(files), 1)),
-        duration=[stop - start for start, stop in SEED_V_TIMES],
         **DESIGNS["SEED-V"].axes() | {"bands": table},
     )
 
 
-def _recognise(root: Path, source: str, bands: str) -> tuple[str, dict[int, Any]]:
+def _recognise(root: Path, bands: str) -> tuple[str, dict[int, Any]]:
     """Feature file of each subject, or its three recordings by session."""
     check_folder(root, "SEED-V")
     folders = [folder for folder in (root, root / "EEG_DE_features", root / "EEG_raw") if folder.is_dir()]
@@ -116,17 +110,14 @@ def _recognise(root: Path, source: str, bands: str) -> tuple[str, dict[int, Any]
     recordings: dict[int, dict[int, Path]] = {}
     for (subject, session), file in numbered(entries, r"(\d+)_([123])_\d+\.cnt", root).items():
         recordings.setdefault(subject, {})[session] = file
-    if features and bands == "seed" and source in ("auto", "de"):
+    if features and bands == "seed":
         return "de", features
-    if recordings and source in ("auto", "raw"):
+    if recordings:
         return "raw", recordings
-    if features and bands != "seed":
+    if features:
         found = "DE files, which have the release's own bands"
-        expected = f"EEG_raw, for the bands {bands!r}"
-        raise unexpected(root, found, expected, "Pass bands='seed'.")
-    asked = f" (source={source!r})" if source != "auto" else ""
-    expected = "EEG_DE_features/{subject}_123.npz or EEG_raw/{subject}_{session}_{date}.cnt"
-    raise nothing_known(root, expected + asked)
+        raise unexpected(root, found, f"EEG_raw, for the bands {bands!r}", "Pass bands='seed'.")
+    raise nothing_known(root, "EEG_DE_features/{subject}_123.npz or EEG_raw/{subject}_{session}_{date}.cnt")
 
 
 def _read_features(path: Path) -> list[np.ndarray]:
@@ -186,8 +177,7 @@ def _read_session(
         raw = mne.io.read_raw_cnt(path, preload=False, verbose="error")
     except Exception as error:  # mne raises many kinds on damaged headers
         cure = "If it is a link or of 0 bytes, fetch it again."
-        found = f"an unreadable recording ({error})"
-        raise unexpected(path, found, "Neuroscan CNT", cure) from error
+        raise unexpected(path, f"an unreadable recording ({error})", "Neuroscan CNT", cure) from error
     if raw.info["sfreq"] != RAW_SFREQ:
         raise unexpected(path, f"{raw.info['sfreq']} Hz", f"{RAW_SFREQ} Hz")
     places = picks(raw.ch_names, SEED_V_CHANNELS, path, others=NOT_SCALP)

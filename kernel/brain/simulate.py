@@ -87,30 +87,17 @@ PRESET_NAMES = (*PRESETS, "faced")
 class Truth:
     """What was planted.
 
-    Attributes
-    ----------
-    settings : Settings or FacedSettings
-        Amplitudes.
-    valence : ndarray, shape (n_clips,)
-        Valence of each clip, mean 0 and standard deviation 1.
-    valence_pattern, drift_pattern, class_patterns, clip_patterns : ndarray, shape (..., n_places, n_bands)
-        Patterns of unit root mean square; places are electrodes, or sources for a raw simulation.
-    effect : ndarray, shape (n_clips, n_places, n_bands)
-        Mean effect of each clip in nats: the bracket of the module's formula.
-    gain : ndarray, shape (n_subjects,)
-        Size of the effects in each subject.
-    expected : ndarray, shape (n_subjects, 28, n_windows, n_channels, n_bands), or None
-        Raw simulations only: log of the expected variance, as differential entropy in nats.
-    deviation : ndarray, shape (n_subjects, n_clips), or None
-        Preset ``faced`` only: each person's rating of valence net of person and clip, standard deviation 1.
+    `valence` (n_clips,) is that of each clip, mean 0 and standard deviation 1, `valence_pattern` (n_places,
+    n_bands) its pattern of unit root mean square; places are electrodes, or sources for a raw simulation.
+    `effect` (n_clips, n_places, n_bands) is the mean effect of each clip in nats, the bracket of the module's
+    formula, `gain` (n_subjects,) its size in each subject. Raw simulations have `expected` (n_subjects, 28,
+    n_windows, n_channels, n_bands), the log of the expected variance as differential entropy; ``faced`` has
+    `deviation` (n_subjects, n_clips), each person's rating of valence net of person and clip.
     """
 
     settings: Settings | FacedSettings
     valence: np.ndarray
     valence_pattern: np.ndarray
-    drift_pattern: np.ndarray
-    class_patterns: np.ndarray
-    clip_patterns: np.ndarray
     effect: np.ndarray
     gain: np.ndarray
     expected: np.ndarray | None = None
@@ -124,13 +111,14 @@ def simulate_cohort(
     design: str | Design = "FACED",
     n_subjects: int | None = None,
     window: float | None = None,
-    bands: str | Mapping[str, tuple[float, float]] | None = None,
 ) -> tuple[Cohort, Truth]:
     """Simulate differential entropies of people who watch the clips of FACED or of another data set.
 
     Presets of one seed and design share every pattern, order and noise: they differ by the amplitudes alone.
-    The first subjects do not depend on how many follow. The two recording cohorts of FACED are named but do
-    not differ.
+    The first subjects do not depend on how many follow. FACED's two recording cohorts are named but do not
+    differ. Orders follow :func:`~kernel.ratings.draw_orders`, and mean ratings of valence are the planted
+    valence in units of 0-7; SEED-V has one order, EmoEEG-MC one for each person, and neither has ratings.
+    Windows after the end of a shorter clip are NaN.
 
     Parameters
     ----------
@@ -138,7 +126,7 @@ def simulate_cohort(
         Seed or generator; an int becomes part of the cohort's label.
     preset : str, Settings or FacedSettings
         A name of :data:`PRESET_NAMES` or amplitudes of one's own. ``faced`` and FacedSettings are for the
-        design of FACED and its official bands: :func:`~kernel.brain.components.simulate_components`.
+        design of FACED: :func:`~kernel.brain.components.simulate_components`.
     design : str or Design
         A name of :data:`~kernel.brain.designs.DESIGNS` or one of one's own.
     n_subjects : int, optional
@@ -146,17 +134,11 @@ def simulate_cohort(
     window : float, optional
         Seconds, by default the design's; 30 must be a multiple for FACED. ``window=30`` gives one value per
         trial there, at a fraction of the time: enough for all that averages over seconds.
-    bands : str or mapping, optional
-        Band table, as for :func:`~kernel.brain.features.differential_entropy`; five bands. By default the
-        design's.
 
     Returns
     -------
     Cohort
-        Simulated. That of FACED has presentation orders by the rule of :func:`~kernel.ratings.draw_orders`
-        and mean ratings of valence that are the planted valence in units of 0-7; SEED-V has one order and
-        EmoEEG-MC one for each person, and neither has ratings. Windows after the end of a shorter clip are
-        NaN.
+        Simulated.
     Truth
         What was planted.
     """
@@ -165,17 +147,17 @@ def simulate_cohort(
     if isinstance(design, str):
         design = DESIGNS[choice("design", design, DESIGNS)]
     n_subjects = design.n_subjects if n_subjects is None else n_subjects
-    window, bands = design.window if window is None else window, design.bands if bands is None else bands
+    window = design.window if window is None else window
     # here, because that module builds on this one
     from kernel.brain.components import FacedSettings, simulate_components
 
     if preset == "faced" or isinstance(preset, FacedSettings):
-        if design != DESIGNS["FACED"] or _edges(bands) != _edges("official"):
+        if design != DESIGNS["FACED"]:
             raise ValueError(f"preset 'faced' has FACED's sizes in official bands, not {design.dataset}'s")
         settings = FacedSettings() if isinstance(preset, str) else preset
         return simulate_components(random_state, n_subjects=n_subjects, window=window, **vars(settings))
     rng, order_rng, subject_rngs = _generators(random_state, n_subjects)
-    edges = _edges(bands)
+    edges = _edges(design.bands)
     counts = _window_counts(design, window)
     n_clips, n_windows = len(counts), int(counts.max())
     head = _head(tuple(_NEAREST.get(channel, channel) for channel in design.channels))
@@ -202,11 +184,10 @@ def simulate_cohort(
         order=orders,
         hardware=faced_hardware(subjects) if faced else None,
         ratings={"valence": RATING_MEAN + RATING_SD * fields.truth.valence} if faced else None,
-        duration=design.seconds,
         provenance=f"simulated: {_what(preset, design)}",
         simulated=True,
         seed=random_state if isinstance(random_state, int | np.integer) else None,
-        **design.axes() | {"bands": bands, "window": window},
+        **design.axes() | {"window": window},
     )
     return cohort, replace(fields.truth, gain=gain)
 
@@ -216,37 +197,18 @@ def simulate_raw(
     preset: str | Settings = "default",
     *,
     n_subjects: int = 1,
-    bands: str | Mapping[str, tuple[float, float]] = "official",
 ) -> tuple[np.ndarray, Truth]:
     """Simulate raw EEG of a few people: 1/f sources in a spherical head, seen by the electrodes of FACED.
 
     Sources lie on a shell inside mne's four-layer sphere and point outwards; each is Gaussian noise with a
-    1/f spectrum whose amplitude in every band and second is that of the module's formula. Signals are in
-    average reference, at 250 Hz.
-
-    Parameters
-    ----------
-    random_state : int, Generator or None
-        Seed or generator.
-    preset : str or Settings
-        A name of :data:`PRESETS` or amplitudes of one's own.
-    n_subjects : int
-        Subjects; each takes seconds and 27 MB.
-    bands : str or mapping
-        Bands in which the amplitudes vary.
-
-    Returns
-    -------
-    raw : ndarray, shape (n_subjects, 28, 32, 7500), float32
-        µV.
-    Truth
-        What was planted in the sources, and the differential entropy to expect at the electrodes in windows
-        of 1 s.
+    1/f spectrum whose amplitude in every band and second is that of the module's formula. Signals
+    (n_subjects, 28, 32, 7500) are float32, in µV of average reference, at 250 Hz; a subject takes seconds and
+    27 MB. `preset` is a name of :data:`PRESETS` or amplitudes of one's own. The truth says what was planted
+    in the sources, and the differential entropy to expect at the electrodes in windows of 1 s.
     """
     rng, order_rng, subject_rngs = _generators(random_state, n_subjects)
-    edges = _edges(bands)
-    head = _head(FACED_CHANNELS)
     design = DESIGNS["FACED"]
+    edges, head = _edges(design.bands), _head(FACED_CHANNELS)
     fields = _Fields(_settings(preset), head.sources, design, n_bands=len(edges), window=1.0, rng=rng)
     orders = _orders(design, n_subjects, order_rng)
     n_samples = round(TRIAL * SFREQ)
@@ -300,13 +262,13 @@ class _Fields:
         profile = np.interp(np.linspace(0, 4, n_bands), np.arange(5), (0.1, 0.15, -0.5, 0.7, 1.0))
         posterior = 1 / (1 + np.exp(directions[:, 1] / 0.25))  # y points to the nose
         along = _unit(posterior[:, None] * profile)
-        of_class, of_clip, drift = (
+        of_class, of_clip, self._drift = (
             _unit(self._smooth(rng.standard_normal((*several, n_places, n_bands))))
             for several in ((len(means),), (n_clips,), ())
         )
         effect = settings.valence * valence[:, None, None] * along
         effect = effect + settings.classes * of_class[classes] + settings.clips * of_clip
-        self.truth = Truth(settings, valence, along, drift, of_class, of_clip, effect, gain=np.empty(0))
+        self.truth = Truth(settings, valence, along, effect, gain=np.empty(0))
         wave = 1 + 0.4 * _ornstein_uhlenbeck(rng.standard_normal((n_clips, self._n_windows)), window)
         self._envelope = np.clip(wave, 0.1, None)
         self._envelope /= self._envelope.mean(1, keepdims=True)
@@ -318,7 +280,7 @@ class _Fields:
         gain = float(np.exp(settings.gain * rng.standard_normal()))
         scramble = self._space @ rng.standard_normal((shape[0], shape[0])) / np.sqrt(shape[0])
         late = (order - self._positions.mean()) / self._positions.std()
-        drift = settings.drift * late[:, None, None] * truth.drift_pattern
+        drift = settings.drift * late[:, None, None] * self._drift
         effect, drift = (gain * (part + settings.mixing * scramble @ part) for part in (truth.effect, drift))
         base = settings.base * self._smooth(rng.standard_normal(shape))
         trial = settings.trial * self._smooth(rng.standard_normal((len(order), *shape)))

@@ -61,7 +61,7 @@ def load_cohort(
     skip: Sequence[str] = (),
     progress: bool = True,
 ) -> Cohort:
-    """Read whatever cohort is at hand, or simulate one if there is none.
+    """Read whatever cohort is at hand, or simulate one if there is none; its ``label`` says which.
 
     Parameters
     ----------
@@ -74,17 +74,11 @@ def load_cohort(
     preset, random_state, n_subjects, window
         Of the simulation, as for :func:`~kernel.brain.simulate.simulate_cohort`; files are read as they are.
     skip : sequence of str
-        Data sets, such as ``"FACED"``, whose recordings are passed over where no path asks for them: if that
-        is what ``KERNEL_DATA`` or the fetched files hold, the cohort is simulated. It is for analyses whose
-        published results are of a simulation: they stay so on a machine that holds recordings, while a data
-        set of a reader's own is still read.
+        Data sets, such as ``"FACED"``, whose recordings are passed over where no path asks for them: the
+        cohort is then simulated. It keeps analyses whose published results are of a simulation what they are
+        on a machine that holds recordings, while a data set of a reader's own is still read.
     progress : bool
         Show a reader's progress bar.
-
-    Returns
-    -------
-    Cohort
-        Ask its ``simulated`` flag, or print its ``label``.
 
     Raises
     ------
@@ -99,13 +93,14 @@ def load_cohort(
     where = _variable() or _fetched() if path is None else files.absolute(path)
     if where is not None and not where.exists():
         cure = f"The path came from the environment variable {VARIABLE}: correct or unset it."
-        cure = cure if path is None else ""
-        raise unexpected(where, "nothing", "a folder or a file", cure)
+        raise unexpected(where, "nothing", "a folder or a file", cure if path is None else "")
     if where is not None and where.is_dir():
         layout, generated = recognise(where), (where / GENERATED).is_file()
         if generated or layout.dataset not in passed_over:
             cohort = layout.read(where, progress=progress)
-            return _labelled_as_simulated(cohort) if generated else cohort
+            provenance = f"simulated: generated files, {cohort.data.attrs['provenance']}"
+            marks = {"simulated": 1, "provenance": provenance} if generated else {}
+            return Cohort(cohort.data.assign_attrs(marks))
     elif where is not None:
         cohort = _load_saved(where)
         if cohort.simulated or cohort.data.attrs["dataset"] not in passed_over:
@@ -136,8 +131,7 @@ def recognise(folder: str | PathLike[str]) -> Layout:
         raise nothing_known(folder, "one of " + "; ".join([*known, "or a file written by Cohort.save"]))
     datasets = list(dict.fromkeys(layout.dataset for layout in held))
     if len(datasets) > 1:
-        cure = "Pass the folder of one of them."
-        raise unexpected(folder, " and ".join(datasets), "one data set", cure)
+        raise unexpected(folder, " and ".join(datasets), "one data set", "Pass the folder of one of them.")
     return held[0]
 
 
@@ -156,11 +150,6 @@ def _fetched() -> Path | None:
         return assets.path("faced")
     except assets.AssetMissingError:
         return None
-
-
-def _labelled_as_simulated(cohort: Cohort) -> Cohort:
-    provenance = f"simulated: generated files, {cohort.data.attrs['provenance']}"
-    return Cohort(cohort.data.assign_attrs(simulated=1, provenance=provenance))
 
 
 def _load_saved(path: Path) -> Cohort:

@@ -243,7 +243,7 @@ def topography_tests(material: Material, part: str) -> pd.DataFrame:
         "C4.best_cell": (abs(result.cells.r_best), result.cells.p_best, cell),
         "C5.occipital_first": (result.occipital.observed, result.occipital.p, "none"),
         "C5.alpha_first": (result.alpha.observed, result.alpha.p, "none"),
-        "C5.asymmetry": (result.asymmetry.overall.observed, result.asymmetry.overall.p, "none"),
+        "C5.asymmetry": (result.asymmetry.observed, result.asymmetry.p, "none"),
         "C5.nine_clips": (abs(few.named.r_in), few.named.p, cell),
         "C5.anger_weighted": (gain.named.gain, gain.named.p, cell),
         "C5.subject_oracle": (result.oracle.channel.observed, result.oracle.channel.p, "channels"),

@@ -17,13 +17,12 @@ Parts = tuple[np.ndarray, ...]  # train, validation, test
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Three disjoint sets of trials: boolean masks (n_subjects, n_clips), and what they hold apart."""
+    """Three disjoint sets of trials: boolean masks (n_subjects, n_clips)."""
 
     name: str
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
-    note: str
 
     @property
     def shares_subjects(self) -> bool:
@@ -39,53 +38,46 @@ class Split:
 def make_split(
     cohort: Cohort, name: str, *, fold: int = 0, random_state: int | np.random.Generator | None = 0
 ) -> Split:
-    """Divide the trials of a cohort into train, validation and test.
+    """Divide the trials of a cohort into train, validation and test; missing trials belong to none.
 
     Parameters
     ----------
     cohort : Cohort
-        Trials that are missing belong to no set.
+        What to divide.
     name : str
         - ``standard``: FACED subjects 0-79 / 80-99 / 100-122, all clips. New subjects, the *same clips*;
           validation and test are all of the second recording cohort. Fixed.
         - ``cohort_matched``: the same proportions of subjects, drawn within each recording cohort, so that
           train and test share their mix of hardware. All clips.
         - ``leave_clips_out``: new subjects *and* new clips: in each class one clip is kept for the test
-          subjects, the others serve the training and validation subjects. Subjects are divided as in
-          ``cohort_matched``.
+          subjects. Subjects are divided as in ``cohort_matched``.
         - ``leave_subjects_out``: five folds of subjects; one tests, the next validates. All clips.
-        - ``cbramod``: SEED-V trials 0-4 / 5-9 / 10-14 of each session, as used by CBraMod [1]_ and its
-          successors. It *shares all its subjects* between train and test: it does not test new people.
+        - ``cbramod``: SEED-V trials 0-4 / 5-9 / 10-14 of each session, as CBraMod does (arXiv:2412.07236). It
+          *shares all its subjects* between train and test.
     fold : int
-        Which clip of each class (``leave_clips_out``) or which fifth of the subjects (``leave_subjects_out``)
-        is tested.
+        The clip of each class (``leave_clips_out``) or fifth of subjects (``leave_subjects_out``) to test.
     random_state : int, Generator or None
         Seed or generator of the draws; fixed by default because a split is part of a protocol.
-
-    References
-    ----------
-    .. [1] Wang et al. (2025), CBraMod, ICLR. arXiv:2412.07236
     """
     choice("split", name, SPLITS)
-    parts, note = SPLITS[name](cohort, count("fold", fold, 0), np.random.default_rng(random_state))
+    parts = SPLITS[name](cohort, count("fold", fold, 0), np.random.default_rng(random_state))
     train, validation, test = (part & cohort.present for part in parts)
     for which, part in {"train": train, "validation": validation, "test": test}.items():
         if not part.any():
             raise ValueError(f"split {name!r} leaves {which} empty in {cohort.label}: try leave_subjects_out")
-    return Split(name, train, validation, test, note)
+    return Split(name, train, validation, test)
 
 
-def _standard(cohort: Cohort, fold: int, rng: np.random.Generator) -> tuple[Parts, str]:
+def _standard(cohort: Cohort, fold: int, rng: np.random.Generator) -> Parts:
     _require(cohort, "FACED", "standard")
-    note = "new subjects, same clips; validation and test are all of recording cohort 2"
-    return _by_subject(cohort, np.digitize(cohort.subjects, (80, 100))), note
+    return _by_subject(cohort, np.digitize(cohort.subjects, (80, 100)))
 
 
-def _cohort_matched(cohort: Cohort, fold: int, rng: np.random.Generator) -> tuple[Parts, str]:
-    return _by_subject(cohort, _matched_sets(cohort, rng)), "new subjects, same clips, same mix of hardware"
+def _cohort_matched(cohort: Cohort, fold: int, rng: np.random.Generator) -> Parts:
+    return _by_subject(cohort, _matched_sets(cohort, rng))
 
 
-def _leave_clips_out(cohort: Cohort, fold: int, rng: np.random.Generator) -> tuple[Parts, str]:
+def _leave_clips_out(cohort: Cohort, fold: int, rng: np.random.Generator) -> Parts:
     train, validation, test = _by_subject(cohort, _matched_sets(cohort, rng))
     held_out = np.zeros(len(cohort.clips), dtype=bool)
     for index, emotion in enumerate(cohort.classes):
@@ -93,22 +85,22 @@ def _leave_clips_out(cohort: Cohort, fold: int, rng: np.random.Generator) -> tup
         if len(members) < 2:
             raise ValueError(f"leave_clips_out needs two clips of {emotion!r}, the cohort has {len(members)}")
         held_out[rng.permutation(members)[fold % len(members)]] = True
-    note = "new subjects and new clips; validation sees new subjects on the training clips"
-    return (train & ~held_out, validation & ~held_out, test & held_out), note
+    # validation sees new subjects on the training clips
+    return train & ~held_out, validation & ~held_out, test & held_out
 
 
-def _leave_subjects_out(cohort: Cohort, fold: int, rng: np.random.Generator) -> tuple[Parts, str]:
+def _leave_subjects_out(cohort: Cohort, fold: int, rng: np.random.Generator) -> Parts:
     n_folds, n_subjects = 5, len(cohort.subjects)
     if n_subjects < n_folds:
         raise ValueError(f"leave_subjects_out needs {n_folds} subjects, the cohort has {n_subjects}")
     turn = (rng.permutation(n_subjects) - fold) % n_folds  # 0 tests, 1 validates, the rest trains
-    return _by_subject(cohort, np.select([turn == 0, turn == 1], [2, 1], 0)), "new subjects, same clips"
+    return _by_subject(cohort, np.select([turn == 0, turn == 1], [2, 1], 0))
 
 
-def _cbramod(cohort: Cohort, fold: int, rng: np.random.Generator) -> tuple[Parts, str]:
+def _cbramod(cohort: Cohort, fold: int, rng: np.random.Generator) -> Parts:
     _require(cohort, "SEED-V", "cbramod")
     grid = np.broadcast_to((cohort.clips - 1) % 15 // 5, (len(cohort.subjects), len(cohort.clips)))
-    return tuple(grid == part for part in range(3)), "new clips, but train and test share every subject"
+    return tuple(grid == part for part in range(3))
 
 
 SPLITS = {
@@ -123,9 +115,7 @@ SPLITS = {
 def _require(cohort: Cohort, dataset: str, name: str) -> None:
     other = cohort.data.attrs["dataset"]
     if other != dataset:
-        raise ValueError(
-            f"split {name!r} is defined for {dataset}, this cohort is {other}: try leave_subjects_out"
-        )
+        raise ValueError(f"split {name!r} is for {dataset}, this cohort is {other}: try leave_subjects_out")
 
 
 def _by_subject(cohort: Cohort, sets: np.ndarray) -> Parts:

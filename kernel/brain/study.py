@@ -35,15 +35,14 @@ from kernel.brain.ridge import Device
 class AxisProjection:
     """What `project_vaxis` found.
 
-    `label` names the cohort and says if it is `simulated`; of each clip there are `positions` and `emotions`
-    (n_clips,), of each trial standardised `features` (n_subjects, n_clips, n_channels, n_bands), NaN where it
-    is missing. `model` is fitted to cohort means with emotions left out, `pattern` (n_channels, n_bands) its
-    activation pattern. `tests` holds every scheme against every null: ``scheme``, ``null``, ``r``, ``p``,
-    ``exact``; `tracking` is that of emotions left out and permuted. `order_removed` is the same on features
-    free of presentation order and `against_order` against order surrogates, each None where positions are
-    unknown or cannot be told from clips or, for the latter, trials are missing. `classes` correlates emotion
-    means with human valence (None without), `trials` single trials; `reliability` is that of the projection
-    over subjects, None where there are too few.
+    `label` names the cohort and says if it is `simulated`; of each clip there are `positions` and `emotions`,
+    of each trial standardised `features` (n_subjects, n_clips, n_channels, n_bands). `model` is fitted to
+    cohort means with emotions left out. `tests` holds every scheme against every null: ``scheme``, ``null``,
+    ``r``, ``p``, ``exact``; `tracking` is that of emotions left out and permuted. `order_removed` is the same
+    on features free of presentation order, `against_order` against order surrogates; both are None where
+    positions are unknown or cannot be told from clips, the latter also where trials are missing. `classes`
+    correlates emotion means with human valence (None without), `trials` single trials; `reliability` is over
+    subjects, None where there are too few.
     """
 
     label: str
@@ -52,7 +51,6 @@ class AxisProjection:
     emotions: np.ndarray
     features: np.ndarray
     model: ProjectionModel
-    pattern: np.ndarray
     tests: pd.DataFrame
     tracking: Tracking
     order_removed: Tracking | None
@@ -78,22 +76,15 @@ def project_vaxis(
     ----------
     cohort : Cohort
         Differential entropies; standardised here.
-    positions : mapping of emotion to float
-        The axis: a position for each emotion of the cohort; KeyError names those that have none.
-    valence : mapping of emotion to float, optional
-        Human valence of each emotion, for the test over emotion means.
-    n_permutations : int
-        Draws of each null; fewer where all orders can be enumerated.
-    n_slow : int
-        Draws of the expensive tests: single trials, order surrogates.
+    positions, valence : mapping of emotion to float
+        The axis, a position for each emotion of the cohort (KeyError names those without); and, optionally,
+        human valence, for the test over emotion means.
+    n_permutations, n_slow : int
+        Draws of each null, and of the expensive ones: single trials, order surrogates.
     random_state : int
         Seed.
     device : str or torch.device, optional
         Where to compute; see `kernel.checks.device`.
-
-    Returns
-    -------
-    AxisProjection
 
     References
     ----------
@@ -114,15 +105,13 @@ def project_vaxis(
     rows = [(*names, test.r, test.p, test.exact) for names, test in tests.items()]
     ordered = not order_problem(cohort.present, cohort.order)
     surrogates = ordered and cohort.present.all()
-    model = ProjectionModel(device=device).fit(X, y, emotions)
     return AxisProjection(
         label=cohort.label,
         simulated=cohort.simulated,
         positions=y,
         emotions=emotions,
         features=features,
-        model=model,
-        pattern=activation_pattern(X, model.coef_).reshape(features.shape[2:]),
+        model=ProjectionModel(device=device).fit(X, y, emotions),
         tests=pd.DataFrame(rows, columns=["scheme", "null", "r", "p", "exact"]),
         tracking=tests["leave_one_emotion_out", "emotions"],
         order_removed=track(clip_effects(flat, cohort.order), y, emotions, **many) if ordered else None,
@@ -147,20 +136,6 @@ def clip_values(cohort: Cohort, by_emotion: Mapping[str, float], what: str = "va
     return np.array([float(by_emotion[emotion]) for emotion in cohort.emotions])
 
 
-def activation_pattern(X: np.ndarray, coef: np.ndarray) -> np.ndarray:
-    r"""Pattern (n_features,) of a linear projection: what covaries with it, as weights do not show [1]_.
-
-    .. math:: a = \operatorname{cov}(X)\, w / \operatorname{var}(X w)
-
-    References
-    ----------
-    .. [1] Haufe et al. (2014), NeuroImage 87. doi:10.1016/j.neuroimage.2013.10.067
-    """
-    centred = X - X.mean(0)
-    projected = centred @ coef
-    return centred.T @ projected / (projected @ projected)
-
-
 class ClassOrder(NamedTuple):
     """Mean prediction and position (n_classes,) of each class of a cohort, and the channels that two share.
 
@@ -178,7 +153,6 @@ def transfer_class_order(
     source: Cohort,
     target: Cohort,
     positions: Mapping[str, float],
-    target_positions: Mapping[str, float] | None = None,
     *,
     n_permutations: int = 10_000,
     random_state: int = 0,
@@ -188,19 +162,7 @@ def transfer_class_order(
 
     Ridge from the means of `source` to its clips' positions, over the electrodes that both have by name,
     predicts the clips of `target`; each cohort is standardised by itself, bands are taken by name.
-
-    Parameters
-    ----------
-    source, target : Cohort
-        Differential entropies, of the same bands and two electrodes or more that both have.
-    positions, target_positions : mapping of emotion to float
-        The axis for the emotions of `source`, and for those of `target` if it was built from these alone.
-    n_permutations, random_state, device
-        As for `project_vaxis`.
-
-    Returns
-    -------
-    ClassOrder
+    Arguments as for `project_vaxis`.
     """
     theirs = {name.lower(): name for name in target.channels}
     shared = [name for name in scalp_channels(source.channels) if name.lower() in theirs]
@@ -219,7 +181,7 @@ def transfer_class_order(
         means(source, shared), clip_values(source, positions, "position"), source.emotions
     )
     predicted = model.predict(means(target, [theirs[name.lower()] for name in shared]))
-    y = clip_values(target, positions if target_positions is None else target_positions, "position")
+    y = clip_values(target, positions, "position")
     classes = tuple(name for name in target.classes if (target.emotions == name).any())
     by_class = [[values[target.emotions == name].mean() for name in classes] for values in (predicted, y)]
     carried, planned = np.array(by_class)
@@ -234,12 +196,10 @@ def transfer_class_order(
 class AxisTopography:
     """What `map_vaxis_to_scalp` found; a part that the cohort cannot serve is None.
 
-    `label` names the cohort and says if it is `simulated`; the cells are `channels` by `bands`. `regions` and
-    `bands_table` are mean ``|r|``; `occipital` tests occipital minus frontal, `alpha` alpha minus the other
-    bands, `asymmetry` is frontal alpha's in nats. `few_emotions` and `weighted` ask which emotions carry the
-    best cell, `simpson` compares the cohort with its subjects at channels chosen on other subjects, `oracle`
-    takes the best cell of each, `clusters` the cells in which they agree, stimuli taken as fixed; `time` goes
-    second by second, `connectivity` is that of the eight channels that follow the axis best in gamma.
+    `label` names the cohort and says if it is `simulated`; the cells are `channels` by `bands`. `occipital`
+    tests occipital minus frontal, `alpha` alpha minus the other bands, `asymmetry` is frontal alpha's in
+    nats; the other parts are those of the functions of :mod:`kernel.brain.topography` and
+    :mod:`kernel.brain.people`.
     """
 
     label: str
@@ -247,11 +207,9 @@ class AxisTopography:
     channels: list[str]
     bands: list[str]
     cells: topography.CellMap
-    regions: pd.DataFrame
-    bands_table: pd.DataFrame
     occipital: stats.PermutationResult | None
     alpha: stats.PermutationResult | None
-    asymmetry: topography.Asymmetry | None
+    asymmetry: stats.PermutationResult | None
     few_emotions: topography.EmotionSearch | None
     weighted: topography.EmotionSearch | None
     simpson: people.Simpson | None
@@ -305,8 +263,6 @@ def map_vaxis_to_scalp(
         channels=names,
         bands=bands,
         cells=topography.cell_map(X, y, emotions, **many),
-        regions=topography.region_means(X, y, names, bands),
-        bands_table=topography.band_means(X, y, names, bands),
         occipital=contrast(back, front) if back.any() and front.any() else None,
         alpha=contrast(is_alpha, ~is_alpha) if alpha and len(bands) > 1 else None,
         asymmetry=topography.asymmetry(_nats(cohort)[..., is_alpha[0]], y, emotions, names, **many)

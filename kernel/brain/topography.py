@@ -59,12 +59,12 @@ def cell_correlations(X: ArrayLike, y: ArrayLike) -> np.ndarray:
 
 
 class CellMap(NamedTuple):
-    """Correlation of every cell (n_channels, n_bands) with the axis, over clips.
+    """Correlation `r` of every cell (n_channels, n_bands) with the axis, over clips, and its p-values.
 
-    `r`; two-sided `p` by permutation, each cell for itself; `p_max`, corrected for all cells: the share of
-    orders in which the *largest* ``|r|`` of any cell is as large; `p_parametric`, uncorrected, as if clips
-    were independent draws of a Gaussian: what the paper prints. `best` is the channel and band of the largest
-    ``|r|``, `p_best` its `p_max`; `null` (n_orders,) holds the largest ``|r|`` of each order.
+    `p` is by permutation, two-sided, each cell for itself; `p_max` is corrected for all cells: the share of
+    orders in which the *largest* ``|r|`` of any cell is as large; `p_parametric` takes clips as independent
+    Gaussian draws, as the paper does. `best` is the cell (channel, band) of the largest ``|r|``, `p_best` its
+    `p_max`; `null` (n_orders,) holds the largest ``|r|`` of each order.
     """
 
     r: np.ndarray
@@ -110,10 +110,6 @@ def cell_map(
         Orders to draw; all are taken where there are no more of them.
     random_state : int, Generator or None
         Seed.
-
-    Returns
-    -------
-    CellMap
 
     References
     ----------
@@ -169,9 +165,8 @@ def cell_contrast(
 def regions(channels: Sequence[str]) -> dict[str, list[str]]:
     """Sort electrodes into frontal, central, parietal, occipital and temporal ones; regions without any drop.
 
-    The paper gives means for four regions without listing their electrodes. Here the letters of a name
-    decide, upper and lower case alike (see `REGIONS`): FC counts as frontal, CP as central, PO as occipital;
-    FT, T and TP form a fifth, temporal region. Electrodes on the ears (A1, A2, M1, M2) belong to none.
+    The letters of a name decide, upper and lower case alike (see `REGIONS`), since the paper does not list
+    its electrodes. Those on the ears (A1, A2, M1, M2) belong to no region.
     """
     members: dict[str, list[str]] = {region: [] for region in REGIONS}
     unknown = []
@@ -188,82 +183,45 @@ def regions(channels: Sequence[str]) -> dict[str, list[str]]:
     return {region: names for region, names in members.items() if names}
 
 
-def region_means(X: ArrayLike, y: ArrayLike, channels: Sequence[str], bands: Sequence[str]) -> pd.DataFrame:
-    """Mean ``|r|`` over the cells of each region: ``n_channels``, ``all`` and a column for each band."""
-    size = pd.DataFrame(np.abs(cell_correlations(X, y)), list(channels), list(bands))
-    rows = {
-        region: {"n_channels": len(names), "all": size.loc[names].to_numpy().mean(), **size.loc[names].mean()}
-        for region, names in regions(channels).items()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("region")
-
-
-def band_means(X: ArrayLike, y: ArrayLike, channels: Sequence[str], bands: Sequence[str]) -> pd.DataFrame:
-    """Mean and largest ``|r|`` over the channels of each band, and the ``channel`` of the largest."""
-    size = pd.DataFrame(np.abs(cell_correlations(X, y)), list(channels), list(bands)).rename_axis(
-        columns="band"
-    )
-    return pd.DataFrame({"mean": size.mean(), "largest": size.max(), "channel": size.idxmax()})
-
-
-class Asymmetry(NamedTuple):
-    """Right minus left, and whether it follows the axis.
-
-    `pairs`, one row for each: ``left`` and ``right`` electrode, ``mean`` difference over clips in the unit of
-    the features, its ``r`` with positions, two-sided ``p``, and ``p_max``, corrected for all pairs. `overall`
-    tests the mean difference over pairs.
-    """
-
-    pairs: pd.DataFrame
-    overall: stats.PermutationResult
-
-
 def asymmetry(
     X: ArrayLike,
     y: ArrayLike,
     emotions: Emotions | None,
     channels: Sequence[str],
-    pairs: Sequence[tuple[str, str]] = FRONTAL_PAIRS,
     *,
     n_permutations: int = 10_000,
     random_state: Seed = 0,
-) -> Asymmetry:
-    """Frontal asymmetry: right minus left differential entropy of a band, and its correlation with the axis.
+) -> stats.PermutationResult:
+    """Frontal asymmetry, the mean of pairs' right minus left features of a band, correlated with the axis.
 
-    The mean difference means something in nats only, that is before features (n_clips, n_channels, 1) are
-    standardised: afterwards it is zero by construction. It is a fact about the heads, caps and amplifiers,
-    not about the axis; only the correlation over clips bears on that.
+    Features are (n_clips, n_channels, 1), usually alpha in nats. The size of the difference is a fact about
+    heads, caps and amplifiers; only its correlation over clips bears on the axis.
     """
     X, y = _checked(X, y)
     known = {channel.lower(): place for place, channel in enumerate(channels)}
-    missing = [name for pair in pairs for name in pair if name.lower() not in known]
+    missing = [name for pair in FRONTAL_PAIRS for name in pair if name.lower() not in known]
     if missing:
         raise ValueError(f"electrodes {missing} are missing: there are {', '.join(channels)}")
-    left, right = ([known[name.lower()] for name in side] for side in zip(*pairs, strict=True))
+    left, right = ([known[name.lower()] for name in side] for side in zip(*FRONTAL_PAIRS, strict=True))
     difference = X[:, right] - X[:, left]
-    options: dict[str, Any] = {"n_permutations": n_permutations, "random_state": random_state}
-    cells = cell_map(difference, y, emotions, **options)
-    table = pd.DataFrame(pairs, columns=["left", "right"]).assign(
-        mean=difference.mean((0, 2)), r=cells.r[:, 0], p=cells.p[:, 0], p_max=cells.p_max[:, 0]
-    )
-    overall = stats.permutation_test(stats.pearson, difference.mean((1, 2)), y, groups=emotions, **options)
-    return Asymmetry(table, overall)
+    return stats.permutation_test(
+        stats.pearson, difference.mean((1, 2)), y, groups=emotions, n_permutations=n_permutations,
+        random_state=random_state,
+    )  # fmt: skip
 
 
 # Which emotions carry it
 
 
 class WeightedEmotions(NamedTuple):
-    """What the best cell correlates at when the clips of each emotion have a weight.
+    """Correlation `r_in` of the best cell when the clips of each emotion have these `weights`.
 
-    `r_in` is the correlation with these `weights`, `r_out` that of the clips of weight 0, unweighted; each is
-    NaN where positions do not vary. `gain` is what ``|r_in|`` exceeds the unweighted ``|r|`` by; `p` is the
-    share of orders that reach as much with all choices made anew.
+    It is NaN where positions do not vary. `gain` is what ``|r_in|`` exceeds the unweighted ``|r|`` by; `p` is
+    the share of orders that reach as much with all choices made anew.
     """
 
     weights: dict[str, float]
     r_in: float
-    r_out: float
     gain: float
     p: float
 
@@ -274,15 +232,13 @@ class WeightedEmotions(NamedTuple):
 
 
 class EmotionSearch(NamedTuple):
-    """Whether some emotions carry the best cell, the `cell` (channel, band) of the largest ``|r|``, `r_all`.
+    """Whether some emotions carry the best cell, the one with the largest ``|r|`` over all clips.
 
-    `best` is the choice with the largest ``|r|`` there, `named` the one that was named beforehand, whose p
-    repeats the choice of the cell only; None if an emotion of it does not occur. `null` (n_orders,) is what
-    the best choice reaches under permutation.
+    `best` is the choice of emotions with the largest ``|r|`` there, `named` the one that was named
+    beforehand, whose p repeats the choice of the cell only; None if an emotion of it does not occur. `null`
+    (n_orders,) is what the best choice reaches under permutation.
     """
 
-    cell: tuple[int, int]
-    r_all: float
     best: WeightedEmotions
     named: WeightedEmotions | None
     null: np.ndarray
@@ -300,19 +256,9 @@ def nine_clips(
 ) -> EmotionSearch:
     """Find the few emotions whose clips carry the correlation of the best cell, and what such a search finds.
 
-    Parameters
-    ----------
-    X, y, emotions, n_permutations, random_state
-        As for `cell_map`, but that emotions must be known.
-    n_classes : int
-        Emotions in a set; fewer than there are.
-    named : sequence of str
-        A set to report beside the best, by default the paper's.
-
-    Returns
-    -------
-    EmotionSearch
-        The cell with the largest ``|r|`` on all clips, then the emotions on whose clips it is largest there.
+    The cell has the largest ``|r|`` on all clips; then come the `n_classes` emotions, fewer than there are,
+    on whose clips it is largest there. `named` is a set to report beside the best, by default the paper's;
+    other arguments as for `cell_map`.
     """
     checks.count("n_classes", n_classes, 2, len(set(emotions)) - 1)
     weights, planned = (*[1.0] * n_classes, 0.0), dict.fromkeys(named, 1.0)
@@ -333,8 +279,8 @@ def weighted_gain(
 
     The paper lifts .478 to .714 by an "anger-weighted target" with weights 5, 3, 3, 1 and does not print the
     formula; here the weights enter a weighted Pearson correlation. All assignments are tried: the first
-    weights, all positive, go to one emotion each, the last to all others. `named` is an assignment to report
-    beside the best; emotions that it leaves out take the last weight. Other arguments as for `nine_clips`.
+    weights, all positive, go to one emotion each, the last to all others, also in the `named` assignment that
+    is reported beside the best. Other arguments as for `cell_map`.
     """
     if not all(weight > 0 for weight in (*weights, *named.values())):
         raise ValueError(f"weights must be positive, got {tuple(weights)} and {dict(named)}")
@@ -372,15 +318,14 @@ def _search(
         test = search_test(largest, X, y, emotions, X[0].size + 8 * len(rows), n_permutations, random_state)
         x, r = _best_cells(X, y)
         chosen = rows[sizes(x, y).argmax()]
-        r_in, r_out = map(float, _weighted_correlations(x, y, member, np.stack([chosen, chosen == 0])))
+        r_in = float(_weighted_correlations(x, y, member, chosen[None])[0])
         by_name = dict(zip(names, chosen.tolist(), strict=True))
-        return WeightedEmotions(by_name, r_in, r_out, abs(r_in) - float(np.abs(r)), test.p), test.null
+        return WeightedEmotions(by_name, r_in, abs(r_in) - float(np.abs(r)), test.p), test.null
 
     best, null = tested(np.unique(rows, axis=0))  # equal weights change places without effect
     beforehand = np.array([[planned.get(name, rest) for name in names]], dtype=float)
     named = tested(beforehand)[0] if set(planned) <= set(names) else None
-    r = cell_correlations(X, y)
-    return EmotionSearch(_argmax(r), float(r[_argmax(r)]), best, named, null)
+    return EmotionSearch(best, named, null)
 
 
 def _best_cells(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -401,21 +346,19 @@ def _weighted_correlations(x: np.ndarray, y: np.ndarray, member: np.ndarray, row
     moments = (x, y, x * x, y * y, x * y)
     total = member.sum(0) @ rows.T
     sx, sy, sxx, syy, sxy = (moment @ member @ rows.T for moment in moments)
-    with np.errstate(invalid="ignore"):  # weights may all be 0
-        variance = np.stack([sxx - sx**2 / total, syy - sy**2 / total])
-        variance[variance < 1e-13 * rows.max(-1)] = np.nan
-        return np.clip((sxy - sx * sy / total) / np.sqrt(variance.prod(0)), -1, 1)
+    variance = np.stack([sxx - sx**2 / total, syy - sy**2 / total])
+    variance[variance < 1e-13 * rows.max(-1)] = np.nan
+    return np.clip((sxy - sx * sy / total) / np.sqrt(variance.prod(0)), -1, 1)
 
 
 # Time and connectivity
 
 
 class TimeCourse(NamedTuple):
-    """Correlation of the scalp's mean with the axis, second by second.
+    """Correlation `r` (n_bands, n_seconds) of the scalp's mean with the axis, over clips, second by second.
 
-    `seconds` (n_seconds,) are the starts of the windows, `r` (n_bands, n_seconds) is over clips; for each of
-    the `bands`, `peak` says where ``|r|`` is largest, `p` is the share of orders in which the largest of any
-    second is as large, and `null` (n_bands, n_orders) holds these.
+    `seconds` are the starts of the windows; for each of the `bands`, `peak` is the second of the largest
+    ``|r|`` and `p` the share of orders in which the largest of any second is as large.
     """
 
     bands: tuple[str, ...]
@@ -423,7 +366,6 @@ class TimeCourse(NamedTuple):
     r: np.ndarray
     peak: np.ndarray
     p: np.ndarray
-    null: np.ndarray
 
 
 def time_course(
@@ -437,43 +379,32 @@ def time_course(
     """Correlate the mean over scalp and subjects with the axis in each second, and judge the peak.
 
     Second 0 is not a clip's onset: of FACED the last 30 s of each clip are kept, so it lies 4 to 99 s after
-    the onset, up to 95 s apart between clips. A peak is a place in these 30 s and no latency. The cohort is
-    standardised, if trials are missing; electrodes on the ears and seconds that some clip lacks are left out.
+    the onset. A peak is a place in these 30 s and no latency. The cohort is standardised, if trials are
+    missing; electrodes on the ears and seconds that some clip lacks are left out.
     """
     scalp = np.isin(cohort.channels, [name for names in regions(cohort.channels).values() for name in names])
-    total = np.zeros((len(cohort.clips), cohort.de.shape[2], len(cohort.bands)))
-    count = np.zeros(total.shape[:2])
-    for block in cohort.de:
-        means = block[:, :, scalp].mean(2, dtype=float)
-        recorded = np.isfinite(means[..., 0])
-        total[recorded] += means[recorded]
-        count += recorded
-    shared = count.all(0)
-    X = total[:, shared] / count[:, shared, None]  # (n_clips, n_seconds, n_bands)
+    means = cohort.de[:, :, :, scalp].mean(3, dtype=float)  # NaN where there is no window
+    shared = np.isfinite(means[..., 0]).any(0).all(0)
+    X = np.nanmean(means[:, :, shared], axis=0)  # (n_clips, n_seconds, n_bands)
     options: dict[str, Any] = {"n_permutations": n_permutations, "random_state": random_state}
     maps = [cell_map(X[..., [band]], y, emotions, **options) for band in range(X.shape[2])]
     seconds = cohort.data["second"].values[shared]
-    r, null = (np.stack(part) for part in zip(*((one.r[:, 0], one.null) for one in maps), strict=True))
+    r = np.stack([one.r[:, 0] for one in maps])
     peak, p = seconds[[one.best[0] for one in maps]], np.array([one.p_best for one in maps])
-    return TimeCourse(tuple(cohort.bands), seconds, r, peak, p, null)
+    return TimeCourse(tuple(cohort.bands), seconds, r, peak, p)
 
 
 class Connectivity(NamedTuple):
-    """How strongly the channels that follow the axis best vary together within trials.
+    """How strongly the `channels` that follow the axis best, strongest first, vary together within trials.
 
-    `matrix` (n_channels, n_channels) is the mean correlation over subjects, by Fisher's z; of the chosen
-    `channels`, strongest first, `strength` is each one's mean correlation with the others (the hub has the
-    largest) and `mean` that of all pairs; `difference` is `mean` minus its mean over the sets that permuted
-    emotions choose, `p` the share of these sets with as large a mean, `null` (n_orders,) their means.
+    `mean` is over their pairs, of correlations averaged over subjects by Fisher's z; `difference` is what it
+    exceeds the mean over the sets that permuted emotions choose by, `p` their share with as large a mean.
     """
 
-    matrix: np.ndarray
     channels: tuple[str, ...]
-    strength: np.ndarray
     mean: float
     difference: float
     p: float
-    null: np.ndarray
 
 
 def connectivity(
@@ -489,10 +420,9 @@ def connectivity(
     """Correlate the channels that follow the axis best over the seconds of trials, in one band.
 
     Each trial's mean is removed, so what clips do to the level plays no part. Neighbouring electrodes vary
-    together by *volume conduction* whatever the brain does, and they have similar maps, so the channels that
+    together by *volume conduction* whatever the brain does, and have similar maps, so the channels that
     follow any axis tend to lie together. The null therefore permutes emotions and chooses channels anew: a
-    small p says that this axis chooses channels that are coupled more than those another axis would choose.
-    The cohort is standardised, with two windows a trial or more.
+    small p says that they are coupled more than those another axis would choose. The cohort is standardised.
     """
     total, bands = len(cohort.channels), list(cohort.bands)
     place = bands.index(checks.choice("band", band, bands))
@@ -511,11 +441,8 @@ def connectivity(
         return ((inside @ matrix * inside).sum(-1) - n_channels) / (n_channels * (n_channels - 1))
 
     test = search_test(mean, X, y, emotions, 2 * total, n_permutations, random_state)
-    best = chosen(y)
-    names = tuple(cohort.channels[place] for place in best)
-    strength = (matrix[np.ix_(best, best)].sum(1) - 1) / (n_channels - 1)
-    difference = test.observed - float(test.null.mean())
-    return Connectivity(matrix, names, strength, test.observed, difference, test.p, test.null)
+    names = tuple(cohort.channels[place] for place in chosen(y))
+    return Connectivity(names, test.observed, test.observed - float(test.null.mean()), test.p)
 
 
 def _within_trials(cohort: Cohort, band: int) -> np.ndarray:

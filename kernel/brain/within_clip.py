@@ -1,9 +1,9 @@
 """Same clip, different people: does a person's own rating of a clip show in their own EEG?
 
 Person, drift over the session and clip are removed from features and ratings jointly. Orders differ, so that
-removing drift by itself takes a part of each clip with it, another part in each person. Clip means subtracted
-afterwards do not bring it back, and what clips leave behind in features and in ratings then goes together,
-whatever the EEG holds. This naive way is here for comparison.
+removing drift by itself takes a part of each clip with it, another part in each person; clip means subtracted
+afterwards do not bring it back, and what is left of clips in features and in ratings goes together, whatever
+the EEG holds. This naive way is here for comparison.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ _FOLDS = 10
 _SEED = 20260600129  # of the folds and of all draws in tables
 _CHUNK = 500  # sets of ratings solved at once: 100 MB for 123 people
 _EXCHANGES = 4999  # of tables on one set of ratings
+_AUTOCORRELATION = 0.6  # of placebo noise from clip to clip
 _FEWER_EXCHANGES = 199  # of tables on many sets
 
 
@@ -82,8 +83,8 @@ def within_clip_test(
     with B the basis of each person's drift. A ridge without constant from residual features to residual
     ratings is fitted to nine tenths of the people, its penalty chosen there by generalised cross-validation
     [1]_ among `RELATIVE_ALPHAS`, and predicts the others. For the null whole rating vectors are exchanged
-    between people of one hardware group and freed again of the drift of those who receive them: a t-test
-    over people would take them for independent, although they share weights and clip effects [2]_.
+    between people of one hardware group [2]_ and freed again of the drift of those who receive them: a t-test
+    would take people for independent, although they share weights and clip effects.
 
     Parameters
     ----------
@@ -98,17 +99,12 @@ def within_clip_test(
     n_exchanges : int
         Random exchanges.
     random_state : int, Generator or None
-        Seed of the exchanges; the folds of people are fixed.
-
-    Returns
-    -------
-    WithinClip
+        Their seed; the folds of people are fixed.
 
     References
     ----------
     .. [1] Golub, Heath & Wahba (1979), Technometrics 21(2). doi:10.1080/00401706.1979.10489751
-    .. [2] Winkler et al. (2014), NeuroImage 92, on exchange within blocks.
-           doi:10.1016/j.neuroimage.2014.01.060
+    .. [2] Winkler et al. (2014), NeuroImage 92. doi:10.1016/j.neuroimage.2014.01.060
     """
     with threadpool_limits(1):  # the same sums in the same order everywhere
         return PeopleRidge(features, order, hardware, drift).test(ratings, n_exchanges, random_state)
@@ -352,21 +348,17 @@ def within_rates(material: object, part: str) -> pd.DataFrame:
 
 
 def placebo_ratings(
-    ratings: np.ndarray,
-    random_state: Seed,
-    *,
-    order: np.ndarray | None = None,
-    autocorrelation: float = 0.6,
+    ratings: np.ndarray, random_state: Seed, *, order: np.ndarray | None = None
 ) -> np.ndarray:
     """Ratings that know the clip and nothing of the person: clip means and noise of the same spread.
 
     The noise is independent or, with an order (n_subjects, n_clips) of positions, a stationary AR(1) process
-    of that autocorrelation along it.
+    of autocorrelation .6 along it.
     """
     noise = np.random.default_rng(random_state).standard_normal(ratings.shape)
     if order is not None:
-        noise[:, 1:] *= np.sqrt(1 - autocorrelation**2)
-        noise = lfilter([1.0], [1.0, -autocorrelation], noise)  # along positions
+        noise[:, 1:] *= np.sqrt(1 - _AUTOCORRELATION**2)
+        noise = lfilter([1.0], [1.0, -_AUTOCORRELATION], noise)  # along positions
         noise = np.take_along_axis(noise, order.argsort(1).argsort(1), 1)
     return ratings.mean(0) + np.sqrt(ratings.var(0, ddof=1).mean()) * noise
 

@@ -147,8 +147,7 @@ def other_cohort(name: str) -> Cohort:
 
 def replication_rates(material: Material, part: str, n_cohorts: int = 40) -> pd.DataFrame:
     """:func:`kernel.brain.calibration.replicate` for a design, which is the part."""
-    table = replicate(part, n_cohorts=n_cohorts, n_jobs=1, progress=False)
-    return table.assign(truth=table["truth"].astype(str), design=part, simulated=True)
+    return replicate(part, n_cohorts=n_cohorts).assign(design=part, simulated=True)
 
 
 def replication_checkpoints(
