@@ -2,8 +2,10 @@
 
 import pickle
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.optimize import minimize
@@ -21,6 +23,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from kernel.brain.cohort import make_split, segments, standardise
+from kernel.brain.projection import ProjectionModel
 from kernel.brain.simulate import Settings, simulate_cohort
 from kernel.decoding import ensemble, members
 from kernel.decoding.bank import TrainingSpec, train_bank
@@ -438,6 +441,48 @@ def test_refuses_data_and_says_why(options, change, message):
     X, y, groups = change(*make_data())
     with pytest.raises(ValueError, match=message):
         ResidualEnsembleClassifier(n_members=2, random_state=0, **options).fit(X, y, groups=groups)
+
+
+MASKED = np.ma.masked_array(make_data()[0], make_data()[0] > 2)  # scikit-learn would not see the mask
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda X, y: (MASKED, y), r"X holds masked values at \[\d+, \d+\] and \d+ more: drop or mend"),
+        (lambda X, y: (list(MASKED), y), "X holds masked values at"),
+        (lambda X, y: (X, np.ma.masked_array(y, y == 3)), "y holds masked values at 15 and 59 more"),
+        (
+            lambda X, y: (X, pd.Series(y, dtype="Int64").where(y != 2)),
+            "y holds NaN or None at 10 and 59 more",
+        ),
+        (lambda X, y: (X, [None, *y[1:]]), "y holds NaN or None at 0"),
+    ],
+)
+def test_what_is_hidden_or_missing_is_named(change, message):
+    X, y, _ = make_data()
+    model = ResidualEnsembleClassifier(GaussianNB(), n_members=2, random_state=0)
+    network, projection = NetworkClassifier(epochs=4), ProjectionModel()
+    for call in (model.fit, partial(model.partial_fit, classes=range(4)), network.fit, projection.fit):
+        with pytest.raises(ValueError, match=message):
+            call(*change(X, y))
+    for fitted in (model.fit(X, y), network.fit(X, y), projection.fit(X, y)):
+        with pytest.raises(ValueError, match="X holds masked values"):
+            fitted.predict(MASKED)
+
+
+def test_tensors_and_whole_masks_are_what_their_numbers_are():
+    X, y, subject = make_data()
+    for model in (ResidualEnsembleClassifier(n_members=2, random_state=0), ProjectionModel()):
+        expected = model.fit(X, y, groups=subject).predict(X)
+        wide = torch.tensor(X, requires_grad=True)
+        for labels in (
+            torch.tensor(y * 1.0, requires_grad=True),
+            np.ma.masked_array(y),
+            pd.Series(y, dtype="Int64"),
+        ):
+            found = clone(model).fit(wide, labels, groups=subject).predict(wide)
+            np.testing.assert_allclose(found, expected)
 
 
 def test_stacking_needs_every_class_on_held_out_samples():

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from torch.nn import functional as F
 
 from kernel import checks
-from kernel.arrays import row_labels
+from kernel.arrays import for_estimator, row_labels
 from kernel.decoding import ensemble, networks
 from kernel.decoding.bank import Bank, Labels, Single, TrainingSpec, adamw, build_member, optimise
 from kernel.decoding.members import (
@@ -47,6 +47,12 @@ _FLOATS = [np.float64, np.float32]
 
 
 # The estimators
+
+
+def _checked(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool = True) -> Any:
+    """Samples (n, n_features), and their labels if there are any, as scikit-learn has them."""
+    labels = y if isinstance(y, str) else for_estimator(y, "y", labels=True)
+    return validate_data(estimator, for_estimator(X, "X"), labels, dtype=_FLOATS, reset=reset)
 
 
 def _class_names(y: np.ndarray) -> np.ndarray:
@@ -179,7 +185,7 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, _Classifier):
         Groups, such as subjects, are held out and resampled whole. ValueError if an option or the data cannot
         be used, or all members come out the same.
         """
-        rows, labels = validate_data(self, X, y, dtype=_FLOATS)
+        rows, labels = _checked(self, X, y)
         base = self._check()
         self.classes_ = _class_names(labels)
         code = np.searchsorted(self.classes_, labels)
@@ -210,7 +216,7 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, _Classifier):
         Nothing is held out: weights and contributions are those of an earlier `fit`, or uniform and None.
         """
         first = not hasattr(self, "members_")
-        rows, labels = validate_data(self, X, y, dtype=_FLOATS, reset=first)
+        rows, labels = _checked(self, X, y, reset=first)
         base = self._check()
         if first:
             if classes is None:
@@ -248,7 +254,7 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, _Classifier):
     def members_proba(self, X: ArrayLike) -> np.ndarray:
         """Probabilities (1 + n_members, n_samples, n_classes) of the base, then of every member."""
         check_is_fitted(self)
-        rows = validate_data(self, X, dtype=_FLOATS, reset=False)
+        rows = _checked(self, X, reset=False)
         return np.stack([one.predict_proba(rows) for one in (self.base_, *self.members_)])
 
     def _weigh(self, X: np.ndarray, code: np.ndarray) -> None:
@@ -360,7 +366,7 @@ class NetworkClassifier(_Classifier):
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> NetworkClassifier:
         """Train from random weights for `epochs` epochs, along a rise and a cosine."""
-        rows, labels = validate_data(self, X, y, dtype=_FLOATS)
+        rows, labels = _checked(self, X, y)
         self._start(_class_names(labels))
         self._train(rows, labels, self._spec())
         return self
@@ -370,7 +376,7 @@ class NetworkClassifier(_Classifier):
         first = not hasattr(self, "network_")
         if first and classes is None:
             raise ValueError("the first call of partial_fit needs classes=")
-        rows, labels = validate_data(self, X, y, dtype=_FLOATS, reset=first)
+        rows, labels = _checked(self, X, y, reset=first)
         if first:
             self._start(_class_names(np.asarray(classes)))
         self._train(rows, labels, self._spec(epochs=1, warmup_epochs=0), rate=lambda _: self.learning_rate)
@@ -384,7 +390,7 @@ class NetworkClassifier(_Classifier):
         .. [1] Huang et al. (2017), ICLR. arXiv:1704.00109
         """
         stations = [copy.deepcopy(self.fit(X, y))]
-        rows, labels = validate_data(self, X, y, dtype=_FLOATS, reset=False)
+        rows, labels = _checked(self, X, y, reset=False)
         for _ in range(n_snapshots - 1):
             self._train(rows, labels, self._spec(warmup_epochs=0))
             stations.append(copy.deepcopy(self))
@@ -393,7 +399,7 @@ class NetworkClassifier(_Classifier):
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Probabilities (n_samples, n_classes)."""
         check_is_fitted(self)
-        rows = validate_data(self, X, dtype=_FLOATS, reset=False)
+        rows = _checked(self, X, reset=False)
         # in double precision, so that a sample's result does not depend on its company
         place = next(self.network_.parameters()).device
         place = torch.device("cpu") if place.type == "mps" else place  # which has no doubles
