@@ -146,7 +146,7 @@ def plain(values: Any, name: str, *, numbers: bool = True) -> np.ndarray:
 
 
 def for_estimator(values: Any, name: str, *, labels: bool = False) -> Any:
-    """What a scikit-learn estimator gets as X, or as y if they are `labels`: tensors as numpy, all else as it is.
+    """What a scikit-learn estimator gets as X, or as y if `labels`: tensors as numpy, all else as it is.
 
     scikit-learn would use what a mask hides as if it were there; that and a missing label are named here.
     """

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import binomtest, permutation_test, ttest_1samp
+from scipy.stats import binomtest, ttest_1samp
 
 from kernel import stats
 from kernel.brain.cohort import Cohort, make_split
@@ -14,7 +14,7 @@ from kernel.decoding import bank as bank_module
 from kernel.decoding import interventions as module
 from kernel.decoding.alignment import NAMED, PAPER_ROWS, Alignment
 from kernel.decoding.bank import TrainingSpec, train_bank
-from kernel.decoding.effects import equivalence_p, regime_table, sign_flip_p
+from kernel.decoding.effects import equivalence_p
 from kernel.decoding.interventions import (
     DOSES,
     Interventions,
@@ -116,7 +116,7 @@ def test_cohorts_have_permutations_of_their_own(monkeypatch):
     run_cohorts(range(2), **few)
     regime_map("epochs", (4,), ["rsa"], cohort_seeds=range(2), **few)
     assert seen == [0, 10_000] * 2
-    trainings = module._trainings(wanted_strategies([15]), [0, 1], True, QUICK, 10_000)
+    trainings = module._trainings(wanted_strategies([15]), [0, 1], QUICK, 10_000)
     alignments = [training.spec.alignment for training in trainings[2:]]
     assert [a.placebo_seed for a in alignments] == [None, None, 10_000, 10_001]
 
@@ -176,9 +176,7 @@ def test_strategies_by_number_name_and_strength():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"seeds": []}, "seeds is empty"),
         ({"seeds": [1, 1]}, "seeds holds 1 twice"),
-        ({"seeds": 0}, "seeds must be a whole number of 1 or more"),
         ({"recipe": replace(QUICK, alignment=Alignment("rsa"))}, "recipe has an alignment of its own"),
         ({"valence": np.ones(28)}, "same for all clips"),
     ],
@@ -236,17 +234,6 @@ def test_recorded_cohorts_get_no_invented_models(cohort):
 
 
 # Tests
-
-
-def test_sign_flips_are_scipys_and_bounded_by_their_number(rng):
-    d = rng.standard_normal(8) + 0.4
-    expected = permutation_test((d,), np.mean, permutation_type="samples", n_resamples=np.inf)
-    assert sign_flip_p(d) == pytest.approx(expected.pvalue)
-    assert sign_flip_p([1, 2, 3, 4, 5]) == 2 / 32  # five seeds cannot reach .05
-    many = rng.standard_normal(30)
-    assert sign_flip_p(many) == pytest.approx(ttest_1samp(many, 0).pvalue, abs=0.03)
-    with pytest.raises(ValueError, match="two or more numbers"):
-        sign_flip_p([0.1])
 
 
 def test_paired_t_and_equivalence_agree_with_scipy(rng):
@@ -325,12 +312,6 @@ def test_cohorts_are_the_unit_where_there_are_several():
         combine([])
 
 
-def test_without_placebos_there_is_nothing_beyond(cohort, place):
-    alone = run_interventions(cohort, [15], seeds=2, placebo=False, folder=place, **OPTIONS)
-    assert "beyond" not in summarise(alone) and "true_holm" in summarise(alone)
-    assert list(family_mean(alone).index) == ["true"]
-
-
 def test_tests_over_seeds_keep_their_level_when_seeds_are_independent(rng):
     null = {f"s{i}": {"true": 0.0, "placebo": 0.0} for i in range(4)}
     result = synthetic(null, cohorts=[f"c{i}" for i in range(60)], n_subjects=4, rng=rng)
@@ -399,9 +380,9 @@ def test_levels_change_what_they_name_and_nothing_else(axis, level, monkeypatch)
 
 def test_a_regime_map_has_a_base_that_rises():
     options = {**OPTIONS, "recipe": QUICK, "n_subjects": 12, "seeds": 1, "cohort_seeds": range(2)}
-    table = regime_table(regime_map("epochs", (2, 8), ["rsa"], preset=Settings(classes=0.08), **options))
-    assert table["level"].tolist() == [2, 8] and (table["n"] == 2).all()
-    assert table["base"].is_monotonic_increasing
+    runs = regime_map("epochs", (2, 8), ["rsa"], preset=Settings(classes=0.08), **options)
+    few, many = (run.table.loc[run.table["arm"] == "base", "bacc"].mean() for run in runs.values())
+    assert list(runs) == [2, 8] and few <= many
 
 
 SCARCE = {

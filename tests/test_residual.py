@@ -2,7 +2,6 @@
 
 import pickle
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -13,7 +12,7 @@ from scipy.stats import binom
 from sklearn.base import clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import Perceptron, SGDClassifier
+from sklearn.linear_model import Perceptron
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier
@@ -201,7 +200,7 @@ def test_gains_over_single_members_where_they_err_apart_and_not_at_chance():
 @pytest.mark.parametrize(
     ("base", "diversity"),
     [
-        (make_pipeline(StandardScaler(), RandomForestClassifier(n_estimators=5)), "length"),
+        (make_pipeline(StandardScaler(), RandomForestClassifier(n_estimators=3)), "length"),
         (NetworkClassifier(epochs=4, batch_size=32), "seeds"),
     ],
 )
@@ -260,41 +259,6 @@ def test_bagging_draws_whole_groups():
     assert (counts == counts[:, :1]).all() and counts[:, 0].sum() == 12 and counts.max() > 1
 
 
-# In parts
-
-
-def test_partial_fit_of_batches_equals_the_members_own():
-    X, y, _ = make_data()
-    names = np.array(["a", "b", "c", "d"])
-    model = ResidualEnsembleClassifier(GaussianNB(), n_members=3, random_state=0)
-    for part in np.array_split(np.random.default_rng(0).permutation(len(y)), 3):
-        model.partial_fit(X[part], names[y[part]], classes=names)
-    rows = np.random.default_rng(0).permutation(len(y))
-    for member in model.members_:
-        own = GaussianNB()
-        for part in np.array_split(rows, 3):
-            own.partial_fit(member.view(X[part]), y[part], classes=range(4))
-        np.testing.assert_allclose(own.predict_proba(member.view(X)), member.predict_proba(X))
-    assert model.score(X, names[y]) > 0.9
-    model.fit(X, names[y]).partial_fit(X, names[y])  # goes on after a fit
-    assert model.contributions_ is not None
-
-
-def test_partial_fit_is_there_only_where_the_base_has_it():
-    assert not hasattr(ResidualEnsembleClassifier(), "partial_fit")
-    assert hasattr(ResidualEnsembleClassifier(SGDClassifier(loss="log_loss")), "partial_fit")
-    X, y, _ = make_data()
-    for options, arguments, message in [
-        ({}, (X, y), "needs classes="),
-        ({}, (X[y > 0], y[y > 0], range(4)), "first batch lacks class 0"),
-        ({"aggregation": "stacked"}, (X, y, range(4)), "call fit first"),
-        ({"diversity": "bagging"}, (X, y, range(4)), "needs all data at once"),
-        ({}, (X, y, range(3)), "class 3 is not among"),
-    ]:
-        with pytest.raises(ValueError, match=message):
-            ResidualEnsembleClassifier(GaussianNB(), n_members=2, **options).partial_fit(*arguments)
-
-
 # Networks
 
 
@@ -306,15 +270,13 @@ def test_network_classifier_learns_and_can_be_stored():
         assert balanced_accuracy_score(y[~train], model.predict(X[~train])) > 0.6, options
         again = pickle.loads(pickle.dumps(model))
         np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
-        again.partial_fit(X, y)
-        assert np.abs(again.predict_proba(X) - model.predict_proba(X)).max() > 0
 
 
 def test_an_estimator_is_a_member_of_a_bank():
     cohort, _ = simulate_cohort(0, "strong_valence", n_subjects=10, window=10.0)
     split = make_split(cohort, "leave_subjects_out")
     spec = TrainingSpec(epochs=1, warmup_epochs=0, batch_size=64, seed=3)  # the best epoch is the last
-    bank = train_bank([spec], cohort, split, mode="loop", n_jobs=1, baselines=False, progress=False)
+    bank = train_bank([spec], cohort, split, n_jobs=1, baselines=False, progress=False)
     cut = segments(standardise(cohort))
     rows = cut.rows(split.train)
     model = NetworkClassifier.of(spec, (32, 5)).fit(cut.X[rows], cut.y[rows])
@@ -463,7 +425,7 @@ def test_what_is_hidden_or_missing_is_named(change, message):
     X, y, _ = make_data()
     model = ResidualEnsembleClassifier(GaussianNB(), n_members=2, random_state=0)
     network, projection = NetworkClassifier(epochs=4), ProjectionModel()
-    for call in (model.fit, partial(model.partial_fit, classes=range(4)), network.fit, projection.fit):
+    for call in (model.fit, network.fit, projection.fit):
         with pytest.raises(ValueError, match=message):
             call(*change(X, y))
     for fitted in (model.fit(X, y), network.fit(X, y), projection.fit(X, y)):

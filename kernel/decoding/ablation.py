@@ -71,11 +71,11 @@ def ablation_effect(
 ) -> AblationEffect:
     r"""Balanced accuracy lost when a direction is removed at inference, against several kinds of directions.
 
-    A change :math:`z' = z + (g - 1) (z^\top \hat u)\, \hat u` changes logits by one outer product,
-    :math:`L' = L + (g - 1)\,(Z \hat u)\,(\hat u^\top W)`, so that many directions cost little. Whether a
-    fall is large depends on what it is compared with [1]_: most isotropic directions hold little variance and
-    cost nothing, so a large z against them says only that u holds variance. Matched directions hold as much
-    as the features have; random-target directions differ from u in that the target means nothing.
+    A change :math:`z' = z + (g - 1) (z^\top \hat u)\, \hat u` changes logits by one outer product, :math:`L'
+    = L + (g - 1)\,(Z \hat u)\,(\hat u^\top W)`, so that many directions cost little. Whether a fall is large
+    depends on what it is compared with [1]_: most isotropic directions hold little variance and cost nothing,
+    so a large z against them says only that u holds variance. Matched directions hold as much as the features
+    have; random-target directions differ from u in that the target means nothing.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def ablation_effect(
     y : array_like of int, shape (n_trials,)
         True classes from 0: columns of the head.
     head : (W, b)
-        Weights (d, n_classes) or (n_checkpoints, d, n_classes) and biases, without or with checkpoints.
+        Weights (d, n_classes) and biases, the same for all checkpoints or with an axis of them.
     direction : array_like or Tensor, shape (d,) or (n_checkpoints, d)
         What is removed, of any length but zero.
     gain : float
@@ -225,25 +225,10 @@ def ablation(
     """Remove the residual direction of checkpoints, and directions of every control, at inference.
 
     Directions come from validation people, accuracy from test people; the basin is that of validation trials.
-    A z against isotropic directions measures variance, not meaning: see
-    `ablation_effect`.
-
-    Parameters
-    ----------
-    bank : Bank
-        Trained members.
-    alignment : Rediscovery
-        Of this bank, with residual scores.
-    n_best : int, optional
-        How many checkpoints, by balanced accuracy on validation; None takes all.
-    gain : float
-        Factor of the component along the direction; zero removes it.
-    n_directions : int
-        Directions of each drawn control; those of random targets are all of `alignment`.
-    random_state : int
-        Seed; what is drawn for a checkpoint does not depend on the others.
-    device : str or torch.device, optional
-        Where to compute.
+    A z against isotropic directions measures variance, not meaning: see `ablation_effect`. `alignment` is of
+    this bank and has residual scores. The `n_best` checkpoints by balanced accuracy on validation are taken,
+    with None all; `n_directions` are those of each drawn control, those of random targets are all of
+    `alignment`. What is drawn for a checkpoint does not depend on the others.
     """
     if not alignment.directions:
         raise ValueError(

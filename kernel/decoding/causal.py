@@ -36,10 +36,9 @@ class OnlineSettings:
         Seconds of a window, which must hold a whole number of samples, and of the windows decoded at once.
     coverage, min_good : float
         Share of the segment's windows that must be there, and of channels that must be good in a window.
-    smoothing : float
-        Time constant in s of the exponential smoothing; 0 for none. Time inside a gap is included.
-    memory : float
-        Time constant in s of the statistics: see :class:`Statistics`. Infinite by default.
+    smoothing, memory : float
+        Time constants in s of the exponential smoothing, 0 for none, time inside a gap included; and of the
+        statistics: see :class:`Statistics`.
     warm_up : float
         Seconds of good windows after which a channel's statistics are to be trusted.
     flat : float

@@ -33,7 +33,6 @@ from kernel.decoding.effects import dose_response as dose_response
 from kernel.decoding.effects import family_mean as family_mean
 from kernel.decoding.effects import paired_changes as paired_changes
 from kernel.decoding.effects import paired_t as paired_t
-from kernel.decoding.effects import regime_table as regime_table
 from kernel.decoding.effects import summarise as summarise
 from kernel.decoding.study import clip_target
 from kernel.metrics import mean_recall
@@ -164,7 +163,6 @@ def run_interventions(
     *,
     strengths: Strengths | None = None,
     seeds: int | Sequence[int] = 5,
-    placebo: bool = True,
     placebo_offset: int = 0,
     split: str | Split = "standard",
     valence: ArrayLike | None = None,
@@ -185,11 +183,8 @@ def run_interventions(
     strategies, strengths
         As for `wanted_strategies`; the paper's 25 rows by default.
     seeds : int or sequence of int
-        How many, from 0 up, or which. The placebo of a seed permutes the values with that seed.
-    placebo : bool
-        Whether to train the placebos.
-    placebo_offset : int
-        Added to a seed to give that of its permutation: several cohorts should not share theirs.
+        How many, from 0 up, or which. The placebo of a seed permutes the values with that seed plus
+        `placebo_offset`: several cohorts should not share their permutations.
     split : str or Split
         As for :func:`~kernel.brain.cohort.make_split`.
     valence : array_like, optional
@@ -202,10 +197,6 @@ def run_interventions(
     segment, folder, device, n_jobs, progress
         As for :func:`~kernel.decoding.bank.train_bank`, which stores each training, so that an interrupted
         run goes on where it stopped.
-
-    Returns
-    -------
-    Interventions
     """
     wanted = wanted_strategies(strategies, strengths)
     numbers = _seed_numbers(seeds)
@@ -219,7 +210,7 @@ def run_interventions(
         runs.append((away, *_common(cohort, target)))
     parts = []
     for group, source, other in runs:
-        trainings = _trainings(group, numbers, placebo, recipe, placebo_offset)
+        trainings = _trainings(group, numbers, recipe, placebo_offset)
         bank = train_bank(
             [training.spec for training in trainings], source, split, valence=values, segment=segment,
             features=False, baselines=False, folder=folder, device=device, n_jobs=n_jobs, progress=progress,
@@ -256,11 +247,7 @@ class _Training(NamedTuple):
 
 
 def _trainings(
-    wanted: Mapping[str, Alignment],
-    seeds: Sequence[int],
-    placebo: bool,
-    recipe: TrainingSpec,
-    placebo_offset: int = 0,
+    wanted: Mapping[str, Alignment], seeds: Sequence[int], recipe: TrainingSpec, placebo_offset: int = 0
 ) -> list[_Training]:
     """Every training, twins first."""
     offset = {label: OWN_SEEDS * (a.strategy == "data_scaling") for label, a in wanted.items()}
@@ -269,7 +256,7 @@ def _trainings(
         _Training("base", None, "base", seed, replace(recipe, seed=seed, recipe="base")) for seed in twins
     ]
     for label, alignment in wanted.items():
-        for arm in ARMS[1:] if placebo else ARMS[1:2]:
+        for arm in ARMS[1:]:
             for seed in (seed + offset[label] for seed in seeds):
                 spec = _aligned(recipe, alignment, arm, seed, placebo_offset, label=f"{label}, ")
                 trainings.append(_Training(label, alignment, arm, seed, spec))
@@ -394,19 +381,10 @@ def run_cohorts(
 ) -> Interventions:
     """`run_interventions` on several simulated cohorts, combined; each has permutations of its own.
 
-    Parameters
-    ----------
-    cohort_seeds : iterable of int
-    preset : str or Settings
-        Of the simulation.
-    strategies
-        As for `wanted_strategies`.
-    n_jobs, progress
-        Cohorts side by side, each in a process of one thread; one bar over them.
-    **options
-        Further ones of `run_interventions`, ``split`` by name; ``n_subjects`` of each cohort; ``n_training``,
-        to keep so many training subjects, drawn for each cohort; ``change``, a function that makes of
-        `default_values` (n_clips, n_models) what is aligned with instead.
+    `preset` is that of the simulation. Cohorts are computed side by side in `n_jobs` processes of one thread,
+    one bar over them. Options are those of `run_interventions`, ``split`` by name; ``n_subjects`` of each
+    cohort; ``n_training``, to keep so many training subjects, drawn for each cohort; ``change``, a function
+    that makes of `default_values` (n_clips, n_models) what is aligned with instead.
     """
     variants = [{"preset": preset, **options}]
     return _on_cohorts(cohort_seeds, strategies, variants, "cohorts", n_jobs, progress)[0]
@@ -428,7 +406,7 @@ def regime_map(
 
     `axis` is what varies: training ``subjects``, each cohort drawing its own; ``signal``, the size of all
     effects relative to the preset; or ``epochs`` of training. Others as for `run_cohorts`, with three seeds
-    by default; `regime_table` makes one table of it.
+    by default.
     """
     checks.choice("axis", axis, ("subjects", "signal", "epochs"))
     variants = []
@@ -515,7 +493,7 @@ def mechanism(
     """
     here = {label: a for label, a in wanted_strategies(strategies).items() if not _elsewhere(a)}
     split, values = _split_and_values(cohort, split, valence)
-    trainings = _trainings(here, _seed_numbers(seeds), True, recipe)
+    trainings = _trainings(here, _seed_numbers(seeds), recipe)
     specs = [training.spec for training in trainings]
     bank = train_bank(specs, cohort, split, valence=values, baselines=False, **options)
     lead = values if values.ndim == 1 else values[:, 0]

@@ -75,6 +75,8 @@ def calibrate(
 class OnlineDecoder(Stateful):
     """Class probabilities of a person's EEG, second by second, from any fitted classifiers.
 
+    Its `statistics` are as they are now; `classes` names the columns of the probabilities.
+
     Parameters
     ----------
     estimators : sequence
@@ -88,10 +90,9 @@ class OnlineDecoder(Stateful):
         Names of the channels of the training in their order, by which `decode` finds the rows of a recording
         or a stream, in upper or lower case; or their number, and rows are taken as they come. The reference
         must be that of the training, too.
-    classes : sequence, optional
-        Names of the columns of the probabilities; by default the estimators' ``classes_``.
-    weights : array_like, shape (n_estimators,), optional
-        Of the average; equal by default.
+    classes, weights : sequence, optional
+        Names of the columns of the probabilities, by default the estimators' ``classes_``; weights of the
+        average (n_estimators,), equal by default.
     calibration : Statistics, optional
         To begin with: see :func:`calibrate`. They count as the windows they are from, up to the memory.
     folder : str or Path, optional
@@ -101,13 +102,6 @@ class OnlineDecoder(Stateful):
         twice.
     settings : OnlineSettings
         Windows, segment, smoothing, memory, warm-up and what counts as lost or as a gap.
-
-    Attributes
-    ----------
-    statistics : Statistics
-        As they are now.
-    classes : tuple
-        Names of the columns.
 
     Examples
     --------
@@ -174,21 +168,11 @@ class OnlineDecoder(Stateful):
     # In and out
 
     def push(self, chunk: ArrayLike, time: float | ArrayLike | None = None) -> list[Record]:
-        """Take samples and decode every window that they complete.
+        """Take samples and decode every window that they complete: one record each, often none.
 
-        Parameters
-        ----------
-        chunk : array_like, shape (n_channels, n_samples)
-            V; at least one sample. Lost samples are NaN.
-        time : float or array_like of float, shape (n_samples,), optional
-            Seconds on any clock: of the first sample or of all. By default the samples follow the last ones.
-            A jump ahead by more than the tolerance is a gap: the open window is dropped and the filters begin
-            anew.
-
-        Returns
-        -------
-        list of Record
-            One for each window completed; often none.
+        `chunk` (n_channels, n_samples) is in V, with at least one sample; lost samples are NaN. `time` is
+        seconds on any clock, of the first sample or of all; by default the samples follow the last ones. A
+        jump ahead by more than the tolerance is a gap: the open window is dropped and the filters begin anew.
 
         Raises
         ------
@@ -391,17 +375,12 @@ class OnlineDecoder(Stateful):
 def decode(chunks: Iterable[Any], decoder: OnlineDecoder, *, disorder: str = "raise") -> Iterator[Record]:
     """Decode everything that comes; each record as soon as it is there.
 
-    Parameters
-    ----------
-    chunks : iterable
-        Arrays (n_channels, n_samples) in V, or pairs of these and their time: see :meth:`OnlineDecoder.push`.
-        What :func:`~kernel.decoding.streams.replay` and :func:`~kernel.decoding.streams.stream_lsl` give
-        knows the names of its rows: they are brought into the order of the decoder, others are left out, and
-        channels that are marked bad count as lost.
-    decoder : OnlineDecoder
-        It is not closed at the end, and may go on with other chunks.
-    disorder : {"raise", "drop"}
-        What to do with a chunk that is older than what was taken: see :meth:`OnlineDecoder.drop`.
+    Chunks are arrays (n_channels, n_samples) in V, or pairs of these and their time: see
+    :meth:`OnlineDecoder.push`. What :func:`~kernel.decoding.streams.replay` and
+    :func:`~kernel.decoding.streams.stream_lsl` give knows the names of its rows: they are brought into the
+    order of the decoder, others are left out, and channels that are marked bad count as lost. The decoder is
+    not closed at the end, and may go on with other chunks. A chunk that is older than what was taken raises,
+    or under disorder ``"drop"`` is left out: see :meth:`OnlineDecoder.drop`.
     """
     checks.choice("disorder", disorder, ("raise", "drop"))
     for chunk, time in fitting(chunks, decoder.entropy.sfreq, decoder.channels if decoder.named else None):

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
-from threadpoolctl import threadpool_limits
 from torch.nn import functional as F
 
 from kernel import checks
@@ -24,9 +21,7 @@ from kernel.arrays import for_estimator, row_labels
 from kernel.decoding import ensemble, networks
 from kernel.decoding.bank import Bank, Labels, Single, TrainingSpec, adamw, build_member, optimise
 from kernel.decoding.members import (
-    BASIN,
     Device,
-    Member,
     View,
     aggregate,
     fit_members,
@@ -34,10 +29,8 @@ from kernel.decoding.members import (
     fitted,
     hold_out,
     member_weights,
-    processes,
     seeded,
     stacking_features,
-    untrained_members,
     validation_weights,
 )
 from kernel.threads import one_thread
@@ -63,30 +56,16 @@ def _class_names(y: np.ndarray) -> np.ndarray:
     return classes
 
 
-def _class_codes(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    check_classification_targets(y)
-    strange = np.setdiff1d(y, classes)
-    if len(strange):
-        raise ValueError(f"class {strange[0]} is not among the classes of the first call")
-    return np.searchsorted(classes, y)
-
-
 class _Classifier(ClassifierMixin, BaseEstimator):
     """What both estimators share: the class of a sample is its most probable one."""
 
     classes_: np.ndarray
-
-    def predict_proba(self, X: ArrayLike) -> np.ndarray:
-        raise NotImplementedError
+    predict_proba: Any
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """The most probable class of each sample (n_samples,)."""
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(1)]
-
-
-def _base_has(name: str) -> Callable[[Any], bool]:
-    return lambda self: hasattr(self._base(), name)
 
 
 class ResidualEnsembleClassifier(MetaEstimatorMixin, _Classifier):
@@ -120,10 +99,9 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, _Classifier):
         ``uniform``: mean over members, without the base; ``half_base``: half the base, half that mean;
         ``validation``: weights over base and members by `validation_weights`; ``stacked``: logistic
         regression on the members' log probabilities. The last two use the held-out samples.
-    random_state : int, RandomState or None
-        Decides everything, together with the data; `n_jobs` does not.
-    n_jobs : int, optional
-        Processes, as joblib counts them.
+    random_state, n_jobs : int, RandomState or None; int, optional
+        The first decides everything, together with the data; the second, processes as joblib counts them,
+        nothing.
     validation_fraction : float or None
         Share held out from training, whole groups if `fit` gets groups, for `contributions_` and weights.
         None trains on all and leaves `contributions_` None.
@@ -206,44 +184,6 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, _Classifier):
         self._weigh(rows, code)
         return self
 
-    @available_if(_base_has("partial_fit"))  # type: ignore[untyped-decorator]  # of scikit-learn
-    def partial_fit(
-        self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None
-    ) -> ResidualEnsembleClassifier:
-        """Train base and members on a further batch; the first call of an unfitted ensemble needs `classes`.
-
-        The first batch fixes the views, so that it must hold every class where they depend on the basin.
-        Nothing is held out: weights and contributions are those of an earlier `fit`, or uniform and None.
-        """
-        first = not hasattr(self, "members_")
-        rows, labels = _checked(self, X, y, reset=first)
-        base = self._check()
-        if first:
-            if classes is None:
-                raise ValueError("the first call of partial_fit needs classes=")
-            if self.aggregation not in ("uniform", "half_base"):
-                raise ValueError(f"aggregation {self.aggregation!r} needs held-out samples: call fit first")
-            if self.diversity in ("length", "bagging", "snapshots"):
-                raise ValueError(f"diversity {self.diversity!r} needs all data at once: call fit")
-            self.classes_ = np.unique(classes)
-        code = _class_codes(labels, self.classes_)
-        numbers = np.arange(len(self.classes_))
-        if first:
-            absent = np.setdiff1d(numbers, code)
-            if len(absent) and self.diversity in BASIN:
-                raise ValueError(
-                    f"the first batch lacks class {self.classes_[absent[0]]}: the basin needs every class"
-                )
-            rng = check_random_state(self.random_state)
-            self.base_ = Member(seeded(base, rng, self.device), View())
-            plan = untrained_members(base, self.diversity, rows, code, self.n_members, rng, self.device)
-            self.members_ = [Member(*one) for one in plan]
-            self.validation_ = None
-            self._weigh(rows, code)
-        tasks = (delayed(_continue)(one, rows, code, numbers) for one in (self.base_, *self.members_))
-        self.base_, *self.members_ = Parallel(n_jobs=processes(self.n_jobs, self.device))(tasks)
-        return self
-
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Probabilities (n_samples, n_classes), columns in the order of `classes_`."""
         P = self.members_proba(X)
@@ -289,11 +229,6 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, _Classifier):
         return base
 
 
-def _continue(member: Member, X: np.ndarray, y: np.ndarray, classes: np.ndarray) -> Member:
-    with threadpool_limits(1):
-        return Member(member.estimator.partial_fit(member.view(X), y, classes=classes), member.view)
-
-
 _SPEC_FIELDS = "network epochs batch_size learning_rate weight_decay warmup_epochs label_smoothing".split()
 
 
@@ -302,27 +237,20 @@ class NetworkClassifier(_Classifier):
 
     It is trained as a member of a bank is, by :func:`~kernel.decoding.training.optimise`, on any view of the
     input, and keeps the weights of the last epoch. For many members on one input
-    :func:`~kernel.decoding.bank.train_bank` is several times faster.
+    :func:`~kernel.decoding.bank.train_bank` is several times faster. `network_` is the trained network.
 
     Parameters
     ----------
     network, options, epochs, batch_size, learning_rate, weight_decay, warmup_epochs, label_smoothing
         As for :class:`~kernel.decoding.training.TrainingSpec`.
     shape : (int, int), optional
-        Channels and bands of the flat features, channels first; by default each feature is a channel,
-        which is the same to an ``mlp``.
+        Channels and bands of the flat features, channels first; by default each feature is a channel, which
+        is the same to an ``mlp``.
     random_state : int, RandomState or None
         Of initial weights, order of batches and dropout. With an integer the training is that of a bank's
         member of this seed.
     device : str or torch.device, optional
         Where it is trained and asked; see :func:`kernel.checks.device`.
-
-    Attributes
-    ----------
-    classes_, n_features_in_
-        Class labels; number of features.
-    network_ : torch.nn.Module
-        With ``features`` and ``head``.
     """
 
     def __init__(
@@ -369,17 +297,6 @@ class NetworkClassifier(_Classifier):
         rows, labels = _checked(self, X, y)
         self._start(_class_names(labels))
         self._train(rows, labels, self._spec())
-        return self
-
-    def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> NetworkClassifier:
-        """One epoch at the full learning rate; the first call needs `classes`."""
-        first = not hasattr(self, "network_")
-        if first and classes is None:
-            raise ValueError("the first call of partial_fit needs classes=")
-        rows, labels = _checked(self, X, y, reset=first)
-        if first:
-            self._start(_class_names(np.asarray(classes)))
-        self._train(rows, labels, self._spec(epochs=1, warmup_epochs=0), rate=lambda _: self.learning_rate)
         return self
 
     def snapshots(self, X: ArrayLike, y: ArrayLike, n_snapshots: int) -> list[NetworkClassifier]:
@@ -431,14 +348,12 @@ class NetworkClassifier(_Classifier):
         X = np.require(X, requirements="W")  # other processes hand over memory that is not writable
         return torch.as_tensor(X, dtype=dtype).reshape(len(X), *self._shape())[:, :, None, :]
 
-    def _train(self, X: np.ndarray, y: np.ndarray, spec: TrainingSpec, **options: Any) -> None:
-        labels = Labels.of_classes(_class_codes(y, self.classes_), len(self.classes_))
+    def _train(self, X: np.ndarray, y: np.ndarray, spec: TrainingSpec) -> None:
+        labels = Labels.of_classes(np.searchsorted(self.classes_, y), len(self.classes_))
         place = next(self.network_.parameters()).device
         inputs, rows = self._inputs(X, torch.float32).to(place), {"train": np.arange(len(X))}
         with one_thread():
-            optimise(
-                Single(self.network_), [spec], inputs, labels, rows, optimiser=self._optimiser, **options
-            )
+            optimise(Single(self.network_), [spec], inputs, labels, rows, optimiser=self._optimiser)
         self._n_trainings += 1
         networks.use_generators(self.network_, None)  # a generator cannot be copied
         self.network_.eval()

@@ -255,18 +255,10 @@ def replay(
 ) -> Chunks:
     """A recording as if it came in now, as fast as it is taken: chunks and the time of their first sample.
 
-    Parameters
-    ----------
-    recording : mne.io.BaseRaw or array_like, shape (n_channels, n_samples)
-        V. Of a Raw the EEG channels, read piece by piece; its annotations are not heeded.
-    sfreq : float
-        Samples per second of an array.
-    chunk : float
-        Seconds in a chunk; at least one sample.
-    start : int
-        First sample to give, up to all of them: the `n_samples` of a decoder that goes on.
-    begin : float
-        Time in s of sample 0.
+    `recording` is a Raw, of which the EEG channels are read piece by piece, annotations not being heeded, or
+    an array (n_channels, n_samples) in V at `sfreq`. A chunk has so many seconds, at least one sample;
+    `start` is the first sample to give, up to all of them: the `n_samples` of a decoder that goes on; `begin`
+    the time in s of sample 0.
     """
     raw: Any = recording
     names, bads = None, []
@@ -309,16 +301,9 @@ def stream_lsl(name: str, *, scale: float | None = None, chunk: float = 0.1, tim
     the sender, on this computer's LSL clock. They are not smoothed: smoothing would hide gaps. If they jitter
     by more than the decoder's `tolerance`, raise it, or decode with ``disorder="drop"``.
 
-    Parameters
-    ----------
-    name : str
-        Name of the stream.
-    scale : float, optional
-        Volts per unit of the stream; by default from the units it declares.
-    chunk : float
-        Seconds to wait for before a chunk is given.
-    timeout : float
-        Seconds to look for the stream, and of silence after which the chunks end.
+    `scale` is volts per unit of the stream, by default from the units it declares; `chunk` the seconds to
+    wait for before a chunk is given; `timeout` those to look for the stream, and of silence after which the
+    chunks end.
 
     Raises
     ------

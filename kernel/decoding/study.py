@@ -204,12 +204,10 @@ def rediscovery(
         constant within every class, there are no residual scores.
     n_permutations, n_null : int
         Orders of the classes; random targets and random directions.
-    random_state : int
-        Seed; checkpoints of any width share what is drawn from it.
-    device : str or torch.device, optional
-        Where to compute.
+    random_state, device
+        Seed, of draws that checkpoints of any width share; where to compute.
     **options
-        ``n_components``, ``halves``, ``n_splits`` of :func:`~kernel.decoding.geometry.residual_alignment`.
+        ``n_components``, ``n_splits`` of :func:`~kernel.decoding.geometry.residual_alignment`.
 
     Raises
     ------
@@ -218,7 +216,7 @@ def rediscovery(
     """
     target, class_of = _target_and_classes(bank, target_by_clip)
     within = any(np.ptp(target[class_of == k]) > 0 for k in np.unique(class_of))
-    if within and options.get("halves", "classes") == "classes":
+    if within:
         _check_clips(bank.label, class_of)
     test = bank.rows("test")
     y = bank.trials["y"].to_numpy()[test]
@@ -420,22 +418,11 @@ def convergence_table(
             for scope in ("overall", "within", "between") if name == "recipes" else ("within", "between"):
                 r, drawn = getattr(c, scope), c.null[scope]
                 low, high = c.within_interval[1:] if scope == "within" else (np.nan, np.nan)
-                rows.append(
-                    {
-                        "data": alignment.label,
-                        "simulated": alignment.simulated,
-                        "score": SCORES[score],
-                        "null": null,
-                        "scope": scope if scope == "overall" else f"{scope} {name}",
-                        "r": r,
-                        "low": low,
-                        "high": high,
-                        "p": getattr(c, f"p_{scope}"),
-                        "percentile": float(100 * np.mean(drawn < r)),
-                        "null_sd": float(drawn.std()),
-                        "n": len(table),
-                    }
-                )
+                label = scope if scope == "overall" else f"{scope} {name}"
+                row = {"data": alignment.label, "simulated": alignment.simulated, "score": SCORES[score]}
+                row |= {"null": null, "scope": label, "r": r, "low": low, "high": high}
+                row |= {"p": getattr(c, f"p_{scope}"), "percentile": float(100 * np.mean(drawn < r))}
+                rows.append(row | {"null_sd": float(drawn.std()), "n": len(table)})
     return pd.DataFrame(rows)
 
 
@@ -467,10 +454,9 @@ def map_vaxis_to_eeg(
     ----------
     cohort : Cohort
         Differential entropies; standardised here.
-    positions : mapping of emotion to float
-        The axis: a position for each emotion of the cohort.
-    valence : mapping of emotion to float, optional
-        Human valence of each emotion, for the test over emotion means.
+    positions, valence : mapping of emotion to float
+        The axis: a position for each emotion of the cohort; human valence of each, for the test over emotion
+        means.
     specs : sequence of TrainingSpec
         Classifiers to train, such as `checkpoint_specs`, which takes minutes; none by default.
     split : Split, optional
@@ -479,12 +465,8 @@ def map_vaxis_to_eeg(
         As for :func:`~kernel.decoding.bank.train_bank`.
     n_permutations, n_slow
         As for :func:`~kernel.brain.study.project_vaxis`.
-    random_state : int
-        Seed of all nulls.
-    device : str or torch.device, optional
-        Where to compute; see :func:`kernel.checks.device`.
-    progress : bool
-        Show progress bars.
+    random_state, device, progress
+        Seed of all nulls; where to compute, see :func:`kernel.checks.device`; whether to show progress bars.
 
     Returns
     -------

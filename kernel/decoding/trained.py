@@ -513,8 +513,8 @@ def pool_ends(material: Material, part: str) -> pd.DataFrame:
     """
     names, pool = _pool(material, part)
     ends = two_tier.top_and_bottom([pool], n_permutations=N_NULL, random_state=names["pool"])
-    table = ends.table.drop(columns="top_percentile").assign(**names)
-    return pd.concat([table, pd.DataFrame([ends.null], columns=NULLS)], axis=1)
+    nulls = pd.DataFrame([ends.null], columns=NULLS)
+    return pd.concat([ends.table.assign(**names), nulls], axis=1)
 
 
 def pool_growth(material: Material, part: str) -> pd.DataFrame:
