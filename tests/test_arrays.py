@@ -231,7 +231,7 @@ def test_whole_numbers_are_not_truncated(values, message):
 
 @pytest.mark.parametrize("names", [["a", "b"], [3, 4]])
 def test_a_label_behind_a_mask_is_missing(names):
-    with pytest.raises(ValueError, match="ids holds NaN or None, .* at 1"):
+    with pytest.raises(ValueError, match=r"ids holds NaN or None, .* at 1"):
         arrays.row_labels(np.ma.masked_array(names, [False, True]), "ids", 2)
 
 
