@@ -312,24 +312,23 @@ def discriminant(Z, y):
     return model.coef_.T, model.intercept_
 
 
-def explicit(Z, y, head, u, gain=0.0):
+def explicit(Z, y, head, u):
     """The fall in accuracy by changing the features themselves."""
     W, b = head
     u = u / np.linalg.norm(u)
-    changed = np.stack([z + (gain - 1) * (z @ u) * u for z in Z])
+    changed = np.stack([z - (z @ u) * u for z in Z])
     before, after = ((x @ W + b).argmax(1) for x in (Z, changed))
     return balanced_accuracy_score(y, before) - balanced_accuracy_score(y, after)
 
 
-@pytest.mark.parametrize("gain", [0.0, 3.0, -1.0])
-def test_drops_equal_changing_the_features(rng, gain, monkeypatch):
+def test_drops_equal_changing_the_features(rng, monkeypatch):
     Z, y, head = fitted(rng, n=301)
     monkeypatch.setattr(ablation, "CHUNK", 1000)  # several chunks
     u, others = rng.standard_normal(20), rng.standard_normal((7, 20))
-    effect = ablation_effect(Z, y, head, u, gain=gain, kinds=(), random_targets=others)
+    effect = ablation_effect(Z, y, head, u, kinds=(), random_targets=others)
     assert effect.baseline == pytest.approx(balanced_accuracy_score(y, (Z @ head[0] + head[1]).argmax(1)))
-    assert effect.drop == pytest.approx(explicit(Z, y, head, u, gain))
-    expected = [explicit(Z, y, head, other, gain) for other in others]
+    assert effect.drop == pytest.approx(explicit(Z, y, head, u))
+    expected = [explicit(Z, y, head, other) for other in others]
     assert effect.drop != 0 and len(set(expected)) > 3
     np.testing.assert_allclose(effect.null["random_target"], expected, atol=1e-12)
     z = (effect.drop - np.mean(expected)) / np.std(expected, ddof=1)
@@ -468,7 +467,7 @@ def bad_inputs():
         "subject 7 is in validation and test": aligned(test=np.arange(7, 9)),
         "test has no trial of subject 99": aligned(test=[99]),
         "equal features": aligned(Z=rng.standard_normal((9, 24))[y]),
-        "leaves 0 contrasts": aligned(single),
+        "leave 0 contrasts within": aligned(single),
         "direction is zero": effect(direction=0 * u),
         "direction must have shape": effect(direction=np.ones(5)),
         "transpose the weights": effect(head=(W.T, b)),

@@ -292,16 +292,15 @@ def _members_scores(probabilities: np.ndarray, samples: _Samples) -> dict[str, f
     return {name: float(value) for name, value in scores.items()}
 
 
-def contest_summary(table: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
+def contest_summary(table: pd.DataFrame) -> pd.DataFrame:
     """Mean over cohorts with a t-interval: the cohort is the unit, so that it speaks of new cohorts.
 
     The table has rows of `contest` with columns ``preset`` and ``cohort_seed``, two cohorts or more of a
     preset. One row a preset and method, best first: ``bacc`` and ``difference`` as means over cohorts,
-    ``low`` and ``high`` of the mean difference (Student's t, at that `confidence`), ``wins`` (cohorts in
+    ``low`` and ``high`` of the mean difference (Student's t), ``wins`` (cohorts in
     which the difference is positive), ``cohorts``, and the means of ``single``, ``single_validation``,
     ``kappa``, ``nll``, ``ece``.
     """
-    checks.between("confidence", confidence, 0, 1)
     rows = []
     for (preset, method), part in table.groupby(["preset", "method"], sort=False):
         n = part["cohort_seed"].nunique()
@@ -311,7 +310,7 @@ def contest_summary(table: pd.DataFrame, *, confidence: float = 0.95) -> pd.Data
                 "needs one row each of two or more"
             )
         d = part["difference"].to_numpy()
-        mean = dict(zip(("difference", "low", "high"), paired_t(d, confidence=confidence)[0], strict=True))
+        mean = dict(zip(("difference", "low", "high"), paired_t(d)[0], strict=True))
         counted = {"wins": int((d > 0).sum()), "cohorts": n}
         others = part[["single", "single_validation", "kappa", "nll", "ece"]].mean()
         bacc = part["bacc"].mean()
@@ -326,8 +325,8 @@ def contest_summary(table: pd.DataFrame, *, confidence: float = 0.95) -> pd.Data
     )
 
 
-def gains_in_context(table: pd.DataFrame, method: str = "deep ensemble") -> pd.DataFrame:
-    """Relative gain of one method over its mean single member, the best single, and the linear models.
+def gains_in_context(table: pd.DataFrame) -> pd.DataFrame:
+    """Gain of the deep ensemble over its mean single member, the best single, and the linear models.
 
     A relative gain depends on what it is relative to. The table is one of `contest`, or as `contest_summary`
     takes it; the result has columns ``reference``, ``bacc``, ``gain``, ``relative``, for each preset and
@@ -338,11 +337,11 @@ def gains_in_context(table: pd.DataFrame, method: str = "deep ensemble") -> pd.D
     parts = []
     for key, part in table.groupby(keys, sort=False) if keys else [((), table)]:
         bacc = part.set_index("method")["bacc"]
-        missing = [name for name in (method, *references) if name not in bacc]
+        missing = [name for name in ("deep ensemble", *references) if name not in bacc]
         if missing:
             raise ValueError(f"the table lacks {', '.join(missing)}: run the contest with them")
         gains = bacc[references].rename_axis("reference").reset_index()
-        gains["gain"] = bacc[method] - gains["bacc"]
+        gains["gain"] = bacc["deep ensemble"] - gains["bacc"]
         gains["relative"] = gains["gain"] / gains["bacc"]
         parts.append(gains.assign(**dict(zip(keys, key, strict=True))))
     return pd.concat(parts, ignore_index=True)[[*keys, "reference", "bacc", "gain", "relative"]]

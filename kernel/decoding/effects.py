@@ -78,14 +78,14 @@ def combine(parts: Sequence[Interventions]) -> Interventions:
 # Tests of paired differences, one for each independent unit
 
 
-def paired_t(differences: ArrayLike, *, confidence: float = 0.95) -> tuple[stats.Interval, float]:
-    """Mean of paired differences with its t interval, and the two-sided p of Student's test.
+def paired_t(differences: ArrayLike) -> tuple[stats.Interval, float]:
+    """Mean of paired differences with its 95 % interval, and the two-sided p of Student's test.
 
     Differences that are all the same give p = 0, or 1 if they are zero, and an interval of no width.
     """
     d = _differences(differences)
     mean, se = float(d.mean()), float(d.std(ddof=1) / np.sqrt(len(d)))
-    half = float(student_t.ppf(0.5 + confidence / 2, len(d) - 1)) * se
+    half = float(student_t.ppf(0.975, len(d) - 1)) * se
     if se < 1e-15:
         return stats.Interval(mean, mean, mean), float(abs(mean) < 1e-15)
     p = float(2 * student_t.sf(abs(mean) / se, len(d) - 1))
@@ -222,19 +222,19 @@ def family_mean(result: Interventions, *, random_state: int = 0, n_resamples: in
     return table.loc[list(_CONTRASTS)]
 
 
-def change_contrast(first: Interventions, second: Interventions, *, what: str = "true") -> pd.DataFrame:
+def change_contrast(first: Interventions, second: Interventions) -> pd.DataFrame:
     """Change of accuracy in one set of cohorts minus that in another, such as with and without valence.
 
     Both have the same labels in as many cohorts in the same order, which are compared in pairs, as presets of
-    one seed, or two recipes on one cohort, are; a single cohort is compared seed by seed. `what` is the
-    change: ``true``, ``placebo`` or ``beyond``. One row for each label and one, ``all``, for their mean:
-    ``label``, ``n`` pairs, ``value`` with its t interval ``low``, ``high`` and ``p``.
+    one seed, or two recipes on one cohort, are; a single cohort is compared seed by seed. One row for each
+    label and one, ``all``, for their mean: ``label``, ``n`` pairs, ``value`` with its t interval ``low``,
+    ``high`` and ``p``.
     """
     wide = []
     for result in (first, second):
         paired, unit = paired_changes(result), result.unit()
         order = paired[unit].drop_duplicates()
-        wide.append(paired.pivot_table(index=unit, columns="label", values=what, sort=False).loc[order])
+        wide.append(paired.pivot_table(index=unit, columns="label", values="true", sort=False).loc[order])
     names = [table.index.name for table in wide]
     if names[0] != names[1] or set(wide[0]) != set(wide[1]) or len(wide[0]) != len(wide[1]):
         raise ValueError(

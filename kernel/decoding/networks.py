@@ -41,16 +41,16 @@ HOW_TO_INSTALL = (
 LINEAR_BASELINES = ("lda", "logistic")
 
 
-def linear_baseline(name: str, random_state: int | None = None, *, C: float = 0.1) -> ClassifierMixin:
+def linear_baseline(name: str, random_state: int | None = None) -> ClassifierMixin:
     """A linear classifier of flat features, not fitted, to stand beside every network.
 
     ``lda`` is linear discriminant analysis with the Ledoit-Wolf shrinkage of its covariance
     (doi:10.1016/S0047-259X(03)00096-4), ``logistic`` multinomial logistic regression on standardised
-    features, with the inverse `C` of its ridge penalty. Neither draws random numbers with the solvers here.
+    features, with a ridge penalty of 10. Neither draws random numbers with the solvers here.
     """
     if checks.choice("linear baseline", name, LINEAR_BASELINES) == "lda":
         return LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
-    model = LogisticRegression(C=C, max_iter=1000, random_state=random_state)
+    model = LogisticRegression(C=0.1, max_iter=1000, random_state=random_state)
     return make_pipeline(StandardScaler(), model)
 
 

@@ -216,8 +216,6 @@ def rediscovery(
     """
     target, class_of = _target_and_classes(bank, target_by_clip)
     within = any(np.ptp(target[class_of == k]) > 0 for k in np.unique(class_of))
-    if within:
-        _check_clips(bank.label, class_of)
     test = bank.rows("test")
     y = bank.trials["y"].to_numpy()[test]
     present = np.unique(y)
@@ -285,19 +283,6 @@ def _target_and_classes(bank: Bank, target: ArrayLike) -> tuple[np.ndarray, np.n
     target = real(target, "target_by_clip")
     checks.shape("target_by_clip", target, (len(clips),), f"({len(clips)} clips of {bank.label},)")
     return target, bank.trials["y"].to_numpy()[first]
-
-
-def _check_clips(label: str, class_of: np.ndarray) -> None:
-    """Each half of the classes must leave two contrasts between clips of one class, whatever the halving."""
-    counts = np.unique(class_of, return_counts=True)[1]
-    contrasts = np.sort(counts[counts > 1] - 1)
-    least = contrasts[: len(contrasts) // 2].sum()
-    if least < 2:
-        raise ValueError(
-            f"{label} has {counts.tolist()} clips in its classes: half of these may leave {least} contrasts "
-            "within classes, a residual needs two in each half. Use two clips or more in each of four "
-            "classes, or a target that is constant within classes for the class score alone"
-        )
 
 
 def _by_width(bank: Bank) -> Iterator[np.ndarray]:
