@@ -26,7 +26,7 @@ from kernel.brain.features import BANDS, band_gain, differential_entropy
 from kernel.brain.simulate import Settings, simulate_cohort, simulate_raw
 from kernel.decoding.bank import TrainingSpec, train_bank
 from kernel.decoding.causal import CausalEntropy, OnlineSettings, Statistics
-from kernel.decoding.online import OnlineDecoder, calibrate, decode, from_bank
+from kernel.decoding.online import OnlineDecoder, decode, from_bank
 from kernel.decoding.streams import OutOfOrderError, Record, read_log, replay, stream_lsl
 
 SFREQ, N_CHANNELS, N_BANDS = 125, 4, 5
@@ -264,24 +264,6 @@ def test_a_memory_forgets_and_without_one_nothing_is_forgotten(rng):
     assert fading.mean[0, 0] == pytest.approx(mean) == pytest.approx(20, abs=4 * 3 / np.sqrt(60))
     assert np.sqrt(fading.variance[0, 0]) == pytest.approx(3, rel=0.4)
     assert lasting.mean[0, 0] == pytest.approx(10, abs=1)
-
-
-def test_a_calibration_is_the_state_to_begin_with(rng):
-    first, second = pink(rng, N_CHANNELS, 30), pink(rng, N_CHANNELS, 12)
-    statistics = calibrate(replay(first, SFREQ), sfreq=SFREQ, channels=N_CHANNELS)
-    de = features(first)[0][2:]
-    np.testing.assert_allclose(statistics.mean, de.mean(0))
-    np.testing.assert_allclose(statistics.variance, de.var(0))
-    before = statistics.mean.copy()
-    warm, decoder = run(second, calibration=statistics, warm_up=20.0)
-    assert all(record.warm for record in warm if record.n_good_channels)
-    assert not any(record.warm for record in run(second, warm_up=20.0)[0])
-    np.testing.assert_array_equal(statistics.mean, before)  # a copy is updated
-    both = np.concatenate([de, features(second)[0][2:]])
-    np.testing.assert_allclose(decoder.statistics.mean, both.mean(0))
-    assert (decoder_of(calibration=statistics, memory=10.0).statistics.count == 10).all()
-    with pytest.raises(ValueError, match=r"1250 samples hold no good window: give more than 3 s"):
-        calibrate([np.zeros((2, 1250))], sfreq=SFREQ, channels=2)
 
 
 # Segment, ensemble, smoothing
@@ -667,11 +649,6 @@ def test_answers_that_are_no_probabilities_are_refused(rng, members, message):
         ([Linear()], {"window": 0.0101, "segment": 0.0101}, "choose a window of a whole number of samples"),
         ([Linear()], {"sfreq": 80}, "band 'gamma' ends at 47.0 Hz, not below half the sampling rate"),
         ([Linear()], {"channels": ["Fz", "fz", "Pz", "Oz"]}, "channels, in lower case, holds 'fz' twice"),
-        (
-            [Linear()],
-            {"calibration": Statistics(3, 5)},
-            r"calibration has .* = \(3, 5\), the decoder \(4, 5\)",
-        ),
     ],
 )
 def test_a_decoder_that_cannot_be_is_refused(members, options, message):
@@ -700,16 +677,11 @@ def test_a_recording_of_mne_is_the_same_as_its_array(rng, tmp_path):
 
 def test_channels_are_found_by_name_whatever_their_order_and_case(rng):
     x = pink(rng, 6, 12)
-    calm = calibrate(replay(recording(x[:4])), sfreq=SFREQ, channels=NAMES)
-    expected, _ = run(x[:4], channels=NAMES, calibration=calm)
+    expected, _ = run(x[:4], channels=NAMES)
     turned = recording(x[[5, 3, 1, 0, 2, 4]], ["T7", "OZ", "cz", "Fz", "PZ", "T8"])
-    rest = calibrate(replay(turned), sfreq=SFREQ, channels=NAMES[::-1])
-    for other in (calm, rest):  # it knows its channels, too
-        decoder = decoder_of(channels=NAMES, calibration=other)
-        assert_same(list(decode(replay(turned), decoder)), expected, atol=1e-12)
+    assert_same(list(decode(replay(turned), decoder_of(channels=NAMES))), expected, atol=1e-12)
     # by number rows are taken as they come: the order then makes a difference
-    blind = decoder_of(calibration=calm)
-    records = list(decode(replay(recording(x[[3, 1, 0, 2]], ["Oz", "Cz", "Fz", "Pz"])), blind))
+    records = list(decode(replay(recording(x[[3, 1, 0, 2]], ["Oz", "Cz", "Fz", "Pz"])), decoder_of()))
     assert np.abs(records[-1].probabilities - expected[-1].probabilities).max() > 0.01
 
 
@@ -788,10 +760,9 @@ def fake_lsl(monkeypatch, x, *, units="microvolts", types=None, rate=SFREQ, n_st
 def test_a_stream_is_decoded_like_its_recording(rng, monkeypatch):
     x = pink(rng, 5, 10)
     closed = fake_lsl(monkeypatch, 1e6 * x, types=["eeg"] * 4 + ["misc"])
-    before = calibrate([pink(rng, 4, 20)], sfreq=SFREQ, channels=4)
-    records = list(decode(stream_lsl("EEG", timeout=0.3), decoder_of(calibration=before)))
-    expected, _ = run(x[:4], calibration=before)
-    assert_same([record._replace(time=record.time - 50) for record in records], expected, atol=1e-4)
+    records = list(decode(stream_lsl("EEG", timeout=0.3), decoder_of()))
+    expected, _ = run(x[:4])
+    assert_same([record._replace(time=record.time - 50) for record in records], expected, atol=1e-3)
     assert closed == [True]
     fake_lsl(monkeypatch, x, units=None)
     stream = stream_lsl("EEG", scale=2.0, timeout=0.3)

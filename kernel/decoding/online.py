@@ -46,29 +46,6 @@ _PATIENCE = 5.0  # seconds of chunks that are all too old before their clock cou
 _CHECKPOINT = 10.0  # seconds of windows between checkpoints
 
 
-def calibrate(
-    chunks: Iterable[Any],
-    *,
-    sfreq: float,
-    channels: Sequence[str] | int,
-    settings: OnlineSettings = DEFAULTS,
-) -> Statistics:
-    """Statistics of a recording of the same person to begin with; arguments as for :class:`OnlineDecoder`."""
-    names, named = channel_names(channels)
-    entropy = CausalEntropy(sfreq, len(names), settings)
-    statistics = Statistics(len(names), len(entropy.bands))
-    statistics.channels = names if named else None
-    for chunk, time in fitting(chunks, sfreq, statistics.channels):
-        for window in entropy.windows(chunk, time):
-            statistics.update(window.de, window.good)
-    if not statistics.count.any():
-        raise ValueError(
-            f"the calibration's {entropy.clock.n_samples} samples hold no good window: give more than "
-            f"{(entropy.settle + 1) * settings.window:g} s of signal in V"
-        )
-    return statistics
-
-
 # The decoder
 
 
@@ -93,8 +70,6 @@ class OnlineDecoder(Stateful):
     classes, weights : sequence, optional
         Names of the columns of the probabilities, by default the estimators' ``classes_``; weights of the
         average (n_estimators,), equal by default.
-    calibration : Statistics, optional
-        To begin with: see :func:`calibrate`. They count as the windows they are from, up to the memory.
     folder : str or Path, optional
         Where to keep the log ``records.jsonl`` and, every 10 s, the checkpoint ``state.npz``. If there is
         one, the decoder goes on from it: feed the samples from number `n_samples` on, and the output is the
@@ -120,7 +95,6 @@ class OnlineDecoder(Stateful):
         channels: Sequence[str] | int,
         classes: Sequence[str | int | float] | None = None,
         weights: ArrayLike | None = None,
-        calibration: Statistics | None = None,
         folder: str | Path | None = None,
         settings: OnlineSettings = DEFAULTS,
     ) -> None:
@@ -133,16 +107,7 @@ class OnlineDecoder(Stateful):
         self._members = [_member(e, i, math.prod(shape)) for i, e in enumerate(estimators)]
         self._weights = _weights(weights, len(self._members))
 
-        memory = settings.memory / settings.window
-        self.statistics = Statistics(*shape, memory=memory)
-        if calibration is not None:
-            if calibration.mean.shape != shape:
-                raise ValueError(
-                    f"calibration has (n_channels, n_bands) = {calibration.mean.shape}, the decoder "
-                    f"{shape}: calibrate with the same channels and bands"
-                )
-            names = self.channels if self.named else None
-            self.statistics = calibration.copy(memory=memory, channels=names)
+        self.statistics = Statistics(*shape, memory=settings.memory / settings.window)
         self._ring = np.full((settings.n_windows, *shape), np.nan)
         self._times = np.full(settings.n_windows, -np.inf)
         self._smoothed, self._smoothed_at = np.full(len(self.classes), np.nan), -math.inf
