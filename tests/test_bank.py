@@ -303,12 +303,6 @@ def test_time_steps_are_means_of_their_part():
         np.testing.assert_allclose(data.inputs[2][row], expected.transpose(1, 0, 2), atol=1e-6)
 
 
-def test_windows_of_four_seconds_are_trained_on_as_they_are():
-    cohort, _ = simulate_cohort(0, "strong_valence", design="SEED-V", n_subjects=5)
-    bank = train([TrainingSpec(**SHORT)], cohort, make_split(cohort, "leave_subjects_out"), baselines=False)
-    assert len(bank.trials) == len(segments(cohort, length=8.0).y)  # the whole windows nearest to 10 s
-
-
 # Storage
 
 

@@ -262,26 +262,29 @@ def test_constant_alignment_counts_as_no_correlation():
 
 
 def test_top_and_bottom_where_planted_only():
-    planted = top_and_bottom([make_pool(s, 3.0) for s in range(12)], size=5, n_permutations=400)
-    assert planted.mean > 0 and planted.p < 0.01
-    p = np.array([
-        top_and_bottom([make_pool(100 + 5 * r + i) for i in range(5)], size=5, n_permutations=99).p
-        for r in range(50)
-    ])  # fmt: skip
-    assert binom.sf((p <= 0.05).sum() - 1, 50, 0.05) > 0.001 and abs(p.mean() - 0.5) < 0.15
+    planted, absent = (
+        np.array(
+            [top_and_bottom(make_pool(seed, effect), size=5, n_permutations=1)[0]["p"] for seed in range(60)]
+        )
+        for effect in (3.0, 0.0)
+    )
+    assert binom.sf((planted <= 0.05).sum() - 1, 60, 0.05) < 1e-3 and planted.mean() < 0.3
+    assert binom.sf((absent <= 0.05).sum() - 1, 60, 0.05) > 1e-3 and abs(absent.mean() - 0.5) < 0.15
 
 
 def test_top_and_bottom_are_exact():
     pool = make_pool(3, 1.0, n_members=6)
-    (row,) = top_and_bottom([pool], size=4, n_permutations=50).table.itertuples()
+    row, null = top_and_bottom(pool, size=4, n_permutations=5000)
 
     def score(members):
         return balanced_accuracy_score(pool.y, pool.probabilities[list(members)].mean(0).argmax(1))
 
     order = np.argsort(pool.residual)
-    assert row.top == pytest.approx(score(order[2:])) and row.bottom == pytest.approx(score(order[:4]))
+    ends = {"top": score(order[2:]), "bottom": score(order[:4]), "all": score(range(6))}
+    assert {name: row[name] for name in ends} == pytest.approx(ends)
     differences = [score(o[2:]) - score(o[:4]) for o in itertools.permutations(range(6))]
-    assert row.p == pytest.approx(np.mean(np.array(differences) >= row.difference - 1e-9))
+    assert row["p"] == pytest.approx(np.mean(np.array(differences) >= row["difference"] - 1e-9))
+    assert null.std() == pytest.approx(np.std(differences), rel=0.05)
 
 
 def test_growth_is_the_mean_over_subsets():
@@ -377,8 +380,7 @@ def test_pools_of_a_bank(cohort, split):
     ("message", "call"),
     {
         "number of pools must be": lambda pools: residual_against_contribution(pools[:1]),
-        "number of pools": lambda pools: top_and_bottom([], size=3),
-        "size must be a whole number from 1 to 7": lambda pools: top_and_bottom(pools, size=8),
+        "size must be a whole number from 1 to 7": lambda pools: top_and_bottom(pools[0], size=8),
         "lengths must have": lambda pools: length_agreement(pools[0].probabilities, [1, 2], pools[0].subject),
     }.items(),
 )

@@ -62,12 +62,6 @@ def test_attention_agrees_with_torch():
     torch.testing.assert_close(ours(x), theirs(x, x, x)[0], atol=1e-6, rtol=1e-5)
 
 
-def test_attention_survives_large_scores():
-    attention = Attention(4, 1)
-    attention.qkv.weight.data.fill_(1e3)
-    assert torch.isfinite(attention(torch.full((1, 3, 4), 50.0))).all()
-
-
 def test_relative_position_depends_on_the_difference_alone():
     attention = Attention(4, 1, length=5)
     attention.qkv.weight.data.zero_()
@@ -106,17 +100,6 @@ def test_dropout_keeps_the_mean_and_the_share():
     assert y.mean() == pytest.approx(1, abs=0.01)
     assert torch.equal(drop.eval()(y), y)
     assert torch.equal(Dropout(0.0).train()(y), y)
-
-
-def test_dropout_of_a_member_does_not_depend_on_its_company():
-    def drop(seeds, x):
-        module = Dropout(0.5).train()
-        module.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        return module(x)
-
-    together = drop([1, 2, 3], torch.ones(3, 5, 7))
-    assert torch.equal(drop([2], torch.ones(5, 7)), together[1])
-    assert not torch.equal(together[0], together[1])
 
 
 @pytest.mark.parametrize("options", [{}, {"hidden": (16, 12, 8), "dropout": 0.0}])

@@ -205,8 +205,8 @@ def _rows_of(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
     absent = [name for name in wanted if name.strip().lower() not in places]
     if absent:
         raise ValueError(
-            f"the recording or stream has no channels {absent}, only {list(names)}: rename them, or give the decoder the "
-            "number of its channels if the rows are in the order of the training"
+            f"the recording or stream has no channels {absent}, only {list(names)}: rename them, or give the "
+            "decoder the number of its channels if the rows are in the order of the training"
         )
     return [places[name.strip().lower()] for name in wanted]
 

@@ -223,43 +223,41 @@ def rediscovery(
     draws = np.random.default_rng(random_state).standard_normal((n_null, len(present)))
     seeds: dict[str, Any] = {"random_state": random_state, "device": device}
 
-    size = len(bank)
-    scores: list[dict[str, Any]] = [{}] * size
-    nulls: list[dict[str, np.ndarray]] = [{}] * size
-    directions: list[np.ndarray] = [np.empty(0)] * size
-    random_targets = list(directions)
+    parts: list[pd.DataFrame] = []
+    nulls: dict[str, np.ndarray] = {}
+    directions: dict[int, np.ndarray] = {}
+    random_targets: dict[int, np.ndarray] = {}
     for members in _by_width(bank):
         Z = np.stack([bank.checkpoints[m].kept_features[test] for m in members]).astype(float)
         between = geometry.class_pc1_alignment(Z, y, of_class, n_permutations=n_permutations, **seeds)
         positions = geometry.class_positions(Z, y, device=device)
-        random = np.abs(stats.pearson(positions[None], draws[:, None]))
-        for place, m in enumerate(members):
-            scores[m] = {"class_pc1": between.score[place], "class_pc1_p": between.p[place]}
-            nulls[m] = {"class_pc1": between.null[:, place], "random": random[:, place]}
-        if not within:
-            continue
-        inside = member_residuals(bank, members, target, n_null=n_null, **seeds, **options)
-        for place, (m, others) in enumerate(zip(members, inside.null_directions(), strict=True)):
-            scores[m] |= {"residual": inside.selected[place], "residual_p": inside.p_selected[place]}
-            scores[m] |= {"held_out": inside.held_out[place], "held_out_p": inside.p_held_out[place]}
-            scores[m] |= {"component": inside.component[place]}
-            nulls[m] |= {"residual": inside.null_selected[:, place]}
-            nulls[m] |= {"held_out": inside.null_held_out[:, place]}
-            directions[m], random_targets[m] = inside.direction[place], others
+        scores = {"class_pc1": between.score, "class_pc1_p": between.p}
+        drawn = {"class_pc1": between.null, "random": np.abs(stats.pearson(positions, draws[:, None]))}
+        if within:
+            inside = member_residuals(bank, members, target, n_null=n_null, **seeds, **options)
+            scores |= {"residual": inside.selected, "residual_p": inside.p_selected}
+            scores |= {"held_out": inside.held_out, "held_out_p": inside.p_held_out}
+            scores |= {"component": inside.component}
+            drawn |= {"residual": inside.null_selected, "held_out": inside.null_held_out}
+            directions |= dict(zip(members, inside.direction, strict=True))
+            random_targets |= dict(zip(members, inside.null_directions(), strict=True))
+        parts.append(pd.DataFrame(scores, index=members))
+        for name, values in drawn.items():
+            nulls.setdefault(name, np.empty((len(values), len(bank))))[:, members] = values
     columns = {
         "data": bank.label,
         "simulated": bank.simulated,
         "split": bank.split,
-        "checkpoint": range(size),
+        "checkpoint": range(len(bank)),
         **{name: [getattr(spec, name) for spec in bank.specs] for name in ("recipe", "network", "epochs")},
         "width": [checkpoint.kept_features.shape[1] for checkpoint in bank.checkpoints],
         **{which: bank.bacc(which) for which in ("validation", "test")},
     }
     return Rediscovery(
-        table=pd.concat([pd.DataFrame(columns), pd.DataFrame(scores)], axis=1),
-        nulls={name: np.stack([null[name] for null in nulls], axis=1) for name in nulls[0]},
-        directions=tuple(directions) if within else (),
-        random_targets=tuple(random_targets) if within else (),
+        table=pd.concat([pd.DataFrame(columns), pd.concat(parts).sort_index()], axis=1),
+        nulls=nulls,
+        directions=tuple(directions[m] for m in sorted(directions)),
+        random_targets=tuple(random_targets[m] for m in sorted(random_targets)),
         label=bank.label,
         simulated=bank.simulated,
     )

@@ -150,50 +150,31 @@ def _correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return np.where(size > 1e-14, (x * y).sum(-1) / size, 0.0)
 
 
-class TopBottom(NamedTuple):
-    """The most against the least aligned members of every pool."""
-
-    #: one row a pool: ``pool``, ``top``, ``bottom``, ``difference``, ``all`` (accuracy of the whole pool),
-    #: ``p`` (share of all orders of the members with as large a difference, exact)
-    table: pd.DataFrame
-    mean: float  #: difference over pools
-    p: float  #: one-sided, against random orders of the members of every pool
-    null: np.ndarray  #: (n_permutations,): mean difference of each
-
-
 def top_and_bottom(
-    pools: Sequence[Pool], *, size: int = 7, n_permutations: int = 2000, random_state: stats.Seed = 0
-) -> TopBottom:
-    """Ensembles of the most and of the least aligned members, among all subsets of that size.
+    pool: Pool, *, size: int = 7, n_permutations: int = 2000, random_state: stats.Seed = 0
+) -> tuple[dict[str, float], np.ndarray]:
+    """Ensembles of the most and of the least aligned members of a pool, among all subsets of that size.
 
-    Pools have up to sixteen members and more than `size`; other parameters as for
-    `residual_against_contribution`. Seven of ten overlap in four: the difference is that of three members
-    against three others.
+    Accuracies ``top``, ``bottom``, their ``difference``, that of ``all`` members, and ``p``, the exact share
+    of orders of the members with as large a difference; and differences of random orders (n_permutations,).
+    The pool has up to sixteen members, more than `size`. Seven of ten overlap in four: the difference is that
+    of three members against three others.
     """
-    checks.count("the number of pools", len(pools))
-    rng = np.random.default_rng(random_state)
-    rows, draws = [], []
-    for pool in pools:
-        m = len(pool.residual)
-        checks.count("size", size, 1, m - 1)
-        subsets = ensemble.subsets_of(m, size)
-        accuracy = ensemble.subset_accuracies(pool.probabilities, pool.y, subsets)
-        code = subsets @ 2 ** np.arange(m)
-        overlap = subsets.astype(int) @ subsets.T.astype(int)
-        order = np.argsort(pool.residual, kind="stable")
-        ends = order[-size:], order[:size]
-        top, bottom = (float(accuracy[code == (2**chosen).sum()][0]) for chosen in ends)
-        # an order of the members is a pair of subsets that overlap as little as they can
-        first, second = np.nonzero(overlap == max(0, 2 * size - m))
-        differences = accuracy[first] - accuracy[second]
-        draws.append(rng.choice(differences, n_permutations))
-        everyone = ensemble.subset_accuracies(pool.probabilities, pool.y, np.ones((1, m), dtype=bool))
-        row = {"pool": pool.name, "top": top, "bottom": bottom, "difference": top - bottom}
-        row |= {"all": float(everyone[0]), "p": float((differences >= top - bottom - 1e-12).mean())}
-        rows.append(row)
-    table, null = pd.DataFrame(rows), np.mean(draws, axis=0)
-    mean = float(table["difference"].mean())
-    return TopBottom(table, mean, stats.permutation_p(mean, null, alternative="greater"), null)
+    m = len(pool.residual)
+    checks.count("size", size, 1, m - 1)
+    subsets = ensemble.subsets_of(m, size)
+    accuracy = ensemble.subset_accuracies(pool.probabilities, pool.y, subsets)
+    everyone = ensemble.subset_accuracies(pool.probabilities, pool.y, np.ones((1, m), dtype=bool))
+    code, order = subsets @ 2 ** np.arange(m), np.argsort(pool.residual, kind="stable")
+    ends = order[-size:], order[:size]
+    top, bottom = (float(accuracy[code == (2**chosen).sum()][0]) for chosen in ends)
+    # an order of the members is a pair of subsets that overlap as little as they can
+    overlap = subsets.astype(int) @ subsets.T.astype(int)
+    first, second = np.nonzero(overlap == max(0, 2 * size - m))
+    differences = accuracy[first] - accuracy[second]
+    p = float((differences >= top - bottom - 1e-12).mean())
+    row = {"top": top, "bottom": bottom, "difference": top - bottom, "all": float(everyone[0]), "p": p}
+    return row, np.random.default_rng(random_state).choice(differences, n_permutations)
 
 
 def growth(probabilities: ArrayLike, y: ArrayLike) -> pd.DataFrame:
