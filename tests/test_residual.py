@@ -1,7 +1,6 @@
 """The residual ensemble: a scikit-learn citizen, its views exact, its gain real, its refusals specific."""
 
 import pickle
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -23,7 +22,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from kernel.brain.cohort import make_split, segments, standardise
 from kernel.brain.projection import ProjectionModel
-from kernel.brain.simulate import Settings, simulate_cohort
+from kernel.brain.simulate import simulate_cohort
 from kernel.decoding import ensemble, members
 from kernel.decoding.bank import TrainingSpec, train_bank
 from kernel.decoding.members import View, aggregate, hold_out, input_basin, make_views, validation_weights
@@ -279,20 +278,12 @@ def test_an_estimator_is_a_member_of_a_bank():
     bank = train_bank([spec], cohort, split, n_jobs=1, baselines=False, progress=False)
     cut = segments(standardise(cohort))
     rows = cut.rows(split.train)
-    model = NetworkClassifier.of(spec, (32, 5)).fit(cut.X[rows], cut.y[rows])
+    alike = {"shape": (32, 5), "epochs": 1, "warmup_epochs": 0, "batch_size": 64}
+    model = NetworkClassifier(**alike, random_state=3).fit(cut.X[rows], cut.y[rows])
     for name, value in model.network_.state_dict().items():
         np.testing.assert_allclose(value, bank.checkpoints[0].state[name], atol=1e-6)
-    other = NetworkClassifier.of(replace(spec, seed=4), (32, 5)).fit(cut.X[rows], cut.y[rows])
+    other = NetworkClassifier(**alike, random_state=4).fit(cut.X[rows], cut.y[rows])
     assert np.abs(other.predict_proba(cut.X) - model.predict_proba(cut.X)).max() > 1e-3
-
-
-def test_network_classifier_of_a_spec():
-    spec = TrainingSpec(epochs=9, batch_size=64, options={"hidden": (8,)}, seed=5)
-    model = NetworkClassifier.of(spec)
-    assert (model.epochs, model.batch_size, model.options, model.random_state) == (9, 64, {"hidden": (8,)}, 5)
-    for changed in ({"kd": "random"}, {"augmentation": "paper"}, {"n_windows": 5}, {"labels": "moments"}):
-        with pytest.raises(ValueError, match="need train_bank"):
-            NetworkClassifier.of(TrainingSpec(**changed))
 
 
 def test_networks_are_computed_where_they_are_told(device):
@@ -309,7 +300,7 @@ def test_networks_are_computed_where_they_are_told(device):
 # One call
 
 
-def test_one_call_decodes_by_estimators_and_specs():
+def test_one_call_is_the_estimator_s():
     X, y, subject = make_data()
     names = np.array(["a", "b", "c", "d"])
     train = subject < 9
@@ -322,39 +313,6 @@ def test_one_call_decodes_by_estimators_and_specs():
     np.testing.assert_allclose(found.member_probabilities.mean(0), found.probabilities)
     np.testing.assert_allclose(found.contributions.shapley, model.contributions_.shapley)
     assert len(found.members) == 4 and found.classes.tolist() == list("abcd")
-    specs = [
-        TrainingSpec(epochs=20, batch_size=32, learning_rate=5e-3, options={"hidden": (16,)}, seed=s)
-        for s in range(3)
-    ]
-    by_specs = residual_ensemble_decoding(specs[0], specs, *data)
-    assert (by_specs.predictions == names[y[~train]]).mean() > 0.6 and len(by_specs.members) == 3
-
-
-def test_one_call_decodes_a_bank():
-    cohort, _ = simulate_cohort(3, Settings(classes=0.08), n_subjects=10, window=10.0)
-    specs = [TrainingSpec(epochs=4, warmup_epochs=1, batch_size=64, seed=seed) for seed in range(4)]
-    bank = train_bank(specs, cohort, make_split(cohort, "leave_subjects_out"), n_jobs=1, progress=False)
-    found = residual_ensemble_decoding(bank)
-    test, held = bank.rows("test"), bank.rows("validation")
-    P = ensemble.softmax(np.stack([c.logits for c in bank.checkpoints]))
-    np.testing.assert_allclose(found.probabilities, P[:, test].mean(0))
-    assert (found.predictions == np.array(bank.classes)[found.probabilities.argmax(1)]).all()
-    y = bank.trials["y"].to_numpy()
-    expected = ensemble.contributions(P[:, held], y[held])
-    np.testing.assert_allclose(found.contributions.shapley, expected.shapley)
-    some = residual_ensemble_decoding(bank, [0, 2], aggregation="validation")
-    np.testing.assert_allclose(some.weights, validation_weights(P[[0, 2]][:, held], y[held]))
-    stacked = residual_ensemble_decoding(bank, aggregation="stacked")
-    np.testing.assert_allclose(stacked.probabilities.sum(1), 1)
-    for arguments, options, message in [
-        ((bank, "seeds", np.ones((2, 2))), {}, "a Bank has its trials"),
-        ((bank,), {"aggregation": "half_base"}, "aggregation must be one of uniform, validation, stacked"),
-        ((bank, [1]), {}, "2 members or more, got 1"),
-        ((bank, [1, 1]), {}, "all 2 members are identical"),
-        ((None, "seeds"), {}, "X, y and X_test are needed"),
-    ]:
-        with pytest.raises(ValueError, match=message):
-            residual_ensemble_decoding(*arguments, **options)
 
 
 # What it refuses

@@ -19,16 +19,15 @@ from torch.nn import functional as F
 from kernel import checks
 from kernel.arrays import for_estimator, row_labels
 from kernel.decoding import ensemble, networks
-from kernel.decoding.bank import Bank, Labels, Single, TrainingSpec, adamw, build_member, optimise
+from kernel.decoding.bank import Labels, Single, TrainingSpec, adamw, build_member, optimise
 from kernel.decoding.members import (
     Device,
+    Member,
     View,
-    aggregate,
     fit_members,
     fit_stacker,
     fitted,
     hold_out,
-    member_weights,
     seeded,
     stacking_features,
     validation_weights,
@@ -279,19 +278,6 @@ class NetworkClassifier(_Classifier):
         self.random_state = random_state
         self.device = device
 
-    @classmethod
-    def of(cls, spec: TrainingSpec, shape: tuple[int, int] | None = None) -> NetworkClassifier:
-        """The estimator of a spec; ValueError if the spec asks for what an estimator of flat rows lacks."""
-        augmented = any(size > 0 for name, size in spec.augmentation_sizes().items() if name != "probability")
-        if spec.kd is not None or augmented or spec.n_windows != 1 or spec.labels != "classes":
-            raise ValueError(
-                "prototypes, augmentation, several windows and moments need train_bank: pass a Bank instead; "
-                f"got kd {spec.kd!r}, augmentation {spec.augmentation!r}, n_windows "
-                f"{spec.n_windows} and labels {spec.labels!r}"
-            )
-        shared = {name: getattr(spec, name) for name in _SPEC_FIELDS}
-        return cls(options=dict(spec.options) or None, shape=shape, random_state=spec.seed, **shared)
-
     def fit(self, X: ArrayLike, y: ArrayLike) -> NetworkClassifier:
         """Train from random weights for `epochs` epochs, along a rise and a cosine."""
         rows, labels = _checked(self, X, y)
@@ -368,18 +354,18 @@ class EnsembleDecoding(NamedTuple):
     predictions: np.ndarray  #: (n_trials,): labels of the test trials
     probabilities: np.ndarray  #: (n_trials, n_classes): of the ensemble
     member_probabilities: np.ndarray  #: (n_members, n_trials, n_classes)
-    members: list[Any]  #: fitted `Member` objects, or the checkpoints of a bank
+    members: list[Member]  #: fitted
     weights: np.ndarray | None  #: (n_members,): they lack what the base has; None if stacked
     contributions: ensemble.Contributions | None  #: of the members on validation trials
     classes: np.ndarray  #: label of each column
 
 
 def residual_ensemble_decoding(
-    base_classifier: Any = None,
-    diversity_set: str | Sequence[Any] = "drop_basin",
-    X: ArrayLike | None = None,
-    y: ArrayLike | None = None,
-    X_test: ArrayLike | None = None,
+    base_classifier: Any,
+    diversity_set: str | Sequence[Any],
+    X: ArrayLike,
+    y: ArrayLike,
+    X_test: ArrayLike,
     *,
     groups: ArrayLike | None = None,
     n_members: int = 10,
@@ -393,34 +379,19 @@ def residual_ensemble_decoding(
 
     Parameters
     ----------
-    base_classifier : estimator, TrainingSpec, Bank or None
-        A scikit-learn classifier or the spec of a network, trained here on `X`; or a trained bank, whose test
-        trials are then decoded and whose validation trials weigh the members. None is linear discriminant
-        analysis.
-    diversity_set : str, sequence of estimators or specs, or sequence of int
-        As ``diversity`` of `ResidualEnsembleClassifier`; for a bank the numbers of the members to use, all of
-        them if it is a name.
+    base_classifier : estimator or None
+        A scikit-learn classifier; None is linear discriminant analysis.
+    diversity_set : str or sequence of estimators
+        As ``diversity`` of `ResidualEnsembleClassifier`.
     X, y, X_test : array_like, shape (n_samples, n_features), (n_samples,) and (n_trials, n_features)
-        Training trials and trials to decode; not with a bank.
+        Training trials and trials to decode.
     groups : array_like, shape (n_samples,), optional
         Subject of each training trial.
     n_members, aggregation, validation_fraction, random_state, n_jobs, device
-        As for `ResidualEnsembleClassifier`. A bank has no base: ``half_base`` is refused.
-
-    Returns
-    -------
-    EnsembleDecoding
+        As for `ResidualEnsembleClassifier`.
     """
-    if isinstance(base_classifier, Bank):
-        if X is not None or y is not None or X_test is not None:
-            raise ValueError("a Bank has its trials: leave X, y and X_test out")
-        return _decode_bank(base_classifier, diversity_set, aggregation)
-    if X is None or y is None or X_test is None:
-        raise ValueError("X, y and X_test are needed unless base_classifier is a Bank")
-    if not isinstance(diversity_set, str):
-        diversity_set = [_as_estimator(one) for one in diversity_set]
-    base, options = _as_estimator(base_classifier), (n_members, aggregation, random_state, n_jobs)
-    model = ResidualEnsembleClassifier(base, diversity_set, *options, validation_fraction, device)
+    options = (n_members, aggregation, random_state, n_jobs, validation_fraction, device)
+    model = ResidualEnsembleClassifier(base_classifier, diversity_set, *options)
     model.fit(X, y, groups=groups)
     probabilities = model.predict_proba(X_test)
     return EnsembleDecoding(
@@ -431,33 +402,4 @@ def residual_ensemble_decoding(
         weights=None if model.weights_ is None else model.weights_[1:],
         contributions=model.contributions_,
         classes=model.classes_,
-    )
-
-
-def _as_estimator(base: Any) -> Any:
-    return NetworkClassifier.of(base) if isinstance(base, TrainingSpec) else base
-
-
-def _decode_bank(bank: Bank, members: str | Sequence[int], aggregation: str) -> EnsembleDecoding:
-    checks.choice("aggregation", aggregation, ("uniform", "validation", "stacked"))
-    numbers = range(len(bank)) if isinstance(members, str) else list(members)
-    P = ensemble.softmax(np.stack([bank.scores(int(number)) for number in numbers]))
-    y = bank.trials["y"].to_numpy()[bank.rows("validation")]
-    held, asked = ensemble.checked_members(P[:, bank.rows("validation")]), P[:, bank.rows("test")]
-    if np.abs(held - held[0]).max() < 1e-12:
-        raise ValueError(f"all {len(held)} members are identical: they add nothing to each other")
-    weights = None
-    if aggregation != "stacked":
-        learnt = member_weights(aggregation, held, y)
-        weights = np.full(len(held), 1 / len(held)) if learnt is None else learnt
-    probabilities = aggregate(aggregation, held, y, asked)
-    classes = np.array(bank.classes)
-    return EnsembleDecoding(
-        predictions=classes[probabilities.argmax(1)],
-        probabilities=probabilities,
-        member_probabilities=asked,
-        members=[bank.checkpoints[number] for number in numbers],
-        weights=weights,
-        contributions=ensemble.contributions(held, y),
-        classes=classes,
     )
