@@ -6,7 +6,7 @@ geometry; for a claim about a kind of data the unit is the cohort.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,14 +48,19 @@ class Interventions:
         """What is independent: cohorts where there are several, else seeds."""
         return "cohort" if self.table["cohort"].nunique() > 1 else "seed"
 
-    def interval(self, rows: Mapping[str, Sequence[int]], **options: Any) -> dict[str, stats.Interval]:
-        """Mean change of the rows of each arm, and beyond the placebo, test subjects resampled."""
+    def interval(self, rows: pd.DataFrame, **options: Any) -> dict[str, stats.Interval]:
+        """Mean change of some rows by arm, and beyond the placebo, test subjects resampled."""
+        arms = {str(arm): list(places) for arm, places in rows.groupby("arm").groups.items()}
+        counts = self.counts[arms["true"][0]]
+        if len(counts) < 2:
+            raise ValueError(
+                "changes were tested on one subject: an interval over subjects needs two or more"
+            )
         change = {
-            arm: np.mean([self.hits[r] - self.hits[self.twin[r]] for r in chosen], axis=0)
-            for arm, chosen in rows.items()
+            arm: np.mean([self.hits[r] - self.hits[self.twin[r]] for r in places], axis=0)
+            for arm, places in arms.items()
         }
         change["beyond"] = change["true"] - change["placebo"]
-        counts = self.counts[rows["true"][0]]
         return {
             name: stats.bootstrap_interval(mean_recall, counts, each, **options)
             for name, each in change.items()
@@ -152,13 +157,14 @@ def summarise(
     unit = checks.choice("unit", result.unit() if unit is None else unit, ("seed", "cohort"))
     if unit == "seed" and result.unit() == "cohort":
         raise ValueError("subjects of several cohorts: summarise each of them, or use unit='cohort'")
-    rows = []
+    draws, rows = {"n_resamples": n_resamples, "random_state": random_state}, []
     for label, part in paired_changes(result).groupby("label", sort=False):
         by_unit = ["cohort"] if unit == "cohort" else ["cohort", "seed"]
         means = part.groupby(by_unit, sort=False)[list(_CONTRASTS)].mean()
         row = {name: part[name].iloc[0] for name in ("label", "number", "strategy", "family", "strength")}
         row["n"] = len(means)
-        over_subjects = {} if unit == "cohort" else _of_label(result, label, n_resamples, random_state)
+        of_label = result.table[result.table["label"] == label]
+        over_subjects = {} if unit == "cohort" else result.interval(of_label, **draws)
         for name in means:
             d = means[name].to_numpy()
             interval, p = paired_t(d)
@@ -191,17 +197,6 @@ def paired_changes(result: Interventions) -> pd.DataFrame:
     return table.sort_values("label", key=lambda s: s.map(order.index), kind="stable", ignore_index=True)
 
 
-def _of_label(
-    result: Interventions, label: Any, n_resamples: int, random_state: int
-) -> dict[str, stats.Interval]:
-    """Intervals of a label's mean changes over seeds."""
-    of_label = result.table[result.table["label"] == label]
-    rows = {str(arm): list(places) for arm, places in of_label.groupby("arm").groups.items()}
-    if len(result.counts[rows["true"][0]]) < 2:
-        raise ValueError(f"{label!r} was tested on one subject: an interval over subjects needs two or more")
-    return result.interval(rows, n_resamples=n_resamples, random_state=random_state)
-
-
 def family_mean(result: Interventions, *, random_state: int = 0, n_resamples: int = 1000) -> pd.DataFrame:
     """Change of the strategies' mean, of their placebos' mean, and beyond the placebos.
 
@@ -216,8 +211,7 @@ def family_mean(result: Interventions, *, random_state: int = 0, n_resamples: in
         deltas = result.deltas()
         shapes = pd.Series([result.counts[row].shape for row in deltas.index], index=deltas.index)
         usual = deltas[shapes == shapes.mode()[0]]
-        rows = {str(arm): list(places) for arm, places in usual.groupby("arm").groups.items()}
-        intervals = result.interval(rows, n_resamples=n_resamples, random_state=random_state)
+        intervals = result.interval(usual, n_resamples=n_resamples, random_state=random_state)
     table = pd.DataFrame.from_dict(intervals, orient="index", columns=["value", "low", "high"])
     return table.loc[list(_CONTRASTS)]
 

@@ -63,7 +63,8 @@ def basin(Z: Features, y: ArrayLike, *, rank: int | None = None, device: Device 
 
 def _class_components(Z: torch.Tensor, code: np.ndarray, rank: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Positions of the classes (..., n_classes, k) and principal directions (..., k, d) of their means."""
-    U, s, Vt = torch.linalg.svd(_centred(_means(Z, code)), full_matrices=False)
+    means = _means(Z, code)
+    U, s, Vt = torch.linalg.svd(means - means.mean(-2, keepdim=True), full_matrices=False)
     tiny = s[..., rank - 1] <= _noise(Z)
     if tiny.any():
         where = f" of checkpoint {int(tiny.nonzero()[0])}" if tiny.ndim else ""
@@ -432,10 +433,6 @@ def rounding(X: torch.Tensor) -> float:
 def _noise(Z: torch.Tensor) -> torch.Tensor:
     """Singular values (...) that means of features would have if they agreed to rounding."""
     return rounding(Z) * torch.linalg.vector_norm(Z, dim=(-2, -1)) / Z.shape[-2] ** 0.5
-
-
-def _centred(X: torch.Tensor) -> torch.Tensor:
-    return X - X.mean(-2, keepdim=True)
 
 
 def _means(Z: torch.Tensor, code: np.ndarray) -> torch.Tensor:
