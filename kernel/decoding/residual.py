@@ -41,7 +41,7 @@ _FLOATS = [np.float64, np.float32]
 # The estimators
 
 
-def _checked(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool = True) -> Any:
+def _samples(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool = True) -> Any:
     """Samples (n, n_features), and their labels if there are any, as scikit-learn has them."""
     labels = y if isinstance(y, str) else for_estimator(y, "y", labels=True)
     return validate_data(estimator, for_estimator(X, "X"), labels, dtype=_FLOATS, reset=reset)
@@ -162,7 +162,7 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, _Classifier):
         Groups, such as subjects, are held out and resampled whole. ValueError if an option or the data cannot
         be used, or all members come out the same.
         """
-        rows, labels = _checked(self, X, y)
+        rows, labels = _samples(self, X, y)
         base = self._check()
         self.classes_ = _class_names(labels)
         code = np.searchsorted(self.classes_, labels)
@@ -193,7 +193,7 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, _Classifier):
     def members_proba(self, X: ArrayLike) -> np.ndarray:
         """Probabilities (1 + n_members, n_samples, n_classes) of the base, then of every member."""
         check_is_fitted(self)
-        rows = _checked(self, X, reset=False)
+        rows = _samples(self, X, reset=False)
         return np.stack([one.predict_proba(rows) for one in (self.base_, *self.members_)])
 
     def _weigh(self, X: np.ndarray, code: np.ndarray) -> None:
@@ -210,11 +210,9 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, _Classifier):
         elif self.aggregation == "stacked":
             self.weights_, self.stacker_ = None, fit_stacker(P[1:], y)
 
-    def _base(self) -> Any:
-        return networks.linear_baseline("lda") if self.estimator is None else self.estimator
-
     def _check(self) -> Any:
-        base = self._base()
+        """The base, if the options can be used."""
+        base = networks.linear_baseline("lda") if self.estimator is None else self.estimator
         if not hasattr(base, "predict_proba"):
             raise ValueError(
                 f"{type(base).__name__} has no predict_proba: wrap it in CalibratedClassifierCV, or choose "
@@ -280,7 +278,7 @@ class NetworkClassifier(_Classifier):
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> NetworkClassifier:
         """Train from random weights for `epochs` epochs, along a rise and a cosine."""
-        rows, labels = _checked(self, X, y)
+        rows, labels = _samples(self, X, y)
         self._start(_class_names(labels))
         self._train(rows, labels, self._spec())
         return self
@@ -293,7 +291,7 @@ class NetworkClassifier(_Classifier):
         .. [1] Huang et al. (2017), ICLR. arXiv:1704.00109
         """
         stations = [copy.deepcopy(self.fit(X, y))]
-        rows, labels = _checked(self, X, y, reset=False)
+        rows, labels = _samples(self, X, y, reset=False)
         for _ in range(n_snapshots - 1):
             self._train(rows, labels, self._spec(warmup_epochs=0))
             stations.append(copy.deepcopy(self))
@@ -302,7 +300,7 @@ class NetworkClassifier(_Classifier):
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Probabilities (n_samples, n_classes)."""
         check_is_fitted(self)
-        rows = _checked(self, X, reset=False)
+        rows = _samples(self, X, reset=False)
         # in double precision, so that a sample's result does not depend on its company
         place = next(self.network_.parameters()).device
         place = torch.device("cpu") if place.type == "mps" else place  # which has no doubles

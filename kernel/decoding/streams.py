@@ -199,7 +199,7 @@ def channel_names(channels: Sequence[str] | int) -> tuple[tuple[str, ...], bool]
     return names, True
 
 
-def _rows_of(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
+def _places_of(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
     """Place of each wanted channel among the names, whatever their case."""
     places = {name.strip().lower(): place for place, name in reversed(list(enumerate(names)))}
     absent = [name for name in wanted if name.strip().lower() not in places]
@@ -235,7 +235,7 @@ def fitting(chunks: Iterable[Any], sfreq: float, channels: Sequence[str] | None)
             raise ValueError(f"the chunks have {chunks.sfreq:g} Hz, not {sfreq:g}: resample them first")
         if channels is not None and chunks.channels is not None:
             names = (*chunks.channels, *chunks.bads)
-            rows = np.array(_rows_of(names, channels))
+            rows = np.array(_places_of(names, channels))
     for item in chunks:
         chunk, time = item if isinstance(item, tuple) else (item, None)
         if rows is not None:  # numbers beyond the chunk's rows are of bad channels: NaN
