@@ -18,7 +18,9 @@ from kernel.brain.simulate import Settings, simulate_cohort
 from kernel.decoding import bank as bank_module
 from kernel.decoding import networks, training
 from kernel.decoding.alignment import NAMED, PAPER_ROWS, STRATEGIES, Alignment
-from kernel.decoding.bank import Labels, TrainingSpec, subject_interval, train_bank
+from kernel.decoding.bank import TrainingSpec, train_bank
+from kernel.decoding.checkpoints import subject_interval
+from kernel.decoding.training import Labels
 from kernel.metrics import balanced_accuracy
 
 QUICK = {"epochs": 4, "warmup_epochs": 1, "batch_size": 64}

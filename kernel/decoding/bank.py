@@ -29,17 +29,10 @@ from kernel.brain.cohort import Cohort, Split, segment_length, segments, standar
 from kernel.decoding import networks, training
 from kernel.decoding.aligner import Aligner, Stack
 from kernel.decoding.alignment import Context, clip_values
-from kernel.decoding.checkpoints import SETS, restored
+from kernel.decoding.checkpoints import SETS, Checkpoint, restored
 from kernel.decoding.checkpoints import Bank as Bank
-from kernel.decoding.checkpoints import Checkpoint as Checkpoint
-from kernel.decoding.checkpoints import recall_interval as recall_interval
-from kernel.decoding.checkpoints import subject_interval as subject_interval
-from kernel.decoding.training import Labels as Labels
-from kernel.decoding.training import Single as Single
+from kernel.decoding.training import Labels, Single, build_member, optimise
 from kernel.decoding.training import TrainingSpec as TrainingSpec
-from kernel.decoding.training import adamw as adamw
-from kernel.decoding.training import build_member as build_member
-from kernel.decoding.training import optimise as optimise
 from kernel.threads import one_thread, processes
 
 STACK_SIZE = 18  # members of a stack at most: bounds the memory, and what a kill can cost

@@ -18,7 +18,8 @@ from tqdm.auto import tqdm
 from kernel import checks, files
 from kernel.brain.cohort import Cohort, Split, segment_length, segments, standardise
 from kernel.decoding import ensemble, members, networks
-from kernel.decoding.bank import recall_interval, time_steps
+from kernel.decoding.bank import time_steps
+from kernel.decoding.checkpoints import recall_interval
 from kernel.decoding.effects import paired_t
 from kernel.decoding.residual import NetworkClassifier
 from kernel.metrics import balanced_accuracy

@@ -15,7 +15,7 @@ from scipy.special import log_softmax
 
 from kernel import checks, stats
 from kernel.arrays import class_numbers, plain, precision, real, row_labels
-from kernel.decoding.bank import recall_interval
+from kernel.decoding.checkpoints import recall_interval
 from kernel.metrics import trial_weights
 
 MOST_MEMBERS = 16  # of which all subsets are scored: 65,535

@@ -369,7 +369,7 @@ def from_bank(
     member was trained on, and computes probabilities (n, n_classes) on the device. Give the decoder the
     bank's classes, ``classes=bank.classes``.
     """
-    from kernel.decoding.bank import Labels
+    from kernel.decoding.training import Labels
 
     place = checks.device(device)
 

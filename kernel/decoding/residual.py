@@ -19,7 +19,6 @@ from torch.nn import functional as F
 from kernel import checks
 from kernel.arrays import for_estimator, row_labels
 from kernel.decoding import ensemble, networks
-from kernel.decoding.bank import Labels, Single, TrainingSpec, adamw, build_member, optimise
 from kernel.decoding.members import (
     Device,
     Member,
@@ -32,6 +31,7 @@ from kernel.decoding.members import (
     stacking_features,
     validation_weights,
 )
+from kernel.decoding.training import Labels, Single, TrainingSpec, adamw, build_member, optimise
 from kernel.threads import one_thread
 
 AGGREGATION = ("uniform", "half_base", "validation", "stacked")

@@ -18,7 +18,8 @@ from kernel.arrays import real, row_labels
 from kernel.brain.cohort import Cohort, Split, make_split, standardise
 from kernel.brain.study import AxisProjection, clip_values, project_vaxis
 from kernel.decoding import geometry
-from kernel.decoding.bank import Bank, TrainingSpec, subject_interval, train_bank
+from kernel.decoding.bank import Bank, TrainingSpec, train_bank
+from kernel.decoding.checkpoints import subject_interval
 from kernel.ratings import load_ratings
 
 _Device = str | torch.device | None
