@@ -130,7 +130,7 @@ def plain(values: Any, name: str, *, numbers: bool = True) -> np.ndarray:
         if table.dtype.kind == "O" and all(pd.api.types.is_numeric_dtype(one) for one in types):
             table = values.to_numpy(dtype=float, na_value=np.nan)
         values = table
-    elif np.ma.is_masked(values := _joined(values)):
+    elif np.ma.is_masked(values := _joined(values, name)):
         hidden = np.ma.getmaskarray(values)
         real_numbers = values.dtype.kind in "biuf"
         values = (
@@ -139,7 +139,7 @@ def plain(values: Any, name: str, *, numbers: bool = True) -> np.ndarray:
     try:
         array = np.asarray(values)
     except (ValueError, TypeError) as error:  # lists of unequal lengths, tensors on other devices
-        raise ValueError(f"{name} must be a regular array of real numbers: {error}") from error
+        raise _irregular(name, error) from error
     if numbers and array.dtype.kind not in "biuf":
         raise _no_numbers(name, array.dtype)
     return array
@@ -152,7 +152,7 @@ def for_estimator(values: Any, name: str, *, labels: bool = False) -> Any:
     """
     if isinstance(values, torch.Tensor):
         values = plain(values, name, numbers=False)
-    joined = _joined(values)
+    joined = _joined(values, name)
     if isinstance(joined, np.ma.MaskedArray):
         _refuse(np.ma.getmaskarray(joined), name, "masked values")
     if labels and values is not None:
@@ -160,10 +160,18 @@ def for_estimator(values: Any, name: str, *, labels: bool = False) -> Any:
     return values
 
 
-def _joined(values: Any) -> Any:
+def _joined(values: Any, name: str) -> Any:
     """Masked rows or numbers in a list as one masked array, so that no mask is lost."""
-    held = isinstance(values, list | tuple) and any(isinstance(one, np.ma.MaskedArray) for one in values)
-    return np.ma.array(values) if held else values
+    if not (isinstance(values, list | tuple) and any(isinstance(one, np.ma.MaskedArray) for one in values)):
+        return values
+    try:
+        return np.ma.array(values)
+    except (ValueError, TypeError) as error:
+        raise _irregular(name, error) from error
+
+
+def _irregular(name: str, error: Exception) -> ValueError:
+    return ValueError(f"{name} must be a regular array of real numbers: {error}")
 
 
 def _no_numbers(name: str, dtype: Any) -> ValueError:

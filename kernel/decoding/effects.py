@@ -53,9 +53,7 @@ class Interventions:
         arms = {str(arm): list(places) for arm, places in rows.groupby("arm").groups.items()}
         counts = self.counts[arms["true"][0]]
         if len(counts) < 2:
-            raise ValueError(
-                "changes were tested on one subject: an interval over subjects needs two or more"
-            )
+            raise ValueError("one subject was tested: an interval over subjects needs two or more")
         change = {
             arm: np.mean([self.hits[r] - self.hits[self.twin[r]] for r in places], axis=0)
             for arm, places in arms.items()
@@ -157,14 +155,16 @@ def summarise(
     unit = checks.choice("unit", result.unit() if unit is None else unit, ("seed", "cohort"))
     if unit == "seed" and result.unit() == "cohort":
         raise ValueError("subjects of several cohorts: summarise each of them, or use unit='cohort'")
-    draws, rows = {"n_resamples": n_resamples, "random_state": random_state}, []
+    rows = []
     for label, part in paired_changes(result).groupby("label", sort=False):
         by_unit = ["cohort"] if unit == "cohort" else ["cohort", "seed"]
         means = part.groupby(by_unit, sort=False)[list(_CONTRASTS)].mean()
         row = {name: part[name].iloc[0] for name in ("label", "number", "strategy", "family", "strength")}
         row["n"] = len(means)
-        of_label = result.table[result.table["label"] == label]
-        over_subjects = {} if unit == "cohort" else result.interval(of_label, **draws)
+        over_subjects: dict[str, stats.Interval] = {}
+        if unit == "seed":
+            of_label = result.table[result.table["label"] == label]
+            over_subjects = result.interval(of_label, n_resamples=n_resamples, random_state=random_state)
         for name in means:
             d = means[name].to_numpy()
             interval, p = paired_t(d)
