@@ -131,11 +131,10 @@ def plain(values: Any, name: str, *, numbers: bool = True) -> np.ndarray:
             table = values.to_numpy(dtype=float, na_value=np.nan)
         values = table
     elif np.ma.is_masked(values := _joined(values, name)):
-        hidden = np.ma.getmaskarray(values)
-        real_numbers = values.dtype.kind in "biuf"
-        values = (
-            np.ma.filled(values.astype(float), np.nan) if real_numbers else np.where(hidden, None, values)
-        )
+        if values.dtype.kind in "biuf":
+            values = np.ma.filled(values.astype(float), np.nan)
+        else:
+            values = np.where(np.ma.getmaskarray(values), None, values)
     try:
         array = np.asarray(values)
     except (ValueError, TypeError) as error:  # lists of unequal lengths, tensors on other devices
