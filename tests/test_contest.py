@@ -182,7 +182,7 @@ def test_refuses_contestants_and_says_why(cohort, split, tmp_path):
     for estimator, name in ((TINY, "luck"), (LDA, "snapshots")):
         with pytest.raises(ValueError, match=f"a contestant with .* must be one of .* got '{name}'"):
             run(cohort, split, tmp_path, estimator=estimator, methods=[name])
-    with pytest.raises(ValueError, match="the table lacks single network"):
+    with pytest.raises(ValueError, match="the table lacks deep ensemble, single network"):
         gains_in_context(run(cohort, split, tmp_path, estimator=LDA, methods=["drop basin"]))
 
 
