@@ -131,15 +131,47 @@ def plain(values: Any, name: str, *, numbers: bool = True) -> np.ndarray:
         if table.dtype.kind == "O" and all(pd.api.types.is_numeric_dtype(one) for one in types):
             table = values.to_numpy(dtype=float, na_value=np.nan)
         values = table
-    elif np.ma.is_masked(values) and values.dtype.kind in "biuf":
-        values = np.ma.filled(values.astype(float), np.nan)
+    elif np.ma.is_masked(values := _joined(values, name)):
+        if values.dtype.kind in "biuf":
+            values = np.ma.filled(values.astype(float), np.nan)
+        else:
+            values = np.where(np.ma.getmaskarray(values), None, values)
     try:
         array = np.asarray(values)
     except (ValueError, TypeError) as error:  # lists of unequal lengths, tensors on other devices
-        raise ValueError(f"{name} must be a regular array of real numbers: {error}") from error
+        raise _irregular(name, error) from error
     if numbers and array.dtype.kind not in "biuf":
         raise _no_numbers(name, array.dtype)
     return array
+
+
+def for_estimator(values: Any, name: str, *, labels: bool = False) -> Any:
+    """What a scikit-learn estimator gets as X, or as y if `labels`: tensors as numpy, all else as it is.
+
+    scikit-learn would use what a mask hides as if it were there; that and a missing label are named here.
+    """
+    if isinstance(values, torch.Tensor):
+        values = plain(values, name, numbers=False)
+    joined = _joined(values, name)
+    if isinstance(joined, np.ma.MaskedArray):
+        _refuse(np.ma.getmaskarray(joined), name, "masked values")
+    if labels and values is not None:
+        _refuse(np.asarray(pd.isna(values)), name, "NaN or None")
+    return values
+
+
+def _joined(values: Any, name: str) -> Any:
+    """Masked rows or numbers in a list as one masked array, so that no mask is lost."""
+    if not (isinstance(values, list | tuple) and any(isinstance(one, np.ma.MaskedArray) for one in values)):
+        return values
+    try:
+        return np.ma.array(values)
+    except (ValueError, TypeError) as error:
+        raise _irregular(name, error) from error
+
+
+def _irregular(name: str, error: Exception) -> ValueError:
+    return ValueError(f"{name} must be a regular array of real numbers: {error}")
 
 
 def _no_numbers(name: str, dtype: Any) -> ValueError:

@@ -82,7 +82,7 @@ def ten_best(label):
     best = best.head(10)[KEY]
     null = best.merge(rows_of("ablation_nulls", label), on=KEY)[list(NULLS)].to_numpy().T
     rows = best.merge(rows, on=KEY).assign(data=label, simulated=label in SIMULATED)
-    return Ablation(rows, {"random_target": null}, np.arange(len(best)), gain=0.0)
+    return Ablation(rows, {"random_target": null}, np.arange(len(best)))
 
 
 lost = {label: ten_best(label) for label in PEOPLE + SIMULATED}

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial import procrustes as scipy_procrustes
-from scipy.spatial.distance import pdist
 from torch.nn import functional as F
 
 from kernel.decoding import aligner, alignment, losses
@@ -61,22 +60,6 @@ def settings(strategy):
 # Against independent libraries
 
 
-def linear_cka(a, b):
-    """Of Kornblith et al. (2019), from the definition."""
-    a, b = a - a.mean(0), b - b.mean(0)
-    return np.linalg.norm(a.T @ b) ** 2 / np.linalg.norm(a.T @ a) / np.linalg.norm(b.T @ b)
-
-
-def test_rsa_and_cka_are_correlations_of_distances_and_of_covariances(rng):
-    batch = make_batch(rng)
-    for m in range(2):
-        z, v = batch.z[m].numpy(), batch.clip_value[m].numpy()[:, None]
-        r = np.corrcoef(pdist(z, "sqeuclidean"), pdist(v, "sqeuclidean"))[0, 1]
-        assert 1 - losses.rsa(batch)[m].item() == pytest.approx(r, abs=1e-8)
-        similarity = 1 - losses.cka(batch)[m].item()
-        assert similarity == pytest.approx(float(linear_cka(v, z)), abs=1e-6)
-
-
 def test_rsa_and_cka_agree_with_rsatoolbox(rng):
     toolbox = pytest.importorskip("rsatoolbox")
     batch = make_batch(rng)
@@ -113,20 +96,6 @@ def test_contrasts_agree_with_pytorch_metric_learning(rng):
         assert supcon[m].item() == pytest.approx(expected.item(), rel=1e-6)
         expected = library.NTXentLoss(temperature=0.2)(batch.z[m], third[m])
         assert nce[m].item() == pytest.approx(expected.item(), rel=1e-6)
-
-
-def test_info_nce_is_its_formula(rng):
-    batch = make_batch(rng, n=12, members=1)
-    third = np.digitize(batch.clip_value[0], np.quantile(batch.values[0], [1 / 3, 2 / 3]), right=True)
-    unit = F.normalize(batch.z[0], dim=-1).numpy()
-    s = np.exp(unit @ unit.T / 0.2)
-    terms = [
-        -np.log(s[i, p] / (s[i, p] + s[i, third != third[i]].sum()))
-        for i in range(12)
-        for p in np.flatnonzero(third == third[i])
-        if p != i
-    ]
-    assert losses.info_nce(batch, temperature=0.2).item() == pytest.approx(np.mean(terms), rel=1e-5)
 
 
 def test_supcon_is_its_formula_for_any_weights(rng):
@@ -423,10 +392,6 @@ def test_networks_and_lengths_that_cannot_serve_are_named():
     [
         (("magic",), "strategy must be one of frontal.*; got 'magic'"),
         (("rsa", -1.0), r"strength of 'rsa' must lie in \[0, inf\), got -1.0"),
-        (("rsa", float("nan")), "got nan"),
-        (("rsa", float("inf")), "got inf"),
-        (("rsa", True), "got True"),
-        (("rsa", "big"), "got 'big'"),
         (("smooth_prior", 1.5), r"must lie in \[0, 1\], got 1.5"),
         (("rsa", 1.0, {"temperature": 1.0}), "option of 'rsa' must be one of .none.; got 'temperature'"),
         (
@@ -434,7 +399,6 @@ def test_networks_and_lengths_that_cannot_serve_are_named():
             r"temperature of 'info_nce' must lie in \(0, inf\), got 0.0",
         ),
         (("lora", 1.0, {"rank": 1.5}), "rank of 'lora' must be a whole number of 1 or more, got 1.5"),
-        (("rsa", 1.0, {}, -1), "placebo_seed must be a whole number"),
     ],
 )
 def test_an_alignment_names_what_is_impossible(given, message):

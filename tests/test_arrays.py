@@ -195,6 +195,7 @@ def test_a_file_in_memory_is_read_and_left_alone(tmp_path):
         ([1.0, np.nan, np.inf], r"x holds NaN or inf at 1 and 1 more: drop or mend it first"),
         ([[1.0, 2], [3, -np.inf]], r"x holds NaN or inf at \[1, 1\]: drop"),
         (np.ma.masked_array([1.0, 2], [False, True]), "x holds NaN or inf at 1"),
+        ([np.ma.masked_array([1.0, 2], [False, True])], r"x holds NaN or inf at \[0, 1\]"),
         (pd.Series([1, None], dtype="Int64"), "x holds NaN or inf at 1"),
         (np.array([1e300], dtype=np.longdouble) ** 2, "x holds NaN or inf at 0"),
         ([[1.0], [1.0, 2.0]], "x must be a regular array of real numbers"),
@@ -234,6 +235,12 @@ def test_whole_numbers_are_not_truncated(values, message):
     counts = pd.Series([1, 2], dtype="Int8"), np.array([1, 2], ">u2"), torch.tensor([1, 2])
     for kind in ([1, 2], [1.0, 2.0], *counts):
         assert arrays.whole(kind, "ids").tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("names", [["a", "b"], [3, 4]])
+def test_a_label_behind_a_mask_is_missing(names):
+    with pytest.raises(ValueError, match=r"ids holds NaN or None, .* at 1"):
+        arrays.row_labels(np.ma.masked_array(names, [False, True]), "ids", 2)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])

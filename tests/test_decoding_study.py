@@ -414,12 +414,6 @@ def test_an_interrupted_study_goes_on_where_it_stopped(monkeypatch, tmp_path):
     assert resumed.equals(whole)
 
 
-@pytest.mark.parametrize("wrong", [{"specs": SHORT[:2]}, {"n_null": 10}])
-def test_too_small_a_study_of_rates_is_refused(wrong):
-    with pytest.raises(ValueError, match=r"must be a whole number of (3|19) or more"):
-        rates.rediscovery_p_values(TRUTHS, range(1), **{**SMALL, **wrong})
-
-
 # The entry point
 
 

@@ -182,13 +182,13 @@ def bank(place: Path):
         return train_block(members, *arguments, **options)
 
     counted.uncounted = train_block
-    bank._train_block = counted
+    bank._train_block, bank.STACK_LIMIT = counted, 0  # one by one
     cohort = small_cohort()
     quick = {"epochs": 2, "warmup_epochs": 1, "batch_size": 8, "options": {"hidden": (4,)}}
     specs = [bank.TrainingSpec(**quick, seed=seed) for seed in (0, 1)]
     split = make_split(cohort, "leave_subjects_out")
     found = bank.train_bank(
-        specs, cohort, split, mode="loop", n_jobs=1, folder=place / "bank", device="cpu", progress=False
+        specs, cohort, split, n_jobs=1, folder=place / "bank", device="cpu", progress=False
     )
     return [one.logits.tolist() for one in found.checkpoints], {
         k: v.tolist() for k, v in found.baselines.items()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import permutations
-
 import numpy as np
 import pytest
 import torch
@@ -115,17 +113,6 @@ def test_class_scores_equal_pca_and_scipy_and_share_their_permutations(rng):
         np.testing.assert_allclose(together.null[:, i], single.null, atol=1e-8)
 
 
-def test_class_null_is_every_order_where_there_are_few(rng):
-    y = np.repeat(np.arange(5), 20)
-    Z = rng.standard_normal((5, 6))[y] + 0.1 * rng.standard_normal((100, 6))
-    target = rng.standard_normal(5)
-    exact = g.class_pc1_alignment(Z, y, target)
-    expected = [pc1_score(Z, y, np.array(order)) for order in permutations(target)]
-    assert exact.exact
-    np.testing.assert_allclose(np.sort(exact.null), np.sort(expected), atol=1e-10)
-    assert exact.p == pytest.approx(np.mean(np.array(expected) >= exact.score - 1e-10))
-
-
 def test_class_score_finds_a_planted_order_and_none_where_there_is_none(rng):
     y = np.repeat(np.arange(9), 20)
     target = np.linspace(-1, 1, 9)
@@ -177,13 +164,12 @@ def naive(Z, labels, target, firsts, directions=None):
     return abs(r(test, everything)[best]), np.mean(held_out), direction
 
 
-@pytest.mark.parametrize("halves", g.HALVES)
-def test_scores_and_permuted_targets_equal_plain_steps(rng, halves):
+def test_scores_and_permuted_targets_equal_plain_steps(rng):
     Z, labels, target, _ = trials(rng)
     Z += 50 * rng.standard_normal((9, 24))[labels["y"]]  # far larger than what is looked for
-    one = align(Z, labels, target, halves=halves, n_splits=3, n_null=4, random_state=1)
+    one = align(Z, labels, target, n_splits=3, n_null=4, random_state=1)
     stream = np.random.default_rng(1)
-    firsts = g._halvings(CLASS_OF, halves, 3, stream)
+    firsts = g._halvings(CLASS_OF, 3, stream)
     selected, held_out, direction = naive(Z, labels, target, firsts)
     assert (one.selected, one.held_out) == (
         pytest.approx(selected, abs=1e-8),
@@ -212,7 +198,7 @@ def test_drawn_directions_take_the_place_of_components(rng):
     Z, labels, target, _ = trials(rng)
     one = align(Z, labels, target, null="haar", n_splits=3, n_null=4, n_components=7, random_state=5)
     stream = np.random.default_rng(5)
-    firsts = g._halvings(CLASS_OF, "classes", 3, stream)
+    firsts = g._halvings(CLASS_OF, 3, stream)
     for i, normal in enumerate(stream.standard_normal((4, 24, 7))):
         selected, held_out, _ = naive(Z, labels, target, firsts, np.linalg.qr(normal)[0].T)
         assert one.null_selected[i] == pytest.approx(selected, abs=1e-8)
@@ -221,29 +207,23 @@ def test_drawn_directions_take_the_place_of_components(rng):
         one.null_directions()
 
 
-@pytest.mark.parametrize("halves", g.HALVES)
-def test_halves_are_disjoint_varied_and_even(rng, halves):
-    firsts = g._halvings(CLASS_OF, halves, 50, rng)
+def test_halves_are_whole_classes_and_varied(rng):
+    firsts = g._halvings(CLASS_OF, 50, rng)
     counts = np.stack([firsts[:, CLASS_OF == c].sum(1) for c in range(9)], axis=1)
-    if halves == "classes":
-        assert ((counts == 0) | (counts == np.bincount(CLASS_OF))).all()
-        assert ((counts > 0).sum(1) == 4).all()
-    else:
-        assert (counts[:, 4] == 2).all() and (np.sort(np.delete(counts, 4, 1), 1)[:, 3:5] == [1, 2]).all()
-    assert len(np.unique(firsts, axis=0)) > 20
+    assert ((counts == 0) | (counts == np.bincount(CLASS_OF))).all()
+    assert ((counts > 0).sum(1) == 4).all() and len(np.unique(firsts, axis=0)) > 20
 
 
-@pytest.mark.parametrize(("halves", "power"), [("classes", 0.85), ("clips", 0.5)])
-def test_held_out_score_finds_a_planted_component_and_none_where_there_is_none(rng, halves, power):
+def test_held_out_score_finds_a_planted_component_and_none_where_there_is_none(rng):
     planted, absent, scores = [], [], []
     for _ in range(80):
         for valence, p in ((0.0, absent), (1.5, planted)):
             Z, labels, target, _ = trials(rng, valence=valence)
-            one = align(Z, labels, target, halves=halves, n_splits=5, n_null=100, random_state=rng)
+            one = align(Z, labels, target, n_splits=5, n_null=100, random_state=rng)
             p.append(one.p_held_out)
             if not valence:
                 scores.append(one.held_out)
-    assert np.mean(np.array(planted) <= 0.05) > power
+    assert np.mean(np.array(planted) <= 0.05) > 0.85
     assert rejects_at_its_level(absent)
     assert abs(np.mean(scores)) < 4 * np.std(scores) / np.sqrt(len(scores))
 
@@ -319,24 +299,23 @@ def discriminant(Z, y):
     return model.coef_.T, model.intercept_
 
 
-def explicit(Z, y, head, u, gain=0.0):
+def explicit(Z, y, head, u):
     """The fall in accuracy by changing the features themselves."""
     W, b = head
     u = u / np.linalg.norm(u)
-    changed = np.stack([z + (gain - 1) * (z @ u) * u for z in Z])
+    changed = np.stack([z - (z @ u) * u for z in Z])
     before, after = ((x @ W + b).argmax(1) for x in (Z, changed))
     return balanced_accuracy_score(y, before) - balanced_accuracy_score(y, after)
 
 
-@pytest.mark.parametrize("gain", [0.0, 3.0, -1.0])
-def test_drops_equal_changing_the_features(rng, gain, monkeypatch):
+def test_drops_equal_changing_the_features(rng, monkeypatch):
     Z, y, head = fitted(rng, n=301)
     monkeypatch.setattr(ablation, "CHUNK", 1000)  # several chunks
     u, others = rng.standard_normal(20), rng.standard_normal((7, 20))
-    effect = ablation_effect(Z, y, head, u, gain=gain, kinds=(), random_targets=others)
+    effect = ablation_effect(Z, y, head, u, kinds=(), random_targets=others)
     assert effect.baseline == pytest.approx(balanced_accuracy_score(y, (Z @ head[0] + head[1]).argmax(1)))
-    assert effect.drop == pytest.approx(explicit(Z, y, head, u, gain))
-    expected = [explicit(Z, y, head, other, gain) for other in others]
+    assert effect.drop == pytest.approx(explicit(Z, y, head, u))
+    expected = [explicit(Z, y, head, other) for other in others]
     assert effect.drop != 0 and len(set(expected)) > 3
     np.testing.assert_allclose(effect.null["random_target"], expected, atol=1e-12)
     z = (effect.drop - np.mean(expected)) / np.std(expected, ddof=1)
@@ -445,7 +424,7 @@ def bad_inputs():
     y, levels, W, b, u = labels["y"], np.arange(9.0), rng.standard_normal((24, 9)), np.zeros(9), np.ones(24)
     nan = np.where(np.arange(24) == 3, np.nan, Z)
     two_classes = {**labels, "clip": np.where(np.arange(len(y)) == 5, 27, labels["clip"])}
-    single = {**labels, "y": labels["clip"] // 2}  # two clips a class
+    single = {**labels, "y": np.maximum(labels["clip"] - 3, 0)}  # one class of four clips, others of one
 
     def effect(**changes):
         given = {"Z": Z, "y": y, "head": (W, b), "direction": u, "n_directions": 3, **changes}
@@ -475,23 +454,16 @@ def bad_inputs():
         "subject 7 is in validation and test": aligned(test=np.arange(7, 9)),
         "test has no trial of subject 99": aligned(test=[99]),
         "equal features": aligned(Z=rng.standard_normal((9, 24))[y]),
-        "null must be": aligned(null="emotions"),
-        "halves must be": aligned(halves="subjects"),
-        "n_components must be a whole number": aligned(n_components=0),
-        "leaves 0 contrasts": aligned(single, halves="clips"),
+        "leave 0 contrasts within": aligned(single),
         "direction is zero": effect(direction=0 * u),
         "direction must have shape": effect(direction=np.ones(5)),
         "transpose the weights": effect(head=(W.T, b)),
-        "b must have": effect(head=(W, b[:4])),
-        "integers from 0 to 8": effect(y=y + 1),
         "integers from 0 to 8, columns": effect(y=np.array(list("abcdefghi"))[y]),
         "kinds must be": effect(kinds=["uniform"]),
-        "n_directions must be": effect(n_directions=1),
         "fills all 8 dimensions": effect(Z=Z[:, :8], head=(W[:8], b), direction=u[:8]),
         "random_targets must": effect(random_targets=u),
         "a zero direction": effect(random_targets=np.zeros((3, 24))),
         "kind must be one of isotropic": lambda: effect()().z("haar"),
-        "part must be": lambda: effect()().p("isotropic", "half"),
         "scores must be": lambda: score_accuracy(Z[0], y),
     }
 

@@ -1,6 +1,5 @@
 """Networks: one protocol, weights from the seed alone, attention as published, stacks equal to members."""
 
-import math
 import sys
 
 import numpy as np
@@ -14,24 +13,20 @@ from kernel.decoding.networks import STACKED, Attention, Dropout, build, count_p
 SHAPE = {"n_channels": 6, "n_bands": 5, "n_classes": 4, "random_state": 0}
 CASES = [
     ("mlp", 1, {}),
-    ("mlp", 3, {"hidden": (16,), "layer_norm": True}),
     ("mlp", 3, {"hidden": (16,), "window_width": 6}),
     ("axial", 1, {}),
     ("axial", 3, {"width": 8, "depth": 2, "heads": 4, "penultimate": 12}),
-    ("axial", 3, {"scrambled_time": True}),
-    ("axial", 3, {"n_samples": 90}),
 ]
 
 
-def make_input(n, n_windows, options, seed=1):
-    shape = (n, 6, options["n_samples"]) if "n_samples" in options else (n, 6, n_windows, 5)
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+def make_input(n, n_windows, seed=1):
+    return torch.randn((n, 6, n_windows, 5), generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize(("name", "n_windows", "options"), CASES)
 def test_every_network_gives_features_and_their_head(name, n_windows, options, device):
     network = build(name, n_windows=n_windows, **SHAPE, **options).to(device).eval()
-    x = make_input(7, n_windows, options).to(device)
+    x = make_input(7, n_windows).to(device)
     z = network.features(x)
     assert z.ndim == 2 and len(z) == 7 and network(x).shape == (7, 4)
     torch.testing.assert_close(network(x), network.head(z))
@@ -67,12 +62,6 @@ def test_attention_agrees_with_torch():
     torch.testing.assert_close(ours(x), theirs(x, x, x)[0], atol=1e-6, rtol=1e-5)
 
 
-def test_attention_survives_large_scores():
-    attention = Attention(4, 1)
-    attention.qkv.weight.data.fill_(1e3)
-    assert torch.isfinite(attention(torch.full((1, 3, 4), 50.0))).all()
-
-
 def test_relative_position_depends_on_the_difference_alone():
     attention = Attention(4, 1, length=5)
     attention.qkv.weight.data.zero_()
@@ -88,27 +77,19 @@ def test_relative_position_depends_on_the_difference_alone():
 
 def test_channels_carry_their_embedding():
     network = build("axial", n_windows=2, **SHAPE).eval()
-    x, order = make_input(3, 2, {}), torch.tensor([3, 0, 5, 1, 4, 2])
+    x, order = make_input(3, 2), torch.tensor([3, 0, 5, 1, 4, 2])
     expected = network(x)
     assert not torch.allclose(network(x[:, order]), expected, atol=1e-4)
     network.channels.data = network.channels.data[order]
     torch.testing.assert_close(network(x[:, order]), expected, atol=1e-5, rtol=1e-4)
 
 
-def test_time_axis_is_scrambled_only_by_the_switch():
-    # while the position bias is still zero, the order of the windows cannot matter to a clean time axis
-    x, order = make_input(3, 4, {}), torch.tensor([2, 0, 3, 1])
-    clean, scrambled = (
-        build("axial", n_windows=4, **SHAPE, scrambled_time=switch).eval() for switch in (False, True)
-    )
-    torch.testing.assert_close(clean(x[:, :, order]), clean(x), atol=1e-5, rtol=1e-4)
-    assert not torch.allclose(scrambled(x[:, :, order]), scrambled(x), atol=1e-4)
-    clean.blocks[0].time_attention.bias.data.copy_(torch.randn(2, 7))
-    assert not torch.allclose(clean(x[:, :, order]), clean(x), atol=1e-4)
-    one, other = (
-        build("axial", n_windows=1, **SHAPE, scrambled_time=switch).eval() for switch in (False, True)
-    )
-    assert torch.equal(one(x[:, :, :1]), other(x[:, :, :1]))  # one window leaves nothing to scramble
+def test_time_is_read_through_the_position_bias_alone():
+    x, order = make_input(3, 4), torch.tensor([2, 0, 3, 1])
+    network = build("axial", n_windows=4, **SHAPE).eval()
+    torch.testing.assert_close(network(x[:, :, order]), network(x), atol=1e-5, rtol=1e-4)  # it starts at zero
+    network.blocks[0].time_attention.bias.data.copy_(torch.randn(2, 7))
+    assert not torch.allclose(network(x[:, :, order]), network(x), atol=1e-4)
 
 
 def test_dropout_keeps_the_mean_and_the_share():
@@ -121,18 +102,7 @@ def test_dropout_keeps_the_mean_and_the_share():
     assert torch.equal(Dropout(0.0).train()(y), y)
 
 
-def test_dropout_of_a_member_does_not_depend_on_its_company():
-    def drop(seeds, x):
-        module = Dropout(0.5).train()
-        module.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        return module(x)
-
-    together = drop([1, 2, 3], torch.ones(3, 5, 7))
-    assert torch.equal(drop([2], torch.ones(5, 7)), together[1])
-    assert not torch.equal(together[0], together[1])
-
-
-@pytest.mark.parametrize("options", [{}, {"hidden": (16, 12, 8), "layer_norm": True, "dropout": 0.0}])
+@pytest.mark.parametrize("options", [{}, {"hidden": (16, 12, 8), "dropout": 0.0}])
 def test_a_stack_equals_its_members(options, device):
     shape = {**SHAPE, "n_windows": 1}
     members = [build("mlp", **{**shape, "random_state": seed}, **options).to(device) for seed in range(3)]
@@ -150,14 +120,6 @@ def test_a_stack_equals_its_members(options, device):
         assert all(torch.equal(value, state[name]) for name, value in member.state_dict().items())
 
 
-def test_raw_tokens_follow_amplitude_not_offset_of_phase():
-    stem = networks.RawStem(8, 2, 500).eval()
-    t = torch.arange(500) / 250
-    waves = [a * torch.sin(2 * math.pi * 10 * t + phase) for a, phase in ((1, 0), (1, 1.3), (3, 0))]
-    one, shifted, louder = (stem(wave[None, None])[0, 0] for wave in waves)
-    assert (one - louder).norm() > 5 * (one - shifted).norm()
-
-
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
@@ -169,7 +131,6 @@ def test_raw_tokens_follow_amplitude_not_offset_of_phase():
         ("mlp", {"dropout": 1.0}, "dropout must lie in"),
         ("axial", {"width": 10, "heads": 4}, "width 10 is not a multiple of heads 4"),
         ("axial", {"depth": 0}, "depth must be a whole number of 1 or more"),
-        ("axial", {"n_samples": 20}, "n_samples 20 is too short"),
         ("mlp", {"n_classes": 1}, "n_classes must be a whole number of 2 or more, got 1"),
     ],
 )
@@ -205,14 +166,9 @@ def test_linear_baselines_find_what_is_planted_and_nothing_else(name, rng):
         assert low <= found <= high
 
 
-def test_unknown_baseline_lists_the_known():
-    with pytest.raises(ValueError, match="linear baseline must be one of lda, logistic"):
-        linear_baseline("svm")
-
-
 def test_a_window_layer_sees_one_window_at_a_time():
     network = build("mlp", n_windows=3, **SHAPE, window_width=7, hidden=(5,)).eval()
-    x = make_input(2, 3, {})
+    x = make_input(2, 3)
     by_hand = torch.stack([network.window(x[:, :, w].reshape(2, -1)) for w in range(3)], dim=1)
     z = torch.nn.functional.gelu(network.layers[0](torch.nn.functional.gelu(by_hand).flatten(1)))
     torch.testing.assert_close(network.features(x), z)

@@ -369,7 +369,6 @@ def test_an_ensemble_knows_shares_of_weight_only_and_stays_within_its_members(se
         ensemble.softmax_ensemble(P), ensemble.softmax_ensemble(P, weights=[scale] * 4)
     )
     np.testing.assert_allclose(ensemble.softmax_ensemble(P, weights=[0, scale, 0, 0]), P[1])
-    np.testing.assert_allclose(ensemble.softmax_ensemble(np.log(P), logits=True), P.mean(0))
 
 
 @check(22)

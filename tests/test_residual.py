@@ -1,9 +1,9 @@
 """The residual ensemble: a scikit-learn citizen, its views exact, its gain real, its refusals specific."""
 
 import pickle
-from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.optimize import minimize
@@ -11,7 +11,7 @@ from scipy.stats import binom
 from sklearn.base import clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import Perceptron, SGDClassifier
+from sklearn.linear_model import Perceptron
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier
@@ -21,7 +21,8 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from kernel.brain.cohort import make_split, segments, standardise
-from kernel.brain.simulate import Settings, simulate_cohort
+from kernel.brain.projection import ProjectionModel
+from kernel.brain.simulate import simulate_cohort
 from kernel.decoding import ensemble, members
 from kernel.decoding.bank import TrainingSpec, train_bank
 from kernel.decoding.members import View, aggregate, hold_out, input_basin, make_views, validation_weights
@@ -198,7 +199,7 @@ def test_gains_over_single_members_where_they_err_apart_and_not_at_chance():
 @pytest.mark.parametrize(
     ("base", "diversity"),
     [
-        (make_pipeline(StandardScaler(), RandomForestClassifier(n_estimators=5)), "length"),
+        (make_pipeline(StandardScaler(), RandomForestClassifier(n_estimators=3)), "length"),
         (NetworkClassifier(epochs=4, batch_size=32), "seeds"),
     ],
 )
@@ -257,41 +258,6 @@ def test_bagging_draws_whole_groups():
     assert (counts == counts[:, :1]).all() and counts[:, 0].sum() == 12 and counts.max() > 1
 
 
-# In parts
-
-
-def test_partial_fit_of_batches_equals_the_members_own():
-    X, y, _ = make_data()
-    names = np.array(["a", "b", "c", "d"])
-    model = ResidualEnsembleClassifier(GaussianNB(), n_members=3, random_state=0)
-    for part in np.array_split(np.random.default_rng(0).permutation(len(y)), 3):
-        model.partial_fit(X[part], names[y[part]], classes=names)
-    rows = np.random.default_rng(0).permutation(len(y))
-    for member in model.members_:
-        own = GaussianNB()
-        for part in np.array_split(rows, 3):
-            own.partial_fit(member.view(X[part]), y[part], classes=range(4))
-        np.testing.assert_allclose(own.predict_proba(member.view(X)), member.predict_proba(X))
-    assert model.score(X, names[y]) > 0.9
-    model.fit(X, names[y]).partial_fit(X, names[y])  # goes on after a fit
-    assert model.contributions_ is not None
-
-
-def test_partial_fit_is_there_only_where_the_base_has_it():
-    assert not hasattr(ResidualEnsembleClassifier(), "partial_fit")
-    assert hasattr(ResidualEnsembleClassifier(SGDClassifier(loss="log_loss")), "partial_fit")
-    X, y, _ = make_data()
-    for options, arguments, message in [
-        ({}, (X, y), "needs classes="),
-        ({}, (X[y > 0], y[y > 0], range(4)), "first batch lacks class 0"),
-        ({"aggregation": "stacked"}, (X, y, range(4)), "call fit first"),
-        ({"diversity": "bagging"}, (X, y, range(4)), "needs all data at once"),
-        ({}, (X, y, range(3)), "class 3 is not among"),
-    ]:
-        with pytest.raises(ValueError, match=message):
-            ResidualEnsembleClassifier(GaussianNB(), n_members=2, **options).partial_fit(*arguments)
-
-
 # Networks
 
 
@@ -303,31 +269,21 @@ def test_network_classifier_learns_and_can_be_stored():
         assert balanced_accuracy_score(y[~train], model.predict(X[~train])) > 0.6, options
         again = pickle.loads(pickle.dumps(model))
         np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
-        again.partial_fit(X, y)
-        assert np.abs(again.predict_proba(X) - model.predict_proba(X)).max() > 0
 
 
 def test_an_estimator_is_a_member_of_a_bank():
     cohort, _ = simulate_cohort(0, "strong_valence", n_subjects=10, window=10.0)
     split = make_split(cohort, "leave_subjects_out")
     spec = TrainingSpec(epochs=1, warmup_epochs=0, batch_size=64, seed=3)  # the best epoch is the last
-    bank = train_bank([spec], cohort, split, mode="loop", n_jobs=1, baselines=False, progress=False)
+    bank = train_bank([spec], cohort, split, n_jobs=1, baselines=False, progress=False)
     cut = segments(standardise(cohort))
     rows = cut.rows(split.train)
-    model = NetworkClassifier.of(spec, (32, 5)).fit(cut.X[rows], cut.y[rows])
+    alike = {"shape": (32, 5), "epochs": 1, "warmup_epochs": 0, "batch_size": 64}
+    model = NetworkClassifier(**alike, random_state=3).fit(cut.X[rows], cut.y[rows])
     for name, value in model.network_.state_dict().items():
         np.testing.assert_allclose(value, bank.checkpoints[0].state[name], atol=1e-6)
-    other = NetworkClassifier.of(replace(spec, seed=4), (32, 5)).fit(cut.X[rows], cut.y[rows])
+    other = NetworkClassifier(**alike, random_state=4).fit(cut.X[rows], cut.y[rows])
     assert np.abs(other.predict_proba(cut.X) - model.predict_proba(cut.X)).max() > 1e-3
-
-
-def test_network_classifier_of_a_spec():
-    spec = TrainingSpec(epochs=9, batch_size=64, options={"hidden": (8,)}, seed=5)
-    model = NetworkClassifier.of(spec)
-    assert (model.epochs, model.batch_size, model.options, model.random_state) == (9, 64, {"hidden": (8,)}, 5)
-    for changed in ({"kd": "random"}, {"augmentation": "paper"}, {"n_windows": 5}, {"labels": "moments"}):
-        with pytest.raises(ValueError, match="need train_bank"):
-            NetworkClassifier.of(TrainingSpec(**changed))
 
 
 def test_networks_are_computed_where_they_are_told(device):
@@ -344,7 +300,7 @@ def test_networks_are_computed_where_they_are_told(device):
 # One call
 
 
-def test_one_call_decodes_by_estimators_and_specs():
+def test_one_call_is_the_estimator_s():
     X, y, subject = make_data()
     names = np.array(["a", "b", "c", "d"])
     train = subject < 9
@@ -357,39 +313,6 @@ def test_one_call_decodes_by_estimators_and_specs():
     np.testing.assert_allclose(found.member_probabilities.mean(0), found.probabilities)
     np.testing.assert_allclose(found.contributions.shapley, model.contributions_.shapley)
     assert len(found.members) == 4 and found.classes.tolist() == list("abcd")
-    specs = [
-        TrainingSpec(epochs=20, batch_size=32, learning_rate=5e-3, options={"hidden": (16,)}, seed=s)
-        for s in range(3)
-    ]
-    by_specs = residual_ensemble_decoding(specs[0], specs, *data)
-    assert (by_specs.predictions == names[y[~train]]).mean() > 0.6 and len(by_specs.members) == 3
-
-
-def test_one_call_decodes_a_bank():
-    cohort, _ = simulate_cohort(3, Settings(classes=0.08), n_subjects=10, window=10.0)
-    specs = [TrainingSpec(epochs=4, warmup_epochs=1, batch_size=64, seed=seed) for seed in range(4)]
-    bank = train_bank(specs, cohort, make_split(cohort, "leave_subjects_out"), n_jobs=1, progress=False)
-    found = residual_ensemble_decoding(bank)
-    test, held = bank.rows("test"), bank.rows("validation")
-    P = ensemble.softmax(np.stack([c.logits for c in bank.checkpoints]))
-    np.testing.assert_allclose(found.probabilities, P[:, test].mean(0))
-    assert (found.predictions == np.array(bank.classes)[found.probabilities.argmax(1)]).all()
-    y = bank.trials["y"].to_numpy()
-    expected = ensemble.contributions(P[:, held], y[held])
-    np.testing.assert_allclose(found.contributions.shapley, expected.shapley)
-    some = residual_ensemble_decoding(bank, [0, 2], aggregation="validation")
-    np.testing.assert_allclose(some.weights, validation_weights(P[[0, 2]][:, held], y[held]))
-    stacked = residual_ensemble_decoding(bank, aggregation="stacked")
-    np.testing.assert_allclose(stacked.probabilities.sum(1), 1)
-    for arguments, options, message in [
-        ((bank, "seeds", np.ones((2, 2))), {}, "a Bank has its trials"),
-        ((bank,), {"aggregation": "half_base"}, "aggregation must be one of uniform, validation, stacked"),
-        ((bank, [1]), {}, "2 members or more, got 1"),
-        ((bank, [1, 1]), {}, "all 2 members are identical"),
-        ((None, "seeds"), {}, "X, y and X_test are needed"),
-    ]:
-        with pytest.raises(ValueError, match=message):
-            residual_ensemble_decoding(*arguments, **options)
 
 
 # What it refuses
@@ -438,6 +361,48 @@ def test_refuses_data_and_says_why(options, change, message):
     X, y, groups = change(*make_data())
     with pytest.raises(ValueError, match=message):
         ResidualEnsembleClassifier(n_members=2, random_state=0, **options).fit(X, y, groups=groups)
+
+
+MASKED = np.ma.masked_array(make_data()[0], make_data()[0] > 2)  # scikit-learn would not see the mask
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda X, y: (MASKED, y), r"X holds masked values at \[\d+, \d+\] and \d+ more: drop or mend"),
+        (lambda X, y: (list(MASKED), y), "X holds masked values at"),
+        (lambda X, y: (X, np.ma.masked_array(y, y == 3)), "y holds masked values at 15 and 59 more"),
+        (
+            lambda X, y: (X, pd.Series(y, dtype="Int64").where(y != 2)),
+            "y holds NaN or None at 10 and 59 more",
+        ),
+        (lambda X, y: (X, [None, *y[1:]]), "y holds NaN or None at 0"),
+    ],
+)
+def test_what_is_hidden_or_missing_is_named(change, message):
+    X, y, _ = make_data()
+    model = ResidualEnsembleClassifier(GaussianNB(), n_members=2, random_state=0)
+    network, projection = NetworkClassifier(epochs=4), ProjectionModel()
+    for call in (model.fit, network.fit, projection.fit):
+        with pytest.raises(ValueError, match=message):
+            call(*change(X, y))
+    for fitted in (model.fit(X, y), network.fit(X, y), projection.fit(X, y)):
+        with pytest.raises(ValueError, match="X holds masked values"):
+            fitted.predict(MASKED)
+
+
+def test_tensors_and_whole_masks_are_what_their_numbers_are():
+    X, y, subject = make_data()
+    for model in (ResidualEnsembleClassifier(n_members=2, random_state=0), ProjectionModel()):
+        expected = model.fit(X, y, groups=subject).predict(X)
+        wide = torch.tensor(X, requires_grad=True)
+        for labels in (
+            torch.tensor(y * 1.0, requires_grad=True),
+            np.ma.masked_array(y),
+            pd.Series(y, dtype="Int64"),
+        ):
+            found = clone(model).fit(wide, labels, groups=subject).predict(wide)
+            np.testing.assert_allclose(found, expected)
 
 
 def test_stacking_needs_every_class_on_held_out_samples():

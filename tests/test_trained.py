@@ -234,9 +234,12 @@ def test_controls_are_simulated_and_say_so(quick, few, monkeypatch):
 
 
 def test_tables_over_cohorts_are_read_as_cohorts(monkeypatch):
-    for name in ("run_cohorts", "regime_map"):
-        small = partial(getattr(interventions, name), recipe=TINY, n_subjects=104)
-        monkeypatch.setattr(interventions, name, small)
+    run = interventions.run_cohorts
+
+    def small(*cohorts, **options):
+        return run(*cohorts, **{**options, "recipe": TINY, "n_subjects": 104})
+
+    monkeypatch.setattr(interventions, "run_cohorts", small)
     rows = simulated.alignment_cohorts(None, "no_valence", seeds=(0, 1))
     again = trained.as_interventions(rows)
     paired = interventions.paired_changes(again)

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kernel import checks, stats
-from kernel.arrays import Features, plain, real, row_labels
+from kernel.arrays import Features, for_estimator, plain, real, row_labels
 from kernel.brain.cohort import mean_over_subjects, trials_present
 from kernel.brain.ridge import Device, RidgeFolds
 
@@ -150,7 +150,14 @@ class ProjectionModel(RegressorMixin, BaseEstimator):
 
     def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> ProjectionModel:
         """Fit on features (n, n_features) and positions (n,); `groups` are left out together."""
-        X, y = validate_data(self, X, y, y_numeric=True, ensure_min_samples=3, dtype=np.float64)
+        X, y = validate_data(
+            self,
+            for_estimator(X, "X"),
+            for_estimator(y, "y", labels=True),
+            y_numeric=True,
+            ensure_min_samples=3,
+            dtype=np.float64,
+        )
         folds = RidgeFolds(X, groups, device=self.device)
         self.coef_, intercept, alpha = folds.weights(y)
         self.intercept_, self.alpha_ = float(intercept), float(alpha)
@@ -161,7 +168,7 @@ class ProjectionModel(RegressorMixin, BaseEstimator):
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Positions (n,) of features (n, n_features)."""
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=np.float64)
+        X = validate_data(self, for_estimator(X, "X"), reset=False, dtype=np.float64)
         return X @ self.coef_ + self.intercept_
 
 

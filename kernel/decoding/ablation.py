@@ -61,7 +61,6 @@ def ablation_effect(
     head: tuple[Features, Features],
     direction: Features,
     *,
-    gain: float = 0.0,
     kinds: Sequence[str] = KINDS,
     n_directions: int = 1000,
     random_targets: Features | None = None,
@@ -71,11 +70,11 @@ def ablation_effect(
 ) -> AblationEffect:
     r"""Balanced accuracy lost when a direction is removed at inference, against several kinds of directions.
 
-    A change :math:`z' = z + (g - 1) (z^\top \hat u)\, \hat u` changes logits by one outer product,
-    :math:`L' = L + (g - 1)\,(Z \hat u)\,(\hat u^\top W)`, so that many directions cost little. Whether a
-    fall is large depends on what it is compared with [1]_: most isotropic directions hold little variance and
-    cost nothing, so a large z against them says only that u holds variance. Matched directions hold as much
-    as the features have; random-target directions differ from u in that the target means nothing.
+    Removal [2]_, :math:`z' = z - (z^\top \hat u)\, \hat u`, changes logits by one outer product,
+    :math:`L' = L - (Z \hat u)\,(\hat u^\top W)`, so that many directions cost little. Whether a fall is large
+    depends on what it is compared with [1]_: most isotropic directions hold little variance and cost nothing,
+    so a large z against them says only that u holds variance. Matched directions hold as much as the features
+    have; random-target directions differ from u in that the target means nothing.
 
     Parameters
     ----------
@@ -84,11 +83,9 @@ def ablation_effect(
     y : array_like of int, shape (n_trials,)
         True classes from 0: columns of the head.
     head : (W, b)
-        Weights (d, n_classes) or (n_checkpoints, d, n_classes) and biases, without or with checkpoints.
+        Weights (d, n_classes) and biases, the same for all checkpoints or with an axis of them.
     direction : array_like or Tensor, shape (d,) or (n_checkpoints, d)
         What is removed, of any length but zero.
-    gain : float
-        Factor g: zero removes the direction [2]_, one changes nothing, two doubles.
     kinds : sequence of {"isotropic", "residual", "matched", "matched_residual"}
         Controls: uniform directions; uniform ones orthogonal to the basin; Gaussian with the covariance of
         the features; the same, without their part in the basin.
@@ -139,7 +136,7 @@ def ablation_effect(
     tested = [part / torch.where(size > 0, size, 1) for part, size in zip(tested, lengths, strict=True)]
 
     baseline = score_accuracy(rows @ W + b[..., None, :], y)
-    after = _accuracy_after(rows, y, W, b, torch.cat(tested, -2), gain)
+    after = _accuracy_after(rows, y, W, b, torch.cat(tested, -2))
     drops = np.split(baseline[None] - after, np.cumsum([part.shape[-2] for part in tested])[:-1])
     return AblationEffect(
         baseline=baseline,
@@ -161,10 +158,10 @@ def _control(
 
 
 def _accuracy_after(
-    Z: torch.Tensor, y: np.ndarray, W: torch.Tensor, b: torch.Tensor, U: torch.Tensor, gain: float
+    Z: torch.Tensor, y: np.ndarray, W: torch.Tensor, b: torch.Tensor, U: torch.Tensor
 ) -> np.ndarray:
-    """Balanced accuracy (n_directions, ...) after scaling each of the unit directions U (..., n, d)."""
-    logits, through = (Z @ W + b[..., None, :]).mT, (gain - 1) * (U @ W)  # (..., K, n_trials), (..., n, K)
+    """Balanced accuracy (n_directions, ...) after removing each of the unit directions U (..., n, d)."""
+    logits, through = (Z @ W + b[..., None, :]).mT, -(U @ W)  # (..., K, n_trials), (..., n, K)
     true, weight = torch.as_tensor(y, device=Z.device), torch.as_tensor(trial_weights(y)).to(Z)
     lead = logits.gather(-2, true.expand(*logits.shape[:-2], 1, -1)) - logits
     parts: list[torch.Tensor] = []
@@ -209,7 +206,6 @@ class Ablation(NamedTuple):
     #: ``random_target`` share their targets over checkpoints, row by row
     null: dict[str, np.ndarray]
     members: np.ndarray  #: the checkpoints, best on validation first
-    gain: float  #: what the component along a direction was multiplied with: zero for an ablation
 
 
 def ablation(
@@ -217,7 +213,6 @@ def ablation(
     alignment: Rediscovery,
     *,
     n_best: int | None = 10,
-    gain: float = 0.0,
     n_directions: int = 500,
     random_state: int = 0,
     device: Device = None,
@@ -225,25 +220,10 @@ def ablation(
     """Remove the residual direction of checkpoints, and directions of every control, at inference.
 
     Directions come from validation people, accuracy from test people; the basin is that of validation trials.
-    A z against isotropic directions measures variance, not meaning: see
-    `ablation_effect`.
-
-    Parameters
-    ----------
-    bank : Bank
-        Trained members.
-    alignment : Rediscovery
-        Of this bank, with residual scores.
-    n_best : int, optional
-        How many checkpoints, by balanced accuracy on validation; None takes all.
-    gain : float
-        Factor of the component along the direction; zero removes it.
-    n_directions : int
-        Directions of each drawn control; those of random targets are all of `alignment`.
-    random_state : int
-        Seed; what is drawn for a checkpoint does not depend on the others.
-    device : str or torch.device, optional
-        Where to compute.
+    A z against isotropic directions measures variance, not meaning: see `ablation_effect`. `alignment` is of
+    this bank and has residual scores. The `n_best` checkpoints by balanced accuracy on validation are taken,
+    with None all; `n_directions` are those of each drawn control, those of random targets are all of
+    `alignment`. What is drawn for a checkpoint does not depend on the others.
     """
     if not alignment.directions:
         raise ValueError(
@@ -262,7 +242,7 @@ def ablation(
     for member in members:
         Z, (W, b) = bank.checkpoints[member].kept_features.astype(float), bank.checkpoints[member].head
         effect = ablation_effect(
-            Z[test], y[test], (W.T, b), alignment.directions[member], gain=gain, n_directions=n_directions,
+            Z[test], y[test], (W.T, b), alignment.directions[member], n_directions=n_directions,
             random_targets=alignment.random_targets[member],
             projector=basin(Z[validation], y[validation], device=device),
             random_state=np.random.default_rng([random_state, member]), device=device,
@@ -277,7 +257,7 @@ def ablation(
                 rows.append({**checkpoints.loc[member, _CHECKPOINT], **named, **numbers})
     columns = [*_CHECKPOINT, "share_in_basin", "control", "part", "drop", "z", "p"]
     null = {kind: np.stack([one[kind] for one in nulls], axis=1) for kind in nulls[0]}
-    return Ablation(pd.DataFrame(rows, columns=columns), null, members, gain)
+    return Ablation(pd.DataFrame(rows, columns=columns), null, members)
 
 
 def ablation_summary(lost: Ablation) -> pd.DataFrame:

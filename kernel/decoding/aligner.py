@@ -198,16 +198,9 @@ class _Group(nn.Module):
 
 
 class Aligner(nn.Module):
-    """The strategies of a stack in training.
+    """The strategies of a stack in training: one or None for every member.
 
-    Parameters
-    ----------
-    alignments : sequence of Alignment or None
-        Of every member.
-    context : Context, optional
-        Of the cohort; needed where a member is aligned, as is `stack`.
-    stack : Stack, optional
-        The members.
+    Where a member is aligned, the context of the cohort and the stack are needed.
     """
 
     def __init__(

@@ -27,9 +27,8 @@ from kernel.decoding import losses
 from kernel.decoding.losses import Phase
 
 KINDS = ("loss", "initialisation", "tuning", "schedule", "inference", "data", "teacher")
-View = tuple[
-    np.ndarray, np.ndarray
-]  # mixing of channels (n_channels, n_channels), weight of bands (n_bands,)
+#: Mixing of channels (n_channels, n_channels) and weight of bands (n_bands,).
+View = tuple[np.ndarray, np.ndarray]
 
 
 # When a strategy acts: from the progress of a training, 0 to 1, to its phase
@@ -128,19 +127,12 @@ def _start_weight(
 
 @dataclass(frozen=True, eq=False)
 class Strategy:
-    """One way to bring the axis into a training.
+    """One way to bring the axis into a training, as ``data/strategies.yaml`` describes it.
 
-    Attributes
-    ----------
-    name, family, kind, formula, reading, reference, strength, ..., adapter
-        As in ``data/strategies.yaml``; `kind` is one of :data:`KINDS`.
-    loss : callable, optional
-        ``loss(batch, **options) -> (M,)``.
-    combine, phase, view, emotion_weight, start, infer : callable, optional
-        How it joins the base loss, over the training, on which input, with which weights of emotions, from
-        which initial weights, and how it changes predictions.
-    auxiliary : tuple of str
-        Parameters trained beside the network: ``head``, ``log_variance``.
+    `kind` is one of :data:`KINDS`; ``loss(batch, **options) -> (M,)`` its loss. `combine`, `phase`, `view`,
+    `emotion_weight`, `start` and `infer` say how it joins the base loss, over the training, on which input,
+    with which weights of emotions, from which initial weights, and how it changes predictions; `auxiliary`
+    names parameters trained beside the network: ``head``, ``log_variance``.
     """
 
     name: str
@@ -222,18 +214,10 @@ STRATEGIES: dict[str, Strategy] = {
 
 @dataclass(frozen=True)
 class Alignment:
-    """A strategy at a strength.
+    """A strategy of :data:`STRATEGIES` at a strength, with options of the strategy.
 
-    Attributes
-    ----------
-    strategy : str
-        A name of :data:`STRATEGIES`.
-    strength : float, optional
-        The strategy's default if not given; 0 is no alignment at all.
-    options : mapping
-        Of the strategy.
-    placebo_seed : int, optional
-        Permute the values over emotions with this seed.
+    Without a strength it is the strategy's default; 0 is no alignment at all. With a `placebo_seed` the
+    values are permuted over emotions.
     """
 
     strategy: str
@@ -318,21 +302,9 @@ def permute_values(values: ArrayLike, clip_class: ArrayLike, seed: int) -> np.nd
     """Placebo values: class means permuted over the classes, what is left permuted over all clips.
 
     Both parts are moved, because some strategies read only the second. Deviations are centred within classes
-    again, so that each class has exactly the mean it was given. All columns move together.
-
-    Parameters
-    ----------
-    values : array_like, shape (n_clips, k)
-        One row for each clip.
-    clip_class : array_like of int, shape (n_clips,)
-        Class of each clip.
-    seed : int
-        Of the permutation.
-
-    Returns
-    -------
-    ndarray, shape (n_clips, k)
-        Columns standardised over clips; zeros where nothing varies.
+    again, so that each class has exactly the mean it was given. All columns of `values` (n_clips, k) move
+    together; `clip_class` (n_clips,) is the class of each clip. Columns of the result are standardised over
+    clips, zero where nothing varies.
     """
     values = real(values, "values")
     code = np.unique(plain(clip_class, "clip_class"), return_inverse=True)[1]
@@ -379,18 +351,10 @@ def clip_values(valence: ArrayLike, clip_class: ArrayLike, classes: Sequence[str
 class Context:
     """What a cohort tells the strategies.
 
-    Attributes
-    ----------
-    values : ndarray, shape (n_clips, k)
-        Standardised values of the clips; strategies for one model read the first column.
-    clip_class : ndarray of int, shape (n_clips,)
-        Class of each clip.
-    clip : ndarray of int, shape (n_trials,)
-        Number of each trial's clip, from 0.
-    classes, channels, bands : tuple of str
-        Names.
-    profile : ndarray, shape (n_clips, n_channels, n_bands)
-        Mean input of each clip over training trials; NaN for clips that have none.
+    `values` (n_clips, k) are standardised values of the clips, of which strategies for one model read the
+    first column; `clip_class` (n_clips,) is the class of each clip, `clip` (n_trials,) the number of each
+    trial's clip from 0; `classes`, `channels` and `bands` are names; `profile` (n_clips, n_channels, n_bands)
+    the mean input of each clip over training trials, NaN for clips that have none.
     """
 
     values: np.ndarray

@@ -29,21 +29,13 @@ from kernel.brain.cohort import Cohort, Split, segment_length, segments, standar
 from kernel.decoding import networks, training
 from kernel.decoding.aligner import Aligner, Stack
 from kernel.decoding.alignment import Context, clip_values
-from kernel.decoding.checkpoints import SETS, restored
+from kernel.decoding.checkpoints import SETS, Checkpoint, restored
 from kernel.decoding.checkpoints import Bank as Bank
-from kernel.decoding.checkpoints import Checkpoint as Checkpoint
-from kernel.decoding.checkpoints import recall_interval as recall_interval
-from kernel.decoding.checkpoints import subject_interval as subject_interval
-from kernel.decoding.training import Labels as Labels
-from kernel.decoding.training import Single as Single
+from kernel.decoding.training import Labels, Single, build_member, optimise
 from kernel.decoding.training import TrainingSpec as TrainingSpec
-from kernel.decoding.training import adamw as adamw
-from kernel.decoding.training import build_member as build_member
-from kernel.decoding.training import optimise as optimise
 from kernel.threads import one_thread, processes
 
-MODES = ("auto", "stack", "loop")
-
+STACK_SIZE = 18  # members of a stack at most: bounds the memory, and what a kill can cost
 # Parameters times batch size up to which a stack of 18 was faster than a loop on one thread: 3 times at
 # 160-128-64-9 and batch 128 (4 million), 1.2 times at 160-512-128-9 (19 million), level from there on.
 STACK_LIMIT = 20_000_000
@@ -62,8 +54,6 @@ def train_bank(
     valence: ArrayLike | None = None,
     features: bool = True,
     baselines: bool = True,
-    mode: str = "auto",
-    stack_size: int = 18,
     folder: str | Path | None = None,
     n_jobs: int = 2,
     device: str | torch.device | None = None,
@@ -77,27 +67,20 @@ def train_bank(
         Must be unique, ignoring `recipe`.
     cohort : Cohort
         Differential entropies; standardised here by :func:`kernel.brain.cohort.standardise` unless its unit
-        is z already.
+        is z.
     split : Split
         Trials to learn from, to choose the epoch on, and to test on.
     segment : float, optional
         Seconds of a sample, by default those of :func:`~kernel.brain.cohort.segments`.
     prototypes : array_like, shape (n_classes, d), optional
-        A vector for each class, such as hidden states of a language model; needed by ``kd="llm"``. Only their
-        cosines after centring count.
+        A vector for each class, for ``kd="llm"``. Only their cosines after centring count.
     valence : array_like, shape (n_clips,), (n_classes,) or (n_clips, n_models), optional
-        Value of each clip in the cohort's order or of each class, in any unit; needed by specs with an
-        alignment. Of several models the first serves strategies that read one.
-    features : bool
-        Whether the checkpoints hold penultimate features, five sixths of what is stored. They can be had
-        later: a member stored without them is evaluated again, not trained.
-    baselines : bool
-        Whether the bank holds the linear baselines, which cost as much as some members.
-    mode : {"auto", "stack", "loop"}
-        Stack members of one architecture and schedule, train them one by one, or the first where it is
-        faster: for an ``mlp`` with few parameters times batch size.
-    stack_size : int
-        Most members of a stack: bounds the memory, and what a kill can cost.
+        Value of each clip in the cohort's order or of each class, in any unit, for specs with an alignment.
+        Of several models the first serves strategies that read one.
+    features, baselines : bool
+        Whether the checkpoints hold penultimate features, five sixths of what is stored, and the bank the
+        linear baselines. Features can be had later: a member stored without them is evaluated again, not
+        trained.
     folder : str or Path, optional
         Where finished members are stored; the user's cache by default.
     n_jobs : int
@@ -110,7 +93,6 @@ def train_bank(
     Returns
     -------
     Bank
-        With `linear_baseline` scores beside the members.
 
     Raises
     ------
@@ -122,12 +104,10 @@ def train_bank(
         If a member that was stored cannot be read again.
     """
     specs = tuple(specs)
-    checks.choice("mode", mode, MODES)
-    checks.count("stack_size", stack_size)
     data = _Data.of(specs, cohort, split, segment)
     place = checks.device(device)
     context = _context(specs, cohort, data, valence)
-    members = _members(specs, data, prototypes, context, place, mode)
+    members = _members(specs, data, prototypes, context, place)
     folder = files.cache_dir("bank", create=False) if folder is None else files.absolute(folder)
 
     def read(member: _Member) -> Checkpoint | None:
@@ -143,11 +123,10 @@ def train_bank(
             files.writable_folder(folder)
         teachers = partial(
             train_bank, cohort=cohort, split=split, segment=segment, prototypes=prototypes, valence=valence,
-            features=False, baselines=False, mode=mode, stack_size=stack_size, folder=folder, n_jobs=n_jobs,
-            device=place, progress=progress,
+            features=False, baselines=False, folder=folder, n_jobs=n_jobs, device=place, progress=progress,
         )  # fmt: skip
         missing = _taught(missing, teachers)
-        blocks = _blocks(missing, mode, stack_size, n_jobs if place.type == "cpu" else 1)
+        blocks = _blocks(missing, n_jobs if place.type == "cpu" else 1)
         n_done = len(members) - len(missing)
         with tqdm(total=len(members), initial=n_done, desc="trainings", disable=not progress) as bar:
             for count in _run(blocks, context, data, features, folder, place, n_jobs, progress):
@@ -324,12 +303,9 @@ class _Member:
     teacher: np.ndarray | None = None
 
     @property
-    def stackable(self) -> bool:
-        return self.spec.network in networks.STACKED
-
-    @property
-    def small(self) -> bool:
-        return self.size * self.spec.batch_size <= STACK_LIMIT
+    def stacked(self) -> bool:
+        """Whether it is trained in a stack."""
+        return self.spec.network in networks.STACKED and self.size * self.spec.batch_size <= STACK_LIMIT
 
 
 def _members(
@@ -338,7 +314,6 @@ def _members(
     prototypes: ArrayLike | None,
     context: Context | None,
     device: torch.device,
-    mode: str,
 ) -> list[_Member]:
     """Every spec with what it needs; refuses those that cannot be trained."""
     if not specs:
@@ -358,13 +333,11 @@ def _members(
     members: list[_Member] = []
     first: dict[str, int] = {}
     for index, spec in enumerate(specs):
-        if networks.takes_raw(spec.network, spec.options):
+        if spec.network in networks.RAW:
             raise ValueError(
                 f"spec {index} ({spec.network}) takes raw EEG, a cohort holds differential entropies: "
-                "choose 'mlp', or 'axial' without n_samples"
+                "choose 'mlp' or 'axial'"
             )
-        if mode == "stack" and spec.network not in networks.STACKED:
-            raise ValueError(f"spec {index}: {spec.network!r} has no stacked form, use mode='auto' or 'loop'")
         if spec.kd == "llm" and llm is None:
             raise ValueError("kd='llm' needs prototypes=, one row per class; kd='random' draws its own")
         target = llm if spec.kd == "llm" else None
@@ -422,12 +395,12 @@ def _teacher(spec: TrainingSpec) -> TrainingSpec | None:
 _Block = tuple[bool, list[_Member]]  # whether to stack them
 
 
-def _blocks(members: Sequence[_Member], mode: str, stack_size: int, n_jobs: int) -> list[_Block]:
+def _blocks(members: Sequence[_Member], n_jobs: int) -> list[_Block]:
     """Every piece of work; stacks, the longest, first."""
     stacks: dict[str, list[_Member]] = {}
     loops = []
     for member in members:
-        if mode == "loop" or not member.stackable or (mode == "auto" and not member.small):
+        if not member.stacked:
             loops.append((False, [member]))
             continue
         shared = member.spec.content()
@@ -441,7 +414,7 @@ def _blocks(members: Sequence[_Member], mode: str, stack_size: int, n_jobs: int)
     # a step costs a small stack what it costs a large one: only processes without work are worth a division
     share = math.ceil(n_jobs / max(len(stacks) + len(loops), 1))
     for stack in stacks.values():
-        count = max(math.ceil(len(stack) / stack_size), min(share, math.ceil(len(stack) / 4)))
+        count = max(math.ceil(len(stack) / STACK_SIZE), min(share, math.ceil(len(stack) / 4)))
         for part in np.array_split(np.arange(len(stack)), count):
             blocks.append((True, [stack[i] for i in part]))
     return blocks + loops
@@ -460,16 +433,15 @@ def _run(
     """Train the blocks; yields how many members each gave as it ends."""
     n_jobs = processes(n_jobs)
     alone = n_jobs == 1 or len(blocks) < 2 or device.type != "cpu"
-    options: dict[str, Any] = {"features": features, "folder": folder, "device": device}
     rows = {name: data.rows(name) for name in SETS}
     tasks = []
     for stacked, members in blocks:
         x, labels = data.inputs[members[0].spec.n_windows], data.labels(members[0].spec.labels)
-        task = delayed(_train_block)(members, stacked, context, x, labels, rows, **options)
-        tasks.append(task)
+        arguments = (members, stacked, context, x, labels, rows, features, folder, device)
+        tasks.append(delayed(_train_block)(*arguments))
     if alone:
-        for function, arguments, settings in tasks:
-            yield function(*arguments, **settings, progress=progress)
+        for function, arguments, _ in tasks:
+            yield function(*arguments, progress=progress)
     else:
         yield from Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks)
 
@@ -481,10 +453,10 @@ def _train_block(
     x: np.ndarray,
     labels: Labels,
     rows: Mapping[str, np.ndarray],
-    *,
     features: bool,
     folder: Path,
     device: torch.device,
+    *,
     progress: bool = False,
 ) -> int:
     """Train the members of a block and store each; returns how many."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time as wall_clock
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from scipy.signal import cheby2, sosfilt, sosfilt_zi
 
 from kernel import checks
 from kernel.brain.features import band_edges, transition_widths
-from kernel.decoding.streams import Clock, Piece, Stateful, channel_rows
+from kernel.decoding.streams import Clock, Piece, Stateful
 
 # Order 3 has a zero at 0 Hz, so that electrode offsets vanish. Less than 30 dB lets strong neighbouring bands
 # in, more is slower and narrower: either agrees less with the zero-phase features.
@@ -36,10 +36,9 @@ class OnlineSettings:
         Seconds of a window, which must hold a whole number of samples, and of the windows decoded at once.
     coverage, min_good : float
         Share of the segment's windows that must be there, and of channels that must be good in a window.
-    smoothing : float
-        Time constant in s of the exponential smoothing; 0 for none. Time inside a gap is included.
-    memory : float
-        Time constant in s of the statistics: see :class:`Statistics`. Infinite by default.
+    smoothing, memory : float
+        Time constants in s of the exponential smoothing, 0 for none, time inside a gap included; and of the
+        statistics: see :class:`Statistics`.
     warm_up : float
         Seconds of good windows after which a channel's statistics are to be trusted.
     flat : float
@@ -185,7 +184,7 @@ class CausalEntropy(Stateful):
             if (typical := float(np.median(size[there]))) > _TOO_LARGE:
                 warnings.warn(
                     f"the signal's standard deviation is {typical:.3g}, far from EEG in V, the unit of "
-                    "`flat` and of calibrations: multiply microvolts by 1e-6",
+                    "`flat`: multiply microvolts by 1e-6",
                     stacklevel=2,
                 )
         x[~there] = 0.0
@@ -250,8 +249,7 @@ class Statistics(Stateful):
 
         v' = v + \{(x - m)(x - m') - v\} / n.
 
-    `count` holds n of each channel; `channels` names them, if they are known: a decoder then finds each by
-    its name.
+    `count` holds n of each channel.
 
     References
     ----------
@@ -265,7 +263,6 @@ class Statistics(Stateful):
         self.memory = checks.between("memory, in windows,", memory, 2, math.inf, closed="both")
         self.count = np.zeros(n_channels)
         self.mean, self.variance = np.zeros((2, n_channels, n_bands))
-        self.channels: tuple[str, ...] | None = None
 
     def update(self, de: np.ndarray, good: np.ndarray) -> None:
         """Let the good channels of a window (n_channels, n_bands) count."""
@@ -280,15 +277,3 @@ class Statistics(Stateful):
         varies = self.variance > 1e-12
         z = (de - self.mean) / np.sqrt(np.where(varies, self.variance, 1.0))
         return np.where(varies & np.isfinite(z), z, 0.0)
-
-    def copy(self, *, memory: float, channels: Sequence[str] | None = None) -> Statistics:
-        """The same, independent, for these channels; no more of the past counts than fits into the memory."""
-        new = Statistics(*self.mean.shape, memory=memory)
-        new.restore(self.state())
-        new.count = np.minimum(self.count, memory)
-        new.channels = self.channels
-        if channels is not None and self.channels is not None:
-            rows = channel_rows(self.channels, channels, "the calibration")
-            new.count, new.mean, new.variance = new.count[rows], new.mean[rows], new.variance[rows]
-            new.channels = tuple(channels)
-        return new

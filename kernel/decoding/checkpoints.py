@@ -22,23 +22,12 @@ SETS = ("train", "validation", "test")
 class Checkpoint:
     """One finished training, at the epoch of best validation balanced accuracy (ties: the earliest).
 
-    An alignment that trains in two steps is judged by the epochs of its second step alone.
-
-    Attributes
-    ----------
-    spec : TrainingSpec
-        What was trained.
-    logits : ndarray, shape (n_trials, n_classes)
-        Of every trial, train, validation and test; no dropout, no augmentation.
-    features : ndarray, shape (n_trials, d), or None
-        Penultimate layer: ``logits = features @ W.T + b`` with `head`, unless an alignment changes
-        predictions. None if they were not asked for.
-    validation, losses : ndarray, shape (epochs,)
-        Balanced accuracy after each epoch, and its mean training loss, auxiliary losses included.
-    epoch : int
-        The epoch chosen, from 0.
-    state : dict of str to ndarray
-        Weights at that epoch.
+    An alignment that trains in two steps is judged by the epochs of its second step alone. `logits`
+    (n_trials, n_classes) are of every trial, without dropout and augmentation. `features` (n_trials, d) are
+    the penultimate layer, None if they were not asked for: ``logits = features @ W.T + b`` with `head`,
+    unless an alignment changes predictions. `validation` and `losses` (epochs,) are balanced accuracy after
+    each epoch and its mean training loss, auxiliary losses included; `epoch`, from 0, is the one chosen,
+    `state` its weights.
     """
 
     spec: TrainingSpec
@@ -68,22 +57,11 @@ class Checkpoint:
 class Bank:
     """Trained members of one cohort and split.
 
-    Attributes
-    ----------
-    checkpoints : tuple of Checkpoint
-        In the order of the specs.
-    baselines : dict of str to ndarray, shape (n_trials, n_classes)
-        Class scores of the linear baselines, fitted to the training trials; empty if they were not asked for.
-    trials : DataFrame
-        One row for each row of logits and features: ``subject``, ``clip``, ``segment``, ``y``, ``set``.
-    classes : tuple of str
-        Names of the class indices.
-    label, split : str
-        Of the cohort (it says if no real EEG is behind it) and of the split.
-    simulated : bool
-        Whether the cohort was simulated.
-    shape : tuple of int
-        Channels and bands of an input.
+    `checkpoints` stand in the order of the specs; `baselines` are class scores (n_trials, n_classes) of the
+    linear baselines, fitted to the training trials, by name. `trials` has a row for each row of logits and
+    features: ``subject``, ``clip``, ``segment``, ``y``, ``set``; `classes` names the class indices. `label`
+    is that of the cohort (it says if no real EEG is behind it), `split` the name of the split, `shape`
+    channels and bands.
     """
 
     checkpoints: tuple[Checkpoint, ...]
@@ -167,28 +145,13 @@ def subject_interval(
     *,
     which: str = "test",
     n_resamples: int = 2000,
-    confidence: float = 0.95,
     random_state: int | np.random.Generator | None = 0,
 ) -> stats.Interval:
-    """Balanced accuracy with a bootstrap interval over subjects.
+    """Balanced accuracy of a member, by number, or a baseline, by name, with an interval over subjects.
 
     The trials of one person resemble each other, so that an interval over trials is too short: people are
-    resampled, each with all of their trials.
-
-    Parameters
-    ----------
-    bank : Bank
-        Trained members.
-    member : int or str
-        A member's number or a baseline's name.
-    which : {"test", "validation", "train"}
-        The set; it must hold two or more subjects.
-    n_resamples, confidence, random_state
-        Of :func:`kernel.stats.bootstrap_interval`.
-
-    Returns
-    -------
-    Interval
+    resampled, each with all of their trials. The set ``which`` must hold two subjects or more; the rest is as
+    for :func:`kernel.stats.bootstrap_interval`.
     """
     rows = bank.rows(which)
     trials = bank.trials[rows]
@@ -198,9 +161,8 @@ def subject_interval(
             f"{which} holds subject {subject[0]} only: an interval over subjects needs two or more, "
             "choose a split with more test subjects"
         )
-    options: dict[str, Any] = {"n_resamples": n_resamples, "confidence": confidence}
     hit = bank.scores(member)[rows].argmax(1) == y
-    return recall_interval(hit, y, subject, **options, random_state=random_state)
+    return recall_interval(hit, y, subject, n_resamples=n_resamples, random_state=random_state)
 
 
 def recall_interval(hit: np.ndarray, y: np.ndarray, subject: np.ndarray, **options: Any) -> stats.Interval:

@@ -12,14 +12,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student_t
 from sklearn.base import BaseEstimator, clone
 from tqdm.auto import tqdm
 
 from kernel import checks, files
 from kernel.brain.cohort import Cohort, Split, segment_length, segments, standardise
 from kernel.decoding import ensemble, members, networks
-from kernel.decoding.bank import recall_interval, time_steps
+from kernel.decoding.bank import time_steps
+from kernel.decoding.checkpoints import recall_interval
+from kernel.decoding.effects import paired_t
 from kernel.decoding.residual import NetworkClassifier
 from kernel.metrics import balanced_accuracy
 
@@ -85,7 +86,6 @@ def contest(
     *,
     estimator: Any = None,
     methods: Sequence[str] | None = None,
-    reference: str | None = None,
     n_members: int = 10,
     segment: float | None = None,
     n_windows: int = 1,
@@ -111,8 +111,6 @@ def contest(
         The base, with ``predict_proba``; by default :data:`NETWORK`.
     methods : sequence of str, optional
         Names of :data:`METHODS`; by default all that `methods_for` allows the base.
-    reference : str, optional
-        Whose accuracy is subtracted; by default the deep ensemble, for a base without seeds the base alone.
     n_members : int
         Trainings of every contestant.
     segment, n_windows : float and int
@@ -123,24 +121,22 @@ def contest(
     folder : str or Path, optional
         Where the members' probabilities are kept, under a digest of data, base and code; the user's cache by
         default. Those of a base that is neither this package's nor scikit-learn's are not kept.
-    n_jobs, device
-        Processes; where networks are computed, as :func:`kernel.checks.device` has it.
-    progress : bool
-        Show a bar over families of members.
+    n_jobs, device, progress
+        Processes; where networks are computed, as :func:`kernel.checks.device` has it; whether to show a bar.
 
     Returns
     -------
     DataFrame
         One row a contestant: ``method``, ``family``, ``aggregation``, ``trainings``, ``bacc`` with
-        ``bacc_low`` and ``bacc_high``, ``reference``, ``difference`` with ``low`` and ``high``, ``single``
-        and ``single_validation`` (mean accuracy of its members on test and on validation trials), ``kappa``
-        (mean over pairs), ``nll`` and ``ece``; then the linear baselines ``lda`` and ``logistic`` of one
-        training. What a row does not have is missing.
+        ``bacc_low`` and ``bacc_high``, ``difference`` with ``low`` and ``high`` from its ``reference``, the
+        deep ensemble or, for a base without seeds, the base alone; ``single`` and ``single_validation`` (mean
+        accuracy of its members on test and on validation trials), ``kappa`` (mean over pairs), ``nll`` and
+        ``ece``; then the linear baselines ``lda`` and ``logistic`` of one training. What a row does not have
+        is missing.
     """
     estimator = members.placed(NETWORK if estimator is None else estimator, device)
     possible = methods_for(estimator)
-    plain = "deep ensemble" if "deep ensemble" in possible else "base alone"
-    reference = plain if reference is None else reference
+    reference = "deep ensemble" if "deep ensemble" in possible else "base alone"
     methods = possible if methods is None else list(methods)
     names = dict.fromkeys([reference, *methods])
     for name in names:
@@ -148,13 +144,11 @@ def contest(
     samples = _Samples.of(cohort, split, segment, n_windows)
     folder = "contest" if folder is None else files.writable_folder(folder)
     families = dict.fromkeys(METHODS[name].family for name in names)
-    if any(METHODS[name].aggregation in ("half_base", "validation") for name in names):
-        families[METHODS[plain].family] = None
     trained = {
         family: _members(family, estimator, samples, n_members, random_state, folder, n_jobs, device)
         for family in tqdm(families, desc="families", disable=not progress)
     }
-    base = trained.get(METHODS[plain].family)
+    base = trained[METHODS[reference].family]
     combined = {name: _combine(METHODS[name], trained, base, samples) for name in names}
     options: dict[str, Any] = {"n_resamples": n_resamples, "random_state": random_state}
     rows: list[dict[str, Any]] = []
@@ -273,13 +267,13 @@ def _linear(name: str, samples: _Samples, folder: str | Path) -> np.ndarray:
 
 
 def _combine(
-    method: Method, trained: dict[str, np.ndarray], base: np.ndarray | None, samples: _Samples
+    method: Method, trained: dict[str, np.ndarray], base: np.ndarray, samples: _Samples
 ) -> np.ndarray:
     """Probabilities of a contestant on test trials; of single members (n_members, n_test, n_classes)."""
     P = trained[method.family].astype(float)
     if method.aggregation == "single":
         return P[:, samples.test]
-    if method.aggregation in ("half_base", "validation") and base is not None:
+    if method.aggregation in ("half_base", "validation"):
         # the base takes the place of the last member, with whose seed it was trained
         P = np.concatenate([base[-1:].astype(float), P[:-1]])
     held, asked = P[:, ~samples.test], P[:, samples.test]
@@ -299,26 +293,15 @@ def _members_scores(probabilities: np.ndarray, samples: _Samples) -> dict[str, f
     return {name: float(value) for name, value in scores.items()}
 
 
-def contest_summary(table: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
-    r"""Mean over cohorts with a t-interval: the cohort is the unit, so that it speaks of new cohorts.
+def contest_summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean over cohorts with a t-interval: the cohort is the unit, so that it speaks of new cohorts.
 
-    .. math:: \bar d \pm t_{(1 + c) / 2,\, n - 1}\; s_d / \sqrt n
-
-    Parameters
-    ----------
-    table : DataFrame
-        Rows of `contest` with columns ``preset`` and ``cohort_seed``, two cohorts or more of a preset.
-    confidence : float
-        Coverage c between 0 and 1.
-
-    Returns
-    -------
-    DataFrame
-        One row a preset and method, best first: ``bacc`` and ``difference`` as means over cohorts, ``low``
-        and ``high`` of the mean difference, ``wins`` (cohorts in which the difference is positive),
-        ``cohorts``, and the means of ``single``, ``single_validation``, ``kappa``, ``nll``, ``ece``.
+    The table has rows of `contest` with columns ``preset`` and ``cohort_seed``, two cohorts or more of a
+    preset. One row a preset and method, best first: ``bacc`` and ``difference`` as means over cohorts,
+    ``low`` and ``high`` of the mean difference (Student's t), ``wins`` (cohorts in
+    which the difference is positive), ``cohorts``, and the means of ``single``, ``single_validation``,
+    ``kappa``, ``nll``, ``ece``.
     """
-    checks.between("confidence", confidence, 0, 1)
     rows = []
     for (preset, method), part in table.groupby(["preset", "method"], sort=False):
         n = part["cohort_seed"].nunique()
@@ -328,8 +311,7 @@ def contest_summary(table: pd.DataFrame, *, confidence: float = 0.95) -> pd.Data
                 "needs one row each of two or more"
             )
         d = part["difference"].to_numpy()
-        half = student_t.ppf(0.5 + confidence / 2, n - 1) * d.std(ddof=1) / np.sqrt(n)
-        mean = {"difference": d.mean(), "low": d.mean() - half, "high": d.mean() + half}
+        mean = dict(zip(("difference", "low", "high"), paired_t(d)[0], strict=True))
         counted = {"wins": int((d > 0).sum()), "cohorts": n}
         others = part[["single", "single_validation", "kappa", "nll", "ece"]].mean()
         bacc = part["bacc"].mean()
@@ -344,8 +326,8 @@ def contest_summary(table: pd.DataFrame, *, confidence: float = 0.95) -> pd.Data
     )
 
 
-def gains_in_context(table: pd.DataFrame, method: str = "deep ensemble") -> pd.DataFrame:
-    """Relative gain of one method over its mean single member, the best single, and the linear models.
+def gains_in_context(table: pd.DataFrame) -> pd.DataFrame:
+    """Gain of the deep ensemble over its mean single member, the best single, and the linear models.
 
     A relative gain depends on what it is relative to. The table is one of `contest`, or as `contest_summary`
     takes it; the result has columns ``reference``, ``bacc``, ``gain``, ``relative``, for each preset and
@@ -356,11 +338,11 @@ def gains_in_context(table: pd.DataFrame, method: str = "deep ensemble") -> pd.D
     parts = []
     for key, part in table.groupby(keys, sort=False) if keys else [((), table)]:
         bacc = part.set_index("method")["bacc"]
-        missing = [name for name in (method, *references) if name not in bacc]
+        missing = [name for name in ("deep ensemble", *references) if name not in bacc]
         if missing:
             raise ValueError(f"the table lacks {', '.join(missing)}: run the contest with them")
         gains = bacc[references].rename_axis("reference").reset_index()
-        gains["gain"] = bacc[method] - gains["bacc"]
+        gains["gain"] = bacc["deep ensemble"] - gains["bacc"]
         gains["relative"] = gains["gain"] / gains["bacc"]
         parts.append(gains.assign(**dict(zip(keys, key, strict=True))))
     return pd.concat(parts, ignore_index=True)[[*keys, "reference", "bacc", "gain", "relative"]]

@@ -6,14 +6,13 @@ geometry; for a claim about a kind of data the unit is the cohort.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import permutation_test
 from scipy.stats import t as student_t
 from statsmodels.stats.power import TTestPower
 
@@ -29,17 +28,11 @@ _CONTRASTS = ("true", "placebo", "beyond")
 class Interventions:
     """Trainings with and without strategies.
 
-    Attributes
-    ----------
-    table : DataFrame
-        One row a training: ``cohort`` (its label), ``label``, ``number`` (row of the paper, missing if none),
-        ``strategy``, ``family``, ``strength``, ``arm`` (base, true, placebo), ``seed``, ``validation`` and
-        ``bacc`` (balanced accuracy, the latter on test subjects), ``delta`` (``bacc`` minus that of its twin
-        without the strategy; missing for the twins).
-    hits, counts : tuple of ndarray, shape (n_subjects, n_classes)
-        For each row, the correctly classified test trials of every person and class, and all of them.
-    twin : ndarray of int, shape (n_rows,)
-        Row of the twin; a twin's own row.
+    `table` has one row a training: ``cohort`` (its label), ``label``, ``number`` (row of the paper, missing
+    if none), ``strategy``, ``family``, ``strength``, ``arm`` (base, true, placebo), ``seed``; balanced
+    accuracy ``validation``, and ``bacc`` on test subjects; ``delta``, ``bacc`` minus that of its twin without
+    the strategy (missing for the twins). For each row `hits` and `counts` hold the test trials that are
+    called rightly, and all, (n_subjects, n_classes); `twin` the row of its twin, a twin's own for itself.
     """
 
     table: pd.DataFrame
@@ -55,15 +48,17 @@ class Interventions:
         """What is independent: cohorts where there are several, else seeds."""
         return "cohort" if self.table["cohort"].nunique() > 1 else "seed"
 
-    def interval(self, rows: Mapping[str, Sequence[int]], **options: Any) -> dict[str, stats.Interval]:
-        """Mean change of the rows of each arm, and beyond the placebo, test subjects resampled."""
+    def interval(self, rows: pd.DataFrame, **options: Any) -> dict[str, stats.Interval]:
+        """Mean change of some rows by arm, and beyond the placebo, test subjects resampled."""
+        arms = {str(arm): list(places) for arm, places in rows.groupby("arm").groups.items()}
+        counts = self.counts[arms["true"][0]]
+        if len(counts) < 2:
+            raise ValueError("one subject was tested: an interval over subjects needs two or more")
         change = {
-            arm: np.mean([self.hits[r] - self.hits[self.twin[r]] for r in chosen], axis=0)
-            for arm, chosen in rows.items()
+            arm: np.mean([self.hits[r] - self.hits[self.twin[r]] for r in places], axis=0)
+            for arm, places in arms.items()
         }
-        if "placebo" in change:
-            change["beyond"] = change["true"] - change["placebo"]
-        counts = self.counts[rows["true"][0]]
+        change["beyond"] = change["true"] - change["placebo"]
         return {
             name: stats.bootstrap_interval(mean_recall, counts, each, **options)
             for name, each in change.items()
@@ -86,25 +81,14 @@ def combine(parts: Sequence[Interventions]) -> Interventions:
 # Tests of paired differences, one for each independent unit
 
 
-def sign_flip_p(differences: ArrayLike) -> float:
-    """Two-sided p of the mean when the signs of differences are flipped (Fisher 1935).
-
-    Up to 13 differences all :math:`2^n` flips are taken: the smallest p of five is 2/32, so that five seeds
-    cannot reach .05, whatever they show.
-    """
-    d = _differences(differences)
-    options: dict[str, Any] = {"permutation_type": "samples", "vectorized": True, "rng": 0}
-    return float(permutation_test((d,), np.mean, **options).pvalue)
-
-
-def paired_t(differences: ArrayLike, *, confidence: float = 0.95) -> tuple[stats.Interval, float]:
-    """Mean of paired differences with its t interval, and the two-sided p of Student's test.
+def paired_t(differences: ArrayLike) -> tuple[stats.Interval, float]:
+    """Mean of paired differences with its 95 % interval, and the two-sided p of Student's test.
 
     Differences that are all the same give p = 0, or 1 if they are zero, and an interval of no width.
     """
     d = _differences(differences)
     mean, se = float(d.mean()), float(d.std(ddof=1) / np.sqrt(len(d)))
-    half = float(student_t.ppf(0.5 + confidence / 2, len(d) - 1)) * se
+    half = float(student_t.ppf(0.975, len(d) - 1)) * se
     if se < 1e-15:
         return stats.Interval(mean, mean, mean), float(abs(mean) < 1e-15)
     p = float(2 * student_t.sf(abs(mean) / se, len(d) - 1))
@@ -142,6 +126,9 @@ def summarise(
 ) -> pd.DataFrame:
     """What every strategy changes, what its placebo changes, and the difference.
 
+    Resampling subjects does not cover the chance of what the few placebos of one cohort happened to be, nor
+    that of its class geometry: ``beyond`` needs several cohorts.
+
     Parameters
     ----------
     result : Interventions
@@ -157,22 +144,12 @@ def summarise(
     Returns
     -------
     DataFrame
-        One row a label, in the order of the paper's table or of the run. ``n`` units. For the strategy
-        ``true``, for its placebo ``placebo`` and for their paired difference ``beyond`` (missing without
-        placebos):
-
-        - ``true``: mean change; ``true_low``, ``true_high``: its 95 % interval, from a bootstrap of test
-          subjects (unit seed) or Student's over cohorts;
-        - ``true_p``: paired t; ``true_flip``: sign-flip test, two-sided; ``true_holm``, ``true_bh``: p
-          adjusted over the labels; ``true_same``: equivalence p.
-
-        ``sd`` of the change over units, ``power`` of the paired t test to find a change of `margin`, and
-        ``detectable``, the change found with power .8.
-
-    Notes
-    -----
-    Resampling subjects does not cover the chance of what the few placebos of one cohort happened to be, nor
-    that of its class geometry: ``beyond`` needs several cohorts.
+        One row a label, in the order of the paper's table or of the run, with ``n`` units. For the strategy
+        ``true``, its placebo ``placebo`` and their paired difference ``beyond``: the mean change ``true``
+        with its 95 % interval ``true_low``, ``true_high``, over test subjects (unit seed) or Student's over
+        cohorts; ``true_p`` of the paired t test, ``true_holm`` and ``true_bh`` adjusted over the labels,
+        ``true_same`` of equivalence. ``sd`` of the change over units, ``power`` of the paired t test to find
+        a change of `margin`, and ``detectable``, the change found with power .8.
     """
     checks.between("margin", margin, 0, np.inf)
     unit = checks.choice("unit", result.unit() if unit is None else unit, ("seed", "cohort"))
@@ -184,13 +161,16 @@ def summarise(
         means = part.groupby(by_unit, sort=False)[list(_CONTRASTS)].mean()
         row = {name: part[name].iloc[0] for name in ("label", "number", "strategy", "family", "strength")}
         row["n"] = len(means)
-        over_subjects = {} if unit == "cohort" else _of_label(result, label, n_resamples, random_state)
-        for name in means.columns[means.notna().all()]:
+        over_subjects: dict[str, stats.Interval] = {}
+        if unit == "seed":
+            of_label = result.table[result.table["label"] == label]
+            over_subjects = result.interval(of_label, n_resamples=n_resamples, random_state=random_state)
+        for name in means:
             d = means[name].to_numpy()
             interval, p = paired_t(d)
             value, low, high = over_subjects.get(name, interval)
             row |= {name: value, f"{name}_low": low, f"{name}_high": high, f"{name}_p": p}
-            row |= {f"{name}_flip": sign_flip_p(d), f"{name}_same": equivalence_p(d, margin)}
+            row[f"{name}_same"] = equivalence_p(d, margin)
         row["sd"] = float(means["true"].std(ddof=1))
         sd, test = max(row["sd"], 1e-12), TTestPower()
         # at enormous effects the noncentral t is not a number, and the power 1
@@ -200,7 +180,7 @@ def summarise(
     table = pd.DataFrame(rows)
     if table["number"].notna().all():
         table = table.sort_values("number", kind="stable", ignore_index=True)
-    for name in [name for name in _CONTRASTS if name in table]:
+    for name in _CONTRASTS:
         p = table[f"{name}_p"].to_numpy()
         table[f"{name}_holm"], table[f"{name}_bh"] = stats.holm(p), stats.benjamini_hochberg(p)
     return table
@@ -217,17 +197,6 @@ def paired_changes(result: Interventions) -> pd.DataFrame:
     return table.sort_values("label", key=lambda s: s.map(order.index), kind="stable", ignore_index=True)
 
 
-def _of_label(
-    result: Interventions, label: Any, n_resamples: int, random_state: int
-) -> dict[str, stats.Interval]:
-    """Intervals of a label's mean changes over seeds."""
-    of_label = result.table[result.table["label"] == label]
-    rows = {str(arm): list(places) for arm, places in of_label.groupby("arm").groups.items()}
-    if len(result.counts[rows["true"][0]]) < 2:
-        raise ValueError(f"{label!r} was tested on one subject: an interval over subjects needs two or more")
-    return result.interval(rows, n_resamples=n_resamples, random_state=random_state)
-
-
 def family_mean(result: Interventions, *, random_state: int = 0, n_resamples: int = 1000) -> pd.DataFrame:
     """Change of the strategies' mean, of their placebos' mean, and beyond the placebos.
 
@@ -235,43 +204,31 @@ def family_mean(result: Interventions, *, random_state: int = 0, n_resamples: in
     were tested on other people (``cross_dataset``) are left out there. Rows true, placebo, beyond; columns
     ``value``, ``low``, ``high``.
     """
-    paired = paired_changes(result)
-    names = [name for name in _CONTRASTS if paired[name].notna().all()]
     if result.unit() == "cohort":
-        means = paired.groupby("cohort")[names].mean()
-        intervals = {name: paired_t(means[name])[0] for name in names}
+        means = paired_changes(result).groupby("cohort")[list(_CONTRASTS)].mean()
+        intervals = {name: paired_t(means[name])[0] for name in means}
     else:
         deltas = result.deltas()
         shapes = pd.Series([result.counts[row].shape for row in deltas.index], index=deltas.index)
         usual = deltas[shapes == shapes.mode()[0]]
-        rows = {str(arm): list(places) for arm, places in usual.groupby("arm").groups.items() if arm in names}
-        intervals = result.interval(rows, n_resamples=n_resamples, random_state=random_state)
+        intervals = result.interval(usual, n_resamples=n_resamples, random_state=random_state)
     table = pd.DataFrame.from_dict(intervals, orient="index", columns=["value", "low", "high"])
-    return table.loc[names]
+    return table.loc[list(_CONTRASTS)]
 
 
-def change_contrast(first: Interventions, second: Interventions, *, what: str = "true") -> pd.DataFrame:
+def change_contrast(first: Interventions, second: Interventions) -> pd.DataFrame:
     """Change of accuracy in one set of cohorts minus that in another, such as with and without valence.
 
-    Parameters
-    ----------
-    first, second : Interventions
-        The same labels in as many cohorts, in the same order: cohorts are compared in pairs, as presets of
-        one seed, or two recipes on one cohort, are.
-    what : {"true", "placebo", "beyond"}
-        Which change.
-
-    Returns
-    -------
-    DataFrame
-        One row for each label and one, ``all``, for their mean: ``label``, ``n`` pairs, ``value`` with its
-        t interval ``low``, ``high`` and ``p``. A single cohort is compared seed by seed.
+    Both have the same labels in as many cohorts in the same order, which are compared in pairs, as presets of
+    one seed, or two recipes on one cohort, are; a single cohort is compared seed by seed. One row for each
+    label and one, ``all``, for their mean: ``label``, ``n`` pairs, ``value`` with its t interval ``low``,
+    ``high`` and ``p``.
     """
     wide = []
     for result in (first, second):
         paired, unit = paired_changes(result), result.unit()
         order = paired[unit].drop_duplicates()
-        wide.append(paired.pivot_table(index=unit, columns="label", values=what, sort=False).loc[order])
+        wide.append(paired.pivot_table(index=unit, columns="label", values="true", sort=False).loc[order])
     names = [table.index.name for table in wide]
     if names[0] != names[1] or set(wide[0]) != set(wide[1]) or len(wide[0]) != len(wide[1]):
         raise ValueError(
@@ -287,30 +244,13 @@ def change_contrast(first: Interventions, second: Interventions, *, what: str = 
     return pd.DataFrame(rows)
 
 
-def regime_table(regimes: Mapping[float, Interventions], **options: Any) -> pd.DataFrame:
-    """`summarise` of every level, with columns ``level`` and ``base``, the accuracy without strategies."""
-    parts = []
-    for level, result in regimes.items():
-        base = result.table.loc[result.table["arm"] == "base", "bacc"].mean()
-        parts.append(summarise(result, **options).assign(level=level, base=base))
-    return pd.concat(parts, ignore_index=True)
-
-
 def dose_response(result: Interventions) -> pd.DataFrame:
     """Does the change fall as the strength rises? Spearman correlation for every unit.
 
-    Parameters
-    ----------
-    result : Interventions
-        Strategies at three or more strengths each, e.g. ``run_interventions(cohort, list(DOSES),
-        strengths=DOSES)``.
-
-    Returns
-    -------
-    DataFrame
-        One row for each strategy and arm: ``strategy``, ``arm``, ``n`` (cohorts where there are several, else
-        seeds), ``rho`` (mean over them, each over its own strengths) with its t interval ``low``, ``high``,
-        clipped to [-1, 1], and the mean changes by strength, ``curve``.
+    Strategies have three or more strengths each, e.g. ``run_interventions(cohort, list(DOSES),
+    strengths=DOSES)``. One row for each strategy and arm: ``strategy``, ``arm``, ``n`` (cohorts where there
+    are several, else seeds), ``rho`` (mean over them, each over its own strengths) with its t interval
+    ``low``, ``high``, clipped to [-1, 1], and the mean changes by strength, ``curve``.
     """
     rows = []
     for (strategy, arm), part in result.deltas().groupby(["strategy", "arm"], sort=False):

@@ -15,7 +15,7 @@ from scipy.special import log_softmax
 
 from kernel import checks, stats
 from kernel.arrays import class_numbers, plain, precision, real, row_labels
-from kernel.decoding.bank import recall_interval
+from kernel.decoding.checkpoints import recall_interval
 from kernel.metrics import trial_weights
 
 MOST_MEMBERS = 16  # of which all subsets are scored: 65,535
@@ -26,25 +26,22 @@ _CHUNK = 1_000_000  # numbers held at once: a processor's cache holds a few arra
 # Combining
 
 
-def softmax(logits: ArrayLike, *, temperature: float = 1.0) -> np.ndarray:
-    """Probabilities (..., n_classes) of logits (..., n_classes), divided by a temperature first."""
-    checks.between("temperature", temperature, 0, np.inf)
-    return np.exp(log_softmax(real(logits, "logits") / temperature, axis=-1))
+def softmax(logits: ArrayLike) -> np.ndarray:
+    """Probabilities (..., n_classes) of logits (..., n_classes)."""
+    return np.exp(log_softmax(real(logits, "logits"), axis=-1))
 
 
-def softmax_ensemble(
-    members: ArrayLike, *, weights: ArrayLike | None = None, logits: bool = False
-) -> np.ndarray:
+def softmax_ensemble(members: ArrayLike, *, weights: ArrayLike | None = None) -> np.ndarray:
     r"""Weighted mean of the members' probabilities, :math:`\bar p = \sum_i w_i p_i` [1]_.
 
-    Probabilities (n_trials, n_classes) of members (n_members, n_trials, n_classes), or of their `logits`; the
-    weights (n_members,) are not negative and scaled to sum to one.
+    Probabilities (n_trials, n_classes) of members (n_members, n_trials, n_classes); the weights (n_members,)
+    are not negative and scaled to sum to one.
 
     References
     ----------
     .. [1] Lakshminarayanan, Pritzel & Blundell (2017), NeurIPS 30. arXiv:1612.01474
     """
-    P = checked_members(softmax(members) if logits else members)
+    P = checked_members(members)
     if weights is None:
         return P.mean(0)
     weights = real(weights, "weights")
@@ -305,14 +302,10 @@ def accuracy_difference(
 ) -> stats.Interval:
     """Balanced accuracy of one ensemble minus another's, with a paired bootstrap over subjects.
 
-    Parameters
-    ----------
-    first, second : array_like, shape (n_trials, n_classes) or (n_members, n_trials, n_classes)
-        Probabilities of an ensemble; of several single members their mean *accuracy* is taken.
-    y, subject : array_like, shape (n_trials,)
-        True classes from 0, and whose trial it is; two subjects or more.
-    **options
-        Of :func:`kernel.stats.bootstrap_interval`. A class that a resample lacks does not count in it.
+    Probabilities of an ensemble are (n_trials, n_classes); of several single members (n_members, n_trials,
+    n_classes) the mean *accuracy* is taken. `y` and `subject` (n_trials,) are the true classes from 0, and
+    whose trial it is; two subjects or more. Options are those of :func:`kernel.stats.bootstrap_interval`. A
+    class that a resample lacks does not count in it.
     """
     sides = [checked_members(side, least=1) for side in (first, second)]
     y = class_numbers(y, *sides[0].shape[1:])

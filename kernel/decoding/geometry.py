@@ -18,7 +18,6 @@ from kernel import checks, stats
 from kernel.arrays import Features, like, real, row_labels, tensor
 
 NULLS = ("permute", "haar")
-HALVES = ("classes", "clips")
 
 CHUNK = 250_000  # numbers held at once in loops over null draws: an array of them fits a processor's cache
 Device = str | torch.device | None
@@ -64,7 +63,8 @@ def basin(Z: Features, y: ArrayLike, *, rank: int | None = None, device: Device 
 
 def _class_components(Z: torch.Tensor, code: np.ndarray, rank: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Positions of the classes (..., n_classes, k) and principal directions (..., k, d) of their means."""
-    U, s, Vt = torch.linalg.svd(_centred(_means(Z, code)), full_matrices=False)
+    means = _means(Z, code)
+    U, s, Vt = torch.linalg.svd(means - means.mean(-2, keepdim=True), full_matrices=False)
     tiny = s[..., rank - 1] <= _noise(Z)
     if tiny.any():
         where = f" of checkpoint {int(tiny.nonzero()[0])}" if tiny.ndim else ""
@@ -112,10 +112,8 @@ def class_pc1_alignment(
         Class of each trial; value of each of three or more classes, in their sorted order.
     n_permutations : int
         Draws; all distinct orders are enumerated where there are no more of them.
-    random_state : int, Generator or None
-        Seed; every checkpoint sees the same orders.
-    device : str or torch.device, optional
-        Where to compute.
+    random_state, device
+        Seed, of orders that every checkpoint shares; where to compute.
     """
     Z, classes, _ = checked(Z, y, device)
     if len(classes) < 3:
@@ -185,7 +183,6 @@ def residual_alignment(
     validation: ArrayLike,
     test: ArrayLike,
     n_components: int = 20,
-    halves: str = "classes",
     n_splits: int = 20,
     null: str = "permute",
     n_null: int = 1000,
@@ -200,7 +197,7 @@ def residual_alignment(
     reporting it on the same clips is circular [1]_ even if subjects differ, since a clip leaves the same
     trace in all of them. The held-out score chooses :math:`k^* = \arg\max_k |r_A(k)|` in validation subjects
     and reports :math:`\mathrm{sign}\,r_A(k^*)\; r_B(k^*)` in test subjects on other clips B, averaged over
-    random halvings in both directions.
+    random halvings of the classes in both directions.
 
     Parameters
     ----------
@@ -214,15 +211,12 @@ def residual_alignment(
         Subjects that choose and subjects that test; trials of others are not used.
     n_components, n_splits, n_null : int
         Components to choose from, random halvings, and draws of the null.
-    halves : {"classes", "clips"}
-        Halves hold whole classes, or a part of the clips of each: of three clips that leaves one contrast.
     null : {"permute", "haar"}
         Targets permuted among the clips of a class, which asks whether the target matters; or orthonormal
         directions of uniform (Haar) orientation [2]_ in place of the components.
-    random_state : int, Generator or None
-        Seed. Calls that share it, the trials and the null share the drawn targets, whatever the width d.
-    device : str or torch.device, optional
-        Where to compute.
+    random_state, device
+        Seed; where to compute. Calls that share seed, trials and null share the drawn targets, whatever the
+        width d.
 
     References
     ----------
@@ -237,7 +231,7 @@ def residual_alignment(
     target = _target(target_by_clip, clips, class_of)
     chooses, tests = _sets(subject, {"validation": validation, "test": test}, clips, clip_code)
     rng = np.random.default_rng(random_state)
-    scores = _scores(class_of, _halvings(class_of, halves, n_splits, rng), Z)
+    scores = _scores(class_of, _halvings(class_of, n_splits, rng), Z)
     # (..., n_clips, d) of those who choose and of those who test
     means = [_residuals(_means(Z[..., rows, :], clip_code[rows]), class_of) for rows in (chooses, tests)]
     components = _components(means[0], Z, min(n_components, len(clips) - int(class_of.max()) - 1))
@@ -359,30 +353,19 @@ def _sets(
         yield rows
 
 
-def _halvings(class_of: np.ndarray, how: str, n_splits: int, rng: np.random.Generator) -> np.ndarray:
-    """First halves (n_splits, n_clips) of random halvings of clips within classes, or of classes."""
-    checks.choice("halves", how, HALVES)
-    members = [np.flatnonzero(class_of == c) for c in np.unique(class_of)]
-    halves = np.zeros((n_splits, len(class_of)), dtype=bool)
-    for half in halves:
-        if how == "classes":
-            several = [rows for rows in members if len(rows) > 1]
-            chosen = [several[i] for i in rng.permutation(len(several))[: len(several) // 2]]
-        else:
-            # the odd clip goes to each half equally often, or one half would hold single clips only
-            odd = rng.permutation([i for i, rows in enumerate(members) if len(rows) % 2])
-            extra = set(odd[: len(odd) // 2].tolist())
-            chosen = [
-                rng.permutation(rows)[: len(rows) // 2 + (i in extra)] for i, rows in enumerate(members)
-            ]
-        half[np.concatenate([np.empty(0, int), *chosen])] = True
-    contrasts = min(half.sum() - len(np.unique(class_of[half])) for half in (*halves, *~halves))
-    if contrasts < 2:
+def _halvings(class_of: np.ndarray, n_splits: int, rng: np.random.Generator) -> np.ndarray:
+    """First halves (n_splits, n_clips) of random halvings of the classes that have several clips."""
+    counts = np.bincount(class_of)
+    several = np.flatnonzero(counts > 1)
+    least = int(np.sort(counts[several] - 1)[: len(several) // 2].sum())  # whatever the halving
+    if least < 2:
         raise ValueError(
-            f"half of the clips leaves {contrasts} contrasts within classes, two are needed: "
-            "use more clips per class, or halves='classes'"
+            f"the classes have {counts.tolist()} clips: half of these may leave {least} contrasts within "
+            "classes, a residual needs two in each half. Use two clips or more in each of four classes, or a "
+            "target that is constant within classes for the class score alone"
         )
-    return halves
+    halves = [np.isin(class_of, rng.permutation(several)[: len(several) // 2]) for _ in range(n_splits)]
+    return np.array(halves)
 
 
 def _within(half: np.ndarray, class_of: np.ndarray, reference: torch.Tensor) -> torch.Tensor:
@@ -450,10 +433,6 @@ def rounding(X: torch.Tensor) -> float:
 def _noise(Z: torch.Tensor) -> torch.Tensor:
     """Singular values (...) that means of features would have if they agreed to rounding."""
     return rounding(Z) * torch.linalg.vector_norm(Z, dim=(-2, -1)) / Z.shape[-2] ** 0.5
-
-
-def _centred(X: torch.Tensor) -> torch.Tensor:
-    return X - X.mean(-2, keepdim=True)
 
 
 def _means(Z: torch.Tensor, code: np.ndarray) -> torch.Tensor:

@@ -33,9 +33,8 @@ from kernel.decoding.effects import dose_response as dose_response
 from kernel.decoding.effects import family_mean as family_mean
 from kernel.decoding.effects import paired_changes as paired_changes
 from kernel.decoding.effects import paired_t as paired_t
-from kernel.decoding.effects import regime_table as regime_table
 from kernel.decoding.effects import summarise as summarise
-from kernel.decoding.study import clip_target
+from kernel.decoding.study import clip_target, member_residuals
 from kernel.metrics import mean_recall
 from kernel.threads import one_thread, side_by_side
 
@@ -125,7 +124,6 @@ def possible_strategies(
     *,
     values: ArrayLike | None = None,
     recipe: TrainingSpec = RECIPE,
-    target: Cohort | None = None,
 ) -> tuple[dict[str, Alignment], dict[str, str]]:
     """Which strategies a cohort can serve, and what keeps the others back: alignments and reasons by label.
 
@@ -146,7 +144,7 @@ def possible_strategies(
     for label, alignment in wanted_strategies(strategies).items():
         try:
             if _elsewhere(alignment):
-                _common(cohort, target)
+                _common(cohort, None)
             context.check(alignment, recipe.network, recipe.epochs)
         except ValueError as error:
             refused[label] = str(error)
@@ -164,7 +162,6 @@ def run_interventions(
     *,
     strengths: Strengths | None = None,
     seeds: int | Sequence[int] = 5,
-    placebo: bool = True,
     placebo_offset: int = 0,
     split: str | Split = "standard",
     valence: ArrayLike | None = None,
@@ -185,11 +182,8 @@ def run_interventions(
     strategies, strengths
         As for `wanted_strategies`; the paper's 25 rows by default.
     seeds : int or sequence of int
-        How many, from 0 up, or which. The placebo of a seed permutes the values with that seed.
-    placebo : bool
-        Whether to train the placebos.
-    placebo_offset : int
-        Added to a seed to give that of its permutation: several cohorts should not share theirs.
+        How many, from 0 up, or which. The placebo of a seed permutes the values with that seed plus
+        `placebo_offset`: several cohorts should not share their permutations.
     split : str or Split
         As for :func:`~kernel.brain.cohort.make_split`.
     valence : array_like, optional
@@ -202,10 +196,6 @@ def run_interventions(
     segment, folder, device, n_jobs, progress
         As for :func:`~kernel.decoding.bank.train_bank`, which stores each training, so that an interrupted
         run goes on where it stopped.
-
-    Returns
-    -------
-    Interventions
     """
     wanted = wanted_strategies(strategies, strengths)
     numbers = _seed_numbers(seeds)
@@ -219,7 +209,7 @@ def run_interventions(
         runs.append((away, *_common(cohort, target)))
     parts = []
     for group, source, other in runs:
-        trainings = _trainings(group, numbers, placebo, recipe, placebo_offset)
+        trainings = _trainings(group, numbers, recipe, placebo_offset)
         bank = train_bank(
             [training.spec for training in trainings], source, split, valence=values, segment=segment,
             features=False, baselines=False, folder=folder, device=device, n_jobs=n_jobs, progress=progress,
@@ -256,11 +246,7 @@ class _Training(NamedTuple):
 
 
 def _trainings(
-    wanted: Mapping[str, Alignment],
-    seeds: Sequence[int],
-    placebo: bool,
-    recipe: TrainingSpec,
-    placebo_offset: int = 0,
+    wanted: Mapping[str, Alignment], seeds: Sequence[int], recipe: TrainingSpec, placebo_offset: int = 0
 ) -> list[_Training]:
     """Every training, twins first."""
     offset = {label: OWN_SEEDS * (a.strategy == "data_scaling") for label, a in wanted.items()}
@@ -269,7 +255,7 @@ def _trainings(
         _Training("base", None, "base", seed, replace(recipe, seed=seed, recipe="base")) for seed in twins
     ]
     for label, alignment in wanted.items():
-        for arm in ARMS[1:] if placebo else ARMS[1:2]:
+        for arm in ARMS[1:]:
             for seed in (seed + offset[label] for seed in seeds):
                 spec = _aligned(recipe, alignment, arm, seed, placebo_offset, label=f"{label}, ")
                 trainings.append(_Training(label, alignment, arm, seed, spec))
@@ -394,80 +380,34 @@ def run_cohorts(
 ) -> Interventions:
     """`run_interventions` on several simulated cohorts, combined; each has permutations of its own.
 
-    Parameters
-    ----------
-    cohort_seeds : iterable of int
-    preset : str or Settings
-        Of the simulation.
-    strategies
-        As for `wanted_strategies`.
-    n_jobs, progress
-        Cohorts side by side, each in a process of one thread; one bar over them.
-    **options
-        Further ones of `run_interventions`, ``split`` by name; ``n_subjects`` of each cohort; ``n_training``,
-        to keep so many training subjects, drawn for each cohort; ``change``, a function that makes of
-        `default_values` (n_clips, n_models) what is aligned with instead.
+    `preset` is that of the simulation. Cohorts are computed side by side in `n_jobs` processes of one thread,
+    one bar over them. Options are those of `run_interventions`, ``split`` by name; ``n_subjects`` of each
+    cohort; ``n_training``, to keep so many training subjects, drawn for each cohort; ``change``, a function
+    that makes of `default_values` (n_clips, n_models) what is aligned with instead.
     """
-    variants = [{"preset": preset, **options}]
-    return _on_cohorts(cohort_seeds, strategies, variants, "cohorts", n_jobs, progress)[0]
+    if options.get("folder") is not None:
+        options["folder"] = files.writable_folder(options["folder"])  # workers may be elsewhere
+    jobs = [delayed(_on_simulated)(int(seed), preset, strategies, **options) for seed in cohort_seeds]
+    return combine(list(side_by_side(jobs, n_jobs=n_jobs, label="cohorts", progress=progress)))
 
 
-def regime_map(
-    axis: str,
-    levels: Sequence[float],
-    strategies: Strategies,
-    *,
-    cohort_seeds: Iterable[int] = range(3),
-    preset: str | Settings = "default",
-    recipe: TrainingSpec = RECIPE,
-    n_jobs: int = 2,
-    progress: bool = True,
-    **options: Any,
-) -> dict[float, Interventions]:
-    """Strategies along one property of a study, on simulated cohorts: a run for each level.
+def at_level(
+    axis: str, level: float, preset: str | Settings = "default", recipe: TrainingSpec = RECIPE
+) -> dict[str, Any]:
+    """Options of `run_cohorts` with one property of a study at a level.
 
     `axis` is what varies: training ``subjects``, each cohort drawing its own; ``signal``, the size of all
-    effects relative to the preset; or ``epochs`` of training. Others as for `run_cohorts`, with three seeds
-    by default; `regime_table` makes one table of it.
+    effects relative to the preset; or ``epochs`` of training.
     """
-    checks.choice("axis", axis, ("subjects", "signal", "epochs"))
-    variants = []
-    for level in levels:
-        variant = {"preset": preset, "recipe": recipe, "seeds": 3, **options}
-        if axis == "signal":
-            settings = PRESETS[preset] if isinstance(preset, str) else preset
-            factor = checks.between("level", level, 0, np.inf, closed="low")
-            effects = {name: factor * getattr(settings, name) for name in ("valence", "classes", "clips")}
-            variant["preset"] = replace(settings, **effects)
-        elif axis == "subjects":
-            variant["n_training"] = int(level)
-        else:
-            rise = min(recipe.warmup_epochs, int(level) // 4)
-            variant["recipe"] = replace(recipe, epochs=int(level), warmup_epochs=rise)
-        variants.append(variant)
-    runs = _on_cohorts(cohort_seeds, strategies, variants, axis, n_jobs, progress)
-    return dict(zip(levels, runs, strict=True))
-
-
-def _on_cohorts(
-    cohort_seeds: Iterable[int],
-    strategies: Strategies | None,
-    variants: Sequence[dict[str, Any]],
-    label: str,
-    n_jobs: int,
-    progress: bool,
-) -> list[Interventions]:
-    """Each variant of the options over all cohorts."""
-    for options in variants:
-        if options.get("folder") is not None:
-            options["folder"] = files.writable_folder(options["folder"])  # workers may be elsewhere
-    jobs = [
-        delayed(_on_simulated)(int(seed), strategies=strategies, **options)
-        for seed in cohort_seeds
-        for options in variants
-    ]
-    parts = list(side_by_side(jobs, n_jobs=n_jobs, label=label, progress=progress))
-    return [combine(parts[place :: len(variants)]) for place in range(len(variants))]
+    options: dict[str, Any] = {"preset": preset, "recipe": recipe}
+    if checks.choice("axis", axis, ("subjects", "signal", "epochs")) == "signal":
+        settings = PRESETS[preset] if isinstance(preset, str) else preset
+        effects = {name: level * getattr(settings, name) for name in ("valence", "classes", "clips")}
+        return options | {"preset": replace(settings, **effects)}
+    if axis == "subjects":
+        return options | {"n_training": int(level)}
+    rise = min(recipe.warmup_epochs, int(level) // 4)
+    return options | {"recipe": replace(recipe, epochs=int(level), warmup_epochs=rise)}
 
 
 def _on_simulated(
@@ -515,26 +455,20 @@ def mechanism(
     """
     here = {label: a for label, a in wanted_strategies(strategies).items() if not _elsewhere(a)}
     split, values = _split_and_values(cohort, split, valence)
-    trainings = _trainings(here, _seed_numbers(seeds), True, recipe)
+    trainings = _trainings(here, _seed_numbers(seeds), recipe)
     specs = [training.spec for training in trainings]
     bank = train_bank(specs, cohort, split, valence=values, baselines=False, **options)
     lead = values if values.ndim == 1 else values[:, 0]
     lead = lead if len(lead) == len(cohort.clips) else lead[cohort.y]
     by_class = np.array([lead[cohort.y == k].mean() for k in range(len(cohort.classes))])
-    test, trials = bank.rows("test"), bank.trials
-    people: dict[str, Any] = {
-        which: np.unique(trials["subject"][bank.rows(which)]) for which in ("validation", "test")
-    }
-    y, clip, subject = (trials[name].to_numpy() for name in ("y", "clip", "subject"))
-    scores = []
+    test, scores = bank.rows("test"), []
+    y = bank.trials["y"].to_numpy()[test]
     with one_thread():
-        for checkpoint in bank.checkpoints:
-            Z = checkpoint.kept_features
-            pc1 = geometry.class_pc1_alignment(Z[test], y[test], by_class, n_permutations=1, random_state=0)
-            rest = geometry.residual_alignment(
-                Z, y, clip, subject, lead, n_null=1, random_state=random_state, **people
-            )
-            scores.append((float(pc1.score), float(rest.selected), float(rest.held_out)))
+        for member, checkpoint in enumerate(bank.checkpoints):
+            Z = checkpoint.kept_features[test]
+            pc1 = geometry.class_pc1_alignment(Z, y, by_class, n_permutations=1, random_state=0)
+            rest = member_residuals(bank, [member], lead, n_null=1, random_state=random_state)
+            scores.append((float(pc1.score), float(rest.selected[0]), float(rest.held_out[0])))
     table = pd.DataFrame(scores, columns=["class_pc1", "residual", "held_out"])
     change = (table - table.iloc[_twins(trainings)].to_numpy()).add_prefix("d_")
     head = pd.DataFrame([{name: getattr(t, name) for name in ("label", "arm", "seed")} for t in trainings])

@@ -22,29 +22,16 @@ _EPS = 1e-8
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What a loss may look at.
+    """What a loss may look at, of M members, n trials, d features and C classes.
 
-    Attributes
-    ----------
-    z : Tensor, shape (M, n, d)
-        Penultimate features; of the restricted input for strategies that target channels.
-    logits : Tensor, shape (M, n, C)
-        Class scores.
-    y, clip : Tensor of int, shape (M, n)
-        Class of each trial, and number of its clip from 0.
-    values : Tensor, shape (M, n_clips, k)
-        Target of each clip; k is 1 but for several models.
-    class_values : Tensor, shape (M, C)
-        Mean target of each class, of the first column.
-    strength, smoothing : Tensor, shape (M,)
-        Strength of the strategy and label smoothing of the base loss.
-    parameters : mapping of str to Tensor
-        Trained with the network: ``weight`` (M, d, k) and ``bias`` (M, k) of an auxiliary head,
-        ``log_variance`` (M, 2).
-    emotion_weight : Tensor, shape (M, C), optional
-        Weight of the trials of each class.
-    teacher : Tensor, shape (M, n, C), optional
-        Logits of another network.
+    `z` (M, n, d) are penultimate features, of the restricted input for strategies that target channels;
+    `logits` (M, n, C) class scores; `y` and `clip` (M, n) the class of each trial, and the number of its clip
+    from 0. `values` (M, n_clips, k) are the target of each clip, k being 1 but for several models;
+    `class_values` (M, C) the mean target of each class, of the first column. `strength` and `smoothing` (M,)
+    are that of the strategy and the label smoothing of the base loss. `parameters` are trained with the
+    network: ``weight`` (M, d, k) and ``bias`` (M, k) of an auxiliary head, ``log_variance`` (M, 2).
+    `emotion_weight` (M, C) weighs the trials of each class; `teacher` (M, n, C) are logits of another
+    network.
     """
 
     z: torch.Tensor

@@ -157,22 +157,18 @@ def fit_members(
         seeds = np.random.RandomState(rng.randint(2**31 - 1))
         stations = seeded(estimator, seeds, device).snapshots(X, y, n_members)
         return [Member(one, View()) for one in stations]
-    untrained = untrained_members(estimator, diversity, X, y, n_members, rng, device)
+    untrained = _untrained(estimator, diversity, X, y, n_members, rng, device)
     rows: list[Any] = [slice(None)] * len(untrained)
     if diversity == "bagging":
         rows = [_bootstrap(y, groups, rng) for _ in untrained]
     tasks = (delayed(fitted)(*one, X[part], y[part]) for one, part in zip(untrained, rows, strict=True))
-    members = list(Parallel(n_jobs=processes(n_jobs, device))(tasks))
+    alone = checks.device(device).type != "cpu"  # members would share an accelerator
+    members = list(Parallel(n_jobs=1 if alone else n_jobs)(tasks))
     _refuse_identical(members, X, rng, diversity)
     return members
 
 
-def processes(n_jobs: int | None, device: Device) -> int | None:
-    """One process where members would share an accelerator."""
-    return n_jobs if checks.device(device).type == "cpu" else 1
-
-
-def untrained_members(
+def _untrained(
     estimator: Any,
     diversity: str | Sequence[Any],
     X: np.ndarray,

@@ -1,9 +1,9 @@
 """Registry of EEG classifiers under one protocol, and the linear baselines they are judged against.
 
 Networks have ``features(x) -> (n, d)``, the penultimate layer, and ``forward(x)``, the logits
-``head(features(x))``. Inputs are differential entropies ``(n, n_channels, n_windows, n_bands)`` or raw
-signals ``(n, n_channels, n_samples)``, as `takes_raw` tells. Trainable parameters for 32 channels, 5 bands,
-one window and 9 classes:
+``head(features(x))``. Inputs are differential entropies ``(n, n_channels, n_windows, n_bands)``, for those of
+:data:`RAW` signals ``(n, n_channels, n_samples)``. Trainable parameters for 32 channels, 5 bands, one window
+and 9 classes:
 
 - ``mlp``, 29,449: 160-128-64-9.
 - ``axial``, 4,554: one block of width 16 with two heads, over channels; over time from two windows on.
@@ -41,16 +41,16 @@ HOW_TO_INSTALL = (
 LINEAR_BASELINES = ("lda", "logistic")
 
 
-def linear_baseline(name: str, random_state: int | None = None, *, C: float = 0.1) -> ClassifierMixin:
+def linear_baseline(name: str, random_state: int | None = None) -> ClassifierMixin:
     """A linear classifier of flat features, not fitted, to stand beside every network.
 
     ``lda`` is linear discriminant analysis with the Ledoit-Wolf shrinkage of its covariance
     (doi:10.1016/S0047-259X(03)00096-4), ``logistic`` multinomial logistic regression on standardised
-    features, with the inverse `C` of its ridge penalty. Neither draws random numbers with the solvers here.
+    features, with a ridge penalty of 10. Neither draws random numbers with the solvers here.
     """
     if checks.choice("linear baseline", name, LINEAR_BASELINES) == "lda":
         return LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
-    model = LogisticRegression(C=C, max_iter=1000, random_state=random_state)
+    model = LogisticRegression(C=0.1, max_iter=1000, random_state=random_state)
     return make_pipeline(StandardScaler(), model)
 
 
@@ -127,16 +127,13 @@ class AxialBlock(nn.Module):
     With a single window there is no time to attend to and that part is left out.
     """
 
-    def __init__(
-        self, width: int, heads: int, n_windows: int, dropout: float, expansion: int, scrambled_time: bool
-    ) -> None:
+    def __init__(self, width: int, heads: int, n_windows: int, dropout: float, expansion: int) -> None:
         super().__init__()
         self.channel_norm, self.channel_attention = nn.LayerNorm(width), Attention(width, heads)
         self.time_norm: nn.LayerNorm | None = None
         self.time_attention: Attention | None = None
         if n_windows > 1:
             self.time_norm, self.time_attention = nn.LayerNorm(width), Attention(width, heads, n_windows)
-        self.scrambled_time = scrambled_time
         self.feed_norm = nn.LayerNorm(width)
         self.feed = nn.Sequential(
             nn.Linear(width, expansion * width), nn.GELU(), nn.Linear(expansion * width, width)
@@ -148,35 +145,8 @@ class AxialBlock(nn.Module):
         across = self.channel_attention(self.channel_norm(x).transpose(1, 2)).transpose(1, 2)
         x = x + self.dropout(across)
         if self.time_norm is not None and self.time_attention is not None:
-            tokens = self.time_norm(x)
-            if self.scrambled_time:
-                # windows and width change places in memory only: every "token" mixes several windows
-                tokens = tokens.mT.reshape(x.shape)
-            x = x + self.dropout(self.time_attention(tokens))
+            x = x + self.dropout(self.time_attention(self.time_norm(x)))
         return x + self.dropout(self.feed(self.feed_norm(x)))
-
-
-class RawStem(nn.Module):
-    """Tokens from raw signals: strided temporal filters, GELU, mean within each window.
-
-    The mean of a rectified filter output follows its amplitude, as band power does.
-    """
-
-    def __init__(self, width: int, n_windows: int, n_samples: int, kernel: int = 25, stride: int = 5) -> None:
-        super().__init__()
-        if n_samples < max(n_windows * stride, kernel):
-            raise ValueError(
-                f"n_samples {n_samples} is too short for {n_windows} windows: give {stride} samples or more "
-                f"to each, {kernel} in all"
-            )
-        self.filters = nn.Conv1d(1, width, kernel, stride=stride, padding=kernel // 2)
-        self.pool = nn.AdaptiveAvgPool1d(n_windows)
-        self.mix = nn.Linear(width, width)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        n, n_channels, n_samples = x.shape
-        filtered = F.gelu(self.filters(x.reshape(n * n_channels, 1, n_samples)))
-        return self.mix(self.pool(filtered).mT.unflatten(0, (n, n_channels)))
 
 
 # Networks
@@ -188,21 +158,11 @@ def by_window(x: torch.Tensor) -> torch.Tensor:
 
 
 class MLP(nn.Module):
-    """Layers of linear map, optional layer norm, GELU and dropout; a linear head.
+    """Layers of linear map, GELU and dropout on the flattened input; a linear head.
 
-    Parameters
-    ----------
-    n_channels, n_bands, n_windows, n_classes : int
-        Shape of an input, which is flattened, and of the logits.
-    hidden : sequence of int
-        Widths of the hidden layers; the last is the penultimate one.
-    dropout : float
-        After every hidden layer.
-    layer_norm : bool
-        Normalise before each GELU.
-    window_width : int
-        Width of a first layer that sees one window at a time, with the same weights for each: what it makes
-        of the windows, side by side, enters the hidden layers. Zero leaves it out.
+    `hidden` are the widths of the layers, the last of them penultimate. `window_width`, if it is not zero, is
+    that of a first layer that sees one window at a time, with the same weights for each: what it makes of the
+    windows, side by side, enters the hidden layers.
     """
 
     def __init__(
@@ -214,7 +174,6 @@ class MLP(nn.Module):
         *,
         hidden: Sequence[int] = (128, 64),
         dropout: float = 0.25,
-        layer_norm: bool = False,
         window_width: int = 0,
     ) -> None:
         super().__init__()
@@ -227,7 +186,6 @@ class MLP(nn.Module):
         self.window = nn.Linear(n_features, window_width) if window_width else None
         widths = [n_windows * (window_width or n_features), *hidden]
         self.layers = nn.ModuleList(map(nn.Linear, widths, hidden))
-        self.norms = nn.ModuleList(map(nn.LayerNorm, hidden)) if layer_norm else None
         self.dropout = Dropout(dropout)
         self.head = nn.Linear(hidden[-1], n_classes)
 
@@ -236,11 +194,8 @@ class MLP(nn.Module):
             z = x.flatten(1)
         else:
             z = self.dropout(F.gelu(self.window(by_window(x)))).flatten(1)
-        for index, layer in enumerate(self.layers):
-            z = layer(z)
-            if self.norms is not None:
-                z = self.norms[index](z)
-            z = self.dropout(F.gelu(z))
+        for layer in self.layers:
+            z = self.dropout(F.gelu(layer(z)))
         return z
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -256,15 +211,12 @@ class StackedMLP(nn.Module):
     def __init__(self, networks: Sequence[MLP]) -> None:
         super().__init__()
         states = [network.state_dict() for network in networks]
-        self.depth, self.normalised = len(networks[0].layers), networks[0].norms is not None
+        self.depth = len(networks[0].layers)
         self.dropout = Dropout(networks[0].dropout.p)
-        self.stacked = nn.ParameterDict(
-            {
-                # a parameter's name may hold no dot
-                name.replace(".", "-"): nn.Parameter(torch.stack([state[name] for state in states]))
-                for name in states[0]
-            }
-        )
+        self.stacked = nn.ParameterDict()
+        for name in states[0]:  # a parameter's name may hold no dot
+            stack = torch.stack([state[name] for state in states])
+            self.stacked[name.replace(".", "-")] = nn.Parameter(stack)
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """Penultimate layer (n_members, n, d) of inputs (n_members, n, ...)."""
@@ -275,11 +227,7 @@ class StackedMLP(nn.Module):
         else:
             z = x.flatten(2)
         for index in range(self.depth):
-            z = self._linear(z, f"layers-{index}")
-            if self.normalised:
-                scale, shift = (self.stacked[f"norms-{index}-{part}"] for part in ("weight", "bias"))
-                z = F.layer_norm(z, z.shape[-1:]) * scale[:, None] + shift[:, None]
-            z = self.dropout(F.gelu(z))
+            z = self.dropout(F.gelu(self._linear(z, f"layers-{index}")))
         return z
 
     def head(self, z: torch.Tensor) -> torch.Tensor:
@@ -304,25 +252,13 @@ class StackedMLP(nn.Module):
 class AxialTransformer(nn.Module):
     """Attention over channels within a window, then over windows within a channel.
 
-    Each token, one channel in one window, is a linear image of its bands (or a filtered raw signal) plus a
-    learned embedding of the channel. After the blocks, channels are pooled by attention, windows by their
-    mean, and a GELU layer gives the penultimate features. Ho et al. (2019), arXiv:1912.12180.
+    Each token, one channel in one window, is a linear image of its bands plus a learned embedding of the
+    channel. After the blocks, channels are pooled by attention, windows by their mean, and a GELU layer gives
+    the penultimate features. Ho et al. (2019), arXiv:1912.12180.
 
-    Parameters
-    ----------
-    n_channels, n_bands, n_windows, n_classes : int
-        Shape of the input and of the logits.
-    width, depth, heads : int
-        Length of a token, number of blocks, heads of each attention.
-    penultimate, expansion : int
-        Length of the penultimate features, and width of the feed-forward layer in multiples of `width`.
-    dropout : float
-        After attention, feed-forward and penultimate layers.
-    n_samples : int, optional
-        Take raw signals of this many samples, cut into `n_windows` tokens, instead of band features.
-    scrambled_time : bool
-        Read the time axis as the published code of EMOD (2026, arXiv:2511.05863) does: windows and width are
-        transposed and the memory is then read in the old shape. With one window this changes nothing.
+    `width` is the length of a token, `depth` the number of blocks, `heads` those of each attention,
+    `penultimate` the length of the features, `expansion` the width of the feed-forward layer in multiples of
+    `width`; `dropout` follows attention, feed-forward and penultimate layers.
     """
 
     def __init__(
@@ -338,17 +274,14 @@ class AxialTransformer(nn.Module):
         penultimate: int = 64,
         expansion: int = 2,
         dropout: float = 0.1,
-        n_samples: int | None = None,
-        scrambled_time: bool = False,
     ) -> None:
         super().__init__()
         for name, value in (("width", width), ("depth", depth), ("heads", heads), ("expansion", expansion)):
             checks.count(name, value)
-        flat = n_samples is None
-        self.tokens = nn.Linear(n_bands, width) if flat else RawStem(width, n_windows, n_samples or 0)
+        self.tokens = nn.Linear(n_bands, width)
         self.channels = nn.Parameter(0.5 * torch.randn(n_channels, 1, width))
         self.blocks = nn.Sequential(
-            *(AxialBlock(width, heads, n_windows, dropout, expansion, scrambled_time) for _ in range(depth))
+            *(AxialBlock(width, heads, n_windows, dropout, expansion) for _ in range(depth))
         )
         self.norm, self.pool = nn.LayerNorm(width), nn.Linear(width, 1)
         self.penultimate, self.dropout = nn.Linear(width, penultimate), Dropout(dropout)
@@ -414,6 +347,9 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
 }
 """Networks by name; they take ``n_channels, n_bands, n_windows, n_classes`` and the options by name."""
 
+RAW = ("cbramod",)
+"""Networks that take raw signals instead of differential entropies."""
+
 STACKED: dict[str, Callable[..., nn.Module]] = {"mlp": StackedMLP}
 """Stacked form, made from a list of networks, of those that have one. Attention gains nothing by it."""
 
@@ -430,16 +366,8 @@ def build(
 ) -> nn.Module:
     """A network with random weights, with ``features`` and ``head``.
 
-    Parameters
-    ----------
-    name : str
-        A key of :data:`NETWORKS`.
-    n_channels, n_bands, n_windows, n_classes : int
-        Shape of an input and of the logits; networks on raw signals do not use `n_bands`.
-    random_state : int
-        Seed: alone decides the weights.
-    **options
-        Of the network, as `network_options` lists them.
+    `name` is a key of :data:`NETWORKS`, sizes are those of an input and of the logits, options those that
+    `network_options` lists; `random_state` alone decides the weights.
 
     Examples
     --------
@@ -467,11 +395,6 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
     known = network_options(name)
     for option in options:
         checks.choice(f"option of {name!r}", option, known)
-
-
-def takes_raw(name: str, options: Mapping[str, Any]) -> bool:
-    """Whether a network with these options takes raw signals instead of differential entropies."""
-    return name == "cbramod" or options.get("n_samples") is not None
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -46,34 +46,13 @@ _PATIENCE = 5.0  # seconds of chunks that are all too old before their clock cou
 _CHECKPOINT = 10.0  # seconds of windows between checkpoints
 
 
-def calibrate(
-    chunks: Iterable[Any],
-    *,
-    sfreq: float,
-    channels: Sequence[str] | int,
-    settings: OnlineSettings = DEFAULTS,
-) -> Statistics:
-    """Statistics of a recording of the same person to begin with; arguments as for :class:`OnlineDecoder`."""
-    names, named = channel_names(channels)
-    entropy = CausalEntropy(sfreq, len(names), settings)
-    statistics = Statistics(len(names), len(entropy.bands))
-    statistics.channels = names if named else None
-    for chunk, time in fitting(chunks, sfreq, statistics.channels):
-        for window in entropy.windows(chunk, time):
-            statistics.update(window.de, window.good)
-    if not statistics.count.any():
-        raise ValueError(
-            f"the calibration's {entropy.clock.n_samples} samples hold no good window: give more than "
-            f"{(entropy.settle + 1) * settings.window:g} s of signal in V"
-        )
-    return statistics
-
-
 # The decoder
 
 
 class OnlineDecoder(Stateful):
     """Class probabilities of a person's EEG, second by second, from any fitted classifiers.
+
+    Its `statistics` are as they are now; `classes` names the columns of the probabilities.
 
     Parameters
     ----------
@@ -88,12 +67,9 @@ class OnlineDecoder(Stateful):
         Names of the channels of the training in their order, by which `decode` finds the rows of a recording
         or a stream, in upper or lower case; or their number, and rows are taken as they come. The reference
         must be that of the training, too.
-    classes : sequence, optional
-        Names of the columns of the probabilities; by default the estimators' ``classes_``.
-    weights : array_like, shape (n_estimators,), optional
-        Of the average; equal by default.
-    calibration : Statistics, optional
-        To begin with: see :func:`calibrate`. They count as the windows they are from, up to the memory.
+    classes, weights : sequence, optional
+        Names of the columns of the probabilities, by default the estimators' ``classes_``; weights of the
+        average (n_estimators,), equal by default.
     folder : str or Path, optional
         Where to keep the log ``records.jsonl`` and, every 10 s, the checkpoint ``state.npz``. If there is
         one, the decoder goes on from it: feed the samples from number `n_samples` on, and the output is the
@@ -101,13 +77,6 @@ class OnlineDecoder(Stateful):
         twice.
     settings : OnlineSettings
         Windows, segment, smoothing, memory, warm-up and what counts as lost or as a gap.
-
-    Attributes
-    ----------
-    statistics : Statistics
-        As they are now.
-    classes : tuple
-        Names of the columns.
 
     Examples
     --------
@@ -126,7 +95,6 @@ class OnlineDecoder(Stateful):
         channels: Sequence[str] | int,
         classes: Sequence[str | int | float] | None = None,
         weights: ArrayLike | None = None,
-        calibration: Statistics | None = None,
         folder: str | Path | None = None,
         settings: OnlineSettings = DEFAULTS,
     ) -> None:
@@ -139,16 +107,7 @@ class OnlineDecoder(Stateful):
         self._members = [_member(e, i, math.prod(shape)) for i, e in enumerate(estimators)]
         self._weights = _weights(weights, len(self._members))
 
-        memory = settings.memory / settings.window
-        self.statistics = Statistics(*shape, memory=memory)
-        if calibration is not None:
-            if calibration.mean.shape != shape:
-                raise ValueError(
-                    f"calibration has (n_channels, n_bands) = {calibration.mean.shape}, the decoder "
-                    f"{shape}: calibrate with the same channels and bands"
-                )
-            names = self.channels if self.named else None
-            self.statistics = calibration.copy(memory=memory, channels=names)
+        self.statistics = Statistics(*shape, memory=settings.memory / settings.window)
         self._ring = np.full((settings.n_windows, *shape), np.nan)
         self._times = np.full(settings.n_windows, -np.inf)
         self._smoothed, self._smoothed_at = np.full(len(self.classes), np.nan), -math.inf
@@ -174,21 +133,11 @@ class OnlineDecoder(Stateful):
     # In and out
 
     def push(self, chunk: ArrayLike, time: float | ArrayLike | None = None) -> list[Record]:
-        """Take samples and decode every window that they complete.
+        """Take samples and decode every window that they complete: one record each, often none.
 
-        Parameters
-        ----------
-        chunk : array_like, shape (n_channels, n_samples)
-            V; at least one sample. Lost samples are NaN.
-        time : float or array_like of float, shape (n_samples,), optional
-            Seconds on any clock: of the first sample or of all. By default the samples follow the last ones.
-            A jump ahead by more than the tolerance is a gap: the open window is dropped and the filters begin
-            anew.
-
-        Returns
-        -------
-        list of Record
-            One for each window completed; often none.
+        `chunk` (n_channels, n_samples) is in V, with at least one sample; lost samples are NaN. `time` is
+        seconds on any clock, of the first sample or of all; by default the samples follow the last ones. A
+        jump ahead by more than the tolerance is a gap: the open window is dropped and the filters begin anew.
 
         Raises
         ------
@@ -391,17 +340,12 @@ class OnlineDecoder(Stateful):
 def decode(chunks: Iterable[Any], decoder: OnlineDecoder, *, disorder: str = "raise") -> Iterator[Record]:
     """Decode everything that comes; each record as soon as it is there.
 
-    Parameters
-    ----------
-    chunks : iterable
-        Arrays (n_channels, n_samples) in V, or pairs of these and their time: see :meth:`OnlineDecoder.push`.
-        What :func:`~kernel.decoding.streams.replay` and :func:`~kernel.decoding.streams.stream_lsl` give
-        knows the names of its rows: they are brought into the order of the decoder, others are left out, and
-        channels that are marked bad count as lost.
-    decoder : OnlineDecoder
-        It is not closed at the end, and may go on with other chunks.
-    disorder : {"raise", "drop"}
-        What to do with a chunk that is older than what was taken: see :meth:`OnlineDecoder.drop`.
+    Chunks are arrays (n_channels, n_samples) in V, or pairs of these and their time: see
+    :meth:`OnlineDecoder.push`. What :func:`~kernel.decoding.streams.replay` and
+    :func:`~kernel.decoding.streams.stream_lsl` give knows the names of its rows: they are brought into the
+    order of the decoder, others are left out, and channels that are marked bad count as lost. The decoder is
+    not closed at the end, and may go on with other chunks. A chunk that is older than what was taken raises,
+    or under disorder ``"drop"`` is left out: see :meth:`OnlineDecoder.drop`.
     """
     checks.choice("disorder", disorder, ("raise", "drop"))
     for chunk, time in fitting(chunks, decoder.entropy.sfreq, decoder.channels if decoder.named else None):
@@ -425,7 +369,7 @@ def from_bank(
     member was trained on, and computes probabilities (n, n_classes) on the device. Give the decoder the
     bank's classes, ``classes=bank.classes``.
     """
-    from kernel.decoding.bank import Labels
+    from kernel.decoding.training import Labels
 
     place = checks.device(device)
 

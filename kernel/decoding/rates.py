@@ -58,14 +58,13 @@ def rediscovery_p_values(
     """Train a small bank on every simulated cohort and run every test of the convergence claim on it.
 
     Tests of one checkpoint take the best on validation. Cohorts of one seed share their patterns, clips and
-    noise over presets. The target within classes is the planted valence.
+    noise over presets. The target within classes is the planted valence. Every cohort's rows are kept in the
+    user's cache under a digest of all arguments and of the code.
 
     Parameters
     ----------
-    presets : sequence of str, or mapping of name to Settings
-        What is planted.
-    seeds : iterable of int
-        Of the cohorts.
+    presets, seeds
+        What is planted, names of presets or Settings by name; seeds of the cohorts.
     specs : sequence of TrainingSpec, optional
         What is trained on each; `rate_specs` by default. Three or more, without prototypes.
     positions : mapping of emotion to float, optional
@@ -79,8 +78,7 @@ def rediscovery_p_values(
     -------
     DataFrame
         Columns ``truth``, ``seed``, ``estimator``, ``null``, ``value``, ``p``, as
-        :func:`kernel.brain.calibration.rejection_rates` takes them. Every cohort's rows are kept in the
-        user's cache under a digest of all arguments and of the code.
+        :func:`kernel.brain.calibration.rejection_rates` takes them.
     """
     specs = rate_specs() if specs is None else list(specs)
     checks.count("the number of specs", len(specs), 3)

@@ -4,42 +4,34 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
-from threadpoolctl import threadpool_limits
 from torch.nn import functional as F
 
 from kernel import checks
-from kernel.arrays import row_labels
+from kernel.arrays import for_estimator, row_labels
 from kernel.decoding import ensemble, networks
-from kernel.decoding.bank import Bank, Labels, Single, TrainingSpec, adamw, build_member, optimise
 from kernel.decoding.members import (
-    BASIN,
     Device,
     Member,
     View,
-    aggregate,
     fit_members,
     fit_stacker,
     fitted,
     hold_out,
-    member_weights,
-    processes,
     seeded,
     stacking_features,
-    untrained_members,
     validation_weights,
 )
+from kernel.decoding.training import Labels, Single, TrainingSpec, adamw, build_member, optimise
 from kernel.threads import one_thread
 
 AGGREGATION = ("uniform", "half_base", "validation", "stacked")
@@ -47,6 +39,12 @@ _FLOATS = [np.float64, np.float32]
 
 
 # The estimators
+
+
+def _samples(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool = True) -> Any:
+    """Samples (n, n_features), and their labels if there are any, as scikit-learn has them."""
+    labels = y if isinstance(y, str) else for_estimator(y, "y", labels=True)
+    return validate_data(estimator, for_estimator(X, "X"), labels, dtype=_FLOATS, reset=reset)
 
 
 def _class_names(y: np.ndarray) -> np.ndarray:
@@ -57,30 +55,16 @@ def _class_names(y: np.ndarray) -> np.ndarray:
     return classes
 
 
-def _class_codes(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    check_classification_targets(y)
-    strange = np.setdiff1d(y, classes)
-    if len(strange):
-        raise ValueError(f"class {strange[0]} is not among the classes of the first call")
-    return np.searchsorted(classes, y)
-
-
 class _Classifier(ClassifierMixin, BaseEstimator):
     """What both estimators share: the class of a sample is its most probable one."""
 
     classes_: np.ndarray
-
-    def predict_proba(self, X: ArrayLike) -> np.ndarray:
-        raise NotImplementedError
+    predict_proba: Any
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """The most probable class of each sample (n_samples,)."""
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(1)]
-
-
-def _base_has(name: str) -> Callable[[Any], bool]:
-    return lambda self: hasattr(self._base(), name)
 
 
 class ResidualEnsembleClassifier(MetaEstimatorMixin, _Classifier):
@@ -114,10 +98,9 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, _Classifier):
         ``uniform``: mean over members, without the base; ``half_base``: half the base, half that mean;
         ``validation``: weights over base and members by `validation_weights`; ``stacked``: logistic
         regression on the members' log probabilities. The last two use the held-out samples.
-    random_state : int, RandomState or None
-        Decides everything, together with the data; `n_jobs` does not.
-    n_jobs : int, optional
-        Processes, as joblib counts them.
+    random_state, n_jobs : int, RandomState or None; int, optional
+        The first decides everything, together with the data; the second, processes as joblib counts them,
+        nothing.
     validation_fraction : float or None
         Share held out from training, whole groups if `fit` gets groups, for `contributions_` and weights.
         None trains on all and leaves `contributions_` None.
@@ -179,7 +162,7 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, _Classifier):
         Groups, such as subjects, are held out and resampled whole. ValueError if an option or the data cannot
         be used, or all members come out the same.
         """
-        rows, labels = validate_data(self, X, y, dtype=_FLOATS)
+        rows, labels = _samples(self, X, y)
         base = self._check()
         self.classes_ = _class_names(labels)
         code = np.searchsorted(self.classes_, labels)
@@ -200,44 +183,6 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, _Classifier):
         self._weigh(rows, code)
         return self
 
-    @available_if(_base_has("partial_fit"))  # type: ignore[untyped-decorator]  # of scikit-learn
-    def partial_fit(
-        self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None
-    ) -> ResidualEnsembleClassifier:
-        """Train base and members on a further batch; the first call of an unfitted ensemble needs `classes`.
-
-        The first batch fixes the views, so that it must hold every class where they depend on the basin.
-        Nothing is held out: weights and contributions are those of an earlier `fit`, or uniform and None.
-        """
-        first = not hasattr(self, "members_")
-        rows, labels = validate_data(self, X, y, dtype=_FLOATS, reset=first)
-        base = self._check()
-        if first:
-            if classes is None:
-                raise ValueError("the first call of partial_fit needs classes=")
-            if self.aggregation not in ("uniform", "half_base"):
-                raise ValueError(f"aggregation {self.aggregation!r} needs held-out samples: call fit first")
-            if self.diversity in ("length", "bagging", "snapshots"):
-                raise ValueError(f"diversity {self.diversity!r} needs all data at once: call fit")
-            self.classes_ = np.unique(classes)
-        code = _class_codes(labels, self.classes_)
-        numbers = np.arange(len(self.classes_))
-        if first:
-            absent = np.setdiff1d(numbers, code)
-            if len(absent) and self.diversity in BASIN:
-                raise ValueError(
-                    f"the first batch lacks class {self.classes_[absent[0]]}: the basin needs every class"
-                )
-            rng = check_random_state(self.random_state)
-            self.base_ = Member(seeded(base, rng, self.device), View())
-            plan = untrained_members(base, self.diversity, rows, code, self.n_members, rng, self.device)
-            self.members_ = [Member(*one) for one in plan]
-            self.validation_ = None
-            self._weigh(rows, code)
-        tasks = (delayed(_continue)(one, rows, code, numbers) for one in (self.base_, *self.members_))
-        self.base_, *self.members_ = Parallel(n_jobs=processes(self.n_jobs, self.device))(tasks)
-        return self
-
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Probabilities (n_samples, n_classes), columns in the order of `classes_`."""
         P = self.members_proba(X)
@@ -248,7 +193,7 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, _Classifier):
     def members_proba(self, X: ArrayLike) -> np.ndarray:
         """Probabilities (1 + n_members, n_samples, n_classes) of the base, then of every member."""
         check_is_fitted(self)
-        rows = validate_data(self, X, dtype=_FLOATS, reset=False)
+        rows = _samples(self, X, reset=False)
         return np.stack([one.predict_proba(rows) for one in (self.base_, *self.members_)])
 
     def _weigh(self, X: np.ndarray, code: np.ndarray) -> None:
@@ -265,11 +210,9 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, _Classifier):
         elif self.aggregation == "stacked":
             self.weights_, self.stacker_ = None, fit_stacker(P[1:], y)
 
-    def _base(self) -> Any:
-        return networks.linear_baseline("lda") if self.estimator is None else self.estimator
-
     def _check(self) -> Any:
-        base = self._base()
+        """The base, if the options can be used."""
+        base = networks.linear_baseline("lda") if self.estimator is None else self.estimator
         if not hasattr(base, "predict_proba"):
             raise ValueError(
                 f"{type(base).__name__} has no predict_proba: wrap it in CalibratedClassifierCV, or choose "
@@ -283,11 +226,6 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, _Classifier):
         return base
 
 
-def _continue(member: Member, X: np.ndarray, y: np.ndarray, classes: np.ndarray) -> Member:
-    with threadpool_limits(1):
-        return Member(member.estimator.partial_fit(member.view(X), y, classes=classes), member.view)
-
-
 _SPEC_FIELDS = "network epochs batch_size learning_rate weight_decay warmup_epochs label_smoothing".split()
 
 
@@ -296,27 +234,20 @@ class NetworkClassifier(_Classifier):
 
     It is trained as a member of a bank is, by :func:`~kernel.decoding.training.optimise`, on any view of the
     input, and keeps the weights of the last epoch. For many members on one input
-    :func:`~kernel.decoding.bank.train_bank` is several times faster.
+    :func:`~kernel.decoding.bank.train_bank` is several times faster. `network_` is the trained network.
 
     Parameters
     ----------
     network, options, epochs, batch_size, learning_rate, weight_decay, warmup_epochs, label_smoothing
         As for :class:`~kernel.decoding.training.TrainingSpec`.
     shape : (int, int), optional
-        Channels and bands of the flat features, channels first; by default each feature is a channel,
-        which is the same to an ``mlp``.
+        Channels and bands of the flat features, channels first; by default each feature is a channel, which
+        is the same to an ``mlp``.
     random_state : int, RandomState or None
         Of initial weights, order of batches and dropout. With an integer the training is that of a bank's
         member of this seed.
     device : str or torch.device, optional
         Where it is trained and asked; see :func:`kernel.checks.device`.
-
-    Attributes
-    ----------
-    classes_, n_features_in_
-        Class labels; number of features.
-    network_ : torch.nn.Module
-        With ``features`` and ``head``.
     """
 
     def __init__(
@@ -345,35 +276,11 @@ class NetworkClassifier(_Classifier):
         self.random_state = random_state
         self.device = device
 
-    @classmethod
-    def of(cls, spec: TrainingSpec, shape: tuple[int, int] | None = None) -> NetworkClassifier:
-        """The estimator of a spec; ValueError if the spec asks for what an estimator of flat rows lacks."""
-        augmented = any(size > 0 for name, size in spec.augmentation_sizes().items() if name != "probability")
-        if spec.kd is not None or augmented or spec.n_windows != 1 or spec.labels != "classes":
-            raise ValueError(
-                "prototypes, augmentation, several windows and moments need train_bank: pass a Bank instead; "
-                f"got kd {spec.kd!r}, augmentation {spec.augmentation!r}, n_windows "
-                f"{spec.n_windows} and labels {spec.labels!r}"
-            )
-        shared = {name: getattr(spec, name) for name in _SPEC_FIELDS}
-        return cls(options=dict(spec.options) or None, shape=shape, random_state=spec.seed, **shared)
-
     def fit(self, X: ArrayLike, y: ArrayLike) -> NetworkClassifier:
         """Train from random weights for `epochs` epochs, along a rise and a cosine."""
-        rows, labels = validate_data(self, X, y, dtype=_FLOATS)
+        rows, labels = _samples(self, X, y)
         self._start(_class_names(labels))
         self._train(rows, labels, self._spec())
-        return self
-
-    def partial_fit(self, X: ArrayLike, y: ArrayLike, classes: ArrayLike | None = None) -> NetworkClassifier:
-        """One epoch at the full learning rate; the first call needs `classes`."""
-        first = not hasattr(self, "network_")
-        if first and classes is None:
-            raise ValueError("the first call of partial_fit needs classes=")
-        rows, labels = validate_data(self, X, y, dtype=_FLOATS, reset=first)
-        if first:
-            self._start(_class_names(np.asarray(classes)))
-        self._train(rows, labels, self._spec(epochs=1, warmup_epochs=0), rate=lambda _: self.learning_rate)
         return self
 
     def snapshots(self, X: ArrayLike, y: ArrayLike, n_snapshots: int) -> list[NetworkClassifier]:
@@ -384,7 +291,7 @@ class NetworkClassifier(_Classifier):
         .. [1] Huang et al. (2017), ICLR. arXiv:1704.00109
         """
         stations = [copy.deepcopy(self.fit(X, y))]
-        rows, labels = validate_data(self, X, y, dtype=_FLOATS, reset=False)
+        rows, labels = _samples(self, X, y, reset=False)
         for _ in range(n_snapshots - 1):
             self._train(rows, labels, self._spec(warmup_epochs=0))
             stations.append(copy.deepcopy(self))
@@ -393,7 +300,7 @@ class NetworkClassifier(_Classifier):
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Probabilities (n_samples, n_classes)."""
         check_is_fitted(self)
-        rows = validate_data(self, X, dtype=_FLOATS, reset=False)
+        rows = _samples(self, X, reset=False)
         # in double precision, so that a sample's result does not depend on its company
         place = next(self.network_.parameters()).device
         place = torch.device("cpu") if place.type == "mps" else place  # which has no doubles
@@ -425,14 +332,12 @@ class NetworkClassifier(_Classifier):
         X = np.require(X, requirements="W")  # other processes hand over memory that is not writable
         return torch.as_tensor(X, dtype=dtype).reshape(len(X), *self._shape())[:, :, None, :]
 
-    def _train(self, X: np.ndarray, y: np.ndarray, spec: TrainingSpec, **options: Any) -> None:
-        labels = Labels.of_classes(_class_codes(y, self.classes_), len(self.classes_))
+    def _train(self, X: np.ndarray, y: np.ndarray, spec: TrainingSpec) -> None:
+        labels = Labels.of_classes(np.searchsorted(self.classes_, y), len(self.classes_))
         place = next(self.network_.parameters()).device
         inputs, rows = self._inputs(X, torch.float32).to(place), {"train": np.arange(len(X))}
         with one_thread():
-            optimise(
-                Single(self.network_), [spec], inputs, labels, rows, optimiser=self._optimiser, **options
-            )
+            optimise(Single(self.network_), [spec], inputs, labels, rows, optimiser=self._optimiser)
         self._n_trainings += 1
         networks.use_generators(self.network_, None)  # a generator cannot be copied
         self.network_.eval()
@@ -447,18 +352,18 @@ class EnsembleDecoding(NamedTuple):
     predictions: np.ndarray  #: (n_trials,): labels of the test trials
     probabilities: np.ndarray  #: (n_trials, n_classes): of the ensemble
     member_probabilities: np.ndarray  #: (n_members, n_trials, n_classes)
-    members: list[Any]  #: fitted `Member` objects, or the checkpoints of a bank
+    members: list[Member]  #: fitted
     weights: np.ndarray | None  #: (n_members,): they lack what the base has; None if stacked
     contributions: ensemble.Contributions | None  #: of the members on validation trials
     classes: np.ndarray  #: label of each column
 
 
 def residual_ensemble_decoding(
-    base_classifier: Any = None,
-    diversity_set: str | Sequence[Any] = "drop_basin",
-    X: ArrayLike | None = None,
-    y: ArrayLike | None = None,
-    X_test: ArrayLike | None = None,
+    base_classifier: Any,
+    diversity_set: str | Sequence[Any],
+    X: ArrayLike,
+    y: ArrayLike,
+    X_test: ArrayLike,
     *,
     groups: ArrayLike | None = None,
     n_members: int = 10,
@@ -472,34 +377,19 @@ def residual_ensemble_decoding(
 
     Parameters
     ----------
-    base_classifier : estimator, TrainingSpec, Bank or None
-        A scikit-learn classifier or the spec of a network, trained here on `X`; or a trained bank, whose test
-        trials are then decoded and whose validation trials weigh the members. None is linear discriminant
-        analysis.
-    diversity_set : str, sequence of estimators or specs, or sequence of int
-        As ``diversity`` of `ResidualEnsembleClassifier`; for a bank the numbers of the members to use, all of
-        them if it is a name.
+    base_classifier : estimator or None
+        A scikit-learn classifier; None is linear discriminant analysis.
+    diversity_set : str or sequence of estimators
+        As ``diversity`` of `ResidualEnsembleClassifier`.
     X, y, X_test : array_like, shape (n_samples, n_features), (n_samples,) and (n_trials, n_features)
-        Training trials and trials to decode; not with a bank.
+        Training trials and trials to decode.
     groups : array_like, shape (n_samples,), optional
         Subject of each training trial.
     n_members, aggregation, validation_fraction, random_state, n_jobs, device
-        As for `ResidualEnsembleClassifier`. A bank has no base: ``half_base`` is refused.
-
-    Returns
-    -------
-    EnsembleDecoding
+        As for `ResidualEnsembleClassifier`.
     """
-    if isinstance(base_classifier, Bank):
-        if X is not None or y is not None or X_test is not None:
-            raise ValueError("a Bank has its trials: leave X, y and X_test out")
-        return _decode_bank(base_classifier, diversity_set, aggregation)
-    if X is None or y is None or X_test is None:
-        raise ValueError("X, y and X_test are needed unless base_classifier is a Bank")
-    if not isinstance(diversity_set, str):
-        diversity_set = [_as_estimator(one) for one in diversity_set]
-    base, options = _as_estimator(base_classifier), (n_members, aggregation, random_state, n_jobs)
-    model = ResidualEnsembleClassifier(base, diversity_set, *options, validation_fraction, device)
+    options = (n_members, aggregation, random_state, n_jobs, validation_fraction, device)
+    model = ResidualEnsembleClassifier(base_classifier, diversity_set, *options)
     model.fit(X, y, groups=groups)
     probabilities = model.predict_proba(X_test)
     return EnsembleDecoding(
@@ -510,33 +400,4 @@ def residual_ensemble_decoding(
         weights=None if model.weights_ is None else model.weights_[1:],
         contributions=model.contributions_,
         classes=model.classes_,
-    )
-
-
-def _as_estimator(base: Any) -> Any:
-    return NetworkClassifier.of(base) if isinstance(base, TrainingSpec) else base
-
-
-def _decode_bank(bank: Bank, members: str | Sequence[int], aggregation: str) -> EnsembleDecoding:
-    checks.choice("aggregation", aggregation, ("uniform", "validation", "stacked"))
-    numbers = range(len(bank)) if isinstance(members, str) else list(members)
-    P = ensemble.softmax(np.stack([bank.scores(int(number)) for number in numbers]))
-    y = bank.trials["y"].to_numpy()[bank.rows("validation")]
-    held, asked = ensemble.checked_members(P[:, bank.rows("validation")]), P[:, bank.rows("test")]
-    if np.abs(held - held[0]).max() < 1e-12:
-        raise ValueError(f"all {len(held)} members are identical: they add nothing to each other")
-    weights = None
-    if aggregation != "stacked":
-        learnt = member_weights(aggregation, held, y)
-        weights = np.full(len(held), 1 / len(held)) if learnt is None else learnt
-    probabilities = aggregate(aggregation, held, y, asked)
-    classes = np.array(bank.classes)
-    return EnsembleDecoding(
-        predictions=classes[probabilities.argmax(1)],
-        probabilities=probabilities,
-        member_probabilities=asked,
-        members=[bank.checkpoints[number] for number in numbers],
-        weights=weights,
-        contributions=ensemble.contributions(held, y),
-        classes=classes,
     )

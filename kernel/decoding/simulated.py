@@ -81,17 +81,11 @@ def alignment_cohorts(material: Material, part: str, seeds: Iterable[int] = COHO
 def alignment_regimes(material: Material, part: str, seeds: Iterable[int] = COHORTS) -> pd.DataFrame:
     """The same at another level; `part` is what varies, the level and the preset."""
     axis, level, preset = part.split(", ")
-    result = interventions.regime_map(
-        axis,
-        [float(level)],
-        trained.FOUR,
-        cohort_seeds=seeds,
-        preset=preset,
-        seeds=1,
-        n_jobs=1,
-        progress=False,
+    options = interventions.at_level(axis, float(level), preset)
+    result = interventions.run_cohorts(
+        seeds, strategies=trained.FOUR, seeds=1, n_jobs=1, progress=False, **options
     )
-    return _rows(result[float(level)]).assign(axis=axis, level=float(level), truth=preset)
+    return _rows(result).assign(axis=axis, level=float(level), truth=preset)
 
 
 def _rows(result: Interventions) -> pd.DataFrame:

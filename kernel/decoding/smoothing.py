@@ -14,7 +14,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,7 @@ from kernel.decoding.stimuli import (
 
 #: Groupings of `pseudo_smoothing`, and those of one part.
 N_GROUPINGS, BLOCK = 60, 3
-#: Penalty of the support vector machine: the best of `svm_penalties`.
+#: Penalty of the support vector machine: of 1e-5 to 1, the best for every fifth training person of one fold.
 SVM_C = 1e-4
 #: How the filter runs.
 CONDITIONS = (
@@ -79,17 +79,12 @@ def kalman_filter(
 
     Its gain does not depend on the data and soon is about :math:`\sqrt{q / r}`, for variances q of a step and
     r of the noise: the defaults, those of FACED's data descriptor, remember 100 s. Where trials of one label
-    stand side by side it mixes them; `restart` prevents that.
+    stand side by side it mixes them, which `restart` prevents: the filter begins anew after so many seconds,
+    those of a clip.
 
-    Parameters
-    ----------
-    x : ndarray, shape (..., n_seconds, p)
-        Sequences.
-    restart : int, optional
-        Seconds after which to begin anew: those of a clip.
-    state, noise, start : float
-        Variances of a step, of the noise, and of the state at the start, where it is expected at the mean of
-        the sequence or, with `restart`, of its part.
+    Sequences are (..., n_seconds, p); `state`, `noise` and `start` the variances of a step, of the noise, and
+    of the state at the start, where it is expected at the mean of the sequence or, with `restart`, of its
+    part.
 
     References
     ----------
@@ -141,7 +136,7 @@ def smoothing(material: Material, part: str) -> pd.DataFrame:
         x = _smoothed(x, sequence, condition)
         unseen = np.full(test.sum(), np.nan)
         if svm:
-            accuracy = (_svm_calls(x, groups, test, SVM_C) == groups[:, None]).mean((1, 2))
+            accuracy = (_svm_calls(x, groups, test) == groups[:, None]).mean((1, 2))
         else:
             fitted = clip_moments(x[~test]), groups, shrinkage
             accuracy, unseen = hits(x[test], *fitted).mean(1), hits(x[test], *fitted, held).mean(1)
@@ -180,27 +175,14 @@ def pseudo_smoothing(material: Material, part: str) -> pd.DataFrame:
     return pd.DataFrame(shares, columns=list(names)).assign(grouping=list(draws))
 
 
-def svm_penalties(
-    material: Material, penalties: Sequence[float] = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-) -> pd.Series:
-    """Accuracy by penalty of the support vector machine under the descriptor's filter.
-
-    Within the training people of the first fold: every fifth of them is called by the others.
-    """
-    _, test, x = next(_folds(material.scalp))
-    x = _smoothed(x[~test], None, "sorted")
-    y, inner = material.scalp.y, np.arange(len(x)) % 5 == 4
-    return pd.Series({C: (_svm_calls(x, y, inner, C) == y[:, None]).mean() for C in penalties})
-
-
-def _svm_calls(x: np.ndarray, groups: np.ndarray, test: np.ndarray, penalty: float) -> np.ndarray:
+def _svm_calls(x: np.ndarray, groups: np.ndarray, test: np.ndarray) -> np.ndarray:
     """Calls of test people's seconds (n_test, n_clips, n_seconds) by a linear SVM.
 
     It learns from every fifth second of the others: filtered neighbours are nearly the same.
     """
     train = x[~test, :, ::5]
     y = np.broadcast_to(groups[:, None], train.shape[:3])
-    svm = LinearSVC(C=penalty, dual=False, tol=1e-3, random_state=0)
+    svm = LinearSVC(C=SVM_C, dual=False, tol=1e-3, random_state=0)
     svm.fit(train.reshape(-1, x.shape[-1]), y.ravel())
     return svm.predict(x[test].reshape(-1, x.shape[-1])).reshape(x[test].shape[:3])
 

@@ -199,14 +199,14 @@ def channel_names(channels: Sequence[str] | int) -> tuple[tuple[str, ...], bool]
     return names, True
 
 
-def channel_rows(names: Sequence[str], wanted: Sequence[str], whose: str) -> list[int]:
+def _places_of(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
     """Place of each wanted channel among the names, whatever their case."""
     places = {name.strip().lower(): place for place, name in reversed(list(enumerate(names)))}
     absent = [name for name in wanted if name.strip().lower() not in places]
     if absent:
         raise ValueError(
-            f"{whose} has no channels {absent}, only {list(names)}: rename them, or give the decoder the "
-            "number of its channels if the rows are in the order of the training"
+            f"the recording or stream has no channels {absent}, only {list(names)}: rename them, or give the "
+            "decoder the number of its channels if the rows are in the order of the training"
         )
     return [places[name.strip().lower()] for name in wanted]
 
@@ -235,7 +235,7 @@ def fitting(chunks: Iterable[Any], sfreq: float, channels: Sequence[str] | None)
             raise ValueError(f"the chunks have {chunks.sfreq:g} Hz, not {sfreq:g}: resample them first")
         if channels is not None and chunks.channels is not None:
             names = (*chunks.channels, *chunks.bads)
-            rows = np.array(channel_rows(names, channels, "the recording or stream"))
+            rows = np.array(_places_of(names, channels))
     for item in chunks:
         chunk, time = item if isinstance(item, tuple) else (item, None)
         if rows is not None:  # numbers beyond the chunk's rows are of bad channels: NaN
@@ -255,18 +255,10 @@ def replay(
 ) -> Chunks:
     """A recording as if it came in now, as fast as it is taken: chunks and the time of their first sample.
 
-    Parameters
-    ----------
-    recording : mne.io.BaseRaw or array_like, shape (n_channels, n_samples)
-        V. Of a Raw the EEG channels, read piece by piece; its annotations are not heeded.
-    sfreq : float
-        Samples per second of an array.
-    chunk : float
-        Seconds in a chunk; at least one sample.
-    start : int
-        First sample to give, up to all of them: the `n_samples` of a decoder that goes on.
-    begin : float
-        Time in s of sample 0.
+    `recording` is a Raw, of which the EEG channels are read piece by piece, annotations not being heeded, or
+    an array (n_channels, n_samples) in V at `sfreq`. A chunk has so many seconds, at least one sample;
+    `start` is the first sample to give, up to all of them: the `n_samples` of a decoder that goes on; `begin`
+    the time in s of sample 0.
     """
     raw: Any = recording
     names, bads = None, []
@@ -309,16 +301,9 @@ def stream_lsl(name: str, *, scale: float | None = None, chunk: float = 0.1, tim
     the sender, on this computer's LSL clock. They are not smoothed: smoothing would hide gaps. If they jitter
     by more than the decoder's `tolerance`, raise it, or decode with ``disorder="drop"``.
 
-    Parameters
-    ----------
-    name : str
-        Name of the stream.
-    scale : float, optional
-        Volts per unit of the stream; by default from the units it declares.
-    chunk : float
-        Seconds to wait for before a chunk is given.
-    timeout : float
-        Seconds to look for the stream, and of silence after which the chunks end.
+    `scale` is volts per unit of the stream, by default from the units it declares; `chunk` the seconds to
+    wait for before a chunk is given; `timeout` those to look for the stream, and of silence after which the
+    chunks end.
 
     Raises
     ------

@@ -18,7 +18,8 @@ from kernel.arrays import real, row_labels
 from kernel.brain.cohort import Cohort, Split, make_split, standardise
 from kernel.brain.study import AxisProjection, clip_values, project_vaxis
 from kernel.decoding import geometry
-from kernel.decoding.bank import Bank, TrainingSpec, subject_interval, train_bank
+from kernel.decoding.bank import Bank, TrainingSpec, train_bank
+from kernel.decoding.checkpoints import subject_interval
 from kernel.ratings import load_ratings
 
 _Device = str | torch.device | None
@@ -204,12 +205,10 @@ def rediscovery(
         constant within every class, there are no residual scores.
     n_permutations, n_null : int
         Orders of the classes; random targets and random directions.
-    random_state : int
-        Seed; checkpoints of any width share what is drawn from it.
-    device : str or torch.device, optional
-        Where to compute.
+    random_state, device
+        Seed, of draws that checkpoints of any width share; where to compute.
     **options
-        ``n_components``, ``halves``, ``n_splits`` of :func:`~kernel.decoding.geometry.residual_alignment`.
+        ``n_components``, ``n_splits`` of :func:`~kernel.decoding.geometry.residual_alignment`.
 
     Raises
     ------
@@ -218,8 +217,6 @@ def rediscovery(
     """
     target, class_of = _target_and_classes(bank, target_by_clip)
     within = any(np.ptp(target[class_of == k]) > 0 for k in np.unique(class_of))
-    if within and options.get("halves", "classes") == "classes":
-        _check_clips(bank.label, class_of)
     test = bank.rows("test")
     y = bank.trials["y"].to_numpy()[test]
     present = np.unique(y)
@@ -227,43 +224,41 @@ def rediscovery(
     draws = np.random.default_rng(random_state).standard_normal((n_null, len(present)))
     seeds: dict[str, Any] = {"random_state": random_state, "device": device}
 
-    size = len(bank)
-    scores: list[dict[str, Any]] = [{}] * size
-    nulls: list[dict[str, np.ndarray]] = [{}] * size
-    directions: list[np.ndarray] = [np.empty(0)] * size
-    random_targets = list(directions)
+    parts: list[pd.DataFrame] = []
+    nulls: dict[str, np.ndarray] = {}
+    directions: dict[int, np.ndarray] = {}
+    random_targets: dict[int, np.ndarray] = {}
     for members in _by_width(bank):
         Z = np.stack([bank.checkpoints[m].kept_features[test] for m in members]).astype(float)
         between = geometry.class_pc1_alignment(Z, y, of_class, n_permutations=n_permutations, **seeds)
         positions = geometry.class_positions(Z, y, device=device)
-        random = np.abs(stats.pearson(positions[None], draws[:, None]))
-        for place, m in enumerate(members):
-            scores[m] = {"class_pc1": between.score[place], "class_pc1_p": between.p[place]}
-            nulls[m] = {"class_pc1": between.null[:, place], "random": random[:, place]}
-        if not within:
-            continue
-        inside = member_residuals(bank, members, target, n_null=n_null, **seeds, **options)
-        for place, (m, others) in enumerate(zip(members, inside.null_directions(), strict=True)):
-            scores[m] |= {"residual": inside.selected[place], "residual_p": inside.p_selected[place]}
-            scores[m] |= {"held_out": inside.held_out[place], "held_out_p": inside.p_held_out[place]}
-            scores[m] |= {"component": inside.component[place]}
-            nulls[m] |= {"residual": inside.null_selected[:, place]}
-            nulls[m] |= {"held_out": inside.null_held_out[:, place]}
-            directions[m], random_targets[m] = inside.direction[place], others
+        scores = {"class_pc1": between.score, "class_pc1_p": between.p}
+        drawn = {"class_pc1": between.null, "random": np.abs(stats.pearson(positions, draws[:, None]))}
+        if within:
+            inside = member_residuals(bank, members, target, n_null=n_null, **seeds, **options)
+            scores |= {"residual": inside.selected, "residual_p": inside.p_selected}
+            scores |= {"held_out": inside.held_out, "held_out_p": inside.p_held_out}
+            scores |= {"component": inside.component}
+            drawn |= {"residual": inside.null_selected, "held_out": inside.null_held_out}
+            directions |= dict(zip(members, inside.direction, strict=True))
+            random_targets |= dict(zip(members, inside.null_directions(), strict=True))
+        parts.append(pd.DataFrame(scores, index=members))
+        for name, values in drawn.items():
+            nulls.setdefault(name, np.empty((len(values), len(bank))))[:, members] = values
     columns = {
         "data": bank.label,
         "simulated": bank.simulated,
         "split": bank.split,
-        "checkpoint": range(size),
+        "checkpoint": range(len(bank)),
         **{name: [getattr(spec, name) for spec in bank.specs] for name in ("recipe", "network", "epochs")},
         "width": [checkpoint.kept_features.shape[1] for checkpoint in bank.checkpoints],
         **{which: bank.bacc(which) for which in ("validation", "test")},
     }
     return Rediscovery(
-        table=pd.concat([pd.DataFrame(columns), pd.DataFrame(scores)], axis=1),
-        nulls={name: np.stack([null[name] for null in nulls], axis=1) for name in nulls[0]},
-        directions=tuple(directions) if within else (),
-        random_targets=tuple(random_targets) if within else (),
+        table=pd.concat([pd.DataFrame(columns), pd.concat(parts).sort_index()], axis=1),
+        nulls=nulls,
+        directions=tuple(directions[m] for m in sorted(directions)),
+        random_targets=tuple(random_targets[m] for m in sorted(random_targets)),
         label=bank.label,
         simulated=bank.simulated,
     )
@@ -287,19 +282,6 @@ def _target_and_classes(bank: Bank, target: ArrayLike) -> tuple[np.ndarray, np.n
     target = real(target, "target_by_clip")
     checks.shape("target_by_clip", target, (len(clips),), f"({len(clips)} clips of {bank.label},)")
     return target, bank.trials["y"].to_numpy()[first]
-
-
-def _check_clips(label: str, class_of: np.ndarray) -> None:
-    """Each half of the classes must leave two contrasts between clips of one class, whatever the halving."""
-    counts = np.unique(class_of, return_counts=True)[1]
-    contrasts = np.sort(counts[counts > 1] - 1)
-    least = contrasts[: len(contrasts) // 2].sum()
-    if least < 2:
-        raise ValueError(
-            f"{label} has {counts.tolist()} clips in its classes: half of these may leave {least} contrasts "
-            "within classes, a residual needs two in each half. Use two clips or more in each of four "
-            "classes, or a target that is constant within classes for the class score alone"
-        )
 
 
 def _by_width(bank: Bank) -> Iterator[np.ndarray]:
@@ -420,22 +402,11 @@ def convergence_table(
             for scope in ("overall", "within", "between") if name == "recipes" else ("within", "between"):
                 r, drawn = getattr(c, scope), c.null[scope]
                 low, high = c.within_interval[1:] if scope == "within" else (np.nan, np.nan)
-                rows.append(
-                    {
-                        "data": alignment.label,
-                        "simulated": alignment.simulated,
-                        "score": SCORES[score],
-                        "null": null,
-                        "scope": scope if scope == "overall" else f"{scope} {name}",
-                        "r": r,
-                        "low": low,
-                        "high": high,
-                        "p": getattr(c, f"p_{scope}"),
-                        "percentile": float(100 * np.mean(drawn < r)),
-                        "null_sd": float(drawn.std()),
-                        "n": len(table),
-                    }
-                )
+                label = scope if scope == "overall" else f"{scope} {name}"
+                row = {"data": alignment.label, "simulated": alignment.simulated, "score": SCORES[score]}
+                row |= {"null": null, "scope": label, "r": r, "low": low, "high": high}
+                row |= {"p": getattr(c, f"p_{scope}"), "percentile": float(100 * np.mean(drawn < r))}
+                rows.append(row | {"null_sd": float(drawn.std()), "n": len(table)})
     return pd.DataFrame(rows)
 
 
@@ -467,10 +438,9 @@ def map_vaxis_to_eeg(
     ----------
     cohort : Cohort
         Differential entropies; standardised here.
-    positions : mapping of emotion to float
-        The axis: a position for each emotion of the cohort.
-    valence : mapping of emotion to float, optional
-        Human valence of each emotion, for the test over emotion means.
+    positions, valence : mapping of emotion to float
+        The axis: a position for each emotion of the cohort; human valence of each, for the test over emotion
+        means.
     specs : sequence of TrainingSpec
         Classifiers to train, such as `checkpoint_specs`, which takes minutes; none by default.
     split : Split, optional
@@ -479,12 +449,8 @@ def map_vaxis_to_eeg(
         As for :func:`~kernel.decoding.bank.train_bank`.
     n_permutations, n_slow
         As for :func:`~kernel.brain.study.project_vaxis`.
-    random_state : int
-        Seed of all nulls.
-    device : str or torch.device, optional
-        Where to compute; see :func:`kernel.checks.device`.
-    progress : bool
-        Show progress bars.
+    random_state, device, progress
+        Seed of all nulls; where to compute, see :func:`kernel.checks.device`; whether to show progress bars.
 
     Returns
     -------

@@ -512,9 +512,9 @@ def pool_ends(material: Material, part: str) -> pd.DataFrame:
     As of :func:`kernel.decoding.two_tier.top_and_bottom`, with ``regime`` and ``pool``.
     """
     names, pool = _pool(material, part)
-    ends = two_tier.top_and_bottom([pool], n_permutations=N_NULL, random_state=names["pool"])
-    table = ends.table.drop(columns="top_percentile").assign(**names)
-    return pd.concat([table, pd.DataFrame([ends.null], columns=NULLS)], axis=1)
+    ends, null = two_tier.top_and_bottom(pool, n_permutations=N_NULL, random_state=names["pool"])
+    nulls = pd.DataFrame([null], columns=NULLS)
+    return pd.concat([pd.DataFrame([{"pool": names["pool"], **ends, **names}]), nulls], axis=1)
 
 
 def pool_growth(material: Material, part: str) -> pd.DataFrame:

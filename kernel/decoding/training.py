@@ -59,10 +59,8 @@ class TrainingSpec:
 
     Attributes
     ----------
-    network : str
-        A name of :data:`kernel.decoding.networks.NETWORKS`.
-    options : mapping
-        Options of the network.
+    network, options : str and mapping
+        A name of :data:`kernel.decoding.networks.NETWORKS`, and its options.
     n_windows : int
         Time steps into which a segment is averaged; 1 gives its mean.
     labels : {"classes", "moments"}
@@ -71,26 +69,22 @@ class TrainingSpec:
         the network learns no class, only which moments each has.
     epochs, batch_size : int
         Passes over the training set and samples a step.
-    learning_rate, weight_decay : float
-        Of AdamW; the rate rises linearly over `warmup_epochs`, then falls to zero along a cosine.
-    warmup_epochs : int
-        Fewer than `epochs`.
+    learning_rate, weight_decay, warmup_epochs : float, float, int
+        Of AdamW; the rate rises linearly over the warm-up, then falls to zero along a cosine.
     label_smoothing : float
         Share of the target spread evenly over the classes, below 1.
     augmentation : str or mapping
         A name or sizes of :data:`AUGMENTATIONS`.
-    kd : {None, "llm", "random"}
+    kd, kd_weight, kd_temperature : {None, "llm", "random"}, float, float
         Auxiliary loss towards class prototypes, those given to `train_bank` or random orthonormal ones. With
         z the penultimate features, A a learned linear map and p_k the centred prototypes, it is the cross
         entropy of the label under softmax_k(cos(A z, p_k) / temperature).
-    kd_weight, kd_temperature : float
-        Weight of that loss and its temperature.
     alignment : Alignment, optional
         A strategy that pulls the training towards the values given to `train_bank` as ``valence``. Initial
         weights, batches, dropout and augmentation stay those of the training without it.
     seed : int
-        Of initial weights, batch order, dropout, augmentation, random prototypes and what an alignment
-        draws, each its own stream.
+        Of initial weights, batch order, dropout, augmentation, random prototypes and what an alignment draws,
+        each its own stream.
     recipe : str
         Label for tables; does not affect training.
     """
@@ -264,7 +258,6 @@ def optimise(
     *,
     targets: Sequence[np.ndarray | None] | None = None,
     aligner: Aligner | None = None,
-    rate: Callable[[int], float] | None = None,
     optimiser: torch.optim.Optimizer | None = None,
     progress: bool = False,
 ) -> Training:
@@ -273,8 +266,7 @@ def optimise(
     `model` is a StackedMLP or Single on the device of the inputs (n, n_channels, n_windows, n_bands), with
     one of `specs` for each member. `rows` are trials of ``train``, and of ``validation``, on which the epoch
     is chosen; without any the last is taken. `targets` are prototypes of each member, rows of length one.
-    `rate` is the learning rate by step, by default the rise and the cosine of the spec; `optimiser` is one
-    that goes on, by default a new AdamW.
+    `optimiser` is one that goes on, by default a new AdamW.
     """
     shared, members, device = specs[0], len(specs), inputs.device
     aligner = Aligner([None] * members) if aligner is None else aligner
@@ -289,7 +281,7 @@ def optimise(
 
     parameters = [*model.parameters(), *loss_of.parameters(), *aligner.parameters()]
     optimiser = adamw(shared, parameters, device) if optimiser is None else optimiser
-    rate = _schedule(shared, math.ceil(len(train) / shared.batch_size)) if rate is None else rate
+    rate = _schedule(shared, math.ceil(len(train) / shared.batch_size))
     validation, losses = np.zeros((members, shared.epochs)), np.zeros((members, shared.epochs))
     best, chosen_epoch = np.full(members, -1.0), np.full(members, shared.epochs - 1)
     states: list[dict[str, torch.Tensor]] = [{} for _ in specs]

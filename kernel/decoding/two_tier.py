@@ -18,13 +18,11 @@ from kernel.decoding.bank import Bank, TrainingSpec
 from kernel.decoding.study import member_residuals
 from kernel.metrics import balanced_accuracy
 
-SCORES = ("residual", "held_out")
-
 
 class Pool(NamedTuple):
     """Members that could form one ensemble, on test trials."""
 
-    name: str
+    name: str  #: its recipe
     probabilities: np.ndarray  #: (n_members, n_trials, n_classes): of test trials
     y: np.ndarray  #: (n_trials,): class of each
     subject: np.ndarray  #: (n_trials,)
@@ -54,11 +52,11 @@ def pool_specs(
 
 
 def make_pools(
-    bank: Bank, target_by_clip: ArrayLike, *, n_null: int = 200, random_state: int = 0, name: str = ""
+    bank: Bank, target_by_clip: ArrayLike, *, n_null: int = 200, random_state: int = 0
 ) -> list[Pool]:
     """Pools of a bank, one for each recipe label, with the residual alignment of their members.
 
-    The target (n_clips,) is a value of each clip, such as its mean valence; `name` is put before the recipe.
+    The target (n_clips,) is a value of each clip, such as its mean valence.
     """
     every = range(len(bank))
     aligned = member_residuals(bank, every, target_by_clip, n_null=n_null, random_state=random_state)
@@ -70,7 +68,7 @@ def make_pools(
             raise ValueError(f"recipe {recipe!r} has {len(rows)} members: a correlation needs three")
         pools.append(
             Pool(
-                f"{name} {recipe}".strip(),
+                recipe,
                 *member_probabilities(bank, rows),
                 lengths=np.array([bank.specs[m].epochs for m in rows]),
                 seeds=np.array([bank.specs[m].seed for m in rows]),
@@ -103,36 +101,23 @@ class TwoTier(NamedTuple):
     p: float  #: one-sided: share of permutations of the members within pools with as large a mean r
     null: np.ndarray  #: (n_permutations,): mean r of each permutation
     null_sd: float  #: standard deviation of r in a single pool under permutation
-    #: one-sided: share of permuted targets with as large a mean r; None for ``held_out``
-    p_target: float | None
+    p_target: float  #: one-sided: share of permuted targets with as large a mean r
 
 
 def residual_against_contribution(
-    pools: Sequence[Pool],
-    *,
-    score: str = "residual",
-    n_permutations: int = 2000,
-    random_state: stats.Seed = 0,
+    pools: Sequence[Pool], *, n_permutations: int = 2000, random_state: stats.Seed = 0
 ) -> TwoTier:
     r"""Correlate the members' residual alignment with their leave-one-out contribution, pool by pool.
 
     Of ten members r has a standard deviation of about :math:`1 / \sqrt 9` by chance: one pool says little.
-
-    Parameters
-    ----------
-    pools : sequence of Pool
-        Two or more. Where the alignment or the contribution does not vary, r counts as 0.
-    score : {"residual", "held_out"}
-        Which alignment.
-    n_permutations, random_state
-        Of members within their pools; seed.
+    There are two or more; where the alignment or the contribution does not vary, r counts as 0. Members are
+    permuted within their pools.
     """
-    checks.choice("score", score, SCORES)
     checks.count("the number of pools", len(pools), 2)
     rng = np.random.default_rng(random_state)
     rows, nulls, targets = [], [], []
     for pool in pools:
-        x = getattr(pool, score)
+        x = pool.residual
         gain = ensemble.contributions(pool.probabilities, pool.y).leave_one_out
         r = float(_correlation(x, gain))
         null = _correlation(x, rng.permuted(np.tile(gain, (n_permutations, 1)), axis=1))
@@ -153,7 +138,7 @@ def residual_against_contribution(
         p=p_mean,
         null=np.mean(nulls, axis=0),
         null_sd=float(np.std(nulls)),
-        p_target=p_target if score == "residual" else None,
+        p_target=p_target,
     )
 
 
@@ -165,65 +150,31 @@ def _correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return np.where(size > 1e-14, (x * y).sum(-1) / size, 0.0)
 
 
-class TopBottom(NamedTuple):
-    """The most against the least aligned members of every pool."""
-
-    #: one row a pool: ``pool``, ``top``, ``bottom``, ``difference``, ``all`` (accuracy of the whole pool),
-    #: ``top_percentile`` (of the top among all subsets of its size), ``p`` (share of all orders of the
-    #: members with as large a difference, exact)
-    table: pd.DataFrame
-    mean: float  #: difference over pools
-    p: float  #: one-sided, against random orders of the members of every pool
-    null: np.ndarray  #: (n_permutations,): mean difference of each
-
-
 def top_and_bottom(
-    pools: Sequence[Pool],
-    *,
-    size: int = 7,
-    score: str = "residual",
-    n_permutations: int = 2000,
-    random_state: stats.Seed = 0,
-) -> TopBottom:
-    """Ensembles of the most and of the least aligned members, among all subsets of that size.
+    pool: Pool, *, size: int = 7, n_permutations: int = 2000, random_state: stats.Seed = 0
+) -> tuple[dict[str, float], np.ndarray]:
+    """Ensembles of the most and of the least aligned members of a pool, among all subsets of that size.
 
-    Pools have up to sixteen members and more than `size`; other parameters as for
-    `residual_against_contribution`. Seven of ten overlap in four: the difference is that of three members
-    against three others.
+    Accuracies ``top``, ``bottom``, their ``difference``, that of ``all`` members, and ``p``, the exact share
+    of orders of the members with as large a difference; and differences of random orders (n_permutations,).
+    The pool has up to sixteen members, more than `size`. Seven of ten overlap in four: the difference is that
+    of three members against three others.
     """
-    checks.choice("score", score, SCORES)
-    checks.count("the number of pools", len(pools))
-    rng = np.random.default_rng(random_state)
-    rows, draws = [], []
-    for pool in pools:
-        m = len(pool.residual)
-        checks.count("size", size, 1, m - 1)
-        subsets = ensemble.subsets_of(m, size)
-        accuracy = ensemble.subset_accuracies(pool.probabilities, pool.y, subsets)
-        code = subsets @ 2 ** np.arange(m)
-        overlap = subsets.astype(int) @ subsets.T.astype(int)
-        order = np.argsort(getattr(pool, score), kind="stable")
-        ends = order[-size:], order[:size]
-        top, bottom = (float(accuracy[code == (2**chosen).sum()][0]) for chosen in ends)
-        # an order of the members is a pair of subsets that overlap as little as they can
-        first, second = np.nonzero(overlap == max(0, 2 * size - m))
-        differences = accuracy[first] - accuracy[second]
-        draws.append(rng.choice(differences, n_permutations))
-        everyone = ensemble.subset_accuracies(pool.probabilities, pool.y, np.ones((1, m), dtype=bool))
-        rows.append(
-            {
-                "pool": pool.name,
-                "top": top,
-                "bottom": bottom,
-                "difference": top - bottom,
-                "all": float(everyone[0]),
-                "top_percentile": float(100 * (accuracy < top).mean()),
-                "p": float((differences >= top - bottom - 1e-12).mean()),
-            }
-        )
-    table, null = pd.DataFrame(rows), np.mean(draws, axis=0)
-    mean = float(table["difference"].mean())
-    return TopBottom(table, mean, stats.permutation_p(mean, null, alternative="greater"), null)
+    m = len(pool.residual)
+    checks.count("size", size, 1, m - 1)
+    subsets = ensemble.subsets_of(m, size)
+    accuracy = ensemble.subset_accuracies(pool.probabilities, pool.y, subsets)
+    everyone = ensemble.subset_accuracies(pool.probabilities, pool.y, np.ones((1, m), dtype=bool))
+    code, order = subsets @ 2 ** np.arange(m), np.argsort(pool.residual, kind="stable")
+    ends = order[-size:], order[:size]
+    top, bottom = (float(accuracy[code == (2**chosen).sum()][0]) for chosen in ends)
+    # an order of the members is a pair of subsets that overlap as little as they can
+    overlap = subsets.astype(int) @ subsets.T.astype(int)
+    first, second = np.nonzero(overlap == max(0, 2 * size - m))
+    differences = accuracy[first] - accuracy[second]
+    p = float((differences >= top - bottom - 1e-12).mean())
+    row = {"top": top, "bottom": bottom, "difference": top - bottom, "all": float(everyone[0]), "p": p}
+    return row, np.random.default_rng(random_state).choice(differences, n_permutations)
 
 
 def growth(probabilities: ArrayLike, y: ArrayLike) -> pd.DataFrame:
@@ -260,21 +211,13 @@ def length_agreement(
     seeds: ArrayLike | None = None,
     **options: Any,
 ) -> stats.Interval:
-    """Mean kappa of pairs of different length minus that of pairs of one length, over subjects.
+    """Mean kappa of pairs of different length minus that of pairs of one length, subjects resampled.
 
-    Negative if members trained for different lengths agree less, which is what makes them worth mixing. Where
-    the same seeds are trained for each length, some pairs of different length share a seed, and no pair of
-    one length does: `seeds` leaves those pairs out.
-
-    Parameters
-    ----------
-    probabilities : array_like, shape (n_members, n_trials, n_classes)
-    lengths, seeds : array_like, shape (n_members,)
-        Epochs of each, two or more lengths, one of them with two members; seed of each.
-    subject : array_like, shape (n_trials,)
-        Resampled whole.
-    **options
-        Of :func:`kernel.stats.bootstrap_interval`.
+    Negative if members trained for different lengths agree less, which is what makes them worth mixing. Of
+    probabilities (n_members, n_trials, n_classes) `lengths` and `seeds` (n_members,) are the epochs and seed
+    of each, `subject` (n_trials,) whose trial it is; options are those of
+    :func:`kernel.stats.bootstrap_interval`. Where the same seeds are trained for each length, some pairs of
+    different length share a seed, and no pair of one length does: `seeds` leaves those pairs out.
     """
     P, lengths, subject = ensemble.checked_members(probabilities), np.asarray(lengths), np.asarray(subject)
     seeds = np.arange(len(P)) if seeds is None else np.asarray(seeds)

@@ -10,7 +10,7 @@ from timing import compared, one_thread
 from torch import nn
 
 from kernel.decoding import networks
-from kernel.decoding.bank import Labels, TrainingSpec, build_member, optimise
+from kernel.decoding.training import Labels, TrainingSpec, build_member, optimise
 
 BATCH, WIDTH, SHAPE = 32, 64, (32, 1, 5)  # channels, windows, bands
 
