@@ -79,7 +79,7 @@ clips.groupby("emotion", sort=False)["film"].agg(lambda films: " | ".join(dict.f
 pd.DataFrame({name: {band: f"{low:g}-{high:g} Hz" for band, (low, high) in table.items()} for name, table in BANDS.items()})
 
 # %% [markdown]
-# Theta and gamma are the same in both; the paper's delta begins lower, and its alpha ends lower. We use the released features, as the paper does.
+# Theta and gamma are the same in both. The paper's delta begins lower, and its alpha ends one hertz earlier, where its beta begins. We use the released features; [chapter 6](06_topography.ipynb) shows that the paper's map comes from them.
 #
 # Last, the hardware. People 0 to 60 and 61 to 122 were recorded with different caps and amplifiers. The usual split for classifiers trains on people 0 to 79, validates on 80 to 99 and tests on 100 to 122. This table counts what that split and three alternatives share between training and test. (It needs only the design of the experiment; the cell takes that from a simulated cohort.)
 
@@ -137,7 +137,7 @@ table[["odd and even", "random halves", "recording cohorts"]].round(4)
 
 # %% [markdown]
 # The printed .988 equals the reliability of the *ratings*. Raw EEG averages come close to it only because electrodes and bands differ in level, whatever clip is on. An analysis of clips uses none of that: it looks at each cell's deviations from its own mean over clips (*centred*). These
-# deviations agree at .73 to .81 between odd and even people, and at .64 to .68 between the two recording cohorts. (The cohorts agree less because their hardware differs as well.) That is still high. It says that people's brains respond alike to these clips; it does not say to what. And it is an average over bands: [chapter 6](06_topography.ipynb) shows that in gamma, the band of the paper's best cell,
+# deviations agree at .73 to .81 between odd and even people, and at .64 to .68 between the two recording cohorts. (The cohorts wore different hardware as well.) That is still high. It says that people's brains respond alike to these clips; it does not say to what. And it is an average over bands: [chapter 6](06_topography.ipynb) shows that in gamma, the band of the paper's best cell,
 # the halves hardly agree.
 #
 # ## What a feature is: differential entropy

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 5. What a correlation of .87 is worth
 #
-# **The question.** The paper averages the EEG of 123 people into 160 numbers for each of 28 film clips. One *ridge regression*, a straight-line fit with small weights, turns these numbers into the
+# **The question.** The paper averages the EEG of 123 people into 160 numbers for each of 28 film clips. One {term}`ridge regression`, a linear fit with small weights, turns these numbers into the
 # clips' positions on the {term}`valence axis` with $r = .87$, $p < 10^{-9}$ {cite:p}`radwan2026shared`. Does the EEG really know how pleasant a clip is?
 #
 # **The answer in short.** We found the printed correlation again, to the digit, in the paper's own data. It is, most probably, an {term}`in-sample <in sample>` fit, scored on the clips it was fitted to; shuffled emotions and simulated brains without any valence are fitted nearly as well.
@@ -158,7 +158,7 @@ print(f"160 features of noise, median r: in sample {at_160['in sample']:.2f}, em
 # ```
 #
 # In the table, each row leaves out something different, and each column is an axis. The first is the axis that we fixed in advance, that of a small language model (SmolLM2, 135 million parameters); the second is that of another model (Gemma 3, 270 million). *Class ratings* are people's own mean ratings of each emotion, the best axis there can be, and
-# *recovered* is the axis behind the paper's figures. An entry is a correlation with its p-value against shuffled emotions (one-sided: only a high correlation counts).
+# {term}`recovered <recovered axis>` is the axis behind the paper's figures. An entry is a correlation with its p-value against shuffled emotions (one-sided: only a high correlation counts).
 
 # %% tags=["hide-input"]
 tests = stored["tests_of_projection"]

@@ -69,7 +69,7 @@ print(f"they agree within {reached['distance'].max():.4f}; the next best misfit 
 pd.Series(axis, emotions).drop_duplicates().round(2).rename("recovered axis (mean 0, sd 1)").to_frame().T
 
 # %% [markdown]
-# Every start that reaches the printed digits ends on the same axis, and all others end far away from these digits. Anger is at one end, tenderness at the other, as the paper says. We call this the *recovered axis*.
+# Every start that reaches the printed digits ends on the same axis, and all others end far away from these digits. Anger is at one end, tenderness at the other, as the paper says. We call this the {term}`recovered axis`.
 #
 # The figure shows all printed correlations beside ours. Grey rings had a part in the search and had to fit. Blue rings had none.
 
