@@ -76,7 +76,7 @@ print(audit.sources(*tables.values()))
 # without one *film* (some clips come from the same film), or, for valence, without a negative and a positive emotion. We then test on
 # exactly the clips left out, and compare with classifiers that have met them.
 
-# %% mystnb={"image": {"alt": "Five rows, real EEG: balanced accuracy above chance for nine emotions and for valence. With clips, films or emotions seen in training dots lie between .09 and .19; unseen they lie between .01 and .04, and the interval for unseen emotions includes zero."}, "figure": {"caption": "**Seen or unseen (real EEG, 23 new people).** Each pair is tested on the same trials and differs in whether training has met the clips, films or emotions. Bars: 95 % intervals over people; dotted: chance."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Five rows, real EEG: balanced accuracy above chance for nine emotions and for valence. With clips, films or emotions seen in training dots lie between .09 and .19; unseen they lie between .01 and .04, and the interval for unseen emotions includes zero."}, "figure": {"caption": "**On clips that training has not met most of the advantage is gone (real EEG, 23 new people).** Each pair is tested on the same trials and differs in whether training has met the clips, films or emotions. Bars: 95 % intervals over people; dotted: chance."}} tags=["hide-input"]
 splits = tables["accuracy_by_split"].query("part == 'standard' and channels == 30")
 pairs = splits.query("held_out != 'nothing'").assign(chance=lambda t: 1 / t["n_classes"])
 what = pairs["labels"].replace({"emotions": "emotions", "valence": "pleasant or not"})
@@ -141,7 +141,7 @@ print(f"balanced accuracy from the position alone: {position:.3f}")
 # ask which of these 28 averages looks most like this person's EEG during a clip. *Whitened* means that features in which people vary
 # much for no reason of the clip count less.
 
-# %% mystnb={"image": {"alt": "Line chart, real EEG: for 123 people, sorted, the share of 28 clips that is identified from the averages of the other people; nearly everybody lies above the dotted line of chance, and with whitened features the line lies about twice as high."}, "figure": {"caption": "**Which of 28 clips is it? (Real EEG.)** A dot is a person; the comparison is with averages of everybody else. Dotted: chance, 1 in 28."}}
+# %% mystnb={"image": {"alt": "Line chart, real EEG: for 123 people, sorted, the share of 28 clips that is identified from the averages of the other people; nearly everybody lies above the dotted line of chance, and with whitened features the line lies about twice as high."}, "figure": {"caption": "**Other people's EEG tells which of 28 clips you watch (real EEG).** A dot is a person; the comparison is with averages of everybody else. Dotted: chance, 1 in 28."}}
 who = tables["identification"]
 panels = {"plain": "correlation", "whitened": "whitened"}
 accuracy = {name: who.loc[who["method"] == method, "accuracy"] for name, method in panels.items()}
@@ -178,7 +178,7 @@ table.rename({"correlation": "plain"}).rename_axis(None).round(3)
 # second thousand only exchanges clips of the same valence. Do the true emotions stand out? (For so many fits we fix how strongly the
 # discriminant smooths its covariance; this changes .248 to .245.)
 
-# %% mystnb={"image": {"alt": "Two histograms, real EEG: balanced accuracy of 1,000 arbitrary groupings of the clips, drawn freely or within a valence, both centred near .22, twice the chance of .11. An orange line, the nine true emotions, lies in the right tail of both."}, "figure": {"caption": "**Emotions that do not exist (real EEG).** Grey: nine arbitrary groups of the 28 clips; orange: the nine emotions; dotted: chance. Most of the accuracy needs no emotion."}}
+# %% mystnb={"image": {"alt": "Two histograms, real EEG: balanced accuracy of 1,000 arbitrary groupings of the clips, drawn freely or within a valence, both centred near .22, twice the chance of .11. An orange line, the nine true emotions, lies in the right tail of both."}, "figure": {"caption": "**Nine groups that mean nothing are decoded at twice the chance (real EEG).** Grey: nine arbitrary groups of the 28 clips; orange: the nine emotions; dotted: chance."}}
 pseudo = tables["pseudo_emotions"]
 true = pseudo[~pseudo["kind"].isin(KINDS)].iloc[0]
 drawn = {kind: pseudo[pseudo["kind"] == kind] for kind in KINDS}
@@ -307,7 +307,7 @@ table = forest.set_index("label")[["emotions", "moments"]].round(3).rename_axis(
 table.assign(**{"moments minus emotions": [in_words(gain) for gain in gains.values()]})
 
 # %% [markdown]
-# It hurts. With the time course, the network that learns moments names emotions at .520, the one that learns emotions at .423; with
+# Learning emotions hurts. With the time course, the network that learns moments names emotions at .520, the one that learns emotions at .423; with
 # means the gap is smaller, and it points the same way. The first network knows nothing of emotions until we sort its moments at the
 # end. What it recognises is the film. Shuffle the seconds, which takes away the course and leaves everything else, and nearly half of
 # the accuracy goes, whichever labels the network has learned. On *unseen* clips there is no moment to recognise again. There both kinds
@@ -345,7 +345,7 @@ fig = plots.plot_filter_memory(panels)
 
 # %% [markdown]
 # In the first row a third of the weight lies in other clips of joy, which stand beside it only because they are joy. In an order as people saw it
-# the neighbours are of other emotions, and a filter that restarts has no neighbours.
+# most neighbours are of other emotions, and a filter that restarts has no neighbours.
 #
 # **A demonstration that anybody can run.** Take nine groups of clips that mean nothing. Sort each person's clips by group, filter them,
 # and decode the groups. Here we do it on *simulated* people whose EEG knows clips but no emotions, and on people whose EEG knows not even
@@ -426,7 +426,7 @@ table.round(3).astype(object).fillna("")
 #
 # Next, the nine emotions, with the filter run in seven ways:
 
-# %% mystnb={"image": {"alt": "Seven rows, real EEG: share of seconds called rightly for nine emotions, on seen and unseen clips, by how the filter runs. Sorted by emotion is highest in both, near .37 and .29; restarted is .33 and .15; without a filter .20 and .14; other orders lie between these or lower."}, "figure": {"caption": "**What the order does (real EEG, nine emotions).** On unseen clips only the sorted filter stands out. Bars: 95 % intervals over people; dotted: one in nine."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Seven rows, real EEG: share of seconds called rightly for nine emotions, on seen and unseen clips, by how the filter runs. Sorted by emotion is highest in both, near .37 and .29; restarted is .33 and .15; without a filter .20 and .14; other orders lie between these or lower."}, "figure": {"caption": "**On unseen clips only the filter over sorted clips stands out (real EEG, nine emotions).** Bars: 95 % intervals over people; dotted: one in nine."}} tags=["hide-input"]
 NAMES = {
     "none": "no filter",
     "sorted": "sorted by emotion",
@@ -461,12 +461,12 @@ forest.set_index("label")[["accuracy", "unseen"]].rename(
 # With all clips seen, .365 against .334 does not look like much, because a classifier that knows the clips hardly needs the hints. (Against
 # the same filter run in the order shown, .175, the sorting is worth far more; but there the filter blurs the clips as well.) On
 # unseen clips nearly all of the accuracy comes from the hints: .291 with the sorted filter, .146 when it restarts, .140 without any. *Somebody who tests on
-# unseen clips, but filters first, finds emotions that generalise.* No order that is not sorted by emotion comes near. A random order
+# unseen clips, but filters first, believes to have found emotions that generalise.* No order that is not sorted by emotion comes near. A random order
 # for each person even does harm, since the filter then mixes the clips differently in everybody.
 #
 # Finally the descriptor's own classifier, a linear support vector machine. We cannot run that code as it is: one part of it computes five
-# bands, another expects 120 features, which is four. We show both; that the fourth one to leave out is delta is our guess, and we added
-# it after we had seen the result with five. The code chooses the penalty, which keeps the classifier's weights small, by accuracy on test
+# bands, another expects 120 features, which is four. We show both. That delta is the band to leave out is our guess, and we added
+# this row after we had seen the result with five. The code chooses the penalty, which keeps the classifier's weights small, by accuracy on test
 # people. Ours is one number, chosen within the training people of the first fold under the sorted filter, and training uses every fifth second.
 
 # %%
