@@ -109,7 +109,7 @@ pd.DataFrame({name: describe(name) for name in ("standard", "cohort_matched", "l
 # The strength of one band at one electrode in one second varies for many reasons. We split its variance into the parts that belong to the *person*, to a person's *drift* over the session, to the *clip* (what everybody's EEG does at this
 # clip), to *person x clip* (what only this person's EEG does at this clip), and to the *seconds* within a clip.
 
-# %% mystnb={"image": {"alt": "Stacked bars on real data: five frequency bands and four ratings. In EEG nearly all variance belongs to persons, to person by clip, and to seconds; the share of clips is hardly visible. In ratings, clips hold a quarter to two fifths."}, "figure": {"caption": "**Clips decide much of what people say and very little of their EEG (real EEG, real ratings, 123 people).** A bar is all that varies in one band, or in one rating; the dark part at the left belongs to the clips."}}
+# %% mystnb={"image": {"alt": "Stacked bars on real data: five frequency bands and four ratings. In EEG nearly all variance belongs to persons, to person by clip, and to seconds; the share of clips is hardly visible. In ratings, clips hold a quarter to two fifths."}, "figure": {"caption": "**Clips decide much of what people say and very little of their EEG (real EEG, real ratings, 123 people).** A bar is all that varies in one band, or in one rating; the orange part at the left belongs to the clips."}}
 NAMES = {"person": "person", "slope": "drift", "clip": "clip", "person x clip": "person x clip", "within clip": "seconds"}
 eeg = variance[variance["of"] == "EEG"].pivot(index="quantity", columns="component", values="value")
 eeg = eeg.rename(index=lambda name: f"EEG, {name.removeprefix('share, ')}", columns=NAMES)[list(NAMES.values())]
@@ -164,6 +164,7 @@ traces = {
 fig = plots.plot_features_from_raw(
     {name: trace[:1000] for name, trace in traces.items()}, de[0, :, electrode], sfreq=SFREQ, title="simulated EEG, Oz, clip 1"
 )
+fig.set_size_inches(7.4, 3.6)
 
 # %% [markdown]
 # A curve has become a strip of numbers, and a clip is described by the average of its strip. Because we simulated the signal, we know its true variance at each electrode, second and band. Do the measured averages follow it from clip to clip?
@@ -206,6 +207,7 @@ fig = plots.plot_order(
     order.clips.assign(valence=valence), {"all 123 people (real)": "mean", "23 test people (real)": "test"},
     value="valence", emotion="emotion", ylabel="mean valence, 123 people",
 )
+fig.set_size_inches(7.4, 3.4)
 
 # %% tags=["nbval-check-output", "hide-input"]
 r = {name: stats.pearson(order.clips[column], valence) for name, column in [("all", "mean"), ("test", "test")]}
@@ -224,13 +226,14 @@ print(f"balanced accuracy from position alone, 9 classes: {bacc:.3f}, chance {1 
 #
 # The last line is a classifier that sees no EEG at all. It knows at which of the 28 positions a clip was shown, and answers with the emotion that was most common there in training. Its {term}`balanced accuracy` is .152, where guessing gives .111. The next figure shows what it has learned.
 
-# %% mystnb={"image": {"alt": "Two heat maps, real training people and real test people: for each emotion and each position in the session, how often the emotion stood there relative to an even spread."}, "figure": {"caption": "**Where each emotion stood in the session (real orders of presentation).** White is an even spread; darker cells are positions at which an emotion was more common, or less."}}
+# %% mystnb={"image": {"alt": "Two heat maps, real training people and real test people: for each emotion and each position in the session, how often the emotion stood there relative to an even spread."}, "figure": {"caption": "**Where each emotion stood in the session (real orders of presentation).** White is an even spread; orange positions held an emotion more often than that, purple ones less often."}}
 fig = plots.plot_position_classes(
     {"training people (real)": order.counts("train"), "test people (real)": order.counts("test")}, list(order.classes)
 )
+fig.set_size_inches(7.6, 3.2)
 
 # %% [markdown]
-# No emotion is spread evenly; neutral, a single block that nobody saw first, least of all. The two panels resemble each other, and that is what the classifier lives on.
+# No emotion is spread evenly. Neutral, for one, never stands at the first four positions, because nobody saw its block first. Where an emotion is common in both panels, the classifier is often right.
 #
 # Would orders drawn at random give as much? For this {term}`null` we shuffle the blocks, and the clips within each block, anew; the neutral block never comes first, as in the real orders. We do so twice: once every person gets an order of their own, once 123 people share
 # 91 orders, as they really did.
