@@ -76,6 +76,7 @@ folds = RidgeFolds(X, emotions, [PENALTY])
 panels = {"fitted to all clips": folds.in_sample(y), "emotion left out": folds.held_out(y)}
 r = {name: float(stats.pearson(predicted, y)) for name, predicted in panels.items()}
 fig = plots.plot_held_out({f"{name}: r {r[name]:.2f}": (y, predicted, emotions) for name, predicted in panels.items()})
+fig.set_size_inches(7.2, 3.4)
 
 # %% [markdown]
 # On the left the dots follow a line; on the right they do not. Which of the two is the published number? The answer depends on the penalty:
@@ -112,7 +113,7 @@ print(f"shuffled positions: median in-sample r {np.median(null):.2f}; {(null >= 
 #
 # ## Noise is fitted as well
 #
-# How high does such a fit climb if not even the EEG is real? We replace it by random numbers, with a penalty that suits their number. Move the slider to change how many there are, and draw new noise.
+# How high does such a fit climb if not even the EEG is real? We replace it by random numbers, with a penalty that suits their number. Move the slider to change how many there are.
 
 # %%
 rng, n_draws = np.random.default_rng(0), 200
@@ -185,13 +186,14 @@ print(f"correlation of the language model's axis with people's ratings over nine
 # %% [markdown]
 # It agrees with people only so far; no EEG could follow both. So let us look at the fairest column, where people's own ratings are the axis:
 
-# %% mystnb={"image": {"alt": "Three scatter plots on real EEG, one dot for each of 28 clips, coloured by emotion: mean valence rating of the emotion against the prediction with the clip, the film, or the emotion left out. All fall instead of rising."}, "figure": {"caption": "**Whatever is left out, predictions fall instead of rising (real EEG).** A dot is a clip; the axis is people's mean valence rating of each emotion. Predictions from pure noise fall in the same way."}}
+# %% mystnb={"image": {"alt": "Two scatter plots on real EEG, one dot for each of 28 clips, coloured by emotion: mean valence rating of the emotion against the prediction with the clip or with the emotion left out. Both fall instead of rising."}, "figure": {"caption": "**Predictions fall instead of rising (real EEG).** A dot is a clip; the axis is people's mean valence rating of each emotion. Predictions from pure noise fall in the same way."}}
 held_out = stored["held_out"].query("axis == 'class ratings' and features == 'standardised'")
-panels = {f"{unit} left out": rows for unit, rows in held_out.groupby("left_out", sort=False)}
+panels = {f"{unit} left out": rows for unit, rows in held_out.groupby("left_out", sort=False) if unit != "film"}
 fig = plots.plot_held_out({name: (p["position"].to_numpy(), p["prediction"].to_numpy(), p["emotion"]) for name, p in panels.items()})
+fig.set_size_inches(7.2, 3.4)
 
 # %% [markdown]
-# Were there a link, the dots would rise from the lower left to the upper right. In none of the three panels do they.
+# Were there a link, the dots would rise from the lower left to the upper right. In neither panel do they.
 #
 # ## Could the test have seen it?
 #
@@ -205,7 +207,7 @@ stored["simulator_check"].set_index("quantity")[["real", "simulated"]].round(3).
 # Standard deviations (sd) and correlations (r) of simulated brains are near those of real ones, and clips can be told apart about equally well. Now we {term}`plant <planted>` valence of known size: "valence .2" means that it makes up a fifth of the standard deviation between clips. The tests get people's own
 # ratings as their axis. The first column has no valence at all; a fair test should raise a false alarm there in 5 % of the cohorts. The *textbook formula* is the usual p-value of a correlation. It takes the 28 clips for independent and does not know that the regression was fitted to them.
 
-# %% mystnb={"image": {"alt": "Heat map on simulated cohorts with the variances of FACED: rows are tests, columns are the size of the planted valence effect from none to 1, separated by a white line after none; each cell holds the share of 100 cohorts in which the test gives p at most .05."}, "figure": {"caption": "**The textbook formula always finds valence; the fair tests find it from about a fifth upwards (simulated cohorts with FACED's variances, 100 a column).** Left of the white line there is no valence: whatever lies far above .05 there is a false alarm."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Heat map on simulated cohorts with the variances of FACED: rows are tests, columns are the size of the planted valence effect from none to 1, separated by a white line after none; each cell holds the share of 100 cohorts in which the test gives p at most .05."}, "figure": {"caption": "**The textbook formula always finds valence; the fair tests find it from about a fifth upwards (simulated cohorts with FACED's variances, 100 a column).** Left of the white line there is no valence: whatever lies far above .05 there is a false alarm. After the bar stands the null; *order too* means that the order of presentation is removed as well."}} tags=["hide-input"]
 calibration = stored["calibration"].groupby(["truth", "estimator", "null"], sort=False)[["cohorts", "rejected"]].sum().reset_index()
 calibration["rate"] = calibration["rejected"] / calibration["cohorts"]
 PICKED = [
@@ -214,8 +216,11 @@ PICKED = [
     ("single trials, in-sample", "textbook formula"), ("leave-one-emotion-out r", "emotions permuted"),
     ("leave-one-emotion-out r, order removed", "emotions permuted"),
 ]
+SHORT = {", penalty fixed": "", "leave-one-": "", "-out r": " left out", "in-sample r": "in sample", ", in-sample": "", "textbook formula": "textbook", "permuted": "shuffled", "order removed": "order too"}
 picked = calibration.set_index(["estimator", "null"]).loc[PICKED].reset_index()
+picked[["estimator", "null"]] = picked[["estimator", "null"]].replace(SHORT, regex=True)
 fig = plots.plot_rejection_rates(picked, n_null=1, title="Simulated cohorts of FACED's make: share of p ≤ .05")
+fig.set_size_inches(7.2, 3.6)
 
 # %% tags=["hide-input"]
 in_sample = stored["calibration"].query("truth == 'no valence' and estimator == 'in-sample r, penalty fixed' and null == 'textbook formula'")
@@ -240,6 +245,7 @@ power = stored["power_of_axes"].groupby(["axis", "truth"], sort=False)[["rejecte
 
 # %% mystnb={"image": {"alt": "Four panels on real EEG, one for each scheme from nothing left out to the emotion left out: the correlations of 360 specifications, sorted, blue where p is below .05 with emotions permuted. In sample nearly all are high and grey; with the emotion left out most are negative and grey."}, "figure": {"caption": "**In sample every analysis looks good; against shuffled emotions hardly any is better than chance (real EEG, exploratory).** A dot is one of 360 specifications, sorted by its correlation; blue: p below .05 with emotions shuffled."}}
 fig = plots.plot_specifications(stored["specifications"], schemes=SCHEMES, label="r")
+fig.set_size_inches(7.2, 4.8)
 
 # %% [markdown]
 # In sample the correlations are high and still not beyond chance, for shuffled emotions give high ones as well. Once something is left out, they fall. How many specifications pass, and how many would by luck?

@@ -13,19 +13,20 @@
 # %% [markdown]
 # # 9. Is the direction used?
 #
-# **The question.** The paper removes from trained networks the direction inside the emotions that follows the axis. Accuracy falls by .0157 on
-# average over ten checkpoints, 7.7 standard deviations further than with twenty random directions {cite:p}`radwan2026shared`. So the
+# **The question.** Clips of the same emotion still differ from one another. Among these differences the paper looks for a direction that
+# follows the {term}`valence axis`, and removes it from trained networks. Accuracy falls by .0157 on average over ten
+# {term}`checkpoints <checkpoint>`, 7.7 standard deviations further than with twenty random directions {cite:p}`radwan2026shared`. So the
 # networks *use* the direction, it concludes. Do they?
 #
-# **The answer in short.** Not on FACED: without this direction, the ten best networks of one regime lose nothing and those of the other
-# .001 of accuracy, on average less than without directions that meaningless targets choose. And had they lost more, it would have shown
+# **The answer in short.** Not on FACED: without this direction, the ten best networks that see averages lose nothing and the ten best that
+# see the time course lose .001 of accuracy, on average less than without directions that meaningless targets choose. And had they lost more, it would have shown
 # little, for in *simulated* people who have no valence the comparison with random directions raises a false alarm in half of the cohorts.
 #
 # **You will learn** how to take a direction out of a network, with what to compare the loss, and why a large *z* may measure variance and not
 # use.
 #
-# **Data of this chapter.** Real: the 36 networks in each of two regimes of the last chapter, trained on FACED {cite:p}`chen2023faced`, and
-# 23 test people. The controls whose truth is known are *simulated*.
+# **Data of this chapter.** Real: the 36 networks of the last chapter, once with averages over ten seconds (*means*) and once with their *time
+# course*, trained on FACED {cite:p}`chen2023faced`, and 23 test people. The controls whose truth is known are *simulated*.
 #
 # **Time.** 7 minutes to read, about two to run (two processor cores). **In the paper.** The ablation of the residual direction in ten checkpoints; the claims C6.ablation,
 # C6.ablation_isotropic and C6.drop_follows_r of [the ledger](../book/claims.md).
