@@ -27,7 +27,7 @@
 #
 # **Time.** 18 minutes to read, three to run (two processor cores). **In the paper.** The map of EEG and axis: electrodes, regions, bands, asymmetry, nine clips, single people, seconds; the claims C4.best_cell and C5.occipital_first to C5.triple_rank of [the ledger](../book/claims.md).
 #
-# **The way through this long page.** Sections 1 and 2 ask where the printed map comes from, and whether it depends on how people are averaged. Sections 3 to 8 ask of each detail whether chance gives as much. The last ones ask what these tests could have found. You may skip any section that is headed by a smaller title.
+# **The way through this long page.** The first two sections ask where the printed map comes from, and whether it depends on how people are averaged. The next seven ask of one detail after the other whether chance gives as much; read those that interest you. The last asks what these tests could have found.
 
 # %% tags=["hide-input"]
 from dataclasses import replace
@@ -142,6 +142,7 @@ choices = stored["map_choices"].set_index(["axis", "figure", "averaging"])["valu
 order = list(stored["map_choices"]["averaging"].unique())
 at_best = choices.xs("PO3/gamma", level="figure").unstack("axis", sort=False).loc[order]
 fig = plots.plot_grid(at_best, label="r at PO3/gamma over 28 clips")
+fig.set_size_inches(7.4, 3.4)
 
 # %%
 ratings = stored["axes"]["clip ratings"].to_numpy()
@@ -377,7 +378,8 @@ sums = calibration.groupby(["null", "truth"], sort=False)[["cohorts", "rejected"
 power = (sums["rejected"] / sums["cohorts"]).unstack("truth", sort=False)
 power = power.rename({"textbook formula": "textbook p", "emotions permuted": "corrected p"})
 power = power.loc[["textbook p", "corrected p"]]
-fig = plots.plot_grid(power, label="simulated cohorts, p ≤ .05", signed=False)
+fig = plots.plot_grid(power, label="share with p ≤ .05", signed=False)
+fig.set_size_inches(7.4, 2.2)
 
 # %%
 sizes = calibration.groupby("truth", sort=False)["value"].mean()
