@@ -16,12 +16,15 @@
 # **The question.** The paper describes each film clip by 160 numbers, the strength of the EEG at 32 electrodes in five frequency bands, and reads what distinguishes clips as emotion
 # {cite:p}`radwan2026shared`. What are these numbers? How much of them comes from the clips, and what else could make the clips of one emotion differ from those of another?
 #
-# **The answer in short.** Most of what varies in the EEG is who is being recorded and the noise from second to second; clips account for two percent at best. Averaged over 123 people, most of this small effect repeats in other people, though hardly in gamma.
-# Clips differ in many ways, so repeating well is no sign of valence. Three things travel with the emotions of this experiment and must be ruled out before emotion can be claimed: the order of the clips,
-# the recording hardware, and the films themselves.
+# **The answer in short.** Most of what varies in the EEG is who is being recorded and the noise from second to second; the clips account for two percent at best. Averaged over 123 people, most of this small effect repeats in other people, though hardly
+# in the gamma band. But clips differ in many ways, so an effect that repeats is not yet an effect of {term}`valence`: the order of the clips, the recording hardware and the films themselves could each pose as emotion.
+#
+# **You will learn** what the 160 numbers are, how to split their variance into people, clips and noise, and how a classifier that sees no EEG at all can beat chance.
 #
 # **Data of this chapter.** Real: the EEG features of 123 people in FACED {cite:p}`chen2023faced`, with their ratings and the order in which each saw the clips (orders and ratings also in the open release, doi
 # [10.82901/nemar.nm000112](https://doi.org/10.82901/nemar.nm000112), CC-BY-4.0, BIDS conversion by Guetschel). One section uses a *simulated* raw signal, because there the truth must be known.
+#
+# **Time.** 11 minutes to read, one to run (two processor cores). **In the paper.** The description of FACED and its features, and the split-half reliability; the claims C4.features_follow_raw to C4.reliability_clips of [the ledger](../book/claims.md).
 
 # %% tags=["hide-input"]
 import mne
@@ -53,19 +56,32 @@ print(audit.sources(variance, reliability))
 # %% [markdown]
 # ## What FACED holds
 #
-# 123 people watched 28 film clips: three for each of eight emotions, and four neutral ones. The data set keeps the last 30 s of EEG of each clip. Three things are easily overlooked. *Films*: all neutral clips come from one film,
-# and two of the three fear clips from another. *Bands*: the paper prints other band edges than those with which the released features were computed. *Hardware*: people 0 to 60 and 61 to 122 were recorded
-# with different caps and amplifiers.
+# 123 people watched 28 film clips: three for each of eight emotions, and four neutral ones. The data set keeps the last 30 s of EEG of each clip. Three things are easily overlooked: the films, the bands, and the hardware. We begin with the films.
 
 # %%
 clips = pd.DataFrame({"emotion": faced["emotion"].values, "film": faced["film"].values}, faced["clip"].values)
 clips.groupby("emotion", sort=False)["film"].agg(lambda films: " | ".join(dict.fromkeys(films))).to_frame()
 
+# %% [markdown]
+# All four neutral clips come from one film, and two of the three fear clips from another. A program that recognises a film therefore seems to recognise these emotions.
+#
+# There is a second reason why 28 clips are fewer than they look. The {term}`valence axis` gives one value to each *emotion*, so all clips of an emotion share it:
+#
+# ```{figure} ../book/_static/nine_values.svg
+# :alt: Nine rows of beads, one row for each emotion from tenderness to anger, three beads in each and four in the neutral row, 28 in all. A thread leads from each row to a single dot on a vertical scale from bad to good, so that there are nine dots.
+#
+# **Twenty-eight clips are nine values (a drawing, no data).** A correlation with the axis over 28 clips rests on nine emotions: whoever swaps two values swaps them for all clips of both emotions.
+# ```
+#
+# Next, the frequency bands. The paper prints other limits than those with which the released features were computed ("official").
+
 # %%
 pd.DataFrame({name: {band: f"{low:g}-{high:g} Hz" for band, (low, high) in table.items()} for name, table in BANDS.items()})
 
 # %% [markdown]
-# The usual split for classifiers trains on people 0 to 79, validates on 80 to 99 and tests on 100 to 122. This table counts what the split and its alternatives share between training and test. (It needs the design of the experiment only; the cell takes that from a simulated cohort.)
+# Theta and gamma are the same in both. The paper's delta begins lower, and its alpha ends one hertz earlier, where its beta begins. We use the released features; [chapter 6](06_topography.ipynb) shows that the paper's map comes from them.
+#
+# Last, the hardware. People 0 to 60 and 61 to 122 were recorded with different caps and amplifiers. The usual split for classifiers trains on people 0 to 79, validates on 80 to 99 and tests on 100 to 122. This table counts what that split and three alternatives share between training and test. (It needs only the design of the experiment; the cell takes that from a simulated cohort.)
 
 # %% tags=["nbval-check-output", "hide-input"]
 design, _ = simulate_cohort(0, "null", window=30.0)
@@ -86,14 +102,14 @@ def describe(name):
 pd.DataFrame({name: describe(name) for name in ("standard", "cohort_matched", "leave_subjects_out", "leave_clips_out")})
 
 # %% [markdown]
-# Only `leave_clips_out` tests on clips that were not trained on, and in the usual split everybody in validation and test wore the second cap.
+# Only `leave_clips_out` tests on clips that were not trained on. And in the usual split (`standard`) everybody in validation and test wore the second cap, but only a quarter of those in training.
 #
 # ## Where the variance lies
 #
 # The strength of one band at one electrode in one second varies for many reasons. We split its variance into the parts that belong to the *person*, to a person's *drift* over the session, to the *clip* (what everybody's EEG does at this
 # clip), to *person x clip* (what only this person's EEG does at this clip), and to the *seconds* within a clip.
 
-# %% mystnb={"image": {"alt": "Stacked bars on real data: five frequency bands and four ratings. In EEG nearly all variance belongs to persons, to person by clip, and to seconds; the share of clips is hardly visible. In ratings, clips hold a quarter to two fifths."}, "figure": {"caption": "Real data, 123 people. Clips decide much of what people say and very little of their EEG."}}
+# %% mystnb={"image": {"alt": "Stacked bars on real data: five frequency bands and four ratings. In EEG nearly all variance belongs to persons, to person by clip, and to seconds; the share of clips is hardly visible. In ratings, clips hold a quarter to two fifths."}, "figure": {"caption": "**Clips decide much of what people say and very little of their EEG (real EEG, real ratings, 123 people).** A bar is all that varies in one band, or in one rating; the orange part at the left belongs to the clips."}}
 NAMES = {"person": "person", "slope": "drift", "clip": "clip", "person x clip": "person x clip", "within clip": "seconds"}
 eeg = variance[variance["of"] == "EEG"].pivot(index="quantity", columns="component", values="value")
 eeg = eeg.rename(index=lambda name: f"EEG, {name.removeprefix('share, ')}", columns=NAMES)[list(NAMES.values())]
@@ -107,33 +123,33 @@ fig = plots.plot_shares(shares[["clip", "person x clip", "person", "seconds", "d
 shares.rename_axis(None, axis=1).round(3).astype(object).fillna("")
 
 # %% [markdown]
-# In EEG the clip's share is two percent in the slowest band and about a thousandth in gamma, the band of the paper's best cell. In ratings it is a quarter to two fifths. About half of the variance of valence ratings lies between people
+# The clips' share of the EEG is two percent in the slowest band and about a thousandth in gamma, the band of the paper's best cell. Their share of the ratings is a quarter to two fifths. About half of the variance of valence ratings lies between people
 # who watch the *same* clip; [a later chapter](18_same_clip.ipynb) makes use of that.
 #
 # ## Averages over people are reliable, whatever they mean
 #
-# The paper lists a split-half reliability of .988 for the brain's side {cite:p}`radwan2026shared`. We compare the averages of people with odd and with even numbers, over all clips and cells (a *cell* is one electrode in one band), in
-# several ways, and put the ratings beside them.
+# If an effect is small in one person but the same in everybody, averaging over people brings it out. *Split-half reliability* measures how well that works: average two halves of the people separately, and correlate the two averages. The paper lists .988 for the EEG
+# {cite:p}`radwan2026shared`. We compare people with odd and with even numbers, over all clips and {term}`cells <cell>` (a cell is one electrode in one band), in several ways, and put the ratings beside them.
 
 # %%
 table = reliability.pivot(index="features", columns="groups", values="r").loc[reliability["features"].drop_duplicates()]
 table[["odd and even", "random halves", "recording cohorts"]].round(4)
 
 # %% [markdown]
-# The printed .988 equals the reliability of the *ratings*. Raw EEG averages come close to it only because electrodes and bands differ in level whatever the clips do. Once each cell is centred over clips, which is what any analysis of
-# clips uses, the two halves agree at .73 to .81, and the two recording cohorts at .64 to .68. That is still high. It says that people's brains respond alike to these clips; it does not say to what. And it is an average over bands: [chapter 6](06_topography.ipynb) shows that in gamma, the band of the paper's best cell,
+# The printed .988 equals the reliability of the *ratings*. Raw EEG averages come close to it only because electrodes and bands differ in level, whatever clip is on. An analysis of clips uses none of that: it looks at each cell's deviations from its own mean over clips (*centred*). These
+# deviations agree at .73 to .81 between odd and even people, and at .64 to .68 between the two recording cohorts. (The cohorts wore different hardware as well.) That is still high. It says that people's brains respond alike to these clips; it does not say to what. And it is an average over bands: [chapter 6](06_topography.ipynb) shows that in gamma, the band of the paper's best cell,
 # the halves hardly agree.
 #
 # ## What a feature is: differential entropy
 #
-# The signal is band-passed without phase shift and cut into windows of 1 s. In each,
+# So far we took the features as they are. Where do they come from? A filter keeps one band of the signal, without shifting it in time, and the result is cut into windows of one second. The {term}`differential entropy` of a window is
 #
 # $$ h = \tfrac12 \ln\bigl(2 \pi e\, \sigma^2\bigr) $$
 #
-# nats, the entropy of a Gaussian with the window's variance {cite:p}`duan2013differential`: half the logarithm of the band's power, plus a constant. To check the path from raw signal to feature we need to know the truth, so we
-# *simulate* one person: sources in a spherical head whose strength drifts and differs between clips, seen by FACED's electrodes. MNE {cite:p}`gramfort2013meg` filters the traces for the picture.
+# nats, where $\sigma^2$ is the variance in the window {cite:p}`duan2013differential`. In words: half the logarithm of the band's power, plus a constant. To check the way from raw signal to feature we must know the truth, so we
+# *simulate* one person: sources in a spherical head, whose strength drifts and differs between clips, recorded by electrodes where FACED has them. MNE {cite:p}`gramfort2013meg` filters the traces for the picture.
 
-# %% mystnb={"image": {"alt": "Two panels on simulated EEG at electrode Oz. Left: four seconds of the raw signal and below it its five frequency bands over time. Right: heat map of differential entropy for each band and one-second window, about the band's mean."}, "figure": {"caption": "Simulated EEG, one person, one clip, one electrode."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Two panels on simulated EEG at electrode Oz. Left: four seconds of the raw signal and below it its five frequency bands over time. Right: heat map of differential entropy for each band and one-second window, about the band's mean."}, "figure": {"caption": "**From signal to feature (simulated EEG, one person, one clip, one electrode).** Left: four seconds of the signal, and what five filters leave of it. Right: one number for each band and second, about the band's mean."}} tags=["hide-input"]
 raw, truth = simulate_raw(0)
 de = differential_entropy(raw, SFREQ, "official").swapaxes(-3, -2)[0]  # (clip, second, channel, band)
 electrode = design.channels.index("Oz")
@@ -148,11 +164,12 @@ traces = {
 fig = plots.plot_features_from_raw(
     {name: trace[:1000] for name, trace in traces.items()}, de[0, :, electrode], sfreq=SFREQ, title="simulated EEG, Oz, clip 1"
 )
+fig.set_size_inches(7.4, 3.6)
 
 # %% [markdown]
-# Because we simulated the signal, we know its true variance at each electrode, second and band. The measured means of 30 s should follow it from clip to clip.
+# A curve has become a strip of numbers, and a clip is described by the average of its strip. Because we simulated the signal, we know its true variance at each electrode, second and band. Do the measured averages follow it from clip to clip?
 
-# %% mystnb={"image": {"alt": "Five scatter plots, one for each frequency band, simulated EEG: measured against planted differential entropy in nats, one dot for each of 28 clips and 32 channels, with the line of equality."}, "figure": {"caption": "Simulated EEG; every dot is a clip at a channel. Dotted: measured equals planted."}}
+# %% mystnb={"image": {"alt": "Five scatter plots, one for each frequency band, simulated EEG: measured against planted differential entropy in nats, one dot for each of 28 clips and 32 channels, with the line of equality."}, "figure": {"caption": "**The features find what was put into the signal (simulated EEG).** A dot is a clip at an electrode; on the dotted line the measured value equals the planted one."}}
 measured, planted = de.mean(1), truth.expected[0].mean(1)  # (clip, channel, band)
 recovery = stats.pearson(np.moveaxis(measured, 0, -1), np.moveaxis(planted, 0, -1))  # (channel, band)
 fig = plots.plot_recovery(
@@ -168,14 +185,12 @@ table = pd.DataFrame(
 table.round(2)
 
 # %% [markdown]
-# The features follow the truth closely. They lie a little below it, most in the slow bands, because a second of slow signal holds few independent values, and the logarithm of a noisy variance is low on average.
+# The features follow the truth closely, from $r = .91$ in delta to .99 in gamma. They lie a little below it, most in the slow bands, because a second of slow signal holds few independent values, and the logarithm of a noisy variance is low on average. So the features can be trusted; the question is what else is in them.
 #
 # ## Order: pleasant clips came early
 #
-# EEG drifts over a session: caps dry, people tire. If one emotion tends to come earlier than another, drift alone can tell the two apart; how much of the published results that explains has been disputed
-# {cite:p}`li2021perils,palazzo2020correct`. FACED shows its clips in seven blocks of four. Each block has one valence and *the same four clips for everybody*; only the order of the blocks, and the order within a block,
-# differs between people. Each block holds one clip of each of its four emotions, so drift cannot tell those four apart. But it can separate pleasant from unpleasant clips, and it can separate neutral
-# clips, which form a single block, from both.
+# EEG {term}`drifts <drift>` over a session: caps dry, people tire. If one emotion tends to come earlier than another, drift alone can tell the two apart; how much of published results this explains has been disputed
+# {cite:p}`li2021perils,palazzo2020correct`. FACED shows its clips in seven blocks of four, *the same four for everybody*. Only the order of the blocks, and the order within a block, differs between people. These are the blocks (their numbers are not their order):
 
 # %%
 order = load_order()
@@ -183,12 +198,17 @@ valence = load_ratings()["valence_mean"]
 emotions = order.clips["emotion"]
 pd.DataFrame({f"block {k}": [f"{clip} {emotions[clip]}" for clip in block] for k, block in enumerate(BLOCKS, start=1)})
 
-# %% mystnb={"image": {"alt": "Two scatter plots, all 123 real people and the 23 test people: mean position of each of 28 clips in the session against the clip's mean valence, coloured by emotion from brown, negative, to teal, positive; a dotted line marks the middle of the session."}, "figure": {"caption": "Real orders of presentation and real ratings, 28 clips."}}
-panels = {"all 123 subjects (real)": "mean", "23 test subjects (real)": "test"}
+# %% [markdown]
+# Each block has one valence. A pleasant or unpleasant block holds one clip of each of its four emotions, so drift cannot tell those four apart. But it can separate pleasant from unpleasant clips, and it can separate neutral
+# clips, which form a single block, from both. Did pleasant blocks come earlier than others?
+
+# %% mystnb={"image": {"alt": "Two scatter plots, all 123 real people and the 23 test people: mean position of each of 28 clips in the session against the clip's mean valence, coloured by emotion from brown, negative, to teal, positive; a dotted line marks the middle of the session."}, "figure": {"caption": "**Pleasant clips came early, above all for the test people (real orders of presentation, real ratings).** A dot is a clip; clips of a block stand close together, because they were shown together."}}
+panels = {"all 123 people (real)": "mean", "23 test people (real)": "test"}
 fig = plots.plot_by_emotion(
     {title: (order.clips[column], valence, emotions) for title, column in panels.items()},
     xlabel="mean position in the session", ylabel="mean valence, 123 people", share="xy", middle=14.5,
 )
+fig.set_size_inches(7.4, 3.4)
 
 # %% tags=["nbval-check-output", "hide-input"]
 r = {name: stats.pearson(order.clips[column], valence) for name, column in [("all", "mean"), ("test", "test")]}
@@ -196,25 +216,30 @@ bacc = position_only_bacc(order.counts("train"), order.counts("test"))
 sign = emotions.map(VALENCE_CODE).to_numpy()
 shuffled = ((sign[:, None] == sign).sum() - 28) / (28 * 27)
 neutral_first = order.classes["neutral"].unstack("position").loc[:, :4].sum(axis=None)
-print(f"mean position and mean valence over 28 clips: r = {r['all']:.2f} in all subjects, {r['test']:.2f} in test subjects")
+print(f"mean position and mean valence over 28 clips: r = {r['all']:.2f} in all people, {r['test']:.2f} in test people")
 print(f"P(same valence as the clip before) = {order.same_valence:.3f}; shuffled clips would give {shuffled:.3f}")
 print(f"people who began with the neutral block: {neutral_first}")
-print(f"different orders among 123 people: {DISTINCT_ORDERS}; test subjects with the order of a training subject: {TEST_ORDERS_IN_TRAIN} of 23")
+print(f"different orders among 123 people: {DISTINCT_ORDERS}; test people with the order of somebody in training: {TEST_ORDERS_IN_TRAIN} of 23")
 print(f"balanced accuracy from position alone, 9 classes: {bacc:.3f}, chance {1 / 9:.3f}")
 
 # %% [markdown]
-# The last line is a classifier that sees no EEG at all. It knows at which of the 28 positions a clip was shown, and answers with the emotion that was most common there among the training subjects.
+# The dots fall: the later a clip came, the less pleasant it tends to be, strongly so for the test people. A clip has the valence of the one before it in 85 of 100 cases, where shuffled clips would give 37. And people share orders: 10 of the 23 test people saw the clips in exactly the order of somebody in training.
+#
+# The last line is a classifier that sees no EEG at all. It knows at which of the 28 positions a clip was shown, and answers with the emotion that was most common there in training. Its {term}`balanced accuracy` is .152, where guessing gives .111. The next figure shows what it has learned.
 
-# %% mystnb={"image": {"alt": "Two heat maps, real training people and real test people: for each emotion and each position in the session, how often the emotion stood there relative to an even spread."}, "figure": {"caption": "Real orders of presentation; white is an even spread."}}
+# %% mystnb={"image": {"alt": "Two heat maps, real training people and real test people: for each emotion and each position in the session, how often the emotion stood there relative to an even spread."}, "figure": {"caption": "**Where each emotion stood in the session (real orders of presentation).** White is an even spread; orange positions held an emotion more often than that, purple ones less often."}}
 fig = plots.plot_position_classes(
-    {"training subjects (real)": order.counts("train"), "test subjects (real)": order.counts("test")}, list(order.classes)
+    {"training people (real)": order.counts("train"), "test people (real)": order.counts("test")}, list(order.classes)
 )
+fig.set_size_inches(7.6, 3.2)
 
 # %% [markdown]
-# What would chance give? We shuffle the blocks, and the clips within each block, anew; the neutral block never comes first, as in the real orders. We do so twice: once every person gets an order of their own, once 123 people share
+# No emotion is spread evenly. Neutral, for one, never stands at the first four positions, because nobody saw its block first. Where an emotion is common in both panels, the classifier is often right.
+#
+# Would orders drawn at random give as much? For this {term}`null` we shuffle the blocks, and the clips within each block, anew; the neutral block never comes first, as in the real orders. We do so twice: once every person gets an order of their own, once 123 people share
 # 91 orders, as they really did.
 
-# %% mystnb={"image": {"alt": "Two histograms: balanced accuracy of guessing the emotion from the position alone, when presentation orders are drawn anew, with an order for each person or with shared orders; an orange line marks the real orders, a dotted line chance."}, "figure": {"caption": "Real orders (orange) against orders drawn by the same rule (grey); dotted: chance."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Two histograms: balanced accuracy of guessing the emotion from the position alone, when presentation orders are drawn anew, with an order for each person or with shared orders; an orange line marks the real orders, a dotted line chance."}, "figure": {"caption": "**Position gives emotion away, in part because people share orders.** Orange: real orders; grey: orders drawn by the same rule; dotted: guessing. If people share orders (right), drawn orders come closer to the real ones."}} tags=["hide-input"]
 sets = {part: slice(subjects.start, subjects.stop) for part, subjects in STANDARD_SETS.items()}
 
 
@@ -242,20 +267,20 @@ tests = pd.DataFrame(
     {
         "balanced accuracy from position, an order each": against(bacc, separate[0], "greater"),
         "balanced accuracy from position, 91 orders shared": against(bacc, shared[0], "greater"),
-        "|r| of position and valence, all subjects": against(r["all"], separate[1], "two-sided"),
-        "|r| of position and valence, test subjects": against(r["test"], separate[2], "two-sided"),
+        "|r| of position and valence, all people": against(r["all"], separate[1], "two-sided"),
+        "|r| of position and valence, test people": against(r["test"], separate[2], "two-sided"),
     }
 ).T
 tests.rename_axis("real orders").round(3)
 
 # %% [markdown]
-# Position gives a little away, about four points of accuracy above chance. About half of that, it seems, is owed to the ten test subjects who saw the clips in exactly the order of some training subject. As for position and valence: over all people, chance orders often correlate as much; over
-# the test subjects they rarely do. Whether by chance or not, pleasant clips did come early, so an analysis of valence must remove the order. The following chapters do, by
-# estimating clips and each person's drift *together*. (Removing the drift first would also remove a part of the clips, and leak the rest; [a later chapter](18_same_clip.ipynb) shows how badly that can go.)
+# Position gives a little away: four hundredths of accuracy above guessing. More than half of that is what drawn orders give as well once people share them (.134 on average, against .115 without). As for position and valence: over all people, drawn orders often correlate as much; over
+# the test people they rarely do. Whether by chance or not, pleasant clips did come early, so an analysis of valence must remove the order. The following chapters do so by
+# estimating the clips and each person's drift *together*. (Removing the drift first would also remove a part of the clips, and leave traces of the order in what remains; [a later chapter](18_same_clip.ipynb) shows how badly that can go.)
 #
 # ## Hardware and films
 #
-# *Hardware.* In the usual split, validation and test are all of the second cap. Standardising (mean 0 and standard deviation 1 of each feature within a person) removes differences of level and scale, but not
+# *Hardware.* In the usual split, everybody in validation and test wore the second cap. {term}`Standardising <standardised>` (mean 0 and standard deviation 1 of each feature within a person) removes differences of level and scale, but not
 # of electrode positions. The split `cohort_matched` gives training and test the same mix.
 #
 # *Films.* A classifier can learn clips instead of emotions: brightness, faces, music. When the same 28 clips serve training and test, new people do not help. It has been argued that this is what classifiers do on FACED
@@ -263,7 +288,7 @@ tests.rename_axis("real orders").round(3)
 #
 # ## Verdict
 #
-# The rules of the rows on order were written when similar figures, though not what chance gives, were known; that on reliability is exploratory.
+# When the rules of the rows on order were written, similar figures were known, but not what chance gives; the row on reliability is {term}`exploratory`.
 
 # %% tags=["hide-input"]
 people, p = "presentation orders of 123 people", tests["p"].tolist()
@@ -278,16 +303,53 @@ rows = [
 ]
 claims.show(*rows)[["claim", "ours", "p", "data"]]
 
+# %% tags=["remove-cell", "nbval-check-output"]
+# what the solutions below say in numbers
+for band in ("alpha", "gamma"):
+    part = shares.loc[f"EEG, {band}"].astype(float)
+    print(band, "people needed:", int(np.ceil((part["person x clip"] + part["seconds"] / 30) / part["clip"])))
+stronger = np.flatnonzero(np.abs(separate[1]) >= abs(r["all"])) + 1
+print("first draws as strong as the real one:", *stronger[:4], "share:", round(len(stronger) / 4000, 2))
+kinds = np.array([VALENCE_CODE[name] for name in order.classes])
+merged = [np.stack([order.counts(part)[:, kinds == s].sum(1) for s in (-1, 0, 1)], 1) for part in ("train", "test")]
+print("three valences:", f"{position_only_bacc(*merged):.2f}")
+
 # %% tags=["nbval-check-output"]
 claims.show(*rows)[["data", "verdict"]]
 
 # %% [markdown]
-# **What stands.** The features recover what is in a (simulated) raw signal, and averaged over people most of what they say about these clips repeats in others. **What does not stand.** That the EEG is as reliable as the ratings. Order is not harmless either: in the test subjects pleasant clips came early, and
-# position alone gives the emotion away a little, more than chance orders do unless one counts that orders were shared. **What is not shown.** That the part which repeats has anything to do with emotion. The next chapters ask.
+# **What stands.** The features recover what is in a (simulated) raw signal. Averaged over people, most of what they say about these clips repeats in other people.
+#
+# **What does not stand.** That the EEG is as reliable as the ratings. Nor is the order harmless: for the test people pleasant clips came early, and position alone gives the emotion away a little. (It does so more than drawn orders do, unless these are shared as the real ones were.)
+#
+# **What is not shown.** That the part which repeats has anything to do with emotion. The next chapters ask.
 #
 # ## Try it
 #
-# FACED's features come from Synapse (syn50614194, with an account) or, as recordings, from NEMAR (nm000112). With the features in a folder, every table of this chapter can be computed again:
+# **Exercise 1.** How many people must we average until the clips make up half of what still varies? Read the shares of alpha from the table of variances. In an average over $n$ people and 30 s, the part *person x clip* shrinks to a $n$-th and the part *seconds* at best to a $30 n$-th; levels of
+# *persons* do not matter, because each person's own level is subtracted. And in gamma?
+#
+# ```{dropdown} Solution
+# With shares $c$ for the clip, $i$ for person x clip and $s$ for the seconds we need $c > (i + s / 30) / n$, hence $n > (i + s / 30) / c$. That is 12 people in alpha, and 144 in gamma: more than took part.
+# ```
+#
+# **Exercise 2.** How special is the real order? In a copy of this notebook, find the first drawn order in which position and valence correlate as strongly as in the real one, with one line after the histograms:
+#
+# ```python
+# np.flatnonzero(np.abs(separate[1]) >= abs(r["all"]))[:4] + 1
+# ```
+#
+# ```{dropdown} Solution
+# The draws number 14, 17, 20 and 24. In all, a quarter of the draws do, which is the p-value in the third row of the table of tests. An order like the real one is nothing unusual, and it can mislead all the same.
+# ```
+#
+# **Exercise 3.** Position alone names nine emotions with an accuracy of .152. Before you compute it: does it name *unpleasant, neutral or pleasant* better, measured by how far it lies above chance? (Add up the columns of `order.counts("train")` that have the same valence.)
+#
+# ```{dropdown} Solution
+# It reaches .45, where guessing gives one third: it lies .12 above chance, with nine emotions only .04. A block has one valence, so the position says much about valence and next to nothing about the emotions within it.
+# ```
+#
+# **On your own data.** FACED's features come from Synapse (syn50614194, with an account) or, as recordings, from NEMAR (nm000112). With the features in a folder, the two stored tables of this chapter can be computed again:
 #
 # ```bash
 # KERNEL_DATA=/path/to/FACED kernel audit variance reliability
@@ -299,12 +361,4 @@ claims.show(*rows)[["data", "verdict"]]
 #
 # cohort = kernel.load_cohort("/path/to/FACED")    # or SEED-V, EmoEEG-MC, or a file written by Cohort.save
 # variance_components(cohort)
-# ```
-#
-# 1. How many people must be averaged until the clips' share exceeds half of the variance of the mean? Use the table of shares for alpha, and remember that an average over $n$ people and 30 s divides the person's part by $n$, and the seconds' part by $30 n$ at best.
-# 2. Draw orders with `draw_orders(123, random_state=...)` until the correlation of position and valence is stronger than the real one. How long does it take?
-#
-# ```{dropdown} Solutions
-# 1. With shares $c$ (clip), $pc$ (person x clip), $s$ (seconds): $c > (pc + s / 30) / n$, once each person's own level is removed. The table gives about a dozen people.
-# 2. On average every fourth draw will do: `tests` lists the p-value of the real correlation.
 # ```

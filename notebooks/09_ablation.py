@@ -13,20 +13,28 @@
 # %% [markdown]
 # # 9. Is the direction used?
 #
-# **The question.** The paper removes from trained networks the direction inside the emotions that follows the axis. Accuracy falls by .0157 on
-# average over ten checkpoints, 7.7 standard deviations further than with twenty random directions {cite:p}`radwan2026shared`. So the
+# **The question.** Clips of the same emotion still differ from one another. Among these differences the paper looks for a direction that
+# follows the {term}`valence axis`, and removes it from trained networks. Accuracy falls by .0157 on average over ten
+# {term}`checkpoints <checkpoint>`, 7.7 standard deviations further than with twenty random directions {cite:p}`radwan2026shared`. So the
 # networks *use* the direction, it concludes. Do they?
 #
-# **The answer in short.** Not on FACED. Without this direction, the ten best networks of one regime lose nothing and those of the other
-# .001, on average less than without directions that meaningless targets choose. And had they lost more, it would have shown little: in *simulated*
-# people who have no valence, the comparison with random directions raises a false alarm in half of the cohorts.
+# **The answer in short.** Not on FACED: without this direction, the ten best networks that see averages lose nothing and the ten best that
+# see the time course lose .001 of accuracy, on average less than without directions that meaningless targets choose. And had they lost more, it would have shown
+# little, for in *simulated* people who have no valence the comparison with random directions raises a false alarm in half of the cohorts.
 #
-# **Data of this chapter.** Real: the 36 networks in each of two regimes of the last chapter, trained on FACED {cite:p}`chen2023faced`, and
-# 23 test people. The controls whose truth is known are *simulated*.
+# **You will learn** how to take a direction out of a network, with what to compare the loss, and why a large *z* may measure variance and not
+# use.
+#
+# **Data of this chapter.** Real: the 36 networks of the last chapter, once with averages over ten seconds (*means*) and once with their *time
+# course*, trained on FACED {cite:p}`chen2023faced`, and 23 test people. The controls whose truth is known are *simulated*.
+#
+# **Time.** 7 minutes to read, about two to run (two processor cores). **In the paper.** The ablation of the residual direction in ten checkpoints; the claims C6.ablation,
+# C6.ablation_isotropic and C6.drop_follows_r of [the ledger](../book/claims.md).
 
 # %% tags=["hide-input"]
 import numpy as np
 import pandas as pd
+from scipy.stats import binom
 
 from kernel import audit, claims, plots, stats
 from kernel.brain.calibration import rejection_rates
@@ -45,7 +53,8 @@ print(audit.sources(*tables.values()))
 # %% [markdown]
 # ## Five kinds of directions to compare with
 #
-# The residual of a clip is its mean minus the mean of its emotion. Among the principal components of residuals in validation people, we
+# To find out whether a network uses a direction, we take it away and see what is lost. The {term}`residual` of a clip is its mean minus
+# the mean of its emotion. Among the principal components of residuals in validation people, we
 # take the one that follows people's ratings of the clips best: the *residual direction* $u$. Then we remove it from the features $z$ of
 # test people and change nothing else {cite:p}`arditi2024refusal`,
 #
@@ -53,12 +62,12 @@ print(audit.sources(*tables.values()))
 #
 # A fall in accuracy means something only next to the fall with other directions {cite:p}`elazar2021amnesic`:
 #
-# - *Isotropic*: any direction of the feature space, which is the paper's control. Most directions of such a space hold next to no
-#   variance, and to remove nothing costs nothing. A principal component holds much, whatever it means.
+# - {term}`Isotropic <isotropic direction>`: any direction of the feature space, which is the paper's control. Most directions of such a
+#   space hold next to no variance, and to remove nothing costs nothing. A principal component holds much, whatever it means.
 # - *Matched variance*: directions drawn with the covariance of the features.
 # - Both of these also *outside the basin*. The {term}`basin` is the span of the class means, which the last layer needs.
 # - *Chosen by random targets*: found exactly as $u$ was, but for ratings shuffled among the clips of each emotion. They differ from $u$ in
-#   one thing, that their target means nothing. This is the fair control, and our rule for `C6.ablation`.
+#   one thing only: their target means nothing. This is the fair control, and our rule for `C6.ablation` uses it.
 
 # %% tags=["hide-input"]
 KEY = ["network", "recipe", "epochs"]
@@ -104,6 +113,10 @@ fig = plots.plot_nulls(nulls, label="mean fall in accuracy, real EEG", reference
 for ax in fig.axes:
     ax.set_xticks([0, 0.005, 0.01, 0.015])
 
+# %% [markdown]
+# In both regimes the orange line lies in the left part of the grey: directions that mean nothing usually cost more. The table adds the
+# other controls; *z* is how many standard deviations of a control the fall lies above that control's mean.
+
 # %% tags=["hide-input"]
 columns = {"drop": "mean fall", "z": "mean z", "share": "networks with p ≤ .05", "p": "p"}
 for label in PEOPLE:
@@ -114,12 +127,13 @@ whole.loc[PEOPLE, list(columns)].rename(columns=columns).round(4) + 0.0
 
 # %% [markdown]
 # With means the mean fall is zero to the fourth digit, with the time course it is .0011. It exceeds no control, not even the isotropic one,
-# which the paper's networks exceed by 7.7 standard deviations. (Networks see the same trials, so their p-values depend on
-# one another. Twice their mean is valid all the same {cite:p}`vovk2020combining`; for random targets p is that of the mean fall, target by
-# target.) Directions chosen by shuffled targets cost more on average, .004 to .005. These networks hardly need the direction that follows
-# people's ratings.
+# which the paper's networks exceed by 7.7 standard deviations. Directions chosen by shuffled targets cost more on average, .004 to .005. So
+# these networks hardly need the direction that follows people's ratings.
 #
-# Nor does the part of the direction outside the basin matter:
+# (On the p-values: networks see the same trials, so their p-values depend on one another, and twice their mean is valid all the same
+# {cite:p}`vovk2020combining`. For random targets p is that of the mean fall, target by target.)
+#
+# A part of the direction lies inside the basin. Does the part outside it matter?
 
 # %%
 outside = summary[summary["part"] == "orthogonal"].set_index(["data", "control"])
@@ -127,12 +141,14 @@ kinds = [CONTROLS["residual"], CONTROLS["matched_residual"]]
 outside.loc[(PEOPLE, kinds), list(columns)].rename(columns=columns).round(4)
 
 # %% [markdown]
+# It does not: without it the networks lose nothing in either regime (a fall below zero is a gain).
+#
 # ## A stronger residual does not mean a greater loss
 #
 # If networks used the direction, those in which it follows the ratings more closely should lose more. We ask all 36.
 
 
-# %% mystnb={"image": {"alt": "Two scatter plots, real EEG: residual score of 36 networks against their fall in accuracy. The dots show no trend in either regime; falls lie between -.01 and .02."}, "figure": {"caption": "**No trend (real EEG).** A dot is a network; falls below zero are gains."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Two scatter plots, real EEG: residual score of 36 networks against their fall in accuracy. The dots show no trend in either regime; falls lie between -.01 and .02."}, "figure": {"caption": "**Networks whose direction follows the ratings more closely do not lose more (real EEG).** A dot is a network; falls below zero are gains."}} tags=["hide-input"]
 def every_network(label):
     rows = rows_of("ablation", label).query("of == 'whole'").drop_duplicates(KEY)
     scores = rows_of("checkpoints", label)[[*KEY, "residual"]]
@@ -164,7 +180,8 @@ for label in PEOPLE:
 #
 # ## Could the experiment have told? Simulated people of known truth
 #
-# The same ten best of 36 networks on simulated people, without valence, with weak valence (*default*) and with strong valence:
+# On simulated people we know what there is to use. We train the same 36 networks, take the ten best, and repeat the experiment without
+# valence, with weak valence (*default*) and with strong valence:
 
 # %% mystnb={"image": {"alt": "Two panels, simulated cohorts without valence and with strong valence: z of what ten networks lose, against five kinds of control directions. Against isotropic directions, and all outside the basin, z is 5 to 40 in both; against matched variance and random targets it lies near 1 and 2."}, "figure": {"caption": "**Against isotropic directions z is large even where there is no valence (simulated cohorts).** A dot is a network, an orange bar the mean of ten."}} tags=["hide-input"]
 panels = {
@@ -173,35 +190,41 @@ panels = {
 }
 fig = plots.plot_ablation(panels)
 
+# %% [markdown]
+# The two panels look alike, although only the right-hand cohort has any valence. In numbers, for the paper's control and the fair one:
+
 # %%
 shown = whole.loc[(SIMULATED, [CONTROLS["isotropic"], fair]), list(columns)].rename(columns=columns)
-shown.round(3)
+shown.rename(lambda label: label.replace("default", "weak valence"), level="data").round(3)
 
 # %% [markdown]
 # Without any valence, ten networks exceed isotropic directions by a mean z of 10.3, more than the paper's 7.7. Against directions of equal
-# variance, or chosen by random targets, little remains of it, and even strong valence misses p < .05 (.055). ("Matched variance, outside
-# the basin" looks strict and is not: it takes the basin from the control and leaves it in the direction under test.)
+# variance, or chosen by random targets, little remains of it, and even strong valence misses p < .05 (.055). (The control "matched
+# variance, outside the basin" looks strict and is unfair: it removes the basin from the control but not from the direction under test.)
 #
-# How often does each comparison say yes? Here six short trainings on each of 16 simulated cohorts, and the best of them:
+# How often does each comparison say yes? For this we train six networks for a short time on each of 16 simulated cohorts, and test the
+# best of the six. The table holds the share of cohorts with p ≤ .05, with its 95 % interval:
 
 # %%
 rates = rejection_rates(tables["simulated_rates"])
 rates = rates[rates["estimator"] == "accuracy lost without the residual direction"]
 rates["share"] = [f"{row.rate:.2f} ({row.low:.2f} to {row.high:.2f})" for row in rates.itertuples()]
 table = rates.pivot(index="null", columns="truth", values="share")[list(RATE_PRESETS)]
-table.rename_axis(None).rename_axis(columns=None).rename(columns=lambda name: name.replace("_", " "))
+table.rename_axis(None).rename_axis(columns=None).rename(columns=lambda name: name.replace("_", " ").replace("default", "weak valence"))
 
 # %% [markdown]
-# Isotropic directions call the fall significant in half of the cohorts that hold *no valence*. Random targets raise no such false
-# alarms, and find next to nothing even where valence is strong: they choose among the same few components, so that what they chose often
-# costs as much. The easy control says yes too often, the fair one hardly ever. *This experiment cannot tell* whether an axis is used.
+# Against isotropic directions the fall is significant in half of the cohorts that hold *no valence*. Random targets raise no such false
+# alarms, and find next to nothing even where valence is strong: they choose among the same few components, so the directions that they
+# choose often cost as much. The easy control says yes too often, the fair one hardly ever. So *this experiment cannot tell* whether an
+# axis is used.
 #
 # ## What could fool us
 #
-# - **Other networks.** The paper's see raw signals, are more accurate and are not public. Theirs do lose accuracy; why, only the fair
-#   control could say.
+# - **Other networks.** The paper's see raw signals, are more accurate and are not public. They do lose accuracy; only the fair control
+#   could say why.
 # - **Ratings as target.** The paper does not say where its values of clips within an emotion come from. Ours are people's mean ratings.
-# - **Little power.** Against random targets the test hardly finds strong valence. That excuses a large p, but not a fall of zero.
+# - **Little power.** Against random targets the test hardly finds strong valence. A large p therefore says little; but power does not
+#   explain a fall of zero.
 #
 # ## Verdict
 
@@ -222,6 +245,17 @@ claims.show(*of_people)[["paper", "ours", "p", "data", "verdict"]]
 # %% tags=["hide-input"]
 claims.show(*[row for row in rows if row.simulated])[["ours", "p", "data", "verdict"]]
 
+# %% tags=["remove-cell", "nbval-check-output"]
+# what the solutions below say in numbers
+course = whole.loc[PEOPLE[1]].set_index("share", append=True).index.tolist()
+print("networks with p ≤ .05, time course:", {control: round(share, 1) for control, share in course})
+print("part outside the basin:", outside.loc[(PEOPLE[1], kinds), "share"].round(1).tolist())
+print("alarms of 16 and their p-values:", {k: float(f"{binom.sf(k - 1, 16, 0.05):.2g}") for k in (1, 2, 3, 8)})
+variance = np.r_[50, np.full(50, 1.0)]
+directions = np.random.default_rng(0).standard_normal((10_000, 51))
+held = (directions**2 @ variance) / (directions**2).sum(1) / variance.sum()
+print(f"share of variance: the strong direction {50 / variance.sum():.2f}, a random one {held.mean():.3f}, 99 of 100 below {np.quantile(held, 0.99):.2f}")
+
 # %% tags=["nbval-check-output", "hide-input"]
 falls = whole.loc[(PEOPLE, fair), "drop"]
 print("mean fall below three thousandths in both regimes:", bool((falls.abs() < 0.003).all()))
@@ -239,7 +273,38 @@ claims.show(*of_people)[["data", "verdict"]]
 #
 # ## Try it
 #
-# On any bank of `train_bank`, with a value for each clip that varies within emotions:
+# **Exercise 1.** Look at the table of controls on FACED. Which control do most networks of the time course exceed, and why is that no
+# evidence?
+#
+# ```{dropdown} Solution
+# "Isotropic, outside the basin", in four of ten networks. The control lacks the basin, which the last layer needs, and the direction under
+# test does not. The part of the direction outside the basin exceeds this control in none.
+# ```
+#
+# **Exercise 2.** How much variance does a random direction hold? Imagine features in which one direction has the variance 50 and fifty
+# others have 1 each, so that the first holds half of all:
+#
+# ```python
+# variance = np.r_[50, np.full(50, 1.0)]
+# directions = np.random.default_rng(0).standard_normal((10_000, 51))
+# held = (directions**2 @ variance) / (directions**2).sum(1) / variance.sum()
+# held.mean(), np.quantile(held, 0.99)
+# ```
+#
+# ```{dropdown} Solution
+# On average 2 %, and 99 of 100 random directions hold less than 7 %, while the strong direction holds 50 %. To remove a random direction
+# therefore costs next to nothing, and beside it nearly any principal component looks important.
+# ```
+#
+# **Exercise 3.** A fair test at the level .05 may raise a false alarm in some of 16 cohorts by luck. In how many would you lose your trust?
+# `binom.sf(k - 1, 16, 0.05)` is the probability of $k$ or more.
+#
+# ```{dropdown} Solution
+# One alarm or more has the probability .56, two or more .19, three or more .043, and eight or more, as against isotropic directions in the
+# table above, .00000035. One or two alarms are no reason for distrust; eight are.
+# ```
+#
+# **On your own data.** On any bank of `train_bank`, with a value for each clip that varies within emotions:
 #
 # ```python
 # from kernel.decoding.ablation import ablation, ablation_summary
@@ -247,11 +312,4 @@ claims.show(*of_people)[["data", "verdict"]]
 #
 # alignment = rediscovery(bank, clip_target(cohort, positions))
 # ablation_summary(ablation(bank, alignment))
-# ```
-#
-# 1. Which control do most networks of the time course exceed, and why is that no evidence?
-#
-# ```{dropdown} Solution
-# "Isotropic, outside the basin", in four of ten. The control lacks the basin, which the last layer needs, and the direction under test
-# does not. The part of the direction outside the basin exceeds this control in none.
 # ```
