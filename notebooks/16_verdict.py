@@ -23,14 +23,14 @@
 # **Data of this chapter.** The {term}`ledger` of the chapters before, row by row. Verdicts on language models, on human ratings and on the EEG of FACED are on real data; those on *simulated* EEG
 # say which conclusions the paper's methods can carry, and nothing about people.
 #
-# **Time.** TIME16. **In the paper.** All of it.
+# **Time.** 6 minutes to read, a few seconds to run. **In the paper.** All of it.
 
 # %% [markdown]
 # ## What stands
 #
 # - **The direction exists in small models too, if they are prompted.** With an {term}`affect cue`, two models of 135 and 270 million parameters sort human-rated texts by a direction
 #   from a few stories, far better than random directions ({term}`isotropic <isotropic direction>` ones) do. Read without it, as in the paper, they hardly do ([chapters 1](01_axis.ipynb), [2](02_sentiment.ipynb)).
-# - **Ensembling gains a little.** On real EEG, ten networks beat one by less than a hundredth of {term}`balanced accuracy`; in one of the two regimes the interval just excludes zero ([chapter 12](12_ensemble.ipynb)).
+# - **Ensembling gains a little.** On real EEG, ten networks beat one by less than a hundredth of {term}`balanced accuracy`; in one of the two {term}`regimes <regime>` the interval just excludes zero ([chapter 12](12_ensemble.ipynb)).
 # - **Prototypes from a language model are worth no more than random ones** ([chapter 13](13_two_tier.ipynb)), as the paper finds.
 # - **The data can be decoded, and online too** ([chapters 7](07_classifiers.ipynb) and [15](15_online.ipynb)). What is decoded is mostly which moment of which film is on.
 # - **Alignment does not help.** On real EEG no strategy raises accuracy after a correction, and heavy losses lower it, the more the heavier they are ([chapters 10](10_alignment.ipynb) and
@@ -40,7 +40,7 @@
 #
 # - **The numbers that carry the paper's argument are {term}`in sample` or uncorrected.** The correlation of .87 comes back to the digit from the paper's own data, as a fit judged on the clips to which it was fitted. Shuffled emotions are fitted nearly as well, and
 #   emotions that the fit has not seen are not predicted at all ([chapter 5](05_projection.ipynb)). The map behind it depends on how people are averaged, and its best {term}`cell` on one person ([chapters 5](05_projection.ipynb) and [6](06_topography.ipynb)). Of sixteen harmful strategies ten survive a correction for 25 tests ([chapter 10](10_alignment.ipynb)).
-# - **A high accuracy is not a reading of emotion.** Networks that learn moments of films, and no emotion, name the emotions of seen clips better than networks that learn emotions; on unseen clips both are
+# - **A high accuracy is not a reading of emotion.** Networks that learn {term}`moments <moment>` of films, and no emotion, name the emotions of seen clips better than networks that learn emotions; on unseen clips both are
 #   little better than chance ([chapter 7](07_classifiers.ipynb)).
 # - **Classifiers do not find the axis, as far as 36 networks can show.** Our 36 give a correlation nearly as high as the paper's where they see the time course, and shuffled emotions give such correlations as well. With another language model's axis the same networks
 #   give one of the other sign ([chapter 8](08_rediscovery.ipynb)). Removing the direction costs no accuracy that can be measured ([chapter 9](09_ablation.ipynb)).
@@ -108,6 +108,9 @@ for word in claims.OUTCOMES[:-1]:
     names = "; ".join(f"{claim.rstrip('.')} (`{name}`)" for name, claim in part["claim"].items())
     lines.append(f"**{word.capitalize()}** ({len(part)}). {names}.")
 Markdown("\n\n".join(lines))
+
+# %% [markdown]
+# In numbers:
 
 # %% tags=["nbval-check-output"]
 every["real"].value_counts().reindex(claims.OUTCOMES)
