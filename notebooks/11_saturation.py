@@ -493,19 +493,19 @@ claims.show(*firm)[["data", "verdict"]]
 # **1.** If harm grew with accuracy, the correlation of accuracy and change over the sixteen trainings would be negative. What is it, with the axis and with the placebo? (`recipes[name]["base"]`, `recipes[name]["true"].mean()`.)
 #
 # ```{dropdown} Solution
-# SOL11
+# It is positive, .4 with the axis and .3 with the placebo. Where accuracy is higher harm is smaller, and a meaningless target behaves alike. That is the contrary of a threshold above which harm begins.
 # ```
 #
 # **2.** The first table has the mean harm of 24 strategies and the interval of what is left beyond the placebo. Which share of the harm can be due to the axis at most?
 #
 # ```{dropdown} Solution
-# SOL11B
+# At most .14 of it in means and .05 in the time course: the lower end of the interval *beyond*, divided by the harm with the axis.
 # ```
 #
 # **3.** The positive control has eight cohorts, and its difference *beyond* just misses .05. How many cohorts would halve the width of the interval? Change `range(8)` if you have the time.
 #
 # ```{dropdown} Solution
-# SOL11C
+# Four times as many, 32, since the width of an interval shrinks with the square root of the number. Half of the width is .02 now, which is as much as the difference itself.
 # ```
 #
 # On recordings:

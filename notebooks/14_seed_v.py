@@ -78,7 +78,7 @@ pd.DataFrame(
 #
 # $$ p = \tfrac{1}{5!} \sum_\pi \mathbf 1 \bigl[ \operatorname{corr}(a, b_\pi) \ge \operatorname{corr}(a, b) \bigr] \ge \tfrac1{120} . $$
 
-# %% mystnb={"image": {"alt": "Histogram over all 120 orders of five emotions: correlation of the axis with itself when its classes are reordered; an orange line marks the paper's .96, a dotted line zero."}, "figure": {"caption": "**A high correlation of five values is not rare (a real model's axis, no EEG).** The axis with itself in all 120 orders of its classes. Orange: the paper's .96."}}
+# %% mystnb={"image": {"alt": "Histogram over all 120 orders of five emotions: correlation of the axis with itself when its classes are reordered; an orange line marks the paper's .96, a dotted line zero."}, "figure": {"caption": "**Five values correlate highly by chance (a real model's axis, no EEG).** The axis with itself in all 120 orders of its classes. Orange: the paper's .96."}}
 label = made["SEED-V strong_valence"].label
 five = np.array(list(positions[label].values()))
 orders = stats.permutation_test(
@@ -99,7 +99,7 @@ fig = plots.plot_nulls(
 )
 
 # %% [markdown]
-# A quarter of all orders give a correlation of .6 or more, of either sign. One as high as .96 is rare, but even a perfect match ends at one in 120. And an axis
+# A quarter of all orders give a correlation of .6 or more, of either sign. One as high as .96 is rarer (the first exercise counts it), and even a perfect match ends at one in 120. And an axis
 # built from five emotions may be a poor one: ours agrees with people's valence only at .52, and the one built from seven emotions at .21. What the EEG follows, it can follow such an axis no better than that.
 #
 # ## The smallest p comes from the cohort without valence
@@ -320,7 +320,7 @@ claims.show(
 # **1.** In how many of the 120 orders does the axis correlate .96 or more with itself? Guess from the histogram, then count: `(orders.null >= 0.96).sum()`.
 #
 # ```{dropdown} Solution
-# SOL14
+# In 6 of 120, so $p = .05$. On this axis some emotions lie so close together that exchanging them changes next to nothing. (The paper's axis is another model's.)
 # ```
 #
 # **2.** With how few emotions can an exact test that asks about both signs no longer reach .05? (`2 / math.factorial(n)`.)
@@ -332,7 +332,7 @@ claims.show(
 # **3.** A correlation passes one-sided at .05 if it exceeds about 1.645 standard deviations of its null. How large would the correlation over 24 networks have to be in the cohorts of SEED-V's design? Use the column `null_sd`.
 #
 # ```{dropdown} Solution
-# SOL14B
+# About 1.0 in one cohort and 1.2 in the other. A correlation cannot exceed 1, so that hardly any could pass.
 # ```
 #
 # On recordings:
