@@ -533,9 +533,7 @@ _NETWORKS = {
     "recipes": _networks(
         trained.recipes, trained.RECIPE_PARTS, trained.RECIPE_PARTS[:4], seeds=(0,), strategies=(11,)
     ),
-    "few_people": _networks(
-        trained.few_people, trained.FEW_PARTS, trained.FEW_PARTS[:2], seeds=(0,), strategies=(11,)
-    ),
+    "few_people": _networks(trained.few_people, trained.FEW_PARTS, trained.FEW_PARTS[:2], seeds=(0,)),
     "mechanism": _networks(trained.mechanism, trained.REGIMES, seeds=(0,), strategies=(11,)),
     "contest": _networks(trained.contest, trained.CONTEST_PARTS, ("means, seeds",)),
     "pools": _networks(trained.pools, trained.POOL_PARTS, n_members=3),
@@ -574,11 +572,11 @@ TABLES: Mapping[str, Table] = {
     **_named(stimuli.IDENTIFICATION_PARTS, stimuli.identification),
     **_named(stimuli.PSEUDO_PARTS, stimuli.pseudo_emotions),
     **_named(stimuli.TIME_PARTS, stimuli.time_course),
-    "smoothing": Table(
-        smoothing.smoothing,
+    **_named(
         smoothing.SMOOTHING_PARTS,
-        tuple(part for part in smoothing.SMOOTHING_PARTS if "SVM" not in part),
-        partial(smoothing.smoothing, n_folds=1),
+        smoothing.smoothing,
+        quick=smoothing.CONDITIONS,
+        check=partial(smoothing.smoothing, n_folds=1),
     ),
     # a number is of all folds, which takes a quarter of a minute; the same code gives a fold of `smoothing`
     **_named(smoothing.PSEUDO_SMOOTHING_PARTS, smoothing.pseudo_smoothing, quick=()),

@@ -298,21 +298,16 @@ def alignment(material: Material, part: str, seeds: Iterable[int] = SEEDS) -> pd
 def doses(
     material: Material, part: str, seeds: Iterable[int] = SEEDS, n_strengths: int | None = None
 ) -> pd.DataFrame:
-    """A strategy, which is the part, at all or the first of the strengths that the paper prints.
-
-    Rows as `alignment`.
-    """
-    regime, (strategy,) = _regime(part)
-    strengths = interventions.DOSES[strategy][:n_strengths]
-    return _aligned(material, regime, [strategy], seeds, strengths=strengths)
+    """A strategy, which is the part, at the strengths that the paper prints, or the first; as `alignment`."""
+    regime, (name,) = _regime(part)
+    return _aligned(material, regime, [name], seeds, strengths=interventions.DOSES[name][:n_strengths])
 
 
 def recipes(
     material: Material, part: str, seeds: Iterable[int] = SEEDS, strategies: Sequence[int] = FOUR
 ) -> pd.DataFrame:
     """Four strategies on recipes from weak to strong; a part has labels and epochs. As `alignment`."""
-    regime, recipe = _regime(part)[0], _recipe(part)
-    return _aligned(material, regime, strategies, seeds, recipe=recipe).assign(recipe=part)
+    return _aligned(material, _regime(part)[0], strategies, seeds, recipe=_recipe(part)).assign(recipe=part)
 
 
 def _recipe(part: str) -> TrainingSpec:
@@ -321,14 +316,12 @@ def _recipe(part: str) -> TrainingSpec:
     return replace(REGIMES[regime], labels=LABELS[labels], epochs=int(epochs), warmup_epochs=rise)
 
 
-def few_people(
-    material: Material, part: str, seeds: Iterable[int] = SEEDS, strategies: Sequence[int] = FOUR
-) -> pd.DataFrame:
+def few_people(material: Material, part: str, seeds: Iterable[int] = SEEDS) -> pd.DataFrame:
     """Four strategies with few training ``people``, others for every seed; a part has their number."""
     regime, (n,) = _regime(part)
     split = make_split(material.z, "standard")
     tables = [
-        _aligned(material, regime, strategies, [seed], split=interventions.few_subjects(split, int(n), seed))
+        _aligned(material, regime, FOUR, [seed], split=interventions.few_subjects(split, int(n), seed))
         for seed in seeds
     ]
     return pd.concat(tables, ignore_index=True).assign(people=int(n))
@@ -509,10 +502,7 @@ def _pool(
 
 
 def pools(material: Material, part: str, n_members: int | None = None) -> pd.DataFrame:
-    """Members of a pool, which the part numbers: accuracy, residual alignment, leave-one-out contribution.
-
-    With `n_members` the first so many, three or more, without the contribution, which needs all ten.
-    """
+    """Members of a pool, the part: accuracy, residual alignment, and the contribution if all are asked."""
     names, pool = _pool(material, part, n_members)
     table = pd.DataFrame(
         names
