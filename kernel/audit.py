@@ -589,7 +589,8 @@ def _control(table: Table, *truths: str, parts: Iterable[str] | None = None) -> 
     """The same as a table of networks, of simulated cohorts of these truths, or of those that parts name."""
     parts = simulated.parts_of(table.parts, *truths) if parts is None else parts
     check = table.check.keywords if isinstance(table.check, partial) else {}
-    return _networks(partial(simulated.on_simulated, table.compute), parts, **check)
+    quick = () if table.quick == () else None
+    return _networks(partial(simulated.on_simulated, table.compute), parts, quick, **check)
 
 
 _NETWORKS = {
@@ -605,18 +606,22 @@ _NETWORKS = {
     "alignment": _networks(
         trained.alignment, trained.ALIGNMENT_PARTS, trained.ALIGNMENT_PARTS[:10], seeds=(0,)
     ),
-    "doses": _networks(trained.doses, trained.DOSE_PARTS, trained.DOSE_PARTS[:3], seeds=(0,)),
-    "recipes": _networks(trained.recipes, trained.RECIPE_PARTS, trained.RECIPE_PARTS[:2], seeds=(0,)),
+    "doses": _networks(trained.doses, trained.DOSE_PARTS, trained.DOSE_PARTS[:3], seeds=(0,), n_strengths=1),
+    "recipes": _networks(
+        trained.recipes, trained.RECIPE_PARTS, trained.RECIPE_PARTS[:4], seeds=(0,), strategies=(11,)
+    ),
     "few_people": _networks(trained.few_people, trained.FEW_PARTS, trained.FEW_PARTS[:2], seeds=(0,)),
-    "mechanism": _networks(trained.mechanism, trained.REGIMES, seeds=(0,)),
-    "axis_members": _networks(trained.axis_members, trained.REGIMES, added=(5,)),
-    "contest": _networks(trained.contest, trained.CONTEST_PARTS, ("means, bagging",)),
-    "pools": _networks(trained.pools, trained.POOL_PARTS),
-    "pool_ends": _networks(trained.pool_ends, trained.POOL_PARTS),
-    "pool_growth": _networks(trained.pool_growth, trained.POOL_PARTS),
-    "comparisons": _networks(trained.comparisons, trained.COMPARISON_PARTS, ("means, depths",)),
+    "mechanism": _networks(trained.mechanism, trained.REGIMES, seeds=(0,), strategies=(11,)),
+    "contest": _networks(trained.contest, trained.CONTEST_PARTS, ("means, seeds",)),
+    "pools": _networks(trained.pools, trained.POOL_PARTS, n_members=3),
+    # of ensembles the contest is computed again, and these are not: each of their numbers takes ten trainings
+    # or more, and is smaller than what two runs of the same training may differ by
+    "axis_members": _networks(trained.axis_members, trained.REGIMES, ()),
+    "pool_ends": _networks(trained.pool_ends, trained.POOL_PARTS, ()),
+    "pool_growth": _networks(trained.pool_growth, trained.POOL_PARTS, ()),
+    "comparisons": _networks(trained.comparisons, trained.COMPARISON_PARTS, ()),
     "headroom": _networks(trained.headroom, trained.RECIPE_PARTS),
-    "online": _networks(trained.online, trained.ONLINE_PARTS, people=(100, 111)),
+    "online": _networks(trained.online, trained.ONLINE_PARTS, people=(100,)),
 }
 _TRUTHS = tuple(f"{preset} 0" for preset in simulated.PRESETS)
 _CONTROLS = {
@@ -644,8 +649,14 @@ TABLES: Mapping[str, Table] = {
     **_named(stimuli.IDENTIFICATION_PARTS, stimuli.identification),
     **_named(stimuli.PSEUDO_PARTS, stimuli.pseudo_emotions),
     **_named(stimuli.TIME_PARTS, stimuli.time_course),
-    **_named(smoothing.SMOOTHING_PARTS, smoothing.smoothing, quick=("none", "valence, none")),
-    **_named(smoothing.PSEUDO_SMOOTHING_PARTS, smoothing.pseudo_smoothing, quick=("0",)),
+    **_named(
+        smoothing.SMOOTHING_PARTS,
+        smoothing.smoothing,
+        quick=smoothing.CONDITIONS,
+        check=partial(smoothing.smoothing, n_folds=1),
+    ),
+    # a number is of all folds, which takes a quarter of a minute; the same code gives a fold of `smoothing`
+    **_named(smoothing.PSEUDO_SMOOTHING_PARTS, smoothing.pseudo_smoothing, quick=()),
     **_named(within_clip.CLIP_PARTS, within_clip.within_clip),
     **_named(within_clip.ITEMS, within_clip.within_people, within_clip.within_cells),
     **_named(within_clip.EYE_SETS, within_clip.within_eyes),
@@ -658,18 +669,18 @@ TABLES: Mapping[str, Table] = {
     **{f"simulated_{name}": _control(_NETWORKS[name], parts=simulated.POOL_PARTS) for name in _POOLS},
     "simulated_rates": _networks(simulated.rediscovery_rates, simulated.PRESETS, seeds=(0,)),
     "simulated_transfer": _networks(simulated.transfer, ("default 0",), seeds=(0,)),
-    "simulated_cohorts": _networks(simulated.alignment_cohorts, simulated.COHORT_PARTS, seeds=(0,)),
-    "simulated_regimes": _networks(simulated.alignment_regimes, simulated.REGIME_PARTS, seeds=(0,)),
-    "simulated_contest": _networks(
-        simulated.contest_cohorts, simulated.CONTEST_PARTS, methods=("bagged subjects",)
+    "simulated_cohorts": _networks(
+        simulated.alignment_cohorts, simulated.COHORT_PARTS, seeds=(0,), strategies=(11,)
     ),
+    "simulated_regimes": _networks(simulated.alignment_regimes, simulated.REGIME_PARTS, seeds=(0,)),
+    "simulated_contest": _networks(simulated.contest_cohorts, simulated.CONTEST_PARTS, ()),
     "simulated_headroom": _networks(simulated.headroom_cohorts, simulated.HEADROOM_PARTS),
     "replication_rates": Table(
         simulated.replication_rates,
         simulated.DESIGN_PARTS,
         check=partial(simulated.replication_rates, n_cohorts=2),
     ),
-    "replication_checkpoints": _networks(simulated.replication_checkpoints, simulated.OTHERS, n_networks=3),
+    "replication_checkpoints": _networks(simulated.replication_checkpoints, simulated.OTHERS, n_networks=2),
     "replication_tests": _networks(simulated.replication_tests, simulated.OTHERS, ()),
     **{
         function.__name__: Table(function, parts, quick, needs=words.needs)

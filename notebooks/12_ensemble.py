@@ -16,10 +16,14 @@
 # **The question.** The paper averages ten networks and reaches .6948 where a single one has .658. It credits *residual diversity*: members that differ in what varies within emotions {cite:p}`radwan2026shared`. But networks that differ only in their random seed gain from averaging, too. Does diversity in the residual add
 # anything, if every ensemble may train ten networks?
 #
-# **The answer in short.** We cannot show that it does. The two residual ensembles that we had named for the ledger differ from ten plain seeds by less than .001 in one regime and by +.006 and +.012 in the other, and all four intervals include zero. One further variant leads by .014, but it is the best of fourteen
-# comparisons, and the luck of training alone moves an ensemble of ten by about .005. Averaging as such gains little here, .004 and .008. The paper's "+10.5 %" is a gain over *another work's* network; over its own members it gains 5.6 %.
+# **The answer in short.** We cannot show that it does: the two residual ensembles that we had named beforehand differ from ten plain seeds by less than .001 in one {term}`regime` of training and by +.006 and +.012 in the other, and all four intervals include zero. Averaging as such gains little here (.004 and .008). And the paper's "+10.5 %" is a gain
+# over *another work's* network; over its own members it gains 5.6 %.
 #
-# **Data of this chapter.** Real: the EEG features of 123 people in FACED {cite:p}`chen2023faced`. People 0 to 79 train, 80 to 99 choose, 100 to 122 are tested; all saw the same 28 clips. We ask in two *regimes*: of the mean of ten seconds, and of their time course in steps of one second. A control is simulated and says so.
+# **You will learn** why votes help only if voters err apart, what a fair comparison of ensembles needs, and how far luck alone carries the best of fourteen.
+#
+# **Data of this chapter.** Real: the EEG features of 123 people in FACED {cite:p}`chen2023faced`. People 0 to 79 train, 80 to 99 choose, 100 to 122 are tested; all saw the same 28 clips. The two regimes are the mean of ten seconds, and their time course in steps of one second. A control is simulated and says so.
+#
+# **Time.** 7 minutes to read, less than a minute to run from stored tables. **In the paper.** The ensemble of ten; the rows C8.gain to C8.beats_deep_ensemble of [the ledger](../book/claims.md).
 
 # %% tags=["hide-input"]
 import numpy as np
@@ -39,9 +43,21 @@ tables = {name: audit.load(name) for name in ("contest", "pool_ends", "simulated
 print(audit.sources(*tables.values()))
 
 # %% [markdown]
+# ## A vote helps if the voters err apart
+#
+# Three networks that make the same mistakes vote for the same mistakes. Three that are no better, but err on different trials, outvote each other's mistakes. That is the reason for wanting *diversity*.
+#
+# ```{figure} ../book/_static/votes.svg
+# :alt: Two tables of ticks and crosses. Above, three networks that err together: each is right in four of six trials, in the same four, and so is their vote. Below, three networks that err apart: each is right in four of six trials, in different ones, and their vote is right in all six.
+#
+# **The same accuracy one by one, but not together (a drawing, no data).** Each network is right in four of six trials. Those that err apart win the vote every time.
+# ```
+#
+# But diversity has a price. To make networks differ one usually takes something away from each, and a worse voter is a worse voter. So the question is not whether members differ but whether their vote is better.
+#
 # ## Ten networks are at most a little better than one
 #
-# A member $i$ answers with probabilities $p_i$ of the nine emotions. An ensemble averages these. Its gain is what it has over its members one by one,
+# A member $i$ answers with probabilities $p_i$ of the nine emotions. An ensemble averages these. Its gain is what it has over its members one by one; with $\mathrm{BACC}$ for {term}`balanced accuracy` and $M$ members,
 #
 # $$ G = \mathrm{BACC}\Bigl(\tfrac1M \sum_i p_i\Bigr) - \tfrac1M \sum_i \mathrm{BACC}(p_i) . $$
 #
@@ -64,10 +80,15 @@ pd.DataFrame(
     plain,
 )
 
-# %%
-for regime, rows in by_regime.items():
-    row = rows.loc["single network"]
-    print(f"{regime}: ensemble minus single {-row['difference']:.4f} [{-row['high']:.4f}, {-row['low']:.4f}]")
+# %% [markdown]
+# Where networks see means, all five are about equally good; on the time course the networks lead. The interval of the difference between ten and one is narrower than those of the accuracies, because both are asked about the same people:
+
+# %% tags=["hide-input"]
+one = {regime: rows.loc["single network"] for regime, rows in by_regime.items()}
+pd.Series(
+    {r: f"{-x['difference']:.4f} [{-x['high']:.4f}, {-x['low']:.4f}]" for r, x in one.items()},
+    name="ensemble minus single network",
+).to_frame()
 
 # %% [markdown]
 # In the regime of means we cannot be sure that averaging gains anything, and a linear discriminant does about as well. In the time course averaging gains a little, but the best single network does as well as all ten.
@@ -78,10 +99,10 @@ for regime, rows in by_regime.items():
 #
 # - *Top half*: the five best seeds, by validation people. *Two lengths*: five seeds at two lengths of training, the paper's design.
 # - *Bagged subjects*: each member learns from another sample of people. *Random subspaces*: each sees another half of the features {cite:p}`ho1998random`. *Snapshots*: one long training, caught ten times {cite:p}`huang2017snapshot`.
-# - *Residual complement*: the {term}`basin`, the span of the class means, is removed from the input. In *+ base*, one member sees everything and has half of the votes. *Residual subspaces*: members see the basin and half of the rest.
+# - *Residual complement*: we remove the {term}`basin`, the span of the class means, from the input ([chapter 13](13_two_tier.ipynb) draws it). In *+ base*, one member sees everything and has half of the votes. *Residual subspaces*: members see the basin and half of the rest.
 # - *Drop basin*: each member loses one direction of the basin; variants add a base or weigh members on validation people. *Drop random*, the control, loses any direction.
 #
-# The last two items are our reading of the paper, which does not say how its members come to differ in the residual, except by seed and length.
+# The last two items are our reading of the paper, which does not say how its members come to differ in the {term}`residual`, except by seed and length.
 
 # %% mystnb={"image": {"alt": "Forest plot on real EEG: accuracy of thirteen contestants minus that of a deep ensemble of ten, with intervals over people, in two regimes. Most dots lie within a hundredth of zero and most intervals include it. In the time course drop basin, weighted, and top half lie above zero; snapshots there, and random subspaces for means, lie below."}, "figure": {"caption": "**Most ensembles of ten cannot be told from ten plain seeds (real EEG, 23 new people).** Bars: 95 % intervals over people; dotted: the deep ensemble. Not drawn, far to the left: residual complement, stacking, linear classifiers."}} tags=["hide-input"]
 wide = contest.pivot(index="method", columns="regime", values=["difference", "low", "high"])
@@ -93,18 +114,28 @@ fig = plots.plot_paired_forest(
     forest, {regime: regime for regime in by_regime}, label="balanced accuracy minus deep ensemble, real EEG"
 )
 
-# %%
-for regime, rows in by_regime.items():
-    rows = rows.loc[list(RESIDUAL_METHODS)]
-    above, below = rows.index[rows["low"] > 0], rows.index[rows["high"] < 0]
-    print(
-        f"{regime}, {len(rows)} residual ensembles; above: {', '.join(above) or 'none'}; below: {', '.join(below)}"
-    )
-luck = tables["pool_ends"].groupby("regime")["all"].agg(["std", "size"])
-for regime, row in luck.iterrows():
-    print(
-        f"{regime}: {row['size']:.0f} ensembles of ten that differ by their seeds have an sd of {row['std']:.4f}"
-    )
+# %% [markdown]
+# In the regime of means no contestant beats the plain ensemble. In the time course two do: *top half*, which has nothing to do with the residual, and *drop basin, weighted*. But the intervals speak of other people, not of other trainings. How far does the luck of training move an ensemble of ten?
+
+# %% tags=["hide-input"]
+luck = tables["pool_ends"].groupby("regime")["all"].agg(["size", "std"]).round(4).astype(object)
+names = {"size": "ensembles of ten that differ by their seeds", "std": "standard deviation of their accuracy"}
+verdicts = {
+    regime: {
+        "residual ensembles above the plain one": ", ".join(rows.index[rows["low"] > 0]) or "none",
+        "below": ", ".join(rows.index[rows["high"] < 0]),
+    }
+    for regime, rows in ((regime, rows.loc[list(RESIDUAL_METHODS)]) for regime, rows in by_regime.items())
+}
+pd.concat([luck.rename(columns=names).T, pd.DataFrame(verdicts)]).rename_axis(None, axis=1)
+
+# %% [markdown]
+# Sixteen ensembles that differ only in their seeds (the pools of
+# [chapter 13](13_two_tier.ipynb), of a related network) have a standard deviation of .005 in the time course. A lead of .014, the best of fourteen, is a reason to repeat the comparison, and no result yet.
+#
+# Why is there so little to gain? The next table compares how good members are and how often they agree. *Agreement* is Cohen's kappa: 1 for members that always answer alike, 0 for members that agree no more than by chance.
+
+# %% tags=["hide-input"]
 columns = {"single": "one member", "kappa": "agreement", "bacc": "ensemble", "difference": "minus deep"}
 methods = ["deep ensemble", "two lengths", "drop basin", "drop basin, weighted"]
 methods += ["residual complement", "residual complement + base"]
@@ -114,15 +145,14 @@ members = {
 pd.concat(members, axis=1).round(3).rename_axis(None)
 
 # %% [markdown]
-# In the regime of means no contestant beats the plain ensemble. In the time course two do: *top half*, which has nothing to do with the residual, and *drop basin, weighted*. But the intervals speak of other people, not of other trainings. Sixteen ensembles that differ only in their seeds (the pools of
-# [chapter 13](13_two_tier.ipynb), of a related network) have a standard deviation of .005 in the time course. A lead of .014, the best of fourteen, is a reason to repeat the comparison, and no result yet.
-#
-# The table says why there is little to gain. *Agreement* is Cohen's kappa, 1 for members that always answer alike. Plain seeds agree at .71 or more. Members without a basin direction agree much less, but are worse one by one. The complement is at chance in the regime of means, as it should be; in the time course it reaches
+# Plain seeds agree at .71 or more, so they have few mistakes to outvote. Members without a basin direction agree much less, but are worse one by one. The complement is at chance in the regime of means, as it should be; in the time course it reaches
 # .255. We think that it knows the moments of the clips, which class means do not contain, and learns the emotion of each by heart ([chapter 7](07_classifiers.ipynb)).
 #
 # ## "+10.5 %" is a gain over somebody else's network
+#
+# A gain in per cent depends on what stands below the line. The table divides each ensemble's accuracy by that of several references.
 
-# %%
+# %% tags=["hide-input"]
 paper = {
     "another work's network": 0.6948 / 0.6287,
     "single network": 0.6948 / 0.658,
@@ -135,13 +165,13 @@ relative = pd.DataFrame(relative).loc[[*paper, *LINEAR.values()]]
 relative.map(lambda gain: "" if np.isnan(gain) else f"{gain:+.1%}").rename_axis("relative to")
 
 # %% [markdown]
-# The paper's reference, .6287, is *another work's* network. Over the mean of its own members it gains about half of that; ours gain 1.4 and 2.2 %.
+# The paper's 10.5 % has *another work's* network, of accuracy .6287, as its reference. Over the mean of its own members it gains about half of that; ours gain 1.4 and 2.2 %.
 #
 # ## Nor do residual ensembles win in simulated cohorts
 #
 # One cohort is one sample. We can *simulate* fifteen, five each with weak, strong and no valence, in the regime of means; intervals are over cohorts.
 
-# %%
+# %% tags=["hide-input"]
 summary = contest_summary(tables["simulated_contest"]).replace({"method": LINEAR})
 summary["interval"] = with_interval(summary, "difference", "low", "high")
 presets = {"default": "weak valence", "strong_valence": "strong valence", "no_valence": "no valence"}
@@ -163,6 +193,23 @@ model = ResidualEnsembleClassifier(diversity="drop_basin", n_members=5, random_s
 model.fit(trials.X[train], trials.y[train], groups=trials.subject[train])
 print(f"simulated, new people: {model.score(trials.X[test], trials.y[test]):.2f} named rightly")
 print("contributions:", model.contributions_.leave_one_out.round(3))
+
+# %% [markdown]
+# A {term}`contribution` is what the ensemble loses without this member. Here each member helps, by a hundredth of accuracy at most.
+
+# %% tags=["remove-cell", "nbval-check-output"]
+# what the solutions below say in numbers
+from scipy.stats import binom
+
+print("eleven voters, each right in 60 %, that err apart:", f"{binom.sf(5, 11, 0.6):.2f}")
+drawn = np.random.default_rng(0).normal(0, 0.005, (10_000, 15))
+lead = drawn[:, :14].max(1) - drawn[:, 14]
+print("lead of the best of fourteen, mean:", f"{lead.mean():.4f};", "share of .014 or more:", f"{(lead >= 0.014).mean():.1f}")
+other = ResidualEnsembleClassifier(diversity="drop_random", n_members=5, random_state=0)
+other.fit(trials.X[train], trials.y[train], groups=trials.subject[train])
+scores = [m.score(trials.X[test], trials.y[test]) for m in (model, other)]
+print("accuracy, drop basin and drop random:", *(f"{score:.2f}" for score in scores))
+print("largest contribution of a member, drop random:", f"{np.abs(other.contributions_.leave_one_out).max():.3f}")
 
 # %% [markdown]
 # ## What could fool us
@@ -206,6 +253,9 @@ rows.append(
 )
 claims.show(*rows)[["paper", "ours", "interval", "data", "verdict"]]
 
+# %% [markdown]
+# Only the gain on the time course is supported; whether residual diversity adds to it stays open in all four rows. The same rules, applied to simulated cohorts:
+
 # %% tags=["hide-input"]
 first = tables["simulated_contest"].query("part == 'default 0' and method == 'single network'").iloc[0]
 made = {"data": "simulated cohort, seed 0, default", "simulated": True}
@@ -216,7 +266,7 @@ for row in summary[summary["method"].isin(NAMED)].itertuples():
     controls.append(claims.record("C8.beats_deep_ensemble", **interval, **made))
 claims.show(*controls)[["ours", "interval", "data", "verdict"]]
 
-# %% tags=["nbval-check-output", "hide-input"]
+# %% tags=["remove-cell", "nbval-check-output"]
 # all rows come from stored tables
 claims.show(*rows, *controls)[["data", "verdict"]]
 
@@ -228,6 +278,24 @@ claims.show(*rows, *controls)[["data", "verdict"]]
 # **What is not shown.** That residual diversity beats plain seeds, nor that it never does: in the time course most residual ensembles lie above the plain one, if by little. Whoever trains both a dozen times, with other seeds, can settle it.
 #
 # ## Try it
+#
+# **1.** Eleven voters choose between two answers, and each is right in 60 % of cases. How often is the majority right, if they err apart, and if they always agree? (One line: `scipy.stats.binom.sf(5, 11, 0.6)`.)
+#
+# ```{dropdown} Solution
+# If they err apart, the majority is right in 75 % of cases; if they always agree, in 60 %, like each of them. Networks that agree at a kappa of .7 are much nearer to the second case.
+# ```
+#
+# **2.** Suppose that all contestants were equally good and that luck gave each an accuracy with a standard deviation of .005. How far would the best of fourteen lead the plain ensemble? (`np.random.default_rng(0).normal(0, 0.005, (10_000, 15))`: fourteen contestants and the plain one.)
+#
+# ```{dropdown} Solution
+# By .0085 on average, and by .014 or more in two of ten cases (.2). So luck alone explains a lead like that of *drop basin, weighted* easily.
+# ```
+#
+# **3.** In the cell on thirty people, replace `"drop_basin"` by `"drop_random"`. What becomes of the contributions?
+#
+# ```{dropdown} Solution
+# They are as small as before, .007 at most, and the accuracy is the same (.41). One direction of 160 hardly matters, so all members are nearly the same classifier and none of them is missed.
+# ```
 #
 # The whole contest on your own cohort ([how to build one](../book/data.md)), and one ensemble around your own classifier:
 #
@@ -243,8 +311,3 @@ claims.show(*rows, *controls)[["data", "verdict"]]
 # found.predictions, found.contributions
 # ```
 #
-# **Exercise.** In the cell on thirty people, replace `"drop_basin"` by `"drop_random"`. Why do contributions turn negative?
-#
-# ```{dropdown} Solution
-# One direction of 160 hardly matters, so all members are nearly the same classifier. Without any of them the ensemble is as good as before, give or take chance.
-# ```

@@ -13,18 +13,22 @@
 # %% [markdown]
 # # 14. A second data set, and a third
 #
+# **The question.** A chance finding should not come back in new data. The paper reports that its findings do come back in SEED-V, a data set with five emotions: one electrode and band that follows the axis, classifiers that
+# converge to it, ablation, ensembling; and the order of the five emotions carries over from FACED with $r = .96$ {cite:p}`radwan2026shared`. How much can five emotions show?
+#
+# **The answer in short.** Little. Five values have 120 orders, so that even a perfect match has $p = .008$, and the correlation of accuracy with the class score comes with a null as wide as correlations go. The tests that compare single cohorts do work: where strong valence is planted along people's own order they find it in nine of ten
+# cohorts or more, and seldom where there is none. We had no recordings of SEED-V, so all EEG on this page is *simulated*.
+#
+# **You will learn** what a small number of classes can show at most, how to check a test before trusting its "no", and why a split by clips says nothing about new people.
+#
 # **Data of this chapter.** *Simulated* cohorts in the designs of SEED-V (16 people, 62 channels, 45 clips in three sessions, five emotions)
 # {cite:p}`liu2022comparing` and of EmoEEG-MC (60 people, 64 channels, 21 clips, seven emotions) {cite:p}`xu2025multicontext`. For speed their trials are cut into windows of 20 and 10 s; SEED-V's own features come every 4 s. No accuracy says anything about people.
-# What networks gave on them is stored with the book; the rest is computed here. `KERNEL_DATA=/path/to/SEED-V make book` puts the recordings beside them, and then trains; so does a
+# What networks gave on these cohorts is stored with the book; the rest is computed here. `KERNEL_DATA=/path/to/SEED-V make book` puts the recordings beside them, and then trains; so does a
 # folder of EmoEEG-MC.
 #
-# **The claim.** Every finding replicates on SEED-V: a cell that tracks the axis, convergence of classifiers, ablation, ensembling, and the order of the five
-# classes carries over from FACED with $r = .96$ {cite:p}`radwan2026shared`.
-#
-# **Why it matters.** Replication is the test that selection cannot pass. But with five classes there is little to replicate *with*: a number for each of
-# five emotions has 120 orders, and many of them look alike.
+# **Time.** 7 minutes to read, about a minute to run. **In the paper.** The replication on SEED-V; the rows C9 of [the ledger](../book/claims.md).
 
-# %%
+# %% tags=["hide-input"]
 import numpy as np
 import pandas as pd
 
@@ -65,14 +69,16 @@ pd.DataFrame(
 ).T
 
 # %% [markdown]
-# ## What five numbers can show
+# Two cohorts have the design of SEED-V, one with strong valence {term}`planted` and one with none; the third has the design of EmoEEG-MC.
 #
-# The axis is built anew from the stories of the five emotions. It has one value for each; a correlation over five values is judged exactly, by all
-# orders $\pi$ of the classes,
+# ## Five numbers have 120 orders
+#
+# We build the axis anew from the stories of the five emotions. It has one value $a_k$ for each emotion. If something in the EEG has five values $b_k$ as well, we can judge their correlation exactly: we count in how many of the
+# $5! = 120$ orders $\pi$ of the emotions it would be as large,
 #
 # $$ p = \tfrac{1}{5!} \sum_\pi \mathbf 1 \bigl[ \operatorname{corr}(a, b_\pi) \ge \operatorname{corr}(a, b) \bigr] \ge \tfrac1{120} . $$
 
-# %% mystnb={"image": {"alt": "Histogram over all 120 orders of five emotions: correlation of the axis with itself when its classes are reordered; an orange line marks the paper's .96, a dotted line zero."}, "figure": {"caption": "All orders of five classes of a real model's axis; no EEG. Orange: the paper's value."}}
+# %% mystnb={"image": {"alt": "Histogram over all 120 orders of five emotions: correlation of the axis with itself when its classes are reordered; an orange line marks the paper's .96, a dotted line zero."}, "figure": {"caption": "**Five values correlate highly by chance (a real model's axis, no EEG).** The axis with itself in all 120 orders of its classes. Orange: the paper's .96."}}
 label = made["SEED-V strong_valence"].label
 five = np.array(list(positions[label].values()))
 orders = stats.permutation_test(
@@ -93,13 +99,15 @@ fig = plots.plot_nulls(
 )
 
 # %% [markdown]
-# The line is the paper's $r = .96$. A value that high is rare among the orders, but not rare enough for much: even a perfect match ends at one in 120. And an axis
-# built from five emotions may be a poor one: how it agrees with people bounds all that follows.
+# A quarter of all orders give a correlation of .6 or more, of either sign. One as high as .96 is rarer (the first exercise counts it), and even a perfect match ends at one in 120. And an axis
+# built from five emotions may be a poor one: ours agrees with people's valence only at .52, and the one built from seven emotions at .21. What the EEG follows, it can follow such an axis no better than that.
 #
-# ## One projection, one cell
+# ## The smallest p comes from the cohort without valence
+#
+# We ask two things of each cohort: does a linear fit predict the axis for emotions that it has not seen ([chapter 5](05_projection.ipynb)), and does any {term}`cell`, one electrode in one band, follow it ([chapter 6](06_topography.ipynb))?
 
 
-# %%
+# %% tags=["hide-input"]
 def tracked(part, axis):
     X = mean_over_subjects(trial_features(standardise(part)))
     y = np.array([axis[emotion] for emotion in part.emotions])
@@ -126,13 +134,14 @@ pd.DataFrame(
 ).T
 
 # %% [markdown]
-# On SEED-V the order of clips was the same for all, so that its part cannot be taken out: what tracks the axis there may track the session.
+# The textbook p-values of the best cells are tiny, and none of the cells passes once emotions are permuted and the search is repeated each time. The one small p of the projection belongs to the cohort *without* valence: one test in twenty will say yes for nothing.
+# And on SEED-V everybody saw the clips in the same order, so that the order cannot be taken out: what follows the axis there may follow the session.
 #
-# ## How often does each test say yes?
+# ## With a good axis the tests find what is planted
 #
-# Forty pairs of cohorts for each truth, one of FACED's design and one of the other's, which share the pattern of valence and nothing else.
+# Were these tests too weak, or was the axis too poor? We make forty pairs of cohorts for each truth, one of FACED's design and one of the other's, which share the pattern of valence and nothing else. Here the axis is people's own valence, the best there can be. A cell says how often a test says yes, with a 95 % interval.
 
-# %%
+# %% tags=["hide-input"]
 rates = pd.concat(
     [
         rejection_rates(table).assign(design=design)
@@ -145,14 +154,14 @@ shown.pivot_table(
 ).rename_axis(columns="simulated, share of p ≤ .05")
 
 # %% [markdown]
-# Here the axis is people's own valence, the best there can be. Each test keeps its level where valence is absent and finds it where it is strong, so that a "no" above,
-# or a small p where no valence was planted, is one cohort's draw, or the axis's.
+# No test says yes much more often than one time in twenty where valence is absent, and each finds strong valence in nine of ten cohorts or more. So the tests are not too weak: a "no" above,
+# or a small p where no valence was planted, is due to that one cohort or to the axis.
 #
-# ## Two splits
+# ## The usual split does not ask about new people
 #
-# The split in use for SEED-V trains and tests on *the same people*, at other clips. New people are another question.
+# The split in use for SEED-V trains and tests on *the same people*, at other clips. New people are another question, so we ask both.
 
-# %%
+# %% tags=["hide-input"]
 SPLITS = {"SEED-V": [("cbramod", 0), ("leave_subjects_out", 0)]}
 plain = [TrainingSpec(epochs=15, seed=seed, recipe="mlp, plain") for seed in range(3)]
 splits = pd.concat(
@@ -169,53 +178,61 @@ splits[splits["method"] != "logistic"].set_index(["data", "split", "method"])[
 ].round(2).astype(object).fillna("")
 
 # %% [markdown]
-# `cbramod` is the split in use: its test people are its training people. Accuracies on it say nothing about anybody else.
+# `cbramod` is the split in use, in which the test people are the training people; `leave_subjects_out` tests on others. In these simulated cohorts new people do not cost accuracy, since all were made alike; in real data they may. Accuracies on the first split say nothing about anybody else.
 #
-# ## Classifiers
+# ## Better networks do not lie closer to the axis
 #
-# Twenty-four trainings on new people, as in [the chapter on rediscovery](08_rediscovery.ipynb). The score within classes needs a rating of each clip, which SEED-V
+# We train 24 networks and test them on new people, as in [the chapter on rediscovery](08_rediscovery.ipynb). The score within classes needs a rating of each clip, which SEED-V
 # does not give, so that two rows of the ledger cannot be run: the best component and its ablation.
 
-# %% mystnb={"image": {"alt": "Scatter plots, one for each cohort named in the titles, simulated in the design of SEED-V or EmoEEG-MC unless recordings are given: balanced accuracy on new people against the alignment of class means with the axis, one dot for each checkpoint, coloured by network."}, "figure": {"caption": "The cohorts in the titles; a dot is a checkpoint."}}
+# %% mystnb={"image": {"alt": "Scatter plots, one for each cohort named in the titles, simulated in the design of SEED-V unless recordings are given: balanced accuracy on new people against the agreement of class means with the axis, one dot for each network, coloured by its kind. In both, the dots lie in two clusters, and the more accurate cluster lies lower or no higher than the other."}, "figure": {"caption": "**More accurate networks do not agree more with the axis.** Cohorts as in the titles; a dot is a network."}}
 checkpoints = {label: part for label, part in stored["replication_checkpoints"].groupby("data", sort=False)}
 checkpoints |= {part.label: simulated.replication_checkpoints(None, part) for part in recorded}
-short = {label: label.replace("simulated cohort, seed 0, ", "simulated\n") for label in checkpoints}
+five_classes = [label for label in checkpoints if "SEED-V" in label]
 fig = plots.plot_checkpoints(
-    {short[label]: table for label, table in checkpoints.items()},
+    {label.replace("simulated cohort, seed 0, ", "simulated\n"): checkpoints[label] for label in five_classes},
     x="test",
     y="class_pc1",
     xlabel="balanced accuracy, new people",
-    ylabel="class-PC1 score",
+    ylabel="agreement with the axis",
 )
 
-# %%
+# %% [markdown]
+# The two clusters are two kinds of network. The more accurate kind (blue) agrees with the axis no better than the other (orange). With p-values, and with the third cohort:
+
+# %% tags=["hide-input"]
 live = [simulated.replication_tests(None, part) for part in recorded]
 tests = pd.concat([*live, stored["replication_tests"]]).set_index(["data", "test"])
 converged = tests.xs("class PC1", level="test")
 converged[["value", "p", "null_sd", "n"]].rename(columns={"value": "r"}).round(2)
 
 # %% [markdown]
-# With five classes the null is as wide as correlations go: nearly any $r$ is within it.
+# All three correlations are negative, and none is beyond chance. The column `null_sd` says why: by shuffled emotions alone the correlation varies with a standard deviation of .5 to .7, so that nearly any $r$ is to be expected. The paper's own .358 has $p = .19$.
 #
-# ## Alignment and ensembles
+# ## Alignment and ensembles change little
 #
-# The strategies of [chapter 10](10_alignment.ipynb) that a cohort without ratings can serve, one of each family, with their placebos; and ten networks that vote.
+# We train the strategies of [chapter 10](10_alignment.ipynb) that a cohort without ratings can serve, one of each family, with their {term}`placebos <placebo>`; and ten networks that vote.
 
-# %%
+# %% tags=["hide-input"]
 changed = tests.drop(["class PC1", "gain"], level="test")
 changed[["value", "low", "high"]].round(3).rename_axis(["data", "change of accuracy"])
 
-# %%
+# %% [markdown]
+# With the axis (*true*) and with a placebo, accuracy changes by less than a hundredth. And the vote:
+
+# %% tags=["hide-input"]
 voted = tests.xs("gain", level="test")
 gains = pd.DataFrame({"single network": voted["single"], "ten networks": voted["single"] + voted["value"]})
 gains.assign(gain=voted["value"], low=voted["low"], high=voted["high"]).round(3)
 
 # %% [markdown]
-# ## From FACED to SEED-V
+# Ten networks that vote gain a hundredth in one cohort and nothing certain in the two of SEED-V's design.
 #
-# Weights fitted to a simulated FACED, of the same seed and with the same pattern of valence, predict the clips of the others, over the electrodes that both have.
+# ## From FACED to SEED-V, one cohort gives no order
+#
+# Can a fit on FACED order the emotions of the other data set? Weights fitted to a simulated FACED, of the same seed and with the same pattern of valence, predict the clips of the others, over the electrodes that both have.
 
-# %%
+# %% tags=["hide-input"]
 source = {preset: simulate_cohort(0, preset, window=10.0)[0] for preset in ("strong_valence", "no_valence")}
 pairs = {label: source["no_valence" if "no valence" in label else "strong_valence"] for label in cohorts}
 moved = {
@@ -239,9 +256,21 @@ pd.DataFrame(
 ).T
 
 # %% [markdown]
+# With the language model's axis none of the three transfers is beyond chance. With people's own valence the same test succeeds nearly always (*class order from FACED*, above): it is the axis that is poor here.
+
+# %% tags=["remove-cell", "nbval-check-output"]
+# what the solutions below say in numbers
+from math import factorial
+
+print("orders with r of .96 or more:", int((orders.null >= 0.96).sum()), "of", len(orders.null))
+print("smallest two-sided p:", {n: f"{2 / factorial(n):.3f}" for n in (3, 4, 5)}, "orders of nine:", factorial(9))
+design = converged["null_sd"].loc[[label for label in converged.index if "SEED-V" in label]]
+print("1.645 null sd:", *(f"{1.645 * sd:.1f}" for sd in sorted(design)))
+
+# %% [markdown]
 # ## Verdict
 
-# %%
+# %% tags=["hide-input"]
 rows = []
 for label, part in cohorts.items():
     if part.data.attrs["dataset"] != "SEED-V":
@@ -261,7 +290,7 @@ for label, part in cohorts.items():
     ]
 claims.show(*rows)[["paper", "ours", "interval", "p", "data", "verdict"]]
 
-# %% tags=["nbval-check-output"]
+# %% tags=["remove-cell", "nbval-check-output"]
 levels = rates.set_index(["design", "estimator", "truth"])
 print(
     "every test keeps its level without valence:",
@@ -277,12 +306,36 @@ claims.show(
 )[["data", "verdict"]]
 
 # %% [markdown]
-# **What stands.** The machinery: files of SEED-V and EmoEEG-MC go the same way as FACED's, and with a good axis the tests find what was planted in a cohort of sixteen people.
-# **What does not.** That a replication of *every* claim could be read off five classes: the link of accuracy and class score has a null as wide as correlations go, and
-# in the paper's own figures it does not reach .05, nor does the harm of alignment. **What is not shown.** What people's EEG gives; and
-# the rows that need a rating of each clip, which SEED-V does not give.
+# On these simulated cohorts no row is supported, with valence or without: that is what five classes and a poor axis give.
 #
-# ## Run it on recordings
+# **What stands.** The software reads files of SEED-V and EmoEEG-MC as it reads FACED's, and with a good axis the tests find what was planted in a cohort of sixteen people.
+#
+# **What does not stand.** That five classes could replicate *every* claim. The link of accuracy and class score has a null as wide as correlations go, and
+# in the paper's own figures it does not reach .05; nor does the harm of alignment.
+#
+# **What is not shown.** What people's EEG gives, and the rows that need a rating of each clip, which SEED-V does not give.
+#
+# ## Try it
+#
+# **1.** In how many of the 120 orders does the axis correlate .96 or more with itself? Guess from the histogram, then count: `(orders.null >= 0.96).sum()`.
+#
+# ```{dropdown} Solution
+# In 6 of 120, so $p = .05$. On this axis some emotions lie so close together that exchanging them changes next to nothing. (The paper's axis is another model's.)
+# ```
+#
+# **2.** With how few emotions can an exact test that asks about both signs no longer reach .05? (`2 / math.factorial(n)`.)
+#
+# ```{dropdown} Solution
+# With four: the smallest two-sided p is .083. Five emotions reach .017, if the match is perfect. Nine emotions have 362,880 orders.
+# ```
+#
+# **3.** A correlation passes one-sided at .05 if it exceeds about 1.645 standard deviations of its null. How large would the correlation over 24 networks have to be in the cohorts of SEED-V's design? Use the column `null_sd`.
+#
+# ```{dropdown} Solution
+# About 1.0 in one cohort and 1.2 in the other. A correlation cannot exceed 1, so that hardly any could pass.
+# ```
+#
+# On recordings:
 #
 # ```bash
 # KERNEL_DATA=/path/to/SEED-V make book      # or a folder of EmoEEG-MC

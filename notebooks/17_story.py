@@ -13,12 +13,12 @@
 # %% [markdown]
 # # The story
 #
-# Some moments feel good and some feel bad. Psychologists call this *valence*. In May 2026 a preprint made a bold claim about it: language models contain a
-# direction that runs from bad to good, our brain waves follow the same direction, and programs that read emotions from brain waves find it without being told {cite:p}`radwan2026shared`.
-# (*Brain waves* means EEG here, the electrical activity measured on the scalp.) If it were true, machines and brains would share a sense of good and bad.
+# Some moments feel good and some feel bad. Psychologists call this *valence*. In May 2026 a preprint made a bold claim: language models contain a
+# direction that runs from bad to good, our brain waves (EEG, measured on the scalp) follow it, and programs that read emotions from brain waves find it without being told {cite:p}`radwan2026shared`.
+# If so, machines and brains share a sense of good and bad.
 #
-# The preprint came without code. So we rebuilt its main steps, with smaller models and networks, from the published features of the recordings that it used: 123 people who watched 28
-# emotional film clips {cite:p}`chen2023faced`. Of each result we asked one question: *would it look the same if the claim were false?* The rules that decide were written before we looked at any brain; later questions are marked
+# The preprint came without code. So we rebuilt its main steps, with smaller models and networks, from the published features of its recordings: 123 people who watched 28
+# emotional film clips {cite:p}`chen2023faced`. Of each result we asked: *would it look the same if the claim were false?* The rules that decide were written before we looked at any brain; later questions are marked
 # [exploratory](../book/how_to_read.md).
 
 # %% tags=["remove-cell"]
@@ -47,13 +47,13 @@ axes = tables["axes"].groupby("emotion").mean(numeric_only=True).loc[list(FACED_
 # %% [markdown]
 # ## 1. Words: models know good from bad, if you ask them
 #
-# **What they did.** Take short stories of nine emotions. A language model turns each into a list of numbers, a point in a space of hundreds of dimensions. Average the points of each emotion,
-# and draw the line along which the nine averages differ most: that is the axis.
+# **What they did.** A language model turns a short story into a list of numbers, a point in a space of many dimensions. Average the points of each of nine emotions,
+# and draw the line along which the averages differ most: the axis.
 #
 # **The catch.** Nine points always have such a line. A good one must sort texts that it has never seen, and put the emotions where people put them.
 #
-# **What we saw.** In two small models the line sorts film reviews well, provided that each text ends in "This made me feel very": a good review lies above a bad one in 91 to 95 of 100 pairs, where guessing gives 50.
-# Read as the paper reads them, without this cue, the models manage 45 to 72. And a single story for each emotion is a lottery: some sets turn the line upside down.
+# **What we saw.** In two small models the line sorts film reviews well, if each text ends in "This made me feel very": a good review lies above a bad one in 91 to 95 of 100 pairs, where guessing gives 50. (This share is called the *area under the curve*.)
+# Without this cue, as in the paper, it is 45 to 72. And a single story for each emotion is a lottery: some sets turn the line upside down.
 
 # %% tags=["remove-input"] mystnb={"image": {"alt": "Nine emotions on two vertical lines, joined: on the left their mean valence as people rate it, on the right their position on the axis of a small language model. Among people joy, tenderness, inspiration and amusement lie on top, and four negative emotions at the bottom. In the model joy, tenderness and inspiration lie on top and anger at the bottom; fear has climbed from the bottom to above amusement."}, "figure": {"caption": "**The model's order follows people's only roughly (real model, real ratings).** Left: mean rating of the clips of each emotion; right: position on the axis of SmolLM2, 135 million parameters. Fear lands above amusement, and so does neutral."}}
 columns = axes[["class ratings", "language model"]]
@@ -91,16 +91,16 @@ for y, word in ((columns.min().min() - 0.1, "bad"), (columns.max().max() + 0.1, 
     label = ax.text(0.5, y, word, ha="center", va="center", style="italic")
 
 # %% [markdown]
-# **So what.** There is such a direction, and it is crude. Of ordinary directions along which the same texts vary, one in sixteen (or one in eight, in the other model) sorts them as well. And writing −1, 0 or +1 beside each emotion, from memory, agrees with people's ratings better than any axis of our models. [Chapters 1](01_axis.ipynb), [2](02_sentiment.ipynb) and
-# [3](03_consistency.ipynb) have the details.
+# **So what.** There is such a direction, and it is crude. Of ordinary directions of the same texts, one in sixteen (in the other model, one in eight) sorts them as well. And −1, 0 or +1, written beside each emotion from memory, agrees with people better than our models' axes ([chapters 1](01_axis.ipynb), [2](02_sentiment.ipynb),
+# [3](03_consistency.ipynb)).
 #
 # ## 2. Brain: the fit that noise achieves too
 #
-# **What they did.** A straight-line fit turns 160 numbers of EEG for each clip into a place on the axis. Its places for the 28 clips correlate .87 with the true ones.
+# **What they did.** A straight-line fit turns the 160 EEG numbers of a clip into a place on the axis. For 28 clips these places correlate .87 with the true ones.
 #
 # **The catch.** A fit with 160 knobs can reach any 28 points. What counts is whether it predicts clips and emotions that it has *not* seen.
 #
-# **What we saw.** The .87 comes back from the paper's own data, as a fit that is judged on the clips it was fitted to (exploratory). Replace every brain by random numbers, and the same fit reaches .99.
+# **What we saw.** The .87 comes back from the paper's own data, judged on the clips that were fitted (exploratory). With random numbers for brains the same fit reaches .99.
 
 # %% tags=["remove-input"] mystnb={"image": {"alt": "Four correlations as dots on a scale from 0 to 1. Judged on the clips that were fitted: the paper .87, our reproduction .87, random numbers instead of brains .99. Judged on unseen emotions: a simulated cohort with strong valence .42, real brains -.16."}, "figure": {"caption": "**Noise fits better than brains do.** Filled: real EEG; hollow: random numbers (the middle of 200 draws) and a simulated cohort with strong valence. Where there is nothing to predict, correlations on unseen emotions are negative."}}
 fit, unseen = (ledger.loc[(name, "FACED")] for name in ("C4.in_sample_reproduced", "C4.recovered_unseen"))
@@ -131,11 +131,11 @@ ax.spines["left"].set_visible(False)
 ax.tick_params(axis="y", length=0)
 
 # %% [markdown]
-# Asked for emotions that it has not seen, the fit of these people fails (−.16, p = .33, exploratory); so does the test that we had fixed beforehand, with a language model's axis and with order removed as well
-# (p = .99). That test is not blind, but it is not sharp either: strong valence, planted in a simulated cohort, gives r = .42 (p = .03), and just misses once order is removed (p = .06).
+# Asked for unseen emotions, the fit fails (−.16, p = .33, exploratory; p is how often chance alone does as well). So does the test that we had fixed beforehand, with a language model's axis and the order of clips removed
+# (p = .99). That test is not blind, though not sharp: strong valence, *planted* on purpose in a simulated cohort, gives r = .42 (p = .03), and just misses once order is removed (p = .06).
 #
-# **So what.** The .87 says nothing about brains. That EEG follows valence *weakly* remains possible; [chapter 5](05_projection.ipynb) says how large an effect these tests would have found. [Chapters 4](04_eeg.ipynb) and [6](06_topography.ipynb) show recordings and
-# maps; [a further chapter](18_same_clip.ipynb) compares people who watched the same clip.
+# **So what.** The .87 says nothing about brains. That EEG follows valence *weakly* remains possible; [chapter 5](05_projection.ipynb) says how large an effect these tests would have found (see also [4](04_eeg.ipynb), [6](06_topography.ipynb) and
+# [same clip](18_same_clip.ipynb)).
 #
 # ## 3. Classifiers: 36 witnesses, two opinions
 #
@@ -143,8 +143,8 @@ ax.tick_params(axis="y", length=0)
 #
 # **The catch.** Networks that learn from the same data resemble each other. Thirty-six that say the same are not 36 witnesses.
 #
-# **What we saw.** Our own 36 give .83 with the axis of one language model. They give −.78 with the axis of another, although the two axes agree closely with each other. Neither is beyond what shuffled emotions
-# give (p = .12 and .81). With averages in place of the time course the two correlations are .11 and −.65.
+# **What we saw.** Our own 36, which see the *time course* of the EEG second by second, give .83 with one language model's axis and −.78 with another's, although the two axes agree closely. Neither is beyond what shuffled emotions
+# give (p = .12 and .81). With averages over ten seconds instead, the correlations are .11 and −.65.
 
 # %% tags=["remove-input"] mystnb={"image": {"alt": "Two scatter plots of the same 36 networks, real EEG: accuracy across, agreement with the axis up. With the axis of one language model the dots rise in two clusters, r = .83; with the axis of another they fall, r = -.78."}, "figure": {"caption": "**The same networks, two axes, opposite answers (real EEG).** A dot is a network that sees the time course; the two clusters are two kinds of network. The two axes correlate at .87 over the nine emotions."}}
 bank = tables["checkpoints"].query("regime == @REGIMES[1]")
@@ -162,7 +162,7 @@ label = panels[0].set_ylabel("agreement with the axis")
 # What do such networks recognise? One that learns which *moment* of which film is on, and no emotion at all, names emotions better than one that learns emotions (exploratory). On clips that neither has seen,
 # both are little better than chance.
 #
-# **So what.** Nothing here says that classifiers find valence; [chapters 7](07_classifiers.ipynb), [8](08_rediscovery.ipynb) and [9](09_ablation.ipynb) explain why two or three independent witnesses cannot show it.
+# **So what.** Nothing here says that classifiers find valence, and two or three independent witnesses cannot show it ([chapters 7](07_classifiers.ipynb), [8](08_rediscovery.ipynb), [9](09_ablation.ipynb)).
 #
 # ## 4. Alignment: a meaningless goal harms as much
 #
@@ -186,16 +186,16 @@ ax.minorticks_off()
 labels = ax.set(xlabel="change of accuracy, placebo", ylabel="change of accuracy, the axis")
 
 # %% [markdown]
-# **What we saw.** No strategy helps, as the paper says. But over the 24 that need one data set, the axis harms no more than its placebo: the difference is less than half a hundredth of accuracy (exploratory; the rule fixed beforehand
+# **What we saw.** No strategy helps, as the paper says. But over 24 strategies the axis harms no more than its placebo: the difference is less than half a hundredth of accuracy (exploratory; the rule fixed beforehand
 # calls it undecided). And of the paper's sixteen harmful ways, ten stay significant after correcting for 25 tests.
 #
-# **So what.** Strong extra tasks cost accuracy, whatever they aim at. Saturation is not needed to explain it. [Chapters 10](10_alignment.ipynb) and [11](11_saturation.ipynb) try strengths, durations and few people.
+# **So what.** Strong extra tasks cost accuracy, whatever they aim at. Saturation is not needed to explain it ([chapters 10](10_alignment.ipynb), [11](11_saturation.ipynb)).
 #
 # ## 5. Ensemble: ten heads are a little better than one
 #
-# **What they did.** Let ten networks vote, of five random starts and two lengths of training: 10.5 % more accuracy, which the paper credits to what the axis leaves out of them.
+# **What they did.** Let ten networks vote, from five random starts and two lengths of training: 10.5 % more accuracy, which the paper credits to what the axis leaves out.
 #
-# **The catch.** More than what? The 10.5 % compare with another work's network; over its own single networks the paper gains 6 %. And networks that differ only in their random start gain by voting, too.
+# **The catch.** More than what? The 10.5 % compare with another work's network; over its own single networks the paper gains 6 %. And networks that differ only in their start gain by voting, too.
 
 # %% tags=["remove-input"] mystnb={"image": {"alt": "Three intervals of a change in accuracy, real EEG, time course: ten networks against one gain about a hundredth; two kinds of diversity against ten plain seeds gain about a hundredth or less, and their intervals include zero. The paper's gain over its own single network, .037, lies far to the right."}, "figure": {"caption": "**The vote gains a little; special diversity gains nothing we can be sure of (real EEG, time course).** Bars: 95 % intervals over 23 new people. Diamond: the paper's ensemble against its own single network."}}
 gain = ledger.loc[("C8.gain", "FACED, time course")]
@@ -219,18 +219,18 @@ ax.set(xlabel="change of accuracy", ylim=(-2.6, 0.6))
 ax.tick_params(axis="y", length=0)
 
 # %% [markdown]
-# **What we saw.** With the time course ten plain networks beat one by 2 % (.008 of accuracy); with averages the gain is uncertain. Ten built to differ cannot be told from ten plain ones, though a gain of up to .03 is not
+# **What we saw.** With the time course ten plain networks beat one by 2 % (.008 of accuracy); with averages the gain is uncertain. To make networks differ, we hid from each a direction of the *basin*, the space that the averages of the emotions span, or from most the whole basin. Ten such networks cannot be told from ten plain ones, though a gain of up to .03 is not
 # excluded.
 #
-# **So what.** Vote, if you have ten networks; do not expect 10 %. [Chapters 12](12_ensemble.ipynb) and [13](13_two_tier.ipynb) hold the contest; [15](15_online.ipynb) decodes while the EEG arrives.
+# **So what.** Vote, if you have ten networks; do not expect 10 % ([chapters 12](12_ensemble.ipynb), [13](13_two_tier.ipynb)).
 #
 # ## What to believe
 #
 # - **Stands:** small language models hold a crude direction from bad to good. Pushing classifiers towards it does not help.
 # - **Falls:** the step from words to brains. On the paper's own data no fair test finds the axis in EEG or in networks trained on it.
-# - **Open:** whether brains carry a *weak* trace of valence, and what larger models and raw recordings would give. *Not found* is not *not there*.
+# - **Open:** whether brains carry a *weak* trace of valence, and what larger models and raw recordings would give.
 #
-# [The verdict](16_verdict.ipynb) weighs every claim, [the ledger](../book/claims.md) has every number, and [the quickstart](00_quickstart.ipynb) puts your own sentences on the axis.
+# [The verdict](16_verdict.ipynb) weighs every claim, and [the quickstart](00_quickstart.ipynb) puts your own sentences on the axis.
 
 # %% tags=["remove-cell", "nbval-check-output"]
 # what the text of this page says in numbers

@@ -282,6 +282,38 @@ def test_every_table_is_stored_with_the_book_and_intact():
         assert {path.stem for path in (results / source).glob("*.csv")} == set(audit.table_names(source))
 
 
+def disagreements(tables):
+    """How far the tables of ensembles are from what follows from one another, each as the largest gap."""
+    members, ends = tables["pools"].groupby("part", sort=False), tables["pool_ends"].set_index("part")
+    size = tables["pool_growth"].set_index(["part", "size"])["mean"].unstack()
+    grown = tables["axis_members"].groupby("part")[["bacc", "gain"]]
+    contest = tables["contest"]
+    cohort = contest["part"] if "preset" in contest else contest["regime"]
+    deep = cohort.map(contest[contest["method"] == "deep ensemble"].set_index(cohort.name)["bacc"])
+    gaps = {
+        "single members": members["bacc"].mean() - size[1],
+        "all ten": ends["all"] - size[10],
+        "contributions": members["contribution"].mean() - (size[10] - size[9]),
+        "top and bottom": ends["difference"] - (ends["top"] - ends["bottom"]),
+        "ensembles without added members": grown.apply(lambda t: np.ptp(t["bacc"] - t["gain"])),
+        "deep ensemble": contest["difference"] - (contest["bacc"] - deep),
+    }
+    return {name: float(gap.abs().max()) for name, gap in gaps.items()}
+
+
+@pytest.mark.parametrize("prefix", ["", "simulated_"])
+def test_tables_of_ensembles_agree_with_one_another_and_would_not_if_one_were_edited(prefix):
+    folder = ROOT / "book" / "results" / "faced"
+    names = ("pools", "pool_ends", "pool_growth", "axis_members", "contest")
+    tables = {name: audit.load(prefix + name, folder=folder, check=False) for name in names}
+    rounding = 2e-6
+    assert max(disagreements(tables).values()) < rounding
+    for name, column in zip(names, ("bacc", "all", "mean", "gain", "bacc"), strict=True):
+        edited = tables[name].copy()
+        edited.loc[edited.index[-1], column] += 1e-3
+        assert max(disagreements(tables | {name: edited}).values()) > rounding, name
+
+
 @pytest.mark.faced
 @pytest.mark.assets
 @pytest.mark.parametrize("name", [name for name, table in audit.TABLES.items() if table.quick != ()])

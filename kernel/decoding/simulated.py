@@ -6,7 +6,7 @@ taken by all, so that they stand among the tables of FACED; most do not use it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -69,12 +69,14 @@ REGIME_PARTS = (
 )
 
 
-def alignment_cohorts(material: Material, part: str, seeds: Iterable[int] = COHORTS) -> pd.DataFrame:
+def alignment_cohorts(
+    material: Material, part: str, seeds: Iterable[int] = COHORTS, strategies: Sequence[int] = trained.FOUR
+) -> pd.DataFrame:
     """Four strategies, their placebos and trainings without, one of each on every cohort of a preset.
 
     Columns: ``truth``, ``cohort``, and those of :func:`kernel.decoding.trained.alignment` without people.
     """
-    result = interventions.run_cohorts(seeds, part, trained.FOUR, seeds=1, n_jobs=1, progress=False)
+    result = interventions.run_cohorts(seeds, part, strategies, seeds=1, n_jobs=1, progress=False)
     return _rows(result).assign(truth=part)
 
 

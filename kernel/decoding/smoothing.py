@@ -14,7 +14,8 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -105,7 +106,7 @@ def kalman_filter(
     return out
 
 
-def smoothing(material: Material, part: str) -> pd.DataFrame:
+def smoothing(material: Material, part: str, n_folds: int | None = None) -> pd.DataFrame:
     """The pipeline of FACED's data descriptor, with the leak of its filter and without.
 
     Seconds of the scalp channels, `running_normalise` in the order shown, `kalman_filter`, z-scores of each
@@ -120,7 +121,8 @@ def smoothing(material: Material, part: str) -> pd.DataFrame:
     ``SVM``, for a linear support vector machine trained on every fifth second; ``without delta``, in four
     bands: the descriptor's code counts 120 features. One row a person: ``subject``, ``fold``, ``condition``,
     ``labels``, ``bands``, ``classifier``; ``accuracy``, share of seconds; ``unseen``, the same for clips that
-    were not in training, though the filter has met them (NaN for the support vector machine).
+    were not in training, though the filter has met them (NaN for the support vector machine). With `n_folds`
+    only the people of the first so many folds are called.
     """
     kind, _, condition = part.rpartition(", ")
     labels, svm = "valence" if "valence" in kind else "emotions", "SVM" in kind
@@ -130,7 +132,7 @@ def smoothing(material: Material, part: str) -> pd.DataFrame:
     if "without delta" in kind:
         cohort = cohort.select(bands=list(cohort.bands)[1:])
     sequence, held = _sequence(cohort, condition), held_out(cohort.y, cohort.clips)
-    for fold, test, x in _folds(cohort):
+    for fold, test, x in islice(_folds(cohort), n_folds):
         if fold == 0:
             shrinkage = within_clip_shrinkage(_scored(x)[~test])
         x = _smoothed(x, sequence, condition)

@@ -104,8 +104,9 @@ def over_people_and_seeds(
     A seed stands for initial weights, order of batches and the placebo's permutation.
     """
     rng = np.random.default_rng(random_state)
-    seeds, people = (rng.integers(n, size=(n_resamples, n)) for n in changes.shape)
-    drawn = [changes[np.ix_(*rows)].mean() for rows in zip(seeds, people, strict=True)]
+    draws = [rng.integers(n, size=(n_resamples, n, 1)) for n in changes.shape]
+    seeds, people = ((drawn == np.arange(drawn.shape[1])).mean(1) for drawn in draws)
+    drawn = (seeds @ changes * people).sum(1)
     return stats.Interval(float(changes.mean()), *np.quantile(drawn, [0.025, 0.975]).tolist())
 
 
@@ -191,8 +192,10 @@ def _checkpoint_bank(material: Material, part: str, recipes: Iterable[str] | Non
     specs = [s for s in checkpoint_specs(regime) if (s.network, str(s.epochs)) == (network, epochs)]
     if recipes is not None:
         specs = [spec for spec in specs if spec.recipe.partition(", ")[2] in recipes]
-    axis = story_axis("SmolLM2-135M-Instruct", material.z.classes)
-    prototypes = axis.centroids_[[axis.classes_.index(emotion) for emotion in material.z.classes]]
+    prototypes = None
+    if any(spec.kd == "llm" for spec in specs):
+        axis = story_axis("SmolLM2-135M-Instruct", material.z.classes)
+        prototypes = axis.centroids_[[axis.classes_.index(emotion) for emotion in material.z.classes]]
     return _train(material.z, specs, prototypes=prototypes)
 
 
@@ -292,15 +295,19 @@ def alignment(material: Material, part: str, seeds: Iterable[int] = SEEDS) -> pd
     return _aligned(material, regime, {label: strategy} if number is None else [number], seeds)
 
 
-def doses(material: Material, part: str, seeds: Iterable[int] = SEEDS) -> pd.DataFrame:
-    """A strategy, which is the part, at the strengths that the paper prints; rows as `alignment`."""
-    regime, (strategy,) = _regime(part)
-    return _aligned(material, regime, [strategy], seeds, strengths=interventions.DOSES[strategy])
+def doses(
+    material: Material, part: str, seeds: Iterable[int] = SEEDS, n_strengths: int | None = None
+) -> pd.DataFrame:
+    """A strategy, which is the part, at the strengths that the paper prints, or the first; as `alignment`."""
+    regime, (name,) = _regime(part)
+    return _aligned(material, regime, [name], seeds, strengths=interventions.DOSES[name][:n_strengths])
 
 
-def recipes(material: Material, part: str, seeds: Iterable[int] = SEEDS) -> pd.DataFrame:
+def recipes(
+    material: Material, part: str, seeds: Iterable[int] = SEEDS, strategies: Sequence[int] = FOUR
+) -> pd.DataFrame:
     """Four strategies on recipes from weak to strong; a part has labels and epochs. As `alignment`."""
-    return _aligned(material, _regime(part)[0], FOUR, seeds, recipe=_recipe(part)).assign(recipe=part)
+    return _aligned(material, _regime(part)[0], strategies, seeds, recipe=_recipe(part)).assign(recipe=part)
 
 
 def _recipe(part: str) -> TrainingSpec:
@@ -366,12 +373,14 @@ def as_interventions(table: pd.DataFrame, *, label: str = "FACED") -> Interventi
     return Interventions(rows, tuple(people[:, :, None]), counts, twin)
 
 
-def mechanism(material: Material, part: str, seeds: Iterable[int] = SEEDS) -> pd.DataFrame:
+def mechanism(
+    material: Material, part: str, seeds: Iterable[int] = SEEDS, strategies: Sequence[int] = FOUR
+) -> pd.DataFrame:
     """How far four strategies and their placebos move class means and residual; the part is the regime.
 
     As :func:`kernel.decoding.interventions.mechanism`, with the ``regime``.
     """
-    moved = interventions.mechanism(material.z, FOUR, seeds=list(seeds), **_options(material, part))
+    moved = interventions.mechanism(material.z, strategies, seeds=list(seeds), **_options(material, part))
     return moved.assign(regime=part)
 
 
@@ -479,10 +488,12 @@ def _pool_specs(regime: str, n_pools: int) -> list[TrainingSpec]:
     )
 
 
-def _pool(material: Material, part: str) -> tuple[dict[str, Any], two_tier.Pool]:
+def _pool(
+    material: Material, part: str, n_members: int | None = None
+) -> tuple[dict[str, Any], two_tier.Pool]:
     """One pool of ten and the columns that name it; the target is the mean valence of clips."""
     regime, (number,) = _regime(part)
-    specs = [spec for spec in _pool_specs(regime, N_POOLS) if spec.recipe == f"pool {number}"]
+    specs = [spec for spec in _pool_specs(regime, N_POOLS) if spec.recipe == f"pool {number}"][:n_members]
     target = study.clip_ratings(material.z)
     assert target is not None  # FACED has ratings
     place = np.argsort(material.z.clips)
@@ -490,10 +501,10 @@ def _pool(material: Material, part: str) -> tuple[dict[str, Any], two_tier.Pool]
     return {"regime": regime, "pool": int(number)}, pool
 
 
-def pools(material: Material, part: str) -> pd.DataFrame:
-    """Members of a pool, which the part numbers: accuracy, residual alignment, leave-one-out contribution."""
-    names, pool = _pool(material, part)
-    return pd.DataFrame(
+def pools(material: Material, part: str, n_members: int | None = None) -> pd.DataFrame:
+    """Members of a pool, the part: accuracy, residual alignment, and the contribution if all are asked."""
+    names, pool = _pool(material, part, n_members)
+    table = pd.DataFrame(
         names
         | {
             "epochs": pool.lengths,
@@ -501,9 +512,11 @@ def pools(material: Material, part: str) -> pd.DataFrame:
             "bacc": balanced_accuracy(pool.y, pool.probabilities.argmax(-1)),
             "residual": pool.residual,
             "held_out": pool.held_out,
-            "contribution": ensemble.contributions(pool.probabilities, pool.y).leave_one_out,
         }
     )
+    if n_members is None:
+        table["contribution"] = ensemble.contributions(pool.probabilities, pool.y).leave_one_out
+    return table
 
 
 def pool_ends(material: Material, part: str) -> pd.DataFrame:
