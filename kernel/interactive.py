@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+
+from kernel import stats
 
 
 class Explorable(NamedTuple):
@@ -34,12 +37,12 @@ class Explorable(NamedTuple):
             f'<figure class="explore" data-explore="{escape(self.kind)}">'
             f"<figcaption>{escape(self.title)}</figcaption>"
             f'<div class="explore-static">{self.table.to_html(border=0, escape=True)}</div>'
-            f'<script type="application/json">{script_json(self.data)}</script>'
+            f'<script type="application/json">{_script_json(self.data)}</script>'
             "</figure>"
         )
 
 
-def script_json(data: Any) -> str:
+def _script_json(data: Any) -> str:
     r"""JSON that is safe inside an HTML script element; NaN and infinities become null.
 
     No text can end the element or start a comment, since ``<``, ``>`` and ``&`` are written as escapes, and
@@ -92,15 +95,21 @@ def explore_axis(points: pd.DataFrame, fits: pd.DataFrame, *, title: str) -> Exp
     return Explorable("axis", title, data, pd.DataFrame(columns).rename_axis("text"))
 
 
-def explore_noise(curve: pd.DataFrame, examples: pd.DataFrame, *, title: str) -> Explorable:
-    """How well noise is fitted as the number of features grows, with one draw of it beside.
+def explore_noise(
+    curve: pd.DataFrame, examples: pd.DataFrame, *, reference: float, start: int, title: str
+) -> Explorable:
+    """How well noise is fitted as the number of features grows, with draws of it beside.
 
     Parameters
     ----------
     curve : DataFrame, one row for each draw
         Columns ``features``, ``kind`` (of fit) and ``r``. Shown are the median and the middle 90 % of draws.
-    examples : DataFrame, one row for each point of one draw
-        Columns ``features``, ``kind``, ``target`` and ``fit``.
+    examples : DataFrame, one row for each point of each draw that is shown
+        Columns ``features``, ``kind``, ``draw``, ``target`` (the same in all draws) and ``fit``.
+    reference : float
+        A correlation that was reported, drawn as a line.
+    start : int
+        Number of features shown first.
     title : str
         What is shown, on which data.
 
@@ -109,7 +118,7 @@ def explore_noise(curve: pd.DataFrame, examples: pd.DataFrame, *, title: str) ->
     Explorable
     """
     _require(curve, ["features", "kind", "r"], "curve")
-    _require(examples, ["features", "kind", "target", "fit"], "examples")
+    _require(examples, ["features", "kind", "draw", "target", "fit"], "examples")
     spread = curve.groupby(["kind", "features"], sort=False)["r"].quantile([0.05, 0.5, 0.95]).unstack()
     steps = sorted(int(n) for n in curve["features"].unique())
     drawn = dict(iter(examples.groupby(["kind", "features"], sort=False)))
@@ -119,11 +128,58 @@ def explore_noise(curve: pd.DataFrame, examples: pd.DataFrame, *, title: str) ->
             raise ValueError(f"no curve or example of {kind!r} with {missing} features")
         rows = spread.loc[kind].loc[steps].round(2)
         limits = {name: rows[q].tolist() for name, q in (("low", 0.05), ("r", 0.5), ("high", 0.95))}
-        points = [drawn[kind, n][["target", "fit"]].round(2).to_numpy().tolist() for n in steps]
-        kinds.append({"name": str(kind), **limits, "points": points})
+        fits = [[one["fit"].round(2).tolist() for _, one in drawn[kind, n].groupby("draw")] for n in steps]
+        kinds.append({"name": str(kind), **limits, "fits": fits})
+    target = next(iter(drawn[kind, steps[0]].groupby("draw")))[1]["target"].round(2).tolist()
     cells = [f"{row[0.5]:.2f} ({row[0.05]:.2f} to {row[0.95]:.2f})" for _, row in spread.iterrows()]
     table = pd.Series(cells, spread.index).unstack("kind").loc[steps, [kind["name"] for kind in kinds]]
-    return Explorable("noise", title, {"features": steps, "kinds": kinds}, table)
+    first = {"reference": reference, "start": steps.index(start)}
+    return Explorable("noise", title, {"features": steps, "target": target, "kinds": kinds, **first}, table)
+
+
+def explore_shuffle(positions: pd.Series, fits: Mapping[str, pd.DataFrame], *, title: str) -> Explorable:
+    """A null distribution to be drawn by hand: positions are exchanged among classes, and fitted again.
+
+    Parameters
+    ----------
+    positions : Series indexed by class
+        The true positions on the axis.
+    fits : mapping of str to DataFrame (n_classes, n_items)
+        For each way to fit, what it makes of a target that is 1 for items of the row's class and 0 for all
+        others; columns are the classes of the items. A linear fit of any positions is a sum of these rows.
+    title : str
+        What is shown, on which data.
+
+    Returns
+    -------
+    Explorable
+        Its table holds the true correlation of each way to fit, and those of 1,000 shuffles.
+    """
+    true = positions.sort_values().to_numpy(dtype=float)
+    names = list(positions.sort_values().index)
+    shuffles = np.random.default_rng(0).permuted(np.tile(true, (1000, 1)), axis=1)
+    kinds, rows = [], {}
+    for kind, fit in fits.items():
+        if set(fit.index) != set(names) or set(fit.columns) != set(names):
+            raise ValueError(
+                f"the fit {kind!r} is not of the classes {names}: give it their rows and columns"
+            )
+        items, weights = [names.index(name) for name in fit.columns], fit.loc[names].to_numpy()
+        kinds.append({"name": kind, "items": items, "weights": weights.round(4).tolist()})
+        r, null = (
+            stats.pearson(true @ weights, true[items]),
+            stats.pearson(shuffles @ weights, shuffles[:, items]),
+        )
+        low, middle, high = np.quantile(null, [0.05, 0.5, 0.95])
+        shown = f"{middle:.2f} ({low:.2f} to {high:.2f})"
+        reach = f"{(null > r - 1e-9).sum()} of {len(null)}"
+        rows[kind] = {
+            "true order": f"{r:.2f}",
+            "shuffled, median (middle 90 %)": shown,
+            "shuffles that reach it": reach,
+        }
+    data = {"names": names, "positions": true.round(4).tolist(), "kinds": kinds}
+    return Explorable("shuffle", title, data, pd.DataFrame(rows).T.rename_axis("r of fit and positions"))
 
 
 def _require(table: pd.DataFrame, columns: list[str], name: str) -> None:

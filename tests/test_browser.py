@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import http.server
 import importlib.util
+import re
 import subprocess
 import sys
 import threading
@@ -23,7 +24,7 @@ import pytest
 from bs4 import BeautifulSoup
 from PIL import Image
 from pypdf import PdfReader
-from test_interactive import NASTY, axis_frames, noise_frames
+from test_interactive import NASTY, NOISE, axis_frames, noise_frames, shuffle_inputs
 
 from kernel import interactive
 
@@ -456,7 +457,8 @@ def explorables():
     rng = np.random.default_rng(0)
     return [
         interactive.explore_axis(*axis_frames(), title="texts"),
-        interactive.explore_noise(*noise_frames(rng), title="noise"),
+        interactive.explore_noise(*noise_frames(rng), **NOISE, title="noise"),
+        interactive.explore_shuffle(*shuffle_inputs(), title="shuffles"),
     ]
 
 
@@ -503,32 +505,73 @@ def test_a_model_a_layer_and_each_text_are_reached_by_keyboard(visitor, explorer
     assert visitor.errors == []
 
 
-def test_more_features_of_noise_move_what_is_said_and_drawn(visitor, explorer):
+def test_what_can_be_touched_measures_24_pixels(visitor, explorer):
+    page = visitor.open(explorer)
+    sizes = page.locator(".explore-live :is(button, select, input)").evaluate_all(
+        "all => all.map(e => [e.getBoundingClientRect().width, e.getBoundingClientRect().height])"
+    )
+    assert len(sizes) > 8 and np.min(sizes) >= 24
+
+
+def test_features_of_noise_and_new_noise_move_what_is_said_and_drawn(visitor, explorer):
     curve, _ = noise_frames(np.random.default_rng(0))
     figure = visitor.open(explorer).locator("figure[data-explore=noise]")
-    said = figure.locator(".explore-result")
+    said, circles = figure.locator(".explore-result"), figure.locator(".explore-plot circle")
     heights = "all => all.map(c => c.getAttribute('cy'))"
-    circles = figure.locator("circle")
-    assert said.inner_text().startswith("5 features of noise")
-    before = circles.evaluate_all(heights)
-    figure.get_by_label("Features of noise").press("ArrowRight")
-    assert said.inner_text().startswith("20 features of noise")
     median = curve.query("features == 20 and kind == 'in sample'")["r"].median()
-    assert f"in sample: median r {median:.2f}".replace("-", "\u2212") in said.inner_text()
-    assert circles.evaluate_all(heights) != before
+    assert said.inner_text().startswith("20 features of noise, draw 1 of 2. in sample: r 1.00;")
+    assert f"Medians: {median:.2f} (".replace("-", "\u2212") in said.inner_text()
+    assert "the paper: 0.50" in figure.locator(".explore-plot svg").first.text_content()
+    before = circles.evaluate_all(heights)
+    figure.get_by_label("Features of noise").press("ArrowLeft")
+    assert said.inner_text().startswith("5 features of noise, draw 1 of 2.")
+    drawn = circles.evaluate_all(heights)
+    assert drawn != before
+    figure.get_by_role("button", name="New noise").press("Enter")
+    assert "draw 2 of 2. in sample: r \u22121.00;" in said.inner_text()
+    assert circles.evaluate_all(heights) != drawn
+
+
+def test_shuffles_are_counted_and_give_a_running_p_value(visitor, explorer):
+    figure = visitor.open(explorer).locator("figure[data-explore=shuffle]")
+    said, press = figure.locator(".explore-result"), lambda name: figure.get_by_role("button", name=name)
+    bars = figure.locator(".explore-plot rect")
+
+    def p():
+        """Shuffles so far, those that reach the true order, and p, as they are told."""
+        found = re.search(r"(\d+) of (\d+) shuffles reach.*= ([\d.]+)\.$", said.inner_text())
+        reach, n, value = int(found[1]), int(found[2]), float(found[3])
+        assert value == pytest.approx((reach + 1) / (n + 1), abs=5e-4)
+        return n, reach, value
+
+    assert said.inner_text().startswith("The true order gives r = 1.00") and bars.count() == 0
+    press("Shuffle").first.press("Enter")
+    assert p()[0] == 1 and bars.count() == 1
+    press("10 shuffles").click()
+    for _ in range(5):
+        press("100 shuffles").click()
+    assert p() == (511, 511, 1)  # a fit that meets any order: no order is special
+    figure.get_by_label("Fit").select_option("knows the true order")
+    n, reach, value = p()
+    assert (
+        n == 511 and reach < n and value == pytest.approx(1 / 3, abs=0.07)
+    )  # two of six orders lie on the line
+    press("True order").click()
+    assert said.inner_text().startswith("The true order gives r = 1.00") and bars.count() == 0
+    assert visitor.errors == []
 
 
 def test_print_and_a_button_show_the_table(visitor, explorer):
     page = visitor.open(explorer)
     tables, live = page.locator(".explore-static table"), page.locator(".explore-live")
-    assert tables.count() == 2 and not tables.first.is_visible() and live.first.is_visible()
-    button = page.locator("figure[data-explore=axis]").get_by_role("button")
+    assert tables.count() == len(explorables()) and not tables.first.is_visible() and live.first.is_visible()
+    button = page.locator("figure[data-explore=axis]").get_by_role("button", name="Show as a")
     button.press("Enter")
     assert tables.first.is_visible() and not live.first.is_visible()
     button.press("Enter")
     assert not tables.first.is_visible() and live.first.is_visible()
     page.emulate_media(media="print")
-    assert all(tables.nth(i).is_visible() and not live.nth(i).is_visible() for i in range(2))
+    assert all(tables.nth(i).is_visible() and not live.nth(i).is_visible() for i in range(tables.count()))
     page.emulate_media(media="screen")
 
 
