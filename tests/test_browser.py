@@ -449,6 +449,32 @@ def test_the_book_reads_from_a_folder_without_a_server(context, html):
     page.close()
 
 
+def test_the_ledger_is_filtered_by_claim_verdict_and_data(visitor, browser, origin):
+    page = visitor.open("book/claims.html")
+    cards, rows, told = (page.locator(one) for one in (".claim", ".claim tbody tr", ".ledger-filters output"))
+    n_cards, n_rows = cards.count(), rows.count()
+    verdicts = [text.strip() for text in page.locator(".claim td:last-child").all_text_contents()]
+    assert told.inner_text() == f"{n_rows} rows, {n_cards} claims" and n_rows > n_cards > 50
+
+    def shown():
+        return sum(row.is_visible() for row in rows.all())
+
+    page.get_by_label("Verdict").select_option("supported")
+    assert shown() == sum(v.startswith("supported") for v in verdicts)
+    page.get_by_label("Data").select_option("simulated")
+    wanted = sum(v.startswith("supported") and "simulated" in v for v in verdicts)
+    assert shown() == wanted > 0 and told.inner_text().startswith(f"{wanted} row")
+    page.get_by_label("Claim").focus()
+    page.keyboard.press("ArrowDown")  # C1, on real models only: nothing is left, and that is told
+    assert shown() == 0 and told.inner_text() == "0 rows, 0 claims"
+    assert page.locator("section > section:visible").count() == 0
+    with contextlib.closing(browser.new_context(java_script_enabled=False)) as context:
+        plain = context.new_page()
+        plain.goto(f"{origin}book/claims.html")
+        assert plain.locator(".ledger-filters").count() == 0
+        assert plain.locator(".claim:visible").count() == n_cards
+
+
 # ---- what a reader can turn over
 
 
@@ -519,16 +545,16 @@ def test_features_of_noise_and_new_noise_move_what_is_said_and_drawn(visitor, ex
     said, circles = figure.locator(".explore-result"), figure.locator(".explore-plot circle")
     heights = "all => all.map(c => c.getAttribute('cy'))"
     median = curve.query("features == 20 and kind == 'in sample'")["r"].median()
-    assert said.inner_text().startswith("20 features of noise, draw 1 of 2. in sample: r 1.00;")
+    assert said.inner_text().startswith("20 features of noise, draw 1 of 2: in sample r 1.00;")
     assert f"Medians: {median:.2f} (".replace("-", "\u2212") in said.inner_text()
     assert "the paper: 0.50" in figure.locator(".explore-plot svg").first.text_content()
     before = circles.evaluate_all(heights)
     figure.get_by_label("Features of noise").press("ArrowLeft")
-    assert said.inner_text().startswith("5 features of noise, draw 1 of 2.")
+    assert said.inner_text().startswith("5 features of noise, draw 1 of 2:")
     drawn = circles.evaluate_all(heights)
     assert drawn != before
     figure.get_by_role("button", name="New noise").press("Enter")
-    assert "draw 2 of 2. in sample: r \u22121.00;" in said.inner_text()
+    assert "draw 2 of 2: in sample r \u22121.00;" in said.inner_text()
     assert circles.evaluate_all(heights) != drawn
 
 

@@ -225,10 +225,10 @@
         data.target.forEach((target, i) => draw(right.svg, j ? 'rect' : 'circle', j
           ? { x: both.toX(target) - 4, y: both.toY(fit[i]) - 4, width: 8, height: 8, class: `explore-fill-${tint(j)}` }
           : { cx: both.toX(target), cy: both.toY(fit[i]), r: 4.5, class: `explore-fill-${tint(j)}` }));
-        return `${data.kinds[j].name}: r ${number(r)}`;
+        return `${data.kinds[j].name} r ${number(r)}`;
       });
       const usual = data.kinds.map(kind => `${number(kind.r[k])} (${number(kind.low[k])} to ${number(kind.high[k])})`);
-      return `${n} features of noise, draw ${current + 1} of ${draws}. ${found.join('; ')}. Medians: ${usual.join('; ')}.`;
+      return `${n} features of noise, draw ${current + 1} of ${draws}: ${found.join('; ')}. Medians: ${usual.join('; ')}.`;
     }
     const legend = data.kinds.map((kind, j) => [`explore-fill-${tint(j)}`, kind.name, j ? 'rect' : 'circle']);
     return { controls, paint, legend };
