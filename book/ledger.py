@@ -1,4 +1,4 @@
-"""The page of the ledger: how many verdicts of each kind, then a card for each claim with all of its results."""
+"""The page of the ledger: how many verdicts of each kind, then a card for each claim with its results."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def chromium(executable: str) -> Iterator[Browser]:
 
 
 def one_page(html: Path, names: Sequence[str], title: str, subtitle: str) -> str:
-    """Pages as one, in their order; links between them lead to places within it. A page alone has no title page.
+    """Pages as one, in their order; links between them lead to places within it. One alone has no title page.
 
     Parameters
     ----------

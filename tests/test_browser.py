@@ -26,6 +26,7 @@ from PIL import Image
 from pypdf import PdfReader
 from test_interactive import NASTY, NOISE, axis_frames, noise_frames, shuffle_inputs
 
+import kernel
 from kernel import interactive
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -335,13 +336,22 @@ def test_internal_links_and_anchors_lead_somewhere(found, origin, html, anchors,
     assert dead(found[name]["links"], origin, html, anchors) == []
 
 
-def test_the_api_leads_to_its_three_calls_and_describes_no_field_by_its_number(html):
+def test_the_api_leads_to_its_three_calls_and_documents_each_name_once(html):
     page = BeautifulSoup((html / "book" / "api.html").read_text(), "html.parser")
-    leads = {a["href"] for a in page.select("#api > ul a[href^='#kernel']")}
-    assert {href.rpartition(".")[2] for href in leads} == {
+    leads = {a["href"].partition("#")[2] for a in page.select("#api > ul a[href*='#kernel']")}
+    assert {name.rpartition(".")[2] for name in leads} == {
         "construct_valence_axis", "map_vaxis_to_eeg", "residual_ensemble_decoding"
     }  # fmt: skip
-    assert "Alias for field number" not in page.text
+    tasks = [BeautifulSoup(path.read_text(), "html.parser") for path in html.glob("book/api_*.html")]
+    names = [entry["id"] for task in tasks for entry in task.select("dt[id^=kernel]")]
+    assert len(names) > 500 and len(names) == len(set(names)), "each name once"
+    public = {f"{home}.{name}" for name, home in kernel._HOMES.items()}
+    listed = [link["title"] for link in page.select("table a[title]")]
+    assert leads <= public <= set(names) and public <= set(listed)
+    assert len(listed) == len(set(listed)) and all(
+        row.select("td")[1].text.strip() for row in page.select("tbody tr")
+    )
+    assert not any("Alias for field number" in task.text for task in tasks)
 
 
 def test_external_links_are_listed_and_safe(found, origin):
@@ -612,7 +622,7 @@ def test_without_scripts_the_table_is_there(browser, origin, explorer):
 
 # ---- pictures of the book
 
-SHOWN = {"cover": PAGES[0], "chapter": "notebooks/01_axis", "ledger": "book/claims", "api": "book/api"}
+SHOWN = {"cover": PAGES[0], "chapter": "notebooks/01_axis", "ledger": "book/claims", "api": "book/api_axis"}
 
 
 @pytest.mark.parametrize("name", SHOWN)
@@ -669,6 +679,14 @@ def test_the_pdf_holds_every_page_in_order_and_can_be_leafed_through(paper, html
         assert words(article.find("p").get_text()[:60]) in text
         assert heading in front and heading in marked
     assert at == sorted(set(at)), "in the order of the contents, each on a page of its own"
+
+
+def test_the_summary_is_one_sheet(browser, html, tmp_path):
+    PDF.make_pdf(browser, html, tmp_path / "summary.pdf", ["book/summary"])
+    (sheet,) = PdfReader(tmp_path / "summary.pdf").pages
+    text = " ".join(sheet.extract_text().split())
+    assert "The audit on one page" in text and text.count("The claim ") == 5, "a mark for each claim"
+    assert "arXiv:2606.00129" in text and "Contents" not in text
 
 
 def test_the_pdf_keeps_pictures_and_leads_within_itself(paper, html):
