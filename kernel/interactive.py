@@ -1,13 +1,15 @@
 """Results that a reader can turn over: shown as HTML in a notebook, with a table where scripts are off.
 
 Every text is escaped, and nothing asks for a file or a server: ``book/_static/explore.js`` draws the data.
+Each function makes one `Explorable` of tables and a `title`, which says what is shown and on which data.
+Raises `ValueError` where a table lacks a column or a row.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
@@ -43,11 +45,9 @@ class Explorable(NamedTuple):
 
 
 def _script_json(data: Any) -> str:
-    r"""JSON that is safe inside an HTML script element; NaN and infinities become null.
+    """JSON that is safe inside an HTML script element: no text can end it or start a comment.
 
-    No text can end the element or start a comment, since ``<``, ``>`` and ``&`` are written as escapes, and
-    so are the two line ends that JSON allows and JavaScript once did not. Raises `TypeError` if a value has
-    no counterpart in JSON.
+    NaN and infinities become null. Raises `TypeError` if a value has no counterpart in JSON.
     """
     text = json.dumps(_plain(data), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
@@ -58,20 +58,9 @@ def _script_json(data: Any) -> str:
 def explore_axis(points: pd.DataFrame, fits: pd.DataFrame, *, title: str) -> Explorable:
     """Texts on the axis of every model and layer, against what people said of them.
 
-    Parameters
-    ----------
-    points : DataFrame, one row for each model, layer and text
-        Columns ``model``, ``layer``, ``text``, ``rating`` (mean of people's ratings) and ``position`` (on the
-        axis of that layer; any unit in which layers compare).
-    fits : DataFrame, one row for each model and layer
-        Columns ``model``, ``layer`` and ``r``, the correlation of positions and ratings.
-    title : str
-        What is shown, on which data.
-
-    Returns
-    -------
-    Explorable
-        Its table holds the texts at each model's last layer but one.
+    `points` has the columns ``model``, ``layer``, ``text``, ``rating`` (mean of people's ratings) and
+    ``position`` (on the axis of that layer; any unit in which layers compare); `fits` has ``model``,
+    ``layer`` and ``r``, the correlation of positions and ratings. The table shows the last layer but one.
     """
     _require(points, ["model", "layer", "text", "rating", "position"], "points")
     _require(fits, ["model", "layer", "r"], "fits")
@@ -100,22 +89,10 @@ def explore_noise(
 ) -> Explorable:
     """How well noise is fitted as the number of features grows, with draws of it beside.
 
-    Parameters
-    ----------
-    curve : DataFrame, one row for each draw
-        Columns ``features``, ``kind`` (of fit) and ``r``. Shown are the median and the middle 90 % of draws.
-    examples : DataFrame, one row for each point of each draw that is shown
-        Columns ``features``, ``kind``, ``draw``, ``target`` (the same in all draws) and ``fit``.
-    reference : float
-        A correlation that was reported, drawn as a line.
-    start : int
-        Number of features shown first.
-    title : str
-        What is shown, on which data.
-
-    Returns
-    -------
-    Explorable
+    `curve` has the columns ``features``, ``kind`` (of fit) and ``r``, one row for each draw; shown are the
+    median and the middle 90 % of draws. `examples` has ``features``, ``kind``, ``draw``, ``target`` (the same
+    in all draws) and ``fit``, one row for each point of a draw that is shown. `reference` is a correlation
+    that was reported, drawn as a line, and `start` the number of features shown first.
     """
     _require(curve, ["features", "kind", "r"], "curve")
     _require(examples, ["features", "kind", "draw", "target", "fit"], "examples")
@@ -140,25 +117,15 @@ def explore_noise(
 def explore_shuffle(positions: pd.Series, fits: Mapping[str, pd.DataFrame], *, title: str) -> Explorable:
     """A null distribution to be drawn by hand: positions are exchanged among classes, and fitted again.
 
-    Parameters
-    ----------
-    positions : Series indexed by class
-        The true positions on the axis.
-    fits : mapping of str to DataFrame (n_classes, n_items)
-        For each way to fit, what it makes of a target that is 1 for items of the row's class and 0 for all
-        others; columns are the classes of the items. A linear fit of any positions is a sum of these rows.
-    title : str
-        What is shown, on which data.
-
-    Returns
-    -------
-    Explorable
-        Its table holds the true correlation of each way to fit, and those of 1,000 shuffles.
+    `positions` are the true ones, by class. `fits` holds a table (n_classes, n_items) for each way to fit:
+    what it makes of a target that is 1 for items of the row's class and 0 for all others; columns are the
+    classes of the items. A linear fit of any positions is a sum of these rows. The explorable's table holds
+    the true correlations, and those of 1,000 shuffles.
     """
-    true = positions.sort_values().to_numpy(dtype=float)
-    names = list(positions.sort_values().index)
+    ordered = positions.sort_values()
+    names, true = list(ordered.index), ordered.to_numpy(dtype=float)
     shuffles = np.random.default_rng(0).permuted(np.tile(true, (1000, 1)), axis=1)
-    kinds, rows = [], {}
+    kinds, table = [], {}
     for kind, fit in fits.items():
         if set(fit.index) != set(names) or set(fit.columns) != set(names):
             raise ValueError(
@@ -166,20 +133,44 @@ def explore_shuffle(positions: pd.Series, fits: Mapping[str, pd.DataFrame], *, t
             )
         items, weights = [names.index(name) for name in fit.columns], fit.loc[names].to_numpy()
         kinds.append({"name": kind, "items": items, "weights": weights.round(4).tolist()})
-        r, null = (
-            stats.pearson(true @ weights, true[items]),
-            stats.pearson(shuffles @ weights, shuffles[:, items]),
-        )
-        low, middle, high = np.quantile(null, [0.05, 0.5, 0.95])
-        shown = f"{middle:.2f} ({low:.2f} to {high:.2f})"
+        r, null = (stats.pearson(at @ weights, at[..., items]) for at in (true, shuffles))
         reach = f"{(null > r - 1e-9).sum()} of {len(null)}"
-        rows[kind] = {
-            "true order": f"{r:.2f}",
-            "shuffled, median (middle 90 %)": shown,
-            "shuffles that reach it": reach,
-        }
+        middle = "{1:.2f} ({0:.2f} to {2:.2f})".format(*np.quantile(null, [0.05, 0.5, 0.95]))
+        table[kind] = {"true order": f"{r:.2f}", "shuffled": middle, "shuffles that reach it": reach}
     data = {"names": names, "positions": true.round(4).tolist(), "kinds": kinds}
-    return Explorable("shuffle", title, data, pd.DataFrame(rows).T.rename_axis("r of fit and positions"))
+    return Explorable("shuffle", title, data, pd.DataFrame(table).T.rename_axis("r of fit and positions"))
+
+
+def explore_words(words: pd.DataFrame, *, title: str) -> Explorable:
+    """Words that a reader types, placed on the axis among all others.
+
+    `words` has the columns ``word``, ``position`` (on the axis, in sd of the words) and ``rating`` (mean of
+    people's ratings). The table holds twenty of them, from the lowest position to the highest.
+    """
+    _require(words, ["word", "position", "rating"], "words")
+    ordered = words.sort_values("position", kind="stable").round({"position": 2, "rating": 1})
+    if ordered["word"].duplicated().any():
+        raise ValueError(f"a word stands twice: {ordered['word'][ordered['word'].duplicated()].iloc[0]!r}")
+    spread = ordered.iloc[np.unique(np.linspace(0, len(ordered) - 1, 20).astype(int))]
+    return Explorable("words", title, ordered.to_dict("list"), spread.set_index("word"))
+
+
+def explore_choice(clips: pd.DataFrame, named: Sequence[str], *, title: str) -> Explorable:
+    """As many clips as somebody else chose, to be chosen by the reader, and the correlation that they give.
+
+    `clips` has the columns ``clip``, ``emotion``, ``position`` (on the axis) and ``value`` (of the EEG; shown
+    in sd); `named` are the emotions whose clips were chosen.
+    """
+    _require(clips, ["clip", "emotion", "position", "value"], "clips")
+    chosen = np.flatnonzero(clips["emotion"].isin(named))
+    if not 3 <= len(chosen) < len(clips):
+        raise ValueError(
+            f"{len(chosen)} of {len(clips)} clips are of {named}: a choice has 3 or more, not all"
+        )
+    value = (clips["value"] - clips["value"].mean()) / clips["value"].std()
+    shown = clips.assign(value=value).round({"position": 3, "value": 3})
+    data = {**shown.to_dict("list"), "named": chosen.tolist()}
+    return Explorable("choice", title, data, shown.set_index("clip"))
 
 
 def _require(table: pd.DataFrame, columns: list[str], name: str) -> None:

@@ -24,7 +24,15 @@ import pytest
 from bs4 import BeautifulSoup
 from PIL import Image
 from pypdf import PdfReader
-from test_interactive import NASTY, NOISE, axis_frames, noise_frames, shuffle_inputs
+from test_interactive import (
+    NASTY,
+    NOISE,
+    axis_frames,
+    clips_to_choose,
+    noise_frames,
+    shuffle_inputs,
+    words_on_the_axis,
+)
 
 import kernel
 from kernel import interactive
@@ -495,6 +503,8 @@ def explorables():
         interactive.explore_axis(*axis_frames(), title="texts"),
         interactive.explore_noise(*noise_frames(rng), **NOISE, title="noise"),
         interactive.explore_shuffle(*shuffle_inputs(), title="shuffles"),
+        interactive.explore_words(words_on_the_axis(), title="words"),
+        interactive.explore_choice(clips_to_choose(rng), ["joy"], title="clips"),
     ]
 
 
@@ -594,6 +604,57 @@ def test_shuffles_are_counted_and_give_a_running_p_value(visitor, explorer):
     )  # two of six orders lie on the line
     press("True order").click()
     assert said.inner_text().startswith("The true order gives r = 1.00") and bars.count() == 0
+    assert visitor.errors == []
+
+
+def test_a_word_is_placed_and_an_unknown_one_is_told(visitor, explorer):
+    figure = visitor.open(explorer).locator("figure[data-explore=words]")
+    said, field = figure.locator(".explore-result"), figure.get_by_label("Your word")
+    marks = figure.locator(".explore-plot circle")
+    assert marks.count() == 2, "the lowest and the highest word"
+    field.fill(" Fine ")
+    field.press("Enter")
+    assert said.inner_text().startswith(
+        "\u201cfine\u201d lies at 0.50 sd, above 60 % of the words. People rate it 1.0"
+    )
+    assert marks.count() == 3 and field.input_value() == ""
+    field.fill("zebra")
+    figure.get_by_role("button", name="Place it").click()
+    assert "\u201czebra\u201d is not among the 5 words" in said.inner_text() and marks.count() == 3
+    figure.get_by_role("button", name="Clear").click()
+    assert marks.count() == 0 and visitor.errors == []
+
+
+def test_clips_are_chosen_by_key_and_pointer_and_the_best_beats_the_rest(visitor, explorer):
+    page = visitor.open(explorer)
+    figure = page.locator("figure[data-explore=choice]")
+    said, marks = figure.locator(".explore-result"), figure.locator("circle[role=img]")
+
+    def r():
+        return float(re.search(r"chosen: r = (\S+?)\. Of", said.inner_text())[1].replace("\u2212", "-"))
+
+    def press(name):
+        figure.get_by_role("button", name=name).click()
+
+    assert said.inner_text().startswith("0 of 3 clips chosen. Of 2000 random choices the middle one gives ")
+    marks.first.focus()
+    for _ in range(3):
+        page.keyboard.press("Enter")
+        page.keyboard.press("ArrowRight")
+    assert "3 of 3 clips chosen: r = " in said.inner_text() and -1 <= r() <= 1
+    marks.nth(5).click()
+    assert figure.locator("circle[aria-label$=', chosen']").count() == 3, "no more than somebody else chose"
+    marks.nth(0).click()
+    assert said.inner_text().count("2 of 3 clips chosen.") == 1
+    press("The paper")
+    assert r() == 1, "three clips on a line"
+    press("The best")
+    assert r() >= 0.999
+    found = []
+    for _ in range(9):
+        press("Random")
+        found.append(r())
+    assert len(set(found)) > 5 and min(found) < 0.9
     assert visitor.errors == []
 
 

@@ -60,6 +60,18 @@ def shuffle_inputs():
     return positions, {"meets any order": any_order, "knows the true order": projection}
 
 
+def words_on_the_axis():
+    table = {"word": ["awful", "dull", NASTY, "fine", "lovely"], "position": [-1.5, -0.4, 0.1, 0.5, 2.0]}
+    return pd.DataFrame(table | {"rating": [-2.0, -1.0, 0.0, 1.0, 3.0]})
+
+
+def clips_to_choose(rng, n=12):
+    """Values of the EEG that know nothing of the positions, but for three clips of joy that lie on a line."""
+    emotions = ["joy", "anger", "calm", "fear"] * 3
+    clips = pd.DataFrame({"clip": range(1, n + 1), "emotion": emotions, "position": np.linspace(-1, 1, n)})
+    return clips.assign(value=np.where(clips["emotion"] == "joy", clips["position"], rng.standard_normal(n)))
+
+
 def test_no_text_can_leave_its_script_and_every_text_comes_back():
     explorable = interactive.explore_axis(*axis_frames(), title=f"On {NASTY}")
     page, data = embedded(explorable)
@@ -124,6 +136,32 @@ def test_shuffles_tell_a_fit_that_meets_any_order_from_one_that_knows_the_true_o
     positions, fits = shuffle_inputs()
     with pytest.raises(ValueError, match="'meets any order' is not of the classes"):
         interactive.explore_shuffle(positions.drop("calm"), fits, title="")
+
+
+def test_words_keep_their_positions_and_none_stands_twice():
+    words = words_on_the_axis()
+    explorable = interactive.explore_words(words.sample(frac=1, random_state=0), title="t")
+    page, data = embedded(explorable)
+    assert data == words.to_dict("list") and list(explorable.table.index) == words["word"].tolist()
+    assert NASTY in page.find("table").text
+    with pytest.raises(ValueError, match="a word stands twice: 'dull'"):
+        interactive.explore_words(pd.concat([words, words[1:2]]), title="")
+    many = pd.DataFrame(
+        {"word": [f"w{k}" for k in range(2000)], "position": np.arange(2000.0), "rating": 0.0}
+    )
+    assert len(interactive.explore_words(many, title="").table) == 20
+
+
+def test_a_choice_knows_which_clips_another_made_and_refuses_what_is_none(rng):
+    clips = clips_to_choose(rng)
+    _, data = embedded(interactive.explore_choice(clips, ["joy"], title="t"))
+    assert data["named"] == [0, 4, 8] and data["emotion"] == clips["emotion"].tolist()
+    value = np.array(data["value"])
+    assert value.std(ddof=1) == pytest.approx(1, abs=0.01)
+    np.testing.assert_allclose(np.corrcoef(value, clips["value"])[0, 1], 1, atol=1e-5)
+    for named in (["envy"], list(clips["emotion"].unique())):
+        with pytest.raises(ValueError, match=f"{len(clips) * (len(named) > 1)} of 12 clips are of"):
+            interactive.explore_choice(clips, named, title="")
 
 
 @pytest.mark.parametrize(

@@ -288,7 +288,113 @@
     return { controls, paint };
   }
 
-  const PICTURES = { axis, noise, shuffle };
+  function words(data, redraw) {
+    const known = new Map(data.word.map((word, i) => [word.toLowerCase(), i]));
+    const alphabet = [...known.keys()].sort();
+    let placed = [0, data.word.length - 1], said = 'Type a word and press Enter.';
+    const field = make('input', { type: 'text', autocomplete: 'off', autocapitalize: 'none', spellcheck: 'false', size: 14 });
+    const form = make('form', {}, labelled('Your word', field), make('button', { class: 'explore-button' }, 'Place it'));
+    form.addEventListener('submit', event => {
+      event.preventDefault();
+      const typed = field.value.trim().toLowerCase(), i = known.get(typed);
+      if (!typed) return;
+      if (i === undefined) {
+        const place = Math.max(0, alphabet.findIndex(word => word > typed) - 2);
+        said = `\u201c${typed}\u201d is not among the ${data.word.length} words. Near it in the alphabet: ${alphabet.slice(place, place + 4).join(', ')}.`;
+      } else {
+        placed = [...placed.filter(other => other !== i), i].slice(-8);
+        const below = data.position.filter(x => x < data.position[i]).length;
+        said = `\u201c${data.word[i]}\u201d lies at ${number(data.position[i])} sd, above ${Math.round(100 * below / data.word.length)} % of the words. ` +
+               `People rate it ${number(data.rating[i], 1)} on a scale from \u22124 to 4.`;
+        field.value = '';
+      }
+      redraw();
+    });
+    const clear = button('Clear', () => { placed = []; said = 'Type a word and press Enter.'; redraw(); });
+
+    function paint(plot) {
+      const limit = Math.max(1, Math.ceil(Math.max(...data.position.map(Math.abs))));
+      const { svg, width } = canvas(plot, 'Words on the axis', 320);
+      const { toX, toY } = frame(svg, width, 320, {
+        x: { from: -limit, to: limit, ticks: Array.from({ length: 2 * limit + 1 }, (_, i) => i - limit), label: 'position on the axis (sd of the words)' },
+        y: { from: 0, to: 9, ticks: [] }, left: 20,
+      });
+      const bins = new Array(10 * limit).fill(0);
+      data.position.forEach(x => bins[Math.min(bins.length - 1, Math.floor((x + limit) * 5))]++);
+      bins.forEach((n, i) => draw(svg, 'rect', { x: toX(i / 5 - limit), width: toX(0.2) - toX(0), y: toY(3 * n / Math.max(...bins)),
+        height: toY(0) - toY(3 * n / Math.max(...bins)), class: 'explore-band explore-fill-2' }));
+      placed.forEach((i, row) => {
+        const x = toX(data.position[i]), y = toY(8.4 - row), right = data.position[i] > 0;
+        const tint = data.rating[i] < 0 ? 'negative' : 'positive';
+        draw(svg, 'line', { x1: x, x2: x, y1: y, y2: toY(0), class: `explore-stroke-${tint}`, 'stroke-opacity': 0.4 });
+        draw(svg, 'circle', { cx: x, cy: y, r: 5, class: `explore-${tint}` });
+        draw(svg, 'text', { x: x + (right ? -9 : 9), y: y + 4, 'text-anchor': right ? 'end' : 'start', class: 'explore-strong' }, data.word[i]);
+      });
+      return said;
+    }
+    const legend = [['explore-positive', 'people rate it good', 'circle'], ['explore-negative', 'people rate it bad', 'circle'],
+                    ['explore-fill-2', `all ${data.word.length} words`, 'rect']];
+    return { controls: [form, clear], paint, legend };
+  }
+
+  function choice_(data, redraw) {
+    const n = data.named.length, all = data.clip.map((_, i) => i), random = generator(1);
+    const r = picked => pearson(picked.map(i => data.position[i]), picked.map(i => data.value[i]));
+    const some = () => shuffled(all, random).slice(0, n);
+    const draws = Array.from({ length: 2000 }, () => r(some())).sort((a, b) => a - b);
+    /* Exchange a chosen clip for another while that raises r; the best of many starts. */
+    const climb = picked => {
+      let best = r(picked), better = true;
+      while (better) {
+        better = false;
+        for (let k = 0; k < n; k++) for (const i of all.filter(i => !picked.includes(i))) {
+          const tried = picked.with(k, i), found = r(tried);
+          if (found > best + 1e-12) { [picked, best, better] = [tried, found, true]; break; }
+        }
+      }
+      return picked;
+    };
+    const best = Array.from({ length: 10 }, () => climb(some())).reduce((a, b) => r(b) > r(a) ? b : a);
+    let picked = [];
+    const set = clips => () => { picked = [...clips]; redraw(); };
+    const controls = [button('Nothing', set([])), button('Random', () => set(some())()),
+                      button('The paper\u2019s', set(data.named)), button('The best', set(best))];
+
+    function paint(plot, say) {
+      const { svg, width } = canvas(plot, 'Clips by position on the axis and EEG; press one to choose it', 340);
+      const limit = values => Math.ceil(Math.max(...values.map(Math.abs)) + 0.2);
+      const [w, h] = [limit(data.position), limit(data.value)];
+      const { toX, toY } = frame(svg, width, 340, {
+        x: { from: -w, to: w, ticks: [-w, 0, w], label: 'position on the axis' },
+        y: { from: -h, to: h, ticks: [-h, 0, h], label: 'EEG of the cell (sd)' },
+      });
+      const told = () => picked.length < 3 ? `${picked.length} of ${n} clips chosen.` : `${picked.length} of ${n} clips chosen: r = ${number(r(picked), 3)}.`;
+      const order = [...all].sort((a, b) => data.position[a] - data.position[b] || data.value[a] - data.value[b]);
+      const marks = order.map(i => {
+        const on = picked.includes(i);
+        const mark = draw(svg, 'circle', { cx: toX(data.position[i]), cy: toY(data.value[i]), r: on ? 8 : 6, role: 'img',
+          class: on ? 'explore-fill-1' : 'explore-fill-2' });
+        mark.setAttribute('aria-label', `clip ${data.clip[i]}, ${data.emotion[i]}, ${on ? 'chosen' : 'not chosen'}`);
+        const turn = () => {
+          if (on) picked = picked.filter(other => other !== i);
+          else if (picked.length < n) picked = [...picked, i];
+          redraw();
+          plot.querySelectorAll('circle')[order.indexOf(i)].focus();
+        };
+        mark.addEventListener('pointerup', turn);
+        mark.addEventListener('keydown', event => { if (' Enter'.includes(event.key)) { event.preventDefault(); turn(); } });
+        return mark;
+      });
+      const context = `Of 2000 random choices the middle one gives ${number(draws[1000])}, one in twenty ${number(draws[1900])} or more; ` +
+                      `all ${all.length} clips give ${number(r(all))}; the best choice found ${number(r(best), 3)}.`;
+      rove(marks, mark => say(`${mark.getAttribute('aria-label')}. ${told()} ${context}`));
+      return `${told()} ${context}`;
+    }
+    const legend = [['explore-fill-1', 'chosen', 'circle'], ['explore-fill-2', 'not chosen', 'circle']];
+    return { controls, paint, legend };
+  }
+
+  const PICTURES = { axis, noise, shuffle, words, choice: choice_ };
 
   function start(figure) {
     const data = JSON.parse(figure.querySelector('script[type="application/json"]').textContent);
