@@ -475,7 +475,7 @@ def test_the_ledger_is_filtered_by_claim_verdict_and_data(visitor, browser, orig
     assert told.inner_text() == f"{n_rows} rows, {n_cards} claims" and n_rows > n_cards > 50
 
     def shown():
-        return sum(row.is_visible() for row in rows.all())
+        return rows.evaluate_all("all => all.filter(row => row.getClientRects().length).length")
 
     page.get_by_label("Verdict").select_option("supported")
     assert shown() == sum(v.startswith("supported") for v in verdicts)
