@@ -30,7 +30,7 @@ book: assets ## execute the notebooks and render the book to _build/html
 	$(BIN)/python book/build.py --strict
 	@echo "open _build/html/index.html"
 
-pdf: book ## print the book to _build/valence_axis.pdf (needs a Chromium)
+pdf: book ## print the book to _build/valence_axis.pdf, and its summary beside it (needs a Chromium)
 	$(BIN)/python book/pdf.py
 
 test: assets lint ## lint, run the unit tests and validate every notebook

@@ -1,4 +1,4 @@
-"""The page of the ledger: how many verdicts of each kind, then one table for each of the paper's claims."""
+"""The page of the ledger: how many verdicts of each kind, then a card for each claim with its results."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ GROUPS = {
 
 def ledger_markdown(path: str | Path | None = None) -> str:
     """The ledger as MyST Markdown of a page in the folder ``book``; `path` as in `kernel.claims.record`."""
-    table = claims.ledger(path)
+    table = claims.ledger(path).fillna({"data": "", "note": ""})
     group = table["id"].str.partition(".")[0]
     lines = _counts(table, group)
     for name, rows in table.groupby(group, sort=False):
-        lines += ["", f"## {name}: {GROUPS[name]}", ""]
-        lines += _table(["claim", "paper", "ours", "verdict"], map(_cells, rows.to_dict("records")))
+        lines += ["", f"## {name}: {GROUPS[name]}"]
+        for _, results in rows.groupby("id", sort=False):
+            lines += _card(results.to_dict("records"))
     return "\n".join(lines) + "\n"
 
 
@@ -56,31 +57,48 @@ def _counts(table: pd.DataFrame, group: pd.Series) -> list[str]:
     return _table(["claim", *VERDICTS], [*body, ["**all**", *cells(group != "")]])
 
 
-def _cells(row: Mapping[str, Any]) -> list[str]:
-    """Claim, the paper's figure, what was found, and the verdict, of one row of the ledger."""
+def _card(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A claim with the paper's figure and our rule, and its results beneath."""
+    claim = results[0]
+    facts = {
+        "The paper": claim["paper"],
+        "We measure": claim["estimand"],
+        "Rule": claim["rule"],
+        "Caveat": claim["caveat"],
+        "Where": claim["chapter"] and _chapter(claim["chapter"]),
+    }
+    head = [
+        "",
+        "::::{container} claim",
+        f":name: {claim['id']}",
+        "",
+        f"`{claim['id']}` **{claim['claim']}**",
+        "",
+    ]
+    body = [f"- *{name}:* {text}" for name, text in facts.items() if text]
+    return [*head, *body, "", *_table(["result", "data", "verdict"], map(_result, results)), "::::"]
+
+
+def _chapter(name: str) -> str:
+    """A link to a chapter: by its number, or by its name where its title has no number."""
+    number, _, words = name.partition("_")
+    text = f"chapter {int(number)}" if int(number) <= 16 else words.replace("_", " ")
+    return f"[{text}](../notebooks/{name}.ipynb)"
+
+
+def _result(row: Mapping[str, Any]) -> list[str]:
+    """What was found, on which data, and the verdict, of one row of the ledger."""
     if row["verdict"] == "not run":
-        run = f"`{row['command']}`" if row["command"] else "nothing in this edition runs it"
-        ours = [row["estimand"], f"needs {row['needs']}", "" if row["chapter"] else run]
-    else:
-        ours = [f"**{_estimate(row)}**", row["estimand"], row["data"], row["note"]]
-    cells = (
-        [f"`{row['id']}`", row["claim"], row["caveat"] and f"*{row['caveat']}*"],
-        [row["paper"]],
-        ours,
-        [
-            f"**{row['verdict']}**",
-            row["rule"],
-            row["chapter"] and f"[chapter](../notebooks/{row['chapter']}.ipynb)",
-        ],
-    )
-    return ["<br>".join(filter(None, cell)) for cell in cells]
+        run = f"run `{row['command']}`" if row["command"] else "nothing in this edition runs it"
+        return ["–", f"needs {row['needs']}" + ("" if row["chapter"] else f"; {run}"), "**not run**"]
+    return [_estimate(row), "<br>".join(filter(None, [row["data"], row["note"]])), f"**{row['verdict']}**"]
 
 
 def _estimate(row: Mapping[str, Any]) -> str:
     """Estimate, interval, p and n in one line, as far as they were measured."""
     interval = f" [{row['low']:g}, {row['high']:g}]" if pd.notna(row["low"]) else ""
     rest = [f", {key} {row[key]:g}" for key in ("p", "n") if pd.notna(row[key])]
-    return f"{row['value']:g}{interval}" + "".join(rest)
+    return (f"{row['value']:g}{interval}" + "".join(rest)).replace("-", "\N{MINUS SIGN}")
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

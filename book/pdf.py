@@ -1,7 +1,8 @@
-"""The rendered book as one PDF, printed by Chromium.
+"""The rendered book as one PDF, and its summary as another, printed by Chromium.
 
 In:  the rendered pages (``_build/html``, from ``book/build.py``) and the order of the table of contents.
-Out: ``_build/valence_axis.pdf``, with a title page, contents, page numbers and links within the file.
+Out: ``_build/valence_axis.pdf``, with a title page, contents, page numbers and links within the file; and
+beside it ``summary.pdf``, one page of A4.
 Never renders or computes anything: what is on the pages is what is printed.
 """
 
@@ -66,7 +67,7 @@ def chromium(executable: str) -> Iterator[Browser]:
 
 
 def one_page(html: Path, names: Sequence[str], title: str, subtitle: str) -> str:
-    """All pages as one, in their order; links between them lead to places within it.
+    """Pages as one, in their order; links between them lead to places within it. One alone has no title page.
 
     Parameters
     ----------
@@ -85,12 +86,14 @@ def one_page(html: Path, names: Sequence[str], title: str, subtitle: str) -> str
         contents.append(f'<li><a href="#{_place(name)}">{escape(heading.get_text())}</a></li>')
         parts.append(f'<section class="page" id="{_place(name)}">{article.decode_contents()}</section>')
     style = (Path(__file__).parent / "pdf.css").read_text(encoding="utf-8")
+    front = (
+        f'<header class="title"><h1>{escape(title)}</h1><p>{escape(subtitle)}</p>'
+        f'<nav aria-label="Contents"><ol>{"".join(contents)}</ol></nav></header>'
+    )
     return (
         f'<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8">'
         f"<title>{escape(title)}</title>{_head(first, html, names[0])}<style>{style}</style></head><body>"
-        f'<header class="title"><h1>{escape(title)}</h1><p>{escape(subtitle)}</p>'
-        f'<nav aria-label="Contents"><ol>{"".join(contents)}</ol></nav></header>'
-        f"{''.join(parts)}</body></html>"
+        f"{front if len(names) > 1 else ''}{''.join(parts)}</body></html>"
     )
 
 
@@ -141,8 +144,8 @@ def _join(name: str, address: str) -> str:
 # ---- printing
 
 
-def make_pdf(browser: Browser, html: Path, target: Path) -> None:
-    """Print the rendered book.
+def make_pdf(browser: Browser, html: Path, target: Path, names: Sequence[str] | None = None) -> None:
+    """Print the rendered book, or some of its pages.
 
     Parameters
     ----------
@@ -152,6 +155,8 @@ def make_pdf(browser: Browser, html: Path, target: Path) -> None:
         Folder of the rendered pages.
     target : Path
         The file to make.
+    names : sequence of str, optional
+        Pages without ending; by default all of the table of contents.
     """
     title = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["title"]
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
@@ -159,7 +164,7 @@ def make_pdf(browser: Browser, html: Path, target: Path) -> None:
     source = html.parent / "print.html"
     temporary = target.with_name(f".tmp-{os.getpid()}-{target.name}")
     try:
-        source.write_text(one_page(html, build.pages(), title, subtitle), encoding="utf-8")
+        source.write_text(one_page(html, names or build.pages(), title, subtitle), encoding="utf-8")
         page = browser.new_page()
         page.set_default_timeout(PATIENCE)
         page.goto(source.as_uri(), wait_until="load")
@@ -185,8 +190,10 @@ def main() -> int:
         print(f"no Chromium: install one of {', '.join(NAMES)}, or name it in CHROMIUM", file=sys.stderr)
         return 1
     with chromium(executable) as browser:
-        make_pdf(browser, html, absolute(options.output))
-    print(f"The PDF is {options.output}", flush=True)
+        target = absolute(options.output)
+        make_pdf(browser, html, target)
+        make_pdf(browser, html, target.with_name("summary.pdf"), ["book/summary"])
+    print(f"The PDF is {options.output}, with summary.pdf beside it", flush=True)
     return 0
 
 

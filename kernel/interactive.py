@@ -1,17 +1,22 @@
 """Results that a reader can turn over: shown as HTML in a notebook, with a table where scripts are off.
 
 Every text is escaped, and nothing asks for a file or a server: ``book/_static/explore.js`` draws the data.
+Each function makes one `Explorable` of tables and a `title`, which says what is shown and on which data.
+Raises `ValueError` where a table lacks a column or a row.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+
+from kernel import stats
 
 
 class Explorable(NamedTuple):
@@ -34,17 +39,15 @@ class Explorable(NamedTuple):
             f'<figure class="explore" data-explore="{escape(self.kind)}">'
             f"<figcaption>{escape(self.title)}</figcaption>"
             f'<div class="explore-static">{self.table.to_html(border=0, escape=True)}</div>'
-            f'<script type="application/json">{script_json(self.data)}</script>'
+            f'<script type="application/json">{_script_json(self.data)}</script>'
             "</figure>"
         )
 
 
-def script_json(data: Any) -> str:
-    r"""JSON that is safe inside an HTML script element; NaN and infinities become null.
+def _script_json(data: Any) -> str:
+    """JSON that is safe inside an HTML script element: no text can end it or start a comment.
 
-    No text can end the element or start a comment, since ``<``, ``>`` and ``&`` are written as escapes, and
-    so are the two line ends that JSON allows and JavaScript once did not. Raises `TypeError` if a value has
-    no counterpart in JSON.
+    NaN and infinities become null. Raises `TypeError` if a value has no counterpart in JSON.
     """
     text = json.dumps(_plain(data), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
@@ -55,20 +58,9 @@ def script_json(data: Any) -> str:
 def explore_axis(points: pd.DataFrame, fits: pd.DataFrame, *, title: str) -> Explorable:
     """Texts on the axis of every model and layer, against what people said of them.
 
-    Parameters
-    ----------
-    points : DataFrame, one row for each model, layer and text
-        Columns ``model``, ``layer``, ``text``, ``rating`` (mean of people's ratings) and ``position`` (on the
-        axis of that layer; any unit in which layers compare).
-    fits : DataFrame, one row for each model and layer
-        Columns ``model``, ``layer`` and ``r``, the correlation of positions and ratings.
-    title : str
-        What is shown, on which data.
-
-    Returns
-    -------
-    Explorable
-        Its table holds the texts at each model's last layer but one.
+    `points` has the columns ``model``, ``layer``, ``text``, ``rating`` (mean of people's ratings) and
+    ``position`` (on the axis of that layer; any unit in which layers compare); `fits` has ``model``,
+    ``layer`` and ``r``, the correlation of positions and ratings. The table shows the last layer but one.
     """
     _require(points, ["model", "layer", "text", "rating", "position"], "points")
     _require(fits, ["model", "layer", "r"], "fits")
@@ -92,24 +84,18 @@ def explore_axis(points: pd.DataFrame, fits: pd.DataFrame, *, title: str) -> Exp
     return Explorable("axis", title, data, pd.DataFrame(columns).rename_axis("text"))
 
 
-def explore_noise(curve: pd.DataFrame, examples: pd.DataFrame, *, title: str) -> Explorable:
-    """How well noise is fitted as the number of features grows, with one draw of it beside.
+def explore_noise(
+    curve: pd.DataFrame, examples: pd.DataFrame, *, reference: float, start: int, title: str
+) -> Explorable:
+    """How well noise is fitted as the number of features grows, with draws of it beside.
 
-    Parameters
-    ----------
-    curve : DataFrame, one row for each draw
-        Columns ``features``, ``kind`` (of fit) and ``r``. Shown are the median and the middle 90 % of draws.
-    examples : DataFrame, one row for each point of one draw
-        Columns ``features``, ``kind``, ``target`` and ``fit``.
-    title : str
-        What is shown, on which data.
-
-    Returns
-    -------
-    Explorable
+    `curve` has the columns ``features``, ``kind`` (of fit) and ``r``, one row for each draw; shown are the
+    median and the middle 90 % of draws. `examples` has ``features``, ``kind``, ``draw``, ``target`` (the same
+    in all draws) and ``fit``, one row for each point of a draw that is shown. `reference` is a correlation
+    that was reported, drawn as a line, and `start` the number of features shown first.
     """
     _require(curve, ["features", "kind", "r"], "curve")
-    _require(examples, ["features", "kind", "target", "fit"], "examples")
+    _require(examples, ["features", "kind", "draw", "target", "fit"], "examples")
     spread = curve.groupby(["kind", "features"], sort=False)["r"].quantile([0.05, 0.5, 0.95]).unstack()
     steps = sorted(int(n) for n in curve["features"].unique())
     drawn = dict(iter(examples.groupby(["kind", "features"], sort=False)))
@@ -119,11 +105,72 @@ def explore_noise(curve: pd.DataFrame, examples: pd.DataFrame, *, title: str) ->
             raise ValueError(f"no curve or example of {kind!r} with {missing} features")
         rows = spread.loc[kind].loc[steps].round(2)
         limits = {name: rows[q].tolist() for name, q in (("low", 0.05), ("r", 0.5), ("high", 0.95))}
-        points = [drawn[kind, n][["target", "fit"]].round(2).to_numpy().tolist() for n in steps]
-        kinds.append({"name": str(kind), **limits, "points": points})
+        fits = [[one["fit"].round(2).tolist() for _, one in drawn[kind, n].groupby("draw")] for n in steps]
+        kinds.append({"name": str(kind), **limits, "fits": fits})
+    target = next(iter(drawn[kind, steps[0]].groupby("draw")))[1]["target"].round(2).tolist()
     cells = [f"{row[0.5]:.2f} ({row[0.05]:.2f} to {row[0.95]:.2f})" for _, row in spread.iterrows()]
     table = pd.Series(cells, spread.index).unstack("kind").loc[steps, [kind["name"] for kind in kinds]]
-    return Explorable("noise", title, {"features": steps, "kinds": kinds}, table)
+    first = {"reference": reference, "start": steps.index(start)}
+    return Explorable("noise", title, {"features": steps, "target": target, "kinds": kinds, **first}, table)
+
+
+def explore_shuffle(positions: pd.Series, fits: Mapping[str, pd.DataFrame], *, title: str) -> Explorable:
+    """A null distribution to be drawn by hand: positions are exchanged among classes, and fitted again.
+
+    `positions` are the true ones, by class. `fits` holds a table (n_classes, n_items) for each way to fit:
+    what it makes of a target that is 1 for items of the row's class and 0 for all others; columns are the
+    classes of the items. A linear fit of any positions is a sum of these rows. The explorable's table holds
+    the true correlations, and those of 1,000 shuffles.
+    """
+    ordered = positions.sort_values()
+    names, true = list(ordered.index), ordered.to_numpy(dtype=float)
+    shuffles = np.random.default_rng(0).permuted(np.tile(true, (1000, 1)), axis=1)
+    kinds, table = [], {}
+    for kind, fit in fits.items():
+        if set(fit.index) != set(names) or set(fit.columns) != set(names):
+            raise ValueError(
+                f"the fit {kind!r} is not of the classes {names}: give it their rows and columns"
+            )
+        items, weights = [names.index(name) for name in fit.columns], fit.loc[names].to_numpy()
+        kinds.append({"name": kind, "items": items, "weights": weights.round(4).tolist()})
+        r, null = (stats.pearson(at @ weights, at[..., items]) for at in (true, shuffles))
+        reach = f"{(null > r - 1e-9).sum()} of {len(null)}"
+        middle = "{1:.2f} ({0:.2f} to {2:.2f})".format(*np.quantile(null, [0.05, 0.5, 0.95]))
+        table[kind] = {"true order": f"{r:.2f}", "shuffled": middle, "shuffles that reach it": reach}
+    data = {"names": names, "positions": true.round(4).tolist(), "kinds": kinds}
+    return Explorable("shuffle", title, data, pd.DataFrame(table).T.rename_axis("r of fit and positions"))
+
+
+def explore_words(words: pd.DataFrame, *, title: str) -> Explorable:
+    """Words that a reader types, placed on the axis among all others.
+
+    `words` has the columns ``word``, ``position`` (on the axis, in sd of the words) and ``rating`` (mean of
+    people's ratings). The table holds twenty of them, from the lowest position to the highest.
+    """
+    _require(words, ["word", "position", "rating"], "words")
+    ordered = words.sort_values("position", kind="stable").round({"position": 2, "rating": 1})
+    if ordered["word"].duplicated().any():
+        raise ValueError(f"a word stands twice: {ordered['word'][ordered['word'].duplicated()].iloc[0]!r}")
+    spread = ordered.iloc[np.unique(np.linspace(0, len(ordered) - 1, 20).astype(int))]
+    return Explorable("words", title, ordered.to_dict("list"), spread.set_index("word"))
+
+
+def explore_choice(clips: pd.DataFrame, named: Sequence[str], *, title: str) -> Explorable:
+    """As many clips as somebody else chose, to be chosen by the reader, and the correlation that they give.
+
+    `clips` has the columns ``clip``, ``emotion``, ``position`` (on the axis) and ``value`` (of the EEG; shown
+    in sd); `named` are the emotions whose clips were chosen.
+    """
+    _require(clips, ["clip", "emotion", "position", "value"], "clips")
+    chosen = np.flatnonzero(clips["emotion"].isin(named))
+    if not 3 <= len(chosen) < len(clips):
+        raise ValueError(
+            f"{len(chosen)} of {len(clips)} clips are of {named}: a choice has 3 or more, not all"
+        )
+    value = (clips["value"] - clips["value"].mean()) / clips["value"].std()
+    shown = clips.assign(value=value).round({"position": 3, "value": 3})
+    data = {**shown.to_dict("list"), "named": chosen.tolist()}
+    return Explorable("choice", title, data, shown.set_index("clip"))
 
 
 def _require(table: pd.DataFrame, columns: list[str], name: str) -> None:

@@ -306,6 +306,17 @@ pd.DataFrame({name: {kind: rank(m, y) for kind, m in averages.items()} for name,
 
 # %% [markdown]
 # In the raw average the triple is near the top, with people's own ratings even the first. Once people are standardised, its correlation falls to about half, and more than a dozen triples do better. The row fixed in advance, `C5.nine_clips`, finds nothing unusual on any of the four axes.
+
+# %%
+from kernel import interactive
+
+choosable = pd.DataFrame({"clip": faced["clip"].values, "emotion": emotions, "position": axis, "value": po3})
+interactive.explore_choice(choosable, ["anger", "amusement", "tenderness"],
+                           title="Choose your nine clips (real EEG of 123 people, PO3/gamma, raw mean; recovered axis)")
+
+# %% [markdown]
+# Press a clip to choose it. The line below the picture says what random nines give, and *The best* shows the nine that a search over all clips finds. Whoever may choose clips after seeing them can report nearly any correlation.
+# To choose three whole emotions, as the paper does, is a smaller freedom of the same kind.
 #
 # ## Each person's best channel is the best of many
 #

@@ -16,7 +16,11 @@ import nbformat
 import psutil
 import pytest
 
+import kernel
+
 ROOT = Path(__file__).resolve().parents[1]
+#: The command line is described by its own help, and in the walk.
+NO_PAGE = {"kernel.cli"}
 
 CHAPTER = """\
 # %% [markdown]
@@ -357,6 +361,18 @@ def test_their_settings_are_printed_for_the_shell(monkeypatch):
     )
     assert printed.stdout.split() == ["KERNEL_PROCESSES=3", f"OMP_NUM_THREADS={os.cpu_count()}"]
     assert refused.returncode == 2 and "at least 1, got 0" in refused.stderr
+
+
+def test_every_module_has_one_page_of_the_api_and_every_public_name_a_line():
+    pages = {path: path.read_text(encoding="utf-8") for path in (ROOT / "book").glob("api*.md")}
+    overview = pages.pop(ROOT / "book" / "api.md")
+    documented = re.findall(r"^\.\. automodule:: (\S+)$", "".join(pages.values()), re.M)
+    modules = [path.relative_to(ROOT).with_suffix("") for path in (ROOT / "kernel").rglob("*.py")]
+    names = {".".join(path.parts) for path in modules if not path.name.startswith("__")}
+    assert names - set(documented) == NO_PAGE and len(documented) == len(set(documented))
+    listed = re.findall(r"^   ~?(kernel\S+)$", overview, re.M)
+    public = {f"{home}.{name}" for name, home in kernel._HOMES.items()}
+    assert sorted(listed) == sorted({*documented, *public}), "each name once, with its task"
 
 
 SOURCES = [*ROOT.glob("*.md"), *(ROOT / "book").glob("*.md"), *(ROOT / "notebooks").glob("*.py")]

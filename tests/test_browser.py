@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import http.server
 import importlib.util
+import re
 import subprocess
 import sys
 import threading
@@ -23,8 +24,17 @@ import pytest
 from bs4 import BeautifulSoup
 from PIL import Image
 from pypdf import PdfReader
-from test_interactive import NASTY, axis_frames, noise_frames
+from test_interactive import (
+    NASTY,
+    NOISE,
+    axis_frames,
+    clips_to_choose,
+    noise_frames,
+    shuffle_inputs,
+    words_on_the_axis,
+)
 
+import kernel
 from kernel import interactive
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -312,13 +322,22 @@ def test_internal_links_and_anchors_lead_somewhere(found, origin, html, anchors,
     assert dead(found[name]["links"], origin, html, anchors) == []
 
 
-def test_the_api_leads_to_its_three_calls_and_describes_no_field_by_its_number(html):
+def test_the_api_leads_to_its_three_calls_and_documents_each_name_once(html):
     page = BeautifulSoup((html / "book" / "api.html").read_text(), "html.parser")
-    leads = {a["href"] for a in page.select("#api > ul a[href^='#kernel']")}
-    assert {href.rpartition(".")[2] for href in leads} == {
+    leads = {a["href"].partition("#")[2] for a in page.select("#api > ul a[href*='#kernel']")}
+    assert {name.rpartition(".")[2] for name in leads} == {
         "construct_valence_axis", "map_vaxis_to_eeg", "residual_ensemble_decoding"
     }  # fmt: skip
-    assert "Alias for field number" not in page.text
+    tasks = "".join(path.read_text() for path in html.glob("book/api_*.html"))
+    names = re.findall(r'<dt class="sig[^>]* id="(kernel[^"]*)"', tasks)
+    assert len(names) > 500 and len(names) == len(set(names)), "each name once"
+    public = {f"{home}.{name}" for name, home in kernel._HOMES.items()}
+    listed = [link["title"] for link in page.select("td:first-child a[title]")]
+    assert leads <= public <= set(names) and public <= set(listed)
+    assert len(listed) == len(set(listed)) and all(
+        row.select("td")[1].text.strip() for row in page.select("tbody tr")
+    )
+    assert "Alias for field number" not in tasks
 
 
 def test_external_links_are_listed_and_safe(found, origin):
@@ -407,6 +426,32 @@ def test_the_book_reads_from_a_folder_without_a_server(context, html):
     page.close()
 
 
+def test_the_ledger_is_filtered_by_claim_verdict_and_data(visitor, browser, origin):
+    page = visitor.open("book/claims.html")
+    cards, rows, told = (page.locator(one) for one in (".claim", ".claim tbody tr", ".ledger-filters output"))
+    n_cards, n_rows = cards.count(), rows.count()
+    verdicts = [text.strip() for text in page.locator(".claim td:last-child").all_text_contents()]
+    assert told.inner_text() == f"{n_rows} rows, {n_cards} claims" and n_rows > n_cards > 50
+
+    def shown():
+        return rows.evaluate_all("all => all.filter(row => row.getClientRects().length).length")
+
+    page.get_by_label("Verdict").select_option("supported")
+    assert shown() == sum(v.startswith("supported") for v in verdicts)
+    page.get_by_label("Data").select_option("simulated")
+    wanted = sum(v.startswith("supported") and "simulated" in v for v in verdicts)
+    assert shown() == wanted > 0 and told.inner_text().startswith(f"{wanted} row")
+    page.get_by_label("Claim").focus()
+    page.keyboard.press("ArrowDown")  # C1, on real models only: nothing is left, and that is told
+    assert shown() == 0 and told.inner_text() == "0 rows, 0 claims"
+    assert page.locator("section > section:visible").count() == 0
+    with contextlib.closing(browser.new_context(java_script_enabled=False)) as context:
+        plain = context.new_page()
+        plain.goto(f"{origin}book/claims.html")
+        assert plain.locator(".ledger-filters").count() == 0
+        assert plain.locator(".claim:visible").count() == n_cards
+
+
 # ---- what a reader can turn over
 
 
@@ -415,7 +460,10 @@ def explorables():
     rng = np.random.default_rng(0)
     return [
         interactive.explore_axis(*axis_frames(), title="texts"),
-        interactive.explore_noise(*noise_frames(rng), title="noise"),
+        interactive.explore_noise(*noise_frames(rng), **NOISE, title="noise"),
+        interactive.explore_shuffle(*shuffle_inputs(), title="shuffles"),
+        interactive.explore_words(words_on_the_axis(), title="words"),
+        interactive.explore_choice(clips_to_choose(rng), ["joy"], title="clips"),
     ]
 
 
@@ -459,32 +507,124 @@ def test_a_model_a_layer_and_each_text_are_reached_by_keyboard(visitor, explorer
     assert visitor.errors == []
 
 
-def test_more_features_of_noise_move_what_is_said_and_drawn(visitor, explorer):
+def test_what_can_be_touched_measures_24_pixels(visitor, explorer):
+    page = visitor.open(explorer)
+    sizes = page.locator(".explore-live :is(button, select, input)").evaluate_all(
+        "all => all.map(e => [e.getBoundingClientRect().width, e.getBoundingClientRect().height])"
+    )
+    assert len(sizes) > 8 and np.min(sizes) >= 24
+
+
+def test_features_of_noise_and_new_noise_move_what_is_said_and_drawn(visitor, explorer):
     curve, _ = noise_frames(np.random.default_rng(0))
     figure = visitor.open(explorer).locator("figure[data-explore=noise]")
-    said = figure.locator(".explore-result")
+    said, circles = figure.locator(".explore-result"), figure.locator(".explore-plot circle")
     heights = "all => all.map(c => c.getAttribute('cy'))"
-    circles = figure.locator("circle")
-    assert said.inner_text().startswith("5 features of noise")
-    before = circles.evaluate_all(heights)
-    figure.get_by_label("Features of noise").press("ArrowRight")
-    assert said.inner_text().startswith("20 features of noise")
     median = curve.query("features == 20 and kind == 'in sample'")["r"].median()
-    assert f"in sample: median r {median:.2f}".replace("-", "\u2212") in said.inner_text()
-    assert circles.evaluate_all(heights) != before
+    assert said.inner_text().startswith("20 features of noise, draw 1 of 2: in sample r 1.00;")
+    assert f"Medians: {median:.2f} (".replace("-", "\u2212") in said.inner_text()
+    assert "the paper: 0.50" in figure.locator(".explore-plot svg").first.text_content()
+    before = circles.evaluate_all(heights)
+    figure.get_by_label("Features of noise").press("ArrowLeft")
+    assert said.inner_text().startswith("5 features of noise, draw 1 of 2:")
+    drawn = circles.evaluate_all(heights)
+    assert drawn != before
+    figure.get_by_role("button", name="New noise").press("Enter")
+    assert "draw 2 of 2: in sample r \u22121.00;" in said.inner_text()
+    assert circles.evaluate_all(heights) != drawn
+
+
+def test_shuffles_are_counted_and_give_a_running_p_value(visitor, explorer):
+    figure = visitor.open(explorer).locator("figure[data-explore=shuffle]")
+    said, press = figure.locator(".explore-result"), lambda name: figure.get_by_role("button", name=name)
+    bars = figure.locator(".explore-plot rect")
+
+    def p():
+        """Shuffles so far, those that reach the true order, and p, as they are told."""
+        found = re.search(r"(\d+) of (\d+) shuffles reach.*= ([\d.]+)\.$", said.inner_text())
+        reach, n, value = int(found[1]), int(found[2]), float(found[3])
+        assert value == pytest.approx((reach + 1) / (n + 1), abs=5e-4)
+        return n, reach, value
+
+    assert said.inner_text().startswith("The true order gives r = 1.00") and bars.count() == 0
+    press("Shuffle").first.press("Enter")
+    assert p()[0] == 1 and bars.count() == 1
+    press("10 shuffles").click()
+    for _ in range(5):
+        press("100 shuffles").click()
+    assert p() == (511, 511, 1)  # a fit that meets any order: no order is special
+    figure.get_by_label("Fit").select_option("knows the true order")
+    n, reach, value = p()
+    assert (
+        n == 511 and reach < n and value == pytest.approx(1 / 3, abs=0.07)
+    )  # two of six orders lie on the line
+    press("True order").click()
+    assert said.inner_text().startswith("The true order gives r = 1.00") and bars.count() == 0
+    assert visitor.errors == []
+
+
+def test_a_word_is_placed_and_an_unknown_one_is_told(visitor, explorer):
+    figure = visitor.open(explorer).locator("figure[data-explore=words]")
+    said, field = figure.locator(".explore-result"), figure.get_by_label("Your word")
+    marks = figure.locator(".explore-plot circle")
+    assert marks.count() == 2, "the lowest and the highest word"
+    field.fill(" Fine ")
+    field.press("Enter")
+    assert said.inner_text().startswith(
+        "\u201cfine\u201d lies at 0.50 sd, above 60 % of the words. People rate it 1.0"
+    )
+    assert marks.count() == 3 and field.input_value() == ""
+    field.fill("zebra")
+    figure.get_by_role("button", name="Place it").click()
+    assert "\u201czebra\u201d is not among the 5 words" in said.inner_text() and marks.count() == 3
+    figure.get_by_role("button", name="Clear").click()
+    assert marks.count() == 0 and visitor.errors == []
+
+
+def test_clips_are_chosen_by_key_and_pointer_and_the_best_beats_the_rest(visitor, explorer):
+    page = visitor.open(explorer)
+    figure = page.locator("figure[data-explore=choice]")
+    said, marks = figure.locator(".explore-result"), figure.locator("circle[role=img]")
+
+    def r():
+        return float(re.search(r"chosen: r = (\S+?)\. Of", said.inner_text())[1].replace("\u2212", "-"))
+
+    def press(name):
+        figure.get_by_role("button", name=name).click()
+
+    assert said.inner_text().startswith("0 of 3 clips chosen. Of 2000 random choices the middle one gives ")
+    marks.first.focus()
+    for _ in range(3):
+        page.keyboard.press("Enter")
+        page.keyboard.press("ArrowRight")
+    assert "3 of 3 clips chosen: r = " in said.inner_text() and -1 <= r() <= 1
+    marks.nth(5).click()
+    assert figure.locator("circle[aria-label$=', chosen']").count() == 3, "no more than somebody else chose"
+    marks.nth(0).click()
+    assert said.inner_text().count("2 of 3 clips chosen.") == 1
+    press("The paper")
+    assert r() == 1, "three clips on a line"
+    press("The best")
+    assert r() >= 0.999
+    found = []
+    for _ in range(9):
+        press("Random")
+        found.append(r())
+    assert len(set(found)) > 5 and min(found) < 0.9
+    assert visitor.errors == []
 
 
 def test_print_and_a_button_show_the_table(visitor, explorer):
     page = visitor.open(explorer)
     tables, live = page.locator(".explore-static table"), page.locator(".explore-live")
-    assert tables.count() == 2 and not tables.first.is_visible() and live.first.is_visible()
-    button = page.locator("figure[data-explore=axis]").get_by_role("button")
+    assert tables.count() == len(explorables()) and not tables.first.is_visible() and live.first.is_visible()
+    button = page.locator("figure[data-explore=axis]").get_by_role("button", name="Show as a")
     button.press("Enter")
     assert tables.first.is_visible() and not live.first.is_visible()
     button.press("Enter")
     assert not tables.first.is_visible() and live.first.is_visible()
     page.emulate_media(media="print")
-    assert all(tables.nth(i).is_visible() and not live.nth(i).is_visible() for i in range(2))
+    assert all(tables.nth(i).is_visible() and not live.nth(i).is_visible() for i in range(tables.count()))
     page.emulate_media(media="screen")
 
 
@@ -499,7 +639,7 @@ def test_without_scripts_the_table_is_there(browser, origin, explorer):
 
 # ---- pictures of the book
 
-SHOWN = {"cover": PAGES[0], "chapter": "notebooks/01_axis", "ledger": "book/claims", "api": "book/api"}
+SHOWN = {"cover": PAGES[0], "chapter": "notebooks/01_axis", "ledger": "book/claims", "api": "book/api_axis"}
 
 
 @pytest.mark.parametrize("name", SHOWN)
@@ -556,6 +696,14 @@ def test_the_pdf_holds_every_page_in_order_and_can_be_leafed_through(paper, html
         assert words(article.find("p").get_text()[:60]) in text
         assert heading in front and heading in marked
     assert at == sorted(set(at)), "in the order of the contents, each on a page of its own"
+
+
+def test_the_summary_is_one_sheet(browser, html, tmp_path):
+    PDF.make_pdf(browser, html, tmp_path / "summary.pdf", ["book/summary"])
+    (sheet,) = PdfReader(tmp_path / "summary.pdf").pages
+    text = " ".join(sheet.extract_text().split())
+    assert "The audit on one page" in text and text.count("The claim ") == 5, "a mark for each claim"
+    assert "arXiv:2606.00129" in text and "Contents" not in text
 
 
 def test_the_pdf_keeps_pictures_and_leads_within_itself(paper, html):

@@ -365,9 +365,11 @@ def test_the_page_counts_links_and_keeps_its_columns(results):
     assert re.search(r"C4: [^|]*\| 1 simulated \| 1 \+ 2 simulated \| 0 \| \d+ \|", text)
     assert re.search(r"\*\*all\*\* \| 2 \+ 1 simulated \| 2 \+ 2 simulated \| 0 \|", text)
     bars = [len(re.findall(r"(?<!\\)\|", line)) for line in tables]
-    assert set(bars[:12]) == {6} and set(bars[12:]) == {5}
-    assert "**0.91 [0.88, 0.9], p 0.0021, n 300**" in text and r"model \| A" in text
-    assert "[chapter](../notebooks/02_sentiment.ipynb)" in text
+    assert set(bars[:12]) == {6} and set(bars[12:]) == {4}
+    assert "| 0.91 [0.88, 0.9], p 0.0021, n 300 |" in text and r"model \| A" in text
+    assert "[chapter 2](../notebooks/02_sentiment.ipynb)" in text
+    cards = re.findall(r"^::::\{container\} claim\n:name: (\S+)\n", text, re.M)
+    assert cards == list(CLAIMS), "a claim has one card, however many its results"
     assert text.count("**not run**") == len(CLAIMS) - 4
     assert re.findall(r"^## (C\d):", text, re.M) == list(page.GROUPS)
     assert '`kernel.construct_valence_axis("Qwen3-4B", benchmarks=["sst2"], n_texts=None)`' in text

@@ -37,9 +37,39 @@ def noise_frames(rng, steps=(5, 20), kinds=("in sample", "left out")):
     settings = [{"features": n, "kind": kind} for n in steps for kind in kinds]
     curve = pd.DataFrame(one | {"r": r} for one in settings for r in rng.uniform(-1, 1, 40).round(3))
     examples = pd.DataFrame(
-        one | {"target": i, "fit": i * one["features"]} for one in settings for i in range(4)
+        one | {"draw": draw, "target": i, "fit": (1 - 2 * draw) * i * one["features"]}
+        for one in settings
+        for draw in range(2)
+        for i in range(4)
     )
     return curve, examples
+
+
+NOISE = {"reference": 0.5, "start": 20}
+
+
+def shuffle_inputs():
+    """Three positions in six items: a fit that meets any order, one that knows the true order only."""
+    positions = pd.Series({"joy": 1.0, "anger": -1.0, "calm": 0.0})
+    items = ["joy", "joy", "anger", "anger", "calm", "calm"]
+    any_order = pd.DataFrame(np.eye(3)[[0, 0, 1, 1, 2, 2]].T, positions.index, items)
+    true = positions[items].to_numpy()
+    projection = pd.DataFrame(
+        any_order.to_numpy() @ np.outer(true, true) / (true @ true), positions.index, items
+    )
+    return positions, {"meets any order": any_order, "knows the true order": projection}
+
+
+def words_on_the_axis():
+    table = {"word": ["awful", "dull", NASTY, "fine", "lovely"], "position": [-1.5, -0.4, 0.1, 0.5, 2.0]}
+    return pd.DataFrame(table | {"rating": [-2.0, -1.0, 0.0, 1.0, 3.0]})
+
+
+def clips_to_choose(rng, n=12):
+    """Values of the EEG that know nothing of the positions, but for three clips of joy that lie on a line."""
+    emotions = ["joy", "anger", "calm", "fear"] * 3
+    clips = pd.DataFrame({"clip": range(1, n + 1), "emotion": emotions, "position": np.linspace(-1, 1, n)})
+    return clips.assign(value=np.where(clips["emotion"] == "joy", clips["position"], rng.standard_normal(n)))
 
 
 def test_no_text_can_leave_its_script_and_every_text_comes_back():
@@ -57,9 +87,9 @@ def test_no_text_can_leave_its_script_and_every_text_comes_back():
 
 def test_what_is_not_finite_becomes_null_and_what_json_does_not_know_is_refused():
     values = {"a": [1.5, float("nan"), (float("inf"), None)]}
-    assert json.loads(interactive.script_json(values)) == {"a": [1.5, None, [None, None]]}
+    assert json.loads(interactive._script_json(values)) == {"a": [1.5, None, [None, None]]}
     with pytest.raises(TypeError, match="set"):
-        interactive.script_json({"a": {1, 2}})
+        interactive._script_json({"a": {1, 2}})
 
 
 def test_each_layer_keeps_its_own_positions_in_the_order_of_ratings():
@@ -77,18 +107,61 @@ def test_each_layer_keeps_its_own_positions_in_the_order_of_ratings():
 
 def test_the_noise_curve_holds_the_quantiles_of_its_draws(rng):
     curve, examples = noise_frames(rng)
-    explorable = interactive.explore_noise(curve, examples, title="t")
+    explorable = interactive.explore_noise(curve, examples, **NOISE, title="t")
     _, data = embedded(explorable)
-    assert data["features"] == [5, 20]
+    assert data["features"] == [5, 20] and data["start"] == 1 and data["target"] == [0, 1, 2, 3]
     for kind in data["kinds"]:
         for k, n in enumerate(data["features"]):
             r = curve.query("features == @n and kind == @kind['name']")["r"]
             limits = [kind[name][k] for name in ("low", "r", "high")]
             np.testing.assert_allclose(limits, np.quantile(r, [0.05, 0.5, 0.95]), atol=0.005)
-            assert kind["points"][k] == [[i, i * n] for i in range(4)]
+            assert kind["fits"][k] == [[i * n for i in range(4)], [-i * n for i in range(4)]]
     assert explorable.table.shape == (2, 2)
     with pytest.raises(ValueError, match=r"'in sample' with \[20\] features"):
-        interactive.explore_noise(curve, examples.query("features == 5"), title="")
+        interactive.explore_noise(curve, examples.query("features == 5"), **NOISE, title="")
+
+
+def test_shuffles_tell_a_fit_that_meets_any_order_from_one_that_knows_the_true_one():
+    explorable = interactive.explore_shuffle(*shuffle_inputs(), title="t")
+    _, data = embedded(explorable)
+    assert data["names"] == ["anger", "calm", "joy"] and data["positions"] == [-1, 0, 1]
+    assert data["kinds"][0]["items"] == [2, 2, 0, 0, 1, 1]
+    assert np.array(data["kinds"][0]["weights"]).sum(0).tolist() == [1] * 6
+    table = explorable.table
+    assert table["true order"].tolist() == ["1.00", "1.00"]
+    reached = [int(text.split()[0]) for text in table["shuffles that reach it"]]
+    assert reached[0] == 1000 and reached[1] == pytest.approx(
+        1000 / 3, abs=50
+    )  # two of six orders lie on the line
+    positions, fits = shuffle_inputs()
+    with pytest.raises(ValueError, match="'meets any order' is not of the classes"):
+        interactive.explore_shuffle(positions.drop("calm"), fits, title="")
+
+
+def test_words_keep_their_positions_and_none_stands_twice():
+    words = words_on_the_axis()
+    explorable = interactive.explore_words(words.sample(frac=1, random_state=0), title="t")
+    page, data = embedded(explorable)
+    assert data == words.to_dict("list") and list(explorable.table.index) == words["word"].tolist()
+    assert NASTY in page.find("table").text
+    with pytest.raises(ValueError, match="a word stands twice: 'dull'"):
+        interactive.explore_words(pd.concat([words, words[1:2]]), title="")
+    many = pd.DataFrame(
+        {"word": [f"w{k}" for k in range(2000)], "position": np.arange(2000.0), "rating": 0.0}
+    )
+    assert len(interactive.explore_words(many, title="").table) == 20
+
+
+def test_a_choice_knows_which_clips_another_made_and_refuses_what_is_none(rng):
+    clips = clips_to_choose(rng)
+    _, data = embedded(interactive.explore_choice(clips, ["joy"], title="t"))
+    assert data["named"] == [0, 4, 8] and data["emotion"] == clips["emotion"].tolist()
+    value = np.array(data["value"])
+    assert value.std(ddof=1) == pytest.approx(1, abs=0.01)
+    np.testing.assert_allclose(np.corrcoef(value, clips["value"])[0, 1], 1, atol=1e-5)
+    for named in (["envy"], list(clips["emotion"].unique())):
+        with pytest.raises(ValueError, match=f"{len(clips) * (len(named) > 1)} of 12 clips are of"):
+            interactive.explore_choice(clips, named, title="")
 
 
 @pytest.mark.parametrize(

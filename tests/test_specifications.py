@@ -71,12 +71,12 @@ def test_averagings_are_what_they_say(strong):
 
 def test_channel_sets_are_what_they_say(strong):
     names = strong.cohort.channels
-    chosen = {key: [names[place] for place in sp.channel_places(names, key)] for key in sp.CHANNEL_SETS}
+    chosen = {key: [names[place] for place in sp._channel_places(names, key)] for key in sp.CHANNEL_SETS}
     assert chosen["all"] == names and chosen["scalp"] == list(FACED_SCALP)
     assert chosen["posterior"] == "Pz P3 P4 P7 P8 PO3 PO4 Oz O1 O2".split()
     assert chosen["frontal"] == "Fp1 Fp2 Fz F3 F4 F7 F8 FC1 FC2 FC5 FC6".split()
     with pytest.raises(ValueError, match="channel set must be one of"):
-        sp.channel_places(names, "left")
+        sp._channel_places(names, "left")
 
 
 def test_permutations_keep_what_they_should():
@@ -101,7 +101,7 @@ def test_correlations_equal_refitting(strong):
     targets = np.stack([VALENCE, np.arange(28.0)])
     r = sp.specification_correlations(means, strong.cohort.channels, EMOTIONS, films, targets)
     assert r.shape == (4, 3, 4, 2)
-    X = zscore(means[:, sp.channel_places(strong.cohort.channels, "posterior")].reshape(28, -1))
+    X = zscore(means[:, sp._channel_places(strong.cohort.channels, "posterior")].reshape(28, -1))
     for k, groups in enumerate((None, np.arange(28), films, EMOTIONS)):
         for target, ours in zip(targets, r[2, 1, k], strict=True):
             model = Ridge(alpha=100.0)

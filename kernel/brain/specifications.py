@@ -74,7 +74,7 @@ def averaged(cohort: Cohort, averaging: str) -> np.ndarray:
     return mean_over_subjects(trials)
 
 
-def channel_places(channels: Sequence[str], name: str) -> list[int]:
+def _channel_places(channels: Sequence[str], name: str) -> list[int]:
     """Places of the channels of a set: all, those not on the ears, P with PO and O, or F with Fp and FC."""
     first = {"all": "", "scalp": "FCTPO", "posterior": "PO", "frontal": "F"}
     initials = first[checks.choice("channel set", name, first)]
@@ -116,7 +116,7 @@ def specification_correlations(
     unit, groups = np.eye(len(means)), dict(zip(SCHEMES, (None, None, films, emotions), strict=True))
     out = np.empty((len(CHANNEL_SETS), len(PENALTIES), len(SCHEMES), *targets.shape[:-1]))
     for i, name in enumerate(CHANNEL_SETS):
-        X = zscore(means[:, channel_places(channels, name)].reshape(len(means), -1))
+        X = zscore(means[:, _channel_places(channels, name)].reshape(len(means), -1))
         for (j, penalty), (k, scheme) in product(enumerate(PENALTIES), enumerate(SCHEMES)):
             folds = RidgeFolds(X, groups[scheme], [penalty])
             predicted = targets @ (folds.in_sample(unit) if scheme == "in sample" else folds.held_out(unit))

@@ -152,7 +152,7 @@ class AxialBlock(nn.Module):
 # Networks
 
 
-def by_window(x: torch.Tensor) -> torch.Tensor:
+def _windows(x: torch.Tensor) -> torch.Tensor:
     """Inputs (..., n_channels, n_windows, n_bands) as (..., n_windows, n_channels * n_bands)."""
     return x.transpose(-3, -2).flatten(-2)
 
@@ -222,7 +222,7 @@ class StackedMLP(nn.Module):
         """Penultimate layer (n_members, n, d) of inputs (n_members, n, ...)."""
         if "window-weight" in self.stacked:
             members, n = x.shape[:2]
-            z = self._linear(by_window(x).flatten(1, 2), "window")
+            z = self._linear(_windows(x).flatten(1, 2), "window")
             z = self.dropout(F.gelu(z)).reshape(members, n, -1)
         else:
             z = x.flatten(2)
