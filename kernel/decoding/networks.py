@@ -193,7 +193,7 @@ class MLP(nn.Module):
         if self.window is None:
             z = x.flatten(1)
         else:
-            z = self.dropout(F.gelu(self.window(by_window(x)))).flatten(1)
+            z = self.dropout(F.gelu(self.window(_windows(x)))).flatten(1)
         for layer in self.layers:
             z = self.dropout(F.gelu(layer(z)))
         return z

@@ -221,9 +221,9 @@ def _known_stories(emotions: Sequence[str] | None) -> dict[str, list[str]]:
 def write_stories(lm: LanguageModel | str, labels: Sequence[str], n: int = 6, **options: Any) -> Sentences:
     """Let a model write `n` stories for each label, a noun such as ``stress``, for :func:`story_axis`.
 
-    It retells "Somebody feels stress." as in :func:`paraphrase`, whose `options` and errors these are.
-    Without `embed`, the asset all-minilm-l6-v2 measures how far a story is from that sentence. Small models
-    write badly: read the stories before you use them.
+    It retells "Somebody feels stress." as in :func:`paraphrase`, whose `options` and errors it has. Without
+    `embed`, the asset all-minilm-l6-v2 measures how far a story is from that sentence. Small models write
+    badly: read the stories before you use them.
     """
     labels = checks.choices("labels", labels)
     lm = load_language_model(lm) if isinstance(lm, str) else lm

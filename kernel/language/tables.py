@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import zscore
 
 from kernel import stats
 from kernel.language import sentiment
@@ -32,7 +33,6 @@ from kernel.language.recipes import (
 )
 from kernel.language.sentiment import Benchmark, load_benchmark, zero_shot
 from kernel.language.stories import EMOTIONS, VALENCE_CODE, Stories, diverse_stories, load_stories
-from kernel.language.study import zscore
 
 BUNDLED = ("SmolLM2-135M-Instruct", "Gemma-3-270M")
 MODELS = (*BUNDLED, "Qwen2.5-Coder-0.5B-Instruct")
