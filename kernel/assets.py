@@ -98,6 +98,7 @@ class Asset:
     terms: str = ""
     addresses: Mapping[str, str] = field(default_factory=dict)
     cure: str = ""
+    on_request: bool = False
 
     @property
     def size(self) -> int:
@@ -445,7 +446,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = [_asset(name) for name in options.names]
     except UnknownAssetError as error:
         parser.error(str(error))
-    every = [asset for asset in ASSETS.values() if asset.packages]
+    every = [asset for asset in ASSETS.values() if not asset.on_request]
     try:
         # every asset gets its turn, also after a failure
         return max(
@@ -474,6 +475,7 @@ def _table() -> str:
     rows = [["name", "kind", "version", "licence", "download", "on disk", "present"]]
     for asset in ASSETS.values():
         present = "yes" if not _defect(asset) else "in part" if asset.folder.is_dir() else "no"
+        present += ", on request" * (asset.on_request and present == "no")
         sizes = [f"{n / 1e6:.1f} MB" for n in (asset.download_size, asset.size)]
         rows.append([asset.name, asset.kind, asset.version, asset.licence, *sizes, present])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

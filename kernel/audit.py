@@ -1,8 +1,9 @@
-"""The audit of real EEG: tables from FACED, stored with the book, checked where FACED is at hand.
+"""The audit's tables, from FACED and from language models on rated texts, stored with the book and checked.
 
-A table is a function of the recordings and the name of a part. `run` computes the parts, each kept in the
-cache under a digest of recordings and code, so that an interrupted run goes on where it stopped, and stores
-CSV files with a manifest. `load` reads them, refuses what was edited, and computes a part again where it can.
+A table is a function of the recordings (None for texts) and the name of a part. `run` computes the parts,
+each kept in the cache under a digest of recordings and code, so that an interrupted run goes on where it
+stopped, and stores CSV files with a manifest. `load` reads them, refuses what was edited, and computes a part
+again where it can.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import pandas as pd
 from joblib import delayed
 from threadpoolctl import threadpool_limits
 
-from kernel import checks, files
+from kernel import assets, checks, files
 from kernel.brain import calibration, components, specifications, within_clip
 from kernel.brain.cohort import FACED_CLASSES, FACED_CLIP_EMOTIONS
 from kernel.brain.faced import read_faced
@@ -33,6 +34,7 @@ from kernel.brain.material import Material
 from kernel.brain.sources import faced_folder
 from kernel.brain.specifications import MAP_AXES, TEST_AXES, WHOLE
 from kernel.decoding import simulated, smoothing, stimuli, trained
+from kernel.language import tables as words
 from kernel.threads import side_by_side
 
 #: What a number of a stored table may differ by when it is computed again on another processor: absolute and
@@ -44,7 +46,12 @@ TOLERANCE, P_TOLERANCE = (1e-5, 1e-3), (1e-3, 0.05)
 #: the stored rows of their regime.
 TRAINED_TOLERANCE, TRAINED_SDS = 0.04, 4.0
 _ACCURACIES = ("bacc", "validation", "single", "single_validation", "ensemble", "gain", "difference", "value")
-CREDIT = "Computed from FACED: Chen et al. (2023), Scientific Data 10:740, doi:10.1038/s41597-023-02650-w"
+CREDIT = {
+    "faced": "Computed from FACED: Chen et al. (2023), Scientific Data 10:740, "
+    "doi:10.1038/s41597-023-02650-w",
+    "words": "Computed from rated texts by language models; sources and licences: "
+    "`python -m kernel.assets list`",
+}
 N_PEOPLE = 123
 _MANIFEST = "manifest.json"
 _FORMAT = "%.6g"  # of numbers in tables
@@ -64,14 +71,25 @@ class Table:
 
     One of the `quick` parts, which take seconds, is computed again when a chapter reads the table; by default
     any. ``check(material, part)`` gives some rows of a part where all of them would take long. Numbers of a
-    `trained` table come from trained networks: see `TRAINED_TOLERANCE`.
+    `trained` table come from trained networks: see `TRAINED_TOLERANCE`. A table of ``words`` has no
+    recordings: `needs` names the assets of a part.
     """
 
-    compute: Callable[[Material, str], pd.DataFrame]
+    compute: Callable[[Any, str], pd.DataFrame]
     parts: tuple[str, ...]
     quick: tuple[str, ...] | None = None
-    check: Callable[[Material, str], pd.DataFrame] | None = None
+    check: Callable[[Any, str], pd.DataFrame] | None = None
     trained: bool = False
+    needs: Callable[[str], Sequence[str]] | None = None
+
+    @property
+    def source(self) -> str:
+        """A key of `CREDIT`, which also names the folder of the stored table."""
+        return "faced" if self.needs is None else "words"
+
+    def assets(self, parts: Iterable[str]) -> list[str]:
+        """Assets that these parts are computed from."""
+        return sorted({asset for part in parts for asset in (self.needs(part) if self.needs else ())})
 
 
 # ---- running
@@ -86,16 +104,16 @@ def run(
     client: Any = None,
     progress: bool = True,
 ) -> Path:
-    """Compute tables from FACED and store them with their manifest.
+    """Compute tables and store them with their manifest.
 
     Parameters
     ----------
     folder : path-like, optional
         FACED's official release; by default what `KERNEL_DATA` names, or the asset ``faced``.
     names : iterable of str
-        Tables; all by default. Other stored tables stay as they are.
+        Tables from FACED, or tables of words; all from FACED by default. Other stored tables stay.
     target : path-like, optional
-        Where to; by default ``book/results/faced`` of the book around the working directory.
+        Where to; by default `results_folder`.
     n_jobs : int
         Processes of one thread each; up to 2 GB each.
     client : dask.distributed.Client, optional
@@ -111,8 +129,28 @@ def run(
     Raises
     ------
     StoredResultError
-        If there is no FACED, a name is unknown, or ``axes`` is neither stored nor asked for.
+        If there is no FACED, an asset is missing, a name is unknown or the names are of both kinds, or
+        ``axes`` is neither stored nor asked for.
     """
+    names = checks.choices("tables", list(names) or table_names(), TABLES, error=StoredResultError)
+    sources = sorted({TABLES[name].source for name in names})
+    if len(sources) > 1:
+        raise StoredResultError(
+            "tables from FACED and tables of words cannot be computed in one run: split them"
+        )
+    target = results_folder(sources[0]) if target is None else files.absolute(target)
+    options = {"n_jobs": n_jobs, "client": client, "progress": progress}
+    if sources == ["words"]:
+        missing = _missing(
+            sorted({asset for name in names for asset in TABLES[name].assets(TABLES[name].parts)})
+        )
+        if missing:
+            raise StoredResultError(
+                f"tables of words need {', '.join(missing)}: "
+                f"run `python -m kernel.assets fetch {' '.join(missing)}`"
+            )
+        files.writable_folder(target)
+        return _run_parts(names, None, target, "", _digest_of_assets(), options)
     source = faced_folder() if folder is None else files.absolute(folder)
     if source is None:
         raise StoredResultError(
@@ -124,34 +162,59 @@ def run(
             f"{source} does not hold the features and After_remarks of all {N_PEOPLE} people: "
             "stored tables are of everybody"
         )
-    target = results_folder() if target is None else files.absolute(target)
-    names = checks.choices("tables", list(names) or list(TABLES), TABLES, error=StoredResultError)
     files.writable_folder(target)
     data = _digest_of_recordings(source)
-    for stage in (["axes"], [name for name in TABLES if name != "axes"]):  # the others need the axes
+    for stage in (["axes"], [name for name in names if name != "axes"]):  # the others need the axes
         chosen = [name for name in stage if name in names]
-        axes = _axes(target) if chosen and stage != ["axes"] else ""
-        calls = [(name, part) for name in chosen for part in TABLES[name].parts]
-        done = side_by_side(
-            [delayed(_finished_part)(name, part, source, axes, data) for name, part in calls],
-            n_jobs=n_jobs,
-            label="parts of tables from FACED",
-            progress=progress and bool(calls),
-            client=client,
-        )
-        parts: dict[str, list[tuple[pd.DataFrame, dict[str, Any]]]] = {}
-        for (name, _), result in zip(calls, done, strict=True):
-            parts.setdefault(name, []).append(result)
-            if len(parts[name]) == len(TABLES[name].parts):
-                _store(target, name, parts.pop(name), data)
+        if chosen:
+            axes = _axes(target) if stage != ["axes"] else ""
+            _run_parts(chosen, source, target, axes, data, options)
     return target
+
+
+def _run_parts(
+    names: Sequence[str], source: Path | None, target: Path, axes: str, data: str, options: Mapping[str, Any]
+) -> Path:
+    """Compute all parts of some tables side by side, and store each table when it is complete."""
+    calls = [(name, part) for name in names for part in TABLES[name].parts]
+    tasks = [delayed(_finished_part)(name, part, source, axes, data) for name, part in calls]
+    parts: dict[str, list[tuple[pd.DataFrame, dict[str, Any]]]] = {}
+    for (name, _), result in zip(calls, side_by_side(tasks, label="parts of tables", **options), strict=True):
+        parts.setdefault(name, []).append(result)
+        if len(parts[name]) == len(TABLES[name].parts):
+            _store(target, name, parts.pop(name), data)
+    return target
+
+
+def table_names(source: str = "faced") -> list[str]:
+    """Names of the tables from FACED, or of those of ``words``."""
+    return [name for name, table in TABLES.items() if table.source == source]
+
+
+def _missing(names: Iterable[str]) -> list[str]:
+    """Assets that have not been fetched."""
+    absent = []
+    for name in names:
+        try:
+            assets.path(name)
+        except assets.AssetError:
+            absent.append(name)
+    return absent
+
+
+def _digest_of_assets() -> str:
+    """SHA-256 over the registered contents of all assets that tables of words are computed from."""
+    names = {asset for name in table_names("words") for asset in TABLES[name].assets(TABLES[name].parts)}
+    return files.digest(
+        [(name, [(f.path, f.sha256) for f in assets.ASSETS[name].files]) for name in sorted(names)]
+    )
 
 
 def plan(names: Iterable[str] = (), *, folder: str | Path | None = None) -> pd.DataFrame:
     """Parts of tables, all by default, and the hours of one core that they took when stored, NaN if never."""
-    folder = results_folder() if folder is None else files.absolute(folder)
-    entries = _entries(folder)
     names = list(names) or list(TABLES)
+    folders = {results_folder(TABLES[name].source) for name in names} if folder is None else {folder}
+    entries = {name: entry for place in folders for name, entry in _entries(files.absolute(place)).items()}
     columns = {
         "parts": [len(TABLES[name].parts) for name in names],
         "hours": [entries.get(name, {}).get("hours", np.nan) for name in names],
@@ -180,7 +243,7 @@ def _is_whole(source: Path) -> bool:
 
 
 def _finished_part(
-    name: str, part: str, source: Path, axes: str, data: str
+    name: str, part: str, source: Path | None, axes: str, data: str
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Rows of a part and how they came about, from the cache if they have been computed before."""
     place = files.cache_dir("audit", f"{_key(name, part, data, axes)}.csv", create=False)
@@ -188,7 +251,8 @@ def _finished_part(
         if not place.is_file():
             files.writable_folder(place.parent)
             start = time.monotonic()
-            rows = _computed(TABLES[name].compute, part, _material(source, axes, data))
+            material = None if source is None else _material(source, axes, data)
+            rows = _computed(TABLES[name].compute, part, material)
             origin = {
                 "seconds": round(time.monotonic() - start, 1),
                 "date": datetime.now(UTC).date().isoformat(),
@@ -206,7 +270,7 @@ def _key(name: str, part: str, *inputs: Any) -> str:
     table = TABLES[name]
     named = [_parts_of(function) for function in (table.compute, table.check) if function is not None]
     modules = {kind.partition(":")[0] for kinds in named for kind in kinds if isinstance(kind, str)}
-    readers = {read_faced.__module__, Material.__module__}
+    readers = {read_faced.__module__, Material.__module__} if table.source == "faced" else set()
     code = sorted(module for module in modules | readers if module.startswith("kernel."))
     return files.cache_key(code, "audit", name, part, named, _FORMAT, *inputs)
 
@@ -227,7 +291,7 @@ def _material(source: Path, axes: str, recordings: str) -> Material:
 
 
 def _computed(
-    compute: Callable[[Material, str], pd.DataFrame], part: str, material: Material
+    compute: Callable[[Any, str], pd.DataFrame], part: str, material: Material | None
 ) -> pd.DataFrame:
     """Rows of a part, rounded as they will be stored."""
     with threadpool_limits(1):
@@ -260,12 +324,15 @@ def _store(target: Path, name: str, parts: Sequence[tuple[pd.DataFrame, dict[str
         "seeds": "constants of the code",
         "date": max(origin["date"] for origin in origins),
         "recordings": data,
-        "axes": "" if name == "axes" else _axes_digest(_entries(target)),
+        "axes": "" if name == "axes" or TABLES[name].needs else _axes_digest(_entries(target)),
         "packages": sorted({origin["package"] for origin in origins}),
         "versions": origins[-1]["versions"],  # they enter the key of each part: all have the same
     }
     with files.one_at_a_time(target / _MANIFEST):
-        manifest = {"credit": CREDIT, "tables": dict(sorted((_entries(target) | {name: entry}).items()))}
+        manifest = {
+            "credit": CREDIT[TABLES[name].source],
+            "tables": dict(sorted((_entries(target) | {name: entry}).items())),
+        }
         for file, content in {f"{name}.csv": text, _MANIFEST: json.dumps(manifest, indent=1) + "\n"}.items():
             with files.atomic_path(target / file) as temporary:
                 temporary.write_text(content, encoding="utf-8")
@@ -274,18 +341,18 @@ def _store(target: Path, name: str, parts: Sequence[tuple[pd.DataFrame, dict[str
 # ---- reading
 
 
-def results_folder() -> Path:
-    """``book/results/faced`` of the book around the working directory."""
+def results_folder(source: str = "faced") -> Path:
+    """``book/results/faced``, or ``words``, of the book around the working directory."""
     book = files.book_folder()
     if book is None:
         raise StoredResultError(
             f"no book around {Path.cwd()}: work in a clone of the repository, or pass target="
         )
-    return book / "results" / "faced"
+    return book / "results" / source
 
 
 def load(name: str, *, folder: str | Path | None = None, check: bool = True) -> pd.DataFrame:
-    """A stored table; where FACED is at hand, after one of its quick parts has been computed again.
+    """A stored table; where what it needs is at hand, after one of its quick parts has been computed again.
 
     Parameters
     ----------
@@ -308,8 +375,8 @@ def load(name: str, *, folder: str | Path | None = None, check: bool = True) -> 
     SpotCheckError
         If the part computed again disagrees by more than `TOLERANCE`.
     """
-    folder = results_folder() if folder is None else files.absolute(folder)
     checks.choice("table", name, TABLES, error=StoredResultError)
+    folder = results_folder(TABLES[name].source) if folder is None else files.absolute(folder)
     entry, path = _entry(folder, name), folder / f"{name}.csv"
     text = path.read_text(encoding="utf-8")
     if hashlib.sha256(text.encode()).hexdigest() != entry["sha256"]:
@@ -320,22 +387,31 @@ def load(name: str, *, folder: str | Path | None = None, check: bool = True) -> 
     part = _check_a_part(name, stored, entry, folder) if check else None
     again = "" if part is None else f", part {part!r} computed again and equal"
     stored.attrs["source"] = f"{name}: stored run of {entry['date']}{again}"
+    stored.attrs["credit"] = CREDIT[TABLES[name].source]
     return stored
 
 
 def _check_a_part(name: str, stored: pd.DataFrame, entry: Mapping[str, Any], folder: Path) -> str | None:
     """Compute the quick part of the day again, unless the same code has; gives its name if it could."""
-    source, table = faced_folder(), TABLES[name]
+    table = TABLES[name]
+    source = faced_folder() if table.source == "faced" else None
     quick = table.parts if table.quick is None else table.quick
-    if not quick or source is None or not _is_whole(source):
+    if table.source == "faced":
+        quick = quick if source is not None and _is_whole(source) else ()
+    else:
+        quick = tuple(part for part in quick if not _missing(table.assets([part])))
+    if not quick:
         return None
     part = quick[(int(entry["sha256"], 16) + datetime.now(UTC).toordinal()) % len(quick)]
-    axes = "" if name == "axes" else _axes(folder)
-    recordings = files.digest([(str(path), files.state(path)) for path in _recordings(source)])
+    axes, recordings = "", _digest_of_assets()
+    if source is not None:
+        axes = "" if name == "axes" else _axes(folder)
+        recordings = files.digest([(str(path), files.state(path)) for path in _recordings(source)])
     key = _key(name, part, "checked", entry["sha256"], recordings, axes)
     place = files.cache_dir("audit", f"{key}.checked", create=False)
     if not place.is_file():
-        again = _computed(table.check or table.compute, part, _material(source, axes, recordings))
+        material = None if source is None else _material(source, axes, recordings)
+        again = _computed(table.check or table.compute, part, material)
         expected = stored[stored["part"] == part].reset_index(drop=True)
         if table.check is not None:
             keys = [column for column in again if not pd.api.types.is_float_dtype(again[column])]
@@ -385,7 +461,8 @@ def spot_check(
 
 def sources(*stored: pd.DataFrame) -> str:
     """Where the numbers of stored tables come from, one line each, under the credit of the data."""
-    return "\n".join([CREDIT, *(table.attrs["source"] for table in stored)])
+    credits = dict.fromkeys(table.attrs["credit"] for table in stored)
+    return "\n".join([*credits, *(table.attrs["source"] for table in stored)])
 
 
 def _axes(folder: Path) -> str:
@@ -594,4 +671,14 @@ TABLES: Mapping[str, Table] = {
     ),
     "replication_checkpoints": _networks(simulated.replication_checkpoints, simulated.OTHERS, n_networks=3),
     "replication_tests": _networks(simulated.replication_tests, simulated.OTHERS, ()),
+    **{
+        function.__name__: Table(function, parts, quick, needs=words.needs)
+        for function, parts, quick in (
+            (words.recipe_reproducibility, words.RECIPE_PARTS, words.RECIPE_PARTS[:1]),
+            (words.recipe_positions, words.POSITION_PARTS, words.RECIPE_PARTS[:1]),
+            (words.text_scores, words.SCORE_PARTS, ("sst2; no model", "tweeteval; no model")),
+            (words.models_agree, words.AGREEMENT_PARTS, ()),
+            (words.comments, words.COMMENT_PARTS, ()),
+        )
+    },
 }

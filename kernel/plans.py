@@ -141,8 +141,8 @@ class Study:
     tables: tuple[str, ...] | str = _setting((), _table_names)
 
     def __post_init__(self) -> None:
-        if self.tables == "all":
-            object.__setattr__(self, "tables", tuple(audit.TABLES))
+        if self.tables in audit.CREDIT:
+            object.__setattr__(self, "tables", tuple(audit.table_names(self.tables)))
         for setting in fields(self):
             value = getattr(self, setting.name)
             value = tuple(value) if isinstance(value, list) else value

@@ -416,6 +416,16 @@ def test_fetch_and_verify_take_all_assets_by_default_and_go_on_after_a_failure(i
     assert assets.main(["verify"]) == 1
 
 
+def test_a_package_on_request_waits_until_it_is_named(index, capsys, monkeypatch):
+    monkeypatch.setitem(assets.ASSETS, "rated", replace(assets.ASSETS["rated"], on_request=True))
+    assert assets.main(["fetch"]) == 0 and downloads(index) == ["model"]
+    model, rated = assets._table().splitlines()[1:3]
+    assert model.endswith("yes") and rated.endswith("no, on request")
+    assert assets.main(["fetch", "rated"]) == 0
+    assert_whole("rated")
+    assert assets._table().splitlines()[2].endswith("yes")
+
+
 def test_wrong_commands_and_ctrl_c_end_with_the_usual_codes(index, capsys, monkeypatch):
     for command in ("fetch", "verify"):
         with pytest.raises(SystemExit) as stop:
@@ -474,7 +484,12 @@ def site(monkeypatch):
     site = Site()
     contents = tuple(AssetFile(path, len(content), sha256(content)) for path, content in SINGLE.items())
     addresses = {"EEG/": f"{site.address}/copy/", "After/": f"{site.address}/copy/deep/"}
-    told = {"terms": "Prefer the source.", "cure": "ask the source", "addresses": addresses}
+    told = {
+        "terms": "Prefer the source.",
+        "cure": "ask the source",
+        "addresses": addresses,
+        "on_request": True,
+    }
     asset = Asset("eeg", "EEG features", "abc", "none stated", "Nobody (2000)", contents, **told)
     monkeypatch.setattr(assets, "ASSETS", {"eeg": asset})
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -555,7 +570,7 @@ def test_the_mirror_comes_first_and_the_public_address_where_it_lacks_a_file(
     assert [path for path in site.asked if path.startswith("/copy")] == ["/copy/deep/After/sub0/a.mat"]
 
 
-def test_a_mirror_that_tampers_or_is_not_there_is_named(site, tmp_path, monkeypatch):
+def test_a_mirror_that_tampers_or_is_not_there_is_named(site, tmp_path, monkeypatch, capsys):
     place = tmp_path / "eeg" / PLACES[0]
     place.parent.mkdir(parents=True)
     place.write_bytes(b"other")
@@ -572,6 +587,7 @@ def test_a_mirror_that_tampers_or_is_not_there_is_named(site, tmp_path, monkeypa
         monkeypatch.setenv("KERNEL_MIRROR", absent)
         with pytest.raises(AssetDownloadError, match="correct or unset"):
             fetch("eeg")
+        assert assets.main(["fetch", "eeg"]) == 1 and "correct or unset" in capsys.readouterr().err
     assert not site.asked
 
 
@@ -593,10 +609,26 @@ def test_an_entry_is_complete_and_consistent(asset):
         assert asset.version == asset.packages[0].version
     else:
         assert all(asset.address(file).startswith("https://") for file in asset.files) and asset.cure
+        assert asset.on_request
     assert all(package.version in package.filename for package in asset.packages)
     assert "arXiv:" in asset.citation or "doi:" in asset.citation
     assert asset.licence in {"Apache-2.0", "MIT"} or "Terms" in asset.terms or "licence" in asset.terms
     assert asset.sha256 != replace(asset, files=asset.files[1:]).sha256
+
+
+def test_only_what_the_chapters_need_is_fetched_unasked():
+    unasked = {name for name, asset in assets.ASSETS.items() if not asset.on_request}
+    models = {"smollm2-135m-instruct", "gemma-3-270m", "all-minilm-l6-v2"}
+    assert unasked == models | {"hutto-snippets", "vader-lexicon"}
+
+
+def test_a_model_from_packages_of_another_name_is_known_by_the_hash_of_its_maker():
+    (file,) = assets.ASSETS["qwen2.5-coder-0.5b"].files
+    assert file.sha256 == "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32"
+    assert file.size == 491_400_064
+    assert [(number, PurePosixPath(name).name) for number, name in file.parts] == [
+        (number, f"part0{number + 1}.bin") for number in range(6)
+    ]
 
 
 def test_the_features_of_faced_are_registered_with_credit_and_better_sources():

@@ -19,7 +19,7 @@ import kernel
 from kernel import claims
 from kernel.claims import ClaimsError, LedgerNotFoundError, parse_claims, record
 from kernel.language.models import REGISTRY
-from kernel.language.sentiment import HUB_BENCHMARKS
+from kernel.language.sentiment import BENCHMARKS
 
 ROOT = Path(__file__).resolve().parents[1]
 SPEC = importlib.util.spec_from_file_location("ledger_page", ROOT / "book" / "ledger.py")
@@ -194,7 +194,7 @@ def test_every_command_calls_what_there_is_with_arguments_that_fit(claim, monkey
     ((args, kwargs),) = called
     models = [args[0]] if isinstance(args[0], str) else args[0]
     assert models and set(models) <= set(REGISTRY)
-    assert set(kwargs.get("benchmarks", ())) <= set(HUB_BENCHMARKS)
+    assert set(kwargs.get("benchmarks", ())) <= set(BENCHMARKS)
 
 
 # --- recording ----------------------------------------------------------------------------------------------

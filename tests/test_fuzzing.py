@@ -25,6 +25,7 @@ import yaml
 from test_assets import joined_asset, make_sdist, make_wheel, sha256
 from test_claims import ENTRY
 from test_online import QUICK, Linear, pink
+from test_sentiment import write_sets
 
 from kernel import assets, claims, files
 from kernel.assets import AssetCorruptError, AssetFile, AssetMissingError
@@ -410,6 +411,11 @@ def snippets(folder, monkeypatch, name):
     return folder / name, lambda: sentiment.load_benchmark("lexicon" if "lexicon" in name else "tweets")
 
 
+def rated(folder, monkeypatch, name, file):
+    write_sets(folder, monkeypatch, emotions=name == "goemotions")
+    return folder / file, lambda: sentiment.load_benchmark(name)
+
+
 def model_folder(folder, monkeypatch, name):
     from conftest import make_tiny_lm
 
@@ -455,9 +461,17 @@ READERS = {
         name: Reader(with_(snippets, name=f"{name}.txt"), (AssetCorruptError,), 180, text=True)
         for name in ("tweets_GroundTruth", "tweets_anonDataRatings", "vader_lexicon")
     },
+    **{
+        f"rated_{name}": Reader(with_(rated, name=name, file=file), (AssetCorruptError,), 120, text=True)
+        for name, file in {
+            "sst2": "dev.tsv", "rotten_tomatoes": "rt-polarity.neg", "tweeteval": "test_text.txt",
+            "goemotions": "train.tsv", "emobank": "emobank.csv", "warriner": "NoVAD_v2013.csv",
+            "labmt": "labMT_English.tsv",
+        }.items()
+    },
     "model_weights": Reader(with_(model_folder, name="model.safetensors"), (ModelLoadError,), 25),
     "model_config": Reader(with_(model_folder, name="config.json"), (ModelLoadError,), 25, text=True),
-}
+}  # fmt: skip
 
 
 def test_there_are_thousands_of_damaged_files():

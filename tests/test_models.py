@@ -27,10 +27,11 @@ from kernel.language.models import (
 BUNDLED = [name for name, card in REGISTRY.items() if card.bundled]
 
 
-def test_the_registry_holds_the_papers_fourteen_and_the_bundled_two():
+def test_the_registry_holds_the_papers_fourteen_and_three_assets():
     paper = [card for card in REGISTRY.values() if card.paper_r is not None]
     assert len(paper) == 14
-    assert len(BUNDLED) == 2
+    assert BUNDLED == ["SmolLM2-135M-Instruct", "Gemma-3-270M", "Qwen2.5-Coder-0.5B-Instruct"]
+    assert all(REGISTRY[name].source in models.assets.ASSETS for name in BUNDLED)
     assert sum(card.paper_r > 0.85 for card in paper) == 7
     assert sum(card.paper_r < 0.4 for card in paper) == 3
     assert len({card.source for card in REGISTRY.values()}) == len(REGISTRY)
@@ -195,12 +196,19 @@ def test_the_twin_shares_architecture_but_no_weight():
 @pytest.mark.assets
 @pytest.mark.parametrize("name", BUNDLED)
 def test_a_bundled_model_predicts_english_and_its_twin_does_not(name):
-    lm = load_language_model(name, device="cpu")
     card = REGISTRY[name]
+    try:
+        lm = load_language_model(name, device="cpu")
+    except models.assets.AssetMissingError as error:
+        if models.assets.ASSETS[card.source].on_request:
+            pytest.skip(str(error))
+        raise
     assert (lm.n_layers, lm.dtype, lm.family) == (card.n_layers, torch.float32, card.family)
     ids = lm.tokenizer(
         "The capital of France is Paris, and the capital of Italy is Rome.", return_tensors="pt"
     )
+    written = lm.tokenizer.decode(ids["input_ids"][0], skip_special_tokens=True)
+    assert written == "The capital of France is Paris, and the capital of Italy is Rome."
     with torch.no_grad():
         loss = lm.causal(ids["input_ids"], labels=ids["input_ids"]).loss.item()
         chance = random_twin(lm).causal(ids["input_ids"], labels=ids["input_ids"]).loss.item()

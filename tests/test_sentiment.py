@@ -32,6 +32,20 @@ def test_zero_shot_matches_scikit_learn_and_scipy(rng):
     assert result.row()["n"] == 300
 
 
+def test_neutral_texts_count_for_the_correlations_alone(rng):
+    benchmark = rated(rng)
+    ratings = np.where(np.arange(300) % 3, benchmark.ratings, 0.0)
+    some = Benchmark("with neutral", benchmark.texts, ratings, "none")
+    scores = ratings + 3 * rng.standard_normal(300)
+    result, sided = zero_shot(scores, some, n_resamples=50), ratings != 0
+    assert result.auc.value == pytest.approx(roc_auc_score(ratings[sided] > 0, scores[sided]))
+    assert result.auc.value != pytest.approx(roc_auc_score(some.labels, scores), abs=1e-3)
+    assert result.pearson.value == pytest.approx(np.corrcoef(scores, ratings)[0, 1])
+    one_sided = Benchmark("no bad", benchmark.texts, np.abs(ratings), "none")
+    with pytest.raises(ValueError, match="all rated on one side of zero"):
+        zero_shot(scores, one_sided)
+
+
 def test_zero_shot_of_noise_covers_chance(rng):
     benchmark = rated(rng, 120)
     covered = 0
@@ -85,7 +99,28 @@ EYE, FLAGS = np.eye(8), np.arange(8) % 2 == 0
             r"\['anger', 'joy'\] span one direction",
         ),
         (lambda b: load_benchmark("sst3"), sentiment.UnknownBenchmarkError, "movie.*sst2.*; got 'sst3'"),
-        (lambda b: load_benchmark("movie"), sentiment.assets.AssetMissingError, "fetch"),
+        (lambda b: load_benchmark("movie"), sentiment.assets.AssetMissingError, "fetch hutto-snippets"),
+        (lambda b: load_benchmark("sst2"), sentiment.assets.AssetMissingError, "kernel.assets fetch sst2"),
+        (
+            lambda b: load_benchmark("sst2", rating="arousal"),
+            ValueError,
+            "rating of 'sst2' must be one of valence; got 'arousal'",
+        ),
+        (
+            lambda b: load_benchmark("warriner", language="French"),
+            ValueError,
+            "language of 'warriner' must be one of English",
+        ),
+        (
+            lambda b: load_benchmark("labmt", language="Latin"),
+            ValueError,
+            "of 'labmt' must be .*Hindi.*'Latin'",
+        ),
+        (
+            lambda b: Benchmark("odd", ("a", "b"), [1, -1], "", ("joy",)),
+            ValueError,
+            "'odd' has 2 texts but 1 emo",
+        ),
     ],
 )
 def test_names_what_it_cannot_use(rng, call, error, message):
@@ -155,18 +190,123 @@ def test_shuffled_emotions_lose_the_axis(rng):
     assert observed > np.quantile(null, 0.9)
 
 
+#: Made-up texts in the formats of the releases.
+SETS = {
+    "dev.tsv": "text\tlabel\nnot a good 'un , is it \t0\na \"merry tale \t1\n",
+    "rt-polarity.neg": "dull , caf\xe9 talk \n\n",
+    "rt-polarity.pos": "bright \n",
+    "test_text.txt": "rain &amp;amp; wind\nit is tuesday\n@user hooray\n",
+    "test_labels.txt": "0\n1\n2\n",
+    "emobank.csv": "id,split,V,A,D,text\n"
+    '1,train,3.0,3.3,3,"Well, no ""news"""\n2,dev,4.6,2.0,3,NA\n3,dev,1.8,3,2,Ouch\n',
+    "NoVAD_v2013.csv": "Word,V.Mean.Sum,V.SD.Sum,A.Mean.Sum,D.Mean.Sum\nnull,4.5,2,2.41,5\ncake,7.2,1,5,5\n",
+    "labMT_English.tsv": "cake\t7.50\nmud\t3.00\n",
+    "labMT_French.tsv": "g\xe2teau\t8.00\nboue\t2.86\n",
+}
+GOEMOTIONS = {
+    "train.tsv": "What a cake!\t0\ta1\nCold and late\t2,25\ta2\nThe door is shut\t27\ta3\n",
+    "dev.tsv": "I miss him\t25\tb1\n",
+    "test.tsv": "Who did that?\t7\tc1\nDear old friend\t18\tc2\n",
+}
+
+
+def write_sets(folder, monkeypatch, emotions=False):
+    """The folder of every asset holds the made-up texts (GoEmotions has a file called like one of SST-2)."""
+    for name, text in (GOEMOTIONS if emotions else SETS).items():
+        (folder / name).write_text(text, "latin-1" if name.startswith("rt-") else "utf-8")
+    monkeypatch.setattr(sentiment.assets, "path", lambda asset: folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("sst2", {}, {"not a good 'un , is it": -1, 'a "merry tale': 1}),
+        ("rotten_tomatoes", {}, {"dull , caf\xe9 talk": -1, "bright": 1}),
+        ("tweeteval", {}, {"rain & wind": -1, "@user hooray": 1}),
+        ("tweeteval", {"neutral": True}, {"rain & wind": -1, "it is tuesday": 0, "@user hooray": 1}),
+        ("emobank", {}, {"NA": 1.6, "Ouch": -1.2}),
+        ("emobank", {"neutral": True}, {'Well, no "news"': 0, "NA": 1.6, "Ouch": -1.2}),
+        ("emobank", {"min_abs_rating": 1.6}, {"NA": 1.6}),
+        ("emobank", {"rating": "arousal"}, {'Well, no "news"': 0.3, "NA": -1}),
+        ("emobank", {"rating": "dominance"}, {"Ouch": -1}),
+        ("warriner", {}, {"null": -0.5, "cake": 2.2}),
+        ("warriner", {"rating": "arousal"}, {"null": -2.59}),
+        ("labmt", {}, {"cake": 2.5, "mud": -2}),
+        ("labmt", {"language": "French"}, {"g\xe2teau": 3, "boue": -2.14}),
+    ],
+)
+def test_a_set_is_read_as_released_and_rated_from_the_middle_of_its_scale(
+    tmp_path, monkeypatch, name, options, expected
+):
+    write_sets(tmp_path, monkeypatch)
+    benchmark = load_benchmark(name, **options)
+    assert dict(zip(benchmark.texts, benchmark.ratings.tolist(), strict=True)) == expected
+    named = [options[key] for key in ("rating", "language") if key in options]
+    assert benchmark.name == " ".join([name, *named])
+    assert benchmark.citation == sentiment.assets.ASSETS[name].citation
+    assert benchmark.emotions == ()
+
+
+def test_comments_with_one_emotion_keep_it_and_its_class_in_faced(tmp_path, monkeypatch):
+    write_sets(tmp_path, monkeypatch, emotions=True)
+    comments = load_benchmark("goemotions", neutral=True)
+    assert comments.emotions == ("admiration", "neutral", "sadness", "curiosity", "love")
+    assert comments.ratings.tolist() == [1, 0, -1, 0, 1]
+    assert load_benchmark("goemotions").emotions == ("admiration", "sadness", "love")
+    classes = [sentiment.GOEMOTIONS_CLASSES.get(emotion) for emotion in comments.emotions]
+    assert classes == ["inspiration", "neutral", "sadness", None, "tenderness"]
+    assert set(sentiment.GOEMOTIONS_CLASSES.values()) == set(EMOTIONS)
+    assert set(sentiment.GOEMOTIONS_CLASSES) < set(sentiment._SETS["goemotions"]["signs"])
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "name"),
+    [
+        ("dev.tsv", "text\tlabel\nfine\t2\n", "sst2"),
+        ("test_labels.txt", "0\n1\n", "tweeteval"),
+        ("emobank.csv", "id,split,V,A,D,text\n1,train,nan,3,3,Fine\n", "emobank"),
+        ("emobank.csv", "id,split,V,A,D,text\n1,train,30,3,3,Fine\n", "emobank"),
+        ("labMT_English.tsv", "", "labmt"),
+        ("train.tsv", "fine\t-1\ta1\n", "goemotions"),
+    ],
+)
+def test_damaged_texts_are_told_from_whole_ones(tmp_path, monkeypatch, file, text, name):
+    write_sets(tmp_path, monkeypatch, emotions=name == "goemotions")
+    assert len(load_benchmark(name))
+    (tmp_path / file).write_text(text)
+    with pytest.raises(sentiment.assets.AssetCorruptError, match=f"cannot be read .*assets fetch {name}"):
+        load_benchmark(name)
+
+
+@pytest.mark.assets
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("sst2", 872), ("rotten_tomatoes", 10_600), ("tweeteval", 12_200), ("emobank", 9_800),
+     ("goemotions", 45_000), ("warriner", 13_900), ("labmt", 10_100)],
+)  # fmt: skip
+def test_the_sets_on_request_are_whole_where_they_have_been_fetched(name, size):
+    try:
+        full = load_benchmark(name, neutral=True)
+    except sentiment.assets.AssetMissingError as error:
+        pytest.skip(str(error))
+    assert size <= len(full) < 1.03 * size
+    sample = load_benchmark(name, n=800)
+    assert np.corrcoef(sentiment.vader_scores(sample.texts), sample.ratings)[0, 1] > 0.25  # no row slipped
+
+
 def test_hub_sets_go_through_datasets_with_the_right_labels(monkeypatch):
     calls = []
 
-    def load_dataset(path, config, split):
-        calls.append((path, config, split))
-        return {"text": ["bad &amp; sad", "so so", "good"], "label": [0, 1, 2]}
+    def load_dataset(path, split):
+        calls.append((path, split))
+        return {"text": ["bad &amp; sad", "good "], "label": [0, 1]}
 
     monkeypatch.setitem(sys.modules, "datasets", types.SimpleNamespace(load_dataset=load_dataset))
-    benchmark = load_benchmark("tweeteval")
-    assert calls == [("cardiffnlp/tweet_eval", "sentiment", "test")]
+    benchmark = load_benchmark("yelp")
+    assert calls == [("fancyzhx/yelp_polarity", "test")]
     assert benchmark.texts == ("bad & sad", "good")
     assert benchmark.labels.tolist() == [False, True]
+    assert "1509.01626" in benchmark.citation
 
     def unreachable(*args, **kwargs):
         raise ConnectionError("no route")

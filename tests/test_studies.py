@@ -143,7 +143,7 @@ def test_a_file_may_be_empty_and_gives_back_what_it_says(tmp_path):
     path.write_text(YAML)
     assert load_study(path) == TINY
     (tmp_path / "recordings").mkdir()
-    path.write_text("path: recordings\nstrategies: []\ntables: all\nsegment: 10")
+    path.write_text("path: recordings\nstrategies: []\ntables: faced\nsegment: 10")
     study = load_study(path)
     assert study.path == str(tmp_path / "recordings") and study.strategies == () and study.segment == 10
     assert len(study.tables) > 60

@@ -52,7 +52,7 @@ def _cards(file: IO[str]) -> dict[str, ModelCard]:
     return {card["name"]: ModelCard(**card) for card in files.read_yaml(file.read())}
 
 
-#: The paper's 14 models and the bundled two, by name.
+#: The paper's 14 models and the three that come as assets, by name.
 REGISTRY: dict[str, ModelCard] = files.read_packaged("language/data/registry.yaml", _cards)
 
 

@@ -20,9 +20,10 @@ from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit, cro
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from kernel import assets, checks, stats
+from kernel import assets, checks, files, stats
 from kernel.arrays import real
 from kernel.language.axis import ValenceAxis
+from kernel.language.stories import EMOTIONS
 from kernel.stats import Interval
 
 Seed = int | np.random.Generator | None
@@ -38,17 +39,23 @@ class BenchmarkLoadError(RuntimeError):
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Distinct texts with mean human valence (n_texts,) in [-4, 4], or -1 and +1 where a set has labels."""
+    """Distinct texts with mean human ratings (n_texts,) in [-4, 4], 0 where the scale has its middle.
+
+    A set with labels has -1, 0 and +1. `emotions` (n_texts,) are the labels of a set that has emotions.
+    """
 
     name: str
     texts: tuple[str, ...]
     ratings: np.ndarray
     citation: str
+    emotions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         ratings = real(self.ratings, f"ratings of {self.name!r}")
         checks.shape(f"ratings of {self.name!r}", ratings, (len(self.texts),))
         object.__setattr__(self, "ratings", ratings)
+        if len(self.emotions) not in (0, len(self.texts)):
+            raise ValueError(f"{self.name!r} has {len(self.texts)} texts but {len(self.emotions)} emotions")
 
     @property
     def labels(self) -> np.ndarray:
@@ -59,58 +66,56 @@ class Benchmark:
         return len(self.texts)
 
 
-class _HubSet(NamedTuple):
-    path: str
-    citation: str
-    split: str = "test"
-    text: str = "text"
-    config: str | None = None
-    positive: int = 1  # the label of positive texts; that of negative ones is 0
-
-
-_HUTTO = "Hutto & Gilbert (2014), ICWSM. doi:10.1609/icwsm.v8i1.14550"
-_SNIPPETS = {
-    "movie": "movieReviewSnippets",
-    "amazon": "amazonReviewSnippets",
-    "tweets": "tweets",
-    "editorials": "nytEditorialSnippets",
-}
-_HUB = {
-    "sst2": _HubSet("stanfordnlp/sst2", "Socher et al. (2013), EMNLP D13-1170", "validation", "sentence"),
-    "imdb": _HubSet("stanfordnlp/imdb", "Maas et al. (2011), ACL P11-1015"),
-    "yelp": _HubSet("fancyzhx/yelp_polarity", "Zhang et al. (2015), arXiv:1509.01626"),
-    "tweeteval": _HubSet(
-        "cardiffnlp/tweet_eval",
-        "Rosenthal et al. (2017), doi:10.18653/v1/S17-2088",
-        config="sentiment",
-        positive=2,
-    ),
-    "rotten_tomatoes": _HubSet(
-        "cornell-movie-review-data/rotten_tomatoes", "Pang & Lee (2005), ACL P05-1015"
-    ),
-}
-#: Benchmarks of the paper, loaded through the ``hub`` extra.
-HUB_BENCHMARKS = tuple(_HUB)
+_SETS: dict[str, dict[str, Any]] = files.read_packaged(
+    "language/data/benchmarks.yaml", lambda file: files.read_yaml(file.read())
+)
+#: Names that `load_benchmark` knows; the last two come through the ``hub`` extra.
+BENCHMARKS = tuple(_SETS)
+#: FACED's class of a label of GoEmotions, see `load_benchmark`.
+GOEMOTIONS_CLASSES = {name: name for name in EMOTIONS if name in _SETS["goemotions"]["signs"]} | {
+    "admiration": "inspiration", "optimism": "inspiration", "caring": "tenderness", "love": "tenderness"
+}  # fmt: skip
 
 
 def load_benchmark(
-    name: str, *, n: int | None = None, min_abs_rating: float = 0.0, random_state: Seed = 0
+    name: str,
+    *,
+    n: int | None = None,
+    min_abs_rating: float = 0.0,
+    neutral: bool = False,
+    rating: str = "valence",
+    language: str = "English",
+    random_state: Seed = 0,
 ) -> Benchmark:
-    """Load human-rated texts.
+    """Load human-rated texts, from an asset that has been fetched or, for ``imdb`` and ``yelp``, from a hub.
 
     The snippet sets (``movie``, ``amazon``, ``tweets``, ``editorials``) are rated by about 20 people a text
     (tweets by up to 99) on a scale from -4 to 4. The rating is the mean of the individual ratings of the
-    release; for 196 tweets it differs from the release's own table of means. ``lexicon`` holds single words.
-    `HUB_BENCHMARKS` have labels.
+    release; for 196 tweets it differs from the release's own table of means. ``emobank`` has sentences on a
+    scale from 1 to 5; single words are in ``lexicon`` (-4 to 4), ``warriner`` and ``labmt`` (1 to 9).
+    A rating is the distance from the middle of its scale.
+
+    ``sst2``, ``rotten_tomatoes``, ``imdb`` and ``yelp`` have positive and negative texts, ``tweeteval``
+    neutral ones too. ``goemotions`` has the comments that bear exactly one of 27 emotions or neutral, in
+    `Benchmark.emotions`. Their rating is the sentiment that the authors of the set give the emotion, 0 for
+    neutral and the ambiguous ones. `GOEMOTIONS_CLASSES` maps the labels to FACED's classes, where they have
+    a counterpart. That it takes admiration and optimism for inspiration, caring and love for tenderness, is
+    our choice.
 
     Parameters
     ----------
     name : str
-        A set named above.
+        One of `BENCHMARKS`.
     n : int or None
         Random sample of so many texts; None takes all.
     min_abs_rating : float
         Keep texts whose absolute mean rating reaches this.
+    neutral : bool
+        Keep texts rated exactly 0 as well.
+    rating : str
+        ``valence``; for ``emobank`` and ``warriner`` also ``arousal`` or ``dominance``.
+    language : str
+        For ``labmt``, the English name of one of its ten languages.
     random_state : int, Generator or None
         Seed of the sample.
 
@@ -122,32 +127,43 @@ def load_benchmark(
     ------
     UnknownBenchmarkError
         Lists the known names.
+    ValueError
+        If a set lacks the rating or the language, or has too few texts.
     kernel.assets.AssetMissingError, kernel.assets.AssetCorruptError
-        If the bundled ratings have not been fetched, or cannot be read any more.
+        If the texts have not been fetched, or cannot be read any more; shows the command that fetches them.
     BenchmarkLoadError
         If a hub set cannot be reached.
     """
-    checks.choice("name", name, [*_SNIPPETS, "lexicon", *_HUB], error=UnknownBenchmarkError)
-    table = _read_hub(_HUB[name]) if name in _HUB else _read_bundled(name)
-    table = table[table["text"].str.strip() != ""].drop_duplicates("text")
-    table = table[(table["rating"].abs() >= min_abs_rating) & (table["rating"] != 0)]
+    checks.choice("name", name, BENCHMARKS, error=UnknownBenchmarkError)
+    known = _SETS[name]
+    checks.choice(f"rating of {name!r}", rating, list(known.get("columns", ["valence"])))
+    checks.choice(f"language of {name!r}", language, known.get("languages", ["English"]))
+    table = _read_hub(known["hub"]) if "hub" in known else _read_asset(name, rating, language)
+    table = table[table["text"] != ""].drop_duplicates("text")
+    kept = (table["rating"].abs() >= min_abs_rating) & ((table["rating"] != 0) | neutral)
+    table = table[kept]
     if n is not None:
         checks.count(f"n of {name!r} with |rating| >= {min_abs_rating}", n, 1, len(table))
         rows = np.random.default_rng(random_state).choice(len(table), n, replace=False)
         table = table.iloc[np.sort(rows)]
-    citation = _HUB[name].citation if name in _HUB else _HUTTO
-    return Benchmark(name, tuple(table["text"]), table["rating"].to_numpy(dtype=float), citation)
+    title = " ".join([name, *(one for one in (rating, language) if one not in ("valence", "English"))])
+    citation = known["citation"] if "hub" in known else assets.ASSETS[known.get("asset", name)].citation
+    emotions = tuple(table["emotion"]) if "emotion" in table else ()
+    return Benchmark(title, tuple(table["text"]), table["rating"].to_numpy(dtype=float), citation, emotions)
 
 
-def _read_bundled(name: str) -> pd.DataFrame:
-    """Texts with finite ratings from an asset's folder, whose files may have been damaged since."""
-    asset = "vader-lexicon" if name == "lexicon" else "hutto-snippets"
+def _read_asset(name: str, rating: str, language: str) -> pd.DataFrame:
+    """Texts with ratings from an asset's folder, whose files may have been damaged since."""
+    asset = _SETS[name].get("asset", name)
     folder = assets.path(asset)
     try:
-        table = _read_lexicon(folder) if name == "lexicon" else _read_snippets(folder, _SNIPPETS[name])
-        finite = np.isfinite(table["rating"])
-        if not finite.all():
-            raise ValueError(f"text {int(np.argmin(finite))} has no finite rating")
+        rows = _rated(name, folder, rating, language)
+        table = pd.DataFrame(rows, columns=["text", "rating", "emotion"][: len(rows[0])])
+        # some texts were escaped twice
+        table["text"] = [html.unescape(html.unescape(text)).strip() for text in table["text"]]
+        within = table["rating"].abs() <= 4
+        if not within.all():
+            raise ValueError(f"the rating of text {int(np.argmin(within))} is not within -4 and 4")
     except Exception as error:  # a table that was damaged can fail in any way
         raise assets.AssetCorruptError(
             f"the ratings in {folder} cannot be read ({type(error).__name__}: {error}): run "
@@ -156,47 +172,66 @@ def _read_bundled(name: str) -> pd.DataFrame:
     return table
 
 
-def _read_snippets(folder: Path, stem: str) -> pd.DataFrame:
-    texts = _columns(next(folder.rglob(f"{stem}_GroundTruth.txt")))
-    votes = _columns(next(folder.rglob(f"{stem}_anonDataRatings.txt")))
-    means = {row[0]: float(np.mean(ast.literal_eval(row[3]))) for row in votes}
-    plain = [html.unescape(html.unescape(row[2])).strip() for row in texts]  # some were escaped twice
-    return pd.DataFrame({"text": plain, "rating": [means[row[0]] for row in texts]})
+def _rated(name: str, folder: Path, rating: str, language: str) -> list[tuple[Any, ...]]:
+    """Text, rating and, where there is one, emotion of each row of a set."""
+    known = _SETS[name]
+    labels = known.get("labels", {})
+    match name:
+        case "lexicon":
+            words = _columns(folder / "vader_lexicon.txt")
+            return [(row[0], float(row[1])) for row in words if row[0].isalpha()]
+        case "labmt":
+            words = _columns(folder / f"labMT_{language}.tsv")
+            return [(word, round(float(happiness) - 5, 6)) for word, happiness in words]
+        case "sst2":
+            return [(text, labels[label]) for text, label in _columns(folder / "dev.tsv")[1:]]
+        case "rotten_tomatoes":
+            sides = {side: _columns(folder / f"rt-polarity.{side}", "latin-1") for side in labels}
+            return [(text, labels[side]) for side, rows in sides.items() for (text,) in rows]
+        case "tweeteval":
+            texts, given = (_columns(folder / f"test_{part}.txt") for part in ("text", "labels"))
+            return [(text, labels[label]) for (text,), (label,) in zip(texts, given, strict=True)]
+        case "goemotions":
+            signs = dict(enumerate(known["signs"].items()))
+            rows = [row for part in ("train", "dev", "test") for row in _columns(folder / f"{part}.tsv")]
+            single = [(text, signs[int(ids)]) for text, ids, _ in rows if "," not in ids]
+            return [(text, sign, emotion) for text, (emotion, sign) in single]
+        case "emobank" | "warriner":
+            columns = [known["text"], known["columns"][rating]]
+            table = pd.read_csv(folder / known["file"], usecols=columns, keep_default_na=False)[columns]
+            ratings = table[columns[1]].astype(float) - known["middle"]
+            return list(zip(table[columns[0]], ratings.round(6), strict=True))
+        case _:
+            texts = _columns(folder / f"{known['stem']}_GroundTruth.txt")
+            votes = _columns(folder / f"{known['stem']}_anonDataRatings.txt")
+            means = {row[0]: float(np.mean(ast.literal_eval(row[3]))) for row in votes}
+            return [(row[2], means[row[0]]) for row in texts]
 
 
-def _read_lexicon(folder: Path) -> pd.DataFrame:
-    rows = _columns(next(folder.rglob("vader_lexicon.txt")))
-    words = [(row[0], float(row[1])) for row in rows if row[0].isalpha()]
-    return pd.DataFrame(words, columns=["text", "rating"])
-
-
-def _columns(path: Path) -> list[list[str]]:
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
+def _columns(path: Path, encoding: str = "utf-8-sig") -> list[list[str]]:
+    lines = path.read_text(encoding).splitlines()
     return [line.split("\t") for line in lines if line.strip()]
 
 
-def _read_hub(source: _HubSet) -> pd.DataFrame:
+def _read_hub(source: str) -> pd.DataFrame:
     try:
         from datasets import load_dataset
 
-        data = load_dataset(source.path, source.config, split=source.split)
+        data = load_dataset(source, split="test")
     except ImportError as error:
         raise BenchmarkLoadError(
-            f"{source.path!r} needs the hub extra: pip install 'valence-axis[hub]'"
+            f"{source!r} needs the hub extra: pip install 'valence-axis[hub]'"
         ) from error
     except Exception as error:  # datasets raises many kinds; the cure is the same
         raise BenchmarkLoadError(
-            f"could not load {source.path!r} ({error}): check the network, "
-            "or fill the datasets cache beforehand"
+            f"could not load {source!r} ({error}): check the network, or fill the datasets cache beforehand"
         ) from error
-    table = pd.DataFrame({"text": list(data[source.text]), "label": list(data["label"])})
-    table = table[table["label"].isin([0, source.positive])]
-    ratings = np.where(table["label"] == source.positive, 1.0, -1.0)
-    return pd.DataFrame({"text": [html.unescape(str(text)) for text in table["text"]], "rating": ratings})
+    texts = [html.unescape(str(text)).strip() for text in data["text"]]
+    return pd.DataFrame({"text": texts, "rating": [1.0 if label else -1.0 for label in data["label"]]})
 
 
 class ZeroShot(NamedTuple):
-    """Scores of `n` texts against human ratings: AUC of rating > 0, and correlations with the rating."""
+    """Scores of `n` texts against ratings: AUC of rating > 0 against < 0, correlations with the rating."""
 
     benchmark: str
     n: int
@@ -229,7 +264,8 @@ def zero_shot(
     benchmark : Benchmark
         The texts that were scored, in the same order.
     n_resamples, random_state
-        Bootstrap over texts, within the positive and the negative ones; intervals cover 95 %.
+        Bootstrap over texts, within the positive, the negative and the neutral ones; intervals cover 95 %.
+        Neutral texts count for the correlations alone.
 
     Returns
     -------
@@ -238,24 +274,25 @@ def zero_shot(
     scores = np.asarray(scores, dtype=float)
     checks.shape(f"scores of {benchmark.name!r}", scores, (len(benchmark),))
     labels, ratings = benchmark.labels, benchmark.ratings
-    if labels.all() or not labels.any():
+    sided, sign = ratings != 0, np.sign(ratings)
+    if labels[sided].all() or not labels.any():
         raise ValueError(
             f"the {len(benchmark)} texts of {benchmark.name!r} are all rated on one side of zero: "
             "an AUC needs both, so take more (n_texts; texts in a study)"
         )
     rng = np.random.default_rng(random_state)
 
-    def interval(statistic: Any, x: np.ndarray, y: np.ndarray) -> Interval:
+    def interval(statistic: Any, x: np.ndarray, y: np.ndarray, strata: np.ndarray) -> Interval:
         return stats.bootstrap_interval(
-            statistic, x, y, n_resamples=n_resamples, strata=labels, random_state=rng
+            statistic, x, y, n_resamples=n_resamples, strata=strata, random_state=rng
         )
 
     return ZeroShot(
         benchmark.name,
         len(benchmark),
-        interval(stats.auc, scores, labels),
-        interval(stats.pearson, scores, ratings),
-        interval(stats.pearson, rankdata(scores), rankdata(ratings)),
+        interval(stats.auc, scores[sided], labels[sided], sign[sided]),
+        interval(stats.pearson, scores, ratings, sign),
+        interval(stats.pearson, rankdata(scores), rankdata(ratings), sign),
     )
 
 

@@ -1,0 +1,92 @@
+"""Axes without labels of valence: what they find, what they do not, and how it is judged."""
+
+import numpy as np
+import pytest
+
+from kernel.language.axis import ValenceAxis
+from kernel.language.recipes import NOISE, RECIPES, Recipe, label_free_axes, reproducibility
+from kernel.language.stories import EMOTIONS
+
+N_TOPICS, N_FEATURES = 12, 40
+CODE = np.array([-1.0, -1, -1, -1, 0, 1, 1, 1, 1])
+EMOTION = np.repeat(np.arange(9), N_TOPICS)
+TOPIC = np.tile(np.arange(N_TOPICS), 9)
+NAMES = [EMOTIONS[k] for k in EMOTION]
+
+
+def stories(valence, seed, n_blocks=2):
+    """States of 108 stories with so much valence along the first feature, in unit noise."""
+    rng = np.random.default_rng(seed)
+    states = rng.standard_normal((len(EMOTION), n_blocks, N_FEATURES))
+    states[:, :, 0] += valence * CODE[EMOTION][:, None]
+    return states
+
+
+@pytest.mark.parametrize("recipe", RECIPES[:6], ids=str)
+def test_planted_valence_is_found_and_returns_and_none_does_not(recipe):
+    planted = {name: stories(3, seed) for name, seed in (("a", 0), ("b", 1))}
+    axes = label_free_axes(planted, NAMES, recipe)
+    returned = reproducibility(planted, NAMES, TOPIC, recipe, n_splits=8)
+    empty = reproducibility({"a": stories(0, 2), "b": stories(0, 3)}, NAMES, TOPIC, recipe, n_splits=8)
+    for name, states in planted.items():
+        positions = np.array([axes[name].project(states)[EMOTION == k].mean() for k in range(9)])
+        assert np.corrcoef(positions, CODE)[0, 1] > 0.95
+    assert returned.shape == (2, 2) and returned.min() > 0.9
+    # halvings of one noise, correlations of nine values whose standard deviation is 1 / sqrt(8) each
+    assert np.abs(empty).max() < 2 / np.sqrt(8)
+
+
+def test_the_default_recipe_is_the_default_axis():
+    states = stories(2, 0, n_blocks=1)
+    ours = label_free_axes({"a": states}, NAMES, Recipe())["a"]
+    theirs = ValenceAxis().fit(states[:, 0], NAMES)
+    scores = ours.project(states)
+    assert np.corrcoef(scores, theirs.project(states[:, 0]))[0, 1] == pytest.approx(1, abs=1e-10)
+
+
+def test_whitening_is_the_inverse_root_of_covariance_and_ridge():
+    from kernel.language.recipes import _Stories
+
+    space = _Stories(stories(2, 0), NAMES)
+    rows = np.arange(len(NAMES))
+    residuals = space.rows - space.means(rows)[space.emotion]
+    covariance = residuals.T @ residuals / (len(rows) - 9)
+    ridge = np.trace(covariance) / (len(rows) - 9)
+    whitened = space.cleaning(rows, "whitened")
+    expected = np.linalg.inv(covariance + ridge * np.eye(len(covariance)))
+    np.testing.assert_allclose(whitened @ whitened, expected, atol=1e-8)
+    removed = space.cleaning(rows, NOISE[1])
+    np.testing.assert_allclose(removed @ removed, removed, atol=1e-10)
+    assert np.trace(removed) == pytest.approx(len(removed) - 5)
+
+
+def test_a_shared_component_helps_the_noisier_model():
+    """A model with weak valence and one strong direction of its own takes the component of the others."""
+    weak = stories(1.5, 0)
+    rng = np.random.default_rng(5)
+    weak[:, :, 1] += (2.5 * rng.standard_normal(9))[EMOTION][:, None]
+    states = {"weak": weak, "strong": stories(5, 1), "other": stories(5, 2)}
+
+    def fit(component):
+        axis = label_free_axes(states, NAMES, Recipe(component=component))["weak"]
+        positions = [axis.project(weak)[EMOTION == k].mean() for k in range(9)]
+        return abs(np.corrcoef(positions, CODE)[0, 1])
+
+    assert fit("shared") > 0.9 > 0.6 > fit("first")
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"recipe": Recipe(noise="none")}, "noise must be one of kept"),
+        ({"recipe": Recipe(component="second")}, "component must be one of first"),
+        ({"orient": "hope"}, "orient must be one of anger"),
+        ({"topics": TOPIC[:-1]}, "topics must have shape"),
+        ({"topics": TOPIC % 3}, "number of topics must be"),
+        ({"states": {"a": stories(1, 0)[:, 0]}}, "states must have shape"),
+    ],
+)
+def test_bad_input_is_named(change, error):
+    call = {"states": {"a": stories(1, 0)}, "emotions": NAMES, "topics": TOPIC, "recipe": Recipe()} | change
+    with pytest.raises(ValueError, match=error):
+        reproducibility(**call)
