@@ -113,7 +113,7 @@ class Study:
     random_state : int
         Seed of trainings, nulls and intervals.
     tables : tuple of str
-        Tables of the book, or ``all``, computed from FACED instead of all that stands above.
+        Tables of the book, or ``faced`` or ``words`` for all of a kind, instead of all that stands above.
     """
 
     path: str | None = _setting(None, _place)
@@ -141,7 +141,7 @@ class Study:
     tables: tuple[str, ...] | str = _setting((), _table_names)
 
     def __post_init__(self) -> None:
-        if self.tables in audit.CREDIT:
+        if isinstance(self.tables, str) and self.tables in audit.CREDIT:
             object.__setattr__(self, "tables", tuple(audit.table_names(self.tables)))
         for setting in fields(self):
             value = getattr(self, setting.name)

@@ -454,7 +454,7 @@ READERS = {
         for name in ("tweets_GroundTruth", "tweets_anonDataRatings", "vader_lexicon")
     },
     **{
-        f"rated_{name}": Reader(with_(rated, name=name, file=file), (AssetCorruptError,), 100, text=True)
+        f"rated_{name}": Reader(with_(rated, name=name, file=file), (AssetCorruptError,), 120, text=True)
         for name, file in {
             "sst2": "dev.tsv", "rotten_tomatoes": "rt-polarity.neg", "tweeteval": "test_text.txt",
             "goemotions": "train.tsv", "emobank": "emobank.csv", "warriner": "NoVAD_v2013.csv",
