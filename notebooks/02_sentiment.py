@@ -39,7 +39,7 @@ from kernel.language.hidden import AFFECT_CUE, hidden_states
 from kernel.language.models import load_encoder, load_language_model, random_twin
 from kernel.language.sentiment import load_benchmark
 from kernel.language.stories import AROUSAL_GRADES, diverse_stories, load_stories, nonce
-from kernel.language.tables import BUNDLED, MODELS, SNIPPETS
+from kernel.language.words import BUNDLED, MODELS, SNIPPETS
 
 plots.set_style()
 

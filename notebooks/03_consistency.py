@@ -36,7 +36,7 @@ from kernel import audit, claims, plots, stats, style
 from kernel.language.models import REGISTRY
 from kernel.language.sentiment import GOEMOTIONS_CLASSES
 from kernel.language.stories import CLIP_EMOTIONS, EMOTIONS, VALENCE_CODE
-from kernel.language.tables import MODELS
+from kernel.language.words import MODELS
 from kernel.ratings import load_ratings
 
 plots.set_style()

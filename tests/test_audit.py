@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from eeg_files import write_faced_de, write_faced_remarks
 
-from kernel import audit
+from kernel import audit, tables
 from kernel.audit import SpotCheckError, StoredResultError, Table
 from kernel.brain.faced import read_faced
 
@@ -397,7 +397,7 @@ def test_a_table_of_words_has_assets_in_place_of_recordings(tmp_path, monkeypatc
 def test_the_stored_axes_are_those_of_the_models_and_ratings():
     """They are not computed again by any chapter: the language models take minutes the first time."""
     stored = audit.load("axes", folder=ROOT / "book" / "results" / "faced", check=False).drop(columns="part")
-    again = audit.axes_of_clips(None, "all")
+    again = tables.axes_of_clips(None, "all")
     assert (stored["emotion"] == again["emotion"]).all()
     numbers = stored.columns.drop("emotion")
     np.testing.assert_allclose(stored[numbers], again[numbers], atol=0.02)

@@ -35,7 +35,7 @@ FLOORS = {
     **dict.fromkeys(["metrics", "stats", "files", "threads", "assets", "ratings"], 1),
     **dict.fromkeys(["language", "brain"], 2),
     "decoding": 3,
-    **dict.fromkeys(["audit", "claims", "interactive", "plots", "style"], 4),
+    **dict.fromkeys(["audit", "tables", "claims", "interactive", "plots", "style"], 4),
     "plans": 5,
     "tasks": 6,
     "studies": 7,

@@ -8,7 +8,7 @@ import torch
 from conftest import make_tiny_lm
 
 from kernel import audit
-from kernel.language import tables
+from kernel.language import words
 from kernel.language.axis import ValenceAxis
 from kernel.language.hidden import AFFECT_CUE, hidden_states
 from kernel.language.sentiment import Benchmark
@@ -21,8 +21,8 @@ DEFAULT = "cued, six stories"
 @pytest.fixture
 def models(monkeypatch):
     """Three tiny models in place of the real ones, which read the words of a story by their length."""
-    lms = {name: make_tiny_lm(seed=seed) for seed, name in enumerate(tables.MODELS)}
-    kind = type(lms[tables.MODELS[0]].tokenizer)
+    lms = {name: make_tiny_lm(seed=seed) for seed, name in enumerate(words.MODELS)}
+    kind = type(lms[words.MODELS[0]].tokenizer)
     call = kind.__call__
 
     def known(text):
@@ -32,7 +32,7 @@ def models(monkeypatch):
         return call(self, known(texts) if isinstance(texts, str) else list(map(known, texts)), **options)
 
     monkeypatch.setattr(kind, "__call__", by_length)
-    monkeypatch.setattr(tables, "_model", lms.__getitem__)
+    monkeypatch.setattr(words, "_model", lms.__getitem__)
     return lms
 
 
@@ -45,11 +45,11 @@ def axis_scores(lm):
 
 @pytest.mark.parametrize("planted", [True, False])
 def test_scores_tell_planted_valence_from_none(models, monkeypatch, planted):
-    scores = axis_scores(models[tables.BUNDLED[0]])
+    scores = axis_scores(models[words.BUNDLED[0]])
     noise = np.random.default_rng(7).standard_normal(len(TEXTS))
     ratings = np.where((scores if planted else noise) > np.median(scores if planted else noise), 1.0, -1.0)
-    monkeypatch.setattr(tables, "load_benchmark", lambda name, **options: Benchmark(name, TEXTS, ratings, ""))
-    rows = tables.text_scores(None, f"tweeteval; {tables.BUNDLED[0]}").set_index("method")
+    monkeypatch.setattr(words, "load_benchmark", lambda name, **options: Benchmark(name, TEXTS, ratings, ""))
+    rows = words.text_scores(None, f"tweeteval; {words.BUNDLED[0]}").set_index("method")
     assert {"bare, six stories", "cued, fifty tellings", "difference of means", "good or bad"} < set(
         rows.index
     )
@@ -61,9 +61,9 @@ def test_scores_tell_planted_valence_from_none(models, monkeypatch, planted):
 
 
 def test_the_models_own_choice_is_that_of_its_head(models):
-    lm = models[tables.BUNDLED[0]]
+    lm = models[words.BUNDLED[0]]
     last = hidden_states(lm, TEXTS[:4], "last", AFFECT_CUE, progress=False)[:, 0]
-    odds = last @ tables._good_minus_bad(lm)
+    odds = last @ words._good_minus_bad(lm)
     good, bad = (lm.tokenizer([word])["input_ids"][0][0] for word in (" good", " bad"))
     assert good != bad
     for text, ours in zip(TEXTS, odds, strict=False):
@@ -74,23 +74,23 @@ def test_the_models_own_choice_is_that_of_its_head(models):
 
 def test_a_model_agrees_with_itself_alone(models, monkeypatch):
     ratings = np.tile([1.0, -1.0], len(TEXTS) // 2)
-    monkeypatch.setattr(tables, "load_benchmark", lambda name, **options: Benchmark(name, TEXTS, ratings, ""))
-    different = tables.models_agree(None, "sst2")
+    monkeypatch.setattr(words, "load_benchmark", lambda name, **options: Benchmark(name, TEXTS, ratings, ""))
+    different = words.models_agree(None, "sst2")
     assert len(different) == 6 and different["r"].abs().max() < 0.9  # three pairs, two sets of stories
-    monkeypatch.setattr(tables, "_model", lambda name: models[tables.BUNDLED[0]])
-    assert tables.models_agree(None, "sst2")["r"].min() > 0.999
-    snippets = tables.models_agree(None, "snippets")
-    assert snippets.query("stories == 'six stories'")["set"].tolist() == ["snippets", *tables.SNIPPETS[:4]]
+    monkeypatch.setattr(words, "_model", lambda name: models[words.BUNDLED[0]])
+    assert words.models_agree(None, "sst2")["r"].min() > 0.999
+    snippets = words.models_agree(None, "snippets")
+    assert snippets.query("stories == 'six stories'")["set"].tolist() == ["snippets", *words.SNIPPETS[:4]]
     assert snippets["n"].tolist() == [240, 60, 60, 60, 60] * 2
 
 
 def test_recipes_have_nine_positions_and_a_correlation_for_each_pair(models):
-    positions = tables.recipe_positions(None, "1, penultimate")
+    positions = words.recipe_positions(None, "1, penultimate")
     assert positions.groupby(["noise", "component", "model"])["position"].std(
         ddof=0
     ).to_numpy() == pytest.approx(1)
     assert positions["emotion"].tolist() == list(EMOTIONS) * 12
-    returns = tables.recipe_reproducibility(None, "1, penultimate")
+    returns = words.recipe_reproducibility(None, "1, penultimate")
     assert len(returns) == 24 and returns["r"].abs().max() < 1
 
 
@@ -100,11 +100,11 @@ def test_recipes_have_nine_positions_and_a_correlation_for_each_pair(models):
         ("sst2; no model", {"all-minilm-l6-v2", "vader-lexicon", "sst2"}),
         ("warriner arousal; Gemma-3-270M", {"gemma-3-270m", "warriner"}),
         ("goemotions; Qwen2.5-Coder-0.5B-Instruct", {"qwen2.5-coder-0.5b", "goemotions"}),
-        ("emobank", {*tables.ASSETS.values(), "emobank"}),
+        ("emobank", {*words.ASSETS.values(), "emobank"}),
         ("5, late", {"smollm2-135m-instruct", "gemma-3-270m"}),
-        ("three models", set(tables.ASSETS.values())),
+        ("three models", set(words.ASSETS.values())),
     ],
 )
 def test_a_part_names_its_assets(part, expected):
-    assert set(tables.needs(part)) == expected
-    assert all(set(tables.needs(p)) <= set(audit.assets.ASSETS) for p in tables.SCORE_PARTS)
+    assert set(words.needs(part)) == expected
+    assert all(set(words.needs(p)) <= set(audit.assets.ASSETS) for p in words.SCORE_PARTS)
