@@ -1,10 +1,9 @@
 """Tables of networks trained on FACED: who decodes, what they share with the axis, what alignment does.
 
-Most have one row a training and one column for each test person. Everything is asked in two *regimes*: of the
-mean of ten seconds, and of their time course in steps of one second. In both the same people train, choose
-and test (FACED's standard split), the same clips are shown to all, and nothing is smoothed across clips.
-Networks learn emotions, or the *moments*: which ten seconds of which clip. Recipes were fixed on validation
-people (80 to 99). Trained networks are kept in the user's cache. The name of a part begins with the regime.
+Everything is asked in two *regimes*, with which the name of a part begins: of the mean of ten seconds, and of
+their time course in steps of one second. In both the same people train, choose and test (FACED's standard
+split), and nothing is smoothed across clips. Networks learn emotions, or the *moments*: which ten seconds of
+which clip. Recipes were fixed on validation people (80 to 99).
 """
 
 from __future__ import annotations
@@ -58,15 +57,13 @@ _PERSON = "person "
 
 
 def _regime(part: str) -> tuple[str, list[str]]:
-    regime, *rest = part.split(", ")
-    return regime, rest
+    return part.split(", ")[0], part.split(", ")[1:]
 
 
 def training_rows(*folds: Bank, columns: pd.DataFrame | None = None) -> pd.DataFrame:
     """One row for each member: ``seed``, ``validation``, ``bacc``, and a column for each test person.
 
-    Of several folds of the same members the test trials are taken together. Everybody has as many trials of
-    each class, so that ``bacc`` is the mean of the people's columns. `columns` stand in front.
+    Of several folds of the same members the test trials are taken together. `columns` stand in front.
     """
     trials = pd.concat([bank.trials[bank.rows("test")] for bank in folds])
     y, subject = trials["y"].to_numpy(), trials["subject"].to_numpy()
