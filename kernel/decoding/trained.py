@@ -52,8 +52,7 @@ SEEDS = range(10)
 LENGTHS = {"means": (3, 7, 15, 30), "time course": (3, 6, 12, 24)}
 #: One strategy of each family, at the paper's strength.
 FOUR = (7, 11, 14, 16)
-N_NULL = 199
-_PERSON = "person "
+N_NULL, _PERSON = 199, "person "
 
 
 def _regime(part: str) -> tuple[str, list[str]]:
