@@ -69,6 +69,7 @@ SCORE_PARTS = tuple(
     f"{texts}; {model}"
     for texts in SETS
     for model in (*(BUNDLED if texts in SNIPPETS else MODELS), "no model")
+    if model != "no model" or not texts.startswith("labmt")
 )
 COMMENT_PARTS = tuple(f"goemotions; {model}" for model in MODELS)
 AGREEMENT_PARTS = ("snippets", "sst2", "rotten_tomatoes", "tweeteval", "emobank")
