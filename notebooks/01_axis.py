@@ -395,8 +395,18 @@ claims.show(*[row for row in rows if row.id in FIRM])[["data", "verdict"]]
 #
 # ## Try it
 #
-# 1. Which emotion would you expect the model to misplace? Look at the first figure, then change its story in `stories` and build the axis again.
-# 2. Does another cue do as well? Try `cue=" In one word, I felt"`.
+# 1. In the figure of layers, choose a word that you would call bad and follow it from layer to layer. Where does it leave the heap, and does it stay?
+#
+# ```{dropdown} Solution
+# Most words leave it in the second half of the layers, as the curve of the AUC says. A few end on the wrong side: the axis sorts most texts, not all.
+# ```
+#
+# 2. Does another cue do as well? Look at `CUES` in {py:mod}`kernel.language.recipes` and build the axis after another one of them.
+#
+# ```{dropdown} Solution
+# `hidden_states(lm, stories.texts, cue=CUES[1])` gives the states. Cues that ask for a feeling give axes; how firm they are together is in the table of recipes above, where five cues do better than one only when the models share their component.
+# ```
+#
 # 3. Build an axis of your own:
 #
 # ```python
