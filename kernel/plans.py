@@ -22,6 +22,7 @@ from kernel.decoding.interventions import RECIPE
 from kernel.decoding.rates import rate_specs
 from kernel.decoding.study import checkpoint_specs, fewer_specs
 from kernel.language.models import REGISTRY
+from kernel.tables import CREDIT, TABLES
 
 #: Which classifiers a study trains.
 CHECKPOINTS: dict[str, Callable[[int], list[TrainingSpec]]] = {
@@ -51,7 +52,7 @@ def _text(name: str, value: Any, *, error: type[Exception]) -> str:
 
 
 def _table_names(name: str, value: Any, *, error: type[Exception]) -> tuple[str, ...]:
-    return checks.choices(name, value, audit.TABLES, error=error)
+    return checks.choices(name, value, TABLES, error=error)
 
 
 def _place(name: str, value: Any, *, error: type[Exception]) -> str:
@@ -141,7 +142,7 @@ class Study:
     tables: tuple[str, ...] | str = _setting((), _table_names)
 
     def __post_init__(self) -> None:
-        if isinstance(self.tables, str) and self.tables in audit.CREDIT:
+        if isinstance(self.tables, str) and self.tables in CREDIT:
             object.__setattr__(self, "tables", tuple(audit.table_names(self.tables)))
         for setting in fields(self):
             value = getattr(self, setting.name)
