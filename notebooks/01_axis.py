@@ -244,7 +244,7 @@ print(audit.sources(returns))
 two.pivot_table(index=["noise", "component"], columns=["cues", "layers"], values="r").round(2)
 
 # %% tags=["hide-input"]
-alone = two[two["model"] == two["other"]].set_index(["cues", "layers", "noise", "component", "model"])["r"]
+alone = two[two["model"] == two["other"]].set_index(["cues", "layers", "noise", "component", "model"])["r"].sort_index()
 default, steady = (1, "penultimate", "kept", "first"), (5, "penultimate", "kept", "shared")
 pd.DataFrame({"default recipe": alone.loc[default], "five cues, shared component": alone.loc[steady]}).round(2)
 

@@ -53,7 +53,7 @@ axes = tables["axes"].groupby("emotion").mean(numeric_only=True).loc[list(FACED_
 # **The catch.** Nine points always have such a line. A good one must sort texts that it has never seen, and put the emotions where people put them.
 #
 # **What we saw.** In two small models the line sorts film reviews well, if each text ends in "This made me feel very": a good review lies above a bad one in 91 to 95 of 100 pairs, where guessing gives 50. (This share is called the *area under the curve*.)
-# Without this cue, as in the paper, it is 45 to 72. And a single story for each emotion is a lottery: some sets turn the line upside down.
+# Without this cue, as in the paper, it is 45 to 72. And a single story for each emotion is a lottery: some sets turn the line upside down. Twelve stories and five cues steady it (exploratory): then every good emotion lies above every bad one, in three models of three.
 
 # %% tags=["remove-input"] mystnb={"image": {"alt": "Nine emotions on two vertical lines, joined: on the left their mean valence as people rate it, on the right their position on the axis of a small language model. Among people joy, tenderness, inspiration and amusement lie on top, and four negative emotions at the bottom. In the model joy, tenderness and inspiration lie on top and anger at the bottom; fear has climbed from the bottom to above amusement."}, "figure": {"caption": "**The model's order follows people's only roughly (real model, real ratings).** Left: mean rating of the clips of each emotion; right: position on the axis of SmolLM2, 135 million parameters. Fear lands above amusement, and so does neutral."}}
 columns = axes[["class ratings", "language model"]]

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from eeg_files import write_faced_de, write_faced_remarks
 
-from kernel import audit, tables
+from kernel import audit, plans, tables
 from kernel.audit import SpotCheckError, StoredResultError, Table
 from kernel.brain.faced import read_faced
 
@@ -39,7 +39,9 @@ BANDS = ("delta", "theta", "alpha")
 @pytest.fixture
 def study(tmp_path, monkeypatch):
     """A registry of one table, recordings of three people, and a record of what was computed."""
-    monkeypatch.setattr(audit, "TABLES", {"levels": Table(levels, BANDS, quick=("alpha",))})
+    registry = {"levels": Table(levels, BANDS, quick=("alpha",))}
+    for module in (audit, plans):
+        monkeypatch.setattr(module, "TABLES", registry)
     axes = pd.DataFrame({"sign": np.ones(28)}).rename_axis("clip").to_csv()
     monkeypatch.setattr(audit, "_axes", lambda folder: axes)
     monkeypatch.setattr(audit, "N_PEOPLE", 3)

@@ -32,7 +32,7 @@ def models(monkeypatch):
         return call(self, known(texts) if isinstance(texts, str) else list(map(known, texts)), **options)
 
     monkeypatch.setattr(kind, "__call__", by_length)
-    monkeypatch.setattr(words, "_model", lms.__getitem__)
+    monkeypatch.setattr(words, "_loaded", lms.__getitem__)
     return lms
 
 
@@ -77,7 +77,7 @@ def test_a_model_agrees_with_itself_alone(models, monkeypatch):
     monkeypatch.setattr(words, "load_benchmark", lambda name, **options: Benchmark(name, TEXTS, ratings, ""))
     different = words.models_agree(None, "sst2")
     assert len(different) == 6 and different["r"].abs().max() < 0.9  # three pairs, two sets of stories
-    monkeypatch.setattr(words, "_model", lambda name: models[words.BUNDLED[0]])
+    monkeypatch.setattr(words, "_loaded", lambda name: models[words.BUNDLED[0]])
     assert words.models_agree(None, "sst2")["r"].min() > 0.999
     snippets = words.models_agree(None, "snippets")
     assert snippets.query("stories == 'six stories'")["set"].tolist() == ["snippets", *words.SNIPPETS[:4]]

@@ -153,6 +153,7 @@ def transfer_class_order(
     source: Cohort,
     target: Cohort,
     positions: Mapping[str, float],
+    target_positions: Mapping[str, float] | None = None,
     *,
     n_permutations: int = 10_000,
     random_state: int = 0,
@@ -161,8 +162,9 @@ def transfer_class_order(
     """Project one cohort's classes by weights fitted to another, and compare their order with the axis.
 
     Ridge from the means of `source` to its clips' positions, over the electrodes that both have by name,
-    predicts the clips of `target`; each cohort is standardised by itself, bands are taken by name.
-    Arguments as for `project_vaxis`.
+    predicts the clips of `target`; each cohort is standardised by itself, bands are taken by name. Where the
+    axis of `target` was built from its own emotions alone, `target_positions` are its positions; other
+    arguments as for `project_vaxis`.
     """
     theirs = {name.lower(): name for name in target.channels}
     shared = [name for name in scalp_channels(source.channels) if name.lower() in theirs]
@@ -181,7 +183,7 @@ def transfer_class_order(
         means(source, shared), clip_values(source, positions, "position"), source.emotions
     )
     predicted = model.predict(means(target, [theirs[name.lower()] for name in shared]))
-    y = clip_values(target, positions, "position")
+    y = clip_values(target, positions if target_positions is None else target_positions, "position")
     classes = tuple(name for name in target.classes if (target.emotions == name).any())
     by_class = [[values[target.emotions == name].mean() for name in classes] for values in (predicted, y)]
     carried, planned = np.array(by_class)

@@ -112,9 +112,11 @@ def recipe_positions(material: None, part: str) -> pd.DataFrame:
     if part == "default axes":
         sets = {"six stories": diverse_stories(), "fifty tellings": load_stories()}
         axes = {
-            (name, label): _axis(_model(name), stories) for name in MODELS for label, stories in sets.items()
+            (name, label): _default_axis(_loaded(name), stories)
+            for name in MODELS
+            for label, stories in sets.items()
         }
-        return pd.concat([_positions(axis.positions_, *key, Recipe()) for key, axis in axes.items()])
+        return pd.concat([_scaled(axis.positions_, *key, Recipe()) for key, axis in axes.items()])
     models, cues, layers = _GROUPS[part]
     stories, states = diverse_stories(12), _story_states(models, Recipe(cues, layers))
     emotions, rows = np.array(stories.emotions), []
@@ -122,11 +124,11 @@ def recipe_positions(material: None, part: str) -> pd.DataFrame:
         for model, axis in label_free_axes(states, stories.emotions, recipe).items():
             scores = axis.project(states[model])
             means = np.array([scores[emotions == emotion].mean() for emotion in EMOTIONS])
-            rows.append(_positions(means, model, "twelve stories", recipe))
+            rows.append(_scaled(means, model, "twelve stories", recipe))
     return pd.concat(rows)
 
 
-def _positions(positions: np.ndarray, model: str, stories: str, recipe: Recipe) -> pd.DataFrame:
+def _scaled(positions: np.ndarray, model: str, stories: str, recipe: Recipe) -> pd.DataFrame:
     scaled = positions / positions.std()
     return pd.DataFrame({"emotion": EMOTIONS, "position": scaled}).assign(
         model=model, stories=stories, **recipe._asdict()
@@ -143,8 +145,8 @@ def text_scores(material: None, part: str) -> pd.DataFrame:
     name = texts.partition(" ")[0]
     benchmark = load_benchmark(name, **SETS[texts])
     if model == "no model":
-        return _rows(benchmark, _scores_without_model(benchmark.texts)).assign(texts=texts, model=model)
-    lm = _model(model)
+        return _score_rows(benchmark, _scores_without_model(benchmark.texts)).assign(texts=texts, model=model)
+    lm = _loaded(model)
     before, after = bare_and_cued_states(lm, benchmark.texts, [-2, -1], progress=False)
     bare, cued = before[:, 0], after[:, 0]
     scores, nulls = {}, {}
@@ -155,7 +157,7 @@ def text_scores(material: None, part: str) -> pd.DataFrame:
         ("cued, fifty tellings", cued, load_stories()),
         ("cued, twelve stories", cued, diverse_stories(12)),
     ):
-        axis = _axis(lm, stories, cued="cued" in label)
+        axis = _default_axis(lm, stories, cued="cued" in label)
         scores[label] = axis.project(states)
         sided = benchmark.ratings != 0
         nulls[label] = [
@@ -167,7 +169,7 @@ def text_scores(material: None, part: str) -> pd.DataFrame:
         ]  # fmt: skip
     scores["difference of means"] = cued @ _difference_of_means(lm)
     scores["good or bad"] = after[:, 1] @ _good_minus_bad(lm)
-    rows = _rows(benchmark, scores)
+    rows = _score_rows(benchmark, scores)
     for column, which in (("p", 0), ("p_matched", 1)):
         rows[column] = rows["method"].map({label: null[which] for label, null in nulls.items()})
     if texts == "sst2":
@@ -179,7 +181,7 @@ def text_scores(material: None, part: str) -> pd.DataFrame:
         rows = pd.concat(
             [
                 rows,
-                _rows(benchmark, {"steady": scores["steady"]}),
+                _score_rows(benchmark, {"steady": scores["steady"]}),
                 _gains(scores["steady"], others, benchmark),
             ]
         )
@@ -204,8 +206,11 @@ def models_agree(material: None, part: str) -> pd.DataFrame:
     for label, stories in (("six stories", diverse_stories()), ("fifty tellings", load_stories())):
         scores = {}
         for model in models:
-            lm = _model(model)
-            axis, texts = _axis(lm, stories), [load_benchmark(name, **SETS[name]).texts for name in names]
+            lm = _loaded(model)
+            axis, texts = (
+                _default_axis(lm, stories),
+                [load_benchmark(name, **SETS[name]).texts for name in names],
+            )
             states = [bare_and_cued_states(lm, one, [-2, -1], progress=False)[1][:, 0] for one in texts]
             scores[model] = [zscore(axis.project(one)) for one in states]
         for chosen in (names, *([(name,) for name in names] if len(names) > 1 else [])):
@@ -222,7 +227,7 @@ def models_agree(material: None, part: str) -> pd.DataFrame:
 def comments(material: None, part: str) -> pd.DataFrame:
     """Mean positions of comments of each emotion of GoEmotions on the default axis, in sd of all comments."""
     model = part.partition("; ")[2]
-    lm, stories = _model(model), diverse_stories()
+    lm, stories = _loaded(model), diverse_stories()
     everything = load_benchmark("goemotions", neutral=True)
     emotions, rng = np.array(everything.emotions), np.random.default_rng(0)
     chosen = {
@@ -232,7 +237,7 @@ def comments(material: None, part: str) -> pd.DataFrame:
     rows = np.concatenate(list(chosen.values()))
     texts = [everything.texts[row] for row in rows]
     scores = zscore(
-        _axis(lm, stories).project(hidden_states(lm, texts, cue=AFFECT_CUE, progress=False)[:, 0])
+        _default_axis(lm, stories).project(hidden_states(lm, texts, cue=AFFECT_CUE, progress=False)[:, 0])
     )
     return pd.DataFrame(
         {"emotion": e, "n": len(chosen[e]), "position": scores[emotions[rows] == e].mean()} for e in chosen
@@ -243,19 +248,19 @@ def _recipes(cues: int, layers: str) -> list[Recipe]:
     return [Recipe(cues, layers, noise, component) for noise in NOISE for component in COMPONENTS]
 
 
-def _axis(lm: LanguageModel, stories: Stories, cued: bool = True) -> ValenceAxis:
+def _default_axis(lm: LanguageModel, stories: Stories, cued: bool = True) -> ValenceAxis:
     """A model's default axis from some stories, read with or without the cue."""
     states = bare_and_cued_states(lm, stories.texts, progress=False)[cued][:, 0]
     return ValenceAxis().fit(states, stories.emotions)
 
 
 @lru_cache(maxsize=len(MODELS))
-def _model(name: str) -> LanguageModel:
+def _loaded(name: str) -> LanguageModel:
     return load_language_model(name)
 
 
 def _story_states(models: Sequence[str], recipe: Recipe) -> dict[str, np.ndarray]:
-    return {name: read_texts(_model(name), diverse_stories(12).texts, recipe) for name in models}
+    return {name: read_texts(_loaded(name), diverse_stories(12).texts, recipe) for name in models}
 
 
 def _steady_axis(model: str) -> TextAxis:
@@ -304,7 +309,7 @@ def _interval(name: str, interval: stats.Interval | None) -> dict[str, float]:
     return dict(zip((name, f"{name}_low", f"{name}_high"), interval, strict=True))
 
 
-def _rows(benchmark: Benchmark, scores: Mapping[str, np.ndarray]) -> pd.DataFrame:
+def _score_rows(benchmark: Benchmark, scores: Mapping[str, np.ndarray]) -> pd.DataFrame:
     rows = []
     for method, values in scores.items():
         result = zero_shot(values, benchmark)
