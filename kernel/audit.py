@@ -100,7 +100,6 @@ def run(
         raise StoredResultError(
             "tables from FACED and tables of words cannot be computed in one run: split them"
         )
-    target = results_folder(sources[0]) if target is None else files.absolute(target)
     options = {"n_jobs": n_jobs, "client": client, "progress": progress}
     if sources == ["words"]:
         missing = _missing(
@@ -111,6 +110,7 @@ def run(
                 f"tables of words need {', '.join(missing)}: "
                 f"run `python -m kernel.assets fetch {' '.join(missing)}`"
             )
+        target = results_folder("words") if target is None else files.absolute(target)
         files.writable_folder(target)
         return _run_parts(names, None, target, "", _digest_of_assets(), options)
     source = faced_folder() if folder is None else files.absolute(folder)
@@ -124,6 +124,7 @@ def run(
             f"{source} does not hold the features and After_remarks of all {N_PEOPLE} people: "
             "stored tables are of everybody"
         )
+    target = results_folder() if target is None else files.absolute(target)
     files.writable_folder(target)
     data = _digest_of_recordings(source)
     for stage in (["axes"], [name for name in names if name != "axes"]):  # the others need the axes

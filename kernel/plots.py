@@ -135,8 +135,8 @@ def plot_paired_forest(
 def plot_nulls(
     nulls: Mapping[str, tuple[np.ndarray, float]], *, label: str, reference: float | None = None
 ) -> Figure:
-    """Histograms of null distributions with the observed value, of what `label` says, one panel each."""
-    fig, drawn = style.panels(nulls, (3.7, 2.9), share="")
+    """Histograms of null distributions with the observed value, of what `label` says, two panels a row."""
+    fig, drawn = style.panels(nulls, (3.7, 2.9), columns=min(2, len(nulls)), share="")
     for ax, (null, observed) in zip(drawn, nulls.values(), strict=True):
         ax.hist(null, bins=min(40, max(10, len(null) // 5)), color=GREY, alpha=0.8)
         ax.axvline(observed, color=ORANGE, lw=2)

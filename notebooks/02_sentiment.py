@@ -102,7 +102,7 @@ fig = plots.plot_forest(
 )
 
 # %%
-compared.pivot(index="who", columns="texts", values="auc").loc[:, list(SNIPPETS)].round(2)
+compared.pivot(index="who", columns="texts", values="auc").loc[:, list(SNIPPETS)].round(2).astype(object).fillna("")
 
 # %% [markdown]
 # On reviews and tweets the axis of either model is far above MiniLM prototypes; on editorials and single words the smaller one is only a little. On movie and product reviews it is above VADER too, although VADER was
@@ -439,7 +439,7 @@ firm = [row for row in rows if row.id in FIRM and "fifty" not in row.data]
 claims.show(*firm)[["data", "verdict"]]
 
 # %% [markdown]
-# **What stands.** In three small models the cued axis sorts the paper's own sentences and tweets as well as the paper's models do, and in two of them snippets and editorials in the order of
+# **What stands.** In three small models the cued axis sorts the paper's own sentences and tweets as well as the paper reports of its larger ones, and in two of them snippets and editorials in the order of
 # people's ratings, far better than sentence-encoder prototypes and about as well as a classifier with some ten
 # labels. With six stories it beats isotropic random directions. It follows valence and not arousal. It takes training: untrained twins have no such axis.
 #

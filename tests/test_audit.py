@@ -16,8 +16,9 @@ import pytest
 from eeg_files import write_faced_de, write_faced_remarks
 
 from kernel import audit, plans, tables
-from kernel.audit import SpotCheckError, StoredResultError, Table
+from kernel.audit import SpotCheckError, StoredResultError
 from kernel.brain.faced import read_faced
+from kernel.tables import Table
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -37,7 +37,7 @@ def noise_frames(rng, steps=(5, 20), kinds=("in sample", "left out")):
     settings = [{"features": n, "kind": kind} for n in steps for kind in kinds]
     curve = pd.DataFrame(one | {"r": r} for one in settings for r in rng.uniform(-1, 1, 40).round(3))
     examples = pd.DataFrame(
-        one | {"draw": draw, "target": i, "fit": (1 - 2 * draw) * i * one["features"]}
+        one | {"draw": draw, "target": i, "fit": (1 - 2 * draw) * (i + 0.01 * one["features"] * (i == 2))}
         for one in settings
         for draw in range(2)
         for i in range(4)

@@ -138,8 +138,8 @@ def _scaled(positions: np.ndarray, model: str, stories: str, recipe: Recipe) -> 
 def text_scores(material: None, part: str) -> pd.DataFrame:
     """Ways to score texts without their labels, and one with a hundred of them, against people's ratings.
 
-    `p` ranks |AUC - .5| of the default axes among isotropic directions, `p_matched` among directions with the
-    texts' covariance. Of SST-2 two more rows, "steady minus ...", have differences of AUCs.
+    `p` ranks ``|AUC - .5|`` of the default axes among isotropic directions, `p_matched` among directions with
+    the texts' covariance. Of SST-2 two more rows, "steady minus ...", have differences of AUCs.
     """
     texts, _, model = part.partition("; ")
     name = texts.partition(" ")[0]
