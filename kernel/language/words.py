@@ -145,7 +145,8 @@ def text_scores(material: None, part: str) -> pd.DataFrame:
     name = texts.partition(" ")[0]
     benchmark = load_benchmark(name, **SETS[texts])
     if model == "no model":
-        return _score_rows(benchmark, _scores_without_model(benchmark.texts)).assign(texts=texts, model=model)
+        rows = _score_rows(benchmark, _scores_without_model(benchmark.texts))
+        return rows.assign(p=np.nan, p_matched=np.nan, texts=texts, model=model)
     lm = _loaded(model)
     before, after = bare_and_cued_states(lm, benchmark.texts, [-2, -1], progress=False)
     bare, cued = before[:, 0], after[:, 0]
