@@ -102,9 +102,7 @@ def run(
         )
     options = {"n_jobs": n_jobs, "client": client, "progress": progress}
     if sources == ["words"]:
-        missing = _missing(
-            sorted({asset for name in names for asset in TABLES[name].assets(TABLES[name].parts)})
-        )
+        missing = _missing(_assets_of(names))
         if missing:
             raise StoredResultError(
                 f"tables of words need {', '.join(missing)}: "
@@ -154,6 +152,11 @@ def table_names(source: str = "faced") -> list[str]:
     return [name for name, table in TABLES.items() if table.source == source]
 
 
+def _assets_of(names: Iterable[str]) -> list[str]:
+    """Assets that these tables of words are computed from."""
+    return sorted({asset for name in names for asset in TABLES[name].assets(TABLES[name].parts)})
+
+
 def _missing(names: Iterable[str]) -> list[str]:
     """Assets that have not been fetched."""
     absent = []
@@ -167,10 +170,8 @@ def _missing(names: Iterable[str]) -> list[str]:
 
 def _digest_of_assets() -> str:
     """SHA-256 over the registered contents of all assets that tables of words are computed from."""
-    names = {asset for name in table_names("words") for asset in TABLES[name].assets(TABLES[name].parts)}
-    return files.digest(
-        [(name, [(f.path, f.sha256) for f in assets.ASSETS[name].files]) for name in sorted(names)]
-    )
+    names = _assets_of(table_names("words"))
+    return files.digest([(name, [(f.path, f.sha256) for f in assets.ASSETS[name].files]) for name in names])
 
 
 def plan(names: Iterable[str] = (), *, folder: str | Path | None = None) -> pd.DataFrame:
@@ -366,8 +367,9 @@ def _check_a_part(name: str, stored: pd.DataFrame, entry: Mapping[str, Any], fol
     if not quick:
         return None
     part = quick[(int(entry["sha256"], 16) + datetime.now(UTC).toordinal()) % len(quick)]
-    axes, recordings = "", _digest_of_assets()
-    if source is not None:
+    if source is None:
+        axes, recordings = "", _digest_of_assets()
+    else:
         axes = "" if name == "axes" else _axes(folder)
         recordings = files.digest([(str(path), files.state(path)) for path in _recordings(source)])
     key = _key(name, part, "checked", entry["sha256"], recordings, axes)

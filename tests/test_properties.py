@@ -175,7 +175,7 @@ def test_a_bad_sample_spoils_its_own_signal_only_and_a_cohort_refuses_it(seed, b
     np.testing.assert_array_equal(found[others], clean[others])
     de = np.broadcast_to(found.swapaxes(0, 1), (1, 2, *found.swapaxes(0, 1).shape))
     names = {"emotions": ["joy", "fear"], "channels": ["Fz", "Cz", "Pz"]}
-    with pytest.raises(ValueError, match=r"(?i)nan in .*" + names["channels"][channel]):
+    with pytest.raises(ValueError, match=r"nan in .*" + names["channels"][channel]):
         Cohort.from_arrays(de, subjects=[0], dataset="d", provenance="p", **names)
 
 

@@ -157,11 +157,11 @@ class _Stories:
 
     def cleaning(self, rows: np.ndarray, noise: str) -> np.ndarray:
         """Symmetric map of coordinates that deals with the variation of some stories within emotions."""
-        residuals = self.rows[rows] - self.means(rows)[self.emotion[rows]]
-        _, singular, directions = np.linalg.svd(residuals, full_matrices=False)
-        identity = np.eye(len(directions.T))
+        identity = np.eye(self.rows.shape[1])
         if noise == "kept":
             return identity
+        residuals = self.rows[rows] - self.means(rows)[self.emotion[rows]]
+        _, singular, directions = np.linalg.svd(residuals, full_matrices=False)
         if noise == "main directions removed":
             return identity - directions[:N_MAIN].T @ directions[:N_MAIN]
         freedom = len(rows) - len(self.classes)

@@ -21,10 +21,9 @@ from kernel.language.axis import ValenceAxis, agreement
 from kernel.language.hidden import AFFECT_CUE, bare_and_cued_states, hidden_states
 from kernel.language.models import LanguageModel, load_encoder, load_language_model
 from kernel.language.recipes import (
-    COMPONENTS,
     CUES,
     LAYERS,
-    NOISE,
+    RECIPES,
     Recipe,
     TextAxis,
     label_free_axes,
@@ -36,10 +35,10 @@ from kernel.language.stories import EMOTIONS, VALENCE_CODE, Stories, diverse_sto
 
 BUNDLED = ("SmolLM2-135M-Instruct", "Gemma-3-270M")
 MODELS = (*BUNDLED, "Qwen2.5-Coder-0.5B-Instruct")
-#: The asset of each model, and what the rows without a model need.
+#: The asset of each model.
 ASSETS = dict(zip(MODELS, ("smollm2-135m-instruct", "gemma-3-270m", "qwen2.5-coder-0.5b"), strict=True))
-#: What a table takes of each set of texts: options of `load_benchmark`.
 SNIPPETS = ("movie", "amazon", "tweets", "editorials", "lexicon")
+#: What a table takes of each set of texts: options of `load_benchmark`.
 SETS: Mapping[str, dict[str, Any]] = {
     **{name: {"n": 400, "min_abs_rating": 1.0} for name in SNIPPETS},
     "sst2": {},
@@ -150,7 +149,7 @@ def text_scores(material: None, part: str) -> pd.DataFrame:
     lm = _loaded(model)
     before, after = bare_and_cued_states(lm, benchmark.texts, [-2, -1], progress=False)
     bare, cued = before[:, 0], after[:, 0]
-    scores, nulls = {}, {}
+    scores, nulls, sided = {}, {}, benchmark.ratings != 0
     for label, states, stories in (
         ("bare, six stories", bare, diverse_stories()),
         ("cued, six stories", cued, diverse_stories()),
@@ -160,7 +159,6 @@ def text_scores(material: None, part: str) -> pd.DataFrame:
     ):
         axis = _default_axis(lm, stories, cued="cued" in label)
         scores[label] = axis.project(states)
-        sided = benchmark.ratings != 0
         nulls[label] = [
             stats.spread_null(
                 states[sided], benchmark.labels[sided], axis.direction_, n_directions=2000, covariance=kind,
@@ -208,10 +206,8 @@ def models_agree(material: None, part: str) -> pd.DataFrame:
         scores = {}
         for model in models:
             lm = _loaded(model)
-            axis, texts = (
-                _default_axis(lm, stories),
-                [load_benchmark(name, **SETS[name]).texts for name in names],
-            )
+            axis = _default_axis(lm, stories)
+            texts = [load_benchmark(name, **SETS[name]).texts for name in names]
             states = [bare_and_cued_states(lm, one, [-2, -1], progress=False)[1][:, 0] for one in texts]
             scores[model] = [zscore(axis.project(one)) for one in states]
         for chosen in (names, *([(name,) for name in names] if len(names) > 1 else [])):
@@ -246,7 +242,7 @@ def comments(material: None, part: str) -> pd.DataFrame:
 
 
 def _recipes(cues: int, layers: str) -> list[Recipe]:
-    return [Recipe(cues, layers, noise, component) for noise in NOISE for component in COMPONENTS]
+    return [recipe for recipe in RECIPES if (recipe.cues, recipe.layers) == (cues, layers)]
 
 
 def _default_axis(lm: LanguageModel, stories: Stories, cued: bool = True) -> ValenceAxis:
@@ -277,10 +273,10 @@ def _scores_without_model(texts: Sequence[str]) -> dict[str, np.ndarray]:
     def embed(items: Sequence[str]) -> np.ndarray:
         return hidden_states(encoder, items, "last", position="mean", progress=False)[:, 0]
 
-    scores = {"VADER": sentiment.vader_scores(texts)}
+    scores, embedded = {"VADER": sentiment.vader_scores(texts)}, embed(texts)
     for label, n_each in (("MiniLM prototypes", 6), ("MiniLM, twelve stories", 12)):
         stories = diverse_stories(n_each)
-        scores[label] = sentiment.prototype_scores(embed(texts), embed(stories.texts), stories.valence)
+        scores[label] = sentiment.prototype_scores(embedded, embed(stories.texts), stories.valence)
     return scores
 
 
