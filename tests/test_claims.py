@@ -372,7 +372,7 @@ def test_the_page_counts_links_and_keeps_its_columns(results):
     assert cards == list(CLAIMS), "a claim has one card, however many its results"
     assert text.count("**not run**") == len(CLAIMS) - 4
     assert re.findall(r"^## (C\d):", text, re.M) == list(page.GROUPS)
-    assert '`kernel.construct_valence_axis("Qwen3-4B", benchmarks=["sst2"], n_texts=None)`' in text
+    assert '`kernel.construct_valence_axis("Qwen3-4B", benchmarks=["imdb"], n_texts=None)`' in text
     alone = [claim for claim in CLAIMS.values() if not claim.chapter and not claim.command]
     assert text.count("nothing in this edition runs it") == len(alone) > 0
     assert not re.search(r"\bnan\b", text.lower())
