@@ -9,13 +9,7 @@ import pytest
 
 from kernel.brain import components
 from kernel.brain.cohort import FACED_CLIP_EMOTIONS, FACED_FILMS, FACED_SCALP, Cohort, trial_features
-from kernel.brain.components import (
-    FACED_COMPONENTS,
-    FacedSettings,
-    simulate_components,
-    variance_components,
-    variance_shares,
-)
+from kernel.brain.components import FACED_COMPONENTS, FacedSettings, simulate_components, variance_components
 from kernel.brain.simulate import simulate_cohort
 from kernel.ratings import load_ratings
 
@@ -94,18 +88,18 @@ def test_the_sizes_are_those_of_faced(faced):
 
 def test_shares_are_those_of_a_two_way_layout(rng):
     x = 3 + 2 * rng.standard_normal((400, 1)) + rng.standard_normal(300) + rng.standard_normal((400, 300))
-    shares = variance_shares(x)
+    shares = components.variance_shares(x)
     assert shares.sum() == pytest.approx(1)
     # 400 persons and 300 clips: relative standard errors of .07 and .08 of their variance
     assert shares.to_dict() == pytest.approx({"person": 4 / 6, "clip": 1 / 6, "rest": 1 / 6}, abs=0.07)
-    alike = variance_shares(np.tile(rng.standard_normal(9), (5, 1))).to_dict()
+    alike = components.variance_shares(np.tile(rng.standard_normal(9), (5, 1))).to_dict()
     assert alike == pytest.approx({"person": 0, "clip": 1, "rest": 0})
 
 
 @pytest.mark.faced
 @pytest.mark.parametrize(("item", "rest"), [("valence", 0.48), ("liking", 0.49), ("arousal", 0.56)])
 def test_half_of_the_ratings_lies_between_people_within_a_clip(faced, item, rest):
-    assert variance_shares(faced.person_rating(item))["rest"] == pytest.approx(rest, abs=0.005)
+    assert components.variance_shares(faced.person_rating(item))["rest"] == pytest.approx(rest, abs=0.005)
 
 
 # The simulation

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 
 import numpy as np
 import pytest
-from eeg_files import EMOEEG_ORDER, write_emoeeg_mc
+from eeg_files import EMOEEG_ORDER, Evil, write_emoeeg_mc
 
 from kernel.brain.emoeegmc import read_emoeeg_mc
 from kernel.brain.releases import EEGFileError, UnsafePickleError
@@ -102,11 +101,6 @@ def test_the_order_comes_from_the_readme(tmp_path):
     assert cohort.order[2, EMOEEG_ORDER.index("joy8")] == 1 and np.isfinite(cohort.order[2]).sum() == 3
     for row, subject in zip(cohort.order[3:], (55, 57), strict=True):
         assert [EMOEEG_ORDER[i] for i in np.argsort(row)[: np.isfinite(row).sum()]] == shown(subject)
-
-
-class Evil:
-    def __reduce__(self):
-        return os.system, ("touch evil-was-here",)
 
 
 with_nan = np.zeros((21, 64, 30, 5))

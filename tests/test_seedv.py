@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import shutil
 from itertools import pairwise
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from eeg_files import SEED_V_LABELS, SEED_V_NAMES, write_cnt, write_seed_v_de
+from eeg_files import SEED_V_LABELS, SEED_V_NAMES, Evil, write_cnt, write_seed_v_de
 from scipy.ndimage import gaussian_filter1d
 
 from kernel.brain import seedv
@@ -69,11 +68,6 @@ def test_the_design_is_that_of_the_release(tmp_path):
     shared = make_split(cohort, "cbramod")
     assert shared.shares_subjects and not shared.shares_clips
     assert not make_split(cohort, "leave_subjects_out").shares_subjects
-
-
-class Evil:
-    def __reduce__(self):
-        return os.system, ("touch evil-was-here",)
 
 
 nan = np.zeros((4, 310))
@@ -205,7 +199,7 @@ def at_500_hz(path):
 
 SPOILT_RECORDINGS = {
     r"unknown \['XX'\], without \['FCz'\]": renamed,
-    r"flat channels \['Cz'\] in trial 1": silenced,
+    r"flat channels \['CZ'\] in trial 1": silenced,
     r"500.0 Hz, expected 1000 Hz": at_500_hz,
     r"4_2_20180101\.cnt: found": lambda p: p.write_bytes(p.read_bytes()[:-1_000_000]),
     r"unreadable recording": lambda p: p.write_bytes(b""),
@@ -225,5 +219,5 @@ def test_a_spoilt_recording_is_named(recordings, short, tmp_path, match):
 
 
 def test_a_recording_too_short_for_its_trials_is_named(recordings):
-    with pytest.raises(EEGFileError, match=r"13.0 s of recording, expected trial 1 until 102 s"):
+    with pytest.raises(EEGFileError, match=r"13.0 s of recording, expected trial 1 until 102.0 s"):
         read_seed_v(Path(recordings[0]), **QUIET)

@@ -11,25 +11,12 @@ from scipy.special import digamma, polygamma
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import balanced_accuracy_score
 
-from kernel.brain.cohort import (
-    FACED_CLASSES,
-    FACED_CLIP_EMOTIONS,
-    cohort_tensor,
-    make_split,
-    segments,
-    standardise,
-)
-from kernel.brain.designs import SEED_V_TIMES
+from kernel.brain.cohort import cohort_tensor, make_split, segments, standardise
+from kernel.brain.designs import FACED_CLASSES, FACED_CLIP_EMOTIONS, SEED_V_TIMES
 from kernel.brain.emoeegmc import read_emoeeg_mc
 from kernel.brain.features import differential_entropy
 from kernel.brain.seedv import read_seed_v
-from kernel.brain.simulate import (
-    DESIGNS,
-    LEAD,
-    Settings,
-    simulate_cohort,
-    simulate_raw,
-)
+from kernel.brain.simulate import DESIGNS, LEAD, Settings, simulate_cohort, simulate_raw
 from kernel.ratings import BLOCKS, draw_orders, load_order, load_ratings
 
 NOTHING = Settings(valence=0, classes=0, clips=0, trial=0, slow=0, base=0)

@@ -19,7 +19,7 @@ from kernel.brain.components import FacedSettings
 from kernel.brain.projection import clip_effects, null_targets, track, track_against_order, trial_level
 from kernel.brain.ridge import RELATIVE_ALPHAS, RidgeFolds
 from kernel.brain.simulate import CLASS_VALENCE, DESIGNS, PRESETS, Settings, simulate_cohort
-from kernel.brain.study import transfer_class_order
+from kernel.brain.study import clip_values, transfer_class_order
 from kernel.brain.topography import cell_correlations, cell_map
 
 Row = tuple[str, str, float, float]  # estimator, null, value, p
@@ -160,8 +160,7 @@ def _replication(settings: Settings, seed: int, *, design: str, n_permutations: 
     positions = dict(zip(DESIGNS["FACED"].classes, DESIGNS["FACED"].values, strict=True))
     faced, _ = simulate_cohort(seed, settings, window=30.0)
     other, _ = simulate_cohort(seed, settings, design=design, window=_COARSE[design])
-    X = mean_over_subjects(trial_features(standardise(other)))
-    y = np.array([positions[emotion] for emotion in other.emotions])
+    X, y = mean_over_subjects(_trials(other)), clip_values(other, positions)
     tracking = track(X, y, other.emotions, **options)
     cells = cell_map(X, y, other.emotions, **options)
     order = transfer_class_order(faced, other, positions, **options).test

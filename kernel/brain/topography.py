@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 
 from kernel import checks, stats
 from kernel.arrays import real, row_labels
-from kernel.brain.cohort import Cohort, mean_over_subjects, trial_features
+from kernel.brain.cohort import Cohort, cohort_tensor
 
 Seed = int | np.random.Generator | None
 Emotions = Sequence[str] | np.ndarray
@@ -198,26 +198,23 @@ def asymmetry(
     heads, caps and amplifiers; only its correlation over clips bears on the axis.
     """
     X, y = _checked(X, y)
-    known = {channel.lower(): place for place, channel in enumerate(channels)}
+    known = {channel.lower(): X[:, place] for place, channel in enumerate(channels)}
     missing = [name for pair in FRONTAL_PAIRS for name in pair if name.lower() not in known]
     if missing:
         raise ValueError(f"electrodes {missing} are missing: there are {', '.join(channels)}")
-    left, right = ([known[name.lower()] for name in side] for side in zip(*FRONTAL_PAIRS, strict=True))
-    difference = X[:, right] - X[:, left]
-    return stats.permutation_test(
-        stats.pearson, difference.mean((1, 2)), y, groups=emotions, n_permutations=n_permutations,
-        random_state=random_state,
-    )  # fmt: skip
+    differences = [known[right.lower()] - known[left.lower()] for left, right in FRONTAL_PAIRS]
+    options: Any = {"groups": emotions, "n_permutations": n_permutations, "random_state": random_state}
+    return stats.permutation_test(stats.pearson, np.mean(differences, (0, 2)), y, **options)
 
 
 # Which emotions carry it
 
 
 class WeightedEmotions(NamedTuple):
-    """Correlation `r_in` of the best cell when the clips of each emotion have these `weights`.
+    """Correlation `r_in` of the best cell with each clip weighted by its emotion; NaN if nothing varies.
 
-    It is NaN where positions do not vary. `gain` is what ``|r_in|`` exceeds the unweighted ``|r|`` by; `p` is
-    the share of orders that reach as much with all choices made anew.
+    `gain` is what ``|r_in|`` exceeds the unweighted ``|r|`` by; `p` is the share of orders that reach as much
+    with all choices made anew.
     """
 
     weights: dict[str, float]
@@ -248,21 +245,18 @@ def nine_clips(
     X: ArrayLike,
     y: ArrayLike,
     emotions: Emotions,
-    n_classes: int = 3,
     *,
     named: Sequence[str] = PAPER_EMOTIONS,
     n_permutations: int = 10_000,
     random_state: Seed = 0,
 ) -> EmotionSearch:
-    """Find the few emotions whose clips carry the correlation of the best cell, and what such a search finds.
+    """Find the three emotions whose clips carry the correlation of the best cell, against such a search.
 
-    The cell has the largest ``|r|`` on all clips; then come the `n_classes` emotions, fewer than there are,
-    on whose clips it is largest there. `named` is a set to report beside the best, by default the paper's;
-    other arguments as for `cell_map`.
+    The cell has the largest ``|r|`` on all clips; then come the emotions on whose clips it is largest there.
+    `named` is a set to report beside the best; other arguments as for `cell_map`.
     """
-    checks.count("n_classes", n_classes, 2, len(set(emotions)) - 1)
-    weights, planned = (*[1.0] * n_classes, 0.0), dict.fromkeys(named, 1.0)
-    return _search(X, y, emotions, weights, planned, False, n_permutations, random_state)
+    planned, alone = dict.fromkeys(named, 1.0), (1.0, 1.0, 1.0, 0.0)
+    return _search(X, y, emotions, alone, planned, False, n_permutations, random_state)
 
 
 def weighted_gain(
@@ -284,7 +278,6 @@ def weighted_gain(
     """
     if not all(weight > 0 for weight in (*weights, *named.values())):
         raise ValueError(f"weights must be positive, got {tuple(weights)} and {dict(named)}")
-    checks.count("the number of weights, the last for all others,", len(weights), 2, len(set(emotions)) + 1)
     return _search(X, y, emotions, weights, named, True, n_permutations, random_state)
 
 
@@ -301,6 +294,7 @@ def _search(
     """Try all ways to give weights to emotions, and the planned one, at the best cell."""
     X, y = _checked(X, y)
     names = list(dict.fromkeys(np.asarray(emotions).tolist()))
+    checks.count("the number of weights, the last for all others,", len(weights), 2, len(names) + 1)
     member = (np.asarray(emotions)[:, None] == np.array(names)).astype(float)  # (n_clips, n_emotions)
     *special, rest = map(float, weights)
     places = np.array(list(permutations(range(len(names)), len(special))))
@@ -386,8 +380,10 @@ def time_course(
     means = cohort.de[:, :, :, scalp].mean(3, dtype=float)  # NaN where there is no window
     shared = np.isfinite(means[..., 0]).any(0).all(0)
     X = np.nanmean(means[:, :, shared], axis=0)  # (n_clips, n_seconds, n_bands)
-    options: dict[str, Any] = {"n_permutations": n_permutations, "random_state": random_state}
-    maps = [cell_map(X[..., [band]], y, emotions, **options) for band in range(X.shape[2])]
+    maps = [
+        cell_map(X[..., [band]], y, emotions, n_permutations=n_permutations, random_state=random_state)
+        for band in range(X.shape[2])
+    ]
     seconds = cohort.data["second"].values[shared]
     r = np.stack([one.r[:, 0] for one in maps])
     peak, p = seconds[[one.best[0] for one in maps]], np.array([one.p_best for one in maps])
@@ -412,23 +408,22 @@ def connectivity(
     y: ArrayLike,
     emotions: Emotions | None,
     *,
-    n_channels: int = 8,
-    band: str = "gamma",
     n_permutations: int = 10_000,
     random_state: Seed = 0,
 ) -> Connectivity:
-    """Correlate the channels that follow the axis best over the seconds of trials, in one band.
+    """Correlate the eight channels that follow the axis best in gamma over the seconds of trials.
 
     Each trial's mean is removed, so what clips do to the level plays no part. Neighbouring electrodes vary
     together by *volume conduction* whatever the brain does, and have similar maps, so the channels that
     follow any axis tend to lie together. The null therefore permutes emotions and chooses channels anew: a
     small p says that they are coupled more than those another axis would choose. The cohort is standardised.
     """
-    total, bands = len(cohort.channels), list(cohort.bands)
-    place = bands.index(checks.choice("band", band, bands))
-    checks.count("n_channels", n_channels, 2, total - 1)
-    X, y = _checked(mean_over_subjects(trial_features(cohort))[..., [place]], y)
-    matrix = _within_trials(cohort, place)
+    total, n_channels = len(cohort.channels), 8
+    if total <= n_channels or "gamma" not in cohort.bands:
+        raise ValueError(f"a network needs gamma and nine channels, got {list(cohort.bands)} and {total}")
+    cohort = cohort.select(bands=["gamma"])
+    X, y = _checked(cohort_tensor(cohort), y)
+    matrix = _within_trials(cohort)
 
     def chosen(Y: np.ndarray) -> np.ndarray:
         return np.argsort(-np.abs(cell_correlations(X, Y)[..., 0]), axis=-1, kind="stable")[..., :n_channels]
@@ -445,20 +440,16 @@ def connectivity(
     return Connectivity(names, test.observed, test.observed - float(test.null.mean()), test.p)
 
 
-def _within_trials(cohort: Cohort, band: int) -> np.ndarray:
+def _within_trials(cohort: Cohort) -> np.ndarray:
     """Correlation of channels (n_channels, n_channels) over seconds within trials, mean over subjects."""
     total = np.zeros((len(cohort.channels),) * 2)
     for subject, trials, n_windows in zip(cohort.subjects, cohort.de, cohort.n_windows, strict=True):
         if n_windows.max() < 2:
             raise ValueError(f"subject {subject} has one window a trial: nothing varies within trials")
-        present = [
-            trial[:n, :, band].astype(float) for trial, n in zip(trials, n_windows, strict=True) if n > 1
-        ]
-        rows = np.concatenate([trial - trial.mean(0) for trial in present])
-        rows = unit(rows, f"seconds of subject {subject}", axis=0)
-        r = rows.T @ rows
-        np.fill_diagonal(r, 0)
-        total += np.arctanh(np.clip(r, -1 + 1e-9, 1 - 1e-9))
+        seconds = trials[n_windows > 1, ..., 0].astype(float)  # NaN after a trial's end
+        rows = (seconds - np.nanmean(seconds, 1, keepdims=True)).reshape(-1, len(total))
+        rows = unit(rows[np.isfinite(rows[:, 0])], f"seconds of subject {subject}", axis=0)
+        total += np.arctanh(np.clip(rows.T @ rows, -1 + 1e-9, 1 - 1e-9))
     mean = np.tanh(total / len(cohort.subjects))
     np.fill_diagonal(mean, 1)
     return mean
