@@ -184,11 +184,12 @@ def test_a_profile_tells_shared_from_separate_noise(rng, shared):
 # Errors name the value and the cure
 
 
+def made(window):
+    return simulate_components(0, n_subjects=4, window=window)[0]
+
+
 def holed():
-    cohort, _ = simulate_components(0, n_subjects=4, window=2.0)
-    de = cohort.de.copy()
-    de[3, 4] = np.nan
-    return cohort.with_de(de)
+    return made(2.0).with_de(np.where(np.arange(28)[:, None, None, None] == 4, np.nan, made(2.0).de))
 
 
 @pytest.mark.parametrize(
@@ -198,10 +199,7 @@ def holed():
         (lambda: simulate_components(0, window=0.5), "whole seconds"),
         (lambda: simulate_components(0, valence=1.2), r"valence must lie in \[0, 1\], got 1.2"),
         (lambda: simulate_components(0, n_subjects=0), "got 0"),
-        (
-            lambda: variance_components(simulate_components(0, n_subjects=4, window=30.0)[0]),
-            "at least 12 windows, got 1",
-        ),
+        (lambda: variance_components(made(30.0)), "at least 12 windows, got 1"),
         (lambda: variance_components(holed()), "a trial is missing, short or of unknown position"),
     ],
 )

@@ -6,7 +6,6 @@ The tables are for the reader: nothing here chooses a test, or touches recorded 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,25 +17,22 @@ from kernel.brain.cohort import FACED_CLIP_EMOTIONS, Cohort, mean_over_subjects,
 from kernel.brain.components import FacedSettings
 from kernel.brain.projection import clip_effects, null_targets, track, track_against_order, trial_level
 from kernel.brain.ridge import RELATIVE_ALPHAS, RidgeFolds
-from kernel.brain.simulate import CLASS_VALENCE, DESIGNS, PRESETS, Settings, simulate_cohort
+from kernel.brain.simulate import CLASS_VALENCE, FACED_CLASSES, Settings, simulate_cohort
 from kernel.brain.study import clip_values, transfer_class_order
 from kernel.brain.topography import cell_correlations, cell_map
 
 Row = tuple[str, str, float, float]  # estimator, null, value, p
 
-#: Truths of `replicate`.
-REPLICATION_TRUTHS: Mapping[str, Settings] = MappingProxyType(
-    {
-        "nothing": PRESETS["null"],
-        "classes, no valence": PRESETS["no_valence"],
-        "valence 1": PRESETS["strong_valence"],
-    }
-)
+#: Truths of `replicate`, by the presets of the simulation.
+REPLICATION_TRUTHS = {
+    "nothing": "null",
+    "classes, no valence": "no_valence",
+    "valence 1": "strong_valence",
+}
 #: Truths of `faced_calibration`, all with the sizes of FACED: the share of clips' sd that goes along valence.
-FACED_TRUTHS: Mapping[str, FacedSettings] = MappingProxyType(
-    {"no valence": FacedSettings()}
-    | {f"valence {name}": FacedSettings(valence=float(name)) for name in (".1", ".2", ".3", ".6", "1")}
-)
+FACED_TRUTHS = {"no valence": FacedSettings()} | {
+    f"valence {name}": FacedSettings(valence=float(name)) for name in (".1", ".2", ".3", ".6", "1")
+}
 
 _COARSE = {"SEED-V": 20.0, "EmoEEG-MC": 30.0}  # seconds of a window: the tests average over them
 _BLOCK = 20
@@ -126,9 +122,9 @@ def replicate(design: str, *, n_cohorts: int = 40, n_permutations: int = 1000) -
     checks.count("n_cohorts", n_cohorts)
     rows = [
         (seed, *test, truth)
-        for truth, settings in REPLICATION_TRUTHS.items()
+        for truth, preset in REPLICATION_TRUTHS.items()
         for seed in range(n_cohorts)
-        for test in _replication(settings, seed, design=design, n_permutations=n_permutations)
+        for test in _replication(preset, seed, design, n_permutations)
     ]
     return pd.DataFrame(rows, columns=[*_COLUMNS, "truth"])
 
@@ -155,12 +151,13 @@ def _trials(cohort: Cohort) -> np.ndarray:
     return trials.reshape(*trials.shape[:2], -1)
 
 
-def _replication(settings: Settings, seed: int, *, design: str, n_permutations: int) -> list[Row]:
+def _replication(preset: str, seed: int, design: str, n_permutations: int) -> list[Row]:
     options: dict[str, Any] = {"n_permutations": n_permutations, "random_state": 0}
-    positions = dict(zip(DESIGNS["FACED"].classes, DESIGNS["FACED"].values, strict=True))
-    faced, _ = simulate_cohort(seed, settings, window=30.0)
-    other, _ = simulate_cohort(seed, settings, design=design, window=_COARSE[design])
-    X, y = mean_over_subjects(_trials(other)), clip_values(other, positions)
+    positions = dict(zip(FACED_CLASSES, CLASS_VALENCE, strict=True))
+    faced, _ = simulate_cohort(seed, preset, window=30.0)
+    other, _ = simulate_cohort(seed, preset, design=design, window=_COARSE[design])
+    X = mean_over_subjects(trial_features(standardise(other)))
+    y = clip_values(other, positions)
     tracking = track(X, y, other.emotions, **options)
     cells = cell_map(X, y, other.emotions, **options)
     order = transfer_class_order(faced, other, positions, **options).test
@@ -181,8 +178,7 @@ def run_tests(
     """
     emotions = np.array(FACED_CLIP_EMOTIONS)
     code = np.unique(emotions, return_inverse=True)[1]
-    by_name = dict(zip(dict.fromkeys(FACED_CLIP_EMOTIONS), CLASS_VALENCE, strict=True))
-    y = np.array([by_name[emotion] for emotion in emotions])
+    y = np.array([CLASS_VALENCE[FACED_CLASSES.index(emotion)] for emotion in FACED_CLIP_EMOTIONS])
     rng = np.random.default_rng(random_state)
     nulls = {
         "free": null_targets(emotions, "free", n_permutations, rng),
@@ -230,10 +226,9 @@ def _textbook(estimator: str, r: float, n: int, alternative: str = "greater") ->
 
 def _against(estimator: str, values: np.ndarray, nulls: Mapping[str, np.ndarray]) -> list[Row]:
     """One row per null; `values` holds the observed statistic and then those of each null in turn."""
-    ends = np.cumsum([len(targets) for targets in nulls.values()])[:-1]
-    parts = zip(nulls, np.split(values[1:], ends), strict=True)
-    observed = float(values[0])
-    return [
-        (estimator, _NULLS[null], observed, stats.permutation_p(observed, part, alternative="greater"))
-        for null, part in parts
-    ]
+    observed, rows = float(values[0]), []
+    for null, part in zip(nulls, np.split(values[1:], len(nulls)), strict=True):  # all of one size
+        rows.append(
+            (estimator, _NULLS[null], observed, stats.permutation_p(observed, part, alternative="greater"))
+        )
+    return rows

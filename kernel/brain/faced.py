@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -44,12 +43,8 @@ OUTLIER_FACTOR = 100.0
 _BESIDE = ("derivatives", "sourcedata", "code", "stimuli")
 
 
-class _About(NamedTuple):
-    """What a recording says beside its signals: the hardware, the ratings in its events, the bad channels."""
-
-    hardware: str
-    ratings: pd.DataFrame | None = None
-    bad: Sequence[str] = ()
+#: Features of a person, the ratings in the recording's events if there are any, and its bad channels.
+_Recording = tuple[np.ndarray, pd.DataFrame | None, list[str]]
 
 
 def read_faced(
@@ -108,27 +103,28 @@ def read_faced(
     names = FACED_SCALP if channels == "scalp" else FACED_CHANNELS
     ids = list(files)
     de = np.empty((len(ids), N_CLIPS, SECONDS, len(names), len(BANDS[bands])), dtype=np.float32)
-    about: dict[int, _About] = {}
+    tables: dict[int, pd.DataFrame | None] = {}
+    bad: dict[int, list[str]] = {}
     bar = tqdm(files.items(), desc="FACED", unit="subject", disable=not progress)
     for block, (subject, file) in zip(de, bar, strict=True):
-        block[...], about[subject] = _READERS[layout](file, subject, bands, len(names))
-    bad = {subject: list(one.bad) for subject, one in about.items() if one.bad}
-    if bad:
-        warnings.warn(f"{path}: channels marked as bad were read all the same: {bad}", stacklevel=2)
+        block[...], tables[subject], bad[subject] = _READERS[layout](file, subject, bands, len(names))
+    if marked := {subject: channels for subject, channels in bad.items() if channels}:
+        warnings.warn(f"{path}: channels marked as bad were read all the same: {marked}", stacklevel=2)
     _warn_of_outliers(de, ids, path)
-    tables = [one.ratings for one in about.values()]
     above = list(next(iter(files.values())).parents)[:3]
     remarks = [folder / "After_remarks" for folder in above if (folder / "After_remarks").is_dir()]
     if layout != "bids" and remarks:
-        tables = [_read_remarks(remarks[0], subject) for subject in files]
+        tables = {subject: _read_remarks(remarks[0], subject) for subject in files}
+    rated = [table.set_index("clip").sort_index() for table in tables.values() if table is not None]
     return Cohort.from_arrays(
         de,
         subjects=ids,
         provenance=f"{_PROVENANCE[layout]}, {len(ids)} subjects, {bands} bands",
         films=FACED_FILMS,
-        hardware=[about[subject].hardware for subject in ids],
+        hardware=faced_hardware(ids),
+        order=[table["order"] for table in rated] or None,
+        ratings={item: [table[item] for table in rated] for item in RATING_ITEMS} if rated else None,
         **DESIGNS["FACED"].axes() | {"channels": names, "bands": bands},
-        **_order_and_ratings(tables),
     )
 
 
@@ -147,18 +143,16 @@ def copies(root: Path) -> dict[str, dict[int, Path]]:
 def _recognise(root: Path, source: str, bands: str) -> tuple[str, dict[int, Path]]:
     """The copy to read, and its files."""
     held = copies(root)
-    if bands != "official":
-        if source == "de" or (source == "auto" and held["de"] and not (held["processed"] or held["bids"])):
-            raise unexpected(
-                root,
-                "differential entropies in the official bands",
-                f"signals, for the bands {bands!r}",
-                "Pass bands='official', or give a folder with Processed_data or the BIDS copy.",
-            )
-        held.pop("de")
     for layout, files in held.items():
-        if files and source in ("auto", layout):
+        if files and source in ("auto", layout) and (layout != "de" or bands == "official"):
             return layout, files
+    if held["de"] and source in ("auto", "de"):
+        raise unexpected(
+            root,
+            "differential entropies in the official bands",
+            f"signals, for the bands {bands!r}",
+            "Pass bands='official', or give a folder with Processed_data or the BIDS copy.",
+        )
     raise releases.nothing_known(root, FILES + (f" (source={source!r})" if source != "auto" else ""))
 
 
@@ -193,21 +187,21 @@ def _bids_subjects(base: Path) -> dict[int, Path]:
 # The official release
 
 
-def _read_de(path: Path, subject: int, bands: str, n_channels: int) -> tuple[np.ndarray, _About]:
+def _read_de(path: Path, subject: int, bands: str, n_channels: int) -> _Recording:
     shape = (N_CLIPS, len(FACED_CHANNELS), SECONDS, len(BANDS[bands]))
     de = releases.check_array(
         load_pickle(path), path=path, shape=shape, axes=("clip", "channel", "second", "band")
     )
-    return de[:, :n_channels].swapaxes(1, 2), _About(*faced_hardware([subject]))
+    return de[:, :n_channels].swapaxes(1, 2), None, []
 
 
-def _read_processed(path: Path, subject: int, bands: str, n_channels: int) -> tuple[np.ndarray, _About]:
+def _read_processed(path: Path, subject: int, bands: str, n_channels: int) -> _Recording:
     shape = (N_CLIPS, len(FACED_CHANNELS), SECONDS * SFREQ)
     x = releases.check_array(load_pickle(path), path=path, shape=shape, axes=("clip", "channel", "sample"))
     x, names = x[:, :n_channels], FACED_CHANNELS[:n_channels]
     for clip, signals in enumerate(x, start=1):
         releases.refuse_flat(signals, names, sfreq=SFREQ, window=1.0, path=path, where=f"clip {clip}")
-    return _features(x, bands, path), _About(*faced_hardware([subject]))
+    return _features(x, bands, path), None, []
 
 
 def _features(x: np.ndarray, bands: str, path: Path) -> np.ndarray:
@@ -236,7 +230,7 @@ def _read_remarks(folder: Path, subject: int) -> pd.DataFrame:
 # The BIDS copy
 
 
-def _read_bids(folder: Path, subject: int, bands: str, n_channels: int) -> tuple[np.ndarray, _About]:
+def _read_bids(folder: Path, subject: int, bands: str, n_channels: int) -> _Recording:
     import mne
 
     stem = folder / f"sub-{subject:03d}_task-watchingVideoClips"
@@ -250,7 +244,6 @@ def _read_bids(folder: Path, subject: int, bands: str, n_channels: int) -> tuple
     if raw.info["sfreq"] not in (SFREQ, 4 * SFREQ):
         raise unexpected(path, f"{raw.info['sfreq']} Hz", f"{SFREQ} or {4 * SFREQ} Hz")
     places = releases.picks(raw.ch_names, FACED_SCALP, path, others=NOT_SCALP, renamed=RENAMED)
-    early = "T3" in {name.strip().upper() for name in raw.ch_names}
     bad = _check_channels(Path(f"{stem}_channels.tsv"), raw.ch_names)
     x, step = np.empty((N_CLIPS, len(places), SECONDS * SFREQ)), round(raw.info["sfreq"] / SFREQ)
     for event in events.itertuples():
@@ -260,8 +253,7 @@ def _read_bids(folder: Path, subject: int, bands: str, n_channels: int) -> tuple
     names = [raw.ch_names[place] for place in places]
     x *= _to_microvolts(x, names, path)[:, None]
     x -= x.mean(1, keepdims=True)
-    hardware = "cohort 1" if early else "cohort 2"
-    return _features(x, bands, path), _About(hardware, events, [name for name in names if name in bad])
+    return _features(x, bands, path), events, [name for name in names if name in bad]
 
 
 def _read_events(stem: Path) -> pd.DataFrame:
@@ -388,9 +380,6 @@ _PROVENANCE = {
 }
 
 
-# Over all subjects
-
-
 def _warn_of_outliers(de: np.ndarray, ids: list[int], path: Path) -> None:
     """Name people whose amplitude is off by `OUTLIER_FACTOR` or more."""
     level = np.array([np.median(block) for block in de])  # nats; a factor of amplitude adds its logarithm
@@ -403,14 +392,3 @@ def _warn_of_outliers(de: np.ndarray, ids: list[int], path: Path) -> None:
             "others (or of typical EEG in uV): standardise() takes it out, subjects=... leaves them out",
             stacklevel=3,
         )
-
-
-def _order_and_ratings(tables: Sequence[pd.DataFrame | None]) -> dict[str, Any]:
-    """Order and ratings (n_subjects, 28) from a rating table of each person."""
-    known = [table.set_index("clip").sort_index() for table in tables if table is not None]
-    if not known:
-        return {}
-    return {
-        "order": [table["order"] for table in known],
-        "ratings": {item: [table[item] for table in known] for item in RATING_ITEMS},
-    }

@@ -163,21 +163,16 @@ def cluster_test(
     n_permutations: int = 1000,
     random_state: Seed = 0,
 ) -> ClusterTest:
-    """Cluster test over subjects of their correlation maps: mne's, with signs flipped by subject [1]_.
+    """Cluster test over subjects of their correlation maps: mne's, with signs flipped by subject.
 
     *It treats the stimuli as fixed*: it asks whether subjects agree on these clips, not whether they would
-    follow the axis in others [2]_. People who see the same clips share whatever the clips do to them, which
-    has some correlation with any axis. So the test rejects, for nearly any axis, wherever emotions or clips
-    can be decoded at all; it is here to be compared with `cell_map`.
+    follow the axis in others (doi:10.12688/wellcomeopenres.10298.2). People who see the same clips share
+    whatever the clips do to them, which has some correlation with any axis. So the test rejects, for nearly
+    any axis, wherever emotions or clips can be decoded at all; it is here to be compared with `cell_map`.
 
     Neighbours are those of the channels of `info`, as :meth:`~kernel.brain.cohort.Cohort.info` gives it, by
     Delaunay triangulation, and at one channel the band below and above. The threshold of ``|t|`` is at p =
-    .05 of a single cell.
-
-    References
-    ----------
-    .. [1] Maris & Oostenveld (2007). doi:10.1016/j.jneumeth.2007.03.024
-    .. [2] Westfall, Nichols & Yarkoni (2017). doi:10.12688/wellcomeopenres.10298.2
+    .05 of a single cell. Maris & Oostenveld (2007), doi:10.1016/j.jneumeth.2007.03.024
     """
     import mne
 

@@ -13,7 +13,7 @@ amplitudes to sources in a spherical head, so that the noise arises by itself.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -108,11 +108,11 @@ def simulate_cohort(
     random_state: int | np.random.Generator | None = 0,
     preset: str | Settings | FacedSettings = "default",
     *,
-    design: str | Design = "FACED",
+    design: str = "FACED",
     n_subjects: int | None = None,
     window: float | None = None,
 ) -> tuple[Cohort, Truth]:
-    """Simulate differential entropies of people who watch the clips of FACED or of another data set.
+    """Simulate differential entropies of people who watch the clips of a data set, and what was planted.
 
     Presets of one seed and design share every pattern, order and noise: they differ by the amplitudes alone.
     The first subjects do not depend on how many follow. FACED's two recording cohorts are named but do not
@@ -127,47 +127,39 @@ def simulate_cohort(
     preset : str, Settings or FacedSettings
         A name of :data:`PRESET_NAMES` or amplitudes of one's own. ``faced`` and FacedSettings are for the
         design of FACED: :func:`~kernel.brain.components.simulate_components`.
-    design : str or Design
-        A name of :data:`~kernel.brain.designs.DESIGNS` or one of one's own.
+    design : str
+        A name of :data:`~kernel.brain.designs.DESIGNS`.
     n_subjects : int, optional
         Subjects, numbered from 0 (from 1 but in FACED); as many as the design has by default.
     window : float, optional
         Seconds, by default the design's; 30 must be a multiple for FACED. ``window=30`` gives one value per
         trial there, at a fraction of the time: enough for all that averages over seconds.
-
-    Returns
-    -------
-    Cohort
-        Simulated.
-    Truth
-        What was planted.
     """
     if isinstance(preset, str):
         choice("preset", preset, PRESET_NAMES)
-    if isinstance(design, str):
-        design = DESIGNS[choice("design", design, DESIGNS)]
-    n_subjects = design.n_subjects if n_subjects is None else n_subjects
-    window = design.window if window is None else window
+    layout, faced = DESIGNS[choice("design", design, DESIGNS)], design == "FACED"
+    n_subjects = layout.n_subjects if n_subjects is None else n_subjects
+    window = layout.window if window is None else window
     # here, because that module builds on this one
     from kernel.brain.components import FacedSettings, simulate_components
 
     if preset == "faced" or isinstance(preset, FacedSettings):
-        if design != DESIGNS["FACED"]:
-            raise ValueError(f"preset 'faced' has FACED's sizes in official bands, not {design.dataset}'s")
+        if not faced:
+            raise ValueError(f"preset 'faced' has FACED's sizes in official bands, not {design}'s")
         settings = FacedSettings() if isinstance(preset, str) else preset
         return simulate_components(random_state, n_subjects=n_subjects, window=window, **vars(settings))
     rng, order_rng, subject_rngs = _generators(random_state, n_subjects)
-    edges = _edges(design.bands)
-    counts = _window_counts(design, window)
+    edges = tuple(band_edges(layout.bands).values())
+    counts = _window_counts(layout, window)
     n_clips, n_windows = len(counts), int(counts.max())
-    head = _head(tuple(_NEAREST.get(channel, channel) for channel in design.channels))
-    fields = _Fields(_settings(preset), head.directions, design, n_bands=len(edges), window=window, rng=rng)
-    orders = _orders(design, n_subjects, order_rng)
+    head = _head(tuple(_NEAREST.get(channel, channel) for channel in layout.channels))
+    fields = _Fields(_settings(preset), head.directions, layout, n_bands=len(edges), window=window, rng=rng)
+    orders = _orders(layout, n_subjects, order_rng)
     variance, dof = _moments(edges, window)
     roots = _root(head.correlation), _root(head.correlation**2)
     offset = 0.5 * np.log(2 * np.pi * np.e * variance.sum(0)) + head.log_gain[:, None]
 
-    de = np.empty((n_subjects, n_clips, n_windows, len(design.channels), len(edges)), dtype=np.float32)
+    de = np.empty((n_subjects, n_clips, n_windows, len(layout.channels), len(edges)), dtype=np.float32)
     gain = np.empty(n_subjects)
     for subject, subject_rng in enumerate(subject_rngs):
         de[subject], gain[subject] = fields.draw(orders[subject], subject_rng)
@@ -176,20 +168,20 @@ def simulate_cohort(
             noise = _log_variance_noise(n_clips * n_windows, nu, roots, subject_rng)
             de[subject, ..., band] += noise.reshape(n_clips, n_windows, -1)
     de[:, np.arange(n_windows) >= counts[:, None]] = np.nan
-    faced = design.dataset == "FACED"
-    subjects = range(n_subjects) if faced else range(1, n_subjects + 1)
+    subjects, truth = range(n_subjects) if faced else range(1, n_subjects + 1), fields.truth
+    label = preset.replace("_", " ") if isinstance(preset, str) else "own settings"
     cohort = Cohort.from_arrays(
         de,
         subjects=subjects,
         order=orders,
         hardware=faced_hardware(subjects) if faced else None,
-        ratings={"valence": RATING_MEAN + RATING_SD * fields.truth.valence} if faced else None,
-        provenance=f"simulated: {_what(preset, design)}",
+        ratings={"valence": RATING_MEAN + RATING_SD * truth.valence} if faced else None,
+        provenance=f"simulated: {label}" + ("" if faced else f", {design} design"),
         simulated=True,
         seed=random_state if isinstance(random_state, int | np.integer) else None,
-        **design.axes() | {"window": window},
+        **layout.axes() | {"window": window},
     )
-    return cohort, replace(fields.truth, gain=gain)
+    return cohort, replace(truth, gain=gain)
 
 
 def simulate_raw(
@@ -208,7 +200,7 @@ def simulate_raw(
     """
     rng, order_rng, subject_rngs = _generators(random_state, n_subjects)
     design = DESIGNS["FACED"]
-    edges, head = _edges(design.bands), _head(FACED_CHANNELS)
+    edges, head = tuple(band_edges(design.bands).values()), _head(FACED_CHANNELS)
     fields = _Fields(_settings(preset), head.sources, design, n_bands=len(edges), window=1.0, rng=rng)
     orders = _orders(design, n_subjects, order_rng)
     n_samples = round(TRIAL * SFREQ)
@@ -436,13 +428,7 @@ def _head(channels: tuple[str, ...]) -> _Head:
 
 
 def _settings(preset: str | Settings) -> Settings:
-    if isinstance(preset, Settings):
-        return preset
-    return PRESETS[choice("preset", preset, PRESETS)]
-
-
-def _edges(bands: str | Mapping[str, tuple[float, float]]) -> tuple[tuple[float, float], ...]:
-    return tuple((low, high) for low, high in band_edges(bands).values())
+    return preset if isinstance(preset, Settings) else PRESETS[choice("preset", preset, PRESETS)]
 
 
 def _generators(
@@ -451,12 +437,6 @@ def _generators(
     """Generators of the patterns that subjects share, of the orders, and of each subject."""
     shared, orders, *subjects = np.random.default_rng(random_state).spawn(2 + count("n_subjects", n_subjects))
     return shared, orders, subjects
-
-
-def _what(preset: str | Settings, design: Design) -> str:
-    """What a label says of a cohort beside its seed."""
-    truth = preset.replace("_", " ") if isinstance(preset, str) else "own settings"
-    return truth if design.dataset == "FACED" else f"{truth}, {design.dataset} design"
 
 
 def _orders(design: Design, n_subjects: int, rng: np.random.Generator) -> np.ndarray:

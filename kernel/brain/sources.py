@@ -9,13 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 
-import numpy as np
-
 from kernel import assets, files
 from kernel.brain import emoeegmc, faced, seedv
 from kernel.brain.cohort import Cohort
 from kernel.brain.releases import nothing_known, unexpected
-from kernel.brain.simulate import Settings, simulate_cohort
+from kernel.brain.simulate import simulate_cohort
 
 VARIABLE = "KERNEL_DATA"
 #: A file of this name says that the files beside it were generated: what is read is labelled as simulated.
@@ -31,14 +29,7 @@ _DATASETS: dict[str, tuple[Callable[..., Cohort], Callable[[Path], Mapping[str, 
 
 
 def load_cohort(
-    path: str | PathLike[str] | None = None,
-    *,
-    preset: str | Settings = "default",
-    random_state: int | np.random.Generator | None = 0,
-    n_subjects: int = 123,
-    window: float = 1.0,
-    skip: Sequence[str] = (),
-    progress: bool = True,
+    path: str | PathLike[str] | None = None, *, skip: Sequence[str] = (), progress: bool = True
 ) -> Cohort:
     """Read whatever cohort is at hand, or simulate one if there is none; its ``label`` says which.
 
@@ -49,9 +40,7 @@ def load_cohort(
         with a file ``GENERATED.txt`` gives a cohort that counts as simulated.
         Without a path the environment variable ``KERNEL_DATA`` counts; if that is unset or empty too, FACED
         where it was fetched whole with ``python -m kernel.assets fetch faced``; else the cohort is simulated.
-        Each reader runs with its defaults: call it by itself for others.
-    preset, random_state, n_subjects, window
-        Of the simulation, as for :func:`~kernel.brain.simulate.simulate_cohort`; files are read as they are.
+        Readers and :func:`~kernel.brain.simulate.simulate_cohort` run with their defaults.
     skip : sequence of str
         Data sets, such as ``"FACED"``, whose recordings are passed over where no path asks for them: the
         cohort is then simulated. It keeps analyses whose published results are of a simulation what they are
@@ -62,8 +51,8 @@ def load_cohort(
     Raises
     ------
     EEGFileError
-        If there is nothing at the path, or nothing that is known, or more than one data set; and whatever
-        the chosen reader raises, as it raises it.
+        If there is nothing at the path, or nothing that is known, or more than one data set; and whatever the
+        chosen reader raises, such as the ValueError of :meth:`Cohort.load`.
     """
     if isinstance(skip, str) or not set(skip) <= set(_DATASETS):
         raise ValueError(f"skip must be a sequence of {', '.join(sorted(_DATASETS))}, got {skip!r}")
@@ -80,11 +69,10 @@ def load_cohort(
             marks = {"simulated": 1, "provenance": provenance} if generated else {}
             return Cohort(cohort.data.assign_attrs(marks))
     elif where is not None:
-        cohort = _load_saved(where)
+        cohort = Cohort.load(where)
         if cohort.simulated or cohort.data.attrs["dataset"] not in passed_over:
             return cohort
-    cohort, _ = simulate_cohort(random_state, preset, n_subjects=n_subjects, window=window)
-    return cohort
+    return simulate_cohort()[0]
 
 
 def faced_folder() -> Path | None:
@@ -123,13 +111,3 @@ def _fetched() -> Path | None:
         return assets.path("faced")
     except assets.AssetMissingError:
         return None
-
-
-def _load_saved(path: Path) -> Cohort:
-    with path.open("rb") as file:
-        start = file.read(4)
-    if start[:3] != b"CDF":
-        found = f"a file that starts with {start!r}" if start else "an empty file"
-        expected = "a cohort written by Cohort.save (netCDF 3), or the folder of a data set"
-        raise unexpected(path, found, expected)
-    return Cohort.load(path)

@@ -71,10 +71,6 @@ def project_vaxis(
         Seed.
     device : str or torch.device, optional
         Where to compute; see `kernel.checks.device`.
-
-    References
-    ----------
-    .. [1] Radwan et al. (2026), A Shared Valence Axis Across Modern LLMs and Human EEG. arXiv:2606.00129
     """
     y = clip_values(cohort, positions, "position")
     human = None if valence is None else clip_values(cohort, valence, "valence")
@@ -219,8 +215,7 @@ def map_vaxis_to_scalp(
 ) -> AxisTopography:
     """Ask where, in which band and when EEG follows an axis, with nulls that repeat every search.
 
-    Arguments, errors and source as for `project_vaxis`; channels without a place in the 10-05 system are
-    left out.
+    Arguments and errors as for `project_vaxis`; channels without a place in the 10-05 system are left out.
     """
     placed = scalp_channels(cohort.channels)
     cohort = cohort if placed == cohort.channels else cohort.select(channels=placed)

@@ -130,7 +130,9 @@ def cell_map(
     as_large_as_maximum = len(test.null) - np.searchsorted(np.sort(test.null), bar)
     extra = 0 if test.exact else 1  # the observed order is one of all orders, or is counted in
     p, p_max = ((count + extra) / (len(test.null) + extra) for count in (as_large, as_large_as_maximum))
-    return CellMap(r, p, p_max, stats.textbook_p(r, len(y)), _argmax(r), test.p, test.null, test.exact)
+    channel, band = map(int, np.unravel_index(np.abs(r).argmax(), r.shape))
+    parametric = stats.textbook_p(r, len(y))
+    return CellMap(r, p, p_max, parametric, (channel, band), test.p, test.null, test.exact)
 
 
 def cell_contrast(
@@ -480,11 +482,6 @@ def search_test(
         in_pieces, X, y, groups=groups, n_permutations=n_permutations, alternative="greater",
         random_state=random_state,
     )  # fmt: skip
-
-
-def _argmax(r: np.ndarray) -> tuple[int, int]:
-    channel, band = np.unravel_index(np.abs(r).argmax(), r.shape)
-    return int(channel), int(band)
 
 
 def unit(values: np.ndarray, name: str, axis: int) -> np.ndarray:
