@@ -83,16 +83,6 @@ def test_without_a_path_the_cohort_is_simulated_and_says_so_and_a_saved_one_come
         assert one.simulated and one.label == "simulated cohort, seed 0, default"
 
 
-def test_the_variable_counts_only_without_a_path(tmp_path, monkeypatch):
-    eeg_files.write_faced_de(tmp_path / "variable", subjects=(0,))
-    eeg_files.write_emoeeg_mc(tmp_path / "argument", subjects=(1,))
-    monkeypatch.setenv("KERNEL_DATA", str(tmp_path / "variable"))
-    assert load_cohort(progress=False).label == "FACED"
-    assert load_cohort(tmp_path / "argument", progress=False).label == "EmoEEG-MC"
-    monkeypatch.setenv("KERNEL_DATA", "")
-    assert load_cohort().simulated
-
-
 @pytest.fixture
 def fetched(tmp_path, monkeypatch):
     """FACED as if it had been fetched whole."""
@@ -102,6 +92,7 @@ def fetched(tmp_path, monkeypatch):
 
 
 def test_the_fetched_files_count_after_argument_and_variable(tmp_path, monkeypatch, fetched):
+    monkeypatch.setenv("KERNEL_DATA", "")
     assert load_cohort(progress=False).subjects.tolist() == [9]
     assert faced_folder() == fetched
     eeg_files.write_emoeeg_mc(tmp_path / "variable", subjects=(1,))

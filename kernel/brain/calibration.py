@@ -43,12 +43,7 @@ FACED_CALIBRATION_PARTS = tuple(
 _COLUMNS = ["seed", "estimator", "null", "value", "p"]
 _UNIT_PENALTY = RELATIVE_ALPHAS.index(1.0)  # the mean squared singular value
 _LEFT_OUT = "leave-one-emotion-out r"
-_NULLS = {
-    "free": "free directions",
-    "class_constant": "class-constant directions",
-    "clips": "clips permuted",
-    "emotions": "emotions permuted",
-}
+_PERMUTED = "emotions permuted"
 
 
 def calibrate(
@@ -162,8 +157,8 @@ def _replication(preset: str, seed: int, design: str, n_permutations: int) -> li
     cells = cell_map(X, y, other.emotions, **options)
     order = transfer_class_order(faced, other, positions, **options).test
     return [
-        (_LEFT_OUT, _NULLS["emotions"], tracking.r, tracking.p),
-        ("best of all cells", _NULLS["emotions"], abs(cells.r_best), cells.p_best),
+        (_LEFT_OUT, _PERMUTED, tracking.r, tracking.p),
+        ("best of all cells", _PERMUTED, abs(cells.r_best), cells.p_best),
         ("class order from FACED", "classes permuted", order.observed, order.p),
     ]
 
@@ -181,10 +176,10 @@ def run_tests(
     y = np.array([CLASS_VALENCE[FACED_CLASSES.index(emotion)] for emotion in FACED_CLIP_EMOTIONS])
     rng = np.random.default_rng(random_state)
     nulls = {
-        "free": null_targets(emotions, "free", n_permutations, rng),
-        "class_constant": null_targets(emotions, "class_constant", n_permutations, rng),
-        "clips": rng.permuted(np.tile(y, (n_permutations, 1)), axis=1),
-        "emotions": rng.permuted(np.tile(CLASS_VALENCE, (n_permutations, 1)), axis=1)[:, code],
+        "free directions": null_targets(emotions, "free", n_permutations, rng),
+        "class-constant directions": null_targets(emotions, "class_constant", n_permutations, rng),
+        "clips permuted": rng.permuted(np.tile(y, (n_permutations, 1)), axis=1),
+        _PERMUTED: rng.permuted(np.tile(CLASS_VALENCE, (n_permutations, 1)), axis=1)[:, code],
     }
     targets = np.concatenate([y[None], *nulls.values()])
     X = features.mean(0)
@@ -202,7 +197,7 @@ def run_tests(
     without = targets[[0, *range(len(targets) - n_permutations, len(targets))]]  # the data and the last null
     unordered = RidgeFolds(clip_effects(features, order), emotions)
     values = stats.pearson(unordered.held_out(without), without)
-    rows += _against(f"{_LEFT_OUT}, order removed", values, {"emotions": nulls["emotions"]})
+    rows += _against(f"{_LEFT_OUT}, order removed", values, {_PERMUTED: nulls[_PERMUTED]})
     surrogate = track_against_order(
         features, order, y, emotions, n_surrogates=n_permutations, random_state=rng
     )
@@ -217,7 +212,7 @@ def run_tests(
     by_trial = stats.pearson(scores.ravel(), np.tile(y, len(features)))
     rows.append(_textbook("single trials, in-sample", by_trial, scores.size))
     held_out = trial_level(features, y, emotions, n_permutations=n_permutations, random_state=rng)
-    return [*rows, ("single trials, held out", _NULLS["emotions"], held_out.observed, held_out.p)]
+    return [*rows, ("single trials, held out", _PERMUTED, held_out.observed, held_out.p)]
 
 
 def _textbook(estimator: str, r: float, n: int, alternative: str = "greater") -> Row:
@@ -228,7 +223,5 @@ def _against(estimator: str, values: np.ndarray, nulls: Mapping[str, np.ndarray]
     """One row per null; `values` holds the observed statistic and then those of each null in turn."""
     observed, rows = float(values[0]), []
     for null, part in zip(nulls, np.split(values[1:], len(nulls)), strict=True):  # all of one size
-        rows.append(
-            (estimator, _NULLS[null], observed, stats.permutation_p(observed, part, alternative="greater"))
-        )
+        rows.append((estimator, null, observed, stats.permutation_p(observed, part, alternative="greater")))
     return rows

@@ -41,8 +41,6 @@ NOT_SCALP = frozenset({"A1", "A2", "HEOR", "HEOL", "STATUS"})
 TYPICAL_SD_UV = 3.0  # of one band of scalp EEG; only its order of magnitude matters
 OUTLIER_FACTOR = 100.0
 _BESIDE = ("derivatives", "sourcedata", "code", "stimuli")
-
-
 #: Features of a person, the ratings in the recording's events if there are any, and its bad channels.
 _Recording = tuple[np.ndarray, pd.DataFrame | None, list[str]]
 
@@ -108,7 +106,7 @@ def read_faced(
     bar = tqdm(files.items(), desc="FACED", unit="subject", disable=not progress)
     for block, (subject, file) in zip(de, bar, strict=True):
         block[...], tables[subject], bad[subject] = _READERS[layout](file, subject, bands, len(names))
-    if marked := {subject: channels for subject, channels in bad.items() if channels}:
+    if marked := {subject: listed for subject, listed in bad.items() if listed}:
         warnings.warn(f"{path}: channels marked as bad were read all the same: {marked}", stacklevel=2)
     _warn_of_outliers(de, ids, path)
     above = list(next(iter(files.values())).parents)[:3]
@@ -172,10 +170,10 @@ def _bids_folders(root: Path) -> dict[int, Path]:
     if here := _bids_subjects(root):
         return here
     below = (entry for entry in sorted(root.iterdir()) if entry.is_dir() and entry.name not in _BESIDE)
-    copies = {str(base): folders for base in below if (folders := _bids_subjects(base))}
-    if len(copies) > 1:
-        raise unexpected(root, f"several copies: {[*copies]}", "one", "Pass the folder of one.")
-    return next(iter(copies.values()), {})
+    held = {str(base): folders for base in below if (folders := _bids_subjects(base))}
+    if len(held) > 1:
+        raise unexpected(root, f"several copies: {[*held]}", "one", "Pass the folder of one.")
+    return next(iter(held.values()), {})
 
 
 def _bids_subjects(base: Path) -> dict[int, Path]:

@@ -18,8 +18,6 @@ from kernel.brain.simulate import simulate_cohort
 VARIABLE = "KERNEL_DATA"
 #: A file of this name says that the files beside it were generated: what is read is labelled as simulated.
 GENERATED = "GENERATED.txt"
-
-
 #: Reader of each data set, the files of each copy that a folder holds, and what these are called.
 _DATASETS: dict[str, tuple[Callable[..., Cohort], Callable[[Path], Mapping[str, object]], str]] = {
     "FACED": (faced.read_faced, faced.copies, faced.FILES),
@@ -82,8 +80,9 @@ def faced_folder() -> Path | None:
     fetched with ``python -m kernel.assets fetch faced``.
     """
     folder = _variable()
-    recorded = folder is not None and folder.is_dir() and not (folder / GENERATED).is_file()
-    return folder if folder is not None and recorded and faced.copies(folder)["de"] else _fetched()
+    if folder is None or not folder.is_dir() or (folder / GENERATED).is_file():
+        return _fetched()
+    return folder if faced.copies(folder)["de"] else _fetched()
 
 
 def recognise(folder: str | PathLike[str]) -> str:

@@ -132,7 +132,7 @@ def _curve(material: Material, averaging: str, null: str) -> np.ndarray:
     return specification_correlations(means, cohort.channels, cohort.emotions, _films(cohort), targets)
 
 
-def ranks(r: np.ndarray, axis: int) -> np.ndarray:
+def _ranks(r: np.ndarray, axis: int) -> np.ndarray:
     """p-value of each member of a set: the share of the set, itself included, that is as large."""
     # ties that differ by rounding are ties
     return rankdata(-np.round(r, 10), method="max", axis=axis) / r.shape[axis]
@@ -146,7 +146,7 @@ def specifications(material: Material, part: str) -> pd.DataFrame:
         [list(CHANNEL_SETS), PENALTIES, SCHEMES, AXES], names=["channels", "penalty", "scheme", "axis"]
     )
     columns = {"r": r, "p_textbook": stats.textbook_p(r, len(material.axes), alternative="greater")}
-    columns |= {f"p_{null}": ranks(curve, 3)[..., 0, :] for null, curve in curves.items()}
+    columns |= {f"p_{null}": _ranks(curve, 3)[..., 0, :] for null, curve in curves.items()}
     table = pd.DataFrame({name: values.ravel() for name, values in columns.items()}, index).reset_index()
     table.insert(0, "averaging", part)
     return table
@@ -164,9 +164,9 @@ def specification_share(material: Material, part: str) -> pd.DataFrame:
         curves = np.stack([_curve(material, averaging, null) for averaging in AVERAGINGS])
         for k, scheme in enumerate(SCHEMES):
             r = curves[:, :, :, k]  # (averaging, channels, penalty, permutation, axis)
-            shares = (ranks(r, 3) < 0.05).mean((0, 1, 2, 4))
+            shares = (_ranks(r, 3) < 0.05).mean((0, 1, 2, 4))
             textbook = stats.textbook_p(r[..., 0, :], len(material.axes), alternative="greater")
-            place = (ranks(shares, 0)[0], shares[1:].mean(), np.quantile(shares[1:], 0.95))
+            place = (_ranks(shares, 0)[0], shares[1:].mean(), np.quantile(shares[1:], 0.95))
             rows.append((scheme, null, textbook.size, shares[0], *place))
             if null == "clips":
                 rows.append((scheme, "textbook", textbook.size, (textbook < 0.05).mean(), *[np.nan] * 3))

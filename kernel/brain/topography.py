@@ -295,9 +295,8 @@ def _search(
 ) -> EmotionSearch:
     """Try all ways to give weights to emotions, and the planned one, at the best cell."""
     X, y = _checked(X, y)
-    names = list(dict.fromkeys(np.asarray(emotions).tolist()))
+    code, names = pd.factorize(np.asarray(emotions))
     checks.count("the number of weights, the last for all others,", len(weights), 2, len(names) + 1)
-    member = (np.asarray(emotions)[:, None] == np.array(names)).astype(float)  # (n_clips, n_emotions)
     *special, rest = map(float, weights)
     places = np.array(list(permutations(range(len(names)), len(special))))
     rows = np.full((len(places), len(names)), rest)
@@ -305,7 +304,7 @@ def _search(
 
     def tested(rows: np.ndarray) -> tuple[WeightedEmotions, np.ndarray]:
         def sizes(x: np.ndarray, Y: np.ndarray) -> np.ndarray:  # emotions at one position carry nothing
-            return np.nan_to_num(np.abs(_weighted_correlations(x, Y, member, rows)))
+            return np.nan_to_num(np.abs(_weighted_correlations(x, Y, rows[:, code])))
 
         def largest(X: np.ndarray, Y: np.ndarray) -> np.ndarray:
             x, r = _best_cells(X, Y)
@@ -314,8 +313,8 @@ def _search(
         test = search_test(largest, X, y, emotions, X[0].size + 8 * len(rows), n_permutations, random_state)
         x, r = _best_cells(X, y)
         chosen = rows[sizes(x, y).argmax()]
-        r_in = float(_weighted_correlations(x, y, member, chosen[None])[0])
-        by_name = dict(zip(names, chosen.tolist(), strict=True))
+        r_in = float(_weighted_correlations(x, y, chosen[None, code])[0])
+        by_name = dict(zip(names.tolist(), chosen.tolist(), strict=True))
         return WeightedEmotions(by_name, r_in, abs(r_in) - float(np.abs(r)), test.p), test.null
 
     best, null = tested(np.unique(rows, axis=0))  # equal weights change places without effect
@@ -332,18 +331,13 @@ def _best_cells(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return columns.T[cell], np.take_along_axis(r, cell[..., None], -1)[..., 0]
 
 
-def _weighted_correlations(x: np.ndarray, y: np.ndarray, member: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Correlations (..., n_rows) of x and y (..., n_clips) with the clips weighted by their emotion's weight.
-
-    All rows (n_rows, n_emotions) share the emotions' sums, so each costs no pass over clips. NaN where x or y
-    does not vary.
-    """
+def _weighted_correlations(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Correlations (..., n_rows) of x and y (..., n_clips) by weights (n_rows, n_clips); NaN if constant."""
     x, y = unit(x, "x", axis=-1), unit(y, "y", axis=-1)  # so that sums of squares lose no digits
-    moments = (x, y, x * x, y * y, x * y)
-    total = member.sum(0) @ rows.T
-    sx, sy, sxx, syy, sxy = (moment @ member @ rows.T for moment in moments)
+    total = weights.sum(-1)
+    sx, sy, sxx, syy, sxy = (moment @ weights.T for moment in (x, y, x * x, y * y, x * y))
     variance = np.stack([sxx - sx**2 / total, syy - sy**2 / total])
-    variance[variance < 1e-13 * rows.max(-1)] = np.nan
+    variance[variance < 1e-13 * weights.max(-1)] = np.nan
     return np.clip((sxy - sx * sy / total) / np.sqrt(variance.prod(0)), -1, 1)
 
 
