@@ -6,7 +6,6 @@ nothing is real.
 
 from __future__ import annotations
 
-import os
 import pickle
 import struct
 from pathlib import Path
@@ -221,13 +220,6 @@ def write_cnt(path, data, sfreq, names):
         electrodes += block
     counts = np.rint(data / 0.01).astype("<i4").T  # one sample of every channel after another
     path.write_bytes(bytes(head) + bytes(electrodes) + counts.tobytes() + struct.pack("<Bll", 1, 0, 0))
-
-
-class Evil:
-    """What runs a command where it is unpickled."""
-
-    def __reduce__(self):
-        return os.system, ("touch evil-was-here",)
 
 
 EMOEEG_ORDER = [f"{emotion}{k}" for emotion in "sad dis fear neu joy ten ins".split() for k in (4, 5, 8)]
