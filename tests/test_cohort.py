@@ -124,7 +124,7 @@ def test_loading_names_the_file_and_what_is_wrong(rng, tmp_path):
 
 
 WRONG_DESIGNS = [
-    ({"subjects": range(5)}, "dimension 'subject': length 5 on .* and length 6"),
+    ({"subjects": range(5)}, r"named, \(5, 28, None, .*got \(6, 28"),
     ({"subjects": [0, 1, 2, 3, 4, 4]}, r"subject \[4, 4\] occur more than once"),
     ({"channels": ("Fz", "Cz", "Cz")}, r"channel \['Cz', 'Cz'\] occur more than once"),
     ({"subjects": [0, 1, 1.5, 3, 4, 5]}, "subjects holds what is no whole number, 1.5 at 2"),
@@ -136,7 +136,7 @@ WRONG_DESIGNS = [
     ({"seed": 1.5}, "seed holds what is no whole number, 1.5"),
     ({"classes": FACED_CLASSES[1:]}, r"emotions \['anger'\] are not among the classes"),
     ({"bands": "theirs"}, "bands must be one of paper, official; got 'theirs'"),
-    ({"bands": {"a": (1, 4), "b": (4, 8)}}, "dimension 'band': length 2 on .* and length 5"),
+    ({"bands": {"a": (1, 4), "b": (4, 8)}}, r"named, \(6, 28, None, \d+, 2\), got"),
     ({"order": np.zeros((6, 28))}, "subject 0 has position 0"),
     ({"order": np.ones((6, 28))}, "subject 0 has two clips at the same position"),
     ({"order": np.full((6, 28), 1.5)}, "order holds what is no whole number, 1.5 at "),

@@ -12,20 +12,23 @@ from kernel.brain.features import differential_entropy
 CHANNELS, SFREQ, EMOTIONS = ["Fz", "Cz", "Pz"], 200.0, {"a": "joy", "b": "anger", "c": "neutral"}
 
 
-def epochs(clips, *, seed=0, channels=CHANNELS, tmin=-0.5, sfreq=SFREQ, amplitude=None):
+def epochs(clips, *, seed=0, channels=CHANNELS, metadata=True, tmin=-0.5, sfreq=SFREQ, amplitude=None):
     """Three seconds of noise for each clip, in volts; `amplitude` gives a clip more of it."""
     rng = np.random.default_rng(seed)
     data = 1e-5 * rng.standard_normal((len(clips), len(channels), int((3 - tmin) * sfreq) + 1))
     for k, clip in enumerate(clips):
         data[k] *= (amplitude or {}).get(clip, 1)
-    events = np.array([[1000 * k, 0, 1] for k in range(len(clips))])
-    table = pd.DataFrame({"emotion": [EMOTIONS[c] for c in clips], "clip": list(clips)})
+    names = [f"{EMOTIONS[clip]}/{clip}" for clip in clips]
+    codes = {name: k + 1 for k, name in enumerate(sorted(set(names)))}
+    events = np.array([[1000 * k, 0, codes[name]] for k, name in enumerate(names)])
+    table = pd.DataFrame({"emotion": [EMOTIONS[c] for c in clips], "clip": list(clips)}) if metadata else None
     info = mne.create_info(list(channels), sfreq, "eeg")
-    return mne.EpochsArray(data, info, events, tmin, metadata=table, verbose="error")
+    return mne.EpochsArray(data, info, events, tmin, codes, metadata=table, verbose="error")
 
 
-def test_features_order_and_missing_clips():
-    first, second = epochs("cab"), epochs("bc", seed=1)
+@pytest.mark.parametrize("metadata", [True, False])
+def test_features_order_and_missing_clips(metadata):
+    first, second = epochs("cab", metadata=metadata), epochs("bc", seed=1, metadata=metadata)
     cohort = Cohort.from_epochs({7: first, 9: second}, dataset="mine")
     assert list(cohort.subjects) == [7, 9] and list(cohort.emotions) == ["joy", "anger", "neutral"]
     signals = first.get_data(units="uV")[:, :, int(0.5 * SFREQ) :]
@@ -50,8 +53,7 @@ BAD = {
     "bad channels Cz: call interpolate_bads": lambda: [_bad(epochs("ab"))],
     "person 2 has 100 Hz": lambda: [epochs("ab"), epochs("ab", sfreq=100.0)],
     "epochs must begin at 0 s or before": lambda: [epochs("ab", tmin=0.5)],
-    r"person 1 has metadata \['clip'\]: set epochs.metadata": lambda: [_bare(epochs("ab"), "emotion")],
-    r"person 1 has metadata \[\]": lambda: [_bare(epochs("ab"))],
+    "no column 'emotion': name one of feeling": lambda: [_renamed(epochs("ab"))],
     "people is empty": lambda: [],
     "person 1 is ndarray: give Epochs, in a list": lambda: epochs("ab"),
     "number of a person must be a whole number of 0 or more, got 'sub-01'": lambda: {"sub-01": epochs("ab")},
@@ -65,9 +67,8 @@ def _with(one, **columns):
     return one
 
 
-def _bare(one, column=None):
-    """Without a column of its metadata, or without any."""
-    one.metadata = None if column is None else one.metadata.drop(columns=column)
+def _renamed(one):
+    one.metadata = one.metadata.rename(columns={"emotion": "feeling"})
     return one
 
 
@@ -80,6 +81,13 @@ def _bad(one):
 def test_what_cannot_be_read_is_named_with_its_cure(message):
     with pytest.raises(ValueError, match=message):
         from_epochs(BAD[message]())
+
+
+def test_events_need_both_names():
+    one = epochs("ab", metadata=False)
+    one.event_id = {"joy": 2, "anger/b": 1}
+    with pytest.raises(ValueError, match="events must be named 'emotion/clip', got joy, anger/b"):
+        from_epochs([one])
 
 
 @pytest.mark.parametrize("loud", [(1,), (1, 2)])

@@ -124,10 +124,11 @@ class Cohort:
             Whether no brain was recorded, a mark that travels into every figure and table; seed if so.
         """
         de = real(de, "de", dtype=np.float32, finite=False)
-        shape("de", de, (None,) * len(DIMS), str(DIMS))
-        n_subjects, n_clips, n_windows = de.shape[:3]
-        edges = band_edges(bands)
+        ids, edges = whole(list(subjects), "subjects"), band_edges(bands)
         emotions, channels = _names(emotions, "emotions"), _names(channels, "channels")
+        lengths = (len(ids), len(emotions), None, len(channels), len(edges))
+        shape("de", de, lengths, f"{DIMS} with the lengths that were named, {lengths}")
+        n_subjects, n_clips, n_windows = de.shape[:3]
         classes = list(dict.fromkeys(emotions)) if classes is None else _names(classes, "classes")
         hardware = ["unknown"] * n_subjects if hardware is None else list(hardware)
         positions = np.full(de.shape[:2], np.nan) if order is None else real(order, "order", finite=False)
@@ -135,7 +136,7 @@ class Cohort:
         low, high = np.array(list(edges.values()), dtype=float).T
         arrays: dict[str, Any] = {
             "de": de,
-            "subject": whole(list(subjects), "subjects").astype(np.int32),
+            "subject": ids.astype(np.int32),
             "clip": np.arange(1, n_clips + 1, dtype=np.int32),
             "second": np.arange(n_windows) * checks.between("window", window, 0, np.inf),
             "channel": np.asarray(channels, dtype=str),

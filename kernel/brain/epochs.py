@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 def from_epochs(
     people: Mapping[int, mne.BaseEpochs] | Sequence[mne.BaseEpochs],
     *,
+    emotion: str = "emotion",
+    clip: str = "clip",
     dataset: str = "epochs",
     bands: str | Mapping[str, tuple[float, float]] = "official",
     window: float = 1.0,
@@ -29,10 +31,11 @@ def from_epochs(
     Parameters
     ----------
     people : mapping of int to Epochs, or sequence of Epochs
-        One object a person, each with the same EEG channels, sampling rate and length, and with the columns
-        ``emotion`` and ``clip`` in its metadata. A clip that a person lacks is missing in the cohort.
-        Positions are those in the recording, and count rejected epochs too (``drop_log``): leave bad ones out
-        by rejection or ``drop``; those left out by an index do not count.
+        One object a person, each with the same EEG channels, sampling rate and length. A clip that a person
+        lacks is missing in the cohort. Positions are those in the recording, and count rejected epochs too
+        (``drop_log``): leave bad ones out by rejection or ``drop``; those left out by an index do not count.
+    emotion, clip : str
+        Columns of the epochs' metadata. Without metadata, names of events are read as ``emotion/clip``.
     dataset : str
         Name of the data in figures and tables.
     bands, window
@@ -43,7 +46,7 @@ def from_epochs(
     persons = dict(people) if isinstance(people, Mapping) else dict(enumerate(people, start=1))
     checks.choices("people", persons)
     persons = {person: _without_rejected(person, epochs) for person, epochs in persons.items()}
-    trials = {person: _trials(person, epochs) for person, epochs in persons.items()}
+    trials = {person: _trials(person, epochs, emotion, clip) for person, epochs in persons.items()}
     table = pd.concat(trials, names=["person", "place"]).reset_index()
     kinds = table.groupby("clip")["emotion"].unique()
     if (several := kinds[kinds.str.len() > 1]).size:
@@ -102,19 +105,32 @@ def _by_number(name: str) -> tuple[bool, int, str]:
     return not number, int(name) if number else 0, name
 
 
-def _trials(person: int, epochs: mne.BaseEpochs) -> pd.DataFrame:
+def _trials(person: int, epochs: mne.BaseEpochs, emotion: str, clip: str) -> pd.DataFrame:
     """Emotion and clip of each epoch, in order."""
-    columns = [] if epochs.metadata is None else list(epochs.metadata.columns)
-    if not {"emotion", "clip"} <= set(columns):
-        raise ValueError(f"person {person} has metadata {columns}: set epochs.metadata with emotion and clip")
-    # a column with gaps holds its whole numbers as floats; a clip 1.0 is clip 1
-    table = epochs.metadata[["emotion", "clip"]].convert_dtypes().reset_index(drop=True)
-    if table.isna().any(axis=None):
-        raise ValueError(f"person {person} has epochs without emotion or clip: drop them")
-    table = table.astype(str)
+    if epochs.metadata is not None:
+        lacking = {emotion, clip} - set(epochs.metadata.columns)
+        if lacking:
+            raise ValueError(
+                f"the metadata of person {person} have no column {lacking.pop()!r}: "
+                f"name one of {', '.join(epochs.metadata.columns)} by emotion= and clip="
+            )
+        # a column with gaps holds its whole numbers as floats; a clip 1.0 is clip 1
+        table = epochs.metadata[[emotion, clip]].convert_dtypes().set_axis(["emotion", "clip"], axis=1)
+        if table.isna().any(axis=None):
+            raise ValueError(f"person {person} has epochs without emotion or clip: drop them")
+        table = table.astype(str)
+    else:
+        names = {number: name.split("/") for name, number in epochs.event_id.items()}
+        parts = [names[number] for number in epochs.events[:, 2]]
+        if any(len(part) != 2 for part in parts):
+            raise ValueError(
+                f"person {person}: without metadata, events must be named 'emotion/clip', "
+                f"got {', '.join(epochs.event_id)}"
+            )
+        table = pd.DataFrame(parts, columns=["emotion", "clip"])
     if (twice := table["clip"][table["clip"].duplicated()]).size:
         raise ValueError(f"person {person} has clip {twice.iloc[0]!r} twice: keep one of them")
-    return table
+    return table.reset_index(drop=True)
 
 
 def _eeg(epochs: mne.BaseEpochs) -> list[int]:
