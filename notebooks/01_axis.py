@@ -333,9 +333,9 @@ pd.DataFrame(columns).fillna("")
 # %% [markdown]
 # **What we find.** Six stories are too few to fix the place of a single emotion: when each emotion's six are drawn anew, fear lands anywhere between −1.5 and 1.2 and neutral between −2.3 and 2.1 in SmolLM2, and hardly less widely in Gemma.
 # Twelve stories bring fear down in both models, to −.76 and −.52 (people: −1.16), and r up to .79. Neutral is another matter. With twelve stories it lies at 1.32 and .92, far above where people put it (.07), but at .27 and .48 once it is left
-# out of its own axis: the neutral stories draw the first component towards themselves. Sadness stays too high; in Gemma nothing that we changed explains that, nor does the draw of the stories (−.6 to .7, people −.93). Length is no explanation
-# for any of them: without it r falls. Nor is the cue, since bare positions are further from people's. Averaging the late layers helps SmolLM2 (r = .83) and hardly Gemma. The difference of good and bad means, which is told the signs that the
-# axis must find, comes nearer to people in both (r = .85 and .73).
+# out of its own axis: the neutral stories draw the first component towards themselves. Sadness stays too high; in Gemma nothing that we changed explains that, nor does the draw of the stories (−.6 to .7, people −.93). Length explains little:
+# without it sadness comes nearer to people in SmolLM2 (−.76), but r falls in both models. Nor is the cue to blame, since r is lower without it. Averaging the late layers helps SmolLM2 (r = .83) and hardly Gemma (.68). The difference of good and
+# bad means, which is told the signs that the axis must find, comes nearer to people in both (r = .85 and .73).
 #
 # **What could fool us.** These are eight looks at nine values, taken after we had seen where the emotions lay, so an r that is .1 higher may be chance. People rated film clips and not our stories, and an emotion's clips need not be as sad or as frightening
 # as its stories. To leave an emotion out also changes what the others are compared with. And the draws repeat stories, which makes the axis shakier than six different stories would.

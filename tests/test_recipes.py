@@ -91,7 +91,7 @@ TOLD = {name: [f"w{12 * k + i} w{i}" for i in range(12)] for k, name in enumerat
 
 @pytest.mark.parametrize("valence", [3, 0])
 def test_the_steady_axis_is_one_call(monkeypatch, valence):
-    """Planted valence orders new texts by their code, and none does not; partners are read, not their twin."""
+    """Planted valence orders new texts by their code, and none does not; a model is not its own partner."""
     models = {name: make_tiny_lm(seed=seed) for seed, name in enumerate("abc")}
     known, read = diverse_stories(12), []
     code = dict(zip(known.texts, known.valence, strict=True))

@@ -57,9 +57,10 @@ def test_zero_shot_of_noise_covers_chance(rng):
 
 def prototypes(texts, poles, emotions=("joy", "anger")):
     """Scores of embeddings of texts, with stories whose embeddings are the poles."""
-    known = {f"text {i}": row for i, row in enumerate(texts)} | {f"story {i}": row for i, row in enumerate(poles)}
-    stories = Stories("poles", tuple(f"story {i}" for i in range(len(poles))), tuple(emotions), (0,) * len(poles))
+    told = tuple(f"story {i}" for i in range(len(poles)))
     items = [f"text {i}" for i in range(len(texts))]
+    known = dict(zip((*told, *items), (*poles, *texts), strict=True))
+    stories = Stories("poles", told, tuple(emotions), (0,) * len(told))
     return sentiment.prototype_scores(items, stories, embed=lambda names: np.stack([known[n] for n in names]))
 
 

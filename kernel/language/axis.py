@@ -145,8 +145,9 @@ def bootstrap_direction(
 ) -> Interval:
     """Median cosine of resampled axes with the full one, in size, with 95 % limits.
 
-    Paraphrases are resampled within each class, of which `y` has two or more each. Resampled centroids are weighted sums of the texts (n_texts, n_features), and the axis of a resample
-    follows from the K x K Gram matrix of its centred centroids, so no resample touches the features twice.
+    Paraphrases are resampled within each class, of which `y` has two or more each. Resampled centroids are
+    weighted sums of the texts (n_texts, n_features), and the axis of a resample follows from the K x K Gram
+    matrix of its centred centroids, so no resample touches the features twice.
     """
     checks.count("n_resamples", n_resamples)
     states = real(_states(X), "hidden states")

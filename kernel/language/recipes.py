@@ -75,7 +75,7 @@ class TextAxis(NamedTuple):
 
 def steady_axis(
     lm: LanguageModel | str,
-    stories: Mapping[str, Sequence[str]] | None = None,
+    stories: Mapping[str, str | Sequence[str]] | None = None,
     *,
     partners: Sequence[LanguageModel | str] = BUNDLED,
     orient: str = "joy",
@@ -86,8 +86,8 @@ def steady_axis(
     Parameters
     ----------
     lm : LanguageModel or str
-        A loaded model, or a name for `load_language_model`.
-    stories : mapping of emotion to stories, optional
+        A loaded model, or a name for `load_language_model`, whose errors it has.
+    stories : mapping of emotion to story or stories, optional
         None takes the twelve of each of FACED's nine emotions.
     partners : sequence of LanguageModel or str
         Models that read the stories too and share the component; `lm` itself is left out. Without any, the
@@ -100,25 +100,19 @@ def steady_axis(
     Returns
     -------
     TextAxis
-
-    Raises
-    ------
-    ValueError
-        If two different models have one name, or `orient` has no stories.
-    kernel.assets.AssetMissingError
-        If a partner has not been fetched.
+        ValueError if two different models have one name, or `orient` has no stories.
 
     Examples
     --------
     >>> axis = steady_axis("SmolLM2-135M-Instruct")                                  # doctest: +SKIP
     >>> axis.positions["fear"], axis.score(["What a day!"])                          # doctest: +SKIP
     """
-    if stories is None:
-        known = diverse_stories(12)
-        texts, emotions = known.texts, known.emotions
-    else:
-        pairs = [(text, emotion) for emotion, told in stories.items() for text in told]
-        texts, emotions = zip(*pairs, strict=True)
+    known = diverse_stories(12)
+    pairs = list(zip(known.texts, known.emotions, strict=True))
+    if stories is not None:
+        told = {emotion: [one] if isinstance(one, str) else one for emotion, one in stories.items()}
+        pairs = [(text, emotion) for emotion, texts in told.items() for text in texts]
+    texts, emotions = ([pair[k] for pair in pairs] for k in (0, 1))
     lm = load_language_model(lm) if isinstance(lm, str) else lm
     states = {lm.name: read_texts(lm, texts, STEADY, progress=progress)}
     for partner in partners:
@@ -206,9 +200,7 @@ def reproducibility(
         positions = []
         for part, rest in (halves, halves[::-1]):
             directions = _directions(spaces, part, recipe, orient)
-            positions.append(
-                [spaces[model].means(rest) @ directions[model] for model in spaces]
-            )
+            positions.append([spaces[model].means(rest) @ directions[model] for model in spaces])
         correlations.append(np.corrcoef(positions[0], positions[1])[: len(spaces), len(spaces) :])
     return np.mean(correlations, axis=0)
 
@@ -253,9 +245,7 @@ class _Stories:
         positions = self.means(np.arange(len(self.rows))) @ direction
         direction, positions = direction / positions.std(), positions / positions.std()
         weights = (direction @ self.basis).reshape(self.mean.shape) / self.scale
-        return TextAxis(
-            dict(zip(self.classes, positions.tolist(), strict=True)), self.mean, weights, recipe
-        )
+        return TextAxis(dict(zip(self.classes, positions.tolist(), strict=True)), self.mean, weights, recipe)
 
 
 def _directions(

@@ -185,7 +185,9 @@ def _steady_and_labelled(
     labelled = stats.Interval(curve.mean(), *np.percentile(curve, [2.5, 97.5]))
     row = {"method": "100 labels", "n": len(benchmark) - 100, **_interval("auc", labelled)}
     return [
-        _score_rows(benchmark, {"steady": steady}), _gains(steady, others, benchmark), pd.DataFrame([row])
+        _score_rows(benchmark, {"steady": steady}),
+        _gains(steady, others, benchmark),
+        pd.DataFrame([row]),
     ]
 
 
