@@ -27,8 +27,8 @@
 # **You will learn** how an axis is built from nine points, why its share of variance proves nothing, and how far it depends on its stories.
 #
 # **Data of this chapter.** Two real language models, SmolLM2-135M-Instruct {cite:p}`allal2025smollm2` and Gemma-3-270M
-# {cite:p}`gemma2025gemma3`; 495 stories written for this project; real human ratings of movie snippets
-# {cite:p}`hutto2014vader`. Nothing is simulated. Both models are smaller than any of the paper's fourteen, and what they do says nothing
+# {cite:p}`gemma2025gemma3`; 549 stories written for this project; real human ratings of movie snippets
+# {cite:p}`hutto2014vader`; and, to score one table, what 123 people felt at 28 film clips, as means over people {cite:p}`chen2023faced`. Nothing is simulated. Both models are smaller than any of the paper's fourteen, and what they do says nothing
 # about those.
 
 # %% tags=["hide-input"]
