@@ -30,7 +30,7 @@
 # ([chapter 7](07_classifiers.ipynb)). Real as well are the axes of two language models and people's ratings. The controls at the end are
 # *simulated*.
 #
-# **Time.** 10 minutes to read, about half a minute to run (two processor cores). **In the paper.** The 36 checkpoints that rediscover the
+# **Time.** 11 minutes to read, about half a minute to run (two processor cores). **In the paper.** The 36 checkpoints that rediscover the
 # axis; the claims `C6.class_pc1`, `C6.within_recipe` and `C6.residual` of [the ledger](../book/claims.md).
 
 # %% tags=["hide-input"]
@@ -377,8 +377,9 @@ claims.show(*[row for row in of_people if row.id == "C6.class_pc1"])[["data", "v
 # people's own. With `"class ratings"`, which of the two clusters in the right-hand scatter plot is the higher one? Guess before you look.
 
 # %%
-_, result = convergence_with(people["FACED, time course"], "language model")
-print(f"r of accuracy and score {result.overall:.2f}, p {result.p_overall:.2f}")
+networks = people["FACED, time course"]
+_, result = convergence_with(networks, "language model")
+print(f"r of accuracy and score {result.overall:.2f},", f"p {result.p_overall:.2f}")
 
 # %% [markdown]
 # ```{dropdown} Solution

@@ -29,7 +29,7 @@
 # **Data of this chapter.** Real: the 36 networks of the last chapter, once with averages over ten seconds (*means*) and once with their *time
 # course*, trained on FACED {cite:p}`chen2023faced`, and 23 test people. The controls whose truth is known are *simulated*.
 #
-# **Time.** 7 minutes to read, less than half a minute to run (two processor cores). **In the paper.** The ablation of the residual direction
+# **Time.** 8 minutes to read, less than half a minute to run (two processor cores). **In the paper.** The ablation of the residual direction
 # in ten checkpoints; the claims `C6.ablation`, `C6.ablation_isotropic` and `C6.drop_follows_r` of [the ledger](../book/claims.md).
 
 # %% tags=["hide-input"]
@@ -282,9 +282,11 @@ claims.show(*of_people)[["data", "verdict"]]
 
 # %%
 variance = np.r_[50, np.full(50, 1.0)]
-directions = np.random.default_rng(0).standard_normal((10_000, len(variance)))
-held = (directions**2 @ variance) / (directions**2).sum(1) / variance.sum()
-print(f"strong direction {variance[0] / variance.sum():.0%}, a random one {held.mean():.0%}")
+shape = 10_000, len(variance)
+squared = np.random.default_rng(0).standard_normal(shape) ** 2
+held = (squared @ variance) / squared.sum(1) / variance.sum()
+print(f"strong direction {variance[0] / variance.sum():.0%},", end=" ")
+print(f"a random one {held.mean():.0%}")
 print(f"99 of 100 random ones below {np.quantile(held, 0.99):.0%}")
 
 # %% [markdown]

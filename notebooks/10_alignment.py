@@ -29,7 +29,7 @@
 # {cite:p}`chen2023faced` and tested on 23 people whom training has not met. One control and one small training are *simulated* and labelled
 # so. Row 23 of the paper's table needs a second data set; on people we run the other 24.
 #
-# **Time.** 10 minutes to read, less than a minute to run from stored tables. **In the paper.** The table of 25 alignment strategies; the
+# **Time.** 11 minutes to read, less than a minute to run from stored tables. **In the paper.** The table of 25 alignment strategies; the
 # claims `C7.count_uncorrected` to `C7.equivalent` of [the ledger](../book/claims.md).
 
 # %% tags=["hide-input"]
@@ -366,7 +366,8 @@ pd.DataFrame(alike).agg(["min", "mean", "max"]).T.round(2).rename_axis("ten perm
 strategies, seeds, preset = [11], 3, "strong_valence"
 cohort, _ = simulate_cohort(0, preset, n_subjects=30, window=10.0)
 recipe = replace(interventions.RECIPE, epochs=10)
-how = dict(split="leave_subjects_out", recipe=recipe, n_jobs=1, progress=False)
+how = {"split": "leave_subjects_out", "recipe": recipe}
+how |= {"n_jobs": 1, "progress": False}
 run = interventions.run_interventions(cohort, strategies, seeds=seeds, **how)
 table = interventions.paired_changes(run).rename_axis("simulated")
 table[["label", "seed", "true", "placebo", "beyond"]].round(3)
@@ -439,7 +440,7 @@ claims.show(*firm)[["data", "verdict"]]
 #
 # ## Try it
 #
-# **Exercise 1.** In the cell of *Train one yourself*, make the push ten times as strong: add `strengths=[10.0]` to `how`. Does the placebo
+# **Exercise 1.** In the cell of *Train one yourself*, make the push ten times as strong: add `"strengths": [10.0]` to `how`. Does the placebo
 # still cost as much as the axis?
 #
 # ```{dropdown} Solution
@@ -469,9 +470,10 @@ claims.show(*firm)[["data", "verdict"]]
 # **On your own data.** On a cohort of yours:
 #
 # ```python
-# from kernel.decoding.interventions import family_mean, run_interventions, summarise
+# from kernel.decoding import interventions
 #
-# result = run_interventions(cohort, [11, "InfoNCE"], seeds=10, valence=positions_of_clips)
-# summarise(result)       # each strategy beside its placebo
-# family_mean(result)     # their mean, beyond the placebos
+# how = {"seeds": 10, "valence": positions_of_clips}
+# result = interventions.run_interventions(cohort, [11, "InfoNCE"], **how)
+# interventions.summarise(result)  # each strategy beside its placebo
+# interventions.family_mean(result)  # their mean, beyond the placebos
 # ```

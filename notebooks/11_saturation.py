@@ -28,7 +28,7 @@
 # **Data of this chapter.** Real: networks trained on FACED's features {cite:p}`chen2023faced` and tested on 23 people whom training has
 # not met. Whether valence is there at all cannot be varied in recordings; we vary it in *simulated* cohorts, in a section of its own.
 #
-# **Time.** 10 minutes to read, about a minute to run from stored tables. **In the paper.** The regularity of saturation: strengths,
+# **Time.** 11 minutes to read, about a minute to run from stored tables. **In the paper.** The regularity of saturation: strengths,
 # threshold, mechanism; the claims `C7.beyond_placebo` to `C7.helps_when_scarce` of [the ledger](../book/claims.md).
 
 # %% tags=["hide-input"]
@@ -533,7 +533,8 @@ claims.show(*firm)[["data", "verdict"]]
 # %%
 accuracy = [training["base"] for training in recipes.values()]
 change = [training["true"].mean() for training in recipes.values()]
-print(f"r over {len(recipes)} trainings: {stats.pearson(accuracy, change):.1f}")
+r = stats.pearson(accuracy, change)
+print(f"r over {len(recipes)} trainings: {r:.1f}")
 
 # %% [markdown]
 # ```{dropdown} Solution
@@ -560,12 +561,14 @@ print(f"r over {len(recipes)} trainings: {stats.pearson(accuracy, change):.1f}")
 # **On your own data.** On the recordings of FACED, and on a cohort of your own:
 #
 # ```bash
-# KERNEL_DATA=/path/to/FACED make results    # all tables of this chapter, computed again
+# # all tables of this chapter, computed again
+# KERNEL_DATA=/path/to/FACED make results
 # ```
 #
 # ```python
 # from kernel.decoding.interventions import dose_response, run_interventions
 #
-# run = run_interventions(cohort, ["rsa"], strengths=[0.1, 0.5, 1, 5], valence=positions_of_clips)
+# how = {"strengths": [0.1, 0.5, 1, 5], "valence": positions_of_clips}
+# run = run_interventions(cohort, ["rsa"], **how)
 # dose_response(run)
 # ```

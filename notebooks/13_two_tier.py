@@ -31,7 +31,7 @@
 # the mean of ten seconds or its time course. We ask the same of *simulated* cohorts with weak valence, labelled so, with networks that see
 # means.
 #
-# **Time.** 8 minutes to read, about half a minute to run from stored tables. **In the paper.** The theory of two tiers and the ensemble of
+# **Time.** 9 minutes to read, about half a minute to run from stored tables. **In the paper.** The theory of two tiers and the ensemble of
 # ten; the claims `C8.residual_predicts` to `C8.kd_prototypes` of [the ledger](../book/claims.md).
 
 # %% tags=["hide-input"]
@@ -346,8 +346,9 @@ claims.show(*rows, *controls)[["data", "verdict"]]
 
 # %%
 members = 10
-pairs = np.random.default_rng(0).standard_normal((2, 10_000, members))
-print(f"r of .743 or more by chance: {(stats.pearson(*pairs) >= 0.743).mean():.4f}")
+x, y = np.random.default_rng(0).standard_normal((2, 10_000, members))
+share = (stats.pearson(x, y) >= 0.743).mean()
+print(f"r of .743 or more by chance: {share:.4f}")
 
 # %% [markdown]
 # ```{dropdown} Solution
@@ -376,10 +377,12 @@ print(f"r of .743 or more by chance: {(stats.pearson(*pairs) >= 0.743).mean():.4
 # ```python
 # from kernel.brain.cohort import Cohort, make_split, standardise
 # from kernel.decoding.bank import train_bank
-# from kernel.decoding.two_tier import make_pools, pool_specs, residual_against_contribution
+# from kernel.decoding import two_tier
 #
 # cohort = standardise(Cohort.load("my_study.nc"))
-# bank = train_bank(pool_specs(16), cohort, make_split(cohort, "standard"))
-# result = residual_against_contribution(make_pools(bank, cohort.rating()))
+# split = make_split(cohort, "standard")
+# bank = train_bank(two_tier.pool_specs(16), cohort, split)
+# pools = two_tier.make_pools(bank, cohort.rating())
+# result = two_tier.residual_against_contribution(pools)
 # result.mean, result.p, result.null_sd
 # ```

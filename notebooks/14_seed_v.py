@@ -30,7 +30,7 @@
 # the accuracies says anything about people. The results of the networks are stored with the book; the rest is computed here. If `KERNEL_DATA`
 # names a folder of SEED-V or EmoEEG-MC, the chapter analyses the recordings as well.
 #
-# **Time.** 7 minutes to read, one to two to run (two processor cores). **In the paper.** The replication on SEED-V; the claims `C9` of [the ledger](../book/claims.md).
+# **Time.** 8 minutes to read, one to two to run (two processor cores). **In the paper.** The replication on SEED-V; the claims `C9` of [the ledger](../book/claims.md).
 
 # %% tags=["hide-input"]
 import numpy as np
@@ -354,7 +354,8 @@ claims.show(
 
 # %%
 n_emotions = 5
-print(f"{factorial(n_emotions)} orders, smallest two-sided p {2 / factorial(n_emotions):.3f}")
+orders_of_emotions = factorial(n_emotions)
+print(orders_of_emotions, f"orders, smallest p {2 / orders_of_emotions:.3f}")
 
 # %% [markdown]
 # ```{dropdown} Solution

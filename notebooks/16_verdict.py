@@ -24,7 +24,7 @@
 # **Data of this chapter.** The {term}`ledger`, to which the chapters before have added row by row. Verdicts on language models, on human ratings and
 # on the EEG of FACED rest on real data. Verdicts on *simulated* EEG say what the paper's methods can show, and nothing about people.
 #
-# **Time.** 7 minutes to read, less than ten seconds to run. **In the paper.** All of it.
+# **Time.** 8 minutes to read, less than ten seconds to run. **In the paper.** All of it.
 
 # %% [markdown]
 # ## What stands
@@ -180,7 +180,8 @@ claims.show(*rows)[["ours", "interval", "p", "data", "verdict"]]
 name = "C4.tracked"
 rows = ledger[ledger["id"] == name]
 print(rows["rule"].iloc[0])
-rows.set_index("data")[["value", "low", "high", "p", "verdict"]].dropna(axis=1, how="all")
+rows = rows.set_index("data")[["value", "low", "high", "p", "verdict"]]
+rows.dropna(axis=1, how="all")
 
 # %% [markdown]
 # ```{dropdown} Solution
@@ -209,6 +210,8 @@ rows.set_index("data")[["value", "low", "high", "p", "verdict"]].dropna(axis=1, 
 # **On your own data.** From a shell:
 #
 # ```bash
-# KERNEL_DATA=/path/to/FACED make results    # every stored table of real EEG, computed again
-# kernel claims C4.tracked                   # one claim with its rule and its results
+# # every stored table of real EEG, computed again
+# KERNEL_DATA=/path/to/FACED make results
+# # one claim with its rule and its results
+# kernel claims C4.tracked
 # ```
