@@ -184,7 +184,7 @@ for label in PEOPLE:
 # ## The experiment could not have told: it alarms where there is no valence
 #
 # In simulated people we know whether there is any valence to use. We train the same 36 networks, take the ten best, and repeat the
-# experiment without valence, with weak and with strong valence:
+# experiment without valence, with weak (*default* in tables) and with strong valence:
 
 # %% mystnb={"image": {"alt": "Two panels, simulated cohorts without valence and with strong valence: z of what ten networks lose, against five kinds of control directions. Against isotropic directions, and all outside the basin, z is 5 to 40 in both; against matched variance and random targets it lies near 1 and 2."}, "figure": {"caption": "**Against isotropic directions z is large even where there is no valence (simulated cohorts).** A dot is a network, an orange bar the mean of ten."}} tags=["hide-input"]
 panels = {

@@ -26,8 +26,8 @@
 # strategy look harmful.
 #
 # **Data of this chapter.** Real: the p-values that the paper prints, and networks that we trained on FACED's features
-# {cite:p}`chen2023faced` and tested on 23 people whom training has not met. One control and one small training are *simulated* and labelled
-# so. Row 23 of the paper's table needs a second data set; on people we run the other 24.
+# {cite:p}`chen2023faced` and tested on 23 people whom training has not met. One control (a cohort with weak valence, *default* in tables) and one small training are
+# *simulated* and labelled so. Row 23 of the paper's table needs a second data set; on people we run the other 24.
 #
 # **Time.** 11 minutes to read, less than a minute to run from stored tables. **In the paper.** The table of 25 alignment strategies; the
 # claims `C7.count_uncorrected` to `C7.equivalent` of [the ledger](../book/claims.md).

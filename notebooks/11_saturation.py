@@ -311,7 +311,7 @@ members.rename_axis(["real EEG, gain of the ensemble", "members added"])
 # ## In simulated cohorts, short training is harmed without any valence, too
 #
 # FACED either carries valence or does not, and we cannot take it away. In simulated cohorts we can. We train the same four strategies on
-# five cohorts of each kind, with networks that see means. Intervals draw cohorts anew.
+# five cohorts of each kind (weak valence is *default* in tables), with networks that see means. Intervals draw cohorts anew.
 
 # %% mystnb={"image": {"alt": "Forest plot, simulated cohorts: change of balanced accuracy with the axis, with a placebo and beyond it, for weak, strong and no valence with full training, for 4 and 16 training people, for 2 and 5 epochs, for effects half and twice as large, with weak and in part with no valence, and for a stored run with 4 people and 100 epochs."}, "figure": {"caption": "**Short training is harmed as much where there is no valence (simulated).** In brackets the accuracy without a strategy. Mean of four strategies, or of nine in the last two rows. Bars: 95 % intervals over cohorts."}} tags=["hide-input"]
 truths = {"default": "weak valence", "strong_valence": "strong valence", "no_valence": "no valence"}

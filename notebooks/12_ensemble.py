@@ -189,7 +189,7 @@ relative.map(lambda gain: "" if np.isnan(gain) else f"{gain:+.1%}").rename_axis(
 #
 # ## Nor do residual ensembles win in simulated cohorts
 #
-# FACED is one sample of people. We can *simulate* fifteen cohorts, five each with weak, strong and no valence, with networks that see
+# FACED is one sample of people. We can *simulate* fifteen cohorts, five each with weak (*default* in tables), strong and no valence, with networks that see
 # means; intervals are over cohorts.
 
 # %% tags=["hide-input"]

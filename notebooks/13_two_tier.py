@@ -28,7 +28,7 @@
 # the gain.
 #
 # **Data of this chapter.** Real: the EEG features of 123 people in FACED {cite:p}`chen2023faced`, split as in [chapter 12](12_ensemble.ipynb), in two {term}`regimes <regime>`: networks see
-# the mean of ten seconds or its time course. We ask the same of *simulated* cohorts with weak valence, labelled so, with networks that see
+# the mean of ten seconds or its time course. We ask the same of *simulated* cohorts with weak valence (*default* in tables), labelled so, with networks that see
 # means.
 #
 # **Time.** 9 minutes to read, about half a minute to run from stored tables. **In the paper.** The theory of two tiers and the ensemble of
