@@ -45,7 +45,7 @@ from kernel.decoding.trained import NULLS
 
 plots.set_style()
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Where the numbers come from", "code_prompt_hide": "Where the numbers come from"}
+# %% tags=["hide-input"]
 names = ["checkpoints", "ablation", "ablation_nulls"]
 names += [f"simulated_{name}" for name in names] + ["simulated_rates"]
 tables = {name: audit.load(name) for name in names}

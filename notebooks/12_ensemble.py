@@ -46,7 +46,7 @@ from kernel.decoding.residual import ResidualEnsembleClassifier
 plots.set_style()
 LINEAR = {"lda": "linear discriminant", "logistic": "logistic regression"}
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Where the numbers come from", "code_prompt_hide": "Where the numbers come from"}
+# %% tags=["hide-input"]
 tables = {name: audit.load(name) for name in ("contest", "pool_ends", "simulated_contest")}
 print(audit.sources(*tables.values()))
 

@@ -44,7 +44,7 @@ from kernel.decoding.ensemble import gain_against_headroom
 
 plots.set_style()
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Where the numbers come from", "code_prompt_hide": "Where the numbers come from"}
+# %% tags=["hide-input"]
 names = ["pools", "pool_ends", "pool_growth", "comparisons"]
 names += [f"simulated_{name}" for name in names]
 tables = {name: audit.load(name) for name in (*names, "headroom", "simulated_headroom")}
