@@ -342,7 +342,7 @@ claims.show(*rows, *controls)[["data", "verdict"]]
 # ## Try it
 #
 # **Exercise 1.** The cell draws ten pairs of unrelated random numbers, ten thousand times, and counts how often their correlation reaches the
-# paper's .743. Replace 10 by 16 or 36 members. How soon does such a correlation become impossible by chance?
+# paper's .743. Replace 10 by 16 or 36 members. What becomes of the chance?
 
 # %%
 members = 10
@@ -352,8 +352,8 @@ print(f"r of .743 or more by chance: {share:.4f}")
 
 # %% [markdown]
 # ```{dropdown} Solution
-# With ten members, chance reaches .743 in about seven of a thousand draws (.007), half of the paper's two-sided $p = .014$. With more members it soon hardly ever
-# does. So the paper's correlation is unusual for chance. But it is one pool, and no pool of ours repeats it.
+# With ten members, chance reaches .743 in about seven of a thousand draws (.007), half of the paper's two-sided $p = .014$. With more members it is soon much rarer.
+# So the paper's correlation is unusual for chance. But it is one pool, and no pool of ours repeats it.
 # ```
 #
 # **Exercise 2.** Look at the curves of accuracy against members. How many members bring nine tenths of the gain? Guess, then compute it from

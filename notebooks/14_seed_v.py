@@ -221,8 +221,8 @@ fig = plots.plot_checkpoints(
 )
 
 # %% [markdown]
-# The two clusters are two kinds of network. The more accurate kind (blue) agrees with the axis no better than the other (orange). The table
-# adds p-values and the third cohort.
+# The two clusters are two kinds of network. The perceptrons are more accurate and agree with the axis no better than the transformers. The
+# table adds p-values and the third cohort.
 
 # %% tags=["hide-input"]
 live = [simulated.replication_tests(None, part) for part in recorded]

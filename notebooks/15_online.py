@@ -55,7 +55,7 @@ from kernel.decoding.trained import over_people
 plots.set_style()
 emotions = np.array(FACED_CLIP_EMOTIONS)
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Where the numbers come from", "code_prompt_hide": "Where the numbers come from"}
+# %% tags=["hide-input"]
 names = ("online", "accuracy_by_split", "decoders")
 online, splits, decoders = (audit.load(name) for name in names)
 print(audit.sources(online, splits, decoders))
