@@ -49,7 +49,7 @@ from kernel.decoding.trained import NULLS, PC1
 
 plots.set_style()
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Where the numbers come from", "code_prompt_hide": "Where the numbers come from"}
+# %% tags=["hide-input"]
 names = ["axes", "checkpoints", "simulated_checkpoints", "simulated_rates"]
 tables = {name: audit.load(name) for name in names}
 print(audit.sources(*tables.values()))
@@ -85,7 +85,7 @@ def positions(bank):
 
 order = plots.emotion_order(FACED_CLASSES)
 turned = [FACED_CLASSES.index(emotion) for emotion in ("disgust", "fear", "amusement")]
-fig, panels = plt.subplots(1, 2, figsize=(9.2, 4.6))
+fig, panels = plt.subplots(1, 2, figsize=(7.5, 4.6))
 for ax, (label, bank) in zip(panels, people.items(), strict=True):
     x = positions(bank)
     x *= np.sign(x[:, turned].sum(1, keepdims=True))  # a component has no sign of its own

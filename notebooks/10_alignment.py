@@ -48,7 +48,7 @@ from kernel.decoding.alignment import permute_values
 
 plots.set_style()
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Where the numbers come from", "code_prompt_hide": "Where the numbers come from"}
+# %% tags=["hide-input"]
 names = ("alignment", "axes", "simulated_alignment", "simulated_transfer")
 tables = {name: audit.load(name) for name in names}
 print(audit.sources(*tables.values()))
@@ -153,7 +153,7 @@ summaries = {regime: interventions.summarise(run) for regime, run in runs.items(
 printed = PAPER["delta"].sort_values()
 short = PAPER["strategy"].str.replace("weight ", "").str.replace("temperature", "T")
 short = short.str.replace("distance-aware cross-entropy", "distance CE")
-fig, axes = plt.subplots(1, 2, figsize=(9, 7.6), sharey=True)
+fig, axes = plt.subplots(1, 2, figsize=(7.5, 7.6), sharey=True)
 for ax, regime in zip(axes, REGIMES, strict=True):
     table = summaries[regime].set_index("number").loc[printed.index]
     place = np.arange(len(table))
@@ -217,7 +217,7 @@ pd.DataFrame(counted).rename_axis(["harm / help, of 24, real EEG", "p <= .05"])
 
 # %% mystnb={"image": {"alt": "Two scatter plots, real EEG, ten dots each for ten seeds: accuracy of the run without a strategy against the mean change over strategies. In means the dots fall along a line, in the time course they fall less closely."}, "figure": {"caption": "**The luck of the baseline enters every comparison (real EEG).** A dot is a seed. The better its run without a strategy, the worse the mean change over 23 strategies (row 24 has seeds of its own)."}} tags=["hide-input"]
 shared = [place for place, number in enumerate(summaries["means"]["number"]) if number != 24]
-fig, axes = plt.subplots(1, 2, figsize=(8, 3))
+fig, axes = plt.subplots(1, 2, figsize=(7.5, 3))
 for ax, regime in zip(axes, REGIMES, strict=True):
     x, y = bases[regime]["bacc"].to_numpy(), cubes[regime]["true"][shared].mean((0, 2))
     ax.plot(x, y, "o", color=plots.BLUE)
