@@ -45,7 +45,7 @@ from kernel.decoding.interventions import OWN_SEEDS
 
 plots.set_style()
 
-# %% tags=["hide-cell"] mystnb={"code_prompt_show": "Where the numbers come from", "code_prompt_hide": "Where the numbers come from"}
+# %% tags=["hide-input"]
 people = ("alignment", "doses", "recipes", "few_people", "mechanism", "axis_members")
 controls = ("cohorts", "regimes", "doses", "mechanism", "axis_members")
 names = people + tuple(f"simulated_{name}" for name in controls)
@@ -66,6 +66,8 @@ print(audit.sources(*tables.values()))
 # 4. networks are not harmed on data without valence. Only simulated cohorts can show this.
 #
 # ## On average the axis harms no more than its placebo
+#
+# We begin with the first prediction, and with the 24 strategies of chapter 10 together.
 
 # %% tags=["hide-input"]
 REGIMES = tuple(trained.REGIMES)
@@ -118,7 +120,7 @@ NAMES = {
     "distance_ce": ("soft labels (distance-CE)", "temperature"),
     "multi_model": ("two models' axes (multi-model)", "weight"),
 }
-fig, axes = plt.subplots(3, 2, figsize=(8, 7.5), sharex="row", sharey="row")
+fig, axes = plt.subplots(3, 2, figsize=(7.5, 7.5), sharex="row", sharey="row")
 for column, regime in zip(axes.T, REGIMES, strict=True):
     for ax, (strategy, (name, unit)) in zip(column, NAMES.items(), strict=True):
         rows = tables["doses"][tables["doses"]["part"] == f"{regime}, {strategy}"]
@@ -170,7 +172,7 @@ lines = {
     for regime in REGIMES
     for labels in ("emotions", "moments")
 }
-fig, axes = plt.subplots(2, 2, figsize=(8, 6), sharey=True)
+fig, axes = plt.subplots(2, 2, figsize=(7.5, 6), sharey=True)
 for ax, (line, names) in zip(axes.flat, lines.items(), strict=True):
     for arm, colour, shift in (("true", plots.BLUE, -0.06), ("placebo", plots.GREY, 0.06)):
         y, low, high = np.transpose([both(recipes[name][arm]) for name in names])

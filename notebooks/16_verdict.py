@@ -111,8 +111,8 @@ columns = {
 fig = plots.plot_outcomes(claims.outcomes(names, path), columns)
 
 # %% [markdown]
-# On real data the claims about words hold at least in part, and most claims about brains fail. In the middle column "failed" means that a
-# test missed what was {term}`planted`. Each row is a question that *we* asked, and for some of our controls "failed" is the good news. So read
+# On real data most claims about words hold at least in part; but the axis does not stand out among the directions in which the texts
+# themselves vary. Most claims about brains fail. In the middle column "failed" means that a test missed what was {term}`planted`. Each row is a question that *we* asked, and for some of our controls "failed" is the good news. So read
 # the figure line by line; the counts are not a score.
 #
 # ## On real EEG more claims failed than held
@@ -168,7 +168,7 @@ claims.show(*rows)[["ours", "interval", "p", "data", "verdict"]]
 # **What does not stand.** The step from there to brains. On the paper's own data no test on unseen emotions, films or clips finds the axis in
 # EEG, and networks trained on these people give no sign of it that shuffled emotions would not give.
 #
-# **What is not shown.** That brains carry no valence. Effects too small for these tests remain possible, and nobody has yet put networks on
+# **What is not shown.** That brains carry no valence. Effects too small for these tests remain possible, and we have not put networks on
 # raw signals to these tests. Some of what is open the paper's authors could settle: [our questions](../book/questions.md).
 #
 # ## Try it
