@@ -168,7 +168,7 @@ for ax, regime in zip(axes, REGIMES, strict=True):
     ax.set(title=f"{regime}, real EEG", xlabel="change of balanced accuracy")
 axes[0].set_yticks(place, [f"{short[n]} ({n})" for n in printed.index])
 axes[0].invert_yaxis()
-legend = axes[0].legend(loc="lower left")
+legend = axes[1].legend(loc="upper right")
 
 # %% [markdown]
 # Blue and grey lie close together in nearly every row. What costs most in the paper costs most in our networks, too: pretraining on the axis, soft labels by distance, and the strongest

@@ -92,7 +92,9 @@ Markdown(f"The ledger holds {ledger['id'].nunique()} claims with {results} resul
 # recording was read, except for the rows that are marked exploratory. A few were revised after a first look at texts or simulations;
 # [a table](../book/rules.md) lists each change.
 #
-# $$ \text{verdict} = f(\text{value}, \text{interval}, p, n) \in \{\text{supported}, \text{not supported}, \text{inconclusive}\} . $$
+# $$ \text{verdict} = f(\text{value}, \text{interval}, p, n) $$
+#
+# The verdict is *supported*, *not supported* or *inconclusive*.
 #
 # A claim has one result for each model, regime or cohort on which we tried it. We say that it *held* where all of its results are supported,
 # *held in part* where some are, *failed* where none is and at least one is not supported, and *could not be decided* where all are
