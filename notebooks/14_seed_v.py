@@ -26,8 +26,8 @@
 # says nothing about new people.
 #
 # **Data of this chapter.** *Simulated* cohorts in the designs of SEED-V (16 people, 62 channels, 45 clips in three sessions, five emotions)
-# {cite:p}`liu2022comparing` and of EmoEEG-MC (60 people, 64 channels, 21 clips, seven emotions) {cite:p}`xu2025multicontext`. For speed their trials are cut into windows of 20 and 10 s; SEED-V's own features come every 4 s. None of
-# the accuracies says anything about people. The results of the networks are stored with the book; the rest is computed here. If `KERNEL_DATA`
+# {cite:p}`liu2022comparing` and of EmoEEG-MC (60 people, 64 channels, 21 clips, seven emotions) {cite:p}`xu2025multicontext`. For speed their trials are cut into windows of 20 and 10 s; SEED-V's own features come every 4 s. No
+# accuracy on this page says anything about people. The results of the networks are stored with the book; the rest is computed here. If `KERNEL_DATA`
 # names a folder of SEED-V or EmoEEG-MC, the chapter analyses the recordings as well.
 #
 # **Time.** 8 minutes to read, one to two to run (two processor cores). **In the paper.** The replication on SEED-V; the claims `C9` of [the ledger](../book/claims.md).
@@ -356,8 +356,9 @@ claims.show(
 
 # %%
 n_emotions = 5
-orders_of_emotions = factorial(n_emotions)
-print(orders_of_emotions, f"orders, smallest p {2 / orders_of_emotions:.3f}")
+n_orders = factorial(n_emotions)
+p = 2 / n_orders
+print(f"{n_orders} orders, smallest two-sided p {p:.3f}")
 
 # %% [markdown]
 # ```{dropdown} Solution
