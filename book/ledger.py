@@ -38,20 +38,14 @@ def ledger_markdown(path: str | Path | None = None) -> str:
 
 
 def _counts(table: pd.DataFrame, group: pd.Series) -> list[str]:
-    """Results by claim and verdict: preregistered, exploratory and simulated apart."""
+    """Results by claim and verdict; in a cell preregistered, exploratory and simulated ones."""
     kind, marks = table["verdict"].map(claims.plain_verdict), table["verdict"].str.partition(" (")[2]
     simulated, exploratory = marks.str.contains("simulated"), marks.eq("exploratory)")
-    sorts = {
-        "": ~simulated & ~exploratory,
-        " exploratory": exploratory,
-        " simulated": simulated,
-    }
+    sorts = (~simulated & ~exploratory, exploratory, simulated)
 
     def cells(rows: pd.Series) -> list[str]:
-        counts = [
-            [(what, (rows & (kind == v) & mask).sum()) for what, mask in sorts.items()] for v in VERDICTS
-        ]
-        return [" + ".join(f"{n}{what}" for what, n in pairs if n) or "0" for pairs in counts]
+        counts = [[(rows & (kind == v) & mask).sum() for mask in sorts] for v in VERDICTS]
+        return [" + ".join(map(str, row)) if any(row[1:]) else str(row[0]) for row in counts]
 
     body = [[f"{name}: {title}", *cells(group == name)] for name, title in GROUPS.items()]
     return _table(["claim", *VERDICTS], [*body, ["**all**", *cells(group != "")]])

@@ -13,23 +13,25 @@
 # %% [markdown]
 # # 8. Do better classifiers find the axis?
 #
-# **The question.** Nobody showed the {term}`valence axis` to the paper's 36 classifiers. Yet the more accurate ones are said to follow it
-# better: accuracy correlates at .885 with how well the averages of their classes line up with the axis, and at .738 with how well the
-# variation within classes does {cite:p}`radwan2026shared`. Does accuracy bring the axis out?
+# **The question.** Nobody showed the {term}`valence axis` to the paper's 36 classifiers. Yet the paper reports that the more accurate ones follow it
+# better. Accuracy correlates at .885 with how closely the averages of a network's classes follow the axis, and at .738 with how closely the
+# variation within classes does {cite:p}`radwan2026shared`. Do better classifiers find the axis?
 #
-# **The answer in short.** Not on FACED. In networks that see the time course we, too, get a large correlation, .826; but emotions
-# shuffled at random do as well one time in eight, and a second language model's axis gives −.78 *in the same 36 networks*. This does not
-# show that networks ignore valence: the 36 count like three to five independent networks, and so few cannot tell whether they find it.
+# **The answer in short.** Not on FACED. In networks that see the time course we find a large correlation as well, .826. But if the
+# emotions are shuffled at random, one shuffle in eight does as well, and with a second language model's axis the *same 36 networks* give
+# −.78. This does not show that networks ignore valence. The 36 networks count like three to five independent ones, and from so few nobody
+# can tell whether they find it.
 #
-# **You will learn** why 36 networks trained on the same data are not 36 witnesses, how two clusters make a correlation, and how to count
-# the witnesses.
+# **You will learn** why 36 networks trained on the same data are not 36 independent witnesses, how two clusters alone can make a large
+# correlation, and how to estimate the number of independent witnesses.
 #
-# **Data of this chapter.** Real: 36 networks in each of two regimes (they see averages over ten seconds, *means*, or their *time course*), trained on the features of 80 people in FACED {cite:p}`chen2023faced`,
-# chosen on 20 and tested on 23 ([chapter 7](07_classifiers.ipynb)); the axes of two language models; people's ratings. The controls at
-# the end are *simulated*.
+# **Data of this chapter.** Real: 36 networks in each of two {term}`regimes <regime>`. They see either the averages over ten seconds (*means*) or the *time
+# course*. They are trained on the features of 80 people in FACED {cite:p}`chen2023faced`, chosen on 20 and tested on 23
+# ([chapter 7](07_classifiers.ipynb)). Real as well are the axes of two language models and people's ratings. The controls at the end are
+# *simulated*.
 #
-# **Time.** 9 minutes to read, one to two to run (two processor cores). **In the paper.** The 36 checkpoints that rediscover the axis; the claims C6.class_pc1, C6.within_recipe and C6.residual
-# of [the ledger](../book/claims.md).
+# **Time.** 11 minutes to read, about half a minute to run (two processor cores). **In the paper.** The 36 checkpoints that rediscover the
+# axis; the claims `C6.class_pc1`, `C6.within_recipe` and `C6.residual` of [the ledger](../book/claims.md).
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -47,7 +49,7 @@ from kernel.decoding.trained import NULLS, PC1
 
 plots.set_style()
 
-# %%
+# %% tags=["hide-input"]
 names = ["axes", "checkpoints", "simulated_checkpoints", "simulated_rates"]
 tables = {name: audit.load(name) for name in names}
 print(audit.sources(*tables.values()))
@@ -67,9 +69,10 @@ simulated = {
 # %% [markdown]
 # ## Thirty-six networks hold two patterns
 #
-# A network's last layer but one describes each trial by a list of numbers. Average them over all trials of an emotion, and you have nine
-# points. The line along which they differ most is their first principal component, {term}`class PC1`. So each network puts the nine
-# emotions in an order, and the paper compares this order with the axis. Here are the orders:
+# The last layer but one of a network describes each trial by a list of numbers. Average these lists over all trials of an emotion, and you
+# have one point for each of the nine emotions. The line along which the nine points differ most is their first principal component,
+# {term}`class PC1`. Along this line each network puts the emotions in an order, and the paper compares that order with the axis. The figure
+# shows the orders of our networks.
 
 
 # %% mystnb={"image": {"alt": "Two heat maps, real EEG, a row for each of 36 networks, a column for each of nine emotions: position on the first component of the class means. In means, some perceptrons and all transformers put disgust against tenderness, other perceptrons amusement against sadness and neutral. In the time course all perceptrons show the second pattern and all transformers the first."}, "figure": {"caption": "**Thirty-six networks put the emotions in two orders (real EEG).** A row is a network, colour the position of an emotion on its first component. One pattern sets disgust against tenderness, the other amusement and fear against sadness, anger and neutral."}} tags=["hide-input"]
@@ -82,7 +85,7 @@ def positions(bank):
 
 order = plots.emotion_order(FACED_CLASSES)
 turned = [FACED_CLASSES.index(emotion) for emotion in ("disgust", "fear", "amusement")]
-fig, panels = plt.subplots(1, 2, figsize=(9.2, 4.6))
+fig, panels = plt.subplots(1, 2, figsize=(7.5, 4.6))
 for ax, (label, bank) in zip(panels, people.items(), strict=True):
     x = positions(bank)
     x *= np.sign(x[:, turned].sum(1, keepdims=True))  # a component has no sign of its own
@@ -96,8 +99,8 @@ for ax, (label, bank) in zip(panels, people.items(), strict=True):
     ax.set(title=label)
 
 # %% [markdown]
-# The rows fall into two kinds, and in the time course the kinds are the two architectures. How much of the 36 orders do two patterns
-# explain?
+# The rows are of two kinds, and with the time course the two kinds are the two architectures. How much of the 36 orders do just two
+# patterns explain?
 
 # %%
 rows = []
@@ -110,14 +113,15 @@ pd.DataFrame(rows).set_index("").round(3)
 
 # %% [markdown]
 # Two patterns explain 99 % of all 36 orders, in either regime. With the time course the architecture decides between them: perceptrons
-# put amusement and fear against sadness, anger and neutral, transformers disgust against tenderness. (Most likely every network holds
-# both patterns, and its training decides which comes first.) So we do not have 36 independent witnesses, but a few at best.
+# put amusement and fear at one end and sadness, anger and neutral at the other; transformers put disgust and tenderness at the ends. (Most
+# likely every network holds both patterns, and its training decides which one is the larger.) So we do not have 36 independent witnesses,
+# but a few at best.
 #
-# ## A correlation of .826 in one axis, of −.776 in another
+# ## One axis gives .826, another −.776, in the same networks
 #
-# The *class-PC1 score* is the absolute correlation, over nine emotions, of class PC1 with the axis. For the {term}`null`, which is what
-# chance gives, we shuffle the axis among the emotions, 10,000 times, keep all networks as they are, and compute everything again.
-# Whatever networks share, they share in the null as well.
+# The *class-PC1 score* is the absolute correlation, over nine emotions, of class PC1 with the axis. To see what chance alone
+# gives, the {term}`null`, we deal the nine positions of the axis out to the emotions at random, 10,000 times, keep all networks as they
+# are, and compute everything again. Whatever the networks have in common, they have in common in the null as well.
 
 
 # %%
@@ -138,21 +142,21 @@ fig = plots.plot_checkpoints(
 )
 
 # %% [markdown]
-# On the right the perceptrons are both more accurate and closer to the axis. That makes .826, although neither cluster shows a clear
-# rise of its own. Would any other order of the emotions have given as much?
+# On the right the perceptrons are both more accurate and closer to the axis. This difference between two clusters makes the .826; neither
+# cluster shows a clear rise of its own. Would any other order of the emotions have given as much?
 
 # %% mystnb={"image": {"alt": "Two histograms, real EEG: correlation of accuracy and score over 36 networks when the emotions of the axis are permuted. With means it is broad; with the time course it is U-shaped, with peaks near -.9 and .9. The orange line of the axis lies at .11 and .83, the dotted line of the paper at .885, at the edge of the right peak."}, "figure": {"caption": "**Chance gives almost any correlation (real EEG).** Grey: emotions of the axis permuted; orange: the axis; dotted: the paper's .885. In the time course most orders of the emotions give a large correlation, of one sign or the other."}}
 nulls = {label: (result.null["overall"], result.overall) for label, (_, result) in model.items()}
 fig = plots.plot_nulls(nulls, label="r of accuracy and score, real EEG", reference=0.885)
 
 # %% [markdown]
-# With the time course most orders of the emotions give a large correlation, because the two clusters differ, and most orders lie closer to
-# one of them than to the other. (The paper looked, too: it puts its .885 at the 93.5th percentile of its own null, p = .066
+# With the time course most orders of the emotions give a large correlation. The two clusters differ, and most orders lie closer to
+# one cluster than to the other. (The paper ran such a check itself: it puts its .885 at the 93.5th percentile of its own null, p = .066
 # {cite:p}`radwan2026shared`.)
 #
-# Now the same for other axes: a second language model, people's mean ratings of the nine emotions, the code −1, 0, +1, and the axis that
-# we recovered from the paper's own figures ([chapter 6](06_topography.ipynb)). The *effective number* says how many independent networks
-# would give a null as wide: one plus one over its variance.
+# Now we do the same with four other axes: that of a second language model, people's mean ratings of the nine emotions, the code −1, 0, +1
+# for bad, neutral and good, and the axis that we recovered from the paper's own figures ([chapter 6](06_topography.ipynb)). The *effective
+# number* says how many independent networks would give a null as wide as this one; it is 1 + 1 / variance of the null.
 
 # %%
 results = {(label, axis): convergence_with(people[label], axis) for label in people for axis in AXES}
@@ -171,20 +175,21 @@ print(f"the paper's null, sd .62, has an effective number of {1 + 1 / 0.62**2:.1
 every_axis.round(3)
 
 # %% [markdown]
-# In the time course, the language model's axis comes close to the paper's .885, and one shuffled axis in eight does as well (p = .12).
-# The axis of a second model, which resembles the first at .87, gives −.78 in the same networks. People's own ratings, which should be the
-# best axis of all, give −.46 and −.50. A fact about the networks could not have both signs. What is large is the *null*: its standard
-# deviation is .67 (the paper reports .62 for its own), as wide as with three independent networks.
+# With the time course, the language model's axis comes close to the paper's .885, and one shuffled axis in eight does as well (p = .12).
+# The axis of a second model correlates at .87 with the first and yet gives −.78 in the same networks. People's own ratings, which should be
+# the best axis of all, give −.46 and −.50. If accuracy brought valence out, the sign could not depend on which of two similar axes we
+# take. What is large here is the *null*: its standard deviation is .67 (the paper reports .62 for its own), as wide as with three
+# independent networks.
 #
-# Do networks align with an axis at all, accurate or not? The last two columns ask this of the mean score. One of ten looks has p < .05,
-# which ten looks often give. The pattern of disgust against tenderness does resemble people's ratings, but shuffled emotions resemble
-# them as closely in one or two cases of ten: nine emotions are too few to say more.
+# Do networks align with an axis at all, whether accurate or not? The last two columns ask this of the mean score. One of ten tests has
+# p < .05, which is no surprise among ten. The pattern that puts disgust against tenderness does resemble people's ratings, but shuffled
+# emotions resemble them as closely in one or two cases of ten. Nine emotions are too few to say more.
 #
 # ## Within a recipe and within an architecture, the link changes sign
 #
-# If accuracy brings the axis out, this must also show among networks that differ only in the length of training. We subtract from score
-# and accuracy the mean of each recipe; the interval resamples networks, and the p-value shuffles the axis as before. The last two columns take
-# each architecture alone, a question for which we had no rule.
+# If more accurate networks follow the axis better, this must also show among networks that differ only in the length of their training. So
+# we subtract the mean of each recipe from score and accuracy. The interval resamples networks; the p-value shuffles the axis as before. The
+# last two columns take each architecture alone, a question for which we had written no rule.
 
 # %%
 rows = []
@@ -202,21 +207,21 @@ for (label, axis), (scores, result) in results.items():
 pd.DataFrame(rows).set_index(["data", "axis"])
 
 # %% [markdown]
-# With means and the first model, the interval lies above zero, and the rule that we had fixed accepts that. But one shuffled axis in
+# With means and the first model the interval lies above zero, and the rule that we had fixed accepts that. But one shuffled axis in
 # fourteen does as well, and with the second model the sign turns. How can an interval exclude zero where the target hardly matters? Longer
 # training moves the class means in one direction, in all recipes alike, and so brings *any* axis closer or takes it further away. The
-# interval takes the axis as it is and knows nothing of that. With the time course the link is gone. Perceptrons and transformers, each
-# alone, do not agree on a sign either.
+# interval resamples networks and keeps the axis, so it cannot see this. With the time course the interval includes zero. Nor do
+# perceptrons and transformers, each alone, agree on a sign.
 #
-# ## Within classes, accuracy and alignment do not go together either
+# ## Within classes, more accurate networks do not align better either
 #
-# The paper's second score looks inside the emotions. Take the mean of each clip minus the mean of its emotion, the {term}`residual`.
-# Decompose it into principal components in validation people, and choose the component that follows a target best. Our target is people's
+# The paper's second score looks inside the emotions. We take the mean of each clip minus the mean of its emotion, the {term}`residual`,
+# split it into principal components in validation people, and choose the component that follows a target best. Our target is people's
 # mean ratings of the clips, since an axis with one value for each emotion says nothing within emotions.
 #
-# To choose and judge on the same 28 clips, as the paper does, is circular even in new
-# people, because a clip leaves the same trace in everybody {cite:p}`kriegeskorte2009circular`. We choose on one half of the emotions and
-# judge, in test people, on the other (*held out*). The null permutes ratings among the clips of each emotion.
+# The paper chooses and judges on the same 28 clips. That is circular even with new people, because a clip leaves the same trace in
+# everybody {cite:p}`kriegeskorte2009circular`. We choose on one half of the emotions and judge, in test people, on the other half (*held
+# out*). The null permutes the ratings among the clips of each emotion.
 
 
 # %% tags=["hide-input"]
@@ -243,12 +248,13 @@ pd.DataFrame(rows).set_index("data").round(3)
 # %% [markdown]
 # On the same clips the mean score is .17 and .29, which means little: the best of many components is never below zero. On clips that had
 # no part in the choice it is −.02 and .09, no more than permuted ratings give, and its correlation with accuracy is negative in both
-# regimes.
+# regimes. So the second score shows no link either.
 #
-# ## Would these tests notice? Simulated people of known truth
+# ## In simulated people the score finds valence, and its correlation does not
 #
-# Here we {term}`plant <planted>` the truth ourselves. First, we train six networks for a short time on each of 16 simulated cohorts: without valence, with weak
-# valence (*default*) and with strong valence. How often does each test say yes, at p ≤ .05?
+# Would these tests notice a real link? In simulated people we {term}`plant <planted>` the truth ourselves. First, we train six networks for
+# a short time on each of 16 simulated cohorts of each kind: without valence, with weak (*default* in tables) and with strong valence. How often does each test
+# say yes, that is p ≤ .05?
 
 # %% mystnb={"image": {"alt": "Heat map, simulated cohorts: rows are tests, columns are truths without valence, with weak and with strong valence. Tests by permuted targets stay near .05 without valence; textbook formulas do not. The correlation of accuracy and score is rarely found even with strong valence."}, "figure": {"caption": "**The score can find strong valence; its correlation with accuracy cannot (simulated cohorts).** Left of the white line there is no valence, and a fair test reads .05. After the bar stands the null: the textbook formula, or what was shuffled or drawn at random (emotions, directions, ratings of clips)."}}
 runs = tables["simulated_rates"]
@@ -258,6 +264,7 @@ SHORT = {
     ", best checkpoint": "", "chosen on the same clips": "on the same clips", ", mean of checkpoints": ", mean",
     "textbook formula": "textbook", "emotions permuted": "emotions", "random directions": "directions",
     "targets permuted within class": "ratings",
+    "no_valence": "no valence", "default": "weak valence", "strong_valence": "strong valence",
 }  # fmt: skip
 shown = rates[~rates["estimator"].str.startswith("accuracy lost")].replace(SHORT, regex=True)
 fig = plots.plot_rejection_rates(shown, n_null=1, title="Simulated cohorts: share of p ≤ .05")
@@ -267,9 +274,9 @@ fig.set_size_inches(7.4, 4.6)
 # Judged by shuffled emotions, a single network's class-PC1 score raises no false alarm and finds strong valence in all 16 cohorts. The
 # residual score finds it in most. So we can ask what a network holds. The correlation with accuracy is another matter. A textbook formula,
 # which takes networks for independent, calls it significant in 62 % of the cohorts *without* valence. Shuffled emotions find it hardly
-# anywhere: where valence is strong, *every* network aligns, the less accurate ones too, and nothing is left to go with accuracy.
+# anywhere: where valence is strong, *every* network aligns, the less accurate ones too, so that alignment no longer differs with accuracy.
 #
-# Second, we repeat the 36 trainings of this chapter on one simulated cohort of each truth:
+# Second, we repeat the 36 trainings of this chapter on one simulated cohort of each kind:
 
 # %%
 model |= {label: convergence_with(bank, AXES[0]) for label, bank in simulated.items()}
@@ -290,13 +297,15 @@ pd.DataFrame(rows).set_index("data").rename(lambda label: label.replace("default
 
 # %% [markdown]
 # Where valence is strong, networks hold it: the residual score is .49 on held-out clips, and .00 without valence. Yet within classes the
-# correlation with accuracy is −.08, and for class PC1 a value of .74 has p = .22. Such a correlation is no evidence even where the thing
-# itself is there.
+# correlation with accuracy is −.08, and for class PC1 a value of .74 has p = .22. So this correlation is no evidence for the axis even in
+# networks that do hold it.
 #
 # ## What could fool us
 #
-# - **Other networks.** The paper's read raw signals and may agree less with one another. But its own null is nearly as wide as ours.
-# - **The first of two.** Where two components are about equally large, a score of the first alone jumps from one to the other.
+# - **Other networks.** The paper's networks read raw signals and may differ more from one another than ours. But the paper's own null is
+#   nearly as wide as ours.
+# - **The first of two components.** Where two components are about equally large, chance decides which comes first, and a score of the
+#   first alone jumps from one to the other.
 # - **Little power.** Where shuffled emotions so easily give large correlations, a test can miss a real link. We cannot exclude one.
 #
 # ## Verdict
@@ -341,7 +350,7 @@ for n in (9, 30):
     r = stats.pearson(rng.standard_normal((100_000, n)), rng.standard_normal((100_000, n)))
     print(f"{n} emotions: sd of r {r.std():.2f}, |r| of .4 or more {(np.abs(r) >= 0.4).mean():.2f}")
 
-# %% tags=["nbval-check-output", "hide-input"]
+# %% tags=["remove-cell", "nbval-check-output"]
 two = [model[label][1].null["overall"].std() > 0.45 for label in people]
 print("networks count like fewer than six:", all(two))
 print(
@@ -351,36 +360,42 @@ print(
 claims.show(*[row for row in of_people if row.id == "C6.class_pc1"])[["data", "verdict"]]
 
 # %% [markdown]
-# **What stands.** Accuracy and alignment with a language model's axis can correlate as strongly as the paper says: with the time course of
-# real EEG we see .826. One row is supported: with means, the link within recipes has an interval above zero. Its own caveat applies, since
+# **What stands.** Accuracy and alignment with a language model's axis can correlate about as strongly as the paper says: with the time
+# course of real EEG we see .826. One row is supported: with means, the link within recipes has an interval above zero. Its own caveat applies, since
 # shuffled emotions reach it one time in fourteen, and it does not return with another axis or in the other regime. (The rule also accepts
 # one of the three simulated cohorts, where p = .19.)
 #
-# **What does not stand.** That better classifiers find the axis. Shuffled emotions do as well, and another model's axis turns the sign.
-# The same holds within classes, where more accurate networks align less, if anything.
+# **What does not stand.** That better classifiers find the axis. Shuffled emotions often do as well, and another model's axis turns the
+# sign. Within classes more accurate networks align less, if anything.
 #
-# **What is not shown.** That networks ignore valence. With nine emotions and two patterns this design could hardly show it either way. And
-# anything about the paper's own checkpoints, which are not public.
+# **What is not shown.** That networks ignore valence: with nine emotions and two patterns this design could hardly show it either way. Nor
+# do we learn anything about the paper's own checkpoints, which are not public.
 #
 # ## Try it
 #
-# **Exercise 1.** How easily does chance give a correlation beyond .8, of either sign, with the time course? One line says so:
+# **Exercise 1.** Edit the axis and run the cell again: `"second model"`, `"sign code"`, `"recovered"`, or `"class ratings"`, which are
+# people's own. With `"class ratings"`, which of the two clusters in the right-hand scatter plot is the higher one? Guess before you look.
+
+# %%
+networks = people["FACED, time course"]
+_, result = convergence_with(networks, "language model")
+print(f"r of accuracy and score {result.overall:.2f},", f"p {result.p_overall:.2f}")
+
+# %% [markdown]
+# ```{dropdown} Solution
+# With people's ratings the transformers are higher: their mean score is .49, that of the perceptrons .33. As the transformers are the less
+# accurate networks, r is now −.46. The networks are the same, and the answer is the opposite.
+# ```
+#
+# **Exercise 2.** How often does chance give a correlation beyond .8, of either sign, with the time course?
 #
 # ```python
 # np.mean(np.abs(model["FACED, time course"][1].null["overall"]) > 0.8)
 # ```
 #
 # ```{dropdown} Solution
-# In 30 of 100 shuffles; 12 of 100 reach even .826. The networks stay as they are, only the order of the emotions is shuffled. So a
-# correlation of .8 sounds strong, and here it is ordinary.
-# ```
-#
-# **Exercise 2.** Replace `AXES[0]` by `"class ratings"` in the cell that makes `model`. Before you look: which cluster of the right-hand
-# scatter plot will be higher now?
-#
-# ```{dropdown} Solution
-# The transformers: with people's ratings their mean score is .49, that of the perceptrons .33. As they are the less accurate networks, r
-# is now −.46. The networks are the same, and the answer is the opposite.
+# In 30 of 100 shuffles. The networks stay as they are, and only the order of the emotions is shuffled. In 12 of 100 the correlation is at
+# least .826. A correlation of .8 sounds strong, but here it is ordinary.
 # ```
 #
 # **Exercise 3.** Would thirty emotions settle it? Compare how widely correlations of random positions spread for nine and for thirty:
@@ -403,6 +418,8 @@ claims.show(*[row for row in of_people if row.id == "C6.class_pc1"])[["data", "v
 # from kernel.decoding.geometry import class_pc1_alignment
 # from kernel.decoding.study import convergence
 #
-# scores = class_pc1_alignment(features, y, axis)               # with emotions permuted
-# convergence(scores.score, accuracy, recipe, scores.null)      # overall, within and between recipes
+# # scores, and scores with the emotions permuted
+# scores = class_pc1_alignment(features, y, axis)
+# # r with accuracy: overall, within and between recipes
+# convergence(scores.score, accuracy, recipe, scores.null)
 # ```

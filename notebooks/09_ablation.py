@@ -11,25 +11,26 @@
 # ---
 
 # %% [markdown]
-# # 9. Is the direction used?
+# # 9. Do networks use the valence direction?
 #
 # **The question.** Clips of the same emotion still differ from one another. Among these differences the paper looks for a direction that
-# follows the {term}`valence axis`, and removes it from trained networks. Accuracy falls by .0157 on average over ten
-# {term}`checkpoints <checkpoint>`, 7.7 standard deviations further than with twenty random directions {cite:p}`radwan2026shared`. So the
-# networks *use* the direction, it concludes. Do they?
+# follows the {term}`valence axis`, and removes it from trained networks. Accuracy then falls by .0157 on average over ten
+# {term}`checkpoints <checkpoint>`, 7.7 standard deviations further than after removing random directions {cite:p}`radwan2026shared`. The
+# paper concludes that the networks *use* the direction. Do they?
 #
-# **The answer in short.** Not on FACED: without this direction, the ten best networks that see averages lose nothing and the ten best that
-# see the time course lose .001 of accuracy, on average less than without directions that meaningless targets choose. And had they lost more, it would have shown
-# little, for in *simulated* people who have no valence the comparison with random directions raises a false alarm in half of the cohorts.
+# **The answer in short.** Not on FACED. Without this direction, the ten best networks that see averages lose nothing, and the ten best that
+# see the time course lose .001 of accuracy. That is less than they lose on average without a direction chosen by a meaningless target. Even a
+# larger loss would have shown little: in *simulated* people who have no valence, the paper's comparison with random directions raises a
+# false alarm in half of the cohorts.
 #
-# **You will learn** how to take a direction out of a network, with what to compare the loss, and why a large *z* may measure variance and not
-# use.
+# **You will learn** how to remove a direction from a network, with what to compare the loss, and why a large *z* may only say that the
+# direction held much variance.
 #
 # **Data of this chapter.** Real: the 36 networks of the last chapter, once with averages over ten seconds (*means*) and once with their *time
 # course*, trained on FACED {cite:p}`chen2023faced`, and 23 test people. The controls whose truth is known are *simulated*.
 #
-# **Time.** 7 minutes to read, about two to run (two processor cores). **In the paper.** The ablation of the residual direction in ten checkpoints; the claims C6.ablation,
-# C6.ablation_isotropic and C6.drop_follows_r of [the ledger](../book/claims.md).
+# **Time.** 8 minutes to read, less than half a minute to run (two processor cores). **In the paper.** The ablation of the residual direction
+# in ten checkpoints; the claims `C6.ablation`, `C6.ablation_isotropic` and `C6.drop_follows_r` of [the ledger](../book/claims.md).
 
 # %% tags=["hide-input"]
 import numpy as np
@@ -44,30 +45,32 @@ from kernel.decoding.trained import NULLS
 
 plots.set_style()
 
-# %%
+# %% tags=["hide-input"]
 names = ["checkpoints", "ablation", "ablation_nulls"]
 names += [f"simulated_{name}" for name in names] + ["simulated_rates"]
 tables = {name: audit.load(name) for name in names}
 print(audit.sources(*tables.values()))
 
 # %% [markdown]
-# ## Five kinds of directions to compare with
+# ## A loss means something only beside the loss of other directions
 #
-# To find out whether a network uses a direction, we take it away and see what is lost. The {term}`residual` of a clip is its mean minus
+# To find out whether a network uses a direction, we remove it and see how much accuracy is lost. The {term}`residual` of a clip is its mean minus
 # the mean of its emotion. Among the principal components of residuals in validation people, we
 # take the one that follows people's ratings of the clips best: the *residual direction* $u$. Then we remove it from the features $z$ of
 # test people and change nothing else {cite:p}`arditi2024refusal`,
 #
 # $$ z' = z - (z^\top \hat u)\, \hat u . $$
 #
-# A fall in accuracy means something only next to the fall with other directions {cite:p}`elazar2021amnesic`:
+# Whatever one removes, a network may lose some accuracy. So we compare the fall with that after removing other directions
+# {cite:p}`elazar2021amnesic`, of five kinds:
 #
-# - {term}`Isotropic <isotropic direction>`: any direction of the feature space, which is the paper's control. Most directions of such a
-#   space hold next to no variance, and to remove nothing costs nothing. A principal component holds much, whatever it means.
+# - *{term}`Isotropic <isotropic direction>`*: any direction of the feature space. This is the paper's control. Most such directions hold
+#   hardly any variance, so that removing one removes hardly anything. A principal component holds much variance, whatever it means.
 # - *Matched variance*: directions drawn with the covariance of the features.
-# - Both of these also *outside the basin*. The {term}`basin` is the span of the class means, which the last layer needs.
-# - *Chosen by random targets*: found exactly as $u$ was, but for ratings shuffled among the clips of each emotion. They differ from $u$ in
-#   one thing only: their target means nothing. This is the fair control, and our rule for `C6.ablation` uses it.
+# - *Isotropic* and *matched variance, outside the basin*: the same two, without their part in the {term}`basin`, the span of the class
+#   means, which the last layer needs.
+# - *Chosen by random targets*: found exactly as $u$ was, but with the ratings shuffled among the clips of each emotion. They differ from
+#   $u$ in one thing only: their target means nothing. This is the fair control, and our rule for `C6.ablation` uses it.
 
 # %% tags=["hide-input"]
 KEY = ["network", "recipe", "epochs"]
@@ -100,7 +103,7 @@ whole = summary[summary["part"] == "whole"].set_index(["data", "control"])
 KINDS = list(CONTROLS.values())
 
 # %% [markdown]
-# ## On FACED, nothing is lost
+# ## On FACED, networks lose no more than with meaningless directions
 #
 # We take the ten networks of each regime that did best on validation people, as the paper does, and average what they lose.
 
@@ -115,7 +118,7 @@ for ax in fig.axes:
 
 # %% [markdown]
 # In both regimes the orange line lies in the left part of the grey: directions that mean nothing usually cost more. The table adds the
-# other controls; *z* is how many standard deviations of a control the fall lies above that control's mean.
+# other controls. Its *z* says by how many standard deviations of a control the fall exceeds that control's mean.
 
 # %% tags=["hide-input"]
 columns = {"drop": "mean fall", "z": "mean z", "share": "networks with p ≤ .05", "p": "p"}
@@ -126,14 +129,14 @@ for label in PEOPLE:
 whole.loc[PEOPLE, list(columns)].rename(columns=columns).round(4) + 0.0
 
 # %% [markdown]
-# With means the mean fall is zero to the fourth digit, with the time course it is .0011. It exceeds no control, not even the isotropic one,
+# With means the mean fall is zero to the fourth digit; with the time course it is .0011. It exceeds no control, not even the isotropic one,
 # which the paper's networks exceed by 7.7 standard deviations. Directions chosen by shuffled targets cost more on average, .004 to .005. So
 # these networks hardly need the direction that follows people's ratings.
 #
-# (On the p-values: networks see the same trials, so their p-values depend on one another, and twice their mean is valid all the same
-# {cite:p}`vovk2020combining`. For random targets p is that of the mean fall, target by target.)
+# (On the p-values: the networks see the same trials, so their p-values depend on one another. Twice their mean is a valid p-value all the
+# same {cite:p}`vovk2020combining`. For random targets we compare the mean fall directly with the mean falls of the targets.)
 #
-# A part of the direction lies inside the basin. Does the part outside it matter?
+# A part of the direction lies inside the basin. Does the part outside the basin matter?
 
 # %%
 outside = summary[summary["part"] == "orthogonal"].set_index(["data", "control"])
@@ -141,9 +144,9 @@ kinds = [CONTROLS["residual"], CONTROLS["matched_residual"]]
 outside.loc[(PEOPLE, kinds), list(columns)].rename(columns=columns).round(4)
 
 # %% [markdown]
-# It does not: without it the networks lose nothing in either regime (a fall below zero is a gain).
+# It does not. Without that part the networks lose nothing in either regime (a fall below zero is a gain).
 #
-# ## A stronger residual does not mean a greater loss
+# ## Networks that follow the ratings more closely do not lose more
 #
 # If networks used the direction, those in which it follows the ratings more closely should lose more. We ask all 36.
 
@@ -176,12 +179,12 @@ for label in PEOPLE:
     print(f"{label}: r of residual score and fall {trend[label].observed:.2f}, p {trend[label].p:.2f}")
 
 # %% [markdown]
-# Neither regime shows a trend. (The paper reports r = .17, p = .64, for its ten.)
+# Neither regime shows a trend. The paper finds none either: it reports r = .17, p = .64, for its ten checkpoints.
 #
-# ## Could the experiment have told? Simulated people of known truth
+# ## The experiment could not have told: it alarms where there is no valence
 #
-# On simulated people we know what there is to use. We train the same 36 networks, take the ten best, and repeat the experiment without
-# valence, with weak valence (*default*) and with strong valence:
+# In simulated people we know whether there is any valence to use. We train the same 36 networks, take the ten best, and repeat the
+# experiment without valence, with weak (*default* in tables) and with strong valence:
 
 # %% mystnb={"image": {"alt": "Two panels, simulated cohorts without valence and with strong valence: z of what ten networks lose, against five kinds of control directions. Against isotropic directions, and all outside the basin, z is 5 to 40 in both; against matched variance and random targets it lies near 1 and 2."}, "figure": {"caption": "**Against isotropic directions z is large even where there is no valence (simulated cohorts).** A dot is a network, an orange bar the mean of ten."}} tags=["hide-input"]
 panels = {
@@ -191,7 +194,8 @@ panels = {
 fig = plots.plot_ablation(panels)
 
 # %% [markdown]
-# The two panels look alike, although only the right-hand cohort has any valence. In numbers, for the paper's control and the fair one:
+# The two panels look alike, although only the right-hand cohort has any valence. The next table has the numbers for the paper's control and
+# for the fair one.
 
 # %%
 shown = whole.loc[(SIMULATED, [CONTROLS["isotropic"], fair]), list(columns)].rename(columns=columns)
@@ -199,7 +203,7 @@ shown.rename(lambda label: label.replace("default", "weak valence"), level="data
 
 # %% [markdown]
 # Without any valence, ten networks exceed isotropic directions by a mean z of 10.3, more than the paper's 7.7. Against directions of equal
-# variance, or chosen by random targets, little remains of it, and even strong valence misses p < .05 (.055). (The control "matched
+# variance, or chosen by random targets, little remains of that z; but then even strong valence just misses p < .05 (.055). (The control "matched
 # variance, outside the basin" looks strict and is unfair: it removes the basin from the control but not from the direction under test.)
 #
 # How often does each comparison say yes? For this we train six networks for a short time on each of 16 simulated cohorts, and test the
@@ -214,17 +218,17 @@ table.rename_axis(None).rename_axis(columns=None).rename(columns=lambda name: na
 
 # %% [markdown]
 # Against isotropic directions the fall is significant in half of the cohorts that hold *no valence*. Random targets raise no such false
-# alarms, and find next to nothing even where valence is strong: they choose among the same few components, so the directions that they
-# choose often cost as much. The easy control says yes too often, the fair one hardly ever. So *this experiment cannot tell* whether an
-# axis is used.
+# alarms, but find hardly anything even where valence is strong. They choose among the same few components as the ratings do, so the
+# directions that they choose often cost as much. The easy control says yes too often, the fair one hardly ever. So *this experiment cannot
+# tell* whether networks use an axis.
 #
 # ## What could fool us
 #
-# - **Other networks.** The paper's see raw signals, are more accurate and are not public. They do lose accuracy; only the fair control
-#   could say why.
+# - **Other networks.** The paper's networks see raw signals, are more accurate and are not public. They do lose accuracy; only the fair
+#   control could say why.
 # - **Ratings as target.** The paper does not say where its values of clips within an emotion come from. Ours are people's mean ratings.
-# - **Little power.** Against random targets the test hardly finds strong valence. A large p therefore says little; but power does not
-#   explain a fall of zero.
+# - **Little power.** Against random targets the test hardly finds strong valence. A large p therefore says little.
+#   But a lack of power does not explain why the networks lose nothing at all.
 #
 # ## Verdict
 
@@ -256,14 +260,14 @@ directions = np.random.default_rng(0).standard_normal((10_000, 51))
 held = (directions**2 @ variance) / (directions**2).sum(1) / variance.sum()
 print(f"share of variance: the strong direction {50 / variance.sum():.2f}, a random one {held.mean():.3f}, 99 of 100 below {np.quantile(held, 0.99):.2f}")
 
-# %% tags=["nbval-check-output", "hide-input"]
+# %% tags=["remove-cell", "nbval-check-output"]
 falls = whole.loc[(PEOPLE, fair), "drop"]
 print("mean fall below three thousandths in both regimes:", bool((falls.abs() < 0.003).all()))
 claims.show(*of_people)[["data", "verdict"]]
 
 # %% [markdown]
-# **What stands.** On FACED and with our networks, nothing of the claim: without the direction that follows people's ratings they lose no
-# accuracy, or no more than without any other.
+# **What stands.** On FACED and with our networks, nothing of the claim. Without the direction that follows people's ratings they lose no
+# accuracy, or no more than without other directions of its kind.
 #
 # **What does not stand.** That a large z against isotropic directions shows use. It measures how much variance a direction holds, and it
 # is as large in simulated people who have no valence.
@@ -273,35 +277,38 @@ claims.show(*of_people)[["data", "verdict"]]
 #
 # ## Try it
 #
-# **Exercise 1.** Look at the table of controls on FACED. Which control do most networks of the time course exceed, and why is that no
+# **Exercise 1.** How much variance does a random direction hold? In the cell, one direction has the variance 50 and fifty others have 1
+# each, so that the first holds half of all. Change the 50, or the number of directions, and run the cell again.
+
+# %%
+variance = np.r_[50, np.full(50, 1.0)]
+shape = 10_000, len(variance)
+squared = np.random.default_rng(0).standard_normal(shape) ** 2
+held = (squared @ variance) / squared.sum(1) / variance.sum()
+print(f"strong direction {variance[0] / variance.sum():.0%},", end=" ")
+print(f"a random one {held.mean():.0%}")
+print(f"99 of 100 random ones below {np.quantile(held, 0.99):.0%}")
+
+# %% [markdown]
+# ```{dropdown} Solution
+# A random direction holds 2 % on average, and 99 of 100 hold less than 7 %, while the strong direction holds 50 %. To remove a random
+# direction therefore costs hardly anything, and beside it nearly any principal component looks important.
+# ```
+#
+# **Exercise 2.** Look at the table of controls on FACED. Which control do most networks of the time course exceed, and why is that no
 # evidence?
 #
 # ```{dropdown} Solution
 # "Isotropic, outside the basin", in four of ten networks. The control lacks the basin, which the last layer needs, and the direction under
-# test does not. The part of the direction outside the basin exceeds this control in none.
+# test does not. Its own part outside the basin exceeds this control in no network.
 # ```
 #
-# **Exercise 2.** How much variance does a random direction hold? Imagine features in which one direction has the variance 50 and fifty
-# others have 1 each, so that the first holds half of all:
-#
-# ```python
-# variance = np.r_[50, np.full(50, 1.0)]
-# directions = np.random.default_rng(0).standard_normal((10_000, 51))
-# held = (directions**2 @ variance) / (directions**2).sum(1) / variance.sum()
-# held.mean(), np.quantile(held, 0.99)
-# ```
+# **Exercise 3.** A fair test at the level .05 may raise a false alarm in some of 16 cohorts by luck. After how many would you no longer
+# trust it? `scipy.stats.binom.sf(k - 1, 16, 0.05)` is the probability of $k$ or more.
 #
 # ```{dropdown} Solution
-# On average 2 %, and 99 of 100 random directions hold less than 7 %, while the strong direction holds 50 %. To remove a random direction
-# therefore costs next to nothing, and beside it nearly any principal component looks important.
-# ```
-#
-# **Exercise 3.** A fair test at the level .05 may raise a false alarm in some of 16 cohorts by luck. In how many would you lose your trust?
-# `binom.sf(k - 1, 16, 0.05)` is the probability of $k$ or more.
-#
-# ```{dropdown} Solution
-# One alarm or more has the probability .56, two or more .19, three or more .043, and eight or more, as against isotropic directions in the
-# table above, .00000035. One or two alarms are no reason for distrust; eight are.
+# One alarm or more has the probability .56, two or more .19, three or more .043. Eight or more, as against isotropic directions in the
+# table above, have the probability .00000035. One or two alarms are no reason for distrust; eight are.
 # ```
 #
 # **On your own data.** On any bank of `train_bank`, with a value for each clip that varies within emotions:

@@ -11,25 +11,26 @@
 # ---
 
 # %% [markdown]
-# # 10. Twenty-five ways to align, each with its placebo
+# # 10. Twenty-five alignment strategies, each with a placebo
 #
 # **The question.** The paper pushes EEG classifiers towards the valence axis in 25 ways and reports that "16 of 25 strategies
-# significantly reduce accuracy" and that none helps {cite:p}`radwan2026shared`. How many of the sixteen survive when 25 tests count as
-# 25? And is it *the axis* that harms, or does any extra task of that weight?
+# significantly reduce accuracy" and that none helps {cite:p}`radwan2026shared`. How many of the sixteen survive a
+# correction for 25 tests? And is it *the axis* that harms, or would any extra task of that weight do the same?
 #
-# **The answer in short.** Ten of the sixteen survive the strictest usual correction. Our own networks show the same picture with fewer
-# harmful strategies, and none that helps; but a placebo, the same push with the values exchanged between the emotions, costs as much
-# (exploratory): on average over 24 strategies the axis does no worse, and a difference of .01 is excluded. Our networks are much less
-# accurate than the paper's (.26 and .34), so that we cannot speak of strong ones.
+# **The answer in short.** Ten of the sixteen survive the strictest usual correction. In our own networks, too, some strategies harm, fewer
+# than in the paper, and none helps. But a {term}`placebo`, the same push with the values exchanged between the emotions, costs as much:
+# averaged over 24 strategies the axis does no worse, and the data exclude a difference of .01 ({term}`exploratory`). Our networks are much
+# less accurate than the paper's (.26 and .34), so we can say nothing about strong ones.
 #
-# **You will learn** what 25 tests at once do to a p-value, what a placebo is for a neural network, and how a lucky baseline makes everything
-# look harmful.
+# **You will learn** what 25 tests at once do to a p-value, what a placebo is for a neural network, and how a lucky baseline makes every
+# strategy look harmful.
 #
 # **Data of this chapter.** Real: the p-values that the paper prints, and networks that we trained on FACED's features
-# {cite:p}`chen2023faced` and tested on 23 people whom training has not met. One control and one small training are *simulated* and say
-# so. Row 23 of the paper's table needs a second data set; in people we have the other 24.
+# {cite:p}`chen2023faced` and tested on 23 people whom training has not met. One control (a cohort with weak valence, *default* in tables) and one small training are
+# *simulated* and labelled so. Row 23 of the paper's table needs a second data set; on people we run the other 24.
 #
-# **Time.** 9 minutes to read, less than a minute to run from stored tables. **In the paper.** The table of 25 alignment strategies; the claims C7.count to C7.equivalent of [the ledger](../book/claims.md).
+# **Time.** 11 minutes to read, less than a minute to run from stored tables. **In the paper.** The table of 25 alignment strategies; the
+# claims `C7.count_uncorrected` to `C7.equivalent` of [the ledger](../book/claims.md).
 
 # %% tags=["hide-input"]
 import itertools
@@ -46,6 +47,8 @@ from kernel.decoding import interventions, trained
 from kernel.decoding.alignment import permute_values
 
 plots.set_style()
+
+# %% tags=["hide-input"]
 names = ("alignment", "axes", "simulated_alignment", "simulated_transfer")
 tables = {name: audit.load(name) for name in names}
 print(audit.sources(*tables.values()))
@@ -53,8 +56,8 @@ print(audit.sources(*tables.values()))
 # %% [markdown]
 # ## Ten of the paper's sixteen survive the correction
 #
-# The p-values come from paired t-tests over five seeds. Whoever asks 25 questions at the level .05 must expect a false alarm now and
-# then. There are two usual cures. Holm's procedure {cite:p}`holm1979simple` compares the $i$-th smallest of $m$ p-values with $.05 / (m - i + 1)$, and so bounds the
+# The p-values come from paired t-tests over five seeds. Whoever runs 25 tests at the level .05 must expect a false alarm now and
+# then. There are two usual corrections. Holm's procedure {cite:p}`holm1979simple` compares the $i$-th smallest of $m$ p-values with $.05 / (m - i + 1)$, and so bounds the
 # chance of *any* false alarm. Benjamini-Hochberg {cite:p}`benjamini1995controlling` compares it with $.05\, i / m$, and so bounds the
 # expected *share* of false alarms. Where the paper prints only a bound, such as $p < 10^{-4}$, we take the bound.
 
@@ -72,7 +75,7 @@ ax.set(yscale="log", xlabel="rank of the strategy", ylabel="p-value printed in t
 legend = ax.legend()
 
 # %% [markdown]
-# The dots cross Holm's line after the tenth, and stay below the line of Benjamini-Hochberg for longer. In numbers:
+# The dots cross Holm's line after the tenth, and stay below the line of Benjamini-Hochberg for longer. The counts:
 
 # %% tags=["nbval-check-output"]
 counts = {
@@ -83,14 +86,14 @@ counts = {
 print(*(f"{rule}: {count} of {m}" for rule, count in counts.items()), sep="\n")
 
 # %% [markdown]
-# The large effects survive and the small ones do not (one of the sixteen has $p = .05$ exactly). But no count of p-values tells us what
-# causes the harm. For that we need a comparison that the paper does not make.
+# Ten of the paper's sixteen survive Holm's correction: the large effects survive, and the small ones do not (one of the sixteen has
+# $p = .05$ exactly). But no count of p-values tells us what causes the harm. For that we need a comparison that the paper does not make.
 #
 # ## Every training gets a twin and a placebo
 #
 # An {term}`alignment strategy` gives a network a second task while it learns to name emotions: for example, to let its states lie along the
 # {term}`valence axis`. A second task may cost accuracy because of what it teaches, or just because it is a second task. A {term}`placebo` tells these
-# apart. It is the same strategy, at the same strength, with the values of the axis dealt out to the wrong emotions.
+# apart. It is the same strategy, at the same strength, but the values of the axis are dealt out to the wrong emotions.
 #
 # ```{figure} ../book/_static/placebo.svg
 # :alt: Two vertical scales from bad to good. On the left, the axis: joy and amusement on top, neutral in the middle, fear and anger at the bottom. On the right, a placebo: the same five places, but neutral and anger on top, fear in the middle, joy and amusement at the bottom. Below each scale stands the same network, pushed equally hard towards it. The left one pays for an extra task and for the effect of the axis, the right one only for an extra task; the difference is the effect of the axis.
@@ -105,10 +108,10 @@ print(*(f"{rule}: {count} of {m}" for rule, count in counts.items()), sep="\n")
 #
 # Only $\Delta_\mathrm{beyond}$ can be due to the axis.
 #
-# Some choices are ours. The axis is that of a small language model; within an emotion, clips differ as
+# Some choices are ours. The axis comes from a small language model, and within an emotion clips differ as
 # people rate them. The paper names its strategies and leaves open how most of them are computed; each [docstring](../book/api.md) says
-# how we read it. We train in two *regimes*: on the mean of ten seconds, and on their time course in steps of one second. Each strategy
-# has ten seeds, and each seed a permutation of its own.
+# how we read it. We train in two {term}`regimes <regime>`: on the mean of ten seconds, and on their time course in steps of one
+# second. We run each strategy with ten seeds, and each seed has a permutation of its own.
 
 # %% tags=["hide-input"]
 REGIMES = tuple(trained.REGIMES)
@@ -135,14 +138,14 @@ for regime, base in bases.items():
     accuracy = trained.over_people(trained.people_of(base).mean(0))
     text = f"{accuracy.value:.3f} [{accuracy.low:.3f}, {accuracy.high:.3f}]"
     print(f"{regime}: accuracy without a strategy {text}, chance {1 / 9:.3f}")
-print("strategies, seeds, test people:", cubes["means"]["true"].shape)
+print("{} strategies, {} seeds, {} test people".format(*cubes["means"]["true"].shape))
 
 # %% [markdown]
 # Without any strategy our networks are right in a quarter and in a third of the trials, where guessing gives a ninth. The paper's networks start from about .62 to .66. [Chapter 11](11_saturation.ipynb) asks what that difference may mean.
 #
 # ## Strong losses cost accuracy, whatever they aim at
 #
-# The next figure puts each strategy (blue) beside its placebo (grey). If the axis did the harm, blue would lie to the left of grey.
+# The next figure shows each strategy (blue) beside its placebo (grey). If the axis did the harm, blue would lie to the left of grey.
 
 # %% mystnb={"image": {"alt": "Forest plot, real EEG, two panels for means and time course, one row for each of 24 strategies sorted by the paper's change. Blue dots, the axis, and grey dots, the placebo, lie close together in nearly every row. Pretraining, soft labels by distance and strong RSA lie far left of zero, most others near zero; the paper's diamonds lie further left in most rows."}, "figure": {"caption": "**Where the axis costs accuracy, its placebo costs as much (real EEG, 23 people, ten seeds).** Bars: 95 % intervals over people. Diamonds: changes that the paper prints for its own networks; in brackets, rows of its table. The scale is linear up to .02 and logarithmic beyond."}} tags=["hide-input"]
 runs = {regime: trained.as_interventions(rows) for regime, rows in numbered.items()}
@@ -150,7 +153,7 @@ summaries = {regime: interventions.summarise(run) for regime, run in runs.items(
 printed = PAPER["delta"].sort_values()
 short = PAPER["strategy"].str.replace("weight ", "").str.replace("temperature", "T")
 short = short.str.replace("distance-aware cross-entropy", "distance CE")
-fig, axes = plt.subplots(1, 2, figsize=(9, 7.6), sharey=True)
+fig, axes = plt.subplots(1, 2, figsize=(7.5, 7.6), sharey=True)
 for ax, regime in zip(axes, REGIMES, strict=True):
     table = summaries[regime].set_index("number").loc[printed.index]
     place = np.arange(len(table))
@@ -165,17 +168,18 @@ for ax, regime in zip(axes, REGIMES, strict=True):
     ax.set(title=f"{regime}, real EEG", xlabel="change of balanced accuracy")
 axes[0].set_yticks(place, [f"{short[n]} ({n})" for n in printed.index])
 axes[0].invert_yaxis()
-legend = axes[0].legend(loc="lower left")
+legend = axes[1].legend(loc="upper right")
 
 # %% [markdown]
-# Blue and grey go together. What costs most in the paper costs most in our networks, too: pretraining on the axis, soft labels by distance, and the strongest
-# relational loss (RSA at 5, which asks that distances between states resemble distances in valence). With a meaningless target they cost about the same. Between
-# the extremes we differ from the paper: most of its strategies of middling harm change ours by thousandths.
+# Blue and grey lie close together in nearly every row. What costs most in the paper costs most in our networks, too: pretraining on the axis, soft labels by distance, and the strongest
+# relational loss (RSA at 5, which asks that distances between states resemble distances in valence). With a meaningless target they cost about the same. In the
+# middle of the list our results differ from the paper's: most strategies that do moderate harm there change our accuracies by thousandths.
 #
-# ## Five strategies harm, or ten, and none helps
+# ## Five strategies harm in one regime, ten in the other, and none helps
 #
 # The paper's test takes the seeds as its sample. We repeat it with ten seeds, with the first five alone, and with the 23 people as the
-# sample (each person's mean over seeds). A cell of the table reads *harmful / helpful*.
+# sample (each person's mean over seeds). A cell of the table counts *harmful / helpful* strategies of 24; its columns are the
+# axis, the placebo, and the axis beyond its placebo.
 
 
 # %% tags=["hide-input"]
@@ -198,12 +202,13 @@ counted = {
     for name, column in BEYOND.items()
 }
 detectable = {regime: f"{table['detectable'].median():.3f}" for regime, table in summaries.items()}
-print("change that ten seeds would find in four of five cases, median strategy:", detectable)
+found = ", ".join(f"{change} ({regime})" for regime, change in detectable.items())
+print(f"a typical strategy must change accuracy by {found} to be found in four of five cases")
 pd.DataFrame(counted).rename_axis(["harm / help, of 24, real EEG", "p <= .05"])
 
 # %% [markdown]
-# After Holm's correction, with ten seeds, five strategies stand as harmful in means and ten in the time course; of the placebos, five
-# and nine. Benjamini-Hochberg gives five and twelve. Five seeds, as in the paper, would have left four in both regimes, because five
+# With ten seeds and Holm's correction, five strategies harm in means and ten in the time course. So do five and nine of the *placebos*.
+# Benjamini-Hochberg counts five and twelve strategies. Five seeds, as in the paper, would have left four in both regimes, because fewer
 # seeds find less. With people as the sample we count three and eleven. No strategy raises accuracy under any correction.
 #
 # ### A lucky baseline makes all strategies look harmful
@@ -212,15 +217,16 @@ pd.DataFrame(counted).rename_axis(["harm / help, of 24, real EEG", "p <= .05"])
 
 # %% mystnb={"image": {"alt": "Two scatter plots, real EEG, ten dots each for ten seeds: accuracy of the run without a strategy against the mean change over strategies. In means the dots fall along a line, in the time course they fall less closely."}, "figure": {"caption": "**The luck of the baseline enters every comparison (real EEG).** A dot is a seed. The better its run without a strategy, the worse the mean change over 23 strategies (row 24 has seeds of its own)."}} tags=["hide-input"]
 shared = [place for place, number in enumerate(summaries["means"]["number"]) if number != 24]
-fig, axes = plt.subplots(1, 2, figsize=(8, 3))
+fig, axes = plt.subplots(1, 2, figsize=(7.5, 3))
 for ax, regime in zip(axes, REGIMES, strict=True):
     x, y = bases[regime]["bacc"].to_numpy(), cubes[regime]["true"][shared].mean((0, 2))
     ax.plot(x, y, "o", color=plots.BLUE)
     ax.set(title=f"{regime}, r {stats.pearson(x, y):+.2f}", xlabel="accuracy without a strategy, real EEG")
-axes[0].set_ylabel("mean change over strategies")
+label = axes[0].set_ylabel("mean change over strategies")
 
 # %% [markdown]
-# In both regimes the dots fall from left to right: a part of what looks like harm is a lucky baseline. How much does the count depend on which five seeds one happens to take?
+# In both regimes the dots fall from left to right: part of what looks like harm is a lucky baseline. How much does the count of harmful
+# strategies depend on which five seeds one happens to take?
 
 # %% tags=["hide-input"]
 spread = {}
@@ -234,22 +240,23 @@ title = f"harmful strategies of 24, uncorrected, over {len(subsets)} choices of 
 pd.DataFrame(spread).T.astype(int).rename_axis(title)
 
 # %% [markdown]
-# Tests that share their baseline are therefore no 24 separate pieces of evidence. And the choice of seeds matters: over all choices of
+# Tests that share their baseline are therefore not 24 separate pieces of evidence. And the choice of seeds matters: over all choices of
 # five of our ten seeds, between 5 and 9 strategies count as harmful in means, between 7 and 14 in the time course.
 #
-# One strategy stands twice in the paper's table: we read rows 14 and 24 as the same training. In our runs they have other seeds. How much do the two differ?
+# One strategy stands in the paper's table twice: as we read rows 14 and 24, they describe the same training. In our runs they differ in
+# their seeds alone. How much do their results differ?
 
 # %% tags=["hide-input"]
 twice = {regime: table.set_index("number").loc[[14, 24], "beyond"] for regime, table in summaries.items()}
 pd.DataFrame(twice).map("{:+.3f}".format).rename_axis("beyond the placebo, row").T
 
 # %% [markdown]
-# In the time course the ten seeds of row 24 put the axis .011 above its placebo, which Holm's correction lets pass; the ten of row 14 put it at zero. Ten
-# seeds, too, say less than their p-values suggest.
+# In the time course the ten seeds of row 24 put the axis .011 above its placebo, and this difference survives Holm's correction. The ten
+# seeds of row 14 put it at zero. So even ten seeds say less than their p-values suggest.
 #
 # ## On people the axis does no worse than its placebo
 #
-# One mean over all strategies is steadier than 24 single ones.
+# Single strategies vary with their seeds. Their mean over all 24 is steadier.
 
 # %% mystnb={"image": {"alt": "Forest plot with three rows: means and time course, real EEG, and one simulated cohort. The axis in blue and the placebo in grey lie together, left of zero; the difference in orange lies just above zero on people and just below it in the simulated cohort, inside a shaded band of plus and minus one hundredth."}, "figure": {"caption": "**The placebo harms as much as the axis.** Mean over the 24 strategies, on people (real EEG) and on one *simulated* cohort with weak valence. Bars: 95 % intervals over people. Shaded: differences below .01."}} tags=["hide-input"]
 simulated = tables["simulated_alignment"].query("number.notna() or arm == 'base'")
@@ -268,7 +275,8 @@ fig.axes[0].axvspan(-0.01, 0.01, color=plots.GREY, alpha=0.15, lw=0)
 fig.axes[0].locator_params(axis="x", nbins=6)
 
 # %% [markdown]
-# The axis and its placebo lie together, left of zero; their difference lies next to zero, well inside the shaded band.
+# The axis and its placebo lie together, left of zero. Their difference lies close to zero, well inside the shaded band. The table has the
+# numbers, and the strategies that differ from their placebo.
 
 # %% tags=["hide-input"]
 rows = {}
@@ -288,18 +296,19 @@ for regime in REGIMES:
 pd.DataFrame(rows).rename_axis("real EEG")
 
 # %% [markdown]
-# On average the axis lies .001 above its placebo, with intervals that include zero and exclude a
-# hundredth, whether we draw people anew or people and seeds. (The bound of a hundredth was chosen after a first look at the features, so this row of the ledger is {term}`exploratory`; by the
-# rule written before it, the question is undecided, because the intervals include zero.)
+# On average the axis lies .001 above its placebo. The intervals include zero and exclude a
+# hundredth, whether they draw people anew or people and seeds. (We chose the bound of a hundredth after a first look at the features, so
+# this row of the ledger is {term}`exploratory`. By the rule written before it the question is undecided, because the intervals include
+# zero.)
 #
 # For single strategies we can say less. Seventeen and eighteen of the 24
 # lie within .01 of their placebo by a test of equivalence. Three differ from it in the time course. Two of them do better with the axis. One does worse: the regression in which
-# anger, amusement and tenderness weigh most. There the placebo is no fair match, though, because it moves the
-# values and not the weights: only under the true axis do the heavy emotions lie at the ends.
+# anger, amusement and tenderness weigh most. There the placebo is not a fair match, though: it permutes the
+# values and leaves the weights, so that only under the true axis the heavy emotions lie at the ends.
 #
-# ### Ten strategies that the paper names outside its table
+# ### Ten further strategies change hardly anything
 #
-# The paper mentions ten more strategies in its text. We train them in the same way.
+# The paper mentions ten more strategies outside its table. We train them in the same way.
 
 # %% tags=["hide-input"]
 beside = {}
@@ -325,9 +334,9 @@ pd.DataFrame(beside).rename_axis("real EEG")
 #
 # - *Our networks are not the paper's.* They are smaller, read differential entropies instead of raw signals, and are less accurate.
 # - *Our strategies are our reading.* Where the paper gives a name and a weight, we had to choose a formula.
-# - *The people are 23 and the clips the same for all of them.* Intervals over people say nothing of other clips.
-# - *A placebo may resemble the axis by chance.* The next table shows how much ours do: in their values, and in the distances between them, since several strategies see
-#   nothing else.
+# - *All 23 people saw the same clips.* Intervals over people say nothing about other clips.
+# - *A placebo may resemble the axis by chance.* The next table shows how much ours do, in their values and in the distances between their
+#   values, since several strategies see nothing but distances.
 
 # %% tags=["hide-input"]
 axis = tables["axes"].set_index("clip")
@@ -346,24 +355,26 @@ alike = {
 pd.DataFrame(alike).agg(["min", "mean", "max"]).T.round(2).rename_axis("ten permuted axes, r with the axis")
 
 # %% [markdown]
-# On average the resemblance is a fifth or less. By about this share we would underrate what the axis does beyond its placebo.
+# On average the correlation is a fifth or less. By about this share we would underestimate what the axis does beyond its placebo.
 #
 # ## Train one yourself
 #
-# The next cell trains a strategy, its placebo and the twin on a small *simulated* cohort, in a few seconds. Change the strategy (a number of the paper's
-# table, or a name such as `"InfoNCE"`), the seeds, or the preset of the simulation.
+# The next cell trains a strategy, its placebo and the twin on a small *simulated* cohort, in a few seconds. Change the strategy (a number
+# from the paper's table, or a name such as `"InfoNCE"`), the number of seeds, or the preset of the simulation.
 
 # %%
-cohort, _ = simulate_cohort(0, "strong_valence", n_subjects=30, window=10.0)
+strategies, seeds, preset = [11], 3, "strong_valence"
+cohort, _ = simulate_cohort(0, preset, n_subjects=30, window=10.0)
 recipe = replace(interventions.RECIPE, epochs=10)
-run = interventions.run_interventions(
-    cohort, [11], seeds=3, split="leave_subjects_out", recipe=recipe, n_jobs=1, progress=False
-)
-table = interventions.paired_changes(run)[["label", "seed", "true", "placebo", "beyond"]]
-table.round(3).rename_axis("simulated")
+how = {"split": "leave_subjects_out", "recipe": recipe}
+how |= {"n_jobs": 1, "progress": False}
+run = interventions.run_interventions(cohort, strategies, seeds=seeds, **how)
+table = interventions.paired_changes(run).rename_axis("simulated")
+table[["label", "seed", "true", "placebo", "beyond"]].round(3)
 
 # %% [markdown]
-# On this simulated cohort, too, both targets cost accuracy, and about as much: from seed to seed, now the axis costs more and now its placebo.
+# On this simulated cohort, too, both targets cost accuracy, and about equally much: with one seed the axis costs more, with another its
+# placebo.
 
 # %% tags=["remove-cell", "nbval-check-output"]
 # what the solutions below say in numbers
@@ -419,40 +430,50 @@ firm = [row for row in ledger if "printed" in row.data or row.data == "FACED, me
 claims.show(*firm)[["data", "verdict"]]
 
 # %% [markdown]
-# **What stands.** None of 24 strategies raises accuracy in people, in either regime, and strong losses lower it.
+# **What stands.** On people, none of 24 strategies raises accuracy in either regime, and strong losses lower it.
 #
-# **What does not stand.** That the axis is what costs: a loss of the same form and weight towards a permuted target costs as much (exploratory). Nor does
-# the count of sixteen, neither in the paper's own numbers, once 25 tests are taken for 25, nor in ours.
+# **What does not stand.** That it is the axis that harms: a loss of the same form and weight towards a permuted target costs as much
+# (exploratory). Nor does the count of sixteen stand, neither in the paper's own numbers once they are corrected for 25 tests, nor in ours.
 #
-# **What is not shown.** What happens in networks as accurate as the paper's; [chapter 11](11_saturation.ipynb) goes as far in that
+# **What is not shown.** What happens in networks as accurate as the paper's. [Chapter 11](11_saturation.ipynb) goes as far in that
 # direction as FACED's features allow.
 #
 # ## Try it
 #
-# **1.** In the cell of *Train one yourself*, make the push ten times as strong: add `strengths=[10.0]`. Does the placebo still cost as much?
+# **Exercise 1.** In the cell of *Train one yourself*, make the push ten times as strong: add `"strengths": [10.0]` to `how`. Does the placebo
+# still cost as much as the axis?
 #
 # ```{dropdown} Solution
-# Yes: both lose about three tenths of accuracy (−.3, simulated). At this strength little is left of the first task, whatever the second one aims at.
+# Yes: both lose about three tenths of accuracy (−.3, simulated). With so strong a push the network hardly learns the emotions, whatever the
+# push aims at.
 # ```
 #
-# **2.** Holm's correction depends on how many tests one counts. Suppose that the paper had tried only the strategies that lower accuracy. How many of them would survive? (One line: `(stats.holm(paper.loc[paper["delta"] < 0, "p"]) <= .05).sum()`.)
+# **Exercise 2.** Holm's correction depends on how many tests one counts. Suppose that the paper had tried only the strategies that lower
+# accuracy. How many of them would survive?
+#
+# ```python
+# (stats.holm(paper.loc[paper["delta"] < 0, "p"]) <= 0.05).sum()
+# ```
 #
 # ```{dropdown} Solution
 # Still ten, now of 21. Holm's limit for the smallest p rises only from .05/25 to .05/21, and no further strategy passes.
 # ```
 #
-# **3.** Split our ten seeds by luck: the five whose training without a strategy came out worst, and the five whose came out best. With which five do you expect more harmful strategies? Guess the two numbers for each regime.
+# **Exercise 3.** Split our ten seeds by luck: the five whose training without a strategy came out worst, and the five whose came out best.
+# In which half do more strategies count as harmful? The figure of the lucky baseline lets you guess.
 #
 # ```{dropdown} Solution
-# With the luckier five, because all strategies are measured against these baselines: nine against five in means, and eleven against ten in the time course. The networks are the same kind; only the luck of the twin differs.
+# In the luckier half, because all strategies are measured against these baselines: nine against five in means, and eleven against ten in
+# the time course. The networks are of the same kind; only the luck of the twin differs.
 # ```
 #
-# On your own cohort:
+# **On your own data.** On a cohort of yours:
 #
 # ```python
-# from kernel.decoding.interventions import family_mean, run_interventions, summarise
+# from kernel.decoding import interventions
 #
-# result = run_interventions(cohort, [11, "InfoNCE"], seeds=10, valence=positions_of_clips)
-# summarise(result)       # each strategy beside its placebo
-# family_mean(result)     # their mean, beyond the placebos
+# how = {"seeds": 10, "valence": positions_of_clips}
+# result = interventions.run_interventions(cohort, [11, "InfoNCE"], **how)
+# interventions.summarise(result)  # each strategy beside its placebo
+# interventions.family_mean(result)  # their mean, beyond the placebos
 # ```

@@ -13,20 +13,23 @@
 # %% [markdown]
 # # 11. Does alignment harm because the axis is there already?
 #
-# **The question.** Strong classifiers, the paper says, have found the valence axis by themselves and are *saturated* with it. To teach it to
-# them once more is neutral while they are weak, harmful once they are strong, and the more harmful the harder one pushes
-# {cite:p}`radwan2026shared`. That is a statement of cause. A cause can be varied, and then the effect must follow.
+# **The question.** Strong classifiers, the paper says, have found the valence axis by themselves and are *saturated* with it. Teaching
+# it to them once more does nothing while they are weak, harms once they are strong, and harms the more the harder one pushes
+# {cite:p}`radwan2026shared`. This names a cause. If we vary the cause, does the harm follow?
 #
-# **The answer in short.** In people we find no sign of it: alignment harms *briefly trained* networks most, where the paper expects no harm at all, and a {term}`placebo` with permuted valence harms
-# about as much at every strength and every length of training. In simulated cohorts short training is harmed as much where there is no valence to be saturated with. What we cannot see is what the paper saw: our strongest
-# network on people names .47 of the segments rightly, and its threshold lies at .62 to .66.
+# **The answer in short.** In people we find no sign of it. Alignment harms *briefly trained* networks most, where the paper expects no harm at
+# all, and a {term}`placebo` with permuted valence harms about as much at every strength and every length of training. In simulated cohorts
+# alignment harms briefly trained networks just as much where there is no valence to be saturated with. But our networks do not reach the
+# range that the paper speaks of: the best on people names .47 of the segments rightly, and the paper's threshold lies at .62 to .66.
 #
-# **You will learn** how a causal claim is tested by varying its cause, why a stronger classifier is not the same as a more saturated one, and how to show that a test could have found help.
+# **You will learn** how to test a causal claim by varying its cause, why a stronger classifier is not the same as a more saturated one, and
+# how to show that a test could have found help if there were any.
 #
-# **Data of this chapter.** Networks trained on FACED's features {cite:p}`chen2023faced`, tested on 23 people whom training has not met: real.
-# What no recording allows us to vary, whether valence is there at all, is varied in *simulated* cohorts, in a section of its own.
+# **Data of this chapter.** Real: networks trained on FACED's features {cite:p}`chen2023faced` and tested on 23 people whom training has
+# not met. Whether valence is there at all cannot be varied in recordings; we vary it in *simulated* cohorts, in a section of its own.
 #
-# **Time.** 9 minutes to read, about a minute to run from stored tables. **In the paper.** The regularity of saturation: strengths, threshold, mechanism; the rows C7.beyond_placebo to C7.helps_when_scarce of [the ledger](../book/claims.md).
+# **Time.** 11 minutes to read, about a minute to run from stored tables. **In the paper.** The regularity of saturation: strengths,
+# threshold, mechanism; the claims `C7.beyond_placebo` to `C7.helps_when_scarce` of [the ledger](../book/claims.md).
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -41,6 +44,8 @@ from kernel.decoding.bank import TrainingSpec
 from kernel.decoding.interventions import OWN_SEEDS
 
 plots.set_style()
+
+# %% tags=["hide-input"]
 people = ("alignment", "doses", "recipes", "few_people", "mechanism", "axis_members")
 controls = ("cohorts", "regimes", "doses", "mechanism", "axis_members")
 names = people + tuple(f"simulated_{name}" for name in controls)
@@ -50,15 +55,19 @@ print(audit.sources(*tables.values()))
 # %% [markdown]
 # ## What saturation predicts
 #
-# As in [chapter 10](10_alignment.ipynb), a strategy is compared with a {term}`twin` that is trained without it, and with a {term}`placebo`, which pushes as hard towards valence permuted over the emotions. The networks
-# see the mean of ten seconds or their time course (two {term}`regimes <regime>`), and learn emotions or {term}`moments <moment>`, which ten seconds of which clip ([chapter 7](07_classifiers.ipynb)). If harm comes from saturation, then
+# As in [chapter 10](10_alignment.ipynb), we compare each {term}`alignment strategy` with a {term}`twin`, trained without it, and with a
+# {term}`placebo`, which pushes as hard towards valence permuted over the emotions. The networks see the mean of ten seconds or their time
+# course (two {term}`regimes <regime>`). They learn either emotions or {term}`moments <moment>`, that is, which ten seconds of which clip
+# they see ([chapter 7](07_classifiers.ipynb)). If the harm comes from saturation, then
 #
-# 1. the axis harms more than its placebo: there is nothing to be saturated with in a meaningless order;
-# 2. harm grows with the accuracy of the classifier, from none in weak ones;
-# 3. class means move towards the axis and the residual, what varies within a class, stays where it is;
-# 4. data that hold no valence are not harmed. Only simulated cohorts can tell.
+# 1. the axis harms more than its placebo, since no network can be saturated with a meaningless order;
+# 2. weak classifiers are not harmed, and the harm grows with accuracy;
+# 3. class means move towards the axis, while the {term}`residual`, what varies within a class, stays where it is;
+# 4. networks are not harmed on data without valence. Only simulated cohorts can show this.
 #
 # ## On average the axis harms no more than its placebo
+#
+# We begin with the first prediction, and with the 24 strategies of chapter 10 together.
 
 # %% tags=["hide-input"]
 REGIMES = tuple(trained.REGIMES)
@@ -93,13 +102,17 @@ pd.DataFrame(
 ).rename_axis("mean of 24 strategies, real EEG")
 
 # %% [markdown]
-# The rows say what 24 strategies cost with the axis, what they cost with permuted valence, and what is left between the two; intervals draw people and seeds anew. What is left has an interval that includes zero in both regimes. By the rule of
-# the ledger that is undecided, since an interval that includes zero proves no absence; but of a harm of .010 and .026 it leaves at most .0014 to the axis itself.
+# The rows say how much 24 strategies change accuracy with the axis, with permuted valence, and by how much the two differ; the intervals
+# draw people and seeds anew. In both regimes the interval of the difference includes zero. By the rule of the ledger the question is
+# undecided, since such an interval does not prove that there is no difference. But of a harm of .010 and .026 it leaves at most .0014 to
+# the axis itself.
 #
-# ## A harder push costs more, whichever way it goes
+# ## A harder push costs more, towards the axis or towards a placebo
 #
-# Three strategies are printed in the paper at several strengths. *Similarity* asks that distances between the network's states resemble distances in valence; its weight is what we raise. *Soft labels* replace the true class by a mixture of classes near in valence; a higher
-# temperature makes the mixture flatter, so that less of the class is left in it. The third pulls towards the axes of two language models at once.
+# The paper prints three strategies at several strengths. *Similarity* asks that distances between the network's states resemble distances
+# in valence; we raise the weight of this loss. *Soft labels* replace the true class by a mixture of classes near in valence; a higher
+# temperature makes the mixture flatter, so that it says less about the class. The third strategy pulls towards the axes of two language
+# models at once.
 
 # %% mystnb={"image": {"alt": "Six panels, real EEG: change of balanced accuracy against strength for three strategies in two regimes, with the axis in blue and with a placebo in grey, with 95 % intervals. For representational similarity and soft labels both lines fall together, to -.12 and -.18 on the time course; for the multi-model loss all changes are below half a hundredth."}, "figure": {"caption": "**Heavier similarity losses and flatter soft labels cost more, with the axis and with a placebo alike (real EEG).** Change of balanced accuracy; ten seeds, bars: 95 % intervals over 23 people and seeds."}} tags=["hide-input"]
 NAMES = {
@@ -107,7 +120,7 @@ NAMES = {
     "distance_ce": ("soft labels (distance-CE)", "temperature"),
     "multi_model": ("two models' axes (multi-model)", "weight"),
 }
-fig, axes = plt.subplots(3, 2, figsize=(8, 7.5), sharex="row", sharey="row")
+fig, axes = plt.subplots(3, 2, figsize=(7.5, 7.5), sharex="row", sharey="row")
 for column, regime in zip(axes.T, REGIMES, strict=True):
     for ax, (strategy, (name, unit)) in zip(column, NAMES.items(), strict=True):
         rows = tables["doses"][tables["doses"]["part"] == f"{regime}, {strategy}"]
@@ -126,7 +139,8 @@ for ax in axes[:, 0]:
 legend = axes[0, 0].legend(loc="lower left")
 
 # %% [markdown]
-# In the four upper panels both lines fall, and grey falls with blue. How firmly does change follow strength? A rank correlation of $-1$ means that every step costs more.
+# In the four upper panels both lines fall together. How closely does the change follow the strength? A rank correlation of $-1$ means that
+# every step costs more.
 
 # %% tags=["hide-input"]
 doses = {
@@ -134,19 +148,22 @@ doses = {
     for regime, rows in tables["doses"].groupby("regime")
 }
 rho = pd.concat({regime: table.set_index(["strategy", "arm"]) for regime, table in doses.items()})
+rho = rho.rename({key: name for key, (name, unit) in NAMES.items()})
 rho = rho.apply(lambda row: f"{row['rho']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}]", axis=1)
 rho.unstack("arm")[["true", "placebo"]].set_axis(["the axis", "placebo"], axis=1).rename_axis(
     ["real EEG", "Spearman's correlation of strength and change"]
 )
 
 # %% [markdown]
-# Similarity and soft labels cost more the further one goes, as the paper says, and cost about as much with permuted valence: axis and placebo differ by
-# about a hundredth at most. The third loss changes a few thousandths (its panels have a scale of their own); there it is the placebo that falls with strength.
+# Similarity and soft labels cost more the harder they push, as the paper says. With permuted valence they cost about as much: axis and
+# placebo differ by about a hundredth at most. The third loss changes accuracy by a few thousandths (its panels have a scale of their own);
+# there it is the placebo that falls with strength.
 #
 # ## Briefly trained networks are harmed most
 #
-# We make classifiers weaker and stronger by the length of their training, from three passes through the data to thirty, in each regime and with each kind of label, and train one strategy of each family in each: rows 7
-# (scalp maps), 11 (similarity), 14 (regression on valence) and 16 (contrast between classes) of the paper's table.
+# We make classifiers weaker and stronger by the length of their training, from three passes through the data (*epochs*) to thirty, in each
+# regime and with each kind of label. In each case we train one strategy of each family: rows 7 (scalp maps), 11 (similarity), 14
+# (regression on valence) and 16 (contrast between classes) of the paper's table.
 
 # %% mystnb={"image": {"alt": "Four panels, real EEG, for means and time course, emotions and moments: change of accuracy against the number of epochs, with the axis in blue and the placebo in grey, with 95 % intervals; beneath each number of epochs stands the accuracy without a strategy, from .20 to .47. In three panels both lines rise from about -.04 or -.08 to near zero; for emotions on the time course from -.02 to -.013."}, "figure": {"caption": "**Harm is largest where training is short, with the axis and the placebo alike (real EEG).** Mean of four strategies; beneath the epochs the accuracy without a strategy; bars: 95 % intervals over 23 people and ten seeds."}} tags=["hide-input"]
 recipes = {name: changes(rows) for name, rows in tables["recipes"].groupby("recipe", sort=False)}
@@ -155,7 +172,7 @@ lines = {
     for regime in REGIMES
     for labels in ("emotions", "moments")
 }
-fig, axes = plt.subplots(2, 2, figsize=(8, 6), sharey=True)
+fig, axes = plt.subplots(2, 2, figsize=(7.5, 6), sharey=True)
 for ax, (line, names) in zip(axes.flat, lines.items(), strict=True):
     for arm, colour, shift in (("true", plots.BLUE, -0.06), ("placebo", plots.GREY, 0.06)):
         y, low, high = np.transpose([both(recipes[name][arm]) for name in names])
@@ -172,8 +189,9 @@ for ax in axes[:, 0]:
 legend = axes[0, 0].legend(loc="lower right")
 
 # %% [markdown]
-# The paper puts its threshold at .62 to .66 and none of our networks on people gets there. Below it, its account expects no harm at all. We find harm, most in the weakest networks of each panel, and a placebo does as
-# much of it. In three panels long training makes up for most of the harm; for emotions on the time course about half remains. The next table gives each contrast a number.
+# The paper puts its threshold at .62 to .66, which none of our networks on people reaches. Below the threshold its account expects no harm
+# at all. We do find harm, most in the weakest networks of each panel, and a placebo does as much. In three panels most of the harm
+# disappears with long training; for emotions on the time course about half remains. The next table puts numbers on these contrasts.
 
 # %% tags=["hide-input"]
 few = {
@@ -201,10 +219,12 @@ pd.DataFrame(
 ).T.rename_axis(["real EEG", "stronger minus weaker"])
 
 # %% [markdown]
-# If harm began at a threshold, the differences under "the axis" would be negative. Longer training gives positive ones. But accuracy as such does not decide: networks on the time course are stronger than those on means and lose *more*,
-# with the placebo as with the axis. Beyond the placebo two of nine differences leave zero, and both go against the claim: what little the axis does beyond its placebo, it does in the weaker networks.
+# If harm began at a threshold, the differences under "the axis" would be negative. For longer training they are positive. But accuracy as
+# such does not decide: networks on the time course are stronger than those on means and lose *more*, with the placebo as with the axis.
+# Beyond the placebo two of nine intervals exclude zero, and both contradict the claim: what little the axis does beyond its placebo, it does in
+# the weaker networks.
 #
-# The mean of four strategies may hide that they differ. The next table has each by itself, at the shortest and the longest training.
+# A mean of four strategies may hide that they differ. The next table shows each by itself, at the shortest and the longest training.
 
 # %% tags=["hide-input"]
 single = {}
@@ -214,14 +234,19 @@ for line, names in lines.items():
         for label, part in rows[rows["arm"] != "base"].groupby("label", sort=False):
             mean = changes(pd.concat([rows[rows["arm"] == "base"], part]))["true"]
             single[", ".join(line), int(name.split()[-1]), label] = shown(both(mean))
-pd.Series(single).unstack().rename_axis(["change with the axis, real EEG", "epochs"])
+FAMILIES = {"7 topography 0.1": "scalp maps (7)", "11 rsa 1": "similarity (11)"}
+FAMILIES |= {"14 regression 0.5": "regression (14)", "16 supcon_class 1": "contrast (16)"}
+single = pd.Series(single).unstack().rename(columns=FAMILIES)
+single.rename_axis(["change with the axis, real EEG", "epochs"])
 
 # %% [markdown]
-# Rows 11 (similarity) and 16 (contrast) do most of the harm. For emotions on the time course row 16 costs more after long training than after short: one strategy of four, in one of four kinds of training, goes the way of the paper.
+# Similarity and contrast do most of the harm. For emotions on the time course, contrast costs more after long training than after short.
+# So one strategy of four, in one of four kinds of training, behaves as the paper says.
 #
-# ## Few people are no exception
+# ## Networks trained on few people are harmed as well
 #
-# A network is also weak if it has few people to learn from. We give it 4 or 16 instead of 80, others for every seed, with the usual length of training.
+# A network is also weak if it has few people to learn from. We give it 4 or 16 people instead of 80, different ones for every seed, and
+# train it for the usual time.
 
 # %% tags=["hide-input"]
 pd.DataFrame(
@@ -233,13 +258,15 @@ pd.DataFrame(
 ).T.rename_axis(["real EEG", "training people"])
 
 # %% [markdown]
-# With four people a network is little better than chance (.11) and has little to lose; even so, a strategy costs something there. The axis does not help where data are scarce, which is where one would hope for it. Where
-# networks see means it rather does a few thousandths worse than its placebo; if only people are drawn anew that is beyond zero, if people and seeds are drawn anew it is not.
+# With four people a network is little better than chance (.11) and has little to lose; even so, a strategy costs something there. Where
+# data are scarce one would hope that the axis helps, and it does not. Where networks see means it does a few thousandths *worse* than its
+# placebo: the interval excludes zero if we draw only people anew, and includes it if we draw people and seeds.
 #
-# ## What moves in a network
+# ## Class means move towards the axis in some networks; the residual is uncertain
 #
-# The paper finds that alignment moves the class means along the axis and leaves the {term}`residual`, what varies within a class, where it is. We compute two scores for each network, one for its class means and one for its residual. Both are correlations with the axis in test people, on clips that all
-# networks have trained on, and lie between 0 and 1: a change of .1 is a tenth of their range.
+# The paper finds that alignment moves the class means along the axis and leaves the {term}`residual` where it is. We compute two scores for
+# each network, one for its class means and one for its residual. Both are absolute correlations with the axis in test people, on clips that
+# all networks have trained on. They lie between 0 and 1, so that a change of .1 is a tenth of their range.
 
 
 # %% tags=["hide-input"]
@@ -248,7 +275,7 @@ def moved(table):
     rows = {}
     for (label, arm), part in table[table["arm"] != "base"].groupby(["label", "arm"], sort=False):
         pair = [interventions.paired_t(part[f"d_{score}"])[0] for score in ("class_pc1", "residual")]
-        rows[label, words[arm]] = ["{:+.2f} [{:+.2f}, {:+.2f}]".format(*interval) for interval in pair]
+        rows[FAMILIES[label], words[arm]] = ["{:+.2f} [{:+.2f}, {:+.2f}]".format(*interval) for interval in pair]
     return pd.DataFrame(rows, ["class means", "residual"]).T
 
 
@@ -257,14 +284,16 @@ pd.concat(
 ).rename_axis(["real EEG", "arm"])
 
 # %% [markdown]
-# On the time course class means do move with the axis, under similarity (row 11) most and under regression (row 14) a little, and the placebo shows no rise. Contrast (row 16) does not behave so: on means it moves them as far towards the
-# axis when it aims at a placebo, and on the time course away from it. With the axis no change of the residual leaves zero, and none is known to a tenth. So the residual may stay where it is; but
-# that it stays to $10^{-7}$, as the paper has it, ten seeds cannot confirm. (These are 32 intervals, uncorrected.)
+# On the time course class means do move towards the axis, most under similarity and a little under regression; under the placebo they do
+# not. Contrast behaves differently: on means it moves them as far towards the axis when it aims at a placebo, and on the time course away
+# from it. With the axis, every interval of the residual includes zero, but none is narrow. So the residual may stay where it is; but ten
+# seeds cannot confirm that it stays to within $10^{-7}$, as the paper reports. (These are 32 intervals, uncorrected.)
 #
 # ## Axis-trained members change an ensemble little
 #
-# The paper adds axis-trained members to an ensemble, and the ensemble gets worse. We add five, ten and fifteen members to ten plain ones: trained by regression on the axis (row 14), on a placebo, or with nothing, which
-# only adds seeds.
+# The paper adds axis-trained members to an ensemble and finds that the ensemble gets worse. We add five, ten and fifteen members to ten
+# plain ones. The new members are trained by regression on the axis (row 14), by regression on a placebo, or plainly, as more seeds of the
+# same network.
 
 
 # %% tags=["hide-input"]
@@ -278,12 +307,13 @@ members = pd.concat({regime: gains(rows) for regime, rows in tables["axis_member
 members.rename_axis(["real EEG, gain of the ensemble", "members added"])
 
 # %% [markdown]
-# Axis-trained members lower the ensemble by less than a hundredth, if at all (one draw of seeds, intervals over people); the paper's loss of .0145 to .0193 lies outside. On the time course plain members
-# would have been the better choice, by some thousandths.
+# Axis-trained members lower the ensemble by less than a hundredth, if at all (one draw of seeds, intervals over people). The paper's loss of
+# .0145 to .0193 lies outside these intervals. On the time course plain members would have been the better choice, by some thousandths.
 #
-# ## Simulated cohorts: with valence and without
+# ## In simulated cohorts, short training is harmed without any valence, too
 #
-# FACED either carries valence or does not; we cannot take it away. In simulated cohorts we can. We train the same four strategies on five cohorts of each kind, with networks that see means. Intervals draw cohorts anew.
+# FACED either carries valence or does not, and we cannot take it away. In simulated cohorts we can. We train the same four strategies on
+# five cohorts of each kind (weak valence is *default* in tables), with networks that see means. Intervals draw cohorts anew.
 
 # %% mystnb={"image": {"alt": "Forest plot, simulated cohorts: change of balanced accuracy with the axis, with a placebo and beyond it, for weak, strong and no valence with full training, for 4 and 16 training people, for 2 and 5 epochs, for effects half and twice as large, with weak and in part with no valence, and for a stored run with 4 people and 100 epochs."}, "figure": {"caption": "**Short training is harmed as much where there is no valence (simulated).** In brackets the accuracy without a strategy. Mean of four strategies, or of nine in the last two rows. Bars: 95 % intervals over cohorts."}} tags=["hide-input"]
 truths = {"default": "weak valence", "strong_valence": "strong valence", "no_valence": "no valence"}
@@ -317,7 +347,8 @@ fig = plots.plot_paired_forest(
 )
 
 # %% [markdown]
-# In every row the axis and its placebo lie close together, and the rows without valence look like those with it. The table compares them.
+# In every row the axis and its placebo lie close together, and the rows without valence look like those with it. The table compares the
+# change with the axis between two rows at a time: first cohorts with valence against cohorts without, then strong networks against weak ones.
 
 # %% tags=["hide-input"]
 def contrast(one, other):
@@ -342,13 +373,16 @@ simulated_contrasts[["value", "low", "high", "p"]].astype(float).round(3).rename
 )
 
 # %% [markdown]
-# At full training no kind of cohort is harmed, with valence or without, nor where effects are twice as large and accuracy is far above .66. Where training is short or people are few, harm is large, and it is as large in cohorts that hold *no* valence:
-# the differences are about .002, give or take a hundredth. That contradicts the fourth prediction, and it does so where there is harm to explain. With four people and long training, in a stored run on other cohorts, the true axis does
-# better than its placebo by some thousandths, mostly because the placebo harms.
+# At full training alignment harms no kind of cohort, with valence or without, not even where effects are twice as large and accuracy is far
+# above .66. Where training is short or people are few, the harm is large, and it is as large in cohorts that hold *no* valence: the
+# differences are about .002, give or take a hundredth. That contradicts the fourth prediction, just where there is harm to explain. With four people
+# and long training, in a stored run on other cohorts, the true axis does better than its placebo by some thousandths, mostly because the
+# placebo harms.
 #
 # ### Would we see help if there were any?
 #
-# Perhaps our strategies are too clumsy ever to help. The next cell is a positive control: it trains networks on three people in a simulated world where valence is nearly all there is to learn.
+# Perhaps our strategies could never help. The next cell is a positive control: it trains networks on three people in a simulated world
+# where valence is nearly all there is to learn.
 
 # %%
 only_valence = Settings(valence=0.06, classes=0.01, clips=0.0)
@@ -362,8 +396,8 @@ pd.DataFrame({arm: {**interval._asdict(), "p": p} for arm, (interval, p) in help
 ).rename_axis("simulated")
 
 # %% [markdown]
-# A push towards valence raises accuracy here and one towards a permuted order does not; with eight cohorts the difference between them just misses .05. So a strategy *can* help, where three people are
-# all there is to learn from and valence is nearly all there is to learn.
+# A push towards valence (*true*) raises accuracy here, and one towards a permuted order does not; with eight cohorts the difference between them
+# just misses .05. So a strategy *can* help, where there are only three people to learn from and hardly anything but valence to learn.
 
 # %% tags=["remove-cell", "nbval-check-output"]
 # what the solutions below say in numbers
@@ -376,12 +410,13 @@ left = {regime: -both(mean_of_24[regime]["beyond"])[1] for regime in REGIMES}
 print("share of the harm left to the axis at most:", *(f"{left[r] / most[r]:.2f}" for r in REGIMES))
 beyond = helped["beyond"][0]
 print(f"beyond: {beyond.value:.2f}, half the interval's width {(beyond.high - beyond.low) / 2:.2f}; times four: {4 * 8}")
-#
+
+# %% [markdown]
 # ## What could fool us
 #
-# - *None of our networks on people is as strong as the paper's.* What happens above .62 we cannot say.
-# - *Short training is more than weakness.* A loss that slows learning down costs a short training more, whatever saturation does.
-# - *Which clips.* Intervals over people say nothing of other clips, and everybody saw the same 28.
+# - *None of our networks on people is as strong as the paper's.* We cannot say what happens above .62.
+# - *Short training is not the same as weakness.* A loss that slows learning down costs a short training more, whatever saturation does.
+# - *Everybody saw the same 28 clips.* Intervals over people say nothing about other clips.
 # - *Our strategies are our reading* of the paper's names and weights ([chapter 10](10_alignment.ipynb)).
 #
 # ## Verdict
@@ -430,7 +465,8 @@ for regime in REGIMES:
 claims.show(*rows)[["paper", "ours", "interval", "data", "verdict"]]
 
 # %% [markdown]
-# The claim that harm grows with strength holds for two strategies of three. The threshold fails or stays open in every row. The same rules, applied to simulated cohorts:
+# The claim that harm grows with strength holds for two strategies of three. The threshold fails or stays undecided in every row. The next
+# table applies the same rules to simulated cohorts.
 
 # %% tags=["hide-input"]
 five = "simulated cohorts, seeds 0 to 4"
@@ -483,40 +519,58 @@ claims.show(*firm)[["data", "verdict"]]
 # %% [markdown]
 # **What stands.** Harm grows with the weight of a similarity loss and with the temperature of soft labels.
 #
-# **What does not.** That harm starts in strong classifiers, and that it needs the axis. Briefly trained networks are harmed most, a placebo harms about as much, and in simulations data without valence are harmed as well. A plainer account fits most of what we see: a second loss
-# takes from the first, whatever it is about, and the more so the heavier it is and the less time there is to learn.
+# **What does not stand.** That harm starts in strong classifiers, and that it needs the axis. Briefly trained networks are harmed most, a
+# placebo harms about as much, and in simulations networks on data without valence are harmed as well. A simpler explanation fits most of
+# what we see: a second loss distracts from the first, whatever it aims at, and it does so the more, the heavier it is and the less time
+# there is to learn.
 #
-# **What is not shown.** Whether another harm, special to the axis, begins at an accuracy of .62: our networks on people end at .47. Nor whether the residual stays where it is.
+# **What is not shown.** Whether another harm, special to the axis, begins at an accuracy of .62: our networks on people
+# end at .47. Nor do we show whether the residual stays where it is.
 #
 # ## Try it
 #
-# **1.** If harm grew with accuracy, the correlation of accuracy and change over the sixteen trainings would be negative. What is it, with the axis and with the placebo? (`recipes[name]["base"]`, `recipes[name]["true"].mean()`.)
-#
+# **Exercise 1.** If harm grew with accuracy, the correlation of accuracy and change over our trainings would be negative. Guess it for the
+# axis, `"true"`. Then replace `"true"` by `"placebo"`, and run the cell again.
+
+# %%
+accuracy = [training["base"] for training in recipes.values()]
+change = [training["true"].mean() for training in recipes.values()]
+r = stats.pearson(accuracy, change)
+print(f"r over {len(recipes)} trainings: {r:.1f}")
+
+# %% [markdown]
 # ```{dropdown} Solution
-# It is positive, .4 with the axis and .3 with the placebo. Where accuracy is higher harm is smaller, and a meaningless target behaves alike. That is the contrary of a threshold above which harm begins.
+# It is positive, .4 with the axis and .3 with the placebo. Where accuracy is higher, the harm is smaller, and a meaningless target behaves
+# in the same way. That contradicts a threshold above which harm begins.
 # ```
 #
-# **2.** The first table has the mean harm of 24 strategies and the interval of what is left beyond the placebo. Which share of the harm can be due to the axis at most?
+# **Exercise 2.** The first table shows the mean change of 24 strategies and the interval of what lies beyond the placebo. What share of the
+# harm can be due to the axis at most?
 #
 # ```{dropdown} Solution
-# At most .14 of it in means and .05 in the time course: the lower end of the interval *beyond*, divided by the harm with the axis.
+# At most .14 of it in means and .05 in the time course: the lower end of the interval *beyond the placebo*, divided by the change with the
+# axis.
 # ```
 #
-# **3.** The positive control has eight cohorts, and its difference *beyond* just misses .05. How many cohorts would halve the width of the interval? Change `range(8)` if you have the time.
+# **Exercise 3.** The positive control has eight cohorts, and its difference *beyond* just misses .05. How many cohorts would halve the width
+# of the interval? Change `range(8)` if you have the time.
 #
 # ```{dropdown} Solution
-# Four times as many, 32, since the width of an interval shrinks with the square root of the number. Half of the width is .02 now, which is as much as the difference itself.
+# Four times as many, 32, since the width of an interval shrinks with the square root of the number of cohorts. Half of the width is .02 now,
+# which is as much as the difference itself.
 # ```
 #
-# On recordings:
+# **On your own data.** On the recordings of FACED, and on a cohort of your own:
 #
 # ```bash
-# KERNEL_DATA=/path/to/FACED make results    # all tables of this chapter, computed again
+# # all tables of this chapter, computed again
+# KERNEL_DATA=/path/to/FACED make results
 # ```
 #
 # ```python
 # from kernel.decoding.interventions import dose_response, run_interventions
 #
-# run = run_interventions(cohort, ["rsa"], strengths=[0.1, 0.5, 1, 5], valence=positions_of_clips)
+# how = {"strengths": [0.1, 0.5, 1, 5], "valence": positions_of_clips}
+# run = run_interventions(cohort, ["rsa"], **how)
 # dose_response(run)
 # ```

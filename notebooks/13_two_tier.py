@@ -11,19 +11,28 @@
 # ---
 
 # %% [markdown]
-# # 13. Does the residual tell which networks help?
+# # 13. Does the residual tell which members help an ensemble?
 #
-# **The question.** The paper's theory has two tiers: the class means of a classifier are saturated, and what makes a good member of an ensemble is its {term}`residual`, the variation within emotions. Over ten networks, alignment of the residual with valence predicts what a member contributes ($r = .743$, $p = .014$), and the
-# seven best aligned, .6962, beat the seven worst, .6829 {cite:p}`radwan2026shared`. It would tell us which networks to average. But ten networks are one pool. What do sixteen pools show?
+# **The question.** The paper's theory has two tiers. The class means of a classifier already hold the axis, they are *saturated*; what makes a
+# good member of an ensemble is its {term}`residual`, the variation within emotions. Over ten networks, the alignment of the residual with
+# valence predicts what a member contributes ($r = .743$, $p = .014$), and the seven best aligned members (.6962) beat the seven worst
+# (.6829) {cite:p}`radwan2026shared`. If that held, it would tell us which networks to average. But ten networks are one pool. What do sixteen
+# pools show?
 #
-# **The answer in short.** No. The correlation averages zero in both regimes (+.03 and $-.01$) and varies between pools as chance alone makes it vary, and the best aligned seven do no better than the worst; a mean correlation of .2 we would most likely have noticed. Nor does mixing two lengths of training help,
-# and the gain of an ensemble grows with the accuracy of its members here, instead of shrinking.
+# **The answer in short.** The residual does not tell. The correlation averages zero in both regimes (+.03 and $-.01$) and varies between pools
+# as chance alone makes it vary. The best aligned seven do no better than the worst. We would most likely have noticed a mean correlation of
+# .2. Nor does it help to mix two lengths of training, and the gain of an ensemble grows with the accuracy of its members here, instead of
+# shrinking.
 #
-# **You will learn** what the residual of a network is, how far a correlation over ten members can be trusted, and how many members bring most of the gain.
+# **You will learn** what the residual of a network is, how far to trust a correlation over ten members, and how many members bring most of
+# the gain.
 #
-# **Data of this chapter.** Real: the EEG features of 123 people in FACED {cite:p}`chen2023faced`, split as in [chapter 12](12_ensemble.ipynb), in two *regimes*: the mean of ten seconds and their time course. The same questions go to *simulated* cohorts with weak valence, in the regime of means, which are labelled so.
+# **Data of this chapter.** Real: the EEG features of 123 people in FACED {cite:p}`chen2023faced`, split as in [chapter 12](12_ensemble.ipynb), in two {term}`regimes <regime>`: networks see
+# the mean of ten seconds or its time course. We ask the same of *simulated* cohorts with weak valence (*default* in tables), labelled so, with networks that see
+# means.
 #
-# **Time.** 8 minutes to read, less than a minute to run from stored tables. **In the paper.** The theory of two tiers and the ensemble of ten; the rows C8.residual_predicts to C8.kd_prototypes of [the ledger](../book/claims.md).
+# **Time.** 9 minutes to read, about half a minute to run from stored tables. **In the paper.** The theory of two tiers and the ensemble of
+# ten; the claims `C8.residual_predicts` to `C8.kd_prototypes` of [the ledger](../book/claims.md).
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -35,16 +44,18 @@ from kernel.decoding.ensemble import gain_against_headroom
 
 plots.set_style()
 
-# %%
+# %% tags=["hide-input"]
 names = ["pools", "pool_ends", "pool_growth", "comparisons"]
 names += [f"simulated_{name}" for name in names]
 tables = {name: audit.load(name) for name in (*names, "headroom", "simulated_headroom")}
 print(audit.sources(*tables.values()))
 
 # %% [markdown]
-# ## What the residual is
+# ## The residual is what varies within an emotion
 #
-# A network turns each trial into a list of numbers, a point in a space of many dimensions. Trials of one emotion have a mean there, and so each emotion is one point. Those nine means span the {term}`basin`. How a trial differs from the mean of its emotion is its {term}`residual`.
+# A network turns each trial into a list of numbers, which is a point in a space of many dimensions. The trials of one emotion have a mean
+# there, so that each emotion has one point. These nine means span the {term}`basin`. The difference between a trial and the mean of its
+# emotion is its {term}`residual`.
 #
 # ```{figure} ../book/_static/basin.svg
 # :alt: Three large dots, the means of anger, neutral and joy, lie in a shaded plane, the basin. Around each mean lie four small dots, the clips of that emotion, each joined to its mean by a line, the residual.
@@ -52,16 +63,18 @@ print(audit.sources(*tables.values()))
 # **The mean tells which emotion it is; the residual tells the clips of one emotion apart (a drawing, no data).** With three emotions the basin is a plane; with nine it has eight dimensions.
 # ```
 #
-# The paper's idea is that networks agree on the means and differ in the residual, and that a member helps if its residual, too, is ordered by valence.
+# The paper's idea is that networks agree on the means and differ in the residual, and that a member helps if its residual, too, is ordered by
+# valence.
 #
-# ## Sixteen pools scatter around zero, as chance scatters them
+# ## Sixteen pools scatter around zero as chance alone would
 #
-# A pool is the paper's design in small: five seeds at two lengths of training, in the ratio of its 100 and 150 epochs. We train sixteen pools in each regime, each with its own seeds. The {term}`contribution` of member $i$ is what the ensemble loses without it; with $\mathrm{BACC}$ for {term}`balanced accuracy`,
+# A pool repeats the paper's design in small: five seeds at two lengths of training, whose ratio is that of the paper's 100 and 150 epochs. We
+# train sixteen pools in each regime, each with its own seeds. The {term}`contribution` of member $i$ is the accuracy that the ensemble loses without it; with $\mathrm{BACC}$ for {term}`balanced accuracy`,
 #
 # $$ \Delta_i = \mathrm{BACC}(\text{all ten}) - \mathrm{BACC}(\text{all but } i) . $$
 #
-# Its alignment is the absolute correlation, within emotions, of one component of its features with the mean valence ratings of the clips. Validation people choose the component, test people judge it. Each pool gives one correlation of ten pairs, as the paper's does. To see what chance gives, we permute the members of each
-# pool.
+# Its alignment is the absolute correlation, within emotions, of one component of its features with the mean valence ratings of the clips. Validation people choose the component, test people judge it. Each pool, like the paper's, gives one
+# correlation of ten pairs. To see what chance alone gives, we permute the members of each pool.
 
 
 # %% tags=["hide-input"]
@@ -103,7 +116,9 @@ ax.set(xlabel="r of alignment and contribution, ten networks a pool", xlim=(-1, 
 plt.show()
 
 # %% [markdown]
-# The blue bars, the means of sixteen pools, stand at zero, and the dots fill the band that chance gives. The paper's pool lies to the right of all of them. In numbers:
+# The blue lines, the means of sixteen pools, stand at zero, and the dots fill the band that chance gives. The paper's pool lies to the right
+# of all of them. The table adds two other scores; *80 % power from* is the mean correlation that sixteen pools would find in four of five
+# cases.
 
 # %% tags=["hide-input"]
 scores = {"alignment": "residual", "on held-out clips": "held_out", "accuracy (exploratory)": "bacc"}
@@ -116,13 +131,18 @@ pd.DataFrame(
 ).T.round(3)
 
 # %% [markdown]
-# In neither regime does alignment predict contribution, and pools spread about as widely as permuted members do. Chance alone gives ten members a standard deviation of a third, so now and then a pool will show a correlation like the paper's. On held-out clips, a stricter score of ours, one simulated pool does (.757).
+# In neither regime does alignment predict contribution, and pools spread about as widely as permuted members do. By chance alone, the
+# correlation over ten members has a standard deviation of a third, so now and then a pool will show a correlation like the paper's. With
+# held-out clips, a stricter score of ours, one simulated pool does (.757).
 #
-# Could the test have found anything? If the mean correlation were .2, sixteen pools would find it in four of five cases. And in people the test does find that the plain *accuracy* of a member predicts its contribution (last rows). Part of that is built in, because both are measured on the same trials.
+# Could the test have found anything? If the mean correlation were .2, sixteen pools would find it in four of five cases. And in people the
+# test does find that the plain *accuracy* of a member predicts its contribution (last rows). Part of that is built in, because both are
+# measured on the same trials.
 #
 # ## The best aligned seven do no better than the worst
 #
-# The paper's second test compares two ensembles: the seven best aligned members and the seven worst. Both sevens come from the same ten, so at least four networks belong to both.
+# The paper's second test compares two ensembles: the seven best aligned members and the seven worst. Both sevens come
+# from the same ten, so at least four networks belong to both.
 
 # %% tags=["hide-input"]
 ends = {}
@@ -139,7 +159,7 @@ for data, rows in by_data("pool_ends").items():
 pd.DataFrame(ends).T.round(4)
 
 # %% [markdown]
-# The differences are less than .001, of either sign, and within what chance gives. The paper prints .0133 for its one pool.
+# The differences are below .001, some positive and some negative, and chance gives as much. The paper's one pool shows a difference of .0133.
 #
 # ## Three members bring most of the gain
 #
@@ -160,7 +180,8 @@ axes[0].set_ylabel("balanced accuracy")
 plt.show()
 
 # %% [markdown]
-# The third member still brings a clear gain, the eighth hardly any, and it matters little which members one takes once there are seven. What do all ten gain over a single one?
+# The third member still brings a clear gain, the eighth hardly any. Once there are seven, it matters little which members one takes. What do
+# all ten gain over a single one?
 
 # %% tags=["hide-input"]
 gains = {}
@@ -175,11 +196,12 @@ for data, rows in by_data("pool_ends").items():
 pd.DataFrame(gains)
 
 # %% [markdown]
-# [Chapter 12](12_ensemble.ipynb) has one ensemble in each regime. Here all sixteen pools of the time course gain; in the regime of means most do, if little.
+# [Chapter 12](12_ensemble.ipynb) has one ensemble in each regime. Here all sixteen pools of the time course gain; with means
+# most gain, though little.
 #
-# ## Lengths, depths, prototypes: small effects
+# ## Other lengths, depths and prototypes change little
 #
-# Three further remarks of the paper can be tried on our pools.
+# Our pools also let us try three further remarks of the paper.
 #
 # - *Lengths.* The paper says that mixing 100 and 150 epochs makes members differ. It measures agreement by Cohen's kappa, which is 1 for members that always answer alike, and prints .694 and .679 within a length and .702 across. (We leave out pairs of one seed at two lengths, which are nearly twins.)
 # - *Depths.* Ten members with other hidden layers join a pool.
@@ -197,13 +219,17 @@ compared = pd.DataFrame(
 compared.rename_axis(None)
 
 # %% [markdown]
-# Members of two lengths agree less than members of one, by a hundredth of kappa. This is what the paper claims, and the opposite of what its printed kappas show. But the ensemble gains nothing from it (second row), and in the time course it loses. Members of other depths lower the ensemble in the time course, as the paper says; in the
-# regime of means we see no difference. A language model's prototypes do as well as random ones in people, and worse in the one simulated cohort.
+# Members of two lengths agree less than members of one length, by a hundredth of kappa. This is what the paper claims, and the opposite of
+# what its printed kappas show. But the ensemble gains nothing from it (second row), and with the time course it loses. Members of other
+# depths lower the ensemble with the time course, as the paper says; with means we see no difference. A language model's prototypes do as
+# well as random ones in people, and worse in the one simulated cohort.
 #
-# ## Good members gain more, not less
+# ## Good members gain more from averaging, not less
 #
-# The paper says, of three data sets, that the gain of an ensemble shrinks where single members are good. We have one data set, but sixteen recipes on it: two regimes, emotions or {term}`moments <moment>` (which ten seconds of which clip) as labels, four lengths of training, ten seeds each. The accuracy of single members comes from validation people and the gain from test people: if
-# both came from the same trials, noise would make their correlation negative by itself.
+# The paper says, of three data sets, that the gain of an ensemble shrinks where single members are good. We have one data set, but sixteen recipes on it: two regimes, emotions or
+# {term}`moments <moment>` (which ten seconds of which clip) as labels, four lengths of training, ten seeds each. We measure the accuracy of
+# single members on validation people and the gain on test people. If both came from the same trials, noise alone would make their
+# correlation negative.
 
 # %% mystnb={"image": {"alt": "Scatter plot on real EEG: gain of an ensemble of ten against the accuracy of its members, with intervals, for sixteen recipes in four lines. In the regime of means gains rise from below zero to .01; in the time course they lie between .008 and .022, highest for the most accurate recipes on moments."}, "figure": {"caption": "**Better recipes gain more, not less (real EEG, 16 recipes).** A line joins four lengths of training. Bars: 95 % intervals over test people."}} tags=["hide-input"]
 recipes = tables["headroom"].copy()
@@ -230,8 +256,10 @@ rho = {f"{len(recipes)} recipes, real EEG": headroom, f"{len(deep)} simulated co
 pd.DataFrame({name: {"Spearman correlation": r.observed, "p": r.p} for name, r in rho.items()}).T.round(2)
 
 # %% [markdown]
-# The correlation is strongly positive; the p-value asks for a negative one. Much of it lies between the two regimes, but no line falls as a whole either. No recipe here comes near a ceiling, as networks on handwritten digits (MNIST) do, so nothing forces the gain to shrink. The recipes share their people and are no independent data sets, so the p-value is a rough one. In simulated cohorts the gain does not shrink
-# either.
+# The correlation is strongly positive; the p-value tests for a negative one and is therefore near 1. Much of the correlation lies between the
+# two regimes, but none of the four lines falls as a whole either. No recipe here comes near a ceiling, as networks on handwritten digits
+# (MNIST) do, so nothing forces the gain to shrink. The recipes share their people and are not independent data sets, so the p-value is
+# rough. In simulated cohorts the gain does not shrink either.
 
 # %% tags=["remove-cell", "nbval-check-output"]
 # what the solutions below say in numbers
@@ -249,7 +277,7 @@ print(*(f"{line}: {r:.1f}" for line, r in lines.items()), sep="\n")
 # %% [markdown]
 # ## What could fool us
 #
-# - **Sixteen pools repeat the training only.** All share the same test people and clips.
+# - **Sixteen pools repeat only the training.** All share the same test people and clips.
 # - **One of many scores.** We ask about one component and mean ratings, as the paper does. Another measure of the residual might do better.
 # - **One set of trainings** stands behind each line on lengths, depths and prototypes; the six networks with each kind of prototype even share one seed. The intervals speak of other people only, and the luck of training alone moves an ensemble of ten by .003 to .005, as the pools show.
 #
@@ -287,7 +315,8 @@ rows.append(
 claims.show(*rows)[["paper", "ours", "interval", "p", "data", "verdict"]]
 
 # %% [markdown]
-# The two claims about the residual fail in both regimes, and so does the shrinking gain. The same rules, applied to simulated cohorts:
+# The two claims about the residual fail in both regimes, and so does the shrinking gain. The next table applies the same rules to simulated
+# cohorts.
 
 # %% tags=["hide-input"]
 pools = "simulated cohorts, seeds 0 to 7, default; 16 pools of ten"
@@ -302,41 +331,58 @@ claims.show(*controls)[["ours", "interval", "p", "data", "verdict"]]
 claims.show(*rows, *controls)[["data", "verdict"]]
 
 # %% [markdown]
-# **What stands.** An ensemble grows with its members and levels off. Members of two lengths agree a little less. Random prototypes do as well as a language model's. In the time course, members of other depths lower the ensemble.
+# **What stands.** The accuracy of an ensemble grows with its members and levels off. Members of two lengths agree a little less. Random
+# prototypes do as well as a language model's. With the time course, members of other depths lower the ensemble.
 #
-# **What does not stand.** That alignment of the residual predicts who contributes, or that the best aligned beat the worst: over sixteen pools neither differs from chance. And the gain does not shrink where members are good; on these recipes it grows.
+# **What does not stand.** That the alignment of the residual predicts which members contribute, or that the best aligned beat the worst:
+# over sixteen pools neither differs from chance. Nor does the gain shrink where members are good; on these recipes it grows.
 #
 # **What is not shown.** Anything about networks as large as the paper's. Members trained on the axis are in [chapter 11](11_saturation.ipynb).
 #
 # ## Try it
 #
-# **1.** Draw ten pairs of unrelated random numbers, ten thousand times. How often does their correlation reach .743? (One line: `stats.pearson(*np.random.default_rng(0).standard_normal((2, 10_000, 10)))`.)
-#
+# **Exercise 1.** The cell draws ten pairs of unrelated random numbers, ten thousand times, and counts how often their correlation reaches the
+# paper's .743. Replace 10 by 16 or 36 members. What becomes of the chance?
+
+# %%
+members = 10
+x, y = np.random.default_rng(0).standard_normal((2, 10_000, members))
+share = (stats.pearson(x, y) >= 0.743).mean()
+print(f"r of .743 or more by chance: {share:.4f}")
+
+# %% [markdown]
 # ```{dropdown} Solution
-# In about seven of a thousand (.007), which is half of the paper's two-sided $p = .014$. The paper's correlation is unusual for chance, but it is one pool, and no pool of ours repeats it.
+# With ten members, chance reaches .743 in about seven of a thousand draws (.007), half of the paper's two-sided $p = .014$. With more members it is soon much rarer.
+# So the paper's correlation is unusual for chance. But it is one pool, and no pool of ours repeats it.
 # ```
 #
-# **2.** Look at the curves of accuracy against members. How many members bring nine tenths of the gain? Guess, then compute it from `growth["means"]["mean"]`.
+# **Exercise 2.** Look at the curves of accuracy against members. How many members bring nine tenths of the gain? Guess, then compute it from
+# `growth["means"]["mean"]`.
 #
 # ```{dropdown} Solution
-# Seven in the time course, and all ten in the regime of means, where the whole gain is a few thousandths. Three members bring about seven tenths of it (.7) in both.
+# Seven with the time course, and all ten with means, where the whole gain is a few thousandths. Three members bring about seven tenths of
+# it (.7) in both.
 # ```
 #
-# **3.** Over all sixteen recipes the gain rises with accuracy. Is that so within each of the four lines, too? Or is it Simpson's paradox, in which a relation between groups is not one within them? (`recipes.groupby(["regime", "labels"])`.)
+# **Exercise 3.** Over all sixteen recipes the gain rises with accuracy. Does it rise within each of the four lines, too? Or is this Simpson's
+# paradox, in which a relation between groups is not one within them? (`recipes.groupby(["regime", "labels"])` has the lines.)
 #
 # ```{dropdown} Solution
-# It is no paradox: the rank correlation is positive within all four lines, .8 in both lines of means and .4 in both of the time course. With four recipes in a line this proves little by itself.
+# It is no paradox: the rank correlation is positive within all four lines, .8 in both lines of means and .4 in both of the time course. With
+# four recipes in a line this proves little by itself.
 # ```
 #
-# Sixteen pools on your own cohort ([how to build one](../book/data.md)), whose clips carry ratings:
+# **On your own data.** Sixteen pools on a cohort of yours ([how to build one](../book/howto.md)), whose clips carry ratings:
 #
 # ```python
 # from kernel.brain.cohort import Cohort, make_split, standardise
 # from kernel.decoding.bank import train_bank
-# from kernel.decoding.two_tier import make_pools, pool_specs, residual_against_contribution
+# from kernel.decoding import two_tier
 #
 # cohort = standardise(Cohort.load("my_study.nc"))
-# bank = train_bank(pool_specs(16), cohort, make_split(cohort, "standard"))
-# result = residual_against_contribution(make_pools(bank, cohort.rating()))
+# split = make_split(cohort, "standard")
+# bank = train_bank(two_tier.pool_specs(16), cohort, split)
+# pools = two_tier.make_pools(bank, cohort.rating())
+# result = two_tier.residual_against_contribution(pools)
 # result.mean, result.p, result.null_sd
 # ```

@@ -11,22 +11,26 @@
 # ---
 
 # %% [markdown]
-# # 14. A second data set, and a third
+# # 14. How much can a replication with five emotions show?
 #
-# **The question.** A chance finding should not come back in new data. The paper reports that its findings do come back in SEED-V, a data set with five emotions: one electrode and band that follows the axis, classifiers that
-# converge to it, ablation, ensembling; and the order of the five emotions carries over from FACED with $r = .96$ {cite:p}`radwan2026shared`. How much can five emotions show?
+# **The question.** A chance finding should not come back in new data. The paper reports that its findings do come back in SEED-V, a data set
+# with five emotions: one electrode and band that follows the axis, classifiers that converge to it, ablation and ensembling. The order of
+# the five emotions carries over from FACED with $r = .96$ {cite:p}`radwan2026shared`. How much can five emotions show?
 #
-# **The answer in short.** Little. Five values have 120 orders, so that even a perfect match has $p = .008$, and the correlation of accuracy with the class score comes with a null as wide as correlations go. The tests that compare single cohorts do work: where strong valence is planted along people's own order they find it in nine of ten
-# cohorts or more, and seldom where there is none. We had no recordings of SEED-V, so all EEG on this page is *simulated*.
+# **The answer in short.** Little. Five values have 120 orders, so that even a perfect match has $p = .008$. The correlation of accuracy with the
+# class score varies so widely by chance that almost any value is to be expected. The tests of a single cohort do work, if the axis is good: where
+# strong valence is {term}`planted` along people's own order, they find it in nine of ten cohorts or more, and seldom where there is none. We
+# had no recordings of SEED-V, so all EEG on this page is *simulated*.
 #
-# **You will learn** what a small number of classes can show at most, how to check a test before trusting its "no", and why a split by clips says nothing about new people.
+# **You will learn** what a small number of classes can show at most, how to check a test before you trust its "no", and why a split by clips
+# says nothing about new people.
 #
 # **Data of this chapter.** *Simulated* cohorts in the designs of SEED-V (16 people, 62 channels, 45 clips in three sessions, five emotions)
-# {cite:p}`liu2022comparing` and of EmoEEG-MC (60 people, 64 channels, 21 clips, seven emotions) {cite:p}`xu2025multicontext`. For speed their trials are cut into windows of 20 and 10 s; SEED-V's own features come every 4 s. No accuracy says anything about people.
-# What networks gave on these cohorts is stored with the book; the rest is computed here. `KERNEL_DATA=/path/to/SEED-V make book` puts the recordings beside them, and then trains; so does a
-# folder of EmoEEG-MC.
+# {cite:p}`liu2022comparing` and of EmoEEG-MC (60 people, 64 channels, 21 clips, seven emotions) {cite:p}`xu2025multicontext`. For speed their trials are cut into windows of 20 and 10 s; SEED-V's own features come every 4 s. No
+# accuracy on this page says anything about people. The results of the networks are stored with the book; the rest is computed here. If `KERNEL_DATA`
+# names a folder of SEED-V or EmoEEG-MC, the chapter analyses the recordings as well.
 #
-# **Time.** 7 minutes to read, about a minute to run. **In the paper.** The replication on SEED-V; the rows C9 of [the ledger](../book/claims.md).
+# **Time.** 8 minutes to read, one to two to run (two processor cores). **In the paper.** The replication on SEED-V; the claims `C9` of [the ledger](../book/claims.md).
 
 # %% tags=["hide-input"]
 import numpy as np
@@ -69,12 +73,14 @@ pd.DataFrame(
 ).T
 
 # %% [markdown]
-# Two cohorts have the design of SEED-V, one with strong valence {term}`planted` and one with none; the third has the design of EmoEEG-MC.
+# Two cohorts have the design of SEED-V, one with strong valence {term}`planted` and one with none. The third has the design of EmoEEG-MC and
+# strong valence.
 #
 # ## Five numbers have 120 orders
 #
-# We build the axis anew from the stories of the five emotions. It has one value $a_k$ for each emotion. If something in the EEG has five values $b_k$ as well, we can judge their correlation exactly: we count in how many of the
-# $5! = 120$ orders $\pi$ of the emotions it would be as large,
+# We build the axis anew from the stories of the five emotions. It has one value $a_k$ for each emotion. If something in the EEG has five
+# values $b_k$ as well, we can judge their correlation exactly: we count in how many of the $5! = 120$ orders $\pi$ of the emotions it would be
+# as large,
 #
 # $$ p = \tfrac{1}{5!} \sum_\pi \mathbf 1 \bigl[ \operatorname{corr}(a, b_\pi) \ge \operatorname{corr}(a, b) \bigr] \ge \tfrac1{120} . $$
 
@@ -99,10 +105,12 @@ fig = plots.plot_nulls(
 )
 
 # %% [markdown]
-# A quarter of all orders give a correlation of .6 or more, of either sign. One as high as .96 is rarer (the first exercise counts it), and even a perfect match ends at one in 120. And an axis
-# built from five emotions may be a poor one: ours agrees with people's valence only at .52, and the one built from seven emotions at .21. What the EEG follows, it can follow such an axis no better than that.
+# A quarter of all orders give a correlation of .6 or more, of either sign. One as high as .96 is rarer (the second exercise counts how
+# rare), and even a perfect match cannot fall below one in 120. Besides, an axis built from five emotions may be a poor one: ours correlates
+# with people's valence at only .52, and the one built from seven emotions at .21. An EEG that followed people's valence perfectly could
+# follow such an axis no better than that.
 #
-# ## The smallest p comes from the cohort without valence
+# ## With this axis, the smallest p comes from the cohort without valence
 #
 # We ask two things of each cohort: does a linear fit predict the axis for emotions that it has not seen ([chapter 5](05_projection.ipynb)), and does any {term}`cell`, one electrode in one band, follow it ([chapter 6](06_topography.ipynb))?
 
@@ -134,12 +142,15 @@ pd.DataFrame(
 ).T
 
 # %% [markdown]
-# The textbook p-values of the best cells are tiny, and none of the cells passes once emotions are permuted and the search is repeated each time. The one small p of the projection belongs to the cohort *without* valence: one test in twenty will say yes for nothing.
-# And on SEED-V everybody saw the clips in the same order, so that the order cannot be taken out: what follows the axis there may follow the session.
+# The textbook p-values of the best cells are tiny, but no cell passes once we permute the emotions and repeat the search each time. The one
+# small p of the projection belongs to the cohort *without* valence: one test in twenty says yes without a reason. And in SEED-V everybody saw
+# the clips in the same order, so that the order cannot be separated out: what seems to follow the axis there may follow the session.
 #
 # ## With a good axis the tests find what is planted
 #
-# Were these tests too weak, or was the axis too poor? We make forty pairs of cohorts for each truth, one of FACED's design and one of the other's, which share the pattern of valence and nothing else. Here the axis is people's own valence, the best there can be. A cell says how often a test says yes, with a 95 % interval.
+# Were these tests too weak, or was the axis too poor? We make forty pairs of cohorts of each kind, one in FACED's design and one in the
+# other, which share the pattern of valence and nothing else. Here the axis is people's own valence, the best there can be. The table says how often a
+# test says yes (p ≤ .05), with a 95 % interval: in noise, in cohorts whose emotions differ but not by valence, and with strong valence.
 
 # %% tags=["hide-input"]
 rates = pd.concat(
@@ -151,15 +162,19 @@ rates = pd.concat(
 shown = rates.assign(share=[f"{r.rate:.2f} ({r.low:.2f} to {r.high:.2f})" for r in rates.itertuples()])
 shown.pivot_table(
     index=["design", "estimator"], columns="truth", values="share", aggfunc="first", sort=False, observed=True
-).rename_axis(columns="simulated, share of p ≤ .05")
+).rename_axis(columns="simulated, share of p ≤ .05").rename(
+    columns={"nothing": "noise", "classes, no valence": "emotions, no valence", "valence 1": "strong valence"},
+    index={"leave-one-emotion-out r": "r, emotion left out"},
+)
 
 # %% [markdown]
-# No test says yes much more often than one time in twenty where valence is absent, and each finds strong valence in nine of ten cohorts or more. So the tests are not too weak: a "no" above,
-# or a small p where no valence was planted, is due to that one cohort or to the axis.
+# Where valence is absent, no test says yes much more often than one time in twenty. Each finds strong valence in nine of ten cohorts or
+# more. So the tests are not too weak: a "no" above, or a small p where no valence was planted, is due to that one cohort or to the axis.
 #
 # ## The usual split does not ask about new people
 #
-# The split in use for SEED-V trains and tests on *the same people*, at other clips. New people are another question, so we ask both.
+# The usual split of SEED-V trains and tests on *the same people*, with other clips. Whether new people can be decoded is another question, so
+# we ask both.
 
 # %% tags=["hide-input"]
 SPLITS = {"SEED-V": [("cbramod", 0), ("leave_subjects_out", 0)]}
@@ -173,24 +188,32 @@ splits = pd.concat(
     ],
     ignore_index=True,
 )
-splits[splits["method"] != "logistic"].set_index(["data", "split", "method"])[
-    ["bacc", "low", "high", "chance", "n_subjects"]
-].round(2).astype(object).fillna("")
+NAMES = {"cbramod": "the usual split: same people", "leave_subjects_out": "new people", "lda": "linear discriminant"}
+NAMES |= {"bacc": "accuracy", "low": "from", "high": "to", "n_subjects": "test people"}
+shown = splits[splits["method"] != "logistic"].replace(NAMES).rename(columns=NAMES)
+shown = shown.set_index(["data", "split", "method"])[["accuracy", "from", "to", "chance", "test people"]]
+shown.round(2).astype(object).fillna("")
 
 # %% [markdown]
-# `cbramod` is the split in use, in which the test people are the training people; `leave_subjects_out` tests on others. In these simulated cohorts new people do not cost accuracy, since all were made alike; in real data they may. Accuracies on the first split say nothing about anybody else.
+# In these simulated cohorts the accuracy with new people is no lower, since the simulator makes all people alike; with real people it may be
+# lower. Accuracies on the usual split say nothing about anybody else.
 #
 # ## Better networks do not lie closer to the axis
 #
-# We train 24 networks and test them on new people, as in [the chapter on rediscovery](08_rediscovery.ipynb). The score within classes needs a rating of each clip, which SEED-V
-# does not give, so that two rows of the ledger cannot be run: the best component and its ablation.
+# We train 24 networks and test them on new people, as in [chapter 8](08_rediscovery.ipynb). The score within classes needs a rating of each
+# clip. SEED-V has none, so that two claims of the ledger cannot be run: the best component and its ablation.
 
-# %% mystnb={"image": {"alt": "Scatter plots, one for each cohort named in the titles, simulated in the design of SEED-V unless recordings are given: balanced accuracy on new people against the agreement of class means with the axis, one dot for each network, coloured by its kind. In both, the dots lie in two clusters, and the more accurate cluster lies lower or no higher than the other."}, "figure": {"caption": "**More accurate networks do not agree more with the axis.** Cohorts as in the titles; a dot is a network."}}
+# %% mystnb={"image": {"alt": "Scatter plots, one for each cohort named in the titles, simulated in the design of SEED-V unless recordings are given: balanced accuracy on new people against the agreement of class means with the axis, one dot for each network, coloured by its kind. In both, the dots lie in two clusters, and the more accurate cluster lies lower or no higher than the other."}, "figure": {"caption": "**More accurate networks do not agree more with the axis (simulated cohorts, unless the title names recordings).** A dot is a network. The more accurate cluster agrees no better than the other."}}
 checkpoints = {label: part for label, part in stored["replication_checkpoints"].groupby("data", sort=False)}
 checkpoints |= {part.label: simulated.replication_checkpoints(None, part) for part in recorded}
 five_classes = [label for label in checkpoints if "SEED-V" in label]
 fig = plots.plot_checkpoints(
-    {label.replace("simulated cohort, seed 0, ", "simulated\n"): checkpoints[label] for label in five_classes},
+    {
+        label.replace("simulated cohort, seed 0, ", "simulated\n"): checkpoints[label].replace(
+            {"network": {"mlp": "perceptron", "axial": "transformer"}}
+        )
+        for label in five_classes
+    },
     x="test",
     y="class_pc1",
     xlabel="balanced accuracy, new people",
@@ -198,39 +221,49 @@ fig = plots.plot_checkpoints(
 )
 
 # %% [markdown]
-# The two clusters are two kinds of network. The more accurate kind (blue) agrees with the axis no better than the other (orange). With p-values, and with the third cohort:
+# The two clusters are two kinds of network. The perceptrons are more accurate and agree with the axis no better than the transformers. The
+# table adds p-values and the third cohort.
 
 # %% tags=["hide-input"]
 live = [simulated.replication_tests(None, part) for part in recorded]
 tests = pd.concat([*live, stored["replication_tests"]]).set_index(["data", "test"])
 converged = tests.xs("class PC1", level="test")
-converged[["value", "p", "null_sd", "n"]].rename(columns={"value": "r"}).round(2)
+table = converged[["value", "p", "null_sd", "n"]].round(2)
+table.rename(columns={"value": "r", "null_sd": "sd by chance", "n": "networks"})
 
 # %% [markdown]
-# All three correlations are negative, and none is beyond chance. The column `null_sd` says why: by shuffled emotions alone the correlation varies with a standard deviation of .5 to .7, so that nearly any $r$ is to be expected. The paper's own .358 has $p = .19$.
+# All three correlations are negative, and none exceeds chance. The column *sd by chance* says why: with shuffled emotions the correlation has
+# a standard deviation of .5 to .7, so that nearly any $r$ is to be expected. The paper's own .358 has $p = .19$.
 #
 # ## Alignment and ensembles change little
 #
-# We train the strategies of [chapter 10](10_alignment.ipynb) that a cohort without ratings can serve, one of each family, with their {term}`placebos <placebo>`; and ten networks that vote.
+# Of the strategies of [chapter 10](10_alignment.ipynb) we train one of each family that needs no ratings of clips, each with its
+# {term}`placebo`.
 
 # %% tags=["hide-input"]
 changed = tests.drop(["class PC1", "gain"], level="test")
-changed[["value", "low", "high"]].round(3).rename_axis(["data", "change of accuracy"])
+table = changed[["value", "low", "high"]].round(3).rename_axis(["data", "change of accuracy"])
+ARMS = {"true": "the axis", "beyond": "beyond the placebo"}
+table.rename(ARMS, level=1).rename(columns={"value": "mean", "low": "from", "high": "to"})
 
 # %% [markdown]
-# With the axis (*true*) and with a placebo, accuracy changes by less than a hundredth. And the vote:
+# With the axis and with a placebo, accuracy changes by less than a hundredth. In the cohort without valence the axis does .012 worse than its
+# placebo, and the interval excludes zero. Since that cohort has no valence, this is a false alarm: one cohort shows little. Next, ten networks
+# vote.
 
 # %% tags=["hide-input"]
 voted = tests.xs("gain", level="test")
 gains = pd.DataFrame({"single network": voted["single"], "ten networks": voted["single"] + voted["value"]})
-gains.assign(gain=voted["value"], low=voted["low"], high=voted["high"]).round(3)
+gains = gains.assign(gain=voted["value"], low=voted["low"], high=voted["high"]).round(3)
+gains.rename(columns={"low": "from", "high": "to"})
 
 # %% [markdown]
-# Ten networks that vote gain a hundredth in one cohort and nothing certain in the two of SEED-V's design.
+# Ten networks gain a hundredth in one cohort. In the two cohorts of SEED-V's design the intervals include zero.
 #
-# ## From FACED to SEED-V, one cohort gives no order
+# ## From FACED to SEED-V, this axis does not carry over
 #
-# Can a fit on FACED order the emotions of the other data set? Weights fitted to a simulated FACED, of the same seed and with the same pattern of valence, predict the clips of the others, over the electrodes that both have.
+# Can a fit on FACED order the emotions of the other data set? We fit weights to a simulated FACED with the same
+# seed and the same pattern of valence. They predict the clips of the other cohorts, over the electrodes that both have.
 
 # %% tags=["hide-input"]
 source = {preset: simulate_cohort(0, preset, window=10.0)[0] for preset in ("strong_valence", "no_valence")}
@@ -256,7 +289,8 @@ pd.DataFrame(
 ).T
 
 # %% [markdown]
-# With the language model's axis none of the three transfers is beyond chance. With people's own valence the same test succeeds nearly always (*class order from FACED*, above): it is the axis that is poor here.
+# With the language model's axis none of the three transfers exceeds chance. With people's own valence the same test succeeds nearly always
+# (*class order from FACED* in the table of tests above). So it is the axis that is poor here, not the test.
 
 # %% tags=["remove-cell", "nbval-check-output"]
 # what the solutions below say in numbers
@@ -306,36 +340,47 @@ claims.show(
 )[["data", "verdict"]]
 
 # %% [markdown]
-# On these simulated cohorts no row is supported, with valence or without: that is what five classes and a poor axis give.
+# On these simulated cohorts no row is supported, with valence or without. That is as much as five classes and a poor axis can show.
 #
 # **What stands.** The software reads files of SEED-V and EmoEEG-MC as it reads FACED's, and with a good axis the tests find what was planted in a cohort of sixteen people.
 #
-# **What does not stand.** That five classes could replicate *every* claim. The link of accuracy and class score has a null as wide as correlations go, and
-# in the paper's own figures it does not reach .05; nor does the harm of alignment.
+# **What does not stand.** That five classes could replicate *every* claim. By chance the correlation of accuracy and class score takes
+# almost any value, and in the paper's own figures it does not reach .05; nor does the harm of alignment.
 #
-# **What is not shown.** What people's EEG gives, and the rows that need a rating of each clip, which SEED-V does not give.
+# **What is not shown.** What people's EEG would show; and whatever needs a rating of each clip, which SEED-V does not have.
 #
 # ## Try it
 #
-# **1.** In how many of the 120 orders does the axis correlate .96 or more with itself? Guess from the histogram, then count: `(orders.null >= 0.96).sum()`.
-#
-# ```{dropdown} Solution
-# In 6 of 120, so $p = .05$. On this axis some emotions lie so close together that exchanging them changes next to nothing. (The paper's axis is another model's.)
-# ```
-#
-# **2.** With how few emotions can an exact test that asks about both signs no longer reach .05? (`2 / math.factorial(n)`.)
-#
+# **Exercise 1.** The cell says how small a p-value an exact test can reach that asks about both signs. Change the number of emotions. With how
+# few can the test no longer reach .05?
+
+# %%
+n_emotions = 5
+n_orders = factorial(n_emotions)
+p = 2 / n_orders
+print(f"{n_orders} orders, smallest two-sided p {p:.3f}")
+
+# %% [markdown]
 # ```{dropdown} Solution
 # With four: the smallest two-sided p is .083. Five emotions reach .017, if the match is perfect. Nine emotions have 362,880 orders.
 # ```
 #
-# **3.** A correlation passes one-sided at .05 if it exceeds about 1.645 standard deviations of its null. How large would the correlation over 24 networks have to be in the cohorts of SEED-V's design? Use the column `null_sd`.
+# **Exercise 2.** In how many of the 120 orders does the axis correlate .96 or more with itself? Guess from the histogram, then count:
+# `(orders.null >= 0.96).sum()`.
 #
 # ```{dropdown} Solution
-# About 1.0 in one cohort and 1.2 in the other. A correlation cannot exceed 1, so that hardly any could pass.
+# In 6 of 120, so $p = .05$. On this axis some emotions lie so close together that exchanging them changes hardly anything. (The paper's axis
+# comes from another model.)
 # ```
 #
-# On recordings:
+# **Exercise 3.** A correlation passes one-sided at .05 if it exceeds about 1.645 standard deviations of its null. How large would the
+# correlation over 24 networks have to be in the cohorts of SEED-V's design? Use the column *sd by chance*.
+#
+# ```{dropdown} Solution
+# About 1.0 in one cohort and 1.2 in the other. A correlation cannot exceed 1, so hardly any could pass.
+# ```
+#
+# **On your own data.** On recordings, in this chapter or in Python:
 #
 # ```bash
 # KERNEL_DATA=/path/to/SEED-V make book      # or a folder of EmoEEG-MC
@@ -345,7 +390,8 @@ claims.show(
 # import kernel
 # from kernel.brain.study import transfer_class_order
 #
-# faced, seed_v = kernel.load_cohort("/path/to/FACED"), kernel.load_cohort("/path/to/SEED-V")
+# faced = kernel.load_cohort("/path/to/FACED")
+# seed_v = kernel.load_cohort("/path/to/SEED-V")
 # positions = kernel.axis_positions("SmolLM2-135M-Instruct", faced.classes)
 # transfer_class_order(faced, seed_v, positions).test
 # ```

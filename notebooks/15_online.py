@@ -13,16 +13,23 @@
 # %% [markdown]
 # # 15. Decoding while the EEG arrives
 #
-# **The question.** The accuracies of the other chapters, and of the paper {cite:p}`radwan2026shared`, are computed when a session is over and a person's features can be standardised with the mean of all of it. A decoder in use has only what has arrived so far. How much of the accuracy is left, second by second, for a person whom it has never seen?
+# **The question.** The other chapters, and the paper {cite:p}`radwan2026shared`, compute accuracy when a session is over, so that a person's
+# features can be {term}`standardised` with the mean of the whole session. A decoder in use has only what has arrived so far. How much of the
+# accuracy is left, second by second, for a person whom it has never seen?
 #
-# **The answer in short.** Most of it: at the end of a clip linear discriminants name the emotion of 25 % of the clips, and networks that see the time course name 34 %, where guessing gives 11 %. But the networks rise at seconds 20 and 30, when the last ten seconds are the very ones that they have learned, and fall in between: they
-# recognise moments of films that they know. A typical single person passes our test with the networks, not with the discriminants.
+# **The answer in short.** Most of it. At the end of a clip, linear discriminants name the right emotion for 25 % of the clips, and networks that
+# see the time course for 34 %, where guessing gives 11 %. But the accuracy of the networks rises at seconds 20 and 30, when they see exactly
+# a stretch of ten seconds that they have learned, and falls in between. So they recognise {term}`moments <moment>` of films that they know.
+# A typical person passes our test with the networks, not with the discriminants.
 #
 # **You will learn** what a decoder may know while it decodes, how to tell whether it recognises emotions or films, and how it survives lost channels and a restart.
 #
-# **Data of this chapter.** Real: the features of FACED {cite:p}`chen2023faced`, one set a second, of the 23 test people, each in their own order of clips. FACED releases features, not signals; the second half of the page, on raw signals, lost channels and restarts, therefore uses *simulated* EEG.
+# **Data of this chapter.** Real: the features of FACED {cite:p}`chen2023faced`, one set a second, of the 23 test people, each in
+# their own order of clips. We have FACED's features and not its signals; the second half of the page, on raw signals, lost channels and
+# restarts, therefore uses *simulated* EEG.
 #
-# **Time.** 6 minutes to read, about a minute to run. **In the paper.** Nothing: it makes no claim about online decoding; row C8.online of [the ledger](../book/claims.md) is ours.
+# **Time.** 7 minutes to read, about a minute to run (two processor cores). **In the paper.** Nothing: it makes no claim about online
+# decoding; the claim `C8.online` of [the ledger](../book/claims.md) is ours.
 
 # %% tags=["hide-input"]
 import tempfile
@@ -48,19 +55,24 @@ from kernel.decoding.trained import over_people
 plots.set_style()
 emotions = np.array(FACED_CLIP_EMOTIONS)
 
-# %%
+# %% tags=["hide-input"]
 names = ("online", "accuracy_by_split", "decoders")
 online, splits, decoders = (audit.load(name) for name in names)
 print(audit.sources(online, splits, decoders))
 
 # %% [markdown]
-# ## 23 people, second by second
+# ## New people are decoded above chance, and the networks know the films
 #
-# Each second gives {term}`differential entropies <differential entropy>` $h_t$, which we standardise by the mean $m_t$ and standard deviation $s_t$ of this person's seconds *up to now* {cite:p}`welford1962note`. The last ten seconds go to several classifiers. Their average probability $p_t$ still jumps from second to second, so each new one, $\Delta = 1$ s after the last, is mixed with the older ones, which fade over about $\tau = 5$ s:
+# Each second gives {term}`differential entropies <differential entropy>` $h_t$. We standardise them by the mean $m_t$ and the standard
+# deviation $s_t$ of this person's seconds *up to now* {cite:p}`welford1962note` and give the last ten seconds to several classifiers. The
+# average of their probabilities, $p_t$, still jumps from second to second. So we mix each new value, $\Delta = 1$ s after the last, with the
+# older ones, which fade over about $\tau = 5$ s:
 #
 # $$ z_t = \frac{h_t - m_t}{s_t}, \qquad \bar p_t = \bar p_{t-1} + \bigl(1 - e^{-\Delta / \tau}\bigr)\bigl(p_t - \bar p_{t-1}\bigr) . $$
 #
-# The classifiers have learned from people 0 to 79, with the same clips, cut into segments of ten seconds. One decoder has ten linear discriminants of the mean of the ten seconds, the other five networks of their time course. Nothing is known about a new person at the start, and answers of the first minute do not count.
+# The classifiers have learned from people 0 to 79, who watched the same clips, cut into segments of ten seconds. One decoder has ten linear
+# discriminants, which see the mean of the ten seconds; the other has five networks, which see their time course. Nothing is known about a
+# new person at the start, and answers of the first minute do not count.
 
 # %% mystnb={"image": {"alt": "Line chart on real EEG: share of clips named rightly by second of the clip, 5 to 30, with bands over people. The linear discriminants rise slowly from .22 to .26 and stay there. The networks begin at .20 and climb in steps, with rises at seconds 10, 20 and 30, up to .36, and falls between the last two. Both lie above the dotted line at .11."}, "figure": {"caption": "**The networks recognise moments of films (real EEG, 23 new people).** Grey lines: seconds at which the last ten are a segment of the training. Bands: 95 % intervals over people; dotted: 1 in 9."}} tags=["hide-input"]
 DECODERS = {"linear, means": plots.BLUE, "networks, time course": plots.PURPLE}
@@ -79,7 +91,8 @@ ax.legend(loc="upper left")
 plt.show()
 
 # %% [markdown]
-# The discriminants rise slowly; the networks climb in steps. At seconds 20 and 30 they see exactly a segment that they have learned; at second 25 they see halves of two. How large is the difference?
+# The discriminants improve slowly; the networks climb in steps. At seconds 20 and 30 the networks see exactly a segment that they have
+# learned; at second 25 they see halves of two. How large is the difference?
 
 # %% tags=["hide-input"]
 by_second = {
@@ -92,8 +105,9 @@ steps = {
 pd.DataFrame(steps).T.map("{:+.3f}".format).rename_axis("seconds 20 and 30 minus second 25")
 
 # %% [markdown]
-# The difference is above zero for the networks and not for the discriminants, which do not see the course. (No rule was fixed for it: it is {term}`exploratory`. Second
-# 10 is left out, as the first with ten full seconds.) An emotion would not come and go with the edges of our segments.
+# For the networks the difference lies above zero. For the discriminants, which do not see the time course, the interval includes zero. An
+# emotion would not come and go with the edges of our segments, but a memory of film scenes would. (No rule was fixed for this comparison: it is
+# {term}`exploratory`. We leave out second 10, the first with ten full seconds.)
 #
 # How many clips are named rightly at their end, and how does that compare with classifiers that wait until the session is over (*offline*)?
 
@@ -128,21 +142,24 @@ table = table.astype({"clips a person": int, "people with p < .05": int})
 table.round(3)
 
 # %% [markdown]
-# Both intervals lie far above 1 in 9. The discriminants lose nothing online; the networks lose some of their lead. On clips that training has not met, both are near .15 even offline.
+# Both intervals lie far above 1 in 9. The discriminants lose nothing online; the networks lose some of their lead. With clips that training
+# has not met, both are near .15 even offline.
 #
-# The p-value asks about a *typical* person. For each person a binomial test takes the clips as units. Twice the median of the 23 p-values is then valid however these depend on one another {cite:p}`vovk2020combining`. The typical person passes with the networks, but
-# not with the discriminants, for whom 11 of 23 people pass by themselves. What does it take to pass?
+# The p-value asks about a *typical* person. We run a binomial test for each person, with clips as units, and take twice the median of the 23
+# p-values. That is a valid p-value however these depend on one another {cite:p}`vovk2020combining`. The typical person passes with the
+# networks, but not with the discriminants, where 11 of 23 people pass by themselves. What does it take to pass?
 
 # %% tags=["hide-input", "nbval-check-output"]
 needed = next(k for k in range(28) if scipy_stats.binom.sf(k - 1, 27, 1 / 9) < 0.05)
 print(f'always "neutral": {4 / 27:.3f}; a person passes alone with {needed} of 27 clips')
 
 # %% [markdown]
-# A single person must be right in seven of 27 clips or more. Somebody who always says "neutral", which has four of the 27, is right in .148 and does not pass; both decoders do better than that.
+# A decoder must name at least seven of a person's 27 clips rightly. One that always says "neutral", which is right for four of the 27, has
+# an accuracy of .148 and does not pass; both decoders do better than that.
 #
 # ## An answer takes milliseconds
 #
-# To measure the time of an answer, random numbers in place of features will do: ten discriminants, 32 channels, five bands.
+# To measure how long an answer takes, we can use random numbers in place of features: ten discriminants, 32 channels, five bands.
 
 # %% tags=["hide-input"]
 rng = np.random.default_rng(0)
@@ -158,11 +175,13 @@ print(f"median {np.median(latency):.1f} ms, 95 % of answers within {np.quantile(
 print(f"running state: {decoder.nbytes / 1e3:.0f} kB, however long the session")
 
 # %% [markdown]
-# There is a second of time for each answer, and it takes a small part of one. (The times are those of the machine that made this page; filtering raw signals adds little.)
+# A new answer is due every second, and computing it takes a small part of a second. (The times are those of the machine that made this page;
+# filtering raw signals adds little.)
 #
-# ## From raw signals: filters, lost channels, a restart (simulated)
+# ## From raw signals, the decoder follows what is shown (simulated)
 #
-# From here on the EEG is *simulated*: two people train, a third is decoded. In one world emotions are {term}`planted`, six times as strongly as elsewhere in this book, so that two people suffice; in the other there is nothing to find.
+# From here on the EEG is *simulated*: the classifiers learn from two people, and a third is decoded. In one simulation emotions are
+# {term}`planted`, six times as strongly as elsewhere in this book, so that two people suffice; in the other there is nothing to find.
 
 # %% tags=["hide-input"]
 PAUSE = 15.0  # s between two clips, without EEG
@@ -203,7 +222,8 @@ for name, x in raw.items():
     print(f"{name}: {hits.sum()} of {len(hits)} clips named rightly, {len(hits) / 9:.1f} by chance")
 
 # %% [markdown]
-# The last answer of a clip is nearly always right where emotions are planted, and not clearly more often than by chance where nothing is (the verdict below has p = .16). The figure shows the first ten clips.
+# Where emotions are planted, the last answer of a clip is nearly always right; where nothing is planted, it is not clearly right more often
+# than by chance (the verdict below has p = .16). The figure shows the first ten clips.
 
 # %% mystnb={"image": {"alt": "Heat map over time of one simulated person: rows are nine emotions from negative to positive, colour is the decoder's smoothed probability for each second; orange frames mark which emotion's clip was shown when, and the dark cells lie in the frames."}, "figure": {"caption": "**The decoder follows what is shown (simulated EEG of one person, emotions planted).** Frames: what was shown. Between clips the decoder is silent."}}
 begin = {"time": [place * (30.0 + PAUSE) for place in range(28)], "emotion": emotions[order]}
@@ -213,11 +233,12 @@ fig = plots.plot_stream(
 )  # fmt: skip
 
 # %% [markdown]
-# The dark cells lie in the frames: the decoder needs a few seconds to change its mind, and then names what is shown.
+# The dark cells lie in the frames: after a change of clip the decoder takes a few seconds, and then names what is shown.
 #
 # ### Filters that do not look ahead are late by a quarter of a second at most
 #
-# In a stream, filters must not look ahead. How much do they differ from filters that run forwards and backwards, such as those behind FACED's features? The table shows the correlation of both over time, channel by channel, and the delay.
+# In a stream, filters cannot look ahead. How much do their results differ from those of filters that run forwards and backwards, such as
+# those behind FACED's features? The table shows how the two correlate over time, averaged over channels, and the delay in each band.
 
 # %% tags=["hide-input"]
 x = raw["simulated, emotions planted"][2]
@@ -232,11 +253,12 @@ agreement = stats.pearson(np.moveaxis(now, 0, -1), np.moveaxis(zero_phase, 0, -1
 pd.DataFrame([agreement, causal.delays.values()], ["r", "late by (s)"], list(causal.bands)).round(2)
 
 # %% [markdown]
-# The two kinds of filter agree at .84 or more in every band, and the slow bands are later than the fast ones.
+# The two kinds of filter correlate at .84 or more in every band. Slow bands are delayed more than fast ones.
 #
 # ### Lost channels and a restart do little harm
 #
-# Now two accidents of a laboratory. In one session five channels are pulled off after ten clips. In another, of fourteen clips, the computer is switched off and on again.
+# Two accidents happen in every laboratory. In one simulated session five channels come off after ten clips. In another, of fourteen clips, the
+# computer is switched off and on again.
 
 # %% tags=["hide-input"]
 name = "simulated, emotions planted"
@@ -266,7 +288,8 @@ print("five channels lost, still better than guessing:", bool(at_the_end(without
 print("after the restart, every second logged once and with the same answer:", all(same))
 
 # %% [markdown]
-# A lost channel counts as its own mean, and the decoder falls silent only if too many are lost. The log on disk makes the restart invisible.
+# The decoder replaces a lost channel by that channel's own mean, and gives no answer only if too many are lost. After a restart it goes on
+# from its log on disk, as if nothing had happened.
 
 # %% tags=["remove-cell", "nbval-check-output"]
 # what the solutions below say in numbers
@@ -284,9 +307,11 @@ for heard in (records[silent][: len(unsmoothed)], unsmoothed):
 # %% [markdown]
 # ## What could fool us
 #
-# - **Known clips.** All clips are those of the training; [chapter 7](07_classifiers.ipynb) tells what that means.
-# - **Released features.** FACED's filters looked ahead, by as much as the table above shows. Its clips also lie further apart than the 15 s of our replay.
-# - **Blocks.** FACED shows clips of one valence in a row, so that a running mean contains the valence of the last clips. We have not tested whether this helps or harms.
+# - **Known clips.** All clips are those of the training; [chapter 7](07_classifiers.ipynb) shows what that means.
+# - **Released features.** FACED's own filters looked ahead; the table above shows how much that matters. Its clips also lie further apart
+#   than the 15 s of our replay.
+# - **Blocks.** FACED shows clips of one valence in a row, so that a running mean contains the valence of the last clips. We have not tested
+#   whether this helps or harms.
 #
 # ## Verdict
 
@@ -309,41 +334,56 @@ claims.show(*rows)[["ours", "interval", "p", "data", "verdict"]]
 claims.show(*rows)[["data", "verdict"]]
 
 # %% [markdown]
-# **What stands.** New people are decoded online above chance, on average over them, by both decoders; with the networks a typical person is, too. Five lost channels or a restart do not take that away (simulated).
+# **What stands.** Averaged over new people, both decoders are above chance online; with the networks a typical single person is, too. Five
+# lost channels or a restart do not change that (simulated).
 #
 # **What does not stand.** That a typical person is decoded by the linear discriminants within one session of 27 clips.
 #
-# **What is not shown.** That an emotion is decoded. The clips are known, and the networks rise where they recognise their ten seconds. Nor do we know how either decoder fares with raw signals of living, moving heads.
+# **What is not shown.** That an emotion is decoded. The clips are known, and the networks improve where they recognise ten seconds that they
+# have learned. Nor do we know how either decoder fares with raw signals of living, moving people.
 #
 # ## Try it
 #
-# **1.** Somebody names every clip "neutral" and is right in 4 of 27. Could that be more than chance at 1 in 9? (`scipy.stats.binom.sf(3, 27, 1 / 9)`.)
-#
+# **Exercise 1.** A decoder names every clip "neutral" and is right for 4 of 27. The cell says how likely four or more are if it guesses. Change
+# the number: how many right clips does a person need for $p < .01$?
+
+# %%
+right = 4
+p = scipy_stats.binom.sf(right - 1, 27, 1 / 9)
+print(f"{right} or more of 27 by guessing: p {p:.3f}")
+
+# %% [markdown]
 # ```{dropdown} Solution
-# Easily: by chance at 1 in 9 four or more are right with a probability of .35. (And "neutral" is no chance answer: it is the emotion with the most clips.)
+# Four or more are right with a probability of .35, so that proves nothing. For $p < .05$ it takes seven, for $p < .01$ eight.
 # ```
 #
-# **2.** How many of 27 clips must a person name rightly for $p < .01$?
+# **Exercise 2.** Why is "neutral" a better guess than any other emotion, and what would be a fairer measure than the share of clips named
+# rightly?
 #
 # ```{dropdown} Solution
-# Eight, where seven suffice for $p < .05$.
+# FACED has four neutral clips and three of every other emotion, so "neutral" is right more often: .148 instead of 1 in 9. {term}`Balanced accuracy <balanced accuracy>`,
+# the mean over emotions, takes this advantage away: whoever always says "neutral" is right in all clips of
+# one emotion of nine and in none of the others, which makes 1 in 9.
 # ```
 #
-# **3.** Give the decoder of the simulated person `settings=OnlineSettings(smoothing=0)`, from `kernel.decoding.causal`. How does its behaviour change where nothing is planted?
+# **Exercise 3.** Give the decoder of the simulated person `settings=OnlineSettings(smoothing=0)`, from `kernel.decoding.causal`. How do its
+# answers change where nothing is planted?
 #
 # ```{dropdown} Solution
-# It becomes restless. Unsmoothed, the answer changes in one second of 5; smoothed, in one of 12 (simulated).
+# They change more often. Without smoothing the answer changes in one second of 5, with smoothing in one of 12 (simulated).
 # ```
 #
-# On a stream of your own:
+# **On your own data.** On a stream of yours:
 #
 # ```python
 # from kernel.decoding.online import OnlineDecoder, decode, from_bank
 # from kernel.decoding.streams import stream_lsl
 #
-# members = from_bank(bank)  # trained by kernel.decoding.bank, or any classifiers with predict_proba
-# decoder = OnlineDecoder(members, sfreq=250, channels=names, classes=bank.classes, folder="session_01")
-# for record in decode(stream_lsl("my amplifier"), decoder):  # needs: pip install 'valence-axis[lsl]'
+# # a bank of kernel.decoding.bank; any classifiers with predict_proba will do
+# members = from_bank(bank)
+# how = {"sfreq": 250, "channels": names, "classes": bank.classes}
+# decoder = OnlineDecoder(members, **how, folder="session_01")
+# # needs: pip install 'valence-axis[lsl]'
+# for record in decode(stream_lsl("my amplifier"), decoder):
 #     print(record.time, record.label, record.status)
 # ```
-#

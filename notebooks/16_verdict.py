@@ -13,52 +13,64 @@
 # %% [markdown]
 # # 16. The verdict
 #
-# **The question.** Do modern language models and human EEG share one valence axis, and can classifiers that have found it not be improved by it {cite:p}`radwan2026shared`?
+# **The question.** The paper says that modern language models and human EEG share one {term}`valence axis`, and that EEG classifiers which have
+# found the axis by themselves cannot be improved by it {cite:p}`radwan2026shared`. Is that so?
 #
-# **The answer in short.** The direction in language models is real, and crude. The step from it to brains does not hold: on the paper's own data no fair test finds the axis in EEG or in networks
-# trained on it. Effects too small for these tests remain possible.
+# **The answer in short.** The direction in language models is real, though crude. The step from there to brains does not hold: on the paper's own
+# data no fair test finds the axis in EEG or in networks trained on EEG. Effects too small for these tests remain possible.
 #
 # **You will learn** which of the paper's claims stand and which fall, what stays open, and how a verdict comes about.
 #
-# **Data of this chapter.** The {term}`ledger` of the chapters before, row by row. Verdicts on language models, on human ratings and on the EEG of FACED are on real data; those on *simulated* EEG
-# say which conclusions the paper's methods can carry, and nothing about people.
+# **Data of this chapter.** The {term}`ledger`, to which the chapters before have added row by row. Verdicts on language models, on human ratings and
+# on the EEG of FACED rest on real data. Verdicts on *simulated* EEG say what the paper's methods can show, and nothing about people.
 #
-# **Time.** 6 minutes to read, a few seconds to run. **In the paper.** All of it.
+# **Time.** 8 minutes to read, less than ten seconds to run. **In the paper.** All of it.
 
 # %% [markdown]
 # ## What stands
 #
-# - **The direction exists in small models too, if they are prompted.** With an {term}`affect cue`, two models of 135 and 270 million parameters sort human-rated texts by a direction
-#   from a few stories, far better than random directions ({term}`isotropic <isotropic direction>` ones) do. Read without it, as in the paper, they hardly do ([chapters 1](01_axis.ipynb), [2](02_sentiment.ipynb)).
-# - **Ensembling gains a little.** On real EEG, ten networks beat one by less than a hundredth of {term}`balanced accuracy`; in one of the two {term}`regimes <regime>` the interval just excludes zero ([chapter 12](12_ensemble.ipynb)).
+# - **The direction exists in small models too, if they are prompted.** With an {term}`affect cue` at the end of each text, two models of 135 and
+#   270 million parameters sort human-rated texts along a direction found from a few stories, far better than along random directions
+#   ({term}`isotropic <isotropic direction>` ones). Without the cue, as in the paper, they hardly do ([chapters 1](01_axis.ipynb), [2](02_sentiment.ipynb)).
+# - **Ensembling gains a little.** On real EEG, ten networks beat one by less than a hundredth of {term}`balanced accuracy`; in one
+#   of the two {term}`regimes <regime>` the interval just excludes zero ([chapter 12](12_ensemble.ipynb)).
 # - **Prototypes from a language model are worth no more than random ones** ([chapter 13](13_two_tier.ipynb)), as the paper finds.
-# - **The data can be decoded, and online too** ([chapters 7](07_classifiers.ipynb) and [15](15_online.ipynb)). What is decoded is mostly which moment of which film is on.
-# - **Alignment does not help.** On real EEG no strategy raises accuracy after a correction, and heavy losses lower it, the more the heavier they are ([chapters 10](10_alignment.ipynb) and
-#   [11](11_saturation.ipynb)). In simulations, training on four people is the exception, and a small one.
+# - **Emotions can be decoded from these data, also online** ([chapters 7](07_classifiers.ipynb) and [15](15_online.ipynb)). But what networks
+#   recognise is mostly which moment of which film is on.
+# - **Alignment does not help.** On real EEG no strategy raises accuracy after a correction, and heavy losses lower it, the more the
+#   heavier they are ([chapters 10](10_alignment.ipynb) and [11](11_saturation.ipynb)). Simulations show one small exception: training on four
+#   people.
 #
-# ## What falls
+# ## What does not stand
 #
-# - **The numbers that carry the paper's argument are {term}`in sample` or uncorrected.** The correlation of .87 comes back to the digit from the paper's own data, as a fit judged on the clips to which it was fitted. Shuffled emotions are fitted nearly as well, and
-#   emotions that the fit has not seen are not predicted at all ([chapter 5](05_projection.ipynb)). The map behind it depends on how people are averaged, and its best {term}`cell` on one person ([chapters 5](05_projection.ipynb) and [6](06_topography.ipynb)). Of sixteen harmful strategies ten survive a correction for 25 tests ([chapter 10](10_alignment.ipynb)).
-# - **A high accuracy is not a reading of emotion.** Networks that learn {term}`moments <moment>` of films, and no emotion, name the emotions of seen clips better than networks that learn emotions; on unseen clips both are
-#   little better than chance ([chapter 7](07_classifiers.ipynb)).
-# - **Classifiers do not find the axis, as far as 36 networks can show.** Our 36 give a correlation nearly as high as the paper's where they see the time course, and shuffled emotions give such correlations as well. With another language model's axis the same networks
-#   give one of the other sign ([chapter 8](08_rediscovery.ipynb)). Removing the direction costs no accuracy that can be measured ([chapter 9](09_ablation.ipynb)).
-# - **The {term}`nulls <null>` are too easy.** Clips are shuffled where emotions are the unit, and directions are drawn along which features hardly vary where their variance is what counts
-#   ([chapters 5](05_projection.ipynb) and [9](09_ablation.ipynb)). Each calls an effect significant far too often in simulated cohorts that have none.
-# - **Saturation is not needed to explain the harm.** On real EEG a {term}`placebo`, a loss towards permuted valence, costs as much as one towards the axis ({term}`exploratory`; by the rule fixed beforehand, whether the axis harms more is undecided; [chapter 10](10_alignment.ipynb)). In simulations it costs as much where there
-#   is no valence at all. Briefly trained networks are harmed most, below the accuracy at which the paper expects any harm ([chapter 11](11_saturation.ipynb)). Fewer strategies harm than the paper counts.
-# - **Alignment of the {term}`residual` did not predict which members help,** neither on real EEG nor in simulations ([chapter 13](13_two_tier.ipynb)). Whether members built to differ in the residual beat plain seeds is undecided
-#   on real EEG ([chapter 12](12_ensemble.ipynb)): all four intervals include zero.
-# - **The gain does not shrink with accuracy.** Over our recipes it grows ([chapter 13](13_two_tier.ipynb)).
-# - **The replication is thin.** Five classes have 120 orders; some of the paper's own figures for SEED-V do not reach .05 ([chapter 14](14_seed_v.ipynb)).
+# - **The numbers that carry the paper's argument are {term}`in sample` or uncorrected.** The correlation of .87 comes back to
+#   the digit from the paper's own data, as a fit judged on the clips to which it was fitted. Shuffled emotions can be fitted nearly as well,
+#   and emotions that the fit has not seen are not predicted at all ([chapter 5](05_projection.ipynb)). The map behind it depends on how people are averaged, and its best {term}`cell` on one person ([chapters 5](05_projection.ipynb) and [6](06_topography.ipynb)). Ten of the sixteen harmful strategies
+#   survive a correction for 25 tests ([chapter 10](10_alignment.ipynb)).
+# - **A high accuracy is not a reading of emotion.** Networks that learn {term}`moments <moment>` of films and no emotion name the emotions of
+#   seen clips better than networks that learn emotions; on unseen clips both are little better than chance ([chapter 7](07_classifiers.ipynb)).
+# - **Classifiers do not find the axis, as far as 36 networks can show.** Where our 36 networks see the time course, they
+#   show a correlation nearly as high as the paper's; but shuffled emotions often do, too. With another language model's axis the same networks
+#   show a correlation of the opposite sign ([chapter 8](08_rediscovery.ipynb)). Removing the direction costs no accuracy that can be measured ([chapter 9](09_ablation.ipynb)).
+# - **The {term}`nulls <null>` are too easy.** One null shuffles clips, although only emotions vary freely. Another draws directions along
+#   which features hardly vary, although what counts is their variance ([chapters 5](05_projection.ipynb) and [9](09_ablation.ipynb)). In
+#   simulated cohorts without any effect each calls an effect significant far too often.
+# - **Saturation is not needed to explain the harm.** On real EEG a {term}`placebo`, a loss towards permuted valence, costs as much as one
+#   towards the axis ({term}`exploratory`; by the rule fixed beforehand it is undecided whether the axis harms more;
+#   [chapter 10](10_alignment.ipynb)). In simulations alignment costs as much where there is no valence at all. Briefly trained networks are
+#   harmed most, far below the accuracy at which the paper expects any harm ([chapter 11](11_saturation.ipynb)). And fewer strategies harm than
+#   the paper counts.
+# - **Alignment of the {term}`residual` did not predict which members help,** neither on real EEG nor in simulations ([chapter 13](13_two_tier.ipynb)). Whether members built to differ in the residual beat
+#   plain seeds is undecided on real EEG: all four intervals include zero ([chapter 12](12_ensemble.ipynb)).
+# - **The gain of an ensemble does not shrink where single networks are good.** Over our recipes it grows ([chapter 13](13_two_tier.ipynb)).
+# - **The replication shows little.** Five classes have only 120 orders, and some of the paper's own figures for SEED-V do not reach .05 ([chapter 14](14_seed_v.ipynb)).
 #
-# ## What nobody can know yet
+# ## What nobody knows yet
 #
 # - Whether people's EEG follows valence *weakly*. On FACED neither the comparison of emotions ([chapter 5](05_projection.ipynb)) nor that of people who watched the same clip ([same clip, different people](18_same_clip.ipynb)) finds it. Each could miss a small effect, and
 #   both chapters say how small.
-# - Whether the axis is *used*. Against fair controls, ablation has hardly any power ([chapter 9](09_ablation.ipynb)).
-# - What larger models would give. Two small ones are bundled; the paper's fourteen load by name.
+# - Whether networks *use* the axis. Compared with fair controls, ablation hardly ever finds anything ([chapter 9](09_ablation.ipynb)).
+# - What larger language models would show. Two small ones are bundled with the book; the paper's fourteen load by name.
 
 # %% tags=["hide-input"]
 import pandas as pd
@@ -71,20 +83,25 @@ pd.set_option("display.max_rows", None)
 path = claims.book_ledger()
 ledger = claims.ledger(path)
 results = int((ledger["verdict"] != "not run").sum())
-print(f"{ledger['id'].nunique()} claims, {results} results")
+Markdown(f"The ledger holds {ledger['id'].nunique()} claims with {results} results.")
 
 # %% [markdown]
 # ## How a verdict comes about
 #
-# A verdict is a function of numbers, written down before they were computed; on EEG before any recording was read, except for the rows that are marked exploratory:
+# A verdict follows from numbers by a rule. The rules were written down before their results were computed, and those on EEG before any
+# recording was read, except for the rows that are marked exploratory. A few were revised after a first look at texts or simulations;
+# [a table](../book/rules.md) lists each change.
 #
-# $$ \text{verdict} = f(\text{value}, \text{interval}, p, n) \in \{\text{supported}, \text{not supported}, \text{inconclusive}\} . $$
+# $$ \text{verdict} = f(\text{value}, \text{interval}, p, n) $$
 #
-# One claim has as many results as there were models, regimes or cohorts to try it on. We say that it *held* where all of its results are supported, *held in part* where
-# some are, *failed* where none is and at least one is not supported, and *could not be decided* where all are inconclusive. Real data and simulations are never
-# counted together, and neither are simulated cohorts in which something was planted and those in which there was nothing to find: there, "failed" is the right answer.
+# The verdict is *supported*, *not supported* or *inconclusive*.
 #
-# ## One row for each headline
+# A claim has one result for each model, regime or cohort on which we tried it. We say that it *held* where all of its results are supported,
+# *held in part* where some are, *failed* where none is and at least one is not supported, and *could not be decided* where all are
+# inconclusive. We never count real data and simulations together. Nor do we mix simulated cohorts in which something was planted with those
+# in which there was nothing to find: there, "failed" is the right answer.
+#
+# ## The words hold up in part; the step to brains fails
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Matrix of outcomes: a row for each claim behind the six headlines, a column each for real data, simulated cohorts with something planted, and simulated cohorts with nothing planted. Cells read held (blue), held in part (light blue), failed (orange) or could not be decided (grey); cells of what was not asked are empty."}, "figure": {"caption": "**On real brains most claims failed.** Left: real data; middle and right: simulated cohorts, with something planted and with nothing to find, where failing is right."}}
 names = [name for group in claims.HEADLINES.values() for name in group]
@@ -96,60 +113,107 @@ columns = {
 fig = plots.plot_outcomes(claims.outcomes(names, path), columns)
 
 # %% [markdown]
-# On real data the words hold up and the step to brains does not. A "failed" in the middle column means that a test missed what was {term}`planted`. A row counts what *we* asked, and some rows are controls for which "failed" is the good news. So counts are no score, and the table is read line by line.
+# On real data most claims about words hold at least in part; but the axis does not stand out among the directions in which the texts
+# themselves vary. Most claims about brains fail. In the middle column "failed" means that a test missed what was {term}`planted`. Each row is a question that *we* asked, and for some of our controls "failed" is the good news. So read
+# the figure line by line; the counts are not a score.
 #
-# ## What became of all claims on real data
+# ## On real EEG more claims failed than held
 
 # %% tags=["hide-input"]
 every = claims.outcomes(path=path)
-lines = []
-for word in claims.OUTCOMES[:-1]:
-    part = every[every["real"] == word]
-    names = "; ".join(f"{claim.rstrip('.')} (`{name}`)" for name, claim in part["claim"].items())
-    lines.append(f"**{word.capitalize()}** ({len(part)}). {names}.")
-Markdown("\n\n".join(lines))
+THEMES = {
+    "C1": "the axis in language models", "C2": "sentiment of texts", "C3": "agreement of models",
+    "C4": "projection of EEG", "C5": "the map on the scalp", "C6": "classifiers",
+    "C7": "alignment", "C8": "ensembles", "C9": "SEED-V",
+}  # fmt: skip
+counts = pd.crosstab(every.index.str[:2], every["real"]).reindex(columns=list(claims.OUTCOMES))
+counts.rename(lambda name: f"{name}: {THEMES[name]}").rename_axis("real data, claims").rename_axis(None, axis=1)
 
-# %% [markdown]
-# In numbers:
-
-# %% tags=["nbval-check-output"]
+# %% tags=["remove-cell", "nbval-check-output"]
 every["real"].value_counts().reindex(claims.OUTCOMES)
 
 # %% [markdown]
-# Each claim stands in exactly one of these groups, or was not asked on real data.
+# Each claim stands in exactly one column. The balance tips at C4, where the brain comes in; of the claims about words more hold. What each
+# claim says can be read in [the ledger](../book/claims.md), or unfolded here.
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "The claims by name", "code_prompt_hide": "The claims by name"}
+lines = []
+for word in claims.OUTCOMES[:-1]:
+    part = every[every["real"] == word]
+    lines.append(f"**{word.capitalize()}** ({len(part)})\n")
+    lines += [f"- `{name}` {claim}" for name, claim in part["claim"].items()] + [""]
+Markdown("\n".join(lines))
+
+# %% [markdown]
+# ## Some claims could not be run
 #
-# ## Not run
-#
-# These claims need what we did not have.
+# They need models, images or ratings that we did not have, or a test that does not exist. [The ledger](../book/claims.md) says how to run those that
+# the package can run.
 
 # %% tags=["hide-input"]
 missing = ledger[ledger["verdict"] == "not run"].drop_duplicates("id")
-missing.assign(command=missing["command"].replace("", "nothing in this edition runs it")).set_index("id")[
-    ["claim", "needs", "command"]
-]
+missing.set_index("id")[["claim", "needs"]]
 
 # %% [markdown]
 # ## Verdict
 #
-# What is left open, the paper's authors could partly settle: [our questions](../book/questions.md). Here is every result behind the six headlines.
+# Every result behind the figure's rows is folded here, with its interval and p-value.
 
-# %% tags=["hide-input"]
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "All results behind the headlines", "code_prompt_hide": "All results behind the headlines"}
 headline = [name for names in claims.HEADLINES.values() for name in names]
 rows = [row for row in claims.read_ledger(claims.book_ledger()) if row.id in headline]
 claims.show(*rows)[["ours", "interval", "p", "data", "verdict"]]
 
 # %% [markdown]
-# **What stands** is a direction in small language models, and figures that can be reproduced.
+# **What stands.** Small language models have such a direction, and several of the paper's figures can be reproduced.
 #
-# **What does not stand** is the step from it to brains. On the paper's own data no test on unseen emotions, films or clips finds the axis in
+# **What does not stand.** The step from there to brains. On the paper's own data no test on unseen emotions, films or clips finds the axis in
 # EEG, and networks trained on these people give no sign of it that shuffled emotions would not give.
 #
-# **What is not shown** is that brains carry no valence. Effects too small for these tests remain possible, and networks on raw
-# signals are still to come.
+# **What is not shown.** That brains carry no valence. Effects too small for these tests remain possible, and we have not put networks on
+# raw signals to these tests. Some of what is open the paper's authors could settle: [our questions](../book/questions.md).
 #
 # ## Try it
 #
+# **Exercise 1.** Predict the verdicts before you read the last column: the first line printed is the rule. Then change the name to `C8.gain`,
+# and to `C7.beyond_placebo`.
+
+# %%
+name = "C4.tracked"
+rows = ledger[ledger["id"] == name]
+print(rows["rule"].iloc[0])
+rows = rows.set_index("data")[["value", "low", "high", "p", "verdict"]]
+rows.dropna(axis=1, how="all")
+
+# %% [markdown]
+# ```{dropdown} Solution
+# `C4.tracked` asks for a value above 0 with p < .05, and p lies above .05 on FACED and on both simulated cohorts: not supported, three times.
+# `C8.gain` asks for an interval above zero: supported with the time course and in the simulated cohort, inconclusive with means.
+# `C7.beyond_placebo` asks for an interval below zero, and all five intervals include zero: inconclusive, five times.
+# ```
+#
+# **Exercise 2.** On FACED with means, an ensemble gains .004, with an interval from −.001 to .008. What would the verdict be if we had tested four
+# times as many people and found the same gain?
+#
+# ```{dropdown} Solution
+# The interval would be about half as wide, since its width shrinks with the square root of the number of people. It would lie above zero, so
+# the verdict would be *supported*, of the same small gain. "Inconclusive" says something about the data, not about the claim.
+# ```
+#
+# **Exercise 3.** `C7.beyond_placebo`, that the axis harms more than its placebo, could not be decided, although its estimates on FACED are
+# .001 and .0008. Why does the rule not say "failed"? Which other claim of the ledger asks the better question?
+#
+# ```{dropdown} Solution
+# An interval that includes zero neither shows a harm nor excludes one. The claim would fail only if the whole interval lay at or above zero.
+# `C7.equivalent` asks instead whether the difference is smaller than .01, and this held. But its bound was chosen after a first look at the
+# features, so it is exploratory.
+# ```
+#
+# **On your own data.** From a shell:
+#
 # ```bash
-# KERNEL_DATA=/path/to/FACED make results    # every stored table of real EEG, computed again
-# kernel claims C4.tracked                   # one claim with its rule and its results
+# # every stored table of real EEG, computed again
+# KERNEL_DATA=/path/to/FACED make results
+# # one claim with its rule and its results
+# kernel claims C4.tracked
 # ```
