@@ -1,7 +1,4 @@
-"""Small packages made on the spot: fetched, damaged, interrupted; and pip against a local folder.
-
-`test_faults` kills the same fetch, and fills its disk, at every step.
-"""
+"""Small packages made on the spot: fetched, damaged, interrupted; and pip against a local folder."""
 
 import hashlib
 import io

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -301,7 +302,7 @@ def test_the_examples_of_the_readme_run(monkeypatch):
 
 @pytest.mark.assets
 def test_the_recipes_run_as_printed(tmp_path, monkeypatch):
-    """In one go, from top to bottom, on noise in place of people."""
+    """In one go, from top to bottom, on noise in place of people and on a few texts."""
     rng = np.random.default_rng(0)
     clips = {"a": "happy", "b": "sad", "c": "calm", "d": "happy", "e": "sad", "f": "calm"}
 
@@ -322,6 +323,8 @@ def test_the_recipes_run_as_printed(tmp_path, monkeypatch):
         "person": np.repeat(np.arange(10), 12),
         "X_test": rng.standard_normal((5, 3)),
     }
+    few = partial(kernel.construct_valence_axis, n_texts=30, progress=False)
+    monkeypatch.setattr(kernel, "construct_valence_axis", few)
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "book" / "howto.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, flags=re.S)
