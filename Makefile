@@ -23,7 +23,7 @@ $(foreach name,KERNEL_CACHE KERNEL_DATA KERNEL_MIRROR,$(if $(filter-out /% ~% ht
 	$(eval export $(name) := $(CURDIR)/$($(name)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test unit coverage notebooks results bench gpu lint assets clean
+.PHONY: help book pages pdf test unit coverage notebooks results bench gpu lint assets clean
 
 help: ## show this help
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ help: ## show this help
 book: assets ## execute the notebooks and render the book to _build/html
 	$(BIN)/python book/build.py --strict
 	@echo "open _build/html/index.html"
+
+pages: assets ## render the book from the stored outputs, executing nothing
+	$(BIN)/python book/build.py --strict --as-committed
 
 pdf: book ## print the book to _build/valence_axis.pdf, and its summary beside it (needs a Chromium)
 	$(BIN)/python book/pdf.py
@@ -44,8 +47,9 @@ test: assets ## lint, run the unit tests and validate every notebook
 		--dist loadfile --no-loadscope-reorder --nbval-lax --nbval-current-env --nbval-cell-timeout=1800 \
 		--nbval-kernel-startup-timeout=120 $$chapters
 
+# one thread for each worker: more would get in one another's way
 unit: $(READY)
-	$(BIN)/python -m pytest $(WORKERS)
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest $(WORKERS)
 
 coverage: assets ## run the unit tests and say which lines and branches of the package they miss
 	$(BIN)/python -m pytest $(WORKERS) --cov --cov-report=term --cov-fail-under=90
@@ -72,7 +76,9 @@ assets: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[hub,book,test,cluster]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt \
+		-e '.[hub,book,test,cluster]'
+	$(BIN)/python -m compileall -qq -j 0 $(VENV) || true # by all processors; pip takes one
 	touch $@
 
 clean: ## remove everything that was built, and the environment
