@@ -20,9 +20,9 @@ if torch.backends.mps.is_available():
     DEVICES.append("mps")
 
 
-#: What their tests share is dear (a rendered book, a browser, a whole study, the calibration of a chapter):
-#: a second worker would make it again or wait for it, so one worker does all of the file.
-TOGETHER = ("test_browser.py", "test_chapters.py", "test_studies.py")
+#: Files that one worker does as a whole: what their tests share takes long to make (a rendered book, a whole
+#: study). They are begun first, which also keeps the long walk from being the last test of all.
+TOGETHER = ("test_browser.py", "test_chapters.py", "test_studies.py", "test_walk.py")
 
 
 @pytest.hookimpl(optionalhook=True)
