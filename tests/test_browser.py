@@ -221,10 +221,10 @@ def serve(folder):
 @pytest.fixture(scope="module")
 def html(tmp_path_factory):
     """The book as committed; a copy of the pages in `_build` if they are just that."""
-    folder = tmp_path_factory.mktemp("book")
-    if (ROOT / "_build" / "rendered.txt").is_file():
-        shutil.copytree(ROOT / "_build" / "html", folder / "_build" / "html")
-        shutil.copy2(ROOT / "_build" / "rendered.txt", folder / "_build")
+    folder, rendered = tmp_path_factory.mktemp("book"), ROOT / "_build" / "rendered.txt"
+    if rendered.is_file() and rendered.with_name("html").is_dir():
+        shutil.copytree(rendered.with_name("html"), folder / "_build" / "html")
+        shutil.copy2(rendered, folder / "_build")
     command = [sys.executable, "book/build.py", "--as-committed", "--strict", "--output", str(folder)]
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stdout + finished.stderr
