@@ -279,16 +279,15 @@ def test_as_committed_renders_what_is_stored_and_executes_nothing(project, tmp_p
     assert project.sources() == before, "rendering writes below _build only"
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (("--as-committed", "--in-place"), "choose one"),
-        (("--output", "elsewhere"), "--output is for --as-committed"),
-    ],
-)
-def test_options_that_exclude_one_another_are_refused(project, options, message, monkeypatch, capsys):
-    code, told = answer(load_build(project.folder), monkeypatch, capsys, *options)
-    assert code == 2 and message in told.err
+def test_options_that_exclude_one_another_are_refused(project, monkeypatch, capsys):
+    ask = partial(answer, load_build(project.folder), monkeypatch, capsys)
+    for options, message in {
+        ("--as-committed", "--in-place"): "choose one",
+        ("--output", "elsewhere"): "--output is for --as-committed",
+        ("--workers", "0"): "at least 1, got 0",
+    }.items():
+        code, told = ask(*options)
+        assert code == 2 and message in told.err
     assert not (project.folder / "_build").exists()
 
 
@@ -345,10 +344,8 @@ def test_chapters_side_by_side_share_the_processors(monkeypatch, processors, wor
 def test_their_settings_are_printed_for_the_shell(monkeypatch, capsys):
     monkeypatch.setenv("KERNEL_PROCESSES", "3")
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    ask = partial(answer, load_build(ROOT), monkeypatch, capsys, "--shares", "--workers")
-    assert ask("1")[1].out.split() == ["KERNEL_PROCESSES=3", f"OMP_NUM_THREADS={os.cpu_count()}"]
-    code, told = ask("0")
-    assert code == 2 and "at least 1, got 0" in told.err
+    told = answer(load_build(ROOT), monkeypatch, capsys, "--shares", "--workers", "1")[1]
+    assert told.out.split() == ["KERNEL_PROCESSES=3", f"OMP_NUM_THREADS={os.cpu_count()}"]
 
 
 def test_every_module_has_one_page_of_the_api_and_every_public_name_a_line():
