@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -46,6 +47,12 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "faced" in item.keywords and not HAS_FACED:
             item.add_marker(skip)
+
+
+def pytest_collection_finish():
+    """What has been imported stays: no later collection of garbage need look through it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
