@@ -47,9 +47,8 @@ test: assets ## lint, run the unit tests and validate every notebook
 		--dist loadfile --no-loadscope-reorder --nbval-lax --nbval-current-env --nbval-cell-timeout=1800 \
 		--nbval-kernel-startup-timeout=120 $$chapters
 
-# one thread for each worker: more would get in one another's way
 unit: $(READY)
-	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest $(WORKERS)
+	$(BIN)/python -m pytest $(WORKERS)
 
 coverage: assets ## run the unit tests and say which lines and branches of the package they miss
 	$(BIN)/python -m pytest $(WORKERS) --cov --cov-report=term --cov-fail-under=90

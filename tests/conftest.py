@@ -6,6 +6,9 @@ import gc
 import os
 from pathlib import Path
 
+# before numpy is loaded: threads of several workers wait for one another many times as long as they compute
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 import torch
