@@ -1,12 +1,8 @@
 """Compute the book: execute the chapters that changed, generate the ledger page, render everything.
 
-In:  ``_toc.yml``, ``_config.yml``, ``book/``, the chapters ``notebooks/*.py`` and the package beside them.
-Out: ``_build/html``; with ``--in-place`` the executed ``notebooks/*.ipynb`` and ``book/claims.json`` instead.
-     With ``--as-committed`` nothing is executed: the pages show the stored outputs and ledger.
-Never serves a stale number: a chapter is executed again whenever its code, any source of the package, the
-pinned or installed versions, the stored tables or the data at hand change, and then every page is rendered
-anew.
-Never writes outside ``_build`` (that of ``--output``, if given), except for ``--in-place``.
+A chapter is executed again whenever its code, any source of the package, the pinned or installed versions,
+the stored tables or the data at hand change; then every page is rendered anew. All goes to ``_build``, except
+for ``--in-place``, which writes ``notebooks/*.ipynb`` and ``book/claims.json``.
 """
 
 from __future__ import annotations
@@ -28,7 +24,6 @@ from concurrent.futures.process import BrokenProcessPool
 from importlib.metadata import distributions
 from multiprocessing import get_context, parent_process
 from pathlib import Path
-from typing import NamedTuple
 
 import jupytext
 import nbformat
@@ -44,19 +39,9 @@ MOST_LINES, MOST_WIDE = 8, 76  # of code that a page shows unfolded
 RESULTS = ROOT / "book" / "results"
 #: Begun first, so that no process is left with a long chapter at the end; when 02 begins, 01 has stored the
 #: states of language models that both read.
-LONGEST = (
-    "01_axis",
-    "14_seed_v",
-    "07_classifiers",
-    "15_online",
-    "02_sentiment",
-    "11_saturation",
-    "00_quickstart",
-    "08_rediscovery",
-    "10_alignment",
-    "12_ensemble",
-    "05_projection",
-    "13_two_tier",
+LONGEST = tuple(
+    "01_axis 14_seed_v 07_classifiers 15_online 02_sentiment 11_saturation 00_quickstart 08_rediscovery "
+    "10_alignment 12_ensemble 05_projection 13_two_tier".split()
 )
 STAGED = ("_config.yml", "_toc.yml", "CHANGELOG.md")
 
@@ -64,32 +49,11 @@ STAGED = ("_config.yml", "_toc.yml", "CHANGELOG.md")
 QUIET_WARNINGS = ("ignore::DeprecationWarning", "ignore:IProgress not found", "ignore:A worker stopped while")
 
 sys.path.insert(0, str(ROOT))  # the package of this very tree, whatever else is installed
+from kernel import files  # noqa: E402
 
 
 class BuildError(RuntimeError):
     """The book could not be built."""
-
-
-class Place(NamedTuple):
-    """Where a book is laid out and rendered: ``_build`` below a folder, as Jupyter Book has it."""
-
-    folder: Path
-
-    @property
-    def build(self) -> Path:
-        return self.folder / "_build"
-
-    @property
-    def source(self) -> Path:
-        return self.build / "source"
-
-    @property
-    def html(self) -> Path:
-        return self.build / "html"
-
-    @property
-    def rendered(self) -> Path:
-        return self.build / "rendered.txt"
 
 
 # ---- what belongs to the book
@@ -142,8 +106,6 @@ def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
 
 def environment_digest() -> str:
     """Digest of all that can change a number besides a chapter's own code."""
-    from kernel import files
-
     versions = sorted(f"{d.metadata['Name']}=={d.version}" for d in distributions())
     lock = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     return _sha256(
@@ -153,8 +115,6 @@ def environment_digest() -> str:
 
 def _data() -> Iterator[str]:
     """Digests of the stored tables; names, sizes and times of data at hand, too large to hash each time."""
-    from kernel import files
-
     for path in sorted(path for path in RESULTS.rglob("*") if path.is_file()):
         yield f"{path.relative_to(RESULTS)} {hashlib.sha256(path.read_bytes()).hexdigest()}"
     fetched = files.cache_dir("assets", create=False).glob("*/manifest.json")
@@ -180,9 +140,8 @@ def executed_chapter(
     """
     notebook = read_chapter(script)
     code = [cell.source + json.dumps(cell.metadata, sort_keys=True) for cell in code_cells(notebook)]
-    known = (
-        "" if so_far is None else json.dumps(json.loads(so_far), sort_keys=True)
-    )  # cached rows come sorted
+    # rows come sorted from the cache
+    known = "" if so_far is None else json.dumps(json.loads(so_far), sort_keys=True)
     key = _sha256(environment, *code, known)
     stored = EXECUTED / f"{script.stem}.ipynb"
     if not force and stored.is_file():
@@ -231,8 +190,6 @@ def execute(notebook: NotebookNode, script: Path) -> list[dict]:
 
 def _child_environment() -> dict[str, str]:
     """That of this process for one that works in another folder."""
-    from kernel import files
-
     quiet = {
         "TOKENIZERS_PARALLELISM": "false",
         "TQDM_DISABLE": "1",  # one line a chapter is progress enough; bars would be stored as outputs
@@ -339,13 +296,8 @@ def write_atomically(target: Path, text: str) -> None:
     """Write a text file in one step, and not at all if it holds that text already."""
     if target.is_file() and target.read_text(encoding="utf-8") == text:
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".tmp-{os.getpid()}-{target.name}")
-    try:
+    with files.atomic_path(target) as temporary:
         temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def publishable(notebook: NotebookNode) -> str:
@@ -393,9 +345,9 @@ def committed() -> tuple[dict[Path, NotebookNode], str]:
     return done, LEDGER.read_text(encoding="utf-8")
 
 
-def stage(place: Place, done: dict[Path, NotebookNode], rows: str) -> str:
+def stage(target: Path, done: dict[Path, NotebookNode], rows: str) -> str:
     """Lay out the sources of the pages with the ledger's `rows`; returns the digest of all of them."""
-    ledger, source = place.build / "claims.json", place.source
+    ledger, source = target / "claims.json", target / "source"
     write_atomically(ledger, rows)
     shutil.rmtree(source, ignore_errors=True)
     source.mkdir(parents=True)
@@ -421,35 +373,35 @@ def stage(place: Place, done: dict[Path, NotebookNode], rows: str) -> str:
     return _sha256(*contents)
 
 
-def render(place: Place, key: str, *, strict: bool) -> None:
+def render(target: Path, key: str, *, strict: bool) -> None:
     """Run Jupyter Book on the staged sources, in full unless nothing has changed since the last success.
 
     A partial render is never attempted: it would be silent about warnings that an earlier one has told.
     """
-    rendered, source = place.rendered, place.source
-    if rendered.is_file() and rendered.read_text(encoding="utf-8") == key and not missing_pages(place.html):
+    rendered, source, html = (target / name for name in ("rendered.txt", "source", "html"))
+    if rendered.is_file() and rendered.read_text(encoding="utf-8") == key and not missing_pages(html):
         print("  pages: unchanged", flush=True)
         return
     rendered.unlink(missing_ok=True)
-    shutil.rmtree(place.html, ignore_errors=True)
-    shutil.rmtree(place.build / ".doctrees", ignore_errors=True)
+    shutil.rmtree(html, ignore_errors=True)
+    shutil.rmtree(target / ".doctrees", ignore_errors=True)
     started = time.monotonic()
     options = ["-W", "-n", "--keep-going"] if strict else []
     code = "from jupyter_book.cli.main import main; main()"
-    command = [sys.executable, "-c", code, "build", str(source), "--path-output", str(place.folder), "-q"]
+    command = [sys.executable, "-c", code, "build", str(source), "--path-output", str(target.parent), "-q"]
     finished = subprocess.run(
         [*command, *options],
         cwd=source,
         env={
             **_child_environment(),
             "PYTHONWARNINGS": "ignore",
-            "KERNEL_BOOK_LEDGER": str((place.build / "claims.json").resolve()),
+            "KERNEL_BOOK_LEDGER": str((target / "claims.json").resolve()),
         },
         check=False,
     )
     if finished.returncode:
         raise BuildError("the pages could not be rendered cleanly: the warnings above name the places")
-    if missing := missing_pages(place.html):
+    if missing := missing_pages(html):
         raise BuildError(f"rendered, but these pages are missing: {', '.join(missing)}")
     write_atomically(rendered, key)
     print(f"  pages: {time.monotonic() - started:.0f} s", flush=True)
@@ -463,40 +415,31 @@ def missing_pages(html: Path) -> list[str]:
 
 def build(*, strict: bool, workers: int) -> None:
     done = execute_all(chapters(), workers=workers)
-    lay_out(Place(ROOT), done, merge_ledgers(done.values()), strict=strict)
+    lay_out(ROOT / "_build", done, merge_ledgers(done.values()), strict=strict)
 
 
-def lay_out(place: Place, done: dict[Path, NotebookNode], rows: str, *, strict: bool) -> None:
-    staged = stage(place, done, rows)
+def lay_out(target: Path, done: dict[Path, NotebookNode], rows: str, *, strict: bool) -> None:
+    staged = stage(target, done, rows)
     settings = [os.environ.get(name, "") for name in ("KERNEL_REPOSITORY", "KERNEL_INVENTORIES")]
-    render(place, _sha256(staged, environment_digest(), str(strict), *settings), strict=strict)
-    print(f"The book is at {place.html / 'index.html'}", flush=True)
+    render(target, _sha256(staged, environment_digest(), str(strict), *settings), strict=strict)
+    print(f"The book is at {target / 'html' / 'index.html'}", flush=True)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Compute the book.")
-    parser.add_argument("--strict", action="store_true", help="treat every warning as an error")
-    parser.add_argument(
-        "--in-place", action="store_true", help="execute notebooks/*.ipynb and book/claims.json anew"
-    )
-    parser.add_argument(
-        "--as-committed", action="store_true", help="render the stored outputs and ledger, execute nothing"
-    )
-    parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="with --as-committed: render to DIR/_build/html"
-    )
-    parser.add_argument(
-        "--list", action="store_true", help="print the chapters, the longest first, and do nothing"
-    )
-    parser.add_argument(
-        "--shares", action="store_true", help="print what each of --workers may use, and do nothing"
-    )
-    parser.add_argument(
-        "names", nargs="*", help="with --in-place: only chapters whose name holds one of these"
-    )
-    parser.add_argument(
-        "--workers", type=int, default=2, help="chapters side by side, each of up to 3 GB; default 2"
-    )
+    for flag, text in {
+        "--strict": "treat every warning as an error",
+        "--in-place": "execute notebooks/*.ipynb and book/claims.json anew",
+        "--as-committed": "render the stored outputs and ledger, execute nothing",
+        "--list": "print the chapters, the longest first, and do nothing",
+        "--shares": "print what each of --workers may use, and do nothing",
+    }.items():
+        parser.add_argument(flag, action="store_true", help=text)
+    elsewhere = "with --as-committed: render to DIR/_build/html"
+    parser.add_argument("--output", type=Path, metavar="DIR", help=elsewhere)
+    some = "with --in-place: only chapters whose name holds one of these"
+    parser.add_argument("names", nargs="*", help=some)
+    parser.add_argument("--workers", type=int, default=2, help="chapters side by side, of up to 3 GB each")
     options = parser.parse_args()
     if options.list:
         print(*(script.with_suffix(".ipynb").relative_to(ROOT) for script in longest_first(chapters())))
@@ -516,10 +459,8 @@ def main() -> int:
         if options.in_place:
             run_in_place(options.names, workers=options.workers)
         elif options.as_committed:
-            from kernel import files
-
-            place = Place(files.absolute(options.output or ROOT).resolve())
-            lay_out(place, *committed(), strict=options.strict)
+            target = files.absolute(options.output or ROOT).resolve() / "_build"
+            lay_out(target, *committed(), strict=options.strict)
         else:
             build(strict=options.strict, workers=options.workers)
     except BuildError as error:

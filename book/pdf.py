@@ -1,9 +1,6 @@
-"""The rendered book as one PDF, and its summary as another, printed by Chromium.
+"""The rendered book as one PDF, and its summary as another, one page of A4, printed by Chromium.
 
-In:  the rendered pages (``_build/html``, from ``book/build.py``) and the order of the table of contents.
-Out: ``_build/valence_axis.pdf``, with a title page, contents, page numbers and links within the file; and
-beside it ``summary.pdf``, one page of A4.
-Never renders or computes anything: what is on the pages is what is printed.
+The book has a title page, contents, page numbers and links within the file. What is on the pages is printed.
 """
 
 from __future__ import annotations
@@ -29,7 +26,7 @@ if TYPE_CHECKING:
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import build
 
-from kernel.files import absolute
+from kernel.files import absolute, atomic_path
 
 ROOT = build.ROOT
 PATIENCE = 300_000  # ms; formulas of the whole book are set at once
@@ -69,14 +66,8 @@ def chromium(executable: str) -> Iterator[Browser]:
 def one_page(html: Path, names: Sequence[str], title: str, subtitle: str) -> str:
     """Pages as one, in their order; links between them lead to places within it. One alone has no title page.
 
-    Parameters
-    ----------
-    html : Path
-        Folder of the rendered pages. Addresses in the result are relative to its parent.
-    names : sequence of str
-        Pages without ending, as in the table of contents.
-    title, subtitle : str
-        Of the title page.
+    `html` is the folder of the pages, to whose parent addresses in the result are relative; `names` are as in
+    the table of contents, without ending; `title` and `subtitle` stand on the title page.
     """
     first = BeautifulSoup((html / f"{names[0]}.html").read_text(encoding="utf-8"), "html.parser")
     parts, contents = [], []
@@ -145,36 +136,23 @@ def _join(name: str, address: str) -> str:
 
 
 def make_pdf(browser: Browser, html: Path, target: Path, names: Sequence[str] | None = None) -> None:
-    """Print the rendered book, or some of its pages.
-
-    Parameters
-    ----------
-    browser : playwright.sync_api.Browser
-        A Chromium.
-    html : Path
-        Folder of the rendered pages.
-    target : Path
-        The file to make.
-    names : sequence of str, optional
-        Pages without ending; by default all of the table of contents.
-    """
+    """Print the pages in a folder to a file: all of the table of contents, or those of some names."""
     title = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["title"]
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     subtitle = f"A companion to arXiv:2606.00129. Version {citation['version']}."
     source = html.parent / "print.html"
-    temporary = target.with_name(f".tmp-{os.getpid()}-{target.name}")
+    options = {"prefer_css_page_size": True, "print_background": True, "outline": True, "tagged": True}
     try:
         source.write_text(one_page(html, names or build.pages(), title, subtitle), encoding="utf-8")
         page = browser.new_page()
         page.set_default_timeout(PATIENCE)
         page.goto(source.as_uri(), wait_until="load")
         page.evaluate("() => window.MathJax?.startup?.promise?.then(() => true)")
-        page.pdf(path=temporary, prefer_css_page_size=True, print_background=True, outline=True, tagged=True)
+        with atomic_path(target) as temporary:
+            page.pdf(path=temporary, **options)
         page.close()
-        os.replace(temporary, target)
     finally:
         source.unlink(missing_ok=True)
-        temporary.unlink(missing_ok=True)
 
 
 def main() -> int:

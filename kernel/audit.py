@@ -95,22 +95,34 @@ def run(
         ``axes`` is neither stored nor asked for.
     """
     names = checks.choices("tables", list(names) or table_names(), TABLES, error=StoredResultError)
-    sources = sorted({TABLES[name].source for name in names})
-    if len(sources) > 1:
+    kind, *other = {TABLES[name].source for name in names}
+    if other:
         raise StoredResultError(
             "tables from FACED and tables of words cannot be computed in one run: split them"
         )
-    options = {"n_jobs": n_jobs, "client": client, "progress": progress}
-    if sources == ["words"]:
-        missing = _missing(_assets_of(names))
-        if missing:
-            raise StoredResultError(
-                f"tables of words need {', '.join(missing)}: "
-                f"run `python -m kernel.assets fetch {' '.join(missing)}`"
-            )
-        target = results_folder("words") if target is None else files.absolute(target)
-        files.writable_folder(target)
-        return _run_parts(names, None, target, "", _digest_of_assets(), options)
+    source = _faced_of_all(folder) if kind == "faced" else None
+    if source is None and (missing := _missing(_assets_of(names))):
+        raise StoredResultError(
+            f"tables of words need {', '.join(missing)}: "
+            f"run `python -m kernel.assets fetch {' '.join(missing)}`"
+        )
+    target = files.writable_folder(results_folder(kind) if target is None else target)
+    data = _digest_of_assets() if source is None else _digest_of_recordings(source)
+    parts: dict[str, list[tuple[pd.DataFrame, dict[str, Any]]]] = {}
+    for stage in ([name for name in names if name == "axes"], [name for name in names if name != "axes"]):
+        axes = _axes(target) if source and stage and stage != ["axes"] else ""  # the others need the axes
+        calls = [(name, part) for name in stage for part in TABLES[name].parts]
+        tasks = [delayed(_finished_part)(name, part, source, axes, data) for name, part in calls]
+        done = side_by_side(tasks, label="parts of tables", n_jobs=n_jobs, client=client, progress=progress)
+        for (name, _), result in zip(calls, done if calls else (), strict=True):
+            parts.setdefault(name, []).append(result)
+            if len(parts[name]) == len(TABLES[name].parts):
+                _store(target, name, parts.pop(name), data)
+    return target
+
+
+def _faced_of_all(folder: str | Path | None) -> Path:
+    """A folder of FACED with everybody's features and ratings, by default the one at hand."""
     source = faced_folder() if folder is None else files.absolute(folder)
     if source is None:
         raise StoredResultError(
@@ -122,29 +134,7 @@ def run(
             f"{source} does not hold the features and After_remarks of all {N_PEOPLE} people: "
             "stored tables are of everybody"
         )
-    target = results_folder() if target is None else files.absolute(target)
-    files.writable_folder(target)
-    data = _digest_of_recordings(source)
-    for stage in (["axes"], [name for name in names if name != "axes"]):  # the others need the axes
-        chosen = [name for name in stage if name in names]
-        if chosen:
-            axes = _axes(target) if stage != ["axes"] else ""
-            _run_parts(chosen, source, target, axes, data, options)
-    return target
-
-
-def _run_parts(
-    names: Sequence[str], source: Path | None, target: Path, axes: str, data: str, options: Mapping[str, Any]
-) -> Path:
-    """Compute all parts of some tables side by side, and store each table when it is complete."""
-    calls = [(name, part) for name in names for part in TABLES[name].parts]
-    tasks = [delayed(_finished_part)(name, part, source, axes, data) for name, part in calls]
-    parts: dict[str, list[tuple[pd.DataFrame, dict[str, Any]]]] = {}
-    for (name, _), result in zip(calls, side_by_side(tasks, label="parts of tables", **options), strict=True):
-        parts.setdefault(name, []).append(result)
-        if len(parts[name]) == len(TABLES[name].parts):
-            _store(target, name, parts.pop(name), data)
-    return target
+    return source
 
 
 def table_names(source: str = "faced") -> list[str]:

@@ -378,39 +378,30 @@ def outcomes(ids: Iterable[str] | None = None, path: str | Path | None = None) -
     data and for simulated cohorts in which something, or nothing, was planted; and ``supported``,
     ``results``, counted over real data where there are any, else over planted cohorts.
     """
-    rows = read_ledger(path)
-    table = []
+    verdicts: dict[tuple[str, str], list[str]] = {}
+    for row in read_ledger(path):
+        empty = any(word in row.data for word in _NOTHING_PLANTED)
+        side = "real" if not row.simulated else "nothing planted" if empty else "planted"
+        verdicts.setdefault((row.id, side), []).append(plain_verdict(row.verdict))
+    table = {}
     for name in load_claims() if ids is None else ids:
-        sides: dict[str, list[str]] = {"real": [], "planted": [], "nothing planted": []}
-        for row in rows:
-            if row.id == name:
-                empty = any(word in row.data for word in _NOTHING_PLANTED)
-                side = "real" if not row.simulated else "nothing planted" if empty else "planted"
-                sides[side].append(plain_verdict(row.verdict))
+        sides = {side: verdicts.get((name, side), []) for side in ("real", "planted", "nothing planted")}
         counted = sides["real"] or sides["planted"]
-        table.append(
-            {
-                "id": name,
-                "claim": load_claim(name).claim,
-                **{side: outcome(verdicts) for side, verdicts in sides.items()},
-                "supported": counted.count("supported"),
-                "results": len(counted),
-            }
-        )
-    return pd.DataFrame(table).set_index("id")
+        table[name] = {
+            "claim": load_claim(name).claim,
+            **{side: outcome(each) for side, each in sides.items()},
+            "supported": counted.count("supported"),
+            "results": len(counted),
+        }
+    return pd.DataFrame.from_dict(table, orient="index").rename_axis("id")
 
 
 def ledger(path: str | Path | None = None) -> pd.DataFrame:
     """Every claim with every result, one row each, in the fields of both; without one it is "not run"."""
-    results: dict[str, list[dict[str, Any]]] = {}
-    for row in read_ledger(path):
-        results.setdefault(row.id, []).append(row._asdict())
     of_claim = ("id", "part", "claim", "paper", "estimand", "rule", "needs", "chapter", "caveat", "command")
-    table = []
-    for claim in load_claims().values():
-        base = {key: getattr(claim, key) for key in of_claim}
-        table += [base | row for row in results.get(claim.id, [{"verdict": "not run"}])]
-    return pd.DataFrame(table).reindex(columns=[*of_claim, *Row._fields[1:]])
+    known = pd.DataFrame([{key: getattr(claim, key) for key in of_claim} for claim in load_claims().values()])
+    results = pd.DataFrame(read_ledger(path), columns=Row._fields)
+    return known.merge(results, how="left", on="id").fillna({"verdict": "not run"})
 
 
 def paper_alignment_table() -> pd.DataFrame:

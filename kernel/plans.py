@@ -192,11 +192,6 @@ def check_machine(study: Study) -> None:
         raise StudyError(str(error).splitlines()[0]) from None
 
 
-def environment_study() -> Study:
-    """The study of the chapters, on the recordings that KERNEL_DATA names, if it is set."""
-    return Study(path=files.places().get("KERNEL_DATA"))
-
-
 # ---- its tasks
 
 

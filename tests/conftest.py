@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
+
+# before numpy is loaded: threads of several workers wait for one another many times as long as they compute
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
@@ -20,9 +24,9 @@ if torch.backends.mps.is_available():
     DEVICES.append("mps")
 
 
-#: What their tests share is dear (a rendered book, a browser, a whole study, the calibration of a chapter):
-#: a second worker would make it again or wait for it, so one worker does all of the file.
-TOGETHER = ("test_browser.py", "test_chapters.py", "test_studies.py")
+#: Files that one worker does as a whole: what their tests share takes long to make (a rendered book, a whole
+#: study). They are begun first, which also keeps the long walk from being the last test of all.
+TOGETHER = ("test_browser.py", "test_chapters.py", "test_studies.py", "test_walk.py")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -46,6 +50,12 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "faced" in item.keywords and not HAS_FACED:
             item.add_marker(skip)
+
+
+def pytest_collection_finish():
+    """What has been imported stays: no later collection of garbage need look through it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

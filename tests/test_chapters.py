@@ -53,11 +53,10 @@ def test_projection_and_maps_run_on_files(source, tmp_path):
 
 
 @pytest.mark.assets
-@pytest.mark.parametrize("source", [None, "FACED, DE", "SEED-V"])
+@pytest.mark.parametrize("source", ["FACED, DE", "SEED-V"])
 def test_stored_results_are_shown_whatever_lies_at_hand(source, tmp_path, monkeypatch):
     ledger = tmp_path / "claims.json"
-    if source:
-        monkeypatch.setenv("KERNEL_DATA", str(written(source, tmp_path / "data")))
+    monkeypatch.setenv("KERNEL_DATA", str(written(source, tmp_path / "data")))
     monkeypatch.setenv("KERNEL_LEDGER", str(ledger))
     monkeypatch.chdir(ROOT / "notebooks")
     notebook = jupytext.read("04_eeg.py", fmt="py:percent")

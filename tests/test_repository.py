@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -274,14 +275,18 @@ def test_the_wheel_serves_another_folder(tmp_path):
     assert done.stdout.startswith(str(tmp_path / "site" / "kernel"))
 
 
+DRAWS = {"n_permutations": 199, "n_slow": 19}
+
+
 @pytest.mark.assets
 def test_the_examples_of_the_readme_run(monkeypatch):
-    """As printed, on one bundled model, a few texts, simulated people and a classifier that is quick."""
+    """As printed, on one bundled model, few texts and draws, simulated people and a quick classifier."""
     construct = kernel.construct_valence_axis
     cohort = simulate_cohort(0, n_subjects=12, window=10.0)[0]
     few = {"n_texts": 30, "progress": False}
     monkeypatch.setattr(kernel, "construct_valence_axis", lambda _: construct("SmolLM2-135M-Instruct", **few))
     monkeypatch.setattr(kernel, "load_cohort", lambda _: cohort)
+    monkeypatch.setattr(kernel, "map_vaxis_to_eeg", partial(kernel.map_vaxis_to_eeg, **DRAWS))
     rng = np.random.default_rng(0)
     y, subject = np.tile(np.arange(3), 40), np.repeat(np.arange(10), 12)
     names = {
@@ -301,7 +306,7 @@ def test_the_examples_of_the_readme_run(monkeypatch):
 
 @pytest.mark.assets
 def test_the_recipes_run_as_printed(tmp_path, monkeypatch):
-    """In one go, from top to bottom, on noise in place of people."""
+    """In one go, from top to bottom, on noise in place of people, few texts and few draws."""
     rng = np.random.default_rng(0)
     clips = {"a": "happy", "b": "sad", "c": "calm", "d": "happy", "e": "sad", "f": "calm"}
 
@@ -322,6 +327,9 @@ def test_the_recipes_run_as_printed(tmp_path, monkeypatch):
         "person": np.repeat(np.arange(10), 12),
         "X_test": rng.standard_normal((5, 3)),
     }
+    few = partial(kernel.construct_valence_axis, n_texts=30, progress=False)
+    monkeypatch.setattr(kernel, "construct_valence_axis", few)
+    monkeypatch.setattr(kernel, "map_vaxis_to_eeg", partial(kernel.map_vaxis_to_eeg, **DRAWS))
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "book" / "howto.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, flags=re.S)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
+import runpy
+import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -24,26 +25,49 @@ COMMANDS = [
     for line in block.splitlines()
     if line and not line.startswith(("git clone", "source", "make book"))
 ]
+#: Settings of the walk's study that make it quick.
+FEW = {"texts": 10, "epochs": 2, "members": 2, "permutations": 30, "slow_permutations": 19}
+
+
+def run_script(script, *arguments):
+    """Run a script as a shell would, but in this process, where all is loaded; gives its code."""
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setattr(sys, "argv", [script, *arguments])
+        patch.setattr(sys, "path", sys.path.copy())
+        runpy.run_path(script, run_name="__main__")
+    return ended.value.code
+
+
+def perform(command):
+    """Do what a line of shell does; gives its code."""
+    program, *arguments = shlex.split(command)
+    if program.startswith("KERNEL_DATA="):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(*program.split("="))
+            return perform(shlex.join(arguments))
+    if program == "kernel":
+        return main(arguments)
+    if arguments[0] != "-c":
+        return run_script(*arguments)
+    exec(compile(arguments[1], command, "exec"), {"__name__": "__main__"})
+    return 0
 
 
 @pytest.mark.assets
-def test_the_walk_can_be_walked(tmp_path):
-    (tmp_path / "book").mkdir()
-    (tmp_path / "book" / "studies").symlink_to(ROOT / "book" / "studies")
-    environment = {k: v for k, v in os.environ.items() if k not in ("KERNEL_DATA", "KERNEL_LEDGER")}
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment |= {"PATH": path, "PYTHONPATH": str(ROOT), "TQDM_DISABLE": "1"}
-    # the study names its folder by a path from its own place, which is the repository's
-    text = (ROOT / "book" / "studies" / "first.yaml").read_text().replace("../../my_faced", "my_faced")
-    (tmp_path / "first.yaml").write_text(text)
+def test_the_walk_can_be_walked(tmp_path, monkeypatch, capsys):
+    theirs, ours = ROOT / "book" / "studies", tmp_path / "book" / "studies"
+    ours.mkdir(parents=True)
+    shutil.copy(theirs / "make_faced.py", ours)
+    study = yaml.safe_load((theirs / "first.yaml").read_text())
+    assert FEW.keys() < study.keys()
+    (ours / "first.yaml").write_text(yaml.safe_dump(study | FEW))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KERNEL_LEDGER", raising=False)
+    monkeypatch.setenv("KERNEL_PROCESSES", "1")  # a second one would load everything again
     said = {}
     for command in COMMANDS:
-        ours = command
-        if command.startswith("kernel "):
-            ours = f"{sys.executable} -m {command.replace('book/studies/first.yaml', 'first.yaml')}"
-        done = subprocess.run(ours, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-        said[command] = done.stdout
+        assert perform(command) == 0, command
+        said[command] = capsys.readouterr().out
     assert len(said) == 8, "the walk has other commands than this test knows"
     loaded, planned, status = (
         next(text for command, text in said.items() if word in command)
@@ -57,17 +81,13 @@ def test_the_walk_can_be_walked(tmp_path):
         assert pd.read_csv(table)["simulated"].all(), table.name
 
 
-def test_generated_files_are_simulated_and_recordings_are_not(tmp_path):
-    script = ROOT / "book" / "studies" / "make_faced.py"
-    folder = tmp_path / "generated"
-    subprocess.run(
-        [sys.executable, str(script), str(folder), "--subjects", "3"], check=True, capture_output=True
-    )
+def test_generated_files_are_simulated_and_recordings_are_not(tmp_path, capsys):
+    script, folder = str(ROOT / "book" / "studies" / "make_faced.py"), tmp_path / "generated"
+    assert run_script(script, str(folder), "--subjects", "3") == 0
     assert load_cohort(folder, progress=False).simulated
     (folder / "GENERATED.txt").unlink()
     assert not load_cohort(folder, progress=False).simulated
-    again = subprocess.run([sys.executable, str(script), str(folder)], capture_output=True, text=True)
-    assert again.returncode == 2 and "choose a new folder" in again.stderr
+    assert run_script(script, str(folder)) == 2 and "choose a new folder" in capsys.readouterr().err
 
 
 def test_the_plan_of_the_paper_is_the_one_printed(capsys):

@@ -88,27 +88,24 @@ def speed(lm, texts: list[str], rounds: int) -> list[dict]:
 _PEAK = """
 import resource
 from bench_hidden import AFFECT_CUE, PLAIN, hidden_states, load_language_model, snippets
-hidden_states(load_language_model({model!r}), snippets({n}), {layers!r}, AFFECT_CUE, **PLAIN)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+lm, texts = load_language_model({model!r}), snippets({n})
+for layers in ("penultimate", "all"):
+    hidden_states(lm, texts, layers, AFFECT_CUE, **PLAIN)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
 def memory(model: str, n: int) -> dict:
-    """Peak of a process of its own that keeps all layers, over one that keeps one."""
-
-    def peak(layers: str) -> int:
-        command = [sys.executable, "-c", _PEAK.format(model=model, n=n, layers=layers)]
-        folder = Path(__file__).parent
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
-        return int(done.stdout.split()[-1])
-
-    everything, one = peak("all"), peak("penultimate")
+    """Peak of a process of its own that keeps all layers, over its peak before, with one."""
+    command = [sys.executable, "-c", _PEAK.format(model=model, n=n)]
+    done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+    one, everything = map(int, done.stdout.split()[-2:])
     return {
         "name": f"hidden_states, {model}, peak memory of all layers over one",
         "ratio": everything / one,
         "kib": everything,
         "kib_reference": one,
-        "reference": "the penultimate layer only, in a process of its own",
+        "reference": "the penultimate layer only, before in the same process",
         "sizes": {"texts": 3 * n},
     }
 
