@@ -140,7 +140,10 @@ class Cohort:
                 raise ValueError(f"de has {length} along {axis!r}, {len(names)} were named; shape {de.shape}")
         checks.between("window", window, 0, np.inf)
         n_subjects, n_clips, n_windows = de.shape[:3]
-        hardware = ["unknown"] * n_subjects if hardware is None else list(hardware)
+        hardware = ["unknown"] * n_subjects if hardware is None else hardware
+        for name, text in (("dataset", dataset), ("provenance", provenance)):
+            if not isinstance(text, str):
+                raise ValueError(f"{name} must be a text, got {text!r}: say what the data are")
         grid = (n_subjects, n_clips)
         low, high = np.array(list(edges.values()), dtype=float).T
         values: dict[str, Any] = {
@@ -295,7 +298,9 @@ class Cohort:
         Mean ratings stay those over all people: means over a part come from :meth:`person_rating`.
         """
         asked: dict[str, Any] = {"subject": subjects, "clip": clips, "channel": channels, "band": bands}
-        parts = {axis: list(names) for axis, names in asked.items() if names is not None}
+        parts = {
+            axis: list(checks.choices(axis, names)) for axis, names in asked.items() if names is not None
+        }
         for axis in {"subject", "clip"} & set(parts):
             parts[axis] = whole(parts[axis], axis).tolist()  # a mask is no list of ids
         for axis, names in parts.items():
@@ -475,6 +480,8 @@ def _positions(order: ArrayLike, grid: tuple[int, int]) -> np.ndarray:
 
 
 def _names(names: Sequence[str], what: str) -> list[str]:
+    if isinstance(names, str):
+        raise ValueError(f"{what} must be a list of names, got {names!r}: put it in brackets")
     for name in names:
         comma = what != "channels" and "," in str(name)
         if not isinstance(name, str) or not name or name != name.strip() or comma:
@@ -486,6 +493,8 @@ def _names(names: Sequence[str], what: str) -> list[str]:
 
 def _rating_variables(ratings: Mapping[str, ArrayLike], grid: tuple[int, int]) -> dict[str, np.ndarray]:
     """Variable ``rating``, and ``person_rating`` where every item has one row a person."""
+    if not isinstance(ratings, Mapping):
+        raise ValueError(f"ratings must be {{item: values}}, got {type(ratings).__name__}: name them")
     tables = {item: real(values, f"rating {item!r}", finite=False) for item, values in ratings.items()}
     shapes = {item: table.shape for item, table in tables.items()}
     if set(shapes.values()) not in ({grid}, {grid[1:]}):
