@@ -424,6 +424,8 @@ def test_stored_tables_and_data_at_hand_enter_the_digest(tmp_path, monkeypatch):
         assert changed()
         write(file, name + place)
         assert changed()
+    monkeypatch.setenv("KERNEL_DEVICE", "meta")
+    assert changed()
     monkeypatch.setenv("KERNEL_CACHE", str(tmp_path / "assets"))
     write("assets/assets/faced-1/manifest.json", "{}")
     assert changed()
