@@ -342,7 +342,10 @@ def test_one_call_is_the_estimator_s():
         ({"estimator": GaussianNB}, r"estimator is the class GaussianNB: give an object, GaussianNB\(\)"),
         ({"estimator": NetworkClassifier(shape=(5, 3))}, r"shape \(5, 3\) is not .* of 12 features"),
         ({"estimator": NetworkClassifier(shape=12)}, r"shape 12 is not \(channels, bands\) of 12 features"),
-        ({"estimator": NetworkClassifier(options={"hidden": 8})}, "hidden must be a list of .*, got 8"),
+        (
+            {"estimator": NetworkClassifier(options={"hidden": 8})},
+            "hidden is empty, or no list of widths: .*, got 8",
+        ),
         ({"estimator": NetworkClassifier(epochs=2)}, "warmup_epochs"),
         ({"aggregation": "best"}, "aggregation must be one of uniform"),
         ({"aggregation": "stacked", "validation_fraction": None}, "needs a validation_fraction"),

@@ -180,7 +180,7 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         if not isinstance(hidden, Sequence) or not hidden:
-            raise ValueError(f"hidden must be a list of one or more widths, got {hidden!r}")
+            raise ValueError(f"hidden is empty, or no list of widths: name one or more, got {hidden!r}")
         for width in hidden:
             checks.count("hidden", width)
         checks.count("window_width", window_width, 0)
