@@ -457,6 +457,13 @@ def test_make_names_places_as_its_caller_does(named, told):
     assert done.stdout == told.format(here=ROOT) + "\n"
 
 
+def test_make_help_lists_every_target():
+    done = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    targets = re.search(r"\.PHONY: (.*)", (ROOT / "Makefile").read_text()).group(1).split()
+    assert [line.split()[:2] for line in done.stdout.splitlines()] == [["make", name] for name in targets]
+    assert done.stdout == subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True).stdout
+
+
 # ---- what a page shows of code
 
 
