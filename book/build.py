@@ -42,14 +42,18 @@ EXECUTED = ROOT / "_build" / "executed"
 LEDGER = ROOT / "book" / "claims.json"
 MOST_LINES, MOST_WIDE = 8, 76  # of code that a page shows unfolded
 RESULTS = ROOT / "book" / "results"
-#: Begun first, so that no process is left with a long chapter at the end; 02 reads states that 01 has stored.
+#: Begun first, so that no process is left with a long chapter at the end; when 02 begins, 01 has stored the
+#: states of language models that both read.
 LONGEST = (
     "01_axis",
     "14_seed_v",
+    "07_classifiers",
+    "15_online",
     "02_sentiment",
+    "11_saturation",
+    "00_quickstart",
     "08_rediscovery",
     "10_alignment",
-    "11_saturation",
     "12_ensemble",
     "05_projection",
     "13_two_tier",

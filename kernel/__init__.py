@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kernel.language.axis import agreement as agreement
     from kernel.language.hidden import hidden_states as hidden_states
     from kernel.language.models import load_language_model as load_language_model
+    from kernel.language.recipes import steady_axis as steady_axis
     from kernel.language.sentiment import load_benchmark as load_benchmark
     from kernel.language.sentiment import zero_shot as zero_shot
     from kernel.language.stories import load_stories as load_stories
@@ -39,6 +40,7 @@ _HOMES = {
     "load_faced_table": "kernel.brain.faced_table",
     "power": "kernel.brain.power",
     "run_registry": "kernel.language.study",
+    "steady_axis": "kernel.language.recipes",
     "load_language_model": "kernel.language.models",
     "hidden_states": "kernel.language.hidden",
     "ValenceAxis": "kernel.language.axis",

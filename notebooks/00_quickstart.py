@@ -86,6 +86,8 @@ fig = plots.plot_forest(
 # ```python
 # result = kernel.construct_valence_axis("Qwen/Qwen3-0.6B")          # any hub id, or a folder with safetensors
 # result = kernel.construct_valence_axis(lm, {"anger": "...", "neutral": "...", "joy": "..."}, cue=None)
+# axis = kernel.steady_axis(lm)                                      # depends less on its stories: see How to
+# axis.score(sentences)
 # ```
 #
 # Any causal model that transformers can load works; no remote code is ever run. A graphics card is used if there is one.

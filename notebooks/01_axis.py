@@ -27,8 +27,8 @@
 # **You will learn** how an axis is built from nine points, why its share of variance proves nothing, and how far it depends on its stories.
 #
 # **Data of this chapter.** Two real language models, SmolLM2-135M-Instruct {cite:p}`allal2025smollm2` and Gemma-3-270M
-# {cite:p}`gemma2025gemma3`; 495 stories written for this project; real human ratings of movie snippets
-# {cite:p}`hutto2014vader`. Nothing is simulated. Both models are smaller than any of the paper's fourteen, and what they do says nothing
+# {cite:p}`gemma2025gemma3`; 549 stories written for this project; real human ratings of movie snippets
+# {cite:p}`hutto2014vader`; and, to score one table, what 123 people felt at 28 film clips, as means over people {cite:p}`chen2023faced`. Nothing is simulated. Both models are smaller than any of the paper's fourteen, and what they do says nothing
 # about those.
 
 # %% tags=["hide-input"]
@@ -37,13 +37,15 @@ import textwrap
 
 import numpy as np
 import pandas as pd
+from scipy.stats import zscore
 
 from kernel import assets, audit, claims, interactive, plots, stats
 from kernel.language.axis import ValenceAxis, agreement, bootstrap_direction, shuffled_shares
 from kernel.language.hidden import AFFECT_CUE, bare_and_cued_states, hidden_states
 from kernel.language.models import REGISTRY, load_language_model
 from kernel.language.sentiment import load_benchmark
-from kernel.language.stories import EMOTIONS, VALENCE_CODE, diverse_stories, load_stories
+from kernel.language.stories import CLIP_EMOTIONS, EMOTIONS, VALENCE_CODE, diverse_stories, load_stories
+from kernel.ratings import load_ratings
 
 plots.set_style()
 MODELS = ("SmolLM2-135M-Instruct", "Gemma-3-270M")
@@ -76,6 +78,7 @@ print(f"{gemma.name}: {gemma.licence}", *textwrap.wrap(gemma.terms, 90), sep="\n
 STORIES = {"fifty tellings": load_stories(), "six stories": diverse_stories()}
 movie = load_benchmark("movie", n=400, min_abs_rating=1.0)
 words = load_benchmark("lexicon", n=24, min_abs_rating=1.0)
+twelve = diverse_stories(12)
 pd.DataFrame(
     {"emotion": e, "its first story": STORIES["fifty tellings"].sources[e], "another telling": t}
     for e, t, i in zip(STORIES["fifty tellings"].emotions, STORIES["fifty tellings"].texts, STORIES["fifty tellings"].indices, strict=True)
@@ -88,8 +91,11 @@ pd.DataFrame(
 
 # %%
 S, M, W = {}, {}, {}  # states of the stories, of the movie snippets and, cued, of the words (every layer)
+T, tokens = {}, {}  # cued penultimate states of twelve stories an emotion, and tokens of the six
 for name in MODELS:
     lm = load_language_model(name)
+    T[name] = hidden_states(lm, twelve.texts, cue=AFFECT_CUE, progress=False)[:, 0]
+    tokens[name] = np.array([len(row) for row in lm.tokenizer(list(STORIES["six stories"].texts))["input_ids"]])
     W[name] = hidden_states(lm, words.texts, "all", AFFECT_CUE, progress=False)
     M[name, "bare"], M[name, "cued"] = bare_and_cued_states(lm, movie.texts, "all", progress=False)
     for kind, stories in STORIES.items():
@@ -216,7 +222,7 @@ robust = {name: agreement(sets[name], n_resamples=500, random_state=0) for name 
 pd.DataFrame(
     {
         name: {
-            "cosine under resampled tellings (2.5 %)": firmness[name].interval.low,
+            "cosine under resampled tellings (2.5 %)": firmness[name].low,
             "mean r between sets of other stories": robust[name].overall.value,
             "lowest r": robust[name].matrix.min(),
         }
@@ -252,6 +258,87 @@ pd.DataFrame({"default recipe": alone.loc[default], "five cues, shared component
 # Sharing helps most: with one cue the mean correlation rises from .79 to .89, with five cues to .91, the highest of all. SmolLM2 gains most, from .68 to .91 between its own halves. Cleaning ruins the axis:
 # after a cue, texts vary mostly between good and bad, so what looks like noise *is* the signal. [Chapter 2](02_sentiment.ipynb) scores the winner, which we call the *steady* axis, on labelled sentences, and
 # [chapter 3](03_consistency.ipynb) compares its nine positions with people.
+#
+# ## Few stories misplace fear, and neutral pulls the axis towards itself
+#
+# Why do sadness, fear and neutral land where they do? We take the default axis apart (*post hoc*: no rule asks for this). Each row below changes one thing and places the nine emotions anew, in standard deviations over the nine; people's mean
+# ratings of film clips score the result and build nothing. *Length* is the number of tokens, whose effect is estimated within emotions. An emotion is *left out* if it has no part in the axis on which it is placed. *Topic* has no row: a topic, such as
+# work or journeys, is told once for every emotion, so by itself it moves all nine means alike. What a story adds beyond its topic shows in the last row, where each emotion's six stories are drawn anew, with repeats.
+
+# %% tags=["hide-input"]
+def centroids(states, emotions):
+    return np.stack([states[np.array(emotions) == e].mean(0) for e in EMOTIONS])
+
+
+def placed(means):
+    """Where the first component of nine means puts them, in standard deviations."""
+    return zscore(ValenceAxis().fit(means, EMOTIONS).positions_)
+
+
+def component(means, names):
+    return ValenceAxis(orient="joy" if "joy" in names else "inspiration").fit(means, names).direction_
+
+
+def good_minus_bad(means, names):
+    sign = np.array([VALENCE_CODE[e] for e in names])
+    return means[sign > 0].mean(0) - means[sign < 0].mean(0)
+
+
+def left_out(means, direction):
+    """Each emotion's place on a direction found in the other eight."""
+    keep = ~np.eye(9, dtype=bool)
+    return np.array([zscore(means @ direction(means[k], np.array(EMOTIONS)[k]))[~k].item() for k in keep])
+
+
+def taken_apart(name):
+    """Places of the nine emotions by what was changed, and those of the default axis from resampled stories."""
+    told = np.array(STORIES["six stories"].emotions)
+    cued, bare = (S[name, readout, "six stories"] for readout in READOUTS)
+    means, n, number = centroids(cued[:, -2], told), cued.shape[1] - 1, np.array([EMOTIONS.index(e) for e in told])
+    length = np.log(tokens[name])
+    of_emotion = centroids(length, told)
+    within = length - of_emotion[number]
+    slope = within @ (cued[:, -2] - means[number]) / (within @ within)
+    late = [placed(centroids(cued[:, k], told)) for k in range(-(-n * 2 // 3), n)]
+    rng = np.random.default_rng(0)
+    again = [np.concatenate([rng.choice(np.flatnonzero(told == e), 6) for e in EMOTIONS]) for _ in range(500)]
+    return {
+        "default axis, six stories": placed(means),
+        "length of the stories removed": placed(means - np.outer(of_emotion, slope)),
+        "read bare, without the cue": placed(centroids(bare[:, -2], told)),
+        "mean over the last third of the layers": np.mean(late, axis=0),
+        "emotion left out of its own axis": left_out(means, component),
+        "good minus bad, emotion left out": left_out(means, good_minus_bad),
+        "twelve stories": placed(centroids(T[name], twelve.emotions)),
+        "twelve stories, emotion left out": left_out(centroids(T[name], twelve.emotions), component),
+    }, np.stack([placed(centroids(cued[pick, -2], told[pick])) for pick in again])
+
+
+people = load_ratings()["valence_mean"].groupby(list(CLIP_EMOTIONS)).mean()[list(EMOTIONS)].to_numpy()
+ASKED = ("sadness", "fear", "neutral")
+where = [EMOTIONS.index(e) for e in ASKED]
+parts, columns = {name: taken_apart(name) for name in MODELS}, {}
+for name, (changed, again) in parts.items():
+    low, high = np.percentile(again[:, where], [2.5, 97.5], axis=0)
+    r = {key: stats.pearson(places, people) for key, places in changed.items()}
+    for k, emotion in enumerate(ASKED):
+        columns[name, emotion] = {
+            "people": f"{zscore(people)[where[k]]:.2f}",
+            **{key: f"{places[where[k]]:.2f}" for key, places in changed.items()},
+            "default axis, stories resampled (95 %)": f"{low[k]:.1f} to {high[k]:.1f}",
+        }
+    columns[name, "r, nine emotions"] = {key: f"{value:.2f}" for key, value in r.items()}
+pd.DataFrame(columns).fillna("")
+
+# %% [markdown]
+# **What we find.** Six stories are too few to fix the place of a single emotion: when each emotion's six are drawn anew, fear lands anywhere between −1.5 and 1.2 and neutral between −2.3 and 2.1 in SmolLM2, and hardly less widely in Gemma.
+# Twelve stories bring fear down in both models, to −.76 and −.52 (people: −1.16), and r up to .79. Neutral is another matter. With twelve stories it lies at 1.32 and .92, far above where people put it (.07), but at .27 and .48 once it is left
+# out of its own axis: the neutral stories draw the first component towards themselves. Sadness stays too high; in Gemma nothing that we changed explains that, nor does the draw of the stories (−.6 to .7, people −.93). Length explains little:
+# without it sadness comes nearer to people in SmolLM2 (−.76), but r falls in both models. Nor is the cue to blame, since r is lower without it. Averaging the late layers helps SmolLM2 (r = .83) and hardly Gemma (.68). The difference of good and
+# bad means, which is told the signs that the axis must find, comes nearer to people in both (r = .85 and .73).
+#
+# **What could fool us.** These are eight looks at nine values, taken after we had seen where the emotions lay, so an r that is .1 higher may be chance. People rated film clips and not our stories, and an emotion's clips need not be as sad or as frightening
+# as its stories. To leave an emotion out also changes what the others are compared with. And the draws repeat stories, which makes the axis shakier than six different stories would.
 #
 # ## The axis appears in the second half of the layers
 #

@@ -125,6 +125,17 @@ print(f"95 % of free random directions over 28 clips stay below |r| = {null.free
 print(f"no class-constant predictor can exceed r = {null.ceiling:.3f}")
 print(f"the code -1, 0, +1, which knows only which emotions are good, reaches r = {sign_r:.3f}")
 
+# %% [markdown]
+# Try a code of your own: change the numbers and run the cell.
+
+# %%
+mine = {
+    "anger": -3, "disgust": -3, "fear": -2, "sadness": -2, "neutral": 0,
+    "amusement": 2, "inspiration": 2, "joy": 3, "tenderness": 2,
+}
+of_clips = np.array([float(mine[e]) for e in CLIP_EMOTIONS])
+print(f"r over 28 clips = {stats.pearson(of_clips, y):.3f}")
+
 # %% mystnb={"image": {"alt": "Histograms, one for each real model and set of stories: absolute correlation over 28 clips of random directions that give each emotion one value; an orange line marks that of the axis."}, "figure": {"caption": "Real models, real ratings of 28 clips. Grey: class-constant random directions; orange: the axis."}}
 fig = plots.plot_nulls(
     {f"{name}\n{kind}": (null.null, abs(by_clip[name, kind])) for name, kind in x}, label="|r| of class-constant directions"
@@ -205,7 +216,8 @@ r_strangers = strangers.apply(lambda p: stats.pearson(p.to_numpy(), class_means)
 pd.concat([strangers, r_strangers.to_frame("r with people's ratings of the clips").T]).round(2)
 
 # %% [markdown]
-# In strangers' comments neutral lies in the middle, where people put it, and the nine positions correlate .79 to .92 with people's ratings (a comparison made after the fact). So it is our own neutral stories, of timetables and waiting rooms, that lie too high after the cue, and not neutral as such.
+# In strangers' comments neutral lies in the middle, where people put it, and the nine positions correlate .79 to .92 with people's ratings (a comparison made after the fact). So it is our own neutral stories, of timetables and waiting rooms, that lie too high after the cue, and not neutral as such. [Chapter 1](01_axis.ipynb) finds
+# the same from the other side: on an axis built without the neutral stories they lie nearer to the middle.
 # Amusement is the other misfit: it lies near zero, in SmolLM2 below fear.
 #
 # ## The paper's fourteen, and ours
@@ -271,7 +283,7 @@ claims.show(*[row for row in rows if row.id in FIRM])[["data", "verdict"]]
 #
 # ## Try it
 #
-# 1. Write a code from −3 to +3 for the nine emotions from memory. Does it beat −1, 0, +1? Does it beat .989, and why can it not?
+# 1. Write a code from −3 to +3 for the nine emotions from memory: change the numbers of `mine`, in the section on codes, and run that cell. Does it beat −1, 0, +1? Does it beat .989, and why can it not?
 #
 # ```{dropdown} Solution
 # Any sensible code comes near .98. None can pass .989: clips of one emotion differ in their ratings, and a code with one value for each emotion cannot follow that. The best possible code is the nine mean ratings themselves.
@@ -283,12 +295,14 @@ claims.show(*[row for row in rows if row.id in FIRM])[["data", "verdict"]]
 # Neutral, in all three models, as the hidden cell above this section checks. Without it the axis still has eight emotions to get wrong.
 # ```
 #
-# 3. Add a model:
+# 3. Put your own text on the steady axis, or add a model:
 #
 # ```python
 # import kernel
 # from kernel.language.models import REGISTRY
 #
+# axis = kernel.steady_axis("SmolLM2-135M-Instruct")                     # shares its component with Gemma-3-270M
+# axis.positions, axis.score(["The nurse smiled and said the scan was clear."])
 # kernel.run_registry([name for name, card in REGISTRY.items() if card.paper_r], "results/")   # the paper's fourteen
 # kernel.run_registry(["your/model"], "results/", cue=None)
 # ```

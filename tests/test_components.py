@@ -9,13 +9,7 @@ import pytest
 
 from kernel.brain import components
 from kernel.brain.cohort import FACED_CLIP_EMOTIONS, FACED_FILMS, FACED_SCALP, Cohort, trial_features
-from kernel.brain.components import (
-    FACED_COMPONENTS,
-    FacedSettings,
-    simulate_components,
-    variance_components,
-    variance_shares,
-)
+from kernel.brain.components import FACED_COMPONENTS, FacedSettings, simulate_components, variance_components
 from kernel.brain.simulate import simulate_cohort
 from kernel.ratings import load_ratings
 
@@ -94,18 +88,18 @@ def test_the_sizes_are_those_of_faced(faced):
 
 def test_shares_are_those_of_a_two_way_layout(rng):
     x = 3 + 2 * rng.standard_normal((400, 1)) + rng.standard_normal(300) + rng.standard_normal((400, 300))
-    shares = variance_shares(x)
+    shares = components.variance_shares(x)
     assert shares.sum() == pytest.approx(1)
     # 400 persons and 300 clips: relative standard errors of .07 and .08 of their variance
     assert shares.to_dict() == pytest.approx({"person": 4 / 6, "clip": 1 / 6, "rest": 1 / 6}, abs=0.07)
-    alike = variance_shares(np.tile(rng.standard_normal(9), (5, 1))).to_dict()
+    alike = components.variance_shares(np.tile(rng.standard_normal(9), (5, 1))).to_dict()
     assert alike == pytest.approx({"person": 0, "clip": 1, "rest": 0})
 
 
 @pytest.mark.faced
 @pytest.mark.parametrize(("item", "rest"), [("valence", 0.48), ("liking", 0.49), ("arousal", 0.56)])
 def test_half_of_the_ratings_lies_between_people_within_a_clip(faced, item, rest):
-    assert variance_shares(faced.person_rating(item))["rest"] == pytest.approx(rest, abs=0.005)
+    assert components.variance_shares(faced.person_rating(item))["rest"] == pytest.approx(rest, abs=0.005)
 
 
 # The simulation
@@ -190,11 +184,12 @@ def test_a_profile_tells_shared_from_separate_noise(rng, shared):
 # Errors name the value and the cure
 
 
+def made(window):
+    return simulate_components(0, n_subjects=4, window=window)[0]
+
+
 def holed():
-    cohort, _ = simulate_components(0, n_subjects=4, window=2.0)
-    de = cohort.de.copy()
-    de[3, 4] = np.nan
-    return cohort.with_de(de)
+    return made(2.0).with_de(np.where(np.arange(28)[:, None, None, None] == 4, np.nan, made(2.0).de))
 
 
 @pytest.mark.parametrize(
@@ -204,10 +199,7 @@ def holed():
         (lambda: simulate_components(0, window=0.5), "whole seconds"),
         (lambda: simulate_components(0, valence=1.2), r"valence must lie in \[0, 1\], got 1.2"),
         (lambda: simulate_components(0, n_subjects=0), "got 0"),
-        (
-            lambda: variance_components(simulate_components(0, n_subjects=4, window=30.0)[0]),
-            "at least 12 windows, got 1",
-        ),
+        (lambda: variance_components(made(30.0)), "at least 12 windows, got 1"),
         (lambda: variance_components(holed()), "a trial is missing, short or of unknown position"),
     ],
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 from eeg_files import EMOEEG_ORDER, write_emoeeg_mc
 
 from kernel.brain.emoeegmc import read_emoeeg_mc
-from kernel.brain.releases import EEGFileError, UnsafePickleError
+from kernel.brain.releases import EEGFileError
 
 QUIET = {"progress": False}
 # in the form in which the README of ds005540 lists who saw what
@@ -104,11 +103,6 @@ def test_the_order_comes_from_the_readme(tmp_path):
         assert [EMOEEG_ORDER[i] for i in np.argsort(row)[: np.isfinite(row).sum()]] == shown(subject)
 
 
-class Evil:
-    def __reduce__(self):
-        return os.system, ("touch evil-was-here",)
-
-
 with_nan = np.zeros((21, 64, 30, 5))
 with_nan[20, 63, 29, 4] = np.nan
 
@@ -125,20 +119,18 @@ SPOILT = {
     r"trial 20, channel 63, second 29, band 4": {"de": with_nan},
     r"keys \['psd'\], expected key 'de'": {"psd": np.zeros(3)},
     r"found str, expected an array": {"de": "text"},
-    r"(posix|nt)\.system": {"de": Evil()},
     r"no npy header": b"/annex/objects/SHA256E-s1613182.npy",
     r"truncated": saved({"de": with_nan})[:-1000],
 }
 
 
 @pytest.mark.parametrize("match", SPOILT)
-def test_a_spoilt_file_is_named_with_what_was_found_and_expected(tmp_path, monkeypatch, match):
-    monkeypatch.chdir(tmp_path)
+def test_a_spoilt_file_is_named_with_what_was_found_and_expected(tmp_path, match):
     write_emoeeg_mc(tmp_path, (1, 2))
     path = spoil(tmp_path, SPOILT[match])
-    with pytest.raises(UnsafePickleError if "system" in match else EEGFileError, match=match) as caught:
+    with pytest.raises(EEGFileError, match=match) as caught:
         read_emoeeg_mc(tmp_path, **QUIET)
-    assert str(path) in str(caught.value) and not (tmp_path / "evil-was-here").exists()
+    assert str(path) in str(caught.value)
     assert read_emoeeg_mc(tmp_path, subjects=[1], **QUIET).subjects.tolist() == [1]
 
 

@@ -225,7 +225,7 @@ def bids(folder, monkeypatch, ending):
     (path,) = folder.rglob(f"*_{ending}")
     stem = Path(str(path).removesuffix(f"_{ending}"))
     if ending == "events.tsv":
-        return path, lambda: faced._read_events(stem, 0)
+        return path, lambda: faced._read_events(stem)
     return path, lambda: faced.read_faced(folder, progress=False)
 
 

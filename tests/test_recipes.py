@@ -2,10 +2,21 @@
 
 import numpy as np
 import pytest
+from conftest import make_tiny_lm
 
+from kernel.language import recipes
 from kernel.language.axis import ValenceAxis
-from kernel.language.recipes import NOISE, RECIPES, Recipe, label_free_axes, reproducibility
-from kernel.language.stories import EMOTIONS
+from kernel.language.recipes import (
+    NOISE,
+    RECIPES,
+    STEADY,
+    Recipe,
+    label_free_axes,
+    read_texts,
+    reproducibility,
+    steady_axis,
+)
+from kernel.language.stories import EMOTIONS, diverse_stories
 
 N_TOPICS, N_FEATURES = 12, 40
 CODE = np.array([-1.0, -1, -1, -1, 0, 1, 1, 1, 1])
@@ -47,9 +58,9 @@ def test_the_default_recipe_is_the_default_axis():
 def test_whitening_is_the_inverse_root_of_covariance_and_ridge():
     from kernel.language.recipes import _Stories
 
-    space = _Stories(stories(2, 0), NAMES)
+    space = _Stories(stories(2, 0), NAMES, "joy")
     rows = np.arange(len(NAMES))
-    residuals = space.rows - space.means(rows)[space.emotion]
+    residuals = space.rows - space.means(rows)[EMOTION]
     covariance = residuals.T @ residuals / (len(rows) - 9)
     ridge = np.trace(covariance) / (len(rows) - 9)
     whitened = space.cleaning(rows, "whitened")
@@ -73,6 +84,56 @@ def test_a_shared_component_helps_the_noisier_model():
         return abs(np.corrcoef(positions, CODE)[0, 1])
 
     assert fit("shared") > 0.9 > 0.6 > fit("first")
+
+
+TOLD = {name: [f"w{12 * k + i} w{i}" for i in range(12)] for k, name in enumerate(EMOTIONS)}
+
+
+@pytest.mark.parametrize("valence", [3, 0])
+def test_the_steady_axis_is_one_call(monkeypatch, valence):
+    """Planted valence orders new texts by their code, and none does not; a model is not its own partner."""
+    models = {name: make_tiny_lm(seed=seed) for seed, name in enumerate("abc")}
+    known, read = diverse_stories(12), []
+    code = dict(zip(known.texts, known.valence, strict=True))
+    code |= {text: CODE[k] for k, name in enumerate(EMOTIONS) for text in TOLD[name]}
+
+    def states(lm, texts, recipe, progress):
+        read.append(lm.name)
+        noise = np.random.default_rng([len(texts), *map(ord, lm.name)]).standard_normal((len(texts), 5, 40))
+        noise[:, :, 0] += valence * np.array([code[text] for text in texts])[:, None]
+        return noise
+
+    monkeypatch.setattr(recipes, "read_texts", states)
+    monkeypatch.setattr(recipes, "load_language_model", models.__getitem__)
+    for name, lm in models.items():
+        lm.name = name
+    axis = steady_axis("a", TOLD, partners=["a", models["b"], "c"])
+    assert read == ["a", "b", "c"] and axis.lm is models["a"] and list(axis.positions) == list(EMOTIONS)
+    assert np.std(list(axis.positions.values())) == pytest.approx(1) and axis.positions["joy"] > 0
+    new = [told[0] for told in TOLD.values()]
+    r = np.corrcoef(axis.score(new), CODE)[0, 1]
+    assert r > 0.9 if valence else abs(r) < 0.7
+    ours = np.array(list(steady_axis("a", partners=()).positions.values()))  # of the stories that come along
+    r = np.corrcoef(ours, CODE)[0, 1]
+    assert r > 0.9 if valence else abs(r) < 0.7
+    models["b"].name = "c"
+    with pytest.raises(ValueError, match="two models have the name 'c'"):
+        steady_axis("a", TOLD, partners=[models["b"], models["c"]])
+
+
+def test_the_steady_axis_reads_with_its_recipe():
+    """By a model in full: what it scores is what the steps by hand give; an axis from states has no model."""
+    lm = make_tiny_lm()
+    axis = steady_axis(lm, TOLD, partners=[])
+    texts = [text for told in TOLD.values() for text in told]
+    states = read_texts(lm, texts, STEADY)
+    assert states.shape == (108, 5, 32)
+    by_hand = label_free_axes({"one": states}, NAMES, STEADY)["one"]
+    np.testing.assert_allclose(axis.score(texts), by_hand.project(states), atol=1e-8)
+    means = axis.score(texts).reshape(9, 12).mean(1)
+    np.testing.assert_allclose(means, list(axis.positions.values()), atol=1e-6)
+    with pytest.raises(ValueError, match="has no model: project states"):
+        by_hand.score(texts)
 
 
 @pytest.mark.parametrize(

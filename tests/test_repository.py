@@ -325,17 +325,18 @@ def test_the_recipes_run_as_printed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "book" / "howto.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, flags=re.S)
-    assert len(blocks) == 8
+    assert len(blocks) == 9
     for block in blocks:
         assert len(block.splitlines()) <= 20 and max(map(len, block.splitlines())) <= 75
         exec(compile(block, "howto.md", "exec"), names)
+    assert names["scores"].shape == (2,) and names["axis"].positions["happy"] > 0
     assert names["states"].shape == (1, 1, 576) and (tmp_path / "my_study.nc").is_file()
     assert names["projection"].tracking.p >= 1 / 6 and names["diverse"].predictions.shape == (5,)
 
 
 # ---- the size of the house: budgets that may only be lowered
 
-BUDGET = {"lines": 24_010, "public names": 605, "private names of several files": 32}
+BUDGET = {"lines": 23_683, "public names": 605, "private names of several files": 30}
 #: Functions of more than eight parameters: calls that lead in, and what they hand on.
 WIDE = {
     ("ablation", "ablation_effect"),

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from kernel.language import sentiment
 from kernel.language.axis import ValenceAxis
 from kernel.language.sentiment import Benchmark, load_benchmark, zero_shot
-from kernel.language.stories import EMOTIONS
+from kernel.language.stories import EMOTIONS, Stories
 
 
 def rated(rng, n=300):
@@ -55,11 +55,22 @@ def test_zero_shot_of_noise_covers_chance(rng):
     assert covered >= 50  # 57 expected at 95 %
 
 
+def prototypes(texts, poles, emotions=("joy", "anger")):
+    """Scores of embeddings of texts, with stories whose embeddings are the poles."""
+    told = tuple(f"story {i}" for i in range(len(poles)))
+    items = [f"text {i}" for i in range(len(texts))]
+    known = dict(zip((*told, *items), (*poles, *texts), strict=True))
+    stories = Stories("poles", told, tuple(emotions), (0,) * len(told))
+    return sentiment.prototype_scores(items, stories, embed=lambda names: np.stack([known[n] for n in names]))
+
+
 def test_prototypes_find_the_side(rng):
     poles = rng.standard_normal((2, 16))
     texts = np.repeat(poles, 30, axis=0) + 0.3 * rng.standard_normal((60, 16))
-    scores = sentiment.prototype_scores(texts, poles, [1, -1])
+    scores = prototypes(texts, poles)
     assert (scores[:30] > 0).all() and (scores[30:] < 0).all()
+    elsewhere = prototypes(rng.standard_normal((400, 16)), poles)
+    assert abs((elsewhere > 0).mean() - 0.5) < 0.1
 
 
 EYE, FLAGS = np.eye(8), np.arange(8) % 2 == 0
@@ -77,17 +88,9 @@ EYE, FLAGS = np.eye(8), np.arange(8) % 2 == 0
         ),
         (lambda b: Benchmark("odd", ("a", "b"), [1], ""), ValueError, r"ratings of 'odd' must have shape"),
         (lambda b: Benchmark("gap", ("a", "b"), [1, np.nan], ""), ValueError, "ratings of 'gap' holds NaN"),
-        (lambda b: sentiment.prototype_scores(EYE, EYE, [1] * 8), ValueError, "both signs"),
-        (
-            lambda b: sentiment.prototype_scores(EYE * FLAGS, EYE, [1, -1] * 4),
-            ValueError,
-            "embedding 1 is zero",
-        ),
-        (
-            lambda b: sentiment.prototype_scores(EYE * np.nan, EYE, [1, -1] * 4),
-            ValueError,
-            "0 is zero or NaN",
-        ),
+        (lambda b: prototypes(EYE, EYE, ["joy"] * 8), ValueError, "both signs"),
+        (lambda b: prototypes(EYE * FLAGS[:, None], EYE[:2]), ValueError, "embedding 1 is zero"),
+        (lambda b: prototypes(EYE * np.nan, EYE[:2]), ValueError, "0 is zero or NaN"),
         (
             lambda b: sentiment.supervised_curve(EYE, FLAGS, [7]),
             ValueError,

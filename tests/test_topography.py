@@ -10,33 +10,12 @@ from scipy.stats import binom, pearsonr
 from scipy.stats import t as student_t
 
 from kernel import stats
-from kernel.brain import topography
-from kernel.brain.cohort import (
-    FACED_CHANNELS,
-    FACED_CLASSES,
-    FACED_CLIP_EMOTIONS,
-    FACED_SCALP,
-    Cohort,
-    cohort_tensor,
-    scalp_info,
-    standardise,
-    trial_features,
-)
+from kernel.brain import topography as tp
+from kernel.brain.cohort import Cohort, cohort_tensor, standardise, trial_features
+from kernel.brain.designs import FACED_CHANNELS, FACED_CLASSES, FACED_CLIP_EMOTIONS, FACED_SCALP, scalp_info
 from kernel.brain.people import ClusterTest, cluster_test, simpson, subject_correlations, subject_oracle
 from kernel.brain.seedv import SEED_V_CHANNELS
 from kernel.brain.simulate import CLASS_VALENCE, simulate_cohort
-from kernel.brain.topography import (
-    PAPER_EMOTIONS,
-    asymmetry,
-    cell_contrast,
-    cell_correlations,
-    cell_map,
-    connectivity,
-    nine_clips,
-    regions,
-    time_course,
-    weighted_gain,
-)
 
 FACED = np.array(FACED_CLIP_EMOTIONS)
 VALENCE = np.array([CLASS_VALENCE[FACED_CLASSES.index(emotion)] for emotion in FACED])
@@ -78,18 +57,18 @@ def make_cohort(de):
 
 def test_correlations_are_those_of_numpy(rng):
     X, y = rng.standard_normal((28, 4, 5)), rng.standard_normal((3, 28))
-    batch = cell_correlations(X, y)
+    batch = tp.cell_correlations(X, y)
     assert batch.shape == (3, 4, 5)
     for target, r in zip(y, batch, strict=True):
-        np.testing.assert_allclose(r, cell_correlations(X, target))
+        np.testing.assert_allclose(r, tp.cell_correlations(X, target))
         assert r[2, 3] == pytest.approx(corrcoef(X[:, 2, 3], target))
-    assert cell_correlations(1e8 + 1e-2 * y[0][:, None], y[0]) == pytest.approx(1, abs=1e-6)
+    assert tp.cell_correlations(1e8 + 1e-2 * y[0][:, None], y[0]) == pytest.approx(1, abs=1e-6)
 
 
 def test_the_map_agrees_with_scipy_and_with_single_tests_in_pieces_of_orders_too(rng, monkeypatch):
     X = rng.standard_normal((28, 3, 2))
     options = {"n_permutations": 300, "random_state": 3}
-    cells = cell_map(X, VALENCE, FACED, **options)
+    cells = tp.cell_map(X, VALENCE, FACED, **options)
     for cell in np.ndindex(3, 2):
         r, p = pearsonr(X[:, *cell], VALENCE)
         assert cells.r[cell] == pytest.approx(r) and cells.p_parametric[cell] == pytest.approx(p)
@@ -101,8 +80,8 @@ def test_the_map_agrees_with_scipy_and_with_single_tests_in_pieces_of_orders_too
     assert cells.p_best == cells.p_max[cells.best] == cells.p_max.min()
     table = cells.table("abc", ["low", "high"])
     assert table["r"].iloc[0] == cells.r_best and table.loc[("c", "low"), "p"] == cells.p[2, 0]
-    monkeypatch.setattr(topography, "_CHUNK", 7 * 6)
-    pieces = cell_map(X, VALENCE, FACED, **options)
+    monkeypatch.setattr(tp, "_CHUNK", 7 * 6)
+    pieces = tp.cell_map(X, VALENCE, FACED, **options)
     np.testing.assert_allclose(pieces.null, cells.null)
     np.testing.assert_array_equal(pieces.p, cells.p)
 
@@ -110,12 +89,12 @@ def test_the_map_agrees_with_scipy_and_with_single_tests_in_pieces_of_orders_too
 def test_positions_that_vary_within_emotions_permute_clips(rng):
     X, y = rng.standard_normal((28, 3, 2)), rng.standard_normal(28)
     X[:, 1, 1] = y
-    assert cell_map(X, y, None, n_permutations=999).p_best == 1 / 1000
+    assert tp.cell_map(X, y, None, n_permutations=999).p_best == 1 / 1000
 
 
 def test_the_maximum_finds_strong_valence_where_it_was_planted():
     _, truth = simulate_cohort(0, "strong_valence", n_subjects=1, window=30.0)
-    cells = cell_map(cohort_tensor(simulated(0, "strong_valence")), VALENCE, FACED, n_permutations=1000)
+    cells = tp.cell_map(cohort_tensor(simulated(0, "strong_valence")), VALENCE, FACED, n_permutations=1000)
     pattern = truth.valence_pattern[: len(FACED_SCALP)]
     assert cells.p_best < 0.02 and cells.r_best > 0.6
     assert pattern[cells.best] > np.quantile(np.abs(pattern), 0.5)  # with its sign
@@ -126,9 +105,9 @@ def test_the_maximum_holds_its_level_without_valence_and_clips_as_units_do_not()
     for seed in range(60):
         for preset in ("null", "no_valence"):
             X = cohort_tensor(simulated(seed, preset, n_subjects=12))
-            cells = cell_map(X, VALENCE, FACED, n_permutations=99, random_state=seed)
+            cells = tp.cell_map(X, VALENCE, FACED, n_permutations=99, random_state=seed)
             rejected[preset].append(cells.p_best <= 0.05)
-        by_clip = cell_map(X, VALENCE, None, n_permutations=99, random_state=seed)
+        by_clip = tp.cell_map(X, VALENCE, None, n_permutations=99, random_state=seed)
         rejected["clips"].append(by_clip.p_best <= 0.05)  # of the cohort without valence
     high = binom.ppf(0.998, 60, 0.05)
     assert sum(rejected["null"]) <= high and sum(rejected["no_valence"]) <= high
@@ -140,13 +119,13 @@ def test_the_maximum_holds_its_level_without_valence_and_clips_as_units_do_not()
 
 @pytest.mark.parametrize("channels", [FACED_SCALP, SEED_V_CHANNELS], ids=["FACED", "SEED-V"])
 def test_every_scalp_electrode_has_one_region(channels):
-    members = regions(channels)
+    members = tp.regions(channels)
     assert sorted(name for names in members.values() for name in names) == sorted(channels)
     assert list(members) == ["frontal", "central", "parietal", "occipital", "temporal"]
 
 
 def test_regions_go_by_name():
-    assert regions("fpz FCz FC5 CP1 Cz T5 TP8 PO3 CB1 P7 Oz A1 M2".split()) == {
+    assert tp.regions("fpz FCz FC5 CP1 Cz T5 TP8 PO3 CB1 P7 Oz A1 M2".split()) == {
         "frontal": ["fpz", "FCz", "FC5"],
         "central": ["CP1", "Cz"],
         "parietal": ["P7"],
@@ -156,30 +135,30 @@ def test_regions_go_by_name():
 
 
 def test_contrasts_find_what_is_planted_and_nothing_elsewhere(rng):
-    X, members = rng.standard_normal((28, 30, 5)), regions(FACED_SCALP)
+    X, members = rng.standard_normal((28, 30, 5)), tp.regions(FACED_SCALP)
     masks = {part: np.tile(np.isin(FACED_SCALP, members[part])[:, None], 5) for part in members}
     back, front, alpha = masks["occipital"], masks["frontal"], np.tile(np.arange(5) == 2, (30, 1))
     at_back, in_alpha = X + Z[:, None, None] * back, X + Z[:, None, None] * alpha
 
     def p(X, first, second):
-        return cell_contrast(X, VALENCE, FACED, first, second, n_permutations=500).p
+        return tp.cell_contrast(X, VALENCE, FACED, first, second, n_permutations=500).p
 
     assert p(at_back, back, front) < 0.02 and p(at_back, front, back) > 0.95
     assert p(in_alpha, back, front) > 0.05 and p(at_back, alpha, ~alpha) > 0.05
     assert p(in_alpha, alpha, ~alpha) < 0.02
-    size = np.abs(cell_correlations(X, VALENCE))
+    size = np.abs(tp.cell_correlations(X, VALENCE))
     level = size[back].mean()
     for second, expected in ((None, level), (front, level - size[front].mean())):
-        contrast = cell_contrast(X, VALENCE, FACED, back, second, n_permutations=50)
+        contrast = tp.cell_contrast(X, VALENCE, FACED, back, second, n_permutations=50)
         assert contrast.observed == pytest.approx(expected)
 
 
 def test_asymmetry_is_right_minus_left(rng):
     X = rng.standard_normal((28, 32, 1))
     f3, f4, f7, f8, fp1, fp2 = (FACED_CHANNELS.index(name) for name in "F3 F4 F7 F8 Fp1 Fp2".split())
-    assert asymmetry(X, VALENCE, FACED, FACED_CHANNELS, n_permutations=500).p > 0.05
+    assert tp.asymmetry(X, VALENCE, FACED, FACED_CHANNELS, n_permutations=500).p > 0.05
     X[:, f4] += 9 * VALENCE[:, None]
-    planted = asymmetry(X, VALENCE, FACED, [name.lower() for name in FACED_CHANNELS], n_permutations=500)
+    planted = tp.asymmetry(X, VALENCE, FACED, [name.lower() for name in FACED_CHANNELS], n_permutations=500)
     difference = (X[:, [f4, f8, fp2], 0] - X[:, [f3, f7, fp1], 0]).mean(1)
     assert planted.observed == pytest.approx(corrcoef(difference, VALENCE)) and planted.p == 1 / 501
 
@@ -189,7 +168,7 @@ def test_asymmetry_is_right_minus_left(rng):
 
 def test_the_search_for_emotions_is_the_brute_force_one(rng):
     X = rng.standard_normal((28, 6, 2))
-    search = nine_clips(X, VALENCE, FACED, n_permutations=50)
+    search = tp.nine_clips(X, VALENCE, FACED, n_permutations=50)
     x = best_column(X, VALENCE)
     sets = {
         frozenset(chosen): corrcoef(x[inside], VALENCE[inside])
@@ -197,14 +176,14 @@ def test_the_search_for_emotions_is_the_brute_force_one(rng):
         for inside in [np.isin(FACED, chosen)]
     }
     best = max(sets, key=lambda chosen: abs(sets[chosen]))
-    assert set(search.best.emotions) == best and set(search.named.emotions) == set(PAPER_EMOTIONS)
+    assert set(search.best.emotions) == best and set(search.named.emotions) == set(tp.PAPER_EMOTIONS)
     assert search.best.r_in == pytest.approx(sets[best])
-    assert search.named.r_in == pytest.approx(sets[frozenset(PAPER_EMOTIONS)])
+    assert search.named.r_in == pytest.approx(sets[frozenset(tp.PAPER_EMOTIONS)])
 
 
 def test_weights_are_those_of_a_weighted_correlation(rng):
     X = rng.standard_normal((28, 6, 2))
-    search = weighted_gain(X, VALENCE, FACED, n_permutations=50)
+    search = tp.weighted_gain(X, VALENCE, FACED, n_permutations=50)
     x = best_column(X, VALENCE)
     tried = {}
     for first in FACED_CLASSES:
@@ -220,13 +199,13 @@ def test_weights_are_those_of_a_weighted_correlation(rng):
     assert search.best.gain == pytest.approx(abs(tried[first, pair]) - abs(corrcoef(x, VALENCE)))
     assert search.named.r_in == pytest.approx(tried["anger", ("amusement", "tenderness")])
     assert search.named.gain <= search.best.gain and search.named.weights["anger"] == 5
-    flat = weighted_gain(X, VALENCE, FACED, (2, 2), named={}, n_permutations=20)
+    flat = tp.weighted_gain(X, VALENCE, FACED, (2, 2), named={}, n_permutations=20)
     assert flat.best.gain == flat.named.gain == pytest.approx(0, abs=1e-12)
 
 
 def test_the_null_of_the_search_searches_again(rng):
     X = rng.standard_normal((45, 4, 2))
-    search, null = nine_clips(X, FIVE_POSITIONS, FIVE), []
+    search, null = tp.nine_clips(X, FIVE_POSITIONS, FIVE), []
     for y in ORDERS:
         x = best_column(X, y)
         inside = [np.isin(FIVE, chosen) for chosen in combinations("abcde", 3)]
@@ -239,11 +218,11 @@ def test_planted_emotions_and_weights_come_back(rng):
     planted = np.isin(FACED, ("anger", "joy", "neutral"))
     X = 0.5 * rng.standard_normal((28, 6, 2))
     X[planted, 4, 1] = 3 * (VALENCE - VALENCE.mean())[planted]
-    search = nine_clips(X, VALENCE, FACED, n_permutations=500)
+    search = tp.nine_clips(X, VALENCE, FACED, n_permutations=500)
     assert set(search.best.emotions) == {"anger", "neutral", "joy"}
     assert search.best.r_in == pytest.approx(1) and search.best.p < 0.02
     weights = dict.fromkeys(("anger", "joy", "neutral"), 9)
-    gain = weighted_gain(X, VALENCE, FACED, (9, 9, 9, 1), named=weights, n_permutations=100)
+    gain = tp.weighted_gain(X, VALENCE, FACED, (9, 9, 9, 1), named=weights, n_permutations=100)
     assert gain.best.weights == dict.fromkeys(FACED_CLASSES, 1) | weights
     assert gain.best.gain == gain.named.gain > 0.02
 
@@ -252,7 +231,7 @@ def test_what_searches_find_in_noise_looks_strong_and_is_not(rng):
     naive, honest, gains = [], [], []
     for _ in range(60):
         X = rng.standard_normal((45, 10, 2)) + np.repeat(rng.standard_normal((5, 10, 2)), 9, axis=0)
-        few, weighted = (search(X, FIVE_POSITIONS, FIVE).best for search in (nine_clips, weighted_gain))
+        few, weighted = (search(X, FIVE_POSITIONS, FIVE).best for search in (tp.nine_clips, tp.weighted_gain))
         r, n = abs(few.r_in), 27
         naive.append(2 * student_t.sf(r * np.sqrt((n - 2) / (1 - r**2)), n - 2) < 0.05)
         honest.append((few.p <= 0.05, weighted.p <= 0.05))
@@ -264,7 +243,7 @@ def test_what_searches_find_in_noise_looks_strong_and_is_not(rng):
 def test_emotions_at_one_position_carry_nothing(rng):
     code = np.sign(VALENCE - 3.18)  # six and three emotions share a position, neutral has its own
     X = rng.standard_normal((28, 3, 2))
-    search = nine_clips(X, code, FACED, n_permutations=200, named=FACED_CLASSES[:3])
+    search = tp.nine_clips(X, code, FACED, n_permutations=200, named=FACED_CLASSES[:3])
     assert np.isnan(search.named.r_in) and search.named.p == 1
     assert abs(search.best.r_in) > 0 and np.isfinite(search.null).all()
 
@@ -346,7 +325,7 @@ def test_subjects_agree_wherever_emotions_are_decodable_whether_or_not_valence_p
             test = cluster_test(features, VALENCE, cohort.info(), n_permutations=100, random_state=seed)
             values.append(test.p_min)
             if preset == "no_valence":
-                maxima.append(cell_map(features.mean(0), VALENCE, FACED, n_permutations=200).p_best)
+                maxima.append(tp.cell_map(features.mean(0), VALENCE, FACED, n_permutations=200).p_best)
     assert max(p["no_valence"]) < 0.05 < min(maxima) and min(p["null"]) > 0.05
 
 
@@ -369,50 +348,54 @@ def test_clusters_are_the_planted_cells_and_their_neighbours(rng):
 
 def test_the_peak_is_where_it_was_planted_and_ears_do_not_count(rng):
     de = rng.standard_normal((5, 28, 12, 32, 5)).astype(np.float32)
-    noise = time_course(make_cohort(de), VALENCE, FACED, n_permutations=200)
+    noise = tp.time_course(make_cohort(de), VALENCE, FACED, n_permutations=200)
     assert (noise.p > 0.02).all() and noise.bands[-1] == "gamma"
     de[:, :, 7, :30, 2] += Z[:, None]
     de[:, :, 3, 30:] += 1000 * Z[:, None, None]  # on the ears
     de[2, 4] = np.nan
-    course = time_course(make_cohort(de), VALENCE, FACED, n_permutations=200)
+    course = tp.time_course(make_cohort(de), VALENCE, FACED, n_permutations=200)
     assert course.peak[2] == 7 and course.p[2] == 1 / 201 and (np.delete(course.p, 2) > 0.02).all()
     x = np.nanmean(de[:, :, 7, :30, 2].mean(-1, dtype=float), axis=0)
     assert course.r[2, 7] == pytest.approx(corrcoef(x, VALENCE))
     de[:, 9, 10:] = np.nan  # one clip is shorter
-    assert time_course(make_cohort(de), VALENCE, FACED, n_permutations=20).seconds.tolist() == list(range(10))
+    assert tp.time_course(make_cohort(de), VALENCE, FACED, n_permutations=20).seconds.tolist() == list(
+        range(10)
+    )
+
+
+NETWORK = ["Fp1", "F7", "C3", "Pz", "O2", "T8", "FC2", "CP6"]
 
 
 def test_connectivity_is_the_correlation_within_trials(rng):
     de = rng.standard_normal((1, 28, 10, 32, 5)).astype(np.float32)
-    three = [FACED_CHANNELS.index(name) for name in ("F7", "Oz", "T8")]
-    de[..., three, 4] += 9 * Z[None, :, None, None]  # these follow the axis
-    network = connectivity(make_cohort(de), VALENCE, FACED, n_channels=3, n_permutations=50)
+    eight = [FACED_CHANNELS.index(name) for name in NETWORK]
+    de[..., eight, 4] += 9 * Z[None, :, None, None]  # these follow the axis
+    network = tp.connectivity(make_cohort(de), VALENCE, FACED, n_permutations=50)
     rows = (de[0, ..., 4] - de[0, ..., 4].mean(1, keepdims=True)).reshape(-1, 32)
-    among = np.corrcoef(rows[:, three].T)[np.triu_indices(3, 1)]
-    assert set(network.channels) == {"F7", "Oz", "T8"}
+    among = np.corrcoef(rows[:, eight].T)[np.triu_indices(8, 1)]
+    assert set(network.channels) == set(NETWORK)
     assert network.mean == pytest.approx(among.mean(), abs=1e-5)
 
 
 def test_a_planted_network_is_found_and_independent_channels_are_none(rng):
-    names = ["Fp1", "F7", "C3", "Pz", "O2", "T8", "FC2", "CP6"]
-    eight = [FACED_CHANNELS.index(name) for name in names]
+    eight = [FACED_CHANNELS.index(name) for name in NETWORK]
     de = rng.standard_normal((4, 28, 10, 32, 5)).astype(np.float32)
     code = np.unique(FACED, return_inverse=True)[1]
     de[..., 4] += 9 * rng.standard_normal((9, 32))[code][None, :, None]  # every channel follows some axis
     de[..., eight, 4] += 99 * (VALENCE - VALENCE.mean())[None, :, None, None]  # eight of them this one
-    alone = connectivity(make_cohort(de), VALENCE, FACED, n_permutations=999)
-    assert set(alone.channels) == set(names) and abs(alone.mean) < 0.05 < alone.p
+    alone = tp.connectivity(make_cohort(de), VALENCE, FACED, n_permutations=999)
+    assert set(alone.channels) == set(NETWORK) and abs(alone.mean) < 0.05 < alone.p
     shared = rng.standard_normal((4, 28, 10)).astype(np.float32)
     de[..., eight, 4] += shared[..., None]
     de[3, 2], de[2, 5, 6:] = np.nan, np.nan
-    network = connectivity(make_cohort(de), VALENCE, FACED, n_permutations=999)
+    network = tp.connectivity(make_cohort(de), VALENCE, FACED, n_permutations=999)
     assert network.p < 0.05 and network.difference > 0.2
 
 
 def test_neighbours_that_follow_no_axis_are_no_network():
     """Ten cohorts coupled by geometry alone; 4 or more of 10 at .05 have probability .001."""
     networks = [
-        connectivity(
+        tp.connectivity(
             standardise(simulate_cohort(seed, "no_valence", n_subjects=6, window=3.0)[0]),
             VALENCE, FACED, n_permutations=99,
         )
@@ -436,20 +419,19 @@ AXIS = (VALENCE, FACED)
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: cell_correlations(X, VALENCE[:5]), r"got \(28, 32, 5\) and \(5,\)"),
-        (lambda: cell_map(np.where(X > 3, np.nan, X), *AXIS), "X holds NaN or inf"),
-        (lambda: cell_map(FLAT, *AXIS), r"X is constant at 1 at \[3, 0\]"),
-        (lambda: cell_map(X, np.ones(28), FACED), "y is constant at 1"),
-        (lambda: cell_map(X, np.arange(28.0), FACED), "varies within a group"),
-        (lambda: cell_map(X[:, 0], *AXIS), r"n_channels, n_bands\), got \(28, 5\)"),
-        (lambda: cell_map(X, VALENCE, FACED[:3]), r"emotions must have shape \(28,\)"),
-        (lambda: cell_contrast(X, *AXIS, np.zeros((32, 5), bool)), "a set of cells is empty"),
-        (lambda: cell_contrast(X, *AXIS, np.ones((30, 5), bool)), r"shape \(32, 5\), got \(30, 5\)"),
-        (lambda: regions(["Fz", "HEOR", "X7"]), r"\['HEOR', 'X7'\].*drop them"),
-        (lambda: asymmetry(X[:, 3:, :1], *AXIS, FACED_CHANNELS[3:]), r"\['Fp1', 'Fp2'\] are missing"),
-        (lambda: nine_clips(X, *AXIS, 9), "from 2 to 8, got 9"),
-        (lambda: weighted_gain(X, *AXIS, (5, 0)), r"positive, got \(5, 0\)"),
-        (lambda: weighted_gain(X, *AXIS, (5,)), "from 2 to 10, got 1"),
+        (lambda: tp.cell_correlations(X, VALENCE[:5]), r"got \(28, 32, 5\) and \(5,\)"),
+        (lambda: tp.cell_map(np.where(X > 3, np.nan, X), *AXIS), "X holds NaN or inf"),
+        (lambda: tp.cell_map(FLAT, *AXIS), r"X is constant at 1 at \[3, 0\]"),
+        (lambda: tp.cell_map(X, np.ones(28), FACED), "y is constant at 1"),
+        (lambda: tp.cell_map(X, np.arange(28.0), FACED), "varies within a group"),
+        (lambda: tp.cell_map(X[:, 0], *AXIS), r"n_channels, n_bands\), got \(28, 5\)"),
+        (lambda: tp.cell_map(X, VALENCE, FACED[:3]), r"emotions must have shape \(28,\)"),
+        (lambda: tp.cell_contrast(X, *AXIS, np.zeros((32, 5), bool)), "a set of cells is empty"),
+        (lambda: tp.cell_contrast(X, *AXIS, np.ones((30, 5), bool)), r"shape \(32, 5\), got \(30, 5\)"),
+        (lambda: tp.regions(["Fz", "HEOR", "X7"]), r"\['HEOR', 'X7'\].*drop them"),
+        (lambda: tp.asymmetry(X[:, 3:, :1], *AXIS, FACED_CHANNELS[3:]), r"\['Fp1', 'Fp2'\] are missing"),
+        (lambda: tp.weighted_gain(X, *AXIS, (5, 0)), r"positive, got \(5, 0\)"),
+        (lambda: tp.weighted_gain(X, *AXIS, (5,)), "from 2 to 10, got 1"),
         (lambda: subject_correlations(HOLED, VALENCE), "NaN in part"),
         (lambda: subject_correlations(FEATURES, VALENCE[:4]), r"28 clips, y has shape \(4,\)"),
         (lambda: subject_correlations(FEATURES[0, 0], VALENCE), r"features must be \(n_subjects"),
@@ -461,10 +443,13 @@ AXIS = (VALENCE, FACED)
         (lambda: simpson(FEATURES, VALENCE, n_channels=5), "5 channels"),
         (lambda: subject_oracle(FEATURES[0], *AXIS), r"features must have shape \(n_subjects"),
         (lambda: cluster_test(FEATURES, VALENCE, scalp_info(FACED_SCALP, sfreq=1.0)), "info has 30 channels"),
-        (lambda: time_course(COHORT, np.ones(28), FACED), "y is constant"),
-        (lambda: connectivity(COHORT, *AXIS, band="mu"), "band must be one of delta.*'mu'"),
-        (lambda: connectivity(COHORT, *AXIS, n_channels=32), "from 2 to 31, got 32"),
-        (lambda: connectivity(simulated(0, "null", 2), *AXIS), "one window a trial"),
+        (lambda: tp.time_course(COHORT, np.ones(28), FACED), "y is constant"),
+        (lambda: tp.connectivity(COHORT.select(bands=["alpha"]), *AXIS), r"gamma .*got \['alpha'\] and 32"),
+        (
+            lambda: tp.connectivity(COHORT.select(channels=FACED_CHANNELS[:8]), *AXIS),
+            "nine channels, .* and 8",
+        ),
+        (lambda: tp.connectivity(simulated(0, "null", 2), *AXIS), "one window a trial"),
     ],
 )
 def test_errors_name_the_value_and_the_cure(call, message):

@@ -14,19 +14,7 @@ from kernel import audit
 from kernel.brain import within_clip as module
 from kernel.brain.cohort import standardise, trial_features
 from kernel.brain.components import simulate_components
-from kernel.brain.within_clip import (
-    BAND_PARTS,
-    CONTROL_PARTS,
-    DRIFTS,
-    EYE_SETS,
-    PLACEBO_PARTS,
-    RELATIVE_ALPHAS,
-    PeopleRidge,
-    drift_free,
-    placebo_ratings,
-    residuals,
-    within_clip_test,
-)
+from kernel.brain.within_clip import PeopleRidge, drift_free, placebo_ratings, residuals, within_clip_test
 
 HARDWARE = np.repeat(["first", "second"], [10, 14])
 
@@ -46,7 +34,7 @@ def people(rng, n=24, n_clips=16, n_features=6, within=0.0, clip=3.0):
     return features, drifting(1)[..., 0] + own, order
 
 
-@pytest.mark.parametrize("drift", DRIFTS)
+@pytest.mark.parametrize("drift", module.DRIFTS)
 def test_residuals_are_those_of_one_regression_on_persons_drift_and_clips(rng, drift):
     features, _, order = people(rng)
     n, n_clips, k = features.shape
@@ -71,7 +59,7 @@ def test_held_out_correlations_are_those_of_a_ridge_with_generalised_cross_valid
     expected = np.empty(len(x))
     for fold in model.folds:
         X, Y = (np.delete(a, fold, 0).reshape(-1, *a.shape[2:]) for a in (x, y))
-        alphas = np.mean(np.linalg.svd(X, compute_uv=False) ** 2) * np.array(RELATIVE_ALPHAS)
+        alphas = np.mean(np.linalg.svd(X, compute_uv=False) ** 2) * np.array(module.RELATIVE_ALPHAS)
         fits = [Ridge(alpha, fit_intercept=False).fit(X, Y) for alpha in alphas]
         hats = [np.trace(X @ np.linalg.solve(X.T @ X + a * np.eye(X.shape[1]), X.T)) for a in alphas]
         errors = [
@@ -107,7 +95,7 @@ def test_exchange_moves_whole_rating_vectors_within_groups_and_frees_them_again(
     np.testing.assert_allclose(seen[-1], alone, atol=1e-9)
 
 
-@pytest.mark.parametrize("drift", DRIFTS)
+@pytest.mark.parametrize("drift", module.DRIFTS)
 def test_persons_drifts_and_clips_of_any_size_change_nothing(rng, drift):
     features, ratings, order = people(rng, within=0.3)
     _, n_clips, k = features.shape
@@ -273,7 +261,7 @@ def test_an_effect_of_the_eyes_is_told_from_one_of_the_brain(quick):
     brain[4, 2] = 2.0
     for effect, explained in ((eyes, True), (brain, False)):
         study = material(effect=effect)
-        table = pd.concat([module.within_eyes(study, part) for part in EYE_SETS]).set_index("cells")
+        table = pd.concat([module.within_eyes(study, part) for part in module.EYE_SETS]).set_index("cells")
         assert table.loc["eyes", "n_cells"] + table.loc["other cells", "n_cells"] == 30
         assert (table.loc["eyes", "r"] > 0.5) == explained
         assert (table.loc["other cells, eyes regressed out", "r"] < 0.2) == explained
@@ -283,8 +271,8 @@ def test_an_effect_in_one_band_comes_back_in_that_band_alone(quick):
     effect = np.zeros((6, 5))
     effect[:, 1] = 1.0
     study = material(effect=effect)
-    table = pd.concat([module.within_bands(study, part) for part in BAND_PARTS[:5]])
-    assert table["drift"].tolist() == 5 * list(DRIFTS) and set(table["n_cells"]) == {6}
+    table = pd.concat([module.within_bands(study, part) for part in module.BAND_PARTS[:5]])
+    assert table["drift"].tolist() == 5 * list(module.DRIFTS) and set(table["n_cells"]) == {6}
     rest = table[table["cells"] != "theta"]
     assert (table.loc[table["cells"] == "theta", "r"] > 0.5).all() and (rest["r"] < 0.3).all()
 
@@ -292,16 +280,16 @@ def test_an_effect_in_one_band_comes_back_in_that_band_alone(quick):
 def test_controls_are_the_eyes_rows_for_other_cells(quick):
     study = material(n_channels=30, effect=None)
     rows = module.within_controls(study, "Fp1 Fp2, delta").set_index("kind")
-    eyes = pd.concat([module.within_eyes(study, part) for part in EYE_SETS[1:]]).set_index("cells")
+    eyes = pd.concat([module.within_eyes(study, part) for part in module.EYE_SETS[1:]]).set_index("cells")
     same = {"alone": "eyes", "left out": "other cells", "regressed out": "other cells, eyes regressed out"}
     for kind, name in same.items():
         columns = ["n_cells", "r", "p", "limit"]
         pd.testing.assert_series_equal(rows.loc[kind, columns], eyes.loc[name, columns], check_names=False)
     assert set(rows["n_cells"]) == {38, 112}
-    posterior = module.within_bands(study, BAND_PARTS[-1])
+    posterior = module.within_bands(study, module.BAND_PARTS[-1])
     n_posterior = sum(name[0] in "PO" for name in study.scalp.channels)
     assert set(posterior["n_cells"]) == {n_posterior} and 8 <= n_posterior <= 10
-    assert {len(part.split()) for part in CONTROL_PARTS} == {3}
+    assert {len(part.split()) for part in module.CONTROL_PARTS} == {3}
 
 
 def test_placebos_and_rates_come_in_blocks_with_both_ways(quick, monkeypatch):
@@ -309,7 +297,7 @@ def test_placebos_and_rates_come_in_blocks_with_both_ways(quick, monkeypatch):
     table = module.within_placebo(material(), "25-49")
     assert table["set"].tolist() == list(range(25, 50))
     assert list(table) == ["set", "r", "p", "r_naive", "p_naive"] and table["r"].nunique() == 25
-    hard = module.within_hard_placebo(material(), PLACEBO_PARTS[1])
+    hard = module.within_hard_placebo(material(), module.PLACEBO_PARTS[1])
     assert hard["set"].tolist() == table["set"].tolist() and (hard["r"] != table["r"]).all()
     rates = pd.concat([module.within_rates(None, f"{truth} | 3-4") for truth in ("within 0.4", "placebo")])
     assert rates.groupby("truth")["r"].min()["within 0.4"] > 0.5
@@ -323,7 +311,7 @@ def test_on_faced_the_eyes_come_out_as_stored_and_clips_leave_nothing_for_placeb
     placebos = module.within_placebo(study, "0-24")
     assert (placebos["p"] <= 0.05).sum() <= binom.ppf(0.999, 25, 0.05)
     stored = audit.load("within_eyes", check=False).set_index("cells")
-    for part in EYE_SETS:
+    for part in module.EYE_SETS:
         row = module.within_eyes(study, part).iloc[0]
         assert row["r"] == pytest.approx(stored.loc[part, "r"], abs=1e-6)
         assert row["p"] == pytest.approx(stored.loc[part, "p"], abs=1e-3)

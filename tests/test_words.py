@@ -11,8 +11,10 @@ from kernel import audit
 from kernel.language import words
 from kernel.language.axis import ValenceAxis
 from kernel.language.hidden import AFFECT_CUE, hidden_states
+from kernel.language.recipes import steady_axis
 from kernel.language.sentiment import Benchmark
 from kernel.language.stories import EMOTIONS, diverse_stories
+from kernel.stats import auc
 
 TEXTS = tuple(" ".join(f"w{n}" for n in np.random.default_rng(i).integers(0, 198, 6)) for i in range(60))
 DEFAULT = "cued, six stories"
@@ -22,6 +24,8 @@ DEFAULT = "cued, six stories"
 def models(monkeypatch):
     """Three tiny models in place of the real ones, which read the words of a story by their length."""
     lms = {name: make_tiny_lm(seed=seed) for seed, name in enumerate(words.MODELS)}
+    for name, lm in lms.items():
+        lm.name = name
     kind = type(lms[words.MODELS[0]].tokenizer)
     call = kind.__call__
 
@@ -58,6 +62,30 @@ def test_scores_tell_planted_valence_from_none(models, monkeypatch, planted):
         assert rows.loc[DEFAULT, "auc"] == 1 and rows.loc[DEFAULT, "p"] < 0.01
     else:
         assert rows.loc[DEFAULT, "auc"] < 0.7 and rows.loc[DEFAULT, "p"] > 0.05
+
+
+@pytest.mark.parametrize("planted", [True, False])
+def test_sst2_has_rows_of_the_steady_axis_and_of_a_hundred_labels(models, monkeypatch, planted):
+    rng = np.random.default_rng(3)
+    texts = tuple(" ".join(f"w{n}" for n in rng.integers(0, 198, 6)) for _ in range(130))
+    scores = steady_axis(models[words.MODELS[2]], partners=[models[name] for name in words.BUNDLED]).score(
+        texts
+    )
+    noise = rng.standard_normal((2, len(texts)))
+    signal = scores if planted else noise[0]
+    ratings = np.where(signal > np.median(signal), 1.0, -1.0)
+    monkeypatch.setattr(words, "load_benchmark", lambda name, **options: Benchmark(name, texts, ratings, ""))
+    monkeypatch.setattr(words, "_scores_without_model", lambda texts: {"VADER": noise[1]})
+    rows = words.text_scores(None, f"sst2; {words.MODELS[2]}").set_index("method")
+    gains = rows[rows.index.str.startswith("steady minus")]
+    assert len(gains) == 2 and (gains["auc_low"] <= gains["auc"]).all() and rows.loc["100 labels", "n"] == 30
+    rivals = {**rows.loc[["difference of means", "good or bad"], "auc"], "VADER": auc(noise[1], ratings > 0)}
+    assert gains.index.tolist() == [f"steady minus {one}" for one in (DEFAULT, max(rivals, key=rivals.get))]
+    assert gains["auc"].iloc[0] == pytest.approx(rows.loc["steady", "auc"] - rows.loc[DEFAULT, "auc"])
+    if planted:
+        assert rows.loc["steady", "auc"] == 1 and gains["auc_low"].min() >= 0
+    else:
+        assert abs(rows.loc["steady", "auc"] - 0.5) < 0.2 and gains["auc_low"].max() < 0
 
 
 def test_the_models_own_choice_is_that_of_its_head(models):

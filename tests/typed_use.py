@@ -16,6 +16,7 @@ from kernel.brain.cohort import Cohort
 from kernel.decoding.residual import EnsembleDecoding
 from kernel.decoding.study import AxisInEEG
 from kernel.language.models import LanguageModel
+from kernel.language.recipes import TextAxis
 from kernel.language.sentiment import Benchmark, ZeroShot
 from kernel.language.stories import Stories
 from kernel.language.study import ValenceAxisResult
@@ -25,6 +26,7 @@ def right(scores: np.ndarray) -> None:
     lm = kernel.load_language_model("SmolLM2-135M-Instruct", device="cpu")
     assert_type(lm, LanguageModel)
     assert_type(kernel.construct_valence_axis(lm, layer=-2), ValenceAxisResult)
+    assert_type(kernel.steady_axis(lm), TextAxis)
     stories = kernel.load_stories("main", n_per_emotion=6)
     assert_type(stories, Stories)
     states = kernel.hidden_states(lm, stories.texts, layers="penultimate")

@@ -6,7 +6,6 @@ The tables are for the reader: nothing here chooses a test, or touches recorded 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,25 +17,22 @@ from kernel.brain.cohort import FACED_CLIP_EMOTIONS, Cohort, mean_over_subjects,
 from kernel.brain.components import FacedSettings
 from kernel.brain.projection import clip_effects, null_targets, track, track_against_order, trial_level
 from kernel.brain.ridge import RELATIVE_ALPHAS, RidgeFolds
-from kernel.brain.simulate import CLASS_VALENCE, DESIGNS, PRESETS, Settings, simulate_cohort
-from kernel.brain.study import transfer_class_order
+from kernel.brain.simulate import CLASS_VALENCE, FACED_CLASSES, Settings, simulate_cohort
+from kernel.brain.study import clip_values, transfer_class_order
 from kernel.brain.topography import cell_correlations, cell_map
 
 Row = tuple[str, str, float, float]  # estimator, null, value, p
 
-#: Truths of `replicate`.
-REPLICATION_TRUTHS: Mapping[str, Settings] = MappingProxyType(
-    {
-        "nothing": PRESETS["null"],
-        "classes, no valence": PRESETS["no_valence"],
-        "valence 1": PRESETS["strong_valence"],
-    }
-)
+#: Truths of `replicate`, by the presets of the simulation.
+REPLICATION_TRUTHS = {
+    "nothing": "null",
+    "classes, no valence": "no_valence",
+    "valence 1": "strong_valence",
+}
 #: Truths of `faced_calibration`, all with the sizes of FACED: the share of clips' sd that goes along valence.
-FACED_TRUTHS: Mapping[str, FacedSettings] = MappingProxyType(
-    {"no valence": FacedSettings()}
-    | {f"valence {name}": FacedSettings(valence=float(name)) for name in (".1", ".2", ".3", ".6", "1")}
-)
+FACED_TRUTHS = {"no valence": FacedSettings()} | {
+    f"valence {name}": FacedSettings(valence=float(name)) for name in (".1", ".2", ".3", ".6", "1")
+}
 
 _COARSE = {"SEED-V": 20.0, "EmoEEG-MC": 30.0}  # seconds of a window: the tests average over them
 _BLOCK = 20
@@ -47,12 +43,7 @@ FACED_CALIBRATION_PARTS = tuple(
 _COLUMNS = ["seed", "estimator", "null", "value", "p"]
 _UNIT_PENALTY = RELATIVE_ALPHAS.index(1.0)  # the mean squared singular value
 _LEFT_OUT = "leave-one-emotion-out r"
-_NULLS = {
-    "free": "free directions",
-    "class_constant": "class-constant directions",
-    "clips": "clips permuted",
-    "emotions": "emotions permuted",
-}
+_PERMUTED = "emotions permuted"
 
 
 def calibrate(
@@ -126,9 +117,9 @@ def replicate(design: str, *, n_cohorts: int = 40, n_permutations: int = 1000) -
     checks.count("n_cohorts", n_cohorts)
     rows = [
         (seed, *test, truth)
-        for truth, settings in REPLICATION_TRUTHS.items()
+        for truth, preset in REPLICATION_TRUTHS.items()
         for seed in range(n_cohorts)
-        for test in _replication(settings, seed, design=design, n_permutations=n_permutations)
+        for test in _replication(preset, seed, design, n_permutations)
     ]
     return pd.DataFrame(rows, columns=[*_COLUMNS, "truth"])
 
@@ -155,19 +146,19 @@ def _trials(cohort: Cohort) -> np.ndarray:
     return trials.reshape(*trials.shape[:2], -1)
 
 
-def _replication(settings: Settings, seed: int, *, design: str, n_permutations: int) -> list[Row]:
+def _replication(preset: str, seed: int, design: str, n_permutations: int) -> list[Row]:
     options: dict[str, Any] = {"n_permutations": n_permutations, "random_state": 0}
-    positions = dict(zip(DESIGNS["FACED"].classes, DESIGNS["FACED"].values, strict=True))
-    faced, _ = simulate_cohort(seed, settings, window=30.0)
-    other, _ = simulate_cohort(seed, settings, design=design, window=_COARSE[design])
+    positions = dict(zip(FACED_CLASSES, CLASS_VALENCE, strict=True))
+    faced, _ = simulate_cohort(seed, preset, window=30.0)
+    other, _ = simulate_cohort(seed, preset, design=design, window=_COARSE[design])
     X = mean_over_subjects(trial_features(standardise(other)))
-    y = np.array([positions[emotion] for emotion in other.emotions])
+    y = clip_values(other, positions)
     tracking = track(X, y, other.emotions, **options)
     cells = cell_map(X, y, other.emotions, **options)
     order = transfer_class_order(faced, other, positions, **options).test
     return [
-        (_LEFT_OUT, _NULLS["emotions"], tracking.r, tracking.p),
-        ("best of all cells", _NULLS["emotions"], abs(cells.r_best), cells.p_best),
+        (_LEFT_OUT, _PERMUTED, tracking.r, tracking.p),
+        ("best of all cells", _PERMUTED, abs(cells.r_best), cells.p_best),
         ("class order from FACED", "classes permuted", order.observed, order.p),
     ]
 
@@ -182,14 +173,13 @@ def run_tests(
     """
     emotions = np.array(FACED_CLIP_EMOTIONS)
     code = np.unique(emotions, return_inverse=True)[1]
-    by_name = dict(zip(dict.fromkeys(FACED_CLIP_EMOTIONS), CLASS_VALENCE, strict=True))
-    y = np.array([by_name[emotion] for emotion in emotions])
+    y = np.array([CLASS_VALENCE[FACED_CLASSES.index(emotion)] for emotion in FACED_CLIP_EMOTIONS])
     rng = np.random.default_rng(random_state)
     nulls = {
-        "free": null_targets(emotions, "free", n_permutations, rng),
-        "class_constant": null_targets(emotions, "class_constant", n_permutations, rng),
-        "clips": rng.permuted(np.tile(y, (n_permutations, 1)), axis=1),
-        "emotions": rng.permuted(np.tile(CLASS_VALENCE, (n_permutations, 1)), axis=1)[:, code],
+        "free directions": null_targets(emotions, "free", n_permutations, rng),
+        "class-constant directions": null_targets(emotions, "class_constant", n_permutations, rng),
+        "clips permuted": rng.permuted(np.tile(y, (n_permutations, 1)), axis=1),
+        _PERMUTED: rng.permuted(np.tile(CLASS_VALENCE, (n_permutations, 1)), axis=1)[:, code],
     }
     targets = np.concatenate([y[None], *nulls.values()])
     X = features.mean(0)
@@ -207,7 +197,7 @@ def run_tests(
     without = targets[[0, *range(len(targets) - n_permutations, len(targets))]]  # the data and the last null
     unordered = RidgeFolds(clip_effects(features, order), emotions)
     values = stats.pearson(unordered.held_out(without), without)
-    rows += _against(f"{_LEFT_OUT}, order removed", values, {"emotions": nulls["emotions"]})
+    rows += _against(f"{_LEFT_OUT}, order removed", values, {_PERMUTED: nulls[_PERMUTED]})
     surrogate = track_against_order(
         features, order, y, emotions, n_surrogates=n_permutations, random_state=rng
     )
@@ -222,7 +212,7 @@ def run_tests(
     by_trial = stats.pearson(scores.ravel(), np.tile(y, len(features)))
     rows.append(_textbook("single trials, in-sample", by_trial, scores.size))
     held_out = trial_level(features, y, emotions, n_permutations=n_permutations, random_state=rng)
-    return [*rows, ("single trials, held out", _NULLS["emotions"], held_out.observed, held_out.p)]
+    return [*rows, ("single trials, held out", _PERMUTED, held_out.observed, held_out.p)]
 
 
 def _textbook(estimator: str, r: float, n: int, alternative: str = "greater") -> Row:
@@ -231,10 +221,7 @@ def _textbook(estimator: str, r: float, n: int, alternative: str = "greater") ->
 
 def _against(estimator: str, values: np.ndarray, nulls: Mapping[str, np.ndarray]) -> list[Row]:
     """One row per null; `values` holds the observed statistic and then those of each null in turn."""
-    ends = np.cumsum([len(targets) for targets in nulls.values()])[:-1]
-    parts = zip(nulls, np.split(values[1:], ends), strict=True)
-    observed = float(values[0])
-    return [
-        (estimator, _NULLS[null], observed, stats.permutation_p(observed, part, alternative="greater"))
-        for null, part in parts
-    ]
+    observed, rows = float(values[0]), []
+    for null, part in zip(nulls, np.split(values[1:], len(nulls)), strict=True):  # all of one size
+        rows.append((estimator, null, observed, stats.permutation_p(observed, part, alternative="greater")))
+    return rows

@@ -41,15 +41,16 @@ if TYPE_CHECKING:
 DIMS = ("subject", "clip", "second", "channel", "band")
 _ATTRIBUTES = tuple("dataset provenance simulated seed window classes unit".split())
 # axes of every variable and coordinate; netCDF 3 has no wider integers than 32 bits
-_AXES = {name: (name,) for name in DIMS} | {
+_AXES = {name: (name,) for name in (*DIMS, "item")} | {
     "de": DIMS,
-    "low": ("band",),
-    "high": ("band",),
-    "emotion": ("clip",),
+    **dict.fromkeys(("low", "high"), ("band",)),
+    **dict.fromkeys(("emotion", "film"), ("clip",)),
     "hardware": ("subject",),
     "order": ("subject", "clip"),
+    "rating": ("clip", "item"),
+    "person_rating": ("subject", "clip", "item"),
 }
-_OPTIONAL = {"person_rating": ("subject", "clip", "item"), "rating": ("clip", "item"), "film": ("clip",)}
+_OPTIONAL = {"item", "film", "rating", "person_rating"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +71,9 @@ class Cohort:
     @classmethod
     def from_epochs(cls, people: Any, **options: Any) -> Cohort:
         """From Epochs of MNE-Python, one object a person; see :func:`kernel.brain.epochs.from_epochs`."""
-        from kernel.brain.epochs import from_epochs
+        from kernel.brain import epochs
 
-        return from_epochs(people, **options)
+        return epochs.from_epochs(people, **options)
 
     @classmethod
     def from_arrays(
@@ -100,10 +101,12 @@ class Cohort:
         ----------
         de : array_like, shape (n_subjects, n_clips, n_windows, n_channels, n_bands)
             Nats. Kept without a copy if it is float32.
-        subjects : sequence of int, length n_subjects
-            Ids as the data set counts them; splits refer to these.
-        emotions, channels : sequence of str
-            Class of each clip; 10-05 name of each channel.
+        subjects, hardware : sequence of int and of str, length n_subjects
+            Ids as the data set counts them, to which splits refer; recording cohort of each.
+        emotions, films : sequence of str, length n_clips
+            Class of each clip; title of the film that it is cut from, "" where unknown.
+        channels : sequence of str
+            10-05 name of each channel.
         dataset, provenance : str
             What it is (``"FACED"``; for a simulation, the design it follows) and where the numbers came from.
         bands : str or mapping
@@ -114,59 +117,44 @@ class Cohort:
             Class names in label order; by default those of `emotions` in order of first appearance.
         order : array_like, shape (n_subjects, n_clips), optional
             Presentation position from 1 up; NaN or -1 where unknown.
-        hardware : sequence of str, length n_subjects, optional
-            Recording cohort of each subject.
-        films : sequence of str, length n_clips, optional
-            Title of the film a clip is cut from, "" where unknown.
         ratings : mapping of str to array_like, shape (n_clips,) or (n_subjects, n_clips), optional
             Means over people by item, e.g. ``{"valence": ...}``; or ratings of single people, NaN where
             missing, of which the means are taken here. All items in one of the two forms.
-        simulated : bool
-            True if no brain was recorded: the mark travels into every figure and table.
-        seed : int, optional
-            Seed of a simulation.
+        simulated, seed : bool and int
+            Whether no brain was recorded, a mark that travels into every figure and table; seed if so.
         """
         de = real(de, "de", dtype=np.float32, finite=False)
-        if de.ndim != len(DIMS):
-            raise ValueError(f"de must have the {len(DIMS)} axes {DIMS}, got shape {de.shape}")
-        edges = band_edges(bands)
+        ids, edges = whole(list(subjects), "subjects"), band_edges(bands)
         emotions, channels = _names(emotions, "emotions"), _names(channels, "channels")
-        classes = list(dict.fromkeys(emotions)) if classes is None else _names(classes, "classes")
-        ids = whole(list(subjects), "subjects")
-        named: dict[str, Any] = {"subject": ids, "clip": emotions, "channel": channels, "band": edges}
-        for axis, names in named.items():
-            length = de.shape[DIMS.index(axis)]
-            if length != len(names):
-                raise ValueError(f"de has {length} along {axis!r}, {len(names)} were named; shape {de.shape}")
-        checks.between("window", window, 0, np.inf)
+        lengths = (len(ids), len(emotions), None, len(channels), len(edges))
+        shape("de", de, lengths, f"{DIMS} with the lengths that were named, {lengths}")
         n_subjects, n_clips, n_windows = de.shape[:3]
+        classes = list(dict.fromkeys(emotions)) if classes is None else _names(classes, "classes")
         hardware = ["unknown"] * n_subjects if hardware is None else hardware
+        positions = np.full(de.shape[:2], np.nan) if order is None else real(order, "order", finite=False)
+        shape("order", positions, de.shape[:2], f"(n_subjects, n_clips) = {de.shape[:2]}")
         for name, text in (("dataset", dataset), ("provenance", provenance)):
             if not isinstance(text, str):
                 raise ValueError(f"{name} must be a text, got {text!r}: say what the data are")
-        grid = (n_subjects, n_clips)
         low, high = np.array(list(edges.values()), dtype=float).T
-        values: dict[str, Any] = {
+        arrays: dict[str, Any] = {
             "de": de,
             "subject": ids.astype(np.int32),
             "clip": np.arange(1, n_clips + 1, dtype=np.int32),
-            "second": np.arange(n_windows) * float(window),
+            "second": np.arange(n_windows) * checks.between("window", window, 0, np.inf),
             "channel": np.asarray(channels, dtype=str),
             "band": np.asarray(list(edges), dtype=str),
             "low": low,
             "high": high,
             "emotion": np.asarray(emotions, dtype=str),
             "hardware": row_labels(hardware, "hardware", n_subjects).astype(str),
-            "order": _positions(np.full(grid, np.nan) if order is None else order, grid),
+            "order": whole(np.where(np.isnan(positions), -1, positions), "order").astype(np.int32),
         }
         if films is not None and any(films):  # netCDF 3 cannot hold a column of empty names
-            values["film"] = row_labels(list(films), "films", n_clips).astype(str)
+            arrays["film"] = row_labels(list(films), "films", n_clips).astype(str)
         if ratings is not None and len(ratings):
-            values["item"] = np.asarray(list(ratings), dtype=str)
-            values |= _rating_variables(ratings, grid)
-        axes = _AXES | _OPTIONAL | {"item": ("item",)}
-        coords = {name: (axes[name], array) for name, array in values.items()}
-        variables = {name: coords.pop(name) for name in ("de", "rating", "person_rating") if name in coords}
+            arrays["item"] = np.asarray(list(ratings), dtype=str)
+            arrays |= _rating_variables(ratings, de.shape[:2])
         attrs = {
             "dataset": dataset,
             "provenance": provenance,
@@ -176,7 +164,8 @@ class Cohort:
             "classes": ",".join(classes),
             "unit": "nats",
         }
-        return cls(xr.Dataset(variables, coords, attrs))
+        data = xr.Dataset({name: (_AXES[name], array) for name, array in arrays.items()}, attrs=attrs)
+        return cls(data.set_coords(arrays.keys() - {"de", "rating", "person_rating"}))
 
     # What it holds
 
@@ -351,12 +340,11 @@ def standardise(cohort: Cohort) -> Cohort:
     It removes what differs between people, caps and amplifiers; the unit becomes ``z``. A test subject is
     scaled by their own unlabelled test data: a transductive step.
     """
-    de, present = cohort.de, cohort.present
-    out = np.empty_like(de)
-    for index, subject in enumerate(cohort.subjects):
-        if not present[index].any():
+    out = np.empty_like(cohort.de)
+    for index, (subject, block) in enumerate(zip(cohort.subjects, cohort.de, strict=True)):
+        if np.isnan(block).all():
             raise ValueError(f"subject {subject} has no trial: drop them with cohort.select(subjects=...)")
-        block = de[index].astype(np.float64)
+        block = block.astype(np.float64)
         scale = np.nanstd(block, axis=(0, 1))
         if not (scale > 1e-6).all():
             channel, band = np.argwhere(~(scale > 1e-6))[0]
@@ -407,8 +395,8 @@ def segments(cohort: Cohort, *, length: float | None = None) -> Segments:
     n_segments = n_windows // per
     if n_segments == 0:
         raise ValueError(f"length {length!r} s exceeds the longest trial, {n_windows * cohort.window} s")
-    windows = cohort.de[:, :, : n_segments * per]
-    means = windows.reshape(n_subjects, n_clips, n_segments, per, n_channels, n_bands).mean(3)
+    parts = (n_subjects, n_clips, n_segments, per, n_channels, n_bands)
+    means = cohort.de[:, :, : n_segments * per].reshape(parts).mean(3)
     subject, clip, segment = np.nonzero(np.isfinite(means[..., 0, 0]))
     short = cohort.present & (cohort.n_windows < per)
     if short.any():
@@ -474,11 +462,6 @@ def mean_over_subjects(features: np.ndarray) -> np.ndarray:
 # Validation
 
 
-def _positions(order: ArrayLike, grid: tuple[int, int]) -> np.ndarray:
-    order = shape("order", real(order, "order", finite=False), grid, f"(n_subjects, n_clips) = {grid}")
-    return whole(np.where(np.isnan(order), -1, order), "order").astype(np.int32)
-
-
 def _names(names: Sequence[str], what: str) -> list[str]:
     if isinstance(names, str):
         raise ValueError(f"{what} must be a list of names, got {names!r}: put it in brackets")
@@ -500,23 +483,21 @@ def _rating_variables(ratings: Mapping[str, ArrayLike], grid: tuple[int, int]) -
     if set(shapes.values()) not in ({grid}, {grid[1:]}):
         raise ValueError(f"ratings must all be {grid[1:]}, means, or all {grid}, single people; got {shapes}")
     values = np.stack(list(tables.values()), axis=-1)
-    there = np.isfinite(values)
-    if (~there & ~np.isnan(values)).any():
+    if np.isinf(values).any():
         raise ValueError("ratings must be finite, or NaN where missing: found an infinity")
     if values.ndim == 2:
         return {"rating": values}
-    sums, counts = np.where(there, values, 0).sum(0), there.sum(0)
-    means = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+    means = np.ma.masked_invalid(values).mean(0).filled(np.nan)
     return {"rating": means, "person_rating": values.astype(np.float32)}
 
 
 def _validate(data: xr.Dataset) -> None:
     if not isinstance(data, xr.Dataset):
         raise ValueError(f"a Cohort wraps an xarray.Dataset, not {type(data).__name__}: see from_arrays")
-    absent = sorted(set(_AXES) - set(data.variables)) + sorted(set(_ATTRIBUTES) - set(data.attrs))
+    absent = sorted(set(_AXES) - _OPTIONAL - set(data.variables)) + sorted(set(_ATTRIBUTES) - set(data.attrs))
     if absent:
         raise ValueError(f"the data set lacks {absent}: build it with Cohort.from_arrays")
-    for part, axes in (_AXES | _OPTIONAL).items():
+    for part, axes in _AXES.items():
         if part in data.variables and data[part].dims != axes:
             raise ValueError(f"{part} must be over {axes}, got {data[part].dims}: build it with from_arrays")
     if data["de"].dtype != np.float32 or 0 in data["de"].shape:

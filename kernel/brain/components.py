@@ -230,7 +230,8 @@ def simulate_components(
     Cohorts of one seed share all noise, orders and ratings. The first subjects do not depend on how many
     follow. Drift along the session is each person's own: the mean over people is zero but for chance. There
     are 30 scalp channels, orders by :func:`~kernel.ratings.draw_orders`, films, and ratings of each person,
-    normal with FACED's clip means and spreads and thus at times outside 0-7.
+    normal with FACED's clip means and spreads and thus at times outside 0-7. Of the truth that comes with the
+    cohort, `effect` is in nats, without any gain, and `gain` is that of person x clip.
 
     Parameters
     ----------
@@ -246,13 +247,6 @@ def simulate_components(
         own deviation of valence, with the same pattern. The totals are kept.
     components : Components
         Sizes.
-
-    Returns
-    -------
-    Cohort
-        Simulated.
-    Truth
-        What was planted: `effect` in nats, without any gain; `gain` is that of person x clip.
     """
     seconds = round(TRIAL)
     if not (window >= 1 and float(window).is_integer() and seconds % window == 0):

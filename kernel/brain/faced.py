@@ -12,36 +12,22 @@ import warnings
 from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.signal import resample_poly
 from tqdm.auto import tqdm
 
+from kernel.brain import releases
 from kernel.brain.cohort import Cohort
 from kernel.brain.designs import DESIGNS, FACED_CHANNELS, FACED_FILMS, FACED_SCALP, faced_hardware
 from kernel.brain.features import BANDS, differential_entropy
 from kernel.brain.matlab import load_struct
 from kernel.brain.pickles import load_pickle
-from kernel.brain.releases import (
-    LEAVE_OUT,
-    check_array,
-    check_file,
-    check_folder,
-    chosen,
-    nothing_known,
-    numbered,
-    picks,
-    refuse_flat,
-    unexpected,
-)
+from kernel.brain.releases import LEAVE_OUT, unexpected
 from kernel.checks import choice
 from kernel.files import absolute
 
-if TYPE_CHECKING:
-    import mne
-
+FILES = "sub-XXX/eeg/*_eeg.bdf, Processed_data/subXXX.pkl or EEG_Features/DE/subXXX.pkl.pkl"
 N_CLIPS = 28
 SECONDS = 30
 SFREQ = 250
@@ -55,14 +41,8 @@ NOT_SCALP = frozenset({"A1", "A2", "HEOR", "HEOL", "STATUS"})
 TYPICAL_SD_UV = 3.0  # of one band of scalp EEG; only its order of magnitude matters
 OUTLIER_FACTOR = 100.0
 _BESIDE = ("derivatives", "sourcedata", "code", "stimuli")
-
-
-class _About(NamedTuple):
-    """What a recording says beside its signals: the hardware, the ratings in its events, the bad channels."""
-
-    hardware: str
-    ratings: pd.DataFrame | None = None
-    bad: Sequence[str] = ()
+#: Features of a person, the ratings in the recording's events if there are any, and its bad channels.
+_Recording = tuple[np.ndarray, pd.DataFrame | None, list[str]]
 
 
 def read_faced(
@@ -110,72 +90,75 @@ def read_faced(
     choice("source", source, ("auto", *_READERS))
     choice("channels", channels, ("scalp", "all"))
     path = absolute(path)
+    releases.check_folder(path, "FACED")
     layout, files = _recognise(path, source, bands)
     if channels == "all" and layout == "bids":
         raise ValueError(
             "channels='all' needs the official release: in the BIDS copy the two channels that are not on "
             "the scalp are ears for subjects 0-60 and eyes for 61-122; use channels='scalp'"
         )
-    files = chosen(files, subjects, path)
+    files = releases.chosen(files, subjects, path)
     names = FACED_SCALP if channels == "scalp" else FACED_CHANNELS
     ids = list(files)
     de = np.empty((len(ids), N_CLIPS, SECONDS, len(names), len(BANDS[bands])), dtype=np.float32)
-    about: dict[int, _About] = {}
+    tables: dict[int, pd.DataFrame | None] = {}
+    bad: dict[int, list[str]] = {}
     bar = tqdm(files.items(), desc="FACED", unit="subject", disable=not progress)
     for block, (subject, file) in zip(de, bar, strict=True):
-        block[...], about[subject] = _READERS[layout](file, subject, bands, len(names))
-    bad = {subject: list(one.bad) for subject, one in about.items() if one.bad}
-    if bad:
-        warnings.warn(f"{path}: channels marked as bad were read all the same: {bad}", stacklevel=2)
+        block[...], tables[subject], bad[subject] = _READERS[layout](file, subject, bands, len(names))
+    if marked := {subject: listed for subject, listed in bad.items() if listed}:
+        warnings.warn(f"{path}: channels marked as bad were read all the same: {marked}", stacklevel=2)
     _warn_of_outliers(de, ids, path)
-    tables = [one.ratings for one in about.values()]
-    if layout != "bids" and (remarks := _remarks_folder(next(iter(files.values())))):
-        tables = [_read_remarks(remarks, subject) for subject in files]
+    above = list(next(iter(files.values())).parents)[:3]
+    remarks = [folder / "After_remarks" for folder in above if (folder / "After_remarks").is_dir()]
+    if layout != "bids" and remarks:
+        tables = {subject: _read_remarks(remarks[0], subject) for subject in files}
+    rated = [table.set_index("clip").sort_index() for table in tables.values() if table is not None]
     return Cohort.from_arrays(
         de,
         subjects=ids,
         provenance=f"{_PROVENANCE[layout]}, {len(ids)} subjects, {bands} bands",
         films=FACED_FILMS,
-        hardware=[about[subject].hardware for subject in ids],
+        hardware=faced_hardware(ids),
+        order=[table["order"] for table in rated] or None,
+        ratings={item: [table[item] for table in rated] for item in RATING_ITEMS} if rated else None,
         **DESIGNS["FACED"].axes() | {"channels": names, "bands": bands},
-        **_order_and_ratings(tables),
     )
 
 
 # Recognising a copy
 
 
-def _recognise(root: Path, source: str, bands: str) -> tuple[str, dict[int, Path]]:
-    """Which copy the folder holds, and the file (BIDS: the folder) of each subject."""
-    check_folder(root, "FACED")
-    held = {
+def copies(root: Path) -> dict[str, dict[int, Path]]:
+    """Of each copy that a folder may hold, the file (BIDS: the folder) of each subject."""
+    return {
         "de": _pickles(root, ("EEG_Features/DE", "DE", "."), r"sub(\d{3})\.pkl\.pkl"),
         "processed": _pickles(root, ("Processed_data", "."), r"sub(\d{3})\.pkl"),
         "bids": _bids_folders(root),
     }
-    if bands != "official":
-        if source == "de" or (source == "auto" and held["de"] and not (held["processed"] or held["bids"])):
-            raise unexpected(
-                root,
-                "differential entropies in the official bands",
-                f"signals, for the bands {bands!r}",
-                "Pass bands='official', or give a folder with Processed_data or the BIDS copy.",
-            )
-        held.pop("de")
+
+
+def _recognise(root: Path, source: str, bands: str) -> tuple[str, dict[int, Path]]:
+    """The copy to read, and its files."""
+    held = copies(root)
     for layout, files in held.items():
-        if files and source in ("auto", layout):
+        if files and source in ("auto", layout) and (layout != "de" or bands == "official"):
             return layout, files
-    asked = f" (source={source!r})" if source != "auto" else ""
-    raise nothing_known(
-        root, f"sub-XXX/eeg/*_eeg.bdf, Processed_data/subXXX.pkl or EEG_Features/DE/subXXX.pkl.pkl{asked}"
-    )
+    if held["de"] and source in ("auto", "de"):
+        raise unexpected(
+            root,
+            "differential entropies in the official bands",
+            f"signals, for the bands {bands!r}",
+            "Pass bands='official', or give a folder with Processed_data or the BIDS copy.",
+        )
+    raise releases.nothing_known(root, FILES + (f" (source={source!r})" if source != "auto" else ""))
 
 
 def _pickles(root: Path, places: Sequence[str], pattern: str) -> dict[int, Path]:
     for folder in (root / place for place in places):
-        files = numbered(folder.iterdir(), pattern, root) if folder.is_dir() else {}
+        files = releases.numbered(folder.iterdir(), pattern, root) if folder.is_dir() else {}
         if files:
-            return {subject: file for (subject,), file in files.items()}
+            return files
     return {}
 
 
@@ -187,33 +170,36 @@ def _bids_folders(root: Path) -> dict[int, Path]:
     if here := _bids_subjects(root):
         return here
     below = (entry for entry in sorted(root.iterdir()) if entry.is_dir() and entry.name not in _BESIDE)
-    copies = {str(base): folders for base in below if (folders := _bids_subjects(base))}
-    if len(copies) > 1:
-        raise unexpected(root, f"several copies: {[*copies]}", "one", "Pass the folder of one.")
-    return next(iter(copies.values()), {})
+    held = {str(base): folders for base in below if (folders := _bids_subjects(base))}
+    if len(held) > 1:
+        raise unexpected(root, f"several copies: {[*held]}", "one", "Pass the folder of one.")
+    return next(iter(held.values()), {})
 
 
 def _bids_subjects(base: Path) -> dict[int, Path]:
     folders = {file.parent.parent for file in base.glob("sub-*/eeg/sub-*_task-watchingVideoClips_*")}
-    return {number: folder / "eeg" for (number,), folder in numbered(folders, r"sub-(\d{3})", base).items()}
+    numbered = releases.numbered(folders, r"sub-(\d{3})", base)
+    return {number: folder / "eeg" for number, folder in numbered.items()}
 
 
 # The official release
 
 
-def _read_de(path: Path, subject: int, bands: str, n_channels: int) -> tuple[np.ndarray, _About]:
+def _read_de(path: Path, subject: int, bands: str, n_channels: int) -> _Recording:
     shape = (N_CLIPS, len(FACED_CHANNELS), SECONDS, len(BANDS[bands]))
-    de = check_array(load_pickle(path), path=path, shape=shape, axes=("clip", "channel", "second", "band"))
-    return de[:, :n_channels].swapaxes(1, 2), _About(*faced_hardware([subject]))
+    de = releases.check_array(
+        load_pickle(path), path=path, shape=shape, axes=("clip", "channel", "second", "band")
+    )
+    return de[:, :n_channels].swapaxes(1, 2), None, []
 
 
-def _read_processed(path: Path, subject: int, bands: str, n_channels: int) -> tuple[np.ndarray, _About]:
+def _read_processed(path: Path, subject: int, bands: str, n_channels: int) -> _Recording:
     shape = (N_CLIPS, len(FACED_CHANNELS), SECONDS * SFREQ)
-    x = check_array(load_pickle(path), path=path, shape=shape, axes=("clip", "channel", "sample"))
+    x = releases.check_array(load_pickle(path), path=path, shape=shape, axes=("clip", "channel", "sample"))
     x, names = x[:, :n_channels], FACED_CHANNELS[:n_channels]
     for clip, signals in enumerate(x, start=1):
-        refuse_flat(signals, names, sfreq=SFREQ, window=1.0, path=path, where=f"clip {clip}")
-    return _features(x, bands, path), _About(*faced_hardware([subject]))
+        releases.refuse_flat(signals, names, sfreq=SFREQ, window=1.0, path=path, where=f"clip {clip}")
+    return _features(x, bands, path), None, []
 
 
 def _features(x: np.ndarray, bands: str, path: Path) -> np.ndarray:
@@ -226,12 +212,6 @@ def _features(x: np.ndarray, bands: str, path: Path) -> np.ndarray:
     return de
 
 
-def _remarks_folder(features: Path) -> Path | None:
-    """Folder ``After_remarks`` beside a file of features, or one or two levels above it."""
-    places = (parent / "After_remarks" for parent in list(features.absolute().parents)[:3])
-    return next((place for place in places if place.is_dir()), None)
-
-
 def _read_remarks(folder: Path, subject: int) -> pd.DataFrame:
     """Rating table of one subject of the official release, which tells no onsets or durations."""
     path = folder / f"sub{subject:03d}" / "After_remarks.mat"
@@ -241,18 +221,18 @@ def _read_remarks(folder: Path, subject: int) -> pd.DataFrame:
     order, clip = held["trial"][:, 0], held["vid"][:, 0]
     if order.tolist() != list(range(1, N_CLIPS + 1)):
         raise unexpected(path, f"trials {order.tolist()}", f"1 to {N_CLIPS} in their order")
-    table = pd.DataFrame(held["score"], columns=RATING_ITEMS).assign(subject=subject, order=order, clip=clip)
-    return _checked_ratings(table, path)
+    table = pd.DataFrame(held["score"], columns=RATING_ITEMS)
+    return _checked_ratings(table.assign(order=order, clip=clip), path)
 
 
 # The BIDS copy
 
 
-def _read_bids(folder: Path, subject: int, bands: str, n_channels: int) -> tuple[np.ndarray, _About]:
+def _read_bids(folder: Path, subject: int, bands: str, n_channels: int) -> _Recording:
     import mne
 
     stem = folder / f"sub-{subject:03d}_task-watchingVideoClips"
-    events = _read_events(stem, subject)
+    events = _read_events(stem)
     path = Path(f"{stem}_eeg.bdf")
     _check_bdf(path)
     try:
@@ -261,20 +241,20 @@ def _read_bids(folder: Path, subject: int, bands: str, n_channels: int) -> tuple
         raise unexpected(path, f"an unreadable header ({error})", "a 24-bit BDF") from error
     if raw.info["sfreq"] not in (SFREQ, 4 * SFREQ):
         raise unexpected(path, f"{raw.info['sfreq']} Hz", f"{SFREQ} or {4 * SFREQ} Hz")
-    places = picks(raw.ch_names, FACED_SCALP, path, others=NOT_SCALP, renamed=RENAMED)
-    early = "T3" in {name.strip().upper() for name in raw.ch_names}
+    places = releases.picks(raw.ch_names, FACED_SCALP, path, others=NOT_SCALP, renamed=RENAMED)
     bad = _check_channels(Path(f"{stem}_channels.tsv"), raw.ch_names)
-    x = np.empty((N_CLIPS, len(places), SECONDS * SFREQ))
+    x, step = np.empty((N_CLIPS, len(places), SECONDS * SFREQ)), round(raw.info["sfreq"] / SFREQ)
     for event in events.itertuples():
-        x[event.clip - 1] = _cut(raw, places, event, path)
+        stop, where = round((event.onset + event.duration) * step * SFREQ), f"clip {event.clip}"
+        start = stop - step * SFREQ * SECONDS
+        x[event.clip - 1] = releases.cut(raw, places, start, stop, step, window=1.0, path=path, where=where)
     names = [raw.ch_names[place] for place in places]
     x *= _to_microvolts(x, names, path)[:, None]
     x -= x.mean(1, keepdims=True)
-    hardware = "cohort 1" if early else "cohort 2"
-    return _features(x, bands, path), _About(hardware, events, [name for name in names if name in bad])
+    return _features(x, bands, path), events, [name for name in names if name in bad]
 
 
-def _read_events(stem: Path, subject: int) -> pd.DataFrame:
+def _read_events(stem: Path) -> pd.DataFrame:
     """Rating table of one subject: the rows whose ``video_index`` is given; the other rows are triggers."""
     path = Path(f"{stem}_events.tsv")
     items = [item.capitalize() for item in RATING_ITEMS]
@@ -282,7 +262,7 @@ def _read_events(stem: Path, subject: int) -> pd.DataFrame:
     events = events[events["video_index"].notna()].sort_values("onset")
     renamed = {"video_index": "clip", **dict(zip(items, RATING_ITEMS, strict=True))}
     # film titles (trial_type) merge clips and the trigger codes (value) are not clip numbers: neither is used
-    events = events.rename(columns=renamed).assign(subject=subject, order=np.arange(1, len(events) + 1))
+    events = events.rename(columns=renamed).assign(order=np.arange(1, len(events) + 1))
     events = _checked_ratings(events, path, ("onset", "duration"))
     clips = sorted(events["clip"])
     if clips != list(range(1, N_CLIPS + 1)):
@@ -295,7 +275,7 @@ def _read_events(stem: Path, subject: int) -> pd.DataFrame:
 
 
 def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    check_file(path, "a tab-separated table")
+    releases.check_file(path, "a tab-separated table")
     try:
         # utf-8-sig: the tables of the BIDS copy start with a byte order mark
         table = pd.read_csv(
@@ -310,8 +290,8 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _checked_ratings(table: pd.DataFrame, path: Path, times: Sequence[str] = ()) -> pd.DataFrame:
-    """Subject, clip, order, times and ratings as numbers; refused if missing, out of range or doubled."""
-    columns = ["subject", "clip", "order", *times, *RATING_ITEMS]
+    """Clip, order, times and ratings of a person as numbers; refused if missing, out of range or doubled."""
+    columns = ["clip", "order", *times, *RATING_ITEMS]
     try:
         numbers = table[columns].apply(pd.to_numeric, errors="coerce").astype(float)
     except (OverflowError, TypeError, ValueError) as error:  # whole numbers of hundreds of digits
@@ -321,25 +301,22 @@ def _checked_ratings(table: pd.DataFrame, path: Path, times: Sequence[str] = ())
         row, column = np.argwhere(numbers.isna().to_numpy())[0]
         name = columns[column]
         raise unexpected(path, f"{str(table[name].iloc[row])!r} as {name} in trial {row + 1}", "a number")
-    counted = {"subject": (0, 2**31), "clip": (1, N_CLIPS), "order": (1, 2**31)}
-    for name, (low, high) in (counted | dict.fromkeys(RATING_ITEMS, (0, 7))).items():
+    for name, low, high in (("clip", 1, N_CLIPS), *((item, 0, 7) for item in RATING_ITEMS)):
         values = numbers[name]
-        wrong = values[~values.between(low, high) | ((values % 1 > 0) & (name in counted))]
+        wrong = values[~values.between(low, high) | ((values % 1 > 0) & (name == "clip"))]
         if len(wrong):
-            expected = f"{low} to {high}{', a whole number' if name in counted else ''}"
-            raise unexpected(path, f"{name} {wrong.iloc[0]:g}", expected)
-    for name in ("clip", "order"):
-        twice = numbers[numbers.duplicated(["subject", name])]
-        if len(twice):
-            found = f"{name} {twice[name].iloc[0]:g} twice for subject {twice['subject'].iloc[0]:g}"
-            raise unexpected(path, found, "each once")
-    return numbers.astype(dict.fromkeys(counted, int))
+            whole = ", a whole number" if name == "clip" else ""
+            raise unexpected(path, f"{name} {wrong.iloc[0]:g}", f"{low} to {high}{whole}")
+    twice = numbers.loc[numbers["clip"].duplicated(), "clip"]
+    if len(twice):
+        raise unexpected(path, f"clip {twice.iloc[0]:g} twice", "each once")
+    return numbers.astype({"clip": int, "order": int})
 
 
 def _check_bdf(path: Path) -> None:
     """Compare a BDF's length with what its header promises; mne would shorten the recording and go on."""
     cure = f"The recording was not fetched: `datalad get` it, or {LEAVE_OUT}"
-    check_file(path, "a BDF recording", cure)
+    releases.check_file(path, "a BDF recording", cure)
     size = path.stat().st_size
     with path.open("rb") as stream:
         head = stream.read(256)
@@ -376,25 +353,6 @@ def _check_channels(path: Path, names: Sequence[str]) -> set[str]:
     return set(table["name"][table["status"] == "bad"]) if "status" in table else set()
 
 
-def _cut(raw: mne.io.BaseRaw, places: list[int], event: Any, path: Path) -> np.ndarray:
-    """The last 30 s of a clip at 250 Hz (n_channels, 7500); nothing else is read from disk."""
-    step = round(raw.info["sfreq"] / SFREQ)
-    rate, n_samples = step * SFREQ, step * SFREQ * SECONDS
-    start = round((event.onset + event.duration) * rate) - n_samples
-    stop = start + n_samples
-    if start < 0 or stop > raw.n_times:
-        raise unexpected(
-            path,
-            f"{raw.n_times / rate:.1f} s of recording",
-            f"clip {event.clip} until {event.onset + event.duration:.1f} s",
-            "The recording is truncated, or the events belong to another one.",
-        )
-    signals = raw.get_data(places, start, stop, verbose="error")
-    names = [raw.ch_names[place] for place in places]
-    refuse_flat(signals, names, sfreq=rate, window=1.0, path=path, where=f"clip {event.clip}")
-    return resample_poly(signals, 1, step, axis=-1, padtype="line") if step > 1 else signals
-
-
 def _to_microvolts(x: np.ndarray, names: Sequence[str], path: Path) -> np.ndarray:
     """Factor (n_channels,) that makes microvolts: mne gives volts if it knows the unit, else what is stored.
 
@@ -420,9 +378,6 @@ _PROVENANCE = {
 }
 
 
-# Over all subjects
-
-
 def _warn_of_outliers(de: np.ndarray, ids: list[int], path: Path) -> None:
     """Name people whose amplitude is off by `OUTLIER_FACTOR` or more."""
     level = np.array([np.median(block) for block in de])  # nats; a factor of amplitude adds its logarithm
@@ -435,14 +390,3 @@ def _warn_of_outliers(de: np.ndarray, ids: list[int], path: Path) -> None:
             "others (or of typical EEG in uV): standardise() takes it out, subjects=... leaves them out",
             stacklevel=3,
         )
-
-
-def _order_and_ratings(tables: Sequence[pd.DataFrame | None]) -> dict[str, Any]:
-    """Order and ratings (n_subjects, 28) from a rating table of each person."""
-    known = [table.set_index("clip").sort_index() for table in tables if table is not None]
-    if not known:
-        return {}
-    return {
-        "order": [table["order"] for table in known],
-        "ratings": {item: [table[item] for table in known] for item in RATING_ITEMS},
-    }

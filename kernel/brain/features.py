@@ -5,7 +5,7 @@ Nothing is re-referenced, repaired or rejected here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -122,7 +122,8 @@ def differential_entropy(
     stays = device is None and isinstance(x, torch.Tensor)
     place = signals.device if stays else checks.device(device)
     dtype = torch.float32 if place.type == "mps" else signals.dtype  # which has no doubles
-    pad = min(n_samples - 1, _settling(edges.values(), sfreq))
+    steepest = min(min(transition_widths(*edge)) for edge in edges.values())  # it rings longest
+    pad = min(n_samples - 1, int(np.ceil(3.3 / steepest * sfreq)))  # the whole length of mne's filter
     n_fft = next_fast_len(n_samples + 2 * pad, real=True)
     frequencies = np.fft.rfftfreq(n_fft, 1 / sfreq)
     gains = torch.as_tensor(np.stack([band_gain(frequencies, *edge) for edge in edges.values()]))
@@ -154,11 +155,6 @@ def transition_widths(low: float, high: float) -> tuple[float, float]:
     A quarter of the edge, at least 2 Hz, but at most `low` below it.
     """
     return min(max(0.25 * low, 2.0), low), max(0.25 * high, 2.0)
-
-
-def _settling(edges: Iterable[tuple[float, float]], sfreq: float) -> int:
-    """Samples after which the steepest slope has rung out: the whole length of mne's filter."""
-    return int(np.ceil(3.3 / min(min(transition_widths(*edge)) for edge in edges) * sfreq))
 
 
 def _window_starts(n_samples: int, sfreq: float, window: float) -> np.ndarray:

@@ -6,6 +6,7 @@ missing; other arguments as for :func:`kernel.brain.topography.cell_map`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -77,21 +78,14 @@ def simpson(
     channels = np.argsort(-strength, kind="stable")[:n_channels]
     judged = features[1::2][:, :, channels].mean((2, 3))  # (n_subjects, n_clips)
     single = subject_correlations(judged[..., None], y)[:, 0]
-    there = np.isfinite(judged).astype(float)
-    values = np.where(there > 0, judged, 0)
+    trials = np.ma.masked_invalid(judged)
 
     def of_cohort(rows: np.ndarray) -> Any:
-        # how often each subject is drawn: a mean needs no copies of them
-        drawn = np.array(
-            [np.bincount(row, minlength=len(judged)) for row in np.atleast_2d(rows)], dtype=float
-        )
-        seen = drawn @ there
-        common = (seen > 0).astype(float)  # clips that nobody in a sample has are left out of its correlation
-        n = common.sum(1, keepdims=True)
-        x, t = common * (drawn @ values) / np.maximum(seen, 1), common * y
-        x, t = (common * (part - part.sum(1, keepdims=True) / n) for part in (x, t))
-        r = (x * t).sum(1) / np.linalg.norm(x, axis=1) / np.linalg.norm(t, axis=1)
-        return r if rows.ndim == 2 else r[0]
+        # clips that nobody in a sample has are masked, and so left out of its correlation
+        x = trials[rows].mean(-2)
+        t = np.ma.array(np.broadcast_to(y, x.shape), mask=np.ma.getmaskarray(x))
+        x, t = (part - part.mean(-1, keepdims=True) for part in (x, t))
+        return np.asarray((x * t).sum(-1) / np.sqrt((x**2).sum(-1) * (t**2).sum(-1)))
 
     def of_subjects(rows: np.ndarray) -> Any:
         return single[rows].mean(-1)
@@ -134,23 +128,14 @@ def subject_oracle(
     features = _trials(features)
     y = clip_positions(y, features.shape[1])
 
-    def by_band(Y: np.ndarray) -> np.ndarray:
-        r = subject_correlations(features, Y)
-        return np.abs(r, out=r).max(-2)  # (..., n_subjects, n_bands)
+    def tested(best: Callable[[np.ndarray], np.ndarray]) -> stats.PermutationResult:
+        def statistic(_: np.ndarray, Y: np.ndarray) -> np.ndarray:
+            return best(np.abs(subject_correlations(features, Y)).max(-2))  # of (..., n_subjects, n_bands)
 
-    def over_channels(_: np.ndarray, Y: np.ndarray) -> np.ndarray:
-        return by_band(Y).mean(-2).max(-1)
+        clips, width = np.arange(len(y)), features[:, 0].size
+        return search_test(statistic, clips, y, emotions, width, n_permutations, random_state)
 
-    def over_cells(_: np.ndarray, Y: np.ndarray) -> np.ndarray:
-        return by_band(Y).max(-1).mean(-1)
-
-    clips, width = np.arange(len(y)), features[:, 0].size
-    return SubjectOracle(
-        *(
-            search_test(statistic, clips, y, emotions, width, n_permutations, random_state)
-            for statistic in (over_channels, over_cells)
-        )
-    )
+    return SubjectOracle(tested(lambda r: r.mean(-2).max(-1)), tested(lambda r: r.max(-1).mean(-1)))
 
 
 class ClusterTest(NamedTuple):
@@ -178,21 +163,16 @@ def cluster_test(
     n_permutations: int = 1000,
     random_state: Seed = 0,
 ) -> ClusterTest:
-    """Cluster test over subjects of their correlation maps: mne's, with signs flipped by subject [1]_.
+    """Cluster test over subjects of their correlation maps: mne's, with signs flipped by subject.
 
     *It treats the stimuli as fixed*: it asks whether subjects agree on these clips, not whether they would
-    follow the axis in others [2]_. People who see the same clips share whatever the clips do to them, which
-    has some correlation with any axis. So the test rejects, for nearly any axis, wherever emotions or clips
-    can be decoded at all; it is here to be compared with `cell_map`.
+    follow the axis in others (doi:10.12688/wellcomeopenres.10298.2). People who see the same clips share
+    whatever the clips do to them, which has some correlation with any axis. So the test rejects, for nearly
+    any axis, wherever emotions or clips can be decoded at all; it is here to be compared with `cell_map`.
 
     Neighbours are those of the channels of `info`, as :meth:`~kernel.brain.cohort.Cohort.info` gives it, by
     Delaunay triangulation, and at one channel the band below and above. The threshold of ``|t|`` is at p =
-    .05 of a single cell.
-
-    References
-    ----------
-    .. [1] Maris & Oostenveld (2007). doi:10.1016/j.jneumeth.2007.03.024
-    .. [2] Westfall, Nichols & Yarkoni (2017). doi:10.12688/wellcomeopenres.10298.2
+    .05 of a single cell. Maris & Oostenveld (2007), doi:10.1016/j.jneumeth.2007.03.024
     """
     import mne
 

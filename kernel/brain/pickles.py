@@ -127,14 +127,12 @@ class _ArrayUnpickler(_Unpickler):
         self._room = 2 * len(data) + 1000  # bytes to copy: what is used a thousand times costs as many copies
 
     def find_class(self, module: str, attribute: str) -> Any:
-        family = re.sub(
-            r"^numpy\._core\.", "numpy.core.", module
-        )  # numpy 1 writes core, numpy 2 writes _core
-        name = f"{family}.{attribute}"
+        # numpy 1 writes core, numpy 2 writes _core
+        name = f"{re.sub(r'^numpy[.]_core[.]', 'numpy.core.', module)}.{attribute}"
         admitted = {
             "numpy.ndarray": "numpy.ndarray",  # only named, as the kind of array to make
             "numpy.dtype": _Type,
-            "numpy.core.multiarray._reconstruct": _empty,
+            "numpy.core.multiarray._reconstruct": lambda *_: np.empty(0),  # to be filled, whatever its size
             "numpy.core.numeric._frombuffer": _array,  # protocol 5
             "_codecs.encode": self._spelled,  # bytes in protocol 2
         }
@@ -206,11 +204,6 @@ _ArrayUnpickler.dispatch = _Instructions(
     {code: _Unpickler.dispatch[code] for code in (getattr(pickle, name)[0] for name in _INSTRUCTIONS)}
     | {pickle.BUILD[0]: _ArrayUnpickler.load_build, pickle.BYTEARRAY8[0]: _ArrayUnpickler.load_bytearray8}
 )
-
-
-def _empty(*_: object) -> np.ndarray:
-    """The array to be filled that ``_reconstruct`` makes, whatever size it is told."""
-    return np.empty(0)
 
 
 def _array(content: bytes | bytearray, kind: _Type, shape: Any, order: str) -> np.ndarray:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
 from kernel import checks
-from kernel.brain.cohort import Cohort, mean_over_subjects, standardise, trial_features
+from kernel.brain.cohort import Cohort, cohort_tensor, standardise
 from kernel.brain.projection import track
 from kernel.brain.ridge import Device
 from kernel.brain.study import clip_values
@@ -57,26 +58,15 @@ def power(
     checks.between("level", level, 0, 1)
     for size in checks.choices("sizes", sizes):
         checks.between("size", size, 0, np.inf, closed="low")
-    values = clip_values(cohort, positions, "position")
-    features = trial_features(standardise(cohort))
-    X = mean_over_subjects(features.reshape(*features.shape[:2], -1))
-    emotions = cohort.emotions
+    values, emotions = clip_values(cohort, positions, "position"), cohort.emotions
+    X = cohort_tensor(standardise(cohort)).reshape(len(emotions), -1)
     _, first, code = np.unique(emotions, return_index=True, return_inverse=True)
-    hits = np.zeros((n_draws, len(sizes)), dtype=bool)
+    hits = np.zeros(len(sizes), dtype=int)
     for draw, rng in enumerate(np.random.default_rng(random_state).spawn(n_draws)):
         y = rng.permutation(values[first])[code]
         pattern = X.std(0) * rng.standard_normal(X.shape[1])
         effect = np.outer((y - y.mean()) / y.std(), pattern)
-        for k, size in enumerate(sizes):
-            test = track(
-                X + size * effect,
-                y,
-                emotions,
-                n_permutations=n_permutations,
-                random_state=draw,
-                device=device,
-            )
-            hits[draw, k] = test.p <= level
-    table = pd.DataFrame({"size": sizes, "found": hits.mean(0)})
-    intervals = [binomtest(int(n), n_draws).proportion_ci() for n in hits.sum(0)]
-    return table.assign(low=[i.low for i in intervals], high=[i.high for i in intervals], draws=n_draws)
+        options: Any = {"n_permutations": n_permutations, "random_state": draw, "device": device}
+        hits += [track(X + size * effect, y, emotions, **options).p <= level for size in sizes]
+    limits = pd.DataFrame([binomtest(int(n), n_draws).proportion_ci() for n in hits], columns=["low", "high"])
+    return pd.DataFrame({"size": sizes, "found": hits / n_draws}).join(limits).assign(draws=n_draws)

@@ -9,12 +9,16 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from scipy.signal import resample_poly
 
 from kernel.arrays import whole
 from kernel.brain.features import flat_windows
+
+if TYPE_CHECKING:
+    import mne
 
 LEAVE_OUT = "leave this subject out with subjects=..."
 T = TypeVar("T")
@@ -52,12 +56,12 @@ def nothing_known(root: Path, expected: str) -> EEGFileError:
     return unexpected(root, found, expected)
 
 
-def numbered(files: Iterable[Path], pattern: str, root: Path) -> dict[tuple[int, ...], Path]:
-    """Files by the numbers in their names, sorted, such as (subject,); other names are passed over."""
-    by_number: dict[tuple[int, ...], Path] = {}
+def numbered(files: Iterable[Path], pattern: str, root: Path) -> dict[int, Path]:
+    """Files by the number in their names, that of a subject, sorted; other names are passed over."""
+    by_number: dict[int, Path] = {}
     for file in files:
         if match := re.fullmatch(pattern, file.name):
-            number = tuple(int(group) for group in match.groups())
+            number = int(match[1])
             if number in by_number:
                 twice = [str(by_number[number]), str(file)]
                 raise unexpected(root, f"a recording twice: {twice}", "one file each")
@@ -137,6 +141,39 @@ def check_array(
             f"Repair it, or {LEAVE_OUT}",
         )
     return array
+
+
+def cut(
+    raw: mne.io.BaseRaw,
+    places: list[int],
+    start: int,
+    stop: int,
+    step: int,
+    *,
+    window: float,
+    path: Path,
+    where: str,
+) -> np.ndarray:
+    """Samples `start` to `stop` of some channels at a `step`-th of the rate; only these are read from disk.
+
+    In the unit of `raw`. EEGFileError if the recording ends before, or a channel is flat in a `window`, in s.
+    """
+    rate = raw.info["sfreq"]
+    if start < 0 or stop > raw.n_times:
+        raise unexpected(
+            path,
+            f"{raw.n_times / rate:.1f} s of recording",
+            f"{where} until {stop / rate:.1f} s",
+            "The recording is truncated, or the times belong to another one.",
+        )
+    try:
+        signals = raw.get_data(places, start, stop, verbose="error")
+    except Exception as error:  # the header promises more samples than the file has
+        raise unexpected(path, f"no samples of {where} ({error})", "a whole recording") from error
+    refuse_flat(
+        signals, [raw.ch_names[place] for place in places], sfreq=rate, window=window, path=path, where=where
+    )
+    return resample_poly(signals, 1, step, axis=-1, padtype="line") if step > 1 else signals
 
 
 def refuse_flat(

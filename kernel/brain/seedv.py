@@ -13,30 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.signal import resample_poly
 from tqdm.auto import tqdm
 
+from kernel.brain import releases
 from kernel.brain.cohort import Cohort
 from kernel.brain.designs import DESIGNS, SEED_V_TIMES
 from kernel.brain.features import BANDS, band_edges, differential_entropy
 from kernel.brain.pickles import load_npz, loads_pickle
-from kernel.brain.releases import (
-    LEAVE_OUT,
-    check_array,
-    check_folder,
-    chosen,
-    nothing_known,
-    numbered,
-    picks,
-    refuse_flat,
-    unexpected,
-)
+from kernel.brain.releases import LEAVE_OUT, unexpected
 from kernel.checks import choice
 from kernel.files import absolute
 
 SEED_V_CLASSES, SEED_V_CHANNELS = DESIGNS["SEED-V"].classes, DESIGNS["SEED-V"].channels
 SEED_V_LABELS = tuple(SEED_V_CLASSES.index(emotion) for emotion in DESIGNS["SEED-V"].emotions)
 SEED_V_BANDS = band_edges(DESIGNS["SEED-V"].bands)
+FILES = "EEG_DE_features/{subject}_123.npz or EEG_raw/{subject}_{session}_{date}.cnt"
 WINDOW = 4.0
 NOT_SCALP = frozenset({"M1", "M2", "VEO", "HEO"})
 RAW_SFREQ, SFREQ = 1000, 200
@@ -79,8 +70,9 @@ def read_seed_v(
     tables = {"seed": SEED_V_BANDS, **BANDS}
     table = tables[choice("bands", bands, tables)]
     path = absolute(path)
+    releases.check_folder(path, "SEED-V")
     layout, files = _recognise(path, bands)
-    files = chosen(files, subjects, path)
+    files = releases.chosen(files, subjects, path)
     bar = tqdm(files.items(), desc="SEED-V", unit="subject", disable=not progress)
     trials = [
         _read_features(entry) if layout == "de" else _read_raw(entry, subject, table)
@@ -101,23 +93,27 @@ def read_seed_v(
     )
 
 
-def _recognise(root: Path, bands: str) -> tuple[str, dict[int, Any]]:
-    """Feature file of each subject, or its three recordings by session."""
-    check_folder(root, "SEED-V")
+def copies(root: Path) -> dict[str, dict[int, Any]]:
+    """Feature file of each subject, and its recordings by session."""
     folders = [folder for folder in (root, root / "EEG_DE_features", root / "EEG_raw") if folder.is_dir()]
     entries = [file for folder in folders for file in folder.iterdir()]
-    features = {subject: file for (subject,), file in numbered(entries, r"(\d+)_123\.npz", root).items()}
-    recordings: dict[int, dict[int, Path]] = {}
-    for (subject, session), file in numbered(entries, r"(\d+)_([123])_\d+\.cnt", root).items():
-        recordings.setdefault(subject, {})[session] = file
-    if features and bands == "seed":
-        return "de", features
-    if recordings:
-        return "raw", recordings
-    if features:
+    sessions = {k: releases.numbered(entries, rf"(\d+)_{k}_\d+\.cnt", root) for k in (1, 2, 3)}
+    recordings = {
+        subject: {k: files[subject] for k, files in sessions.items() if subject in files}
+        for subject in sorted(set().union(*sessions.values()))
+    }
+    return {"de": releases.numbered(entries, r"(\d+)_123\.npz", root), "raw": recordings}
+
+
+def _recognise(root: Path, bands: str) -> tuple[str, dict[int, Any]]:
+    held = copies(root)
+    layout = "de" if held["de"] and bands == "seed" else "raw"
+    if held[layout]:
+        return layout, held[layout]
+    if held["de"]:
         found = "DE files, which have the release's own bands"
         raise unexpected(root, found, f"EEG_raw, for the bands {bands!r}", "Pass bands='seed'.")
-    raise nothing_known(root, "EEG_DE_features/{subject}_123.npz or EEG_raw/{subject}_{session}_{date}.cnt")
+    raise releases.nothing_known(root, FILES)
 
 
 def _read_features(path: Path) -> list[np.ndarray]:
@@ -132,11 +128,11 @@ def _read_features(path: Path) -> list[np.ndarray]:
     for i, label in enumerate(SEED_V_LABELS):
         where = f"{path}[data][{i}]"
         axes = ("window", "feature")
-        trial = check_array(data[i], path=where, shape=(None, n_channels * n_bands), axes=axes)
+        trial = releases.check_array(data[i], path=where, shape=(None, n_channels * n_bands), axes=axes)
         if not len(trial):
             raise unexpected(where, "no window", "at least one")
         where = f"{path}[label][{i}]"
-        marks = check_array(labels[i], path=where, shape=(len(trial),), axes=("window",))
+        marks = releases.check_array(labels[i], path=where, shape=(len(trial),), axes=("window",))
         if (marks != label).any():
             found = f"labels {np.unique(marks).tolist()}"
             raise unexpected(where, found, f"{label} ({SEED_V_CLASSES[label]})")
@@ -169,7 +165,7 @@ def _read_raw(
 
 
 def _read_session(
-    path: Path, times: Iterable[tuple[float, float]], bands: Mapping[str, tuple[float, float]]
+    path: Path, times: Iterable[tuple[int, int]], bands: Mapping[str, tuple[float, float]]
 ) -> list[np.ndarray]:
     import mne
 
@@ -180,19 +176,10 @@ def _read_session(
         raise unexpected(path, f"an unreadable recording ({error})", "Neuroscan CNT", cure) from error
     if raw.info["sfreq"] != RAW_SFREQ:
         raise unexpected(path, f"{raw.info['sfreq']} Hz", f"{RAW_SFREQ} Hz")
-    places = picks(raw.ch_names, SEED_V_CHANNELS, path, others=NOT_SCALP)
+    places = releases.picks(raw.ch_names, SEED_V_CHANNELS, path, others=NOT_SCALP)
     trials = []
     for number, (start, stop) in enumerate(times, start=1):
-        if stop * RAW_SFREQ > raw.n_times:
-            found = f"{raw.n_times / RAW_SFREQ:.1f} s of recording"
-            raise unexpected(path, found, f"trial {number} until {stop} s")
-        try:
-            x = raw.get_data(places, start * RAW_SFREQ, stop * RAW_SFREQ, verbose="error") * 1e6
-        except Exception as error:  # the header promises more samples than the file has
-            found = f"no samples of trial {number} ({error})"
-            raise unexpected(path, found, f"those of {start} to {stop} s") from error
-        where = f"trial {number}"
-        refuse_flat(x, SEED_V_CHANNELS, sfreq=RAW_SFREQ, window=WINDOW, path=path, where=where)
-        x = resample_poly(x, 1, RAW_SFREQ // SFREQ, axis=-1, padtype="line")
+        part = (start * RAW_SFREQ, stop * RAW_SFREQ, RAW_SFREQ // SFREQ)
+        x = 1e6 * releases.cut(raw, places, *part, window=WINDOW, path=path, where=f"trial {number}")
         trials.append(differential_entropy(x, SFREQ, bands, window=WINDOW).swapaxes(0, 1))
     return trials

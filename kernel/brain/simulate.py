@@ -13,7 +13,7 @@ amplitudes to sources in a spherical head, so that the noise arises by itself.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -108,11 +108,11 @@ def simulate_cohort(
     random_state: int | np.random.Generator | None = 0,
     preset: str | Settings | FacedSettings = "default",
     *,
-    design: str | Design = "FACED",
+    design: str = "FACED",
     n_subjects: int | None = None,
     window: float | None = None,
 ) -> tuple[Cohort, Truth]:
-    """Simulate differential entropies of people who watch the clips of FACED or of another data set.
+    """Simulate differential entropies of people who watch the clips of a data set, and what was planted.
 
     Presets of one seed and design share every pattern, order and noise: they differ by the amplitudes alone.
     The first subjects do not depend on how many follow. FACED's two recording cohorts are named but do not
@@ -127,69 +127,57 @@ def simulate_cohort(
     preset : str, Settings or FacedSettings
         A name of :data:`PRESET_NAMES` or amplitudes of one's own. ``faced`` and FacedSettings are for the
         design of FACED: :func:`~kernel.brain.components.simulate_components`.
-    design : str or Design
-        A name of :data:`~kernel.brain.designs.DESIGNS` or one of one's own.
+    design : str
+        A name of :data:`~kernel.brain.designs.DESIGNS`.
     n_subjects : int, optional
         Subjects, numbered from 0 (from 1 but in FACED); as many as the design has by default.
     window : float, optional
         Seconds, by default the design's; 30 must be a multiple for FACED. ``window=30`` gives one value per
         trial there, at a fraction of the time: enough for all that averages over seconds.
-
-    Returns
-    -------
-    Cohort
-        Simulated.
-    Truth
-        What was planted.
     """
     if isinstance(preset, str):
         choice("preset", preset, PRESET_NAMES)
-    if isinstance(design, str):
-        design = DESIGNS[choice("design", design, DESIGNS)]
-    n_subjects = design.n_subjects if n_subjects is None else n_subjects
-    window = design.window if window is None else window
+    layout, faced = DESIGNS[choice("design", design, DESIGNS)], design == "FACED"
+    n_subjects = layout.n_subjects if n_subjects is None else n_subjects
+    window = layout.window if window is None else window
     # here, because that module builds on this one
     from kernel.brain.components import FacedSettings, simulate_components
 
     if preset == "faced" or isinstance(preset, FacedSettings):
-        if design != DESIGNS["FACED"]:
-            raise ValueError(f"preset 'faced' has FACED's sizes in official bands, not {design.dataset}'s")
+        if not faced:
+            raise ValueError(f"preset 'faced' has FACED's sizes in official bands, not {design}'s")
         settings = FacedSettings() if isinstance(preset, str) else preset
         return simulate_components(random_state, n_subjects=n_subjects, window=window, **vars(settings))
-    rng, order_rng, subject_rngs = _generators(random_state, n_subjects)
-    edges = _edges(design.bands)
-    counts = _window_counts(design, window)
-    n_clips, n_windows = len(counts), int(counts.max())
-    head = _head(tuple(_NEAREST.get(channel, channel) for channel in design.channels))
-    fields = _Fields(_settings(preset), head.directions, design, n_bands=len(edges), window=window, rng=rng)
-    orders = _orders(design, n_subjects, order_rng)
-    variance, dof = _moments(edges, window)
+    head = _head(tuple(_NEAREST.get(channel, channel) for channel in layout.channels))
+    fields = _Fields(preset, head.directions, layout, window, random_state, n_subjects)
+    n_clips, n_windows = len(fields.counts), int(fields.counts.max())
+    variance, dof = _moments(fields.edges, window)
     roots = _root(head.correlation), _root(head.correlation**2)
     offset = 0.5 * np.log(2 * np.pi * np.e * variance.sum(0)) + head.log_gain[:, None]
 
-    de = np.empty((n_subjects, n_clips, n_windows, len(design.channels), len(edges)), dtype=np.float32)
+    de = np.empty((n_subjects, n_clips, n_windows, *fields.truth.effect.shape[1:]), dtype=np.float32)
     gain = np.empty(n_subjects)
-    for subject, subject_rng in enumerate(subject_rngs):
-        de[subject], gain[subject] = fields.draw(orders[subject], subject_rng)
+    for subject, rng in enumerate(fields.subject_rngs):
+        de[subject], gain[subject] = fields.draw(subject)
         de[subject] += offset
         for band, nu in enumerate(dof):
-            noise = _log_variance_noise(n_clips * n_windows, nu, roots, subject_rng)
+            noise = _log_variance_noise(n_clips * n_windows, nu, roots, rng)
             de[subject, ..., band] += noise.reshape(n_clips, n_windows, -1)
-    de[:, np.arange(n_windows) >= counts[:, None]] = np.nan
-    faced = design.dataset == "FACED"
-    subjects = range(n_subjects) if faced else range(1, n_subjects + 1)
+    de[:, np.arange(n_windows) >= fields.counts[:, None]] = np.nan
+    subjects, truth = range(n_subjects) if faced else range(1, n_subjects + 1), fields.truth
+    label = preset.replace("_", " ") if isinstance(preset, str) else "own settings"
     cohort = Cohort.from_arrays(
         de,
         subjects=subjects,
-        order=orders,
+        order=fields.orders,
         hardware=faced_hardware(subjects) if faced else None,
-        ratings={"valence": RATING_MEAN + RATING_SD * fields.truth.valence} if faced else None,
-        provenance=f"simulated: {_what(preset, design)}",
+        ratings={"valence": RATING_MEAN + RATING_SD * truth.valence} if faced else None,
+        provenance=f"simulated: {label}" + ("" if faced else f", {design} design"),
         simulated=True,
         seed=random_state if isinstance(random_state, int | np.integer) else None,
-        **design.axes() | {"window": window},
+        **layout.axes() | {"window": window},
     )
-    return cohort, replace(fields.truth, gain=gain)
+    return cohort, replace(truth, gain=gain)
 
 
 def simulate_raw(
@@ -206,28 +194,26 @@ def simulate_raw(
     27 MB. `preset` is a name of :data:`PRESETS` or amplitudes of one's own. The truth says what was planted
     in the sources, and the differential entropy to expect at the electrodes in windows of 1 s.
     """
-    rng, order_rng, subject_rngs = _generators(random_state, n_subjects)
-    design = DESIGNS["FACED"]
-    edges, head = _edges(design.bands), _head(FACED_CHANNELS)
-    fields = _Fields(_settings(preset), head.sources, design, n_bands=len(edges), window=1.0, rng=rng)
-    orders = _orders(design, n_subjects, order_rng)
-    n_samples = round(TRIAL * SFREQ)
-    shapes = np.sqrt(_spectra(edges, n_samples) * n_samples).astype(np.float32)  # unit white noise to µV
-    variance, _ = _moments(edges, 1.0)
+    head, n_samples = _head(FACED_CHANNELS), round(TRIAL * SFREQ)
+    fields = _Fields(preset, head.sources, DESIGNS["FACED"], 1.0, random_state, n_subjects)
+    shapes = np.sqrt(_spectra(fields.edges, n_samples) * n_samples).astype(
+        np.float32
+    )  # unit white noise to µV
+    variance, _ = _moments(fields.edges, 1.0)
     lead_field = head.lead_field.astype(np.float32)
 
     raw = np.empty((n_subjects, 28, len(FACED_CHANNELS), n_samples), dtype=np.float32)
     gain = np.empty(n_subjects)
-    expected = np.empty((n_subjects, 28, round(TRIAL), len(FACED_CHANNELS), len(edges)))
-    for subject, subject_rng in enumerate(subject_rngs):
-        field, gain[subject] = fields.draw(orders[subject], subject_rng)
+    expected = np.empty((n_subjects, 28, round(TRIAL), len(FACED_CHANNELS), len(shapes)))
+    for subject, rng in enumerate(fields.subject_rngs):
+        field, gain[subject] = fields.draw(subject)
         power = head.lead_field**2 @ np.exp(2 * field)  # (28, 30, n_channels, n_bands)
         expected[subject] = 0.5 * np.log(2 * np.pi * np.e * power @ variance)
         for clip in range(28):
             spectrum = 0
             for band, shape in enumerate(shapes):
                 amplitude = np.repeat(np.exp(field[clip, :, :, band].T), round(SFREQ), axis=1)
-                white = subject_rng.standard_normal(amplitude.shape, dtype=np.float32)
+                white = rng.standard_normal(amplitude.shape, dtype=np.float32)
                 spectrum = spectrum + shape * np.fft.rfft(lead_field @ (amplitude * white))
             raw[subject, clip] = np.fft.irfft(spectrum, n=n_samples)
     return raw, replace(fields.truth, gain=gain, expected=expected)
@@ -237,22 +223,28 @@ def simulate_raw(
 
 
 class _Fields:
-    """Log-amplitudes at some places of the scalp: shared patterns, drawn once, and subjects one by one."""
+    """Log-amplitudes at some places of the scalp: shared patterns and orders, and subjects one by one."""
 
     def __init__(
         self,
-        settings: Settings,
+        preset: str | Settings,
         directions: np.ndarray,
         design: Design,
-        *,
-        n_bands: int,
         window: float,
-        rng: np.random.Generator,
+        random_state: int | np.random.Generator | None,
+        n_subjects: int,
     ) -> None:
-        self.settings = settings
+        settings = preset if isinstance(preset, Settings) else PRESETS[choice("preset", preset, PRESETS)]
+        rng, order_rng, self.subject_rngs = _generators(random_state, n_subjects)
+        self.edges = tuple(band_edges(design.bands).values())
+        self.counts = _window_counts(design, window)
+        self.settings, self._window, n_bands = settings, window, len(self.edges)
         self._space, self._band = _smooth_roots(directions, n_bands)
-        self._n_windows = int(_window_counts(design, window).max())
-        self._window = window
+        if design.dataset == "FACED":
+            self.orders = draw_orders(n_subjects, lead=LEAD, random_state=order_rng)
+        else:
+            self.orders = np.tile(np.arange(len(design.emotions)) + 1, (n_subjects, 1))
+            self.orders = self.orders if design.sessions > 1 else order_rng.permuted(self.orders, axis=1)
 
         classes = np.array([design.classes.index(emotion) for emotion in design.emotions])
         n_clips, means, n_places = len(classes), np.array(design.values), len(directions)
@@ -269,13 +261,18 @@ class _Fields:
         effect = settings.valence * valence[:, None, None] * along
         effect = effect + settings.classes * of_class[classes] + settings.clips * of_clip
         self.truth = Truth(settings, valence, along, effect, gain=np.empty(0))
-        wave = 1 + 0.4 * _ornstein_uhlenbeck(rng.standard_normal((n_clips, self._n_windows)), window)
+        wave = 1 + 0.4 * _ornstein_uhlenbeck(rng.standard_normal((n_clips, self.counts.max())), window)
         self._envelope = np.clip(wave, 0.1, None)
         self._envelope /= self._envelope.mean(1, keepdims=True)
 
-    def draw(self, order: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, float]:
-        """Log-amplitudes (n_clips, n_windows, n_places, n_bands) of a subject shown this order; the gain."""
-        settings, truth = self.settings, self.truth
+    def draw(self, subject: int) -> tuple[np.ndarray, float]:
+        """Log-amplitudes (n_clips, n_windows, n_places, n_bands) of the subject at this place; the gain."""
+        settings, truth, order, rng = (
+            self.settings,
+            self.truth,
+            self.orders[subject],
+            self.subject_rngs[subject],
+        )
         shape = truth.effect.shape[1:]
         gain = float(np.exp(settings.gain * rng.standard_normal()))
         scramble = self._space @ rng.standard_normal((shape[0], shape[0])) / np.sqrt(shape[0])
@@ -284,7 +281,7 @@ class _Fields:
         effect, drift = (gain * (part + settings.mixing * scramble @ part) for part in (truth.effect, drift))
         base = settings.base * self._smooth(rng.standard_normal(shape))
         trial = settings.trial * self._smooth(rng.standard_normal((len(order), *shape)))
-        steps = rng.standard_normal((len(order), self._n_windows, *shape), dtype=np.float32)
+        steps = rng.standard_normal((len(order), self.counts.max(), *shape), dtype=np.float32)
         field = settings.slow * self._smooth(_ornstein_uhlenbeck(steps, self._window))
         field += self._envelope[..., None, None] * effect[:, None]
         field += (base + trial + drift)[:, None]
@@ -435,35 +432,12 @@ def _head(channels: tuple[str, ...]) -> _Head:
 # Arguments
 
 
-def _settings(preset: str | Settings) -> Settings:
-    if isinstance(preset, Settings):
-        return preset
-    return PRESETS[choice("preset", preset, PRESETS)]
-
-
-def _edges(bands: str | Mapping[str, tuple[float, float]]) -> tuple[tuple[float, float], ...]:
-    return tuple((low, high) for low, high in band_edges(bands).values())
-
-
 def _generators(
     random_state: int | np.random.Generator | None, n_subjects: int
 ) -> tuple[np.random.Generator, np.random.Generator, list[np.random.Generator]]:
     """Generators of the patterns that subjects share, of the orders, and of each subject."""
     shared, orders, *subjects = np.random.default_rng(random_state).spawn(2 + count("n_subjects", n_subjects))
     return shared, orders, subjects
-
-
-def _what(preset: str | Settings, design: Design) -> str:
-    """What a label says of a cohort beside its seed."""
-    truth = preset.replace("_", " ") if isinstance(preset, str) else "own settings"
-    return truth if design.dataset == "FACED" else f"{truth}, {design.dataset} design"
-
-
-def _orders(design: Design, n_subjects: int, rng: np.random.Generator) -> np.ndarray:
-    if design.dataset == "FACED":
-        return draw_orders(n_subjects, lead=LEAD, random_state=rng)
-    positions = np.tile(np.arange(len(design.emotions)) + 1, (n_subjects, 1))
-    return positions if design.sessions > 1 else rng.permuted(positions, axis=1)
 
 
 def _window_counts(design: Design, window: float) -> np.ndarray:

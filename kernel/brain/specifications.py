@@ -27,7 +27,8 @@ from kernel.brain.ridge import RidgeFolds
 from kernel.brain.study import map_vaxis_to_scalp, project_vaxis
 
 AVERAGINGS = ("raw mean", "standardised", "z of clip means", "median", "trimmed mean", "order removed")
-CHANNEL_SETS = ("all", "scalp", "posterior", "frontal")
+#: Sets of channels, by the first letters of their names; "" takes all.
+CHANNEL_SETS = {"all": "", "scalp": "FCTPO", "posterior": "PO", "frontal": "F"}
 PENALTIES = (1.0, PENALTY, 10_000.0)
 AXES = ("recovered", "clip ratings", "class ratings", "sign code", "language model")
 SCHEMES = ("in sample", "leave clip", "leave film", "leave emotion")
@@ -76,9 +77,8 @@ def averaged(cohort: Cohort, averaging: str) -> np.ndarray:
 
 def _channel_places(channels: Sequence[str], name: str) -> list[int]:
     """Places of the channels of a set: all, those not on the ears, P with PO and O, or F with Fp and FC."""
-    first = {"all": "", "scalp": "FCTPO", "posterior": "PO", "frontal": "F"}
-    initials = first[checks.choice("channel set", name, first)]
-    return [at for at, channel in enumerate(channels) if not initials or channel[0].upper() in initials]
+    first = CHANNEL_SETS[checks.choice("channel set", name, CHANNEL_SETS)]
+    return [at for at, channel in enumerate(channels) if not first or channel[0].upper() in first]
 
 
 def permuted_axes(
@@ -132,7 +132,7 @@ def _curve(material: Material, averaging: str, null: str) -> np.ndarray:
     return specification_correlations(means, cohort.channels, cohort.emotions, _films(cohort), targets)
 
 
-def ranks(r: np.ndarray, axis: int) -> np.ndarray:
+def _ranks(r: np.ndarray, axis: int) -> np.ndarray:
     """p-value of each member of a set: the share of the set, itself included, that is as large."""
     # ties that differ by rounding are ties
     return rankdata(-np.round(r, 10), method="max", axis=axis) / r.shape[axis]
@@ -143,10 +143,10 @@ def specifications(material: Material, part: str) -> pd.DataFrame:
     curves = {null: _curve(material, part, null) for null in ("emotions", "clips")}
     r = curves["emotions"][..., 0, :]
     index = pd.MultiIndex.from_product(
-        [CHANNEL_SETS, PENALTIES, SCHEMES, AXES], names=["channels", "penalty", "scheme", "axis"]
+        [list(CHANNEL_SETS), PENALTIES, SCHEMES, AXES], names=["channels", "penalty", "scheme", "axis"]
     )
     columns = {"r": r, "p_textbook": stats.textbook_p(r, len(material.axes), alternative="greater")}
-    columns |= {f"p_{null}": ranks(curve, 3)[..., 0, :] for null, curve in curves.items()}
+    columns |= {f"p_{null}": _ranks(curve, 3)[..., 0, :] for null, curve in curves.items()}
     table = pd.DataFrame({name: values.ravel() for name, values in columns.items()}, index).reset_index()
     table.insert(0, "averaging", part)
     return table
@@ -164,9 +164,9 @@ def specification_share(material: Material, part: str) -> pd.DataFrame:
         curves = np.stack([_curve(material, averaging, null) for averaging in AVERAGINGS])
         for k, scheme in enumerate(SCHEMES):
             r = curves[:, :, :, k]  # (averaging, channels, penalty, permutation, axis)
-            shares = (ranks(r, 3) < 0.05).mean((0, 1, 2, 4))
+            shares = (_ranks(r, 3) < 0.05).mean((0, 1, 2, 4))
             textbook = stats.textbook_p(r[..., 0, :], len(material.axes), alternative="greater")
-            place = (ranks(shares, 0)[0], shares[1:].mean(), np.quantile(shares[1:], 0.95))
+            place = (_ranks(shares, 0)[0], shares[1:].mean(), np.quantile(shares[1:], 0.95))
             rows.append((scheme, null, textbook.size, shares[0], *place))
             if null == "clips":
                 rows.append((scheme, "textbook", textbook.size, (textbook < 0.05).mean(), *[np.nan] * 3))
@@ -200,12 +200,9 @@ def tests_of_projection(material: Material, part: str) -> pd.DataFrame:
 
         test = against_null(r, y, result.emotions, "emotions", 2000)
         rows.append((f"leave_one_film_out, {name}", "emotions", test.observed, test.p, n))
-    rows.append(("reliability", "none", reliable.value, np.nan, len(result.features)))
     table = pd.DataFrame(rows, columns=["estimator", "null", "value", "p", "n"]).assign(axis=part)
-    interval = table["estimator"] == "reliability"
-    return table.assign(
-        low=np.where(interval, reliable.low, np.nan), high=np.where(interval, reliable.high, np.nan)
-    )
+    last = dict(estimator="reliability", null="none", n=len(result.features), axis=part)
+    return pd.concat([table, pd.DataFrame([last | reliable._asdict()])], ignore_index=True)
 
 
 def held_out(material: Material, part: str) -> pd.DataFrame:

@@ -12,22 +12,8 @@ import numpy as np
 import pandas as pd
 
 from kernel import stats
-from kernel.brain import people, topography
+from kernel.brain import people, projection, topography
 from kernel.brain.cohort import Cohort, mean_over_subjects, scalp_channels, standardise, trial_features
-from kernel.brain.projection import (
-    NULLS,
-    SCHEMES,
-    ProjectionModel,
-    Tracking,
-    class_level,
-    clip_effects,
-    order_problem,
-    projection_reliability,
-    reliability_problem,
-    track,
-    track_against_order,
-    trial_level,
-)
 from kernel.brain.ridge import Device
 
 
@@ -50,11 +36,11 @@ class AxisProjection:
     positions: np.ndarray
     emotions: np.ndarray
     features: np.ndarray
-    model: ProjectionModel
+    model: projection.ProjectionModel
     tests: pd.DataFrame
-    tracking: Tracking
-    order_removed: Tracking | None
-    against_order: Tracking | None
+    tracking: projection.Tracking
+    order_removed: projection.Tracking | None
+    against_order: projection.Tracking | None
     classes: stats.PermutationResult | None
     trials: stats.PermutationResult
     reliability: stats.Interval | None
@@ -85,10 +71,6 @@ def project_vaxis(
         Seed.
     device : str or torch.device, optional
         Where to compute; see `kernel.checks.device`.
-
-    References
-    ----------
-    .. [1] Radwan et al. (2026), A Shared Valence Axis Across Modern LLMs and Human EEG. arXiv:2606.00129
     """
     y = clip_values(cohort, positions, "position")
     human = None if valence is None else clip_values(cohort, valence, "valence")
@@ -99,11 +81,11 @@ def project_vaxis(
     many = seed | {"n_permutations": n_permutations}
 
     tests = {
-        (scheme, null): track(X, y, emotions, scheme=scheme, null=null, **many)
-        for scheme, null in product(SCHEMES, NULLS)
+        (scheme, null): projection.track(X, y, emotions, scheme=scheme, null=null, **many)
+        for scheme, null in product(projection.SCHEMES, projection.NULLS)
     }
     rows = [(*names, test.r, test.p, test.exact) for names, test in tests.items()]
-    ordered = not order_problem(cohort.present, cohort.order)
+    ordered = not projection.order_problem(cohort.present, cohort.order)
     surrogates = ordered and cohort.present.all()
     return AxisProjection(
         label=cohort.label,
@@ -111,18 +93,22 @@ def project_vaxis(
         positions=y,
         emotions=emotions,
         features=features,
-        model=ProjectionModel(device=device).fit(X, y, emotions),
+        model=projection.ProjectionModel(device=device).fit(X, y, emotions),
         tests=pd.DataFrame(rows, columns=["scheme", "null", "r", "p", "exact"]),
         tracking=tests["leave_one_emotion_out", "emotions"],
-        order_removed=track(clip_effects(flat, cohort.order), y, emotions, **many) if ordered else None,
-        against_order=track_against_order(flat, cohort.order, y, emotions, n_surrogates=n_slow, **seed)
+        order_removed=projection.track(projection.clip_effects(flat, cohort.order), y, emotions, **many)
+        if ordered
+        else None,
+        against_order=projection.track_against_order(
+            flat, cohort.order, y, emotions, n_surrogates=n_slow, **seed
+        )
         if surrogates
         else None,
-        classes=None if human is None else class_level(X, y, emotions, human, **many),
-        trials=trial_level(flat, y, emotions, n_permutations=n_slow, **seed),
+        classes=None if human is None else projection.class_level(X, y, emotions, human, **many),
+        trials=projection.trial_level(flat, y, emotions, n_permutations=n_slow, **seed),
         reliability=None
-        if reliability_problem(flat)
-        else projection_reliability(flat, y, n_splits=40, **seed),
+        if projection.reliability_problem(flat)
+        else projection.projection_reliability(flat, y, n_splits=40, **seed),
     )
 
 
@@ -177,21 +163,19 @@ def transfer_class_order(
         raise ValueError(f"bands must agree by name, got {list(source.bands)} and {list(target.bands)}")
 
     def means(cohort: Cohort, channels: list[str]) -> np.ndarray:
-        features = mean_over_subjects(trial_features(standardise(cohort.select(channels=channels))))
-        return features.reshape(len(features), -1)
+        trials = trial_features(standardise(cohort.select(channels=channels)))
+        return mean_over_subjects(trials).reshape(len(cohort.clips), -1)
 
-    model = ProjectionModel(device=device).fit(
+    model = projection.ProjectionModel(device=device).fit(
         means(source, shared), clip_values(source, positions, "position"), source.emotions
     )
     predicted = model.predict(means(target, [theirs[name.lower()] for name in shared]))
     y = clip_values(target, positions if target_positions is None else target_positions, "position")
-    classes = tuple(name for name in target.classes if (target.emotions == name).any())
-    by_class = [[values[target.emotions == name].mean() for name in classes] for values in (predicted, y)]
-    carried, planned = np.array(by_class)
-    test = stats.permutation_test(
-        stats.pearson, carried, planned, n_permutations=n_permutations, alternative="greater",
-        random_state=random_state,
-    )  # fmt: skip
+    classes = tuple(name for name in target.classes if name in target.emotions)
+    by_clip = pd.DataFrame({"carried": predicted, "planned": y})
+    carried, planned = by_clip.groupby(target.emotions).mean().loc[list(classes)].to_numpy().T
+    options: Any = {"n_permutations": n_permutations, "random_state": random_state}
+    test = stats.permutation_test(stats.pearson, carried, planned, alternative="greater", **options)
     return ClassOrder(classes, carried, planned, shared, test)
 
 
@@ -232,8 +216,7 @@ def map_vaxis_to_scalp(
 ) -> AxisTopography:
     """Ask where, in which band and when EEG follows an axis, with nulls that repeat every search.
 
-    Arguments, errors and source as for `project_vaxis`; channels without a place in the 10-05 system are
-    left out.
+    Arguments and errors as for `project_vaxis`; channels without a place in the 10-05 system are left out.
     """
     placed = scalp_channels(cohort.channels)
     cohort = cohort if placed == cohort.channels else cohort.select(channels=placed)
@@ -244,47 +227,39 @@ def map_vaxis_to_scalp(
     many: dict[str, Any] = {"n_permutations": n_permutations, "random_state": random_state}
     few: dict[str, Any] = {"n_permutations": n_slow, "random_state": random_state}
 
-    electrodes = {name.lower() for pair in topography.FRONTAL_PAIRS for name in pair}
-    regions, all_bands = topography.regions(names), np.ones(len(bands), dtype=bool)
+    regions = topography.regions(names)
     back, front = (
-        np.isin(names, regions.get(part, []))[:, None] & all_bands for part in ("occipital", "frontal")
+        np.tile(np.isin(names, regions.get(part, []))[:, None], len(bands))
+        for part in ("occipital", "frontal")
     )
     is_alpha = np.tile(np.array(bands) == "alpha", (len(names), 1))
     alpha, four_emotions = bool(is_alpha.any()), len(set(emotions.tolist())) >= 4
     seconds = bool((cohort.n_windows[cohort.present] > 1).all())
     single = all(present.sum() >= 3 and np.ptp(y[present]) > 0 for present in cohort.present)
     several = single and len(features) >= 4
-
-    asymmetric = alpha and electrodes <= {name.lower() for name in names}
+    adjacent, network = several and len(names) >= 4, seconds and "gamma" in bands and len(names) > 8
     halves = several and len(names) >= 8 and cohort.present[::2].any(0).all()
-    network = seconds and "gamma" in bands and len(names) > 8
+    frontal = alpha and {*np.char.lower(np.ravel(topography.FRONTAL_PAIRS))} <= {*np.char.lower(names)}
 
-    contrast: Any = partial(topography.cell_contrast, X, y, emotions, **many)
+    trials, axis = trial_features(cohort), (y, emotions)
+    # means in nats that do not depend on who lacks which clip
+    levels = np.nanmean(trials, axis=1, keepdims=True)
+    nats = mean_over_subjects(trials - levels) + levels.mean((0, 1))
+    contrast: Any = partial(topography.cell_contrast, X, *axis, **many)
     return AxisTopography(
         label=cohort.label,
         simulated=cohort.simulated,
         channels=names,
         bands=bands,
-        cells=topography.cell_map(X, y, emotions, **many),
+        cells=topography.cell_map(X, *axis, **many),
         occipital=contrast(back, front) if back.any() and front.any() else None,
         alpha=contrast(is_alpha, ~is_alpha) if alpha and len(bands) > 1 else None,
-        asymmetry=topography.asymmetry(_nats(cohort)[..., is_alpha[0]], y, emotions, names, **many)
-        if asymmetric
-        else None,
-        few_emotions=topography.nine_clips(X, y, emotions, **many) if four_emotions else None,
-        weighted=topography.weighted_gain(X, y, emotions, **many) if four_emotions else None,
+        asymmetry=topography.asymmetry(nats[..., is_alpha[0]], *axis, names, **many) if frontal else None,
+        few_emotions=topography.nine_clips(X, *axis, **many) if four_emotions else None,
+        weighted=topography.weighted_gain(X, *axis, **many) if four_emotions else None,
         simpson=people.simpson(features, y, random_state=random_state) if halves else None,
-        oracle=people.subject_oracle(features, y, emotions, **few) if single else None,
-        clusters=people.cluster_test(features, y, cohort.info(), **few)
-        if several and len(names) >= 4
-        else None,
-        time=topography.time_course(standard, y, emotions, **many) if seconds else None,
-        connectivity=topography.connectivity(standard, y, emotions, **many) if network else None,
+        oracle=people.subject_oracle(features, *axis, **few) if single else None,
+        clusters=people.cluster_test(features, y, cohort.info(), **few) if adjacent else None,
+        time=topography.time_course(standard, *axis, **many) if seconds else None,
+        connectivity=topography.connectivity(standard, *axis, **many) if network else None,
     )
-
-
-def _nats(cohort: Cohort) -> np.ndarray:
-    """Cohort means (n_clips, n_channels, n_bands) in nats that do not depend on who lacks which clip."""
-    trials = trial_features(cohort)
-    levels = np.nanmean(trials, axis=1, keepdims=True)
-    return mean_over_subjects(trials - levels) + levels.mean((0, 1))

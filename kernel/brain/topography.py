@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 
 from kernel import checks, stats
 from kernel.arrays import real, row_labels
-from kernel.brain.cohort import Cohort, mean_over_subjects, trial_features
+from kernel.brain.cohort import Cohort, cohort_tensor
 
 Seed = int | np.random.Generator | None
 Emotions = Sequence[str] | np.ndarray
@@ -130,7 +130,9 @@ def cell_map(
     as_large_as_maximum = len(test.null) - np.searchsorted(np.sort(test.null), bar)
     extra = 0 if test.exact else 1  # the observed order is one of all orders, or is counted in
     p, p_max = ((count + extra) / (len(test.null) + extra) for count in (as_large, as_large_as_maximum))
-    return CellMap(r, p, p_max, stats.textbook_p(r, len(y)), _argmax(r), test.p, test.null, test.exact)
+    channel, band = map(int, np.unravel_index(np.abs(r).argmax(), r.shape))
+    parametric = stats.textbook_p(r, len(y))
+    return CellMap(r, p, p_max, parametric, (channel, band), test.p, test.null, test.exact)
 
 
 def cell_contrast(
@@ -198,26 +200,23 @@ def asymmetry(
     heads, caps and amplifiers; only its correlation over clips bears on the axis.
     """
     X, y = _checked(X, y)
-    known = {channel.lower(): place for place, channel in enumerate(channels)}
+    known = {channel.lower(): X[:, place] for place, channel in enumerate(channels)}
     missing = [name for pair in FRONTAL_PAIRS for name in pair if name.lower() not in known]
     if missing:
         raise ValueError(f"electrodes {missing} are missing: there are {', '.join(channels)}")
-    left, right = ([known[name.lower()] for name in side] for side in zip(*FRONTAL_PAIRS, strict=True))
-    difference = X[:, right] - X[:, left]
-    return stats.permutation_test(
-        stats.pearson, difference.mean((1, 2)), y, groups=emotions, n_permutations=n_permutations,
-        random_state=random_state,
-    )  # fmt: skip
+    differences = [known[right.lower()] - known[left.lower()] for left, right in FRONTAL_PAIRS]
+    options: Any = {"groups": emotions, "n_permutations": n_permutations, "random_state": random_state}
+    return stats.permutation_test(stats.pearson, np.mean(differences, (0, 2)), y, **options)
 
 
 # Which emotions carry it
 
 
 class WeightedEmotions(NamedTuple):
-    """Correlation `r_in` of the best cell when the clips of each emotion have these `weights`.
+    """Correlation `r_in` of the best cell with each clip weighted by its emotion; NaN if nothing varies.
 
-    It is NaN where positions do not vary. `gain` is what ``|r_in|`` exceeds the unweighted ``|r|`` by; `p` is
-    the share of orders that reach as much with all choices made anew.
+    `gain` is what ``|r_in|`` exceeds the unweighted ``|r|`` by; `p` is the share of orders that reach as much
+    with all choices made anew.
     """
 
     weights: dict[str, float]
@@ -248,21 +247,18 @@ def nine_clips(
     X: ArrayLike,
     y: ArrayLike,
     emotions: Emotions,
-    n_classes: int = 3,
     *,
     named: Sequence[str] = PAPER_EMOTIONS,
     n_permutations: int = 10_000,
     random_state: Seed = 0,
 ) -> EmotionSearch:
-    """Find the few emotions whose clips carry the correlation of the best cell, and what such a search finds.
+    """Find the three emotions whose clips carry the correlation of the best cell, against such a search.
 
-    The cell has the largest ``|r|`` on all clips; then come the `n_classes` emotions, fewer than there are,
-    on whose clips it is largest there. `named` is a set to report beside the best, by default the paper's;
-    other arguments as for `cell_map`.
+    The cell has the largest ``|r|`` on all clips; then come the emotions on whose clips it is largest there.
+    `named` is a set to report beside the best; other arguments as for `cell_map`.
     """
-    checks.count("n_classes", n_classes, 2, len(set(emotions)) - 1)
-    weights, planned = (*[1.0] * n_classes, 0.0), dict.fromkeys(named, 1.0)
-    return _search(X, y, emotions, weights, planned, False, n_permutations, random_state)
+    planned, alone = dict.fromkeys(named, 1.0), (1.0, 1.0, 1.0, 0.0)
+    return _search(X, y, emotions, alone, planned, False, n_permutations, random_state)
 
 
 def weighted_gain(
@@ -284,7 +280,6 @@ def weighted_gain(
     """
     if not all(weight > 0 for weight in (*weights, *named.values())):
         raise ValueError(f"weights must be positive, got {tuple(weights)} and {dict(named)}")
-    checks.count("the number of weights, the last for all others,", len(weights), 2, len(set(emotions)) + 1)
     return _search(X, y, emotions, weights, named, True, n_permutations, random_state)
 
 
@@ -300,8 +295,8 @@ def _search(
 ) -> EmotionSearch:
     """Try all ways to give weights to emotions, and the planned one, at the best cell."""
     X, y = _checked(X, y)
-    names = list(dict.fromkeys(np.asarray(emotions).tolist()))
-    member = (np.asarray(emotions)[:, None] == np.array(names)).astype(float)  # (n_clips, n_emotions)
+    code, names = pd.factorize(np.asarray(emotions))
+    checks.count("the number of weights, the last for all others,", len(weights), 2, len(names) + 1)
     *special, rest = map(float, weights)
     places = np.array(list(permutations(range(len(names)), len(special))))
     rows = np.full((len(places), len(names)), rest)
@@ -309,7 +304,7 @@ def _search(
 
     def tested(rows: np.ndarray) -> tuple[WeightedEmotions, np.ndarray]:
         def sizes(x: np.ndarray, Y: np.ndarray) -> np.ndarray:  # emotions at one position carry nothing
-            return np.nan_to_num(np.abs(_weighted_correlations(x, Y, member, rows)))
+            return np.nan_to_num(np.abs(_weighted_correlations(x, Y, rows[:, code])))
 
         def largest(X: np.ndarray, Y: np.ndarray) -> np.ndarray:
             x, r = _best_cells(X, Y)
@@ -318,8 +313,8 @@ def _search(
         test = search_test(largest, X, y, emotions, X[0].size + 8 * len(rows), n_permutations, random_state)
         x, r = _best_cells(X, y)
         chosen = rows[sizes(x, y).argmax()]
-        r_in = float(_weighted_correlations(x, y, member, chosen[None])[0])
-        by_name = dict(zip(names, chosen.tolist(), strict=True))
+        r_in = float(_weighted_correlations(x, y, chosen[None, code])[0])
+        by_name = dict(zip(names.tolist(), chosen.tolist(), strict=True))
         return WeightedEmotions(by_name, r_in, abs(r_in) - float(np.abs(r)), test.p), test.null
 
     best, null = tested(np.unique(rows, axis=0))  # equal weights change places without effect
@@ -336,18 +331,13 @@ def _best_cells(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return columns.T[cell], np.take_along_axis(r, cell[..., None], -1)[..., 0]
 
 
-def _weighted_correlations(x: np.ndarray, y: np.ndarray, member: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Correlations (..., n_rows) of x and y (..., n_clips) with the clips weighted by their emotion's weight.
-
-    All rows (n_rows, n_emotions) share the emotions' sums, so each costs no pass over clips. NaN where x or y
-    does not vary.
-    """
+def _weighted_correlations(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Correlations (..., n_rows) of x and y (..., n_clips) by weights (n_rows, n_clips); NaN if constant."""
     x, y = unit(x, "x", axis=-1), unit(y, "y", axis=-1)  # so that sums of squares lose no digits
-    moments = (x, y, x * x, y * y, x * y)
-    total = member.sum(0) @ rows.T
-    sx, sy, sxx, syy, sxy = (moment @ member @ rows.T for moment in moments)
+    total = weights.sum(-1)
+    sx, sy, sxx, syy, sxy = (moment @ weights.T for moment in (x, y, x * x, y * y, x * y))
     variance = np.stack([sxx - sx**2 / total, syy - sy**2 / total])
-    variance[variance < 1e-13 * rows.max(-1)] = np.nan
+    variance[variance < 1e-13 * weights.max(-1)] = np.nan
     return np.clip((sxy - sx * sy / total) / np.sqrt(variance.prod(0)), -1, 1)
 
 
@@ -386,8 +376,10 @@ def time_course(
     means = cohort.de[:, :, :, scalp].mean(3, dtype=float)  # NaN where there is no window
     shared = np.isfinite(means[..., 0]).any(0).all(0)
     X = np.nanmean(means[:, :, shared], axis=0)  # (n_clips, n_seconds, n_bands)
-    options: dict[str, Any] = {"n_permutations": n_permutations, "random_state": random_state}
-    maps = [cell_map(X[..., [band]], y, emotions, **options) for band in range(X.shape[2])]
+    maps = [
+        cell_map(X[..., [band]], y, emotions, n_permutations=n_permutations, random_state=random_state)
+        for band in range(X.shape[2])
+    ]
     seconds = cohort.data["second"].values[shared]
     r = np.stack([one.r[:, 0] for one in maps])
     peak, p = seconds[[one.best[0] for one in maps]], np.array([one.p_best for one in maps])
@@ -412,23 +404,22 @@ def connectivity(
     y: ArrayLike,
     emotions: Emotions | None,
     *,
-    n_channels: int = 8,
-    band: str = "gamma",
     n_permutations: int = 10_000,
     random_state: Seed = 0,
 ) -> Connectivity:
-    """Correlate the channels that follow the axis best over the seconds of trials, in one band.
+    """Correlate the eight channels that follow the axis best in gamma over the seconds of trials.
 
     Each trial's mean is removed, so what clips do to the level plays no part. Neighbouring electrodes vary
     together by *volume conduction* whatever the brain does, and have similar maps, so the channels that
     follow any axis tend to lie together. The null therefore permutes emotions and chooses channels anew: a
     small p says that they are coupled more than those another axis would choose. The cohort is standardised.
     """
-    total, bands = len(cohort.channels), list(cohort.bands)
-    place = bands.index(checks.choice("band", band, bands))
-    checks.count("n_channels", n_channels, 2, total - 1)
-    X, y = _checked(mean_over_subjects(trial_features(cohort))[..., [place]], y)
-    matrix = _within_trials(cohort, place)
+    total, n_channels = len(cohort.channels), 8
+    if total <= n_channels or "gamma" not in cohort.bands:
+        raise ValueError(f"a network needs gamma and nine channels, got {list(cohort.bands)} and {total}")
+    cohort = cohort.select(bands=["gamma"])
+    X, y = _checked(cohort_tensor(cohort), y)
+    matrix = _within_trials(cohort)
 
     def chosen(Y: np.ndarray) -> np.ndarray:
         return np.argsort(-np.abs(cell_correlations(X, Y)[..., 0]), axis=-1, kind="stable")[..., :n_channels]
@@ -445,20 +436,16 @@ def connectivity(
     return Connectivity(names, test.observed, test.observed - float(test.null.mean()), test.p)
 
 
-def _within_trials(cohort: Cohort, band: int) -> np.ndarray:
+def _within_trials(cohort: Cohort) -> np.ndarray:
     """Correlation of channels (n_channels, n_channels) over seconds within trials, mean over subjects."""
     total = np.zeros((len(cohort.channels),) * 2)
     for subject, trials, n_windows in zip(cohort.subjects, cohort.de, cohort.n_windows, strict=True):
         if n_windows.max() < 2:
             raise ValueError(f"subject {subject} has one window a trial: nothing varies within trials")
-        present = [
-            trial[:n, :, band].astype(float) for trial, n in zip(trials, n_windows, strict=True) if n > 1
-        ]
-        rows = np.concatenate([trial - trial.mean(0) for trial in present])
-        rows = unit(rows, f"seconds of subject {subject}", axis=0)
-        r = rows.T @ rows
-        np.fill_diagonal(r, 0)
-        total += np.arctanh(np.clip(r, -1 + 1e-9, 1 - 1e-9))
+        seconds = trials[n_windows > 1, ..., 0].astype(float)  # NaN after a trial's end
+        rows = (seconds - np.nanmean(seconds, 1, keepdims=True)).reshape(-1, len(total))
+        rows = unit(rows[np.isfinite(rows[:, 0])], f"seconds of subject {subject}", axis=0)
+        total += np.arctanh(np.clip(rows.T @ rows, -1 + 1e-9, 1 - 1e-9))
     mean = np.tanh(total / len(cohort.subjects))
     np.fill_diagonal(mean, 1)
     return mean
@@ -489,11 +476,6 @@ def search_test(
         in_pieces, X, y, groups=groups, n_permutations=n_permutations, alternative="greater",
         random_state=random_state,
     )  # fmt: skip
-
-
-def _argmax(r: np.ndarray) -> tuple[int, int]:
-    channel, band = np.unravel_index(np.abs(r).argmax(), r.shape)
-    return int(channel), int(band)
 
 
 def unit(values: np.ndarray, name: str, axis: int) -> np.ndarray:

@@ -152,10 +152,24 @@ class PeopleRidge:
         *,
         jointly: bool = True,
     ) -> None:
-        features, order, self._hardware = _checked(features, order, hardware)
+        features = trial_rows(features)
+        n_subjects, _ = shape = features.shape[:2]
+        features, order = _complete(features, "features", shape), _complete(order, "order", shape)
+        if order.min() < 1:
+            raise ValueError(f"order must be positions from 1, got {order.min():g}: leave out who has none")
+        if n_subjects < 2 * _FOLDS:
+            raise ValueError(f"{n_subjects} people: {_FOLDS} folds of people need at least {2 * _FOLDS}")
+        self._hardware = row_labels(hardware, "hardware", n_subjects)
+        names, n_people = np.unique(self._hardware, return_counts=True)
+        if n_people.min() < 3:
+            rare = f"group {str(names[n_people.argmin()])!r} has {n_people.min()} people"
+            raise ValueError(f"{rare}, too few to exchange: leave them out")
         self._free, self._jointly = drift_free(order, drift), jointly
         self.features = self.residuals(features, "features")
-        self.folds = _folds(self._hardware)
+        # folds of people: shuffled within their group, then dealt out in turn
+        shuffled = np.random.default_rng(_SEED).permutation(n_subjects)
+        dealt = shuffled[np.argsort(self._hardware[shuffled], kind="stable")]
+        self.folds = [np.sort(dealt[start::_FOLDS]) for start in range(_FOLDS)]
         gram = np.array([rows.T @ rows for rows in (_rows(self.features[fold]) for fold in self.folds)])
         power, self._vectors = np.linalg.eigh(gram.sum(0) - gram)  # of those who train, each fold
         power = np.clip(power, 0, None)[:, None]  # (n_folds, 1, n_features)
@@ -197,9 +211,9 @@ class PeopleRidge:
         self, statistic: Callable[..., np.ndarray], ratings: ArrayLike, n_exchanges: int, random_state: Seed
     ) -> np.ndarray:
         """A statistic (n_sets,) of residuals (n_subjects, n_clips, n_sets) of exchanged ratings."""
-        checks.count("n_exchanges", n_exchanges)
         ratings = _complete(ratings, "ratings", self.features.shape[:2])
-        rng, who = np.random.default_rng(random_state), np.tile(np.arange(len(ratings)), (n_exchanges, 1))
+        rng = np.random.default_rng(random_state)
+        who = np.tile(np.arange(len(ratings)), (checks.count("n_exchanges", n_exchanges), 1))
         for group in np.unique(self._hardware):
             members = np.flatnonzero(self._hardware == group)
             who[:, members] = rng.permuted(who[:, members], axis=1)
@@ -215,13 +229,6 @@ class PeopleRidge:
         return WithinClip(r, stats.permutation_p(r, null, alternative="greater"), people, null)
 
 
-def _folds(hardware: np.ndarray) -> list[np.ndarray]:
-    """People of each fold: shuffled within their group, then dealt out in turn."""
-    shuffled = np.random.default_rng(_SEED).permutation(len(hardware))
-    dealt = shuffled[np.argsort(hardware[shuffled], kind="stable")]
-    return [np.sort(dealt[start::_FOLDS]) for start in range(_FOLDS)]
-
-
 def _rows(x: np.ndarray) -> np.ndarray:
     return x.reshape(-1, x.shape[-1])
 
@@ -230,24 +237,6 @@ def _unit(x: np.ndarray) -> np.ndarray:
     """Length one over clips; 0 where there is only rounding."""
     length = np.linalg.norm(x, axis=1, keepdims=True)
     return np.divide(x, length, out=np.zeros_like(x), where=length > 1e-12 * length.max(initial=0))
-
-
-def _checked(
-    features: ArrayLike, order: ArrayLike, hardware: ArrayLike
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    features = trial_rows(features)
-    n_subjects, _ = shape = features.shape[:2]
-    features, order = _complete(features, "features", shape), _complete(order, "order", shape)
-    if order.min() < 1:
-        raise ValueError(f"order must be positions from 1, got {order.min():g}: leave out who has none")
-    if n_subjects < 2 * _FOLDS:
-        raise ValueError(f"{n_subjects} people: {_FOLDS} folds of people need at least {2 * _FOLDS}")
-    hardware = row_labels(hardware, "hardware", n_subjects)
-    names, n_people = np.unique(hardware, return_counts=True)
-    if n_people.min() < 3:
-        rare = f"group {str(names[n_people.argmin()])!r} has {n_people.min()} people"
-        raise ValueError(f"{rare}, too few to exchange: leave them out")
-    return features, order, hardware
 
 
 def _complete(values: ArrayLike, name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -269,7 +258,7 @@ def within_clip(material: Material, part: str) -> pd.DataFrame:
     model, ratings = _model(material.scalp, material.trials, drift), material.scalp.person_rating(item)
     row = _tested(model, ratings)
     if drift == "naive":
-        row["p"] = _t_test(model.people(ratings))
+        row["p"] = ttest_1samp(model.people(ratings), 0, alternative="greater").pvalue
     return pd.DataFrame([{"item": item, "drift": drift, **row}])
 
 
@@ -390,11 +379,8 @@ def _tested(model: PeopleRidge, ratings: np.ndarray) -> dict[str, float]:
 def _both(models: list[PeopleRidge], ratings: np.ndarray, number: int) -> dict[str, float]:
     joint, naive = models
     test, people = joint.test(ratings, _FEWER_EXCHANGES, [_SEED, 1, number]), naive.people(ratings)
-    return {"r": test.r, "p": test.p, "r_naive": float(people.mean()), "p_naive": _t_test(people)}
-
-
-def _t_test(people: np.ndarray) -> float:
-    return float(ttest_1samp(people, 0, alternative="greater").pvalue)
+    p_naive = ttest_1samp(people, 0, alternative="greater").pvalue
+    return {"r": test.r, "p": test.p, "r_naive": float(people.mean()), "p_naive": float(p_naive)}
 
 
 _BLOCKS = {f"{start}-{start + 24}": range(start, start + 25) for start in range(0, 400, 25)}

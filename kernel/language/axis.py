@@ -136,24 +136,18 @@ class ValenceAxis(TransformerMixin, BaseEstimator):
         return like(states - (states @ directions.T) @ directions, X)
 
 
-class DirectionBootstrap(NamedTuple):
-    """Absolute cosines of resampled axes with the full one, (n_resamples,); their median with 95 % limits."""
-
-    cosines: np.ndarray
-    interval: Interval
-
-
 def bootstrap_direction(
     X: Any,
     y: Sequence[str] | np.ndarray,
     *,
     n_resamples: int = 1000,
     random_state: int | np.random.Generator | None = None,
-) -> DirectionBootstrap:
-    """Stability of an axis: paraphrases are resampled within each class, `y` has two or more of each.
+) -> Interval:
+    """Median cosine of resampled axes with the full one, in size, with 95 % limits.
 
-    Resampled centroids are weighted sums of the texts (n_texts, n_features), and the axis of a resample
-    follows from the K x K Gram matrix of its centred centroids, so no resample touches the features twice.
+    Paraphrases are resampled within each class, of which `y` has two or more each. Resampled centroids are
+    weighted sums of the texts (n_texts, n_features), and the axis of a resample follows from the K x K Gram
+    matrix of its centred centroids, so no resample touches the features twice.
     """
     checks.count("n_resamples", n_resamples)
     states = real(_states(X), "hidden states")
@@ -181,7 +175,7 @@ def bootstrap_direction(
         direction = vectors[:, -1] @ centred
         cosines[b] = abs(direction @ axis.direction_) / np.linalg.norm(direction)
     low, middle, high = np.percentile(cosines, [2.5, 50, 97.5])
-    return DirectionBootstrap(cosines, Interval(float(middle), float(low), float(high)))
+    return Interval(float(middle), float(low), float(high))
 
 
 def shuffled_shares(

@@ -24,6 +24,9 @@ from sklearn.preprocessing import StandardScaler
 from kernel import assets, checks, files, stats
 from kernel.arrays import real
 from kernel.language.axis import ValenceAxis
+from kernel.language.hidden import hidden_states
+from kernel.language.models import load_encoder
+from kernel.language.stories import Embed, Stories
 from kernel.stats import Interval
 
 Seed = int | np.random.Generator | None
@@ -273,13 +276,13 @@ def zero_shot(
     )
 
 
-def prototype_scores(texts: np.ndarray, prototypes: np.ndarray, valence: Sequence[float]) -> np.ndarray:
+def prototype_scores(texts: Sequence[str], stories: Stories, *, embed: Embed | None = None) -> np.ndarray:
     """Cosine to the positive prototype minus cosine to the negative one, shape (n_texts,).
 
-    `texts` (n_texts, n_features) and `prototypes` (n_stories, n_features) are sentence embeddings; the sign
-    of `valence` (n_stories,) says which stories make which prototype, and zeros are left out.
+    A prototype is the mean embedding of the stories whose emotions have one sign; neutral ones are left out.
+    `embed` maps n texts to embeddings (n, n_features), by default with the asset all-minilm-l6-v2.
     """
-    sign = np.sign(np.asarray(valence, dtype=float))
+    sign = np.array(stories.valence)
     if not ((sign > 0).any() and (sign < 0).any()):
         raise ValueError("prototype_scores needs stories of both signs")
 
@@ -289,8 +292,13 @@ def prototype_scores(texts: np.ndarray, prototypes: np.ndarray, valence: Sequenc
             raise ValueError(f"embedding {int(np.argmin(length > 0))} is zero or NaN: it has no direction")
         return x / length
 
+    if embed is None:
+        embed = partial(hidden_states, load_encoder(), layers="last", position="mean", progress=False)
+    prototypes, embedded = (
+        np.asarray(embed(list(items))).reshape(len(items), -1) for items in (stories.texts, texts)
+    )
     poles = np.stack([unit(prototypes[sign == s]).mean(0) for s in (1, -1)])
-    positive, negative = unit(poles) @ unit(texts).T
+    positive, negative = unit(poles) @ unit(embedded).T
     return positive - negative
 
 

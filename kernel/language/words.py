@@ -19,21 +19,22 @@ from kernel import stats
 from kernel.language import sentiment
 from kernel.language.axis import ValenceAxis, agreement
 from kernel.language.hidden import AFFECT_CUE, bare_and_cued_states, hidden_states
-from kernel.language.models import LanguageModel, load_encoder, load_language_model
+from kernel.language.models import LanguageModel, load_language_model
 from kernel.language.recipes import (
+    BUNDLED,
     CUES,
     LAYERS,
     RECIPES,
+    STEADY,
     Recipe,
-    TextAxis,
     label_free_axes,
     read_texts,
     reproducibility,
+    steady_axis,
 )
 from kernel.language.sentiment import Benchmark, load_benchmark, zero_shot
 from kernel.language.stories import EMOTIONS, VALENCE_CODE, Stories, diverse_stories, load_stories
 
-BUNDLED = ("SmolLM2-135M-Instruct", "Gemma-3-270M")
 MODELS = (*BUNDLED, "Qwen2.5-Coder-0.5B-Instruct")
 #: The asset of each model.
 ASSETS = dict(zip(MODELS, ("smollm2-135m-instruct", "gemma-3-270m", "qwen2.5-coder-0.5b"), strict=True))
@@ -53,8 +54,6 @@ SETS: Mapping[str, dict[str, Any]] = {
         for language in ("English", "German", "Spanish", "Chinese")
     },
 }
-#: The recipe that `reproducibility` ranks first among `recipes.RECIPES`, on the bundled models.
-STEADY = Recipe(len(CUES), "penultimate", "kept", "shared")
 #: Comments of each emotion of GoEmotions.
 N_COMMENTS = 30
 
@@ -118,13 +117,11 @@ def recipe_positions(material: None, part: str) -> pd.DataFrame:
         return pd.concat([_scaled(axis.positions_, *key, Recipe()) for key, axis in axes.items()])
     models, cues, layers = _GROUPS[part]
     stories, states = diverse_stories(12), _story_states(models, Recipe(cues, layers))
-    emotions, rows = np.array(stories.emotions), []
-    for recipe in _recipes(cues, layers):
-        for model, axis in label_free_axes(states, stories.emotions, recipe).items():
-            scores = axis.project(states[model])
-            means = np.array([scores[emotions == emotion].mean() for emotion in EMOTIONS])
-            rows.append(_scaled(means, model, "twelve stories", recipe))
-    return pd.concat(rows)
+    return pd.concat(
+        _scaled(np.array(list(axis.positions.values())), model, "twelve stories", recipe)
+        for recipe in _recipes(cues, layers)
+        for model, axis in label_free_axes(states, stories.emotions, recipe).items()
+    )
 
 
 def _scaled(positions: np.ndarray, model: str, stories: str, recipe: Recipe) -> pd.DataFrame:
@@ -171,30 +168,27 @@ def text_scores(material: None, part: str) -> pd.DataFrame:
     rows = _score_rows(benchmark, scores)
     for column, which in (("p", 0), ("p_matched", 1)):
         rows[column] = rows["method"].map({label: null[which] for label, null in nulls.items()})
-    if texts == "sst2":
-        scores["steady"] = _steady_axis(model).project(read_texts(lm, benchmark.texts, STEADY))
-        rivals = _scores_without_model(benchmark.texts)
-        rivals |= {method: scores[method] for method in ("difference of means", "good or bad")}
-        best = max(rivals, key=lambda rival: float(stats.auc(rivals[rival], benchmark.labels)))
-        others = {"cued, six stories": scores["cued, six stories"], best: rivals[best]}
-        rows = pd.concat(
-            [
-                rows,
-                _score_rows(benchmark, {"steady": scores["steady"]}),
-                _gains(scores["steady"], others, benchmark),
-            ]
-        )
-        curve = sentiment.supervised_curve(cued, benchmark.labels, [100], n_repeats=20)["auc"]
-        low, high = np.percentile(curve, [2.5, 97.5])
-        labelled = {
-            "method": "100 labels",
-            "n": len(benchmark) - 100,
-            "auc": curve.mean(),
-            "auc_low": low,
-            "auc_high": high,
-        }
-        rows = pd.concat([rows, pd.DataFrame([labelled])])
-    return rows.assign(texts=texts, model=model)
+    further = _steady_and_labelled(lm, benchmark, scores, cued) if texts == "sst2" else []
+    return pd.concat([rows, *further]).assign(texts=texts, model=model)
+
+
+def _steady_and_labelled(
+    lm: LanguageModel, benchmark: Benchmark, scores: Mapping[str, np.ndarray], cued: np.ndarray
+) -> list[pd.DataFrame]:
+    """Rows of the steady axis, of its gains over others, and of a hundred labels, from cued states."""
+    steady = steady_axis(lm, partners=[_loaded(name) for name in BUNDLED]).score(benchmark.texts)
+    rivals = _scores_without_model(benchmark.texts)
+    rivals |= {method: scores[method] for method in ("difference of means", "good or bad")}
+    best = max(rivals, key=lambda rival: float(stats.auc(rivals[rival], benchmark.labels)))
+    others = {"cued, six stories": scores["cued, six stories"], best: rivals[best]}
+    curve = sentiment.supervised_curve(cued, benchmark.labels, [100], n_repeats=20)["auc"]
+    labelled = stats.Interval(curve.mean(), *np.percentile(curve, [2.5, 97.5]))
+    row = {"method": "100 labels", "n": len(benchmark) - 100, **_interval("auc", labelled)}
+    return [
+        _score_rows(benchmark, {"steady": steady}),
+        _gains(steady, others, benchmark),
+        pd.DataFrame([row]),
+    ]
 
 
 def models_agree(material: None, part: str) -> pd.DataFrame:
@@ -260,24 +254,13 @@ def _story_states(models: Sequence[str], recipe: Recipe) -> dict[str, np.ndarray
     return {name: read_texts(_loaded(name), diverse_stories(12).texts, recipe) for name in models}
 
 
-def _steady_axis(model: str) -> TextAxis:
-    """The axis of `STEADY`; shared by the bundled models and this one, if it is another."""
-    models = tuple(dict.fromkeys((*BUNDLED, model)))
-    return label_free_axes(_story_states(models, STEADY), diverse_stories(12).emotions, STEADY)[model]
-
-
 def _scores_without_model(texts: Sequence[str]) -> dict[str, np.ndarray]:
     """Scores by sentence-encoder prototypes, from the default stories and from twelve, and by a lexicon."""
-    encoder = load_encoder()
-
-    def embed(items: Sequence[str]) -> np.ndarray:
-        return hidden_states(encoder, items, "last", position="mean", progress=False)[:, 0]
-
-    scores, embedded = {"VADER": sentiment.vader_scores(texts)}, embed(texts)
-    for label, n_each in (("MiniLM prototypes", 6), ("MiniLM, twelve stories", 12)):
-        stories = diverse_stories(n_each)
-        scores[label] = sentiment.prototype_scores(embedded, embed(stories.texts), stories.valence)
-    return scores
+    return {
+        "VADER": sentiment.vader_scores(texts),
+        "MiniLM prototypes": sentiment.prototype_scores(texts, diverse_stories()),
+        "MiniLM, twelve stories": sentiment.prototype_scores(texts, diverse_stories(12)),
+    }
 
 
 def _difference_of_means(lm: LanguageModel) -> np.ndarray:
