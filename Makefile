@@ -65,12 +65,12 @@ bench: assets ## run all benchmarks and write _build/benchmarks.json
 gpu: $(READY) ## compare a graphics card with the processor and write _build/gpu.json
 	$(BIN)/python tests/benchmarks/gpu.py
 
-lint: $(READY)
+lint: $(READY) ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-assets: $(READY)
+assets: $(READY) ## fetch the models and ratings that the chapters need
 	$(BIN)/python -m kernel.assets fetch
 
 $(READY): pyproject.toml constraints.txt

@@ -109,8 +109,9 @@ def environment_digest() -> str:
     versions = sorted(f"{d.metadata['Name']}=={d.version}" for d in distributions())
     lock = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     return _sha256(
-        files.source_digest(), lock, *versions, platform.python_version(), platform.machine(), *_data()
-    )
+        files.source_digest(), lock, *versions, platform.python_version(), platform.machine(),
+        os.environ.get("KERNEL_DEVICE", ""), *_data(),
+    )  # fmt: skip
 
 
 def _data() -> Iterator[str]:

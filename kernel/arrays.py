@@ -96,7 +96,16 @@ def row_labels(values: Any, name: str, n: int) -> np.ndarray:
         raise ValueError(f"{name} must have shape ({n},), one for each row, got {array.shape}")
     each = np.asarray(values, dtype=object) if array.dtype.kind in "US" else array  # where NaN is "nan"
     _refuse(pd.isna(each), name, "NaN or None", values=each)
-    return array
+    return _of_one_kind(array, name)
+
+
+def _of_one_kind(labels: np.ndarray, name: str) -> np.ndarray:
+    """Labels that can be sorted: no text among numbers."""
+    texts = [isinstance(one, str) for one in labels.flat] if labels.dtype.kind == "O" else []
+    if len(set(texts)) == 2:
+        first, other = labels.flat[0], labels.flat[texts.index(not texts[0])]
+        raise ValueError(f"{name} holds text and others, {first!r} and {other!r}: give all one type")
+    return labels
 
 
 def class_numbers(y: Any, n: int, n_classes: int) -> np.ndarray:
@@ -157,6 +166,7 @@ def for_estimator(values: Any, name: str, *, labels: bool = False) -> Any:
         _refuse(np.ma.getmaskarray(joined), name, "masked values")
     if labels and values is not None:
         _refuse(np.asarray(pd.isna(values)), name, "NaN or None")
+        _of_one_kind(np.asarray(values), name)
     return values
 
 

@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"takes a whole number of 1 or more, got {text!r}")
     return int(text)
 
@@ -77,6 +77,7 @@ def _run(options: argparse.Namespace) -> int:
     study = plans.load_study(options.study)
     if options.device:
         study = replace(study, device=options.device)
+        plans.check_machine(study)
     if study.tables:
         return _tables(study, options)
     tasks = plans.plan(study)
@@ -142,8 +143,10 @@ def _tables(study: Any, options: argparse.Namespace) -> int:
 
 
 def _claims(options: argparse.Namespace) -> int:
-    from kernel import claims
+    from kernel import claims, files
 
+    if options.ledger and not files.absolute(options.ledger).is_file():
+        raise claims.ClaimsError(f"no ledger {options.ledger}: name the claims.json of a study that has run")
     if options.id is None:
         table = claims.ledger(options.ledger)
         print(table[["id", "verdict", "value", "data"]].fillna("").to_string(index=False))

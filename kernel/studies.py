@@ -43,7 +43,7 @@ _JUDGED = ("claim_id", "value", "low", "high", "p", "n", "data", "simulated", "n
 def task_ids(study: Study) -> dict[str, str]:
     """Names of results by the labels of tasks: all that decides them, the code of the package included."""
     recordings = [] if study.path is None else files.state(study.path)
-    key = ("study", _settings(study), recordings)
+    key = ("study", _settings(study), checks.device(study.torch_device).type, recordings)
     return {task.label: files.cache_key((), *key, task.kind, task.what)[:24] for task in plan(study)}
 
 

@@ -219,6 +219,15 @@ def test_a_gap_among_names_does_not_become_a_name(gap):
     assert arrays.row_labels(["a", "nan"], "groups", 2).tolist() == ["a", "nan"]
 
 
+@pytest.mark.parametrize("kind", [lambda x: np.array(x, dtype=object), lambda x: pd.Series(x, dtype=object)])
+def test_text_among_numbers_cannot_be_sorted(kind):
+    with pytest.raises(ValueError, match=r"groups holds text and others, 1 and 'a': give all one type"):
+        arrays.row_labels(kind([1, "a"]), "groups", 2)
+    with pytest.raises(ValueError, match=r"y holds text and others, 1 and 'a'"):
+        arrays.for_estimator(kind([1, "a"]), "y", labels=True)
+    assert arrays.row_labels(kind(["b", np.str_("a")]), "groups", 2).tolist() == ["b", "a"]
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

@@ -409,6 +409,8 @@ def test_stored_tables_and_data_at_hand_enter_the_digest(tmp_path, monkeypatch):
         assert changed()
         write(file, name + place)
         assert changed()
+    monkeypatch.setenv("KERNEL_DEVICE", "meta")
+    assert changed()
     monkeypatch.setenv("KERNEL_CACHE", str(tmp_path / "assets"))
     write("assets/assets/faced-1/manifest.json", "{}")
     assert changed()
@@ -438,6 +440,13 @@ def test_make_names_places_as_its_caller_does(named, told):
         env=os.environ | {"KERNEL_DATA": named},
     )  # fmt: skip
     assert done.stdout == told.format(here=ROOT) + "\n"
+
+
+def test_make_help_lists_every_target():
+    done = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    targets = re.search(r"\.PHONY: (.*)", (ROOT / "Makefile").read_text()).group(1).split()
+    assert [line.split()[:2] for line in done.stdout.splitlines()] == [["make", name] for name in targets]
+    assert done.stdout == subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True).stdout
 
 
 # ---- what a page shows of code

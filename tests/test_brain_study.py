@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from eeg_files import write_seed_v_de
 from scipy.stats import pearsonr
@@ -101,6 +102,7 @@ def test_the_scalp_agrees_with_its_parts(strong):
     cohort, truth = strong
     a = study.map_vaxis_to_scalp(cohort, VALENCE, n_permutations=200, n_slow=50)
     X, y = cohort_tensor(standardise(cohort)), study.clip_values(cohort, VALENCE)
+    np.testing.assert_array_equal(study.clip_values(cohort, pd.Series(VALENCE)), y)
     assert a.cells.r[3, 2] == pytest.approx(pearsonr(X[:, 3, 2], y)[0]) and a.cells.p_best < 0.05
     assert np.corrcoef(a.cells.r.ravel(), truth.valence_pattern.ravel())[0, 1] > 0.7
     size, alpha = np.abs(a.cells.r), a.bands.index("alpha")

@@ -46,6 +46,11 @@ def test_a_stronger_signal_is_found_and_equal_ones_are_alike():
     assert abs(mean[2] - mean[0]) < 0.1
 
 
+def test_microvolts_given_as_volts_are_named():
+    with pytest.warns(UserWarning, match=r"person 1: .* is 9\.\d+e\+06 uV, far from EEG: MNE takes V"):
+        from_epochs([epochs("ab", amplitude={"a": 1e6, "b": 1e6})])
+
+
 BAD = {
     "two emotions: joy, anger": lambda: [epochs("a"), _with(epochs("ab"), emotion=["anger", "anger"])],
     "person 1 has clip 'a' twice": lambda: [epochs("aab")],

@@ -193,6 +193,8 @@ def test_the_book_is_the_one_around_the_working_directory(home):
 
 
 def test_a_key_follows_its_inputs_and_every_library(monkeypatch):
+    assert {"numpy", "scipy", "scikit-learn", "torch", "transformers", "mne"} < set(files.VERSIONS)
+    assert set(files.VERSIONS) == set(files._LIBRARIES)
     keys = [files.cache_key("kernel.checks", 1), files.cache_key("kernel.checks", 2), files.cache_key((), 1)]
     for library in files._LIBRARIES:
         with monkeypatch.context() as patch:

@@ -170,6 +170,14 @@ def test_a_text_beyond_a_table_of_positions_that_states_no_length_names_the_cure
         hidden_states(lm, [" ".join(f"w{i}" for i in range(20))], **PLAIN)
 
 
+@pytest.mark.parametrize("stated", [-1, 0])
+def test_a_length_that_states_none_is_none(tiny_lm, stated):
+    tiny_lm.tokenizer.model_max_length = tiny_lm.base.config.max_position_embeddings = stated
+    assert tiny_lm.max_length == 2048
+    H = hidden_states(tiny_lm, TEXTS, "all", **PLAIN)
+    np.testing.assert_allclose(H, one_by_one(tiny_lm, TEXTS), atol=1e-4)
+
+
 def other_tokens(lm):
     from tokenizers.processors import TemplateProcessing
 
@@ -281,6 +289,9 @@ def test_keys_hold_the_settings_of_torch_and_the_device(tiny_lm, monkeypatch):
         (["w1", "  "], ValueError, r"texts\[1\] is empty"),
         (["w1", 3], TypeError, r"texts\[1\] is int"),
         ("w1", TypeError, "one string"),
+        ({"a": "w1"}, TypeError, "texts is a dict, which is no list of texts in order"),
+        ({"w1", "w2"}, TypeError, "texts is a set, which is no list"),
+        (np.array([["w1"]]), TypeError, "texts is a ndarray, which is no list"),
         (["w1", "w2 \ud83d"], ValueError, r"texts\[1\] holds '\\ud83d', half a character, at 3"),
         (["w1", "~~"], ValueError, r"texts\[1\], '~~', becomes no tokens"),
         (["w1", "w2 beyond"], ValueError, r"texts\[1\], .*, becomes token 200, but tiny-llama has 200"),

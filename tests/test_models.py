@@ -155,6 +155,11 @@ def test_a_network_that_looks_behind_the_mask_is_refused():
         replace(dropping)
 
 
+def test_a_network_without_weights_is_refused():
+    with pytest.raises(ModelLoadError, match="tiny-llama is on device 'meta', where it has no weights"):
+        make_tiny_lm(device="meta")
+
+
 def test_remote_code_is_never_asked_for(monkeypatch):
     import transformers
 

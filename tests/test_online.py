@@ -321,7 +321,7 @@ def test_one_record_a_window_and_a_latency_that_is_a_part_of_the_time(rng):
 def test_after_a_long_gap_the_segment_starts_anew(rng):
     x, y = pink(rng, N_CHANNELS, 10.5), pink(rng, N_CHANNELS, 8)
     spy = Spy()
-    decoder = decoder_of([spy], classes="abc")
+    decoder = decoder_of([spy], classes=list("abc"))
     records = decoder.push(x, 100.0)
     seen = len(spy.seen)
     after = decoder.push(y, 140.0)
@@ -377,7 +377,7 @@ def test_a_lost_channel_is_the_mean_and_the_others_do_not_notice(rng, loss):
     np.testing.assert_allclose(lossy[22:, 2], de[22:, 2], atol=0.1)
 
     spy = Spy()
-    records, decoder = run(broken, [spy], channels=NAMES, classes="abc")
+    records, decoder = run(broken, [spy], channels=NAMES, classes=list("abc"))
     np.testing.assert_array_equal(spy.seen[14][0, 2], 0)  # the segment from 14 to 18 s
     assert (spy.seen[14][0, others] != 0).all()
     assert [record.lost for record in records] == [()] * 10 + [("Pz",)] * 8 + [()] * 12
@@ -502,9 +502,9 @@ def test_an_error_leaves_the_last_checkpoint(rng, tmp_path):
             raise RuntimeError("out of memory")
         return spy(windows)
 
-    with pytest.raises(RuntimeError), decoder_of([fails], classes="abc", folder=tmp_path) as decoder:
+    with pytest.raises(RuntimeError), decoder_of([fails], classes=list("abc"), folder=tmp_path) as decoder:
         list(decode(replay(x, SFREQ), decoder))
-    again = decoder_of([spy], classes="abc", folder=tmp_path)
+    again = decoder_of([spy], classes=list("abc"), folder=tmp_path)
     assert again.n_samples == 10 * SFREQ
     list(decode(replay(x, SFREQ, start=again.n_samples), again))
     assert [r.time for r in read_log(tmp_path / "records.jsonl")] == pytest.approx(np.arange(1, 31))
@@ -542,6 +542,7 @@ def test_ten_minutes_take_no_more_memory_than_two(rng):
         (np.zeros((4, 10), dtype=complex), "chunk must hold real numbers, got complex128"),
         ((np.zeros((4, 10)), np.nan), "time, in seconds, holds NaN or inf"),
         ((np.zeros((4, 10)), np.arange(9.0)), r"one for each of 10 samples, got shape \(9,\)"),
+        ((np.zeros((4, 10)), np.float32(1.7e9)), r"are 203 s apart at 1\.7e\+09 s: give float64"),
     ],
 )
 def test_a_chunk_that_cannot_be_used_is_named(chunk, message):
@@ -640,9 +641,15 @@ def test_answers_that_are_no_probabilities_are_refused(rng, members, message):
     [
         ([Linear(), Linear(n_classes=2)], {}, r"estimator 1 knows the classes \['calm', 'glad'\], not"),
         ([Linear(n_features=30)], {}, "fitted to 30 features, channels times bands are 20"),
-        ([gives(0.5, 0.5)], {}, "callables do not tell their classes"),
+        ([gives(0.5, 0.5)], {}, "callables, and what is not fitted, do not tell their classes"),
+        ([LinearDiscriminantAnalysis()], {}, "not fitted, do not tell their classes: fit it"),
+        (Linear(), {}, "estimators must be a list, got .*: put it in brackets"),
         ([gives(0.5, 0.5)], {"classes": ["a", "a"]}, "classes holds 'a' twice"),
-        ([3.0], {"classes": "ab"}, "estimator 0, float, neither has predict_proba"),
+        ([gives(0.5, 0.5)], {"classes": "ab"}, "classes must be a list, got 'ab'"),
+        ([gives(0.5, 0.5)], {"classes": [b"a", b"b"]}, "classes must be names or numbers, .*, got b'a'"),
+        ([3.0], {"classes": ["a", "b"]}, "estimator 0, float, neither has predict_proba"),
+        ([Linear()], {"sfreq": "250"}, r"sfreq must lie in \(0, inf\), got '250'"),
+        ([Linear()], {"channels": ["Fz", 1, "Pz", "Oz"]}, "channels must be names, or their number, got 1"),
         ([Linear()], {"weights": [1, 2]}, r"weights must be 1 numbers"),
         ([Linear()], {"segment": 2.5}, "segment must be a whole number of windows of 1.0 s, got 2.5"),
         ([Linear()], {"memory": 1.0}, r"memory, in windows, must lie in \[2, inf\]"),
@@ -656,6 +663,8 @@ def test_a_decoder_that_cannot_be_is_refused(members, options, message):
         decoder_of(members, **options)
     with pytest.raises(ValueError, match="estimators is empty"):
         OnlineDecoder([], **QUICK)
+    with pytest.raises(ValueError, match="settings must be OnlineSettings, got None"):
+        OnlineDecoder([Linear()], **QUICK | {"settings": None})
 
 
 # Sources
@@ -710,6 +719,7 @@ def test_a_channel_that_is_marked_bad_is_lost(rng):
             r"has no channels \['Oz'\], only \['Fz', 'Cz', 'Pz', 'O1'\]: rename",
         ),
         (lambda x: replay(x, SFREQ), {"sfreq": 250}, "chunks have 125 Hz, not 250: resample"),
+        (lambda x: replay(recording(x, bads=["Pz"])), {}, r"bad channels \['Pz'\] leave out rows: give"),
     ],
 )
 def test_a_recording_that_does_not_fit_is_refused(rng, source, options, message):

@@ -278,6 +278,14 @@ RARE = np.where((CLIP == 4) & (PERSON < 3), np.nan, TRIALS)
         (lambda: RidgeFolds(X[0]), r"got shape \(4,\)"),
         (lambda: RidgeFolds(X, alphas=[0.0]), r"positive numbers, got \[0.0\]"),
         (lambda: RidgeFolds(X, alphas=[]), "positive"),
+        (lambda: RidgeFolds(X, alphas=1.0), r"a list of positive numbers, got 1\.0"),
+        (lambda: RidgeFolds(X * 1e200), "too large or small to square"),
+        (lambda: RidgeFolds(X * 1e-200), "too large or small to square"),
+        (lambda: RidgeFolds(X, EMOTIONS).held_out_rows(X[:, :3], EMOTIONS, Y), r"rows must .* \(any, 4\)"),
+        (lambda: RidgeFolds(X, EMOTIONS).held_out_rows(X, EMOTIONS[:3], Y), r"groups must .* \(28,\)"),
+        (lambda: pj.class_level(X, Y, EMOTIONS, Y[:5]), r"valence must have shape \(n_clips,\), got \(5,\)"),
+        (lambda: pj.order_surrogates(TRIALS, ORDER, 0), "surrogates must be a whole number of 1 or more"),
+        (lambda: pj.projection_reliability(TRIALS, Y, n_splits=0), "n_splits must be a whole number of 1"),
         (lambda: RidgeFolds(X).held_out(Y[:5]), r"targets must be \(28,\)"),
         (lambda: RidgeFolds(X, EMOTIONS).held_out_rows(X[:1], ["awe"], Y), r"not among them: \['awe'\]"),
         (lambda: pj.clip_effects(TRIALS, np.where(OWN == 3, np.nan, OWN)), "no presentation position"),
@@ -296,6 +304,12 @@ RARE = np.where((CLIP == 4) & (PERSON < 3), np.nan, TRIALS)
 def test_errors_name_the_value_and_the_cure(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("change", [lambda X: 1e-12 * X, lambda X: X + 1e8], ids=["tiny", "offset"])
+def test_neither_unit_nor_offset_changes_a_prediction(change):
+    expected = RidgeFolds(X, EMOTIONS).held_out(Y)
+    np.testing.assert_allclose(RidgeFolds(change(X), EMOTIONS).held_out(Y), expected, atol=1e-6)
 
 
 def test_says_what_can_be_done():

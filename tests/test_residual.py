@@ -117,6 +117,16 @@ def test_uniform_and_half_base_are_the_means_they_say(diversity):
         X[~model.validation_], y[~model.validation_]
     )
     np.testing.assert_allclose(P[0], alone.predict_proba(X))
+    far = clone(model).fit(X + 1e8, y, groups=subject)  # an offset neither hides the basin nor swamps LDA
+    # members that drop a random direction of the basin depend on the signs of its vectors
+    same = 1 + len(input_basin(X, y)) if diversity == "drop_basin" else 5
+    np.testing.assert_allclose(far.members_proba(X + 1e8)[:same], P[:same], atol=1e-5)
+
+
+def test_a_training_that_diverges_is_named():
+    X, y, _ = make_data()
+    with pytest.raises(ValueError, match=r"loss of member 0 became nan: standardise .* learning_rate=0\.001"):
+        NetworkClassifier(epochs=4, device="cpu").fit(1e38 * X, y)
 
 
 def test_held_out_samples_leave_every_class_behind():
@@ -329,7 +339,13 @@ def test_one_call_is_the_estimator_s():
         ({"diversity": [GaussianNB()]}, "number of estimators in diversity must be"),
         ({"diversity": [GaussianNB(), GaussianNB()]}, "all 2 members are identical"),
         ({"estimator": Perceptron()}, "Perceptron has no predict_proba"),
-        ({"estimator": NetworkClassifier(shape=(5, 3))}, "does not multiply to 12 features"),
+        ({"estimator": GaussianNB}, r"estimator is the class GaussianNB: give an object, GaussianNB\(\)"),
+        ({"estimator": NetworkClassifier(shape=(5, 3))}, r"shape \(5, 3\) is not .* of 12 features"),
+        ({"estimator": NetworkClassifier(shape=12)}, r"shape 12 is not \(channels, bands\) of 12 features"),
+        (
+            {"estimator": NetworkClassifier(options={"hidden": 8})},
+            "hidden is empty, or no list of widths: .*, got 8",
+        ),
         ({"estimator": NetworkClassifier(epochs=2)}, "warmup_epochs"),
         ({"aggregation": "best"}, "aggregation must be one of uniform"),
         ({"aggregation": "stacked", "validation_fraction": None}, "needs a validation_fraction"),

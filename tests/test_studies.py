@@ -363,6 +363,9 @@ def test_results_of_another_package_or_other_recordings_are_not_taken(monkeypatc
         with monkeypatch.context() as patch:
             patch.setattr(studies.files, name, value)
             assert studies.task_ids(TINY)["cohort"] != before["cohort"]
+    with monkeypatch.context() as patch:
+        patch.setenv("KERNEL_DEVICE", "meta")
+        assert studies.task_ids(TINY)["cohort"] != before["cohort"]
     (tmp_path / "sub000.pkl.pkl").write_bytes(b"one")
     recorded = replace(TINY, path=str(tmp_path))
     first = studies.task_ids(recorded)
@@ -437,6 +440,7 @@ def test_claims_are_told(undisturbed, capsys):
         (["status", "nowhere"], "holds no study"),
         (["report", "nowhere"], "holds no study"),
         (["claims", "C99.none"], "got 'C99.none'"),
+        (["claims", "--ledger", "nowhere.json"], "no ledger nowhere.json: name the claims.json"),
     ],
 )
 def test_what_the_reader_can_mend_is_one_line(arguments, message, capsys):

@@ -130,9 +130,12 @@ class Cohort:
         shape("de", de, lengths, f"{DIMS} with the lengths that were named, {lengths}")
         n_subjects, n_clips, n_windows = de.shape[:3]
         classes = list(dict.fromkeys(emotions)) if classes is None else _names(classes, "classes")
-        hardware = ["unknown"] * n_subjects if hardware is None else list(hardware)
+        hardware = ["unknown"] * n_subjects if hardware is None else hardware
         positions = np.full(de.shape[:2], np.nan) if order is None else real(order, "order", finite=False)
         shape("order", positions, de.shape[:2], f"(n_subjects, n_clips) = {de.shape[:2]}")
+        for name, text in (("dataset", dataset), ("provenance", provenance)):
+            if not isinstance(text, str):
+                raise ValueError(f"{name} must be a text, got {text!r}: say what the data are")
         low, high = np.array(list(edges.values()), dtype=float).T
         arrays: dict[str, Any] = {
             "de": de,
@@ -149,7 +152,7 @@ class Cohort:
         }
         if films is not None and any(films):  # netCDF 3 cannot hold a column of empty names
             arrays["film"] = row_labels(list(films), "films", n_clips).astype(str)
-        if ratings:
+        if ratings is not None and len(ratings):
             arrays["item"] = np.asarray(list(ratings), dtype=str)
             arrays |= _rating_variables(ratings, de.shape[:2])
         attrs = {
@@ -284,7 +287,9 @@ class Cohort:
         Mean ratings stay those over all people: means over a part come from :meth:`person_rating`.
         """
         asked: dict[str, Any] = {"subject": subjects, "clip": clips, "channel": channels, "band": bands}
-        parts = {axis: list(names) for axis, names in asked.items() if names is not None}
+        parts = {
+            axis: list(checks.choices(axis, names)) for axis, names in asked.items() if names is not None
+        }
         for axis in {"subject", "clip"} & set(parts):
             parts[axis] = whole(parts[axis], axis).tolist()  # a mask is no list of ids
         for axis, names in parts.items():
@@ -458,6 +463,8 @@ def mean_over_subjects(features: np.ndarray) -> np.ndarray:
 
 
 def _names(names: Sequence[str], what: str) -> list[str]:
+    if isinstance(names, str):
+        raise ValueError(f"{what} must be a list of names, got {names!r}: put it in brackets")
     for name in names:
         comma = what != "channels" and "," in str(name)
         if not isinstance(name, str) or not name or name != name.strip() or comma:
@@ -469,6 +476,8 @@ def _names(names: Sequence[str], what: str) -> list[str]:
 
 def _rating_variables(ratings: Mapping[str, ArrayLike], grid: tuple[int, int]) -> dict[str, np.ndarray]:
     """Variable ``rating``, and ``person_rating`` where every item has one row a person."""
+    if not isinstance(ratings, Mapping):
+        raise ValueError(f"ratings must be {{item: values}}, got {type(ratings).__name__}: name them")
     tables = {item: real(values, f"rating {item!r}", finite=False) for item, values in ratings.items()}
     shapes = {item: table.shape for item, table in tables.items()}
     if set(shapes.values()) not in ({grid}, {grid[1:]}):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -164,5 +165,11 @@ def _features(
             f"person {person}: epochs must begin at 0 s or before and hold {window:g} s after it"
         )
     signals = epochs.get_data(picks=channels, units="uV", tmin=0)
+    if (typical := float(np.median(np.std(signals, axis=-1)))) > 1e4:
+        warnings.warn(
+            f"person {person}: the signal's standard deviation is {typical:.3g} uV, far from EEG: MNE takes "
+            "V, so multiply microvolts by 1e-6",
+            stacklevel=4,
+        )
     entropy = differential_entropy(np.asarray(signals), epochs.info["sfreq"], bands, window=window)
     return np.moveaxis(np.asarray(entropy), 1, 2)

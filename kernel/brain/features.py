@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from scipy.fft import next_fast_len
 
 from kernel import checks
-from kernel.arrays import tensor
+from kernel.arrays import real, tensor
 
 BANDS: dict[str, dict[str, tuple[float, float]]] = {
     "paper": {
@@ -45,12 +45,13 @@ def band_edges(bands: str | Mapping[str, tuple[float, float]]) -> dict[str, tupl
     """Edges in Hz of a table of :data:`BANDS` by name, or of a table given outright."""
     if isinstance(bands, str):
         bands = BANDS[checks.choice("bands", bands, BANDS)]
-    if not bands:
-        raise ValueError("the band table is empty: name at least one band")
-    for name, (low, high) in bands.items():
-        if not 0 < low < high < np.inf:
-            raise ValueError(f"band {name!r} needs 0 < low < high in Hz, got {low} and {high}")
-    return dict(bands)
+    if not isinstance(bands, Mapping) or not bands:
+        raise ValueError(f"bands must be a name or {{name: (low, high)}} of one band or more, got {bands!r}")
+    for name, edges in bands.items():
+        low, high = checks.shape(f"band {name!r}", real(edges, f"band {name!r}"), (2,), "(low, high)")
+        if not 0 < low < high:
+            raise ValueError(f"band {name!r} needs 0 < low < high in Hz, got {low:g} and {high:g}")
+    return {name: (low, high) for name, (low, high) in bands.items()}
 
 
 def band_gain(frequencies: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -158,7 +159,7 @@ def transition_widths(low: float, high: float) -> tuple[float, float]:
 
 def _window_starts(n_samples: int, sfreq: float, window: float) -> np.ndarray:
     """First sample of each window and the end of the last."""
-    per = window * sfreq
+    per = checks.between("window", window, 0, np.inf) * checks.between("sfreq", sfreq, 0, np.inf)
     if not per >= 2:
         raise ValueError(f"a window of {window} s at {sfreq} Hz has fewer than two samples")
     n_windows = int(n_samples / per + 1e-9)

@@ -224,7 +224,8 @@ def class_level(
     code = np.unique(emotions, return_inverse=True)[1]
     mean = np.eye(code.max() + 1)[code]
     mean /= mean.sum(0)  # (n_clips, n_emotions): averages over the clips of an emotion
-    position, human = y @ mean, real(valence, "valence") @ mean
+    human = checks.shape("valence", real(valence, "valence"), y.shape, "(n_clips,)") @ mean
+    position = y @ mean
     folds = RidgeFolds(X, emotions, device=device)
 
     def statistic(Y: np.ndarray) -> Any:
@@ -308,7 +309,7 @@ def order_surrogates(features: ArrayLike, order: ArrayLike, n: int, *, random_st
         raise ValueError(f"order must hold {n_clips} different positions for every subject")
     place = order.argsort(1).argsort(1)
     rng = np.random.default_rng(random_state)
-    others = np.stack([rng.permutation(n_subjects) for _ in range(n)])
+    others = np.stack([rng.permutation(n_subjects) for _ in range(checks.count("surrogates", n))])
     total = np.zeros((n, n_clips, features.shape[2]), dtype=np.float32)
     for subject, block in enumerate(features.astype(np.float32)):
         sequence = block[np.argsort(place[subject])]  # as recorded
@@ -338,7 +339,7 @@ def track_against_order(
         return stats.pearson(RidgeFolds(X, emotions, device=device).held_out(y), y)
 
     surrogates = order_surrogates(features, order, n_surrogates, random_state=random_state)
-    values = np.concatenate([r(batch) for batch in np.array_split(surrogates, -(-n_surrogates // 50))])
+    values = np.concatenate([r(batch) for batch in np.array_split(surrogates, -(-len(surrogates) // 50))])
     observed = float(r(X))
     p = stats.permutation_p(observed, values, alternative="greater")
     return Tracking(observed, p, values, False)
@@ -361,6 +362,7 @@ def projection_reliability(
     features = trial_rows(features)
     if problem := reliability_problem(features):
         raise ValueError(problem)
+    checks.count("n_splits", n_splits)
     n_subjects, rng = len(features), np.random.default_rng(random_state)
     blocks = np.array_split(rng.permutation(n_subjects), min(_BLOCKS, n_subjects))
     value, *without = (

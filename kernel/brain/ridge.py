@@ -16,7 +16,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from kernel import checks
-from kernel.arrays import Features, plain, row_labels, tensor
+from kernel.arrays import Features, row_labels, tensor
 from kernel.threads import one_thread
 
 Device = str | torch.device | None
@@ -77,11 +77,14 @@ class RidgeFolds:
         self._U, s, self._Vt = torch.linalg.svd(X - self._mean, full_matrices=False)
         power = s**2
         scale = power.sum(-1, keepdim=True) / (self.n - 1)
-        if not (scale > 1e-20 * (1 + self._mean.square().amax())).all():
-            raise ValueError("X does not vary over its rows: there is nothing to project")
-        penalties = X.new_tensor([float(a) for a in (RELATIVE_ALPHAS if alphas is None else alphas)])
-        if not len(penalties) or not (torch.isfinite(penalties) & (penalties > 0)).all():
-            raise ValueError(f"alphas must be positive numbers, got {alphas}")
+        if not (scale > 1e-20 * X.square().amax((-2, -1))[..., None]).all():
+            raise ValueError(
+                "X does not vary over its rows beyond rounding, or in numbers too large or small to square: "
+                "there is nothing to project"
+            )
+        penalties = tensor(RELATIVE_ALPHAS if alphas is None else alphas, "alphas").to(X)
+        if penalties.ndim != 1 or not len(penalties) or not (penalties > 0).all():
+            raise ValueError(f"alphas must be a list of positive numbers, got {alphas}")
         self.alphas = scale * penalties if alphas is None else penalties.expand(*scale.shape[:-1], -1)
         self._inverse = s[..., None, :] / (power[..., None, :] + self.alphas[..., None])  # (..., n_alphas, k)
         left = self._U[..., None, :, :] * (self._inverse * s[..., None, :])[..., :, None, :]
@@ -105,13 +108,14 @@ class RidgeFolds:
 
         Rows (m, n_features) of a single set of features; their groups (m,) are among those of the fit.
         """
-        groups = plain(groups, "groups", numbers=False)
+        held = checks.shape("rows", tensor(rows, "rows"), (None, self._mean.shape[-1]))
+        groups = row_labels(groups, "groups", len(held))
         unknown = sorted(set(groups.tolist()) - set(self._names.tolist()))
         if unknown or self.alphas.ndim != 1:
             raise ValueError(f"rows need one set of features and its groups; not among them: {unknown}")
         columns = self._targets(Y)
         predicted, choice = self._predicted(columns)
-        scores = (tensor(rows, "rows").to(self._R) - self._mean) @ self._Vt.mT
+        scores = (held.to(self._R) - self._mean) @ self._Vt.mT
         out = scores.new_empty((len(scores), columns.shape[1]))
         for number, name in enumerate(self._names):
             # the fit without a group equals a fit with that group's targets replaced by their predictions

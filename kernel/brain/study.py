@@ -114,6 +114,7 @@ def project_vaxis(
 
 def clip_values(cohort: Cohort, by_emotion: Mapping[str, float], what: str = "value") -> np.ndarray:
     """The value of each clip's emotion (n_clips,); KeyError names the emotions that have none."""
+    by_emotion = dict(by_emotion)  # a table of pandas would list its values
     missing = sorted(set(cohort.emotions.tolist()) - set(by_emotion))
     if missing:
         raise KeyError(

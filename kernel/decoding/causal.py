@@ -117,10 +117,11 @@ class CausalEntropy(Stateful):
     STATE = ("clock", "windows_dropped", "_fill", "_buffer", "_zi", "_fresh", "_settling")
 
     def __init__(self, sfreq: float, n_channels: int, settings: OnlineSettings = DEFAULTS) -> None:
-        self.bands, self.settings, self.sfreq = band_edges(settings.bands), settings, float(sfreq)
+        self.sfreq = checks.between("sfreq", sfreq, 0, math.inf)
+        self.bands, self.settings = band_edges(settings.bands), settings
         self.n_channels = checks.count("n_channels", n_channels)
         samples = settings.window * sfreq
-        self.per = round(samples) if 0 < samples < math.inf else 0
+        self.per = round(samples)
         if self.per < 2 or not np.isclose(self.per, samples, rtol=1e-9):
             raise ValueError(
                 f"a window of {settings.window} s at {sfreq} Hz holds {samples:g} samples: choose a window "

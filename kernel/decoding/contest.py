@@ -236,7 +236,7 @@ def _members(
 
     try:
         content = _content(estimator), samples.digest, n_members, random_state
-        key = files.cache_key(__name__, "contest", family, *content)
+        key = files.cache_key(__name__, "contest", family, checks.device(device).type, *content)
     except TypeError:  # what a stranger's code gives has no key
         return compute()
     return files.load_or_compute(folder, key[:40], compute)

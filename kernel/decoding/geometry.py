@@ -68,7 +68,8 @@ def _class_components(Z: torch.Tensor, code: np.ndarray, rank: int) -> tuple[tor
     tiny = s[..., rank - 1] <= _noise(Z)
     if tiny.any():
         where = f" of checkpoint {int(tiny.nonzero()[0])}" if tiny.ndim else ""
-        raise ValueError(f"the class means{where} span fewer than {rank} dimensions: pass a smaller rank")
+        cure = "pass a smaller rank" if rank > 1 else "the classes do not differ, give other features"
+        raise ValueError(f"the class means{where} span fewer than {rank} dimensions: {cure}")
     return U, Vt
 
 

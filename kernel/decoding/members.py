@@ -17,7 +17,7 @@ from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from threadpoolctl import threadpool_limits
@@ -58,8 +58,9 @@ def input_basin(X: np.ndarray, y: np.ndarray, device: Device = None) -> np.ndarr
     """
     X, y = real(X, "X"), row_labels(y, "y", len(X))
     means = np.stack([X[y == c].mean(0) for c in np.unique(y)])
-    size = np.linalg.norm(X) / math.sqrt(len(X))
-    rank = int(np.linalg.matrix_rank(means - means.mean(0), tol=1e-8 * max(float(size), 1e-300)))
+    size, spread = (float(np.linalg.norm(one)) / math.sqrt(len(X)) for one in (X, X - X.mean(0)))
+    tolerance = max(1e-8 * spread, 2e-14 * size, 1e-308)  # rounding counts where an offset is large
+    rank = int(np.linalg.matrix_rank(means - means.mean(0), tol=tolerance))
     return geometry.basin(X, y, rank=max(rank, 1), device=device).basis.cpu().numpy()
 
 
@@ -151,7 +152,7 @@ def fit_members(
     if isinstance(diversity, str) and diversity == "snapshots":
         if not hasattr(estimator, "snapshots"):
             raise ValueError(
-                f"{type(estimator).__name__} keeps no snapshots of its training: use NetworkClassifier, or "
+                f"{_kind(estimator)} keeps no snapshots of its training: use NetworkClassifier, or "
                 "diversity='length'"
             )
         seeds = np.random.RandomState(rng.randint(2**31 - 1))
@@ -190,7 +191,7 @@ def _untrained(
     name = length_parameter(estimator)
     if name is None:
         raise ValueError(
-            f"{type(estimator).__name__} has none of {', '.join(LENGTH_PARAMETERS)}: its training has no "
+            f"{_kind(estimator)} has none of {', '.join(LENGTH_PARAMETERS)}: its training has no "
             "length, choose another diversity"
         )
     lengths = [max(1, round(factor * estimator.get_params()[name])) for factor in (SHORT, LONG)]
@@ -258,9 +259,14 @@ def _refuse_identical(
     if all(np.abs(other - first).max() < 1e-9 for other in others):
         raise ValueError(
             f"all {len(members)} members are identical: diversity {diversity!r} changes nothing in "
-            f"{type(members[0].estimator).__name__}; choose drop_basin, random_subspaces or bagging, or a "
+            f"{_kind(members[0].estimator)}; choose drop_basin, random_subspaces or bagging, or a "
             "base with random_state"
         )
+
+
+def _kind(estimator: Any) -> str:
+    """Name of an estimator, or of the last one of a pipeline."""
+    return type(estimator[-1] if isinstance(estimator, Pipeline) else estimator).__name__
 
 
 def hold_out(

@@ -49,7 +49,9 @@ def linear_baseline(name: str, random_state: int | None = None) -> ClassifierMix
     features, with a ridge penalty of 10. Neither draws random numbers with the solvers here.
     """
     if checks.choice("linear baseline", name, LINEAR_BASELINES) == "lda":
-        return LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+        # centred first: its constants are products of class means, which an offset would swamp
+        lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+        return make_pipeline(StandardScaler(with_std=False), lda)
     model = LogisticRegression(C=0.1, max_iter=1000, random_state=random_state)
     return make_pipeline(StandardScaler(), model)
 
@@ -177,8 +179,8 @@ class MLP(nn.Module):
         window_width: int = 0,
     ) -> None:
         super().__init__()
-        if not hidden:
-            raise ValueError("hidden is empty: name one or more widths")
+        if not isinstance(hidden, Sequence) or not hidden:
+            raise ValueError(f"hidden is empty, or no list of widths: name one or more, got {hidden!r}")
         for width in hidden:
             checks.count("hidden", width)
         checks.count("window_width", window_width, 0)

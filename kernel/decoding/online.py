@@ -98,13 +98,17 @@ class OnlineDecoder(Stateful):
         folder: str | Path | None = None,
         settings: OnlineSettings = DEFAULTS,
     ) -> None:
+        if not isinstance(settings, OnlineSettings):
+            raise ValueError(f"settings must be OnlineSettings, got {settings!r}: OnlineSettings(window=2.0)")
         self.channels, self.named = channel_names(channels)
         self.settings, self.entropy = settings, CausalEntropy(sfreq, len(self.channels), settings)
         shape = len(self.channels), len(self.entropy.bands)
         self._least_windows = math.ceil(settings.coverage * settings.n_windows - 1e-9)
         self._least_good = math.ceil(settings.min_good * len(self.channels) - 1e-9)
-        self.classes = _classes(estimators, classes)
+        if not isinstance(estimators, Sequence | np.ndarray):
+            raise ValueError(f"estimators must be a list, got {estimators!r}: put it in brackets")
         self._members = [_member(e, i, math.prod(shape)) for i, e in enumerate(estimators)]
+        self.classes = _classes(estimators, classes)
         self._weights = _weights(weights, len(self._members))
 
         self.statistics = Statistics(*shape, memory=settings.memory / settings.window)
@@ -398,7 +402,7 @@ def _classes(estimators: Sequence[Any], renamed: Sequence[Any] | None) -> tuple[
     """Names of the classes, on which all estimators must agree; new names may not change their number."""
     if len(estimators) == 0:
         raise ValueError("estimators is empty: give one fitted classifier or more")
-    classes = None if renamed is None else tuple(renamed)
+    classes = None if renamed is None else checks.choices("classes", renamed)
     for number, estimator in enumerate(estimators):
         if hasattr(estimator, "classes_"):
             fitted = tuple(np.asarray(estimator.classes_).tolist())
@@ -409,10 +413,14 @@ def _classes(estimators: Sequence[Any], renamed: Sequence[Any] | None) -> tuple[
                     "the same"
                 )
     if classes is None:
-        raise ValueError("callables do not tell their classes: give classes=")
-    checks.choices("classes", classes)
+        raise ValueError(
+            "callables, and what is not fitted, do not tell their classes: fit it, or give classes="
+        )
     checks.count("number of classes", len(classes), least=2)
-    return tuple(name.item() if isinstance(name, np.generic) else name for name in classes)
+    classes = tuple(name.item() if isinstance(name, np.generic) else name for name in classes)
+    if odd := [name for name in classes if not isinstance(name, str | int | float)]:
+        raise ValueError(f"classes must be names or numbers, which a log can hold, got {odd[0]!r}")
+    return classes
 
 
 def _member(estimator: Any, number: int, n_features: int) -> tuple[Callable[..., Any], bool]:

@@ -213,6 +213,8 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, _Classifier):
     def _check(self) -> Any:
         """The base, if the options can be used."""
         base = networks.linear_baseline("lda") if self.estimator is None else self.estimator
+        if isinstance(base, type):
+            raise ValueError(f"estimator is the class {base.__name__}: give an object, {base.__name__}()")
         if not hasattr(base, "predict_proba"):
             raise ValueError(
                 f"{type(base).__name__} has no predict_proba: wrap it in CalibratedClassifierCV, or choose "
@@ -316,8 +318,8 @@ class NetworkClassifier(_Classifier):
 
     def _start(self, classes: np.ndarray) -> None:
         self.classes_ = classes
-        if self.shape is not None and math.prod(self.shape) != self.n_features_in_:
-            raise ValueError(f"shape {self.shape} does not multiply to {self.n_features_in_} features")
+        if np.shape(self._shape()) != (2,) or math.prod(self._shape()) != self.n_features_in_:
+            raise ValueError(f"shape {self.shape} is not (channels, bands) of {self.n_features_in_} features")
         whole = isinstance(self.random_state, int | np.integer)
         drawn = self.random_state if whole else check_random_state(self.random_state).randint(2**31 - 1)
         self._seed, self._n_trainings = int(drawn), 0

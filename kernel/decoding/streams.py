@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kernel import checks, files
-from kernel.arrays import plain, real
+from kernel.arrays import plain, precision, real
 
 if TYPE_CHECKING:
     import mne
@@ -109,6 +109,11 @@ class Clock(Stateful):
         if time is None:
             return [Piece(None, None, x)]
         stamps = real(time, "time, in seconds,")
+        step = precision(time) * np.abs(stamps).max(initial=0)
+        if step > max(self.tolerance, 1 / self.sfreq):
+            raise ValueError(
+                f"time stamps of this type are {step:.3g} s apart at {stamps.flat[0]:g} s: give float64"
+            )
         if stamps.ndim == 0 or stamps.shape == x.shape[1:] == (1,):
             stamps = stamps.reshape(1)
             pieces = [Piece(float(stamps[0]), None, x)]
@@ -195,6 +200,8 @@ def channel_names(channels: Sequence[str] | int) -> tuple[tuple[str, ...], bool]
     if isinstance(channels, int | np.integer):
         return tuple(map(str, range(checks.count("channels", channels)))), False
     names = checks.choices("channels", channels)
+    if unnamed := [name for name in names if not isinstance(name, str)]:
+        raise ValueError(f"channels must be names, or their number, got {unnamed[0]!r}: name every channel")
     checks.choices("channels, in lower case,", [name.strip().lower() for name in names])
     return names, True
 
@@ -233,6 +240,10 @@ def fitting(chunks: Iterable[Any], sfreq: float, channels: Sequence[str] | None)
     if isinstance(chunks, Chunks):
         if not np.isclose(chunks.sfreq, sfreq):
             raise ValueError(f"the chunks have {chunks.sfreq:g} Hz, not {sfreq:g}: resample them first")
+        if channels is None and chunks.bads:
+            raise ValueError(
+                f"bad channels {list(chunks.bads)} leave out rows: give the decoder the names of its channels"
+            )
         if channels is not None and chunks.channels is not None:
             names = (*chunks.channels, *chunks.bads)
             rows = np.array(_places_of(names, channels))

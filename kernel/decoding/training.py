@@ -318,6 +318,13 @@ def optimise(
             for member in better:
                 states[member] = {name: value.clone() for name, value in current[member].items()}
             best[better], chosen_epoch[better] = validation[better, epoch], epoch
+    kept = losses[np.arange(members), chosen_epoch]
+    if not np.isfinite(kept).all():
+        lost = int(np.argmin(np.isfinite(kept)))
+        raise ValueError(
+            f"the loss of member {lost} became {kept[lost]}: standardise the features, or lower "
+            f"learning_rate={specs[lost].learning_rate:g}"
+        )
     if len(held):
         _restore(model, states)
     return Training(validation, losses, chosen_epoch, states)

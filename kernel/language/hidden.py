@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -189,6 +189,8 @@ def _layer_numbers(layers: Layers, n_layers: int) -> list[int]:
 def _checked_texts(texts: Sequence[str]) -> list[str]:
     if isinstance(texts, str):
         raise TypeError("texts is one string: pass a list of strings")
+    if isinstance(texts, Mapping | Set) or len(getattr(texts, "shape", ())) > 1:
+        raise TypeError(f"texts is a {type(texts).__name__}, which is no list of texts in order: pass a list")
     texts = list(texts)
     if not texts:
         raise ValueError("texts is empty: pass at least one text")

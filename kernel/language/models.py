@@ -83,6 +83,8 @@ class LanguageModel:
             parts = [part for part in self.base.children() if isinstance(part, PreTrainedModel)]
             self.base = parts[0] if parts else self.base
         _check_stack(self.name, self.base.config)
+        if self.device.type == "meta":
+            raise ModelLoadError(f"{self.name} is on device 'meta', where it has no weights: load them")
         try:
             ordinary = torch.arange(1, 7) * self.vocabulary // 7  # special tokens stand at the ends
             ids = torch.stack([ordinary, torch.cat([ordinary[:-1], ordinary[:1]])]).to(self.device)
@@ -109,8 +111,9 @@ class LanguageModel:
         """Longest input in tokens that the position encoding was made for, 2,048 where nothing says so."""
         config = _text_config(self.base)
         names = ("max_position_embeddings", "max_seq_len", "max_target_positions")
-        stated = [getattr(config, name) for name in names if getattr(config, name, None)]
-        return int(min([*(stated or [2048]), self.tokenizer.model_max_length]))
+        stated = [length for name in names if (length := getattr(config, name, None) or 0) > 0]
+        limit = self.tokenizer.model_max_length
+        return int(min([*(stated or [2048]), *([limit] if limit > 0 else [])]))
 
     @property
     def device(self) -> torch.device:
