@@ -325,8 +325,8 @@ def test_an_ablation_is_that_of_the_geometry(nine):
             for part in ablation.PARTS:
                 assert own.loc[(name, part), "z"] == pytest.approx(float(one.z(kind, part)), nan_ok=True)
                 assert own.loc[(name, part), "p"] == one.p(kind, part)
-        assert own.loc[("isotropic", "whole"), "drop"] == float(one.drop)
-        assert own.loc[("isotropic", "orthogonal"), "drop"] == float(one.orthogonal_drop)
+        assert own.loc[("isotropic", "whole"), "drop"] == one.drops["whole"]
+        assert own.loc[("isotropic", "orthogonal"), "drop"] == one.drops["orthogonal"]
 
 
 def test_what_is_drawn_for_a_checkpoint_does_not_depend_on_the_others(nine):

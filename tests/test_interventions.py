@@ -115,8 +115,8 @@ def test_cohorts_have_permutations_of_their_own(monkeypatch):
     few = {"n_subjects": 5, "split": "leave_subjects_out", "n_jobs": 1, "progress": False}
     run_cohorts(range(2), **few)
     assert seen == [0, 10_000]
-    trainings = module._trainings(wanted_strategies([15]), [0, 1], QUICK, 10_000)
-    alignments = [training.spec.alignment for training in trainings[2:]]
+    _, specs, _ = module._planned(wanted_strategies([15]), [0, 1], QUICK, 10_000)
+    alignments = [spec.alignment for spec in specs[2:]]
     assert [a.placebo_seed for a in alignments] == [None, None, 10_000, 10_001]
 
 

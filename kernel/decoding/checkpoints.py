@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from scipy.special import log_softmax
 from torch import nn
 
 from kernel import checks, stats
@@ -97,6 +98,18 @@ class Bank:
         rows = self.rows(which)
         called = np.stack([checkpoint.logits[rows].argmax(1) for checkpoint in self.checkpoints])
         return balanced_accuracy(self.trials["y"].to_numpy()[rows], called)
+
+    def test_probabilities(
+        self, members: Sequence[int] | np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Probabilities (n_members, n, n_classes) of members, all by default, classes and people of test."""
+        test = self.rows("test")
+        chosen = [
+            self.checkpoints[m].logits[test] for m in (range(len(self)) if members is None else members)
+        ]
+        trials = self.trials[test]
+        P = np.exp(log_softmax(np.stack(chosen).astype(float), axis=-1))
+        return P, trials["y"].to_numpy(), trials["subject"].to_numpy()
 
     def baseline_bacc(self, which: str = "test") -> dict[str, float]:
         """Balanced accuracy of every baseline."""

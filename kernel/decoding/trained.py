@@ -550,10 +550,10 @@ def comparisons(material: Material, part: str) -> pd.DataFrame:
 def _lengths(material: Material, regime: str) -> dict[str, Any]:
     bank = _train(material.z, _pool_specs(regime, 2), features=False)
     lengths, seeds = (np.array([getattr(s, name) for s in bank.specs]) for name in ("epochs", "seed"))
-    P, _, subject = two_tier.member_probabilities(bank)
+    P, _, subject = bank.test_probabilities()
     mixed = two_tier.lengths_against_seeds(bank).iloc[-1]
     return {
-        "kappa across lengths minus within": two_tier.length_agreement(P, lengths, subject, seeds=seeds),
+        "kappa across lengths minus within": two_tier.length_agreement(P, lengths, seeds, subject),
         "two lengths minus seeds of the longer": mixed[["difference", "low", "high"]],
     }
 
@@ -565,16 +565,17 @@ def _depths(material: Material, regime: str) -> dict[str, Any]:
         for hidden in ((64,), (128, 128, 64))
         for spec in _pool_specs(regime, 1)[:5]
     ]
-    P, y, subject = two_tier.member_probabilities(_train(material.z, _pool_specs(regime, 1), features=False))
-    extra = two_tier.member_probabilities(_train(material.z, others, features=False))[0]
-    return {"members of other depths added": two_tier.effect_of_adding(P, extra, y, subject)}
+    P, y, subject = _train(material.z, _pool_specs(regime, 1), features=False).test_probabilities()
+    extra = _train(material.z, others, features=False).test_probabilities()[0]
+    together = np.concatenate([P, extra]).mean(0)
+    return {"members of other depths added": ensemble.accuracy_difference(together, P.mean(0), y, subject)}
 
 
 def _prototypes(material: Material, regime: str) -> dict[str, Any]:
     sides = []
     for name in ("prototypes of a language model", "random prototypes"):
         trials = [
-            two_tier.member_probabilities(_checkpoint_bank(material, part, [name]))
+            _checkpoint_bank(material, part, [name]).test_probabilities()
             for part in CHECKPOINT_PARTS
             if part.startswith(f"{regime}, ")
         ]
@@ -587,7 +588,7 @@ def _prototypes(material: Material, regime: str) -> dict[str, Any]:
 def headroom(material: Material, part: str) -> pd.DataFrame:
     """Single members, their ensemble of ten and its ``gain`` over test people, for a recipe of `recipes`."""
     bank = _train(material.z, [replace(_recipe(part), seed=seed) for seed in SEEDS], features=False)
-    P, y, subject = two_tier.member_probabilities(bank)
+    P, y, subject = bank.test_probabilities()
     gain = ensemble.accuracy_difference(P.mean(0), P, y, subject)
     row = {
         "recipe": part,
