@@ -315,7 +315,7 @@ def test_drops_equal_changing_the_features(rng, monkeypatch):
     effect = ablation_effect(Z, y, head, u, kinds=(), random_targets=others)
     assert effect.baseline == pytest.approx(balanced_accuracy_score(y, (Z @ head[0] + head[1]).argmax(1)))
     assert effect.drops["whole"] == pytest.approx(explicit(Z, y, head, u))
-    expected = [explicit(Z, y, head, other) for other in others]
+    expected = np.array([explicit(Z, y, head, other) for other in others])
     assert effect.drops["whole"] != 0 and len(set(expected)) > 3
     np.testing.assert_allclose(effect.null["random_target"], expected, atol=1e-12)
     z = (effect.drops["whole"] - np.mean(expected)) / np.std(expected, ddof=1)

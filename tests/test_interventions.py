@@ -1,6 +1,7 @@
 """Interventions: paired, complete, calibrated where nothing is there, and able to see what is."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -292,10 +293,6 @@ def test_cohorts_are_the_unit_where_there_are_several():
         - both.table["bacc"].to_numpy()[both.twin]
         + np.where(both.table["arm"] == "base", np.nan, 0),
     )
-    with pytest.raises(ValueError, match="several cohorts"):
-        summarise(both, unit="seed")
-    with pytest.raises(ValueError, match="unit must be one of"):
-        summarise(both, unit="clip")
     with pytest.raises(ValueError, match="parts is empty"):
         combine([])
 
@@ -379,9 +376,14 @@ def permuted(values):
     return np.random.default_rng(int(abs(values[0, 0]) * 1e6)).permutation(values)
 
 
-def test_an_informative_target_helps_three_subjects_and_one_without_information_does_not():
+def test_an_informative_target_helps_three_subjects_and_one_without_information_does_not(
+    monkeypatch, tmp_path
+):
+    # both share their cohorts and the trainings without a target
+    monkeypatch.setattr(module, "simulate_cohort", cache(simulate_cohort))
     true, moved = (
-        paired_changes(run_cohorts(range(5), change=change, **SCARCE)) for change in (None, permuted)
+        paired_changes(run_cohorts(range(5), change=change, folder=tmp_path, **SCARCE))
+        for change in (None, permuted)
     )
     # by chance all of 5 rise in 1 of 32 cases
     assert (true["true"] > 0).all() and true["beyond"].mean() > 0.01

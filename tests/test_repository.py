@@ -349,7 +349,6 @@ WIDE = {
     ("members", "fit_members"),
     ("networks", "__init__"),
     ("residual", "__init__"),
-    ("residual", "residual_ensemble_decoding"),
     ("study", "construct_valence_axis"),
     ("study", "map_vaxis_to_eeg"),
     ("training", "optimise"),

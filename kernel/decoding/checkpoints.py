@@ -157,8 +157,8 @@ def subject_interval(
     member: int | str,
     *,
     which: str = "test",
-    n_resamples: int = 2000,
-    random_state: int | np.random.Generator | None = 0,
+    random_state: stats.Seed = 0,
+    **options: Any,
 ) -> stats.Interval:
     """Balanced accuracy of a member, by number, or a baseline, by name, with an interval over subjects.
 
@@ -175,7 +175,7 @@ def subject_interval(
             "choose a split with more test subjects"
         )
     hit = bank.scores(member)[rows].argmax(1) == y
-    return recall_interval(hit, y, subject, n_resamples=n_resamples, random_state=random_state)
+    return recall_interval(hit, y, subject, random_state=random_state, **options)
 
 
 def recall_interval(hit: np.ndarray, y: np.ndarray, subject: np.ndarray, **options: Any) -> stats.Interval:

@@ -366,12 +366,8 @@ def residual_ensemble_decoding(
     X_test: ArrayLike,
     *,
     groups: ArrayLike | None = None,
-    n_members: int = 10,
-    aggregation: str = "uniform",
-    validation_fraction: float | None = 0.2,
     random_state: int | None = 0,
-    n_jobs: int | None = None,
-    device: Device = None,
+    **options: Any,
 ) -> EnsembleDecoding:
     """Decode test trials by an ensemble, with its members and their contributions.
 
@@ -385,11 +381,11 @@ def residual_ensemble_decoding(
         Training trials and trials to decode.
     groups : array_like, shape (n_samples,), optional
         Subject of each training trial.
-    n_members, aggregation, validation_fraction, random_state, n_jobs, device
-        As for `ResidualEnsembleClassifier`.
+    random_state, **options
+        As for `ResidualEnsembleClassifier`: ``n_members``, ``aggregation``, ``validation_fraction``,
+        ``n_jobs``, ``device``.
     """
-    options = (n_members, aggregation, random_state, n_jobs, validation_fraction, device)
-    model = ResidualEnsembleClassifier(base_classifier, diversity_set, *options)
+    model = ResidualEnsembleClassifier(base_classifier, diversity_set, random_state=random_state, **options)
     model.fit(X, y, groups=groups)
     probabilities = model.predict_proba(X_test)
     return EnsembleDecoding(

@@ -5,7 +5,7 @@ The alignment of checkpoints with a target, and whether it goes together with th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -215,7 +215,9 @@ def rediscovery(
     ValueError
         If clips per class are too few to judge a residual; names the cure.
     """
-    target, class_of = _target_and_classes(bank, target_by_clip)
+    clips, first = np.unique(bank.trials["clip"], return_index=True)
+    target, class_of = real(target_by_clip, "target_by_clip"), bank.trials["y"].to_numpy()[first]
+    checks.shape("target_by_clip", target, (len(clips),), f"({len(clips)} clips of {bank.label},)")
     within = any(np.ptp(target[class_of == k]) > 0 for k in np.unique(class_of))
     test = bank.rows("test")
     y = bank.trials["y"].to_numpy()[test]
@@ -228,7 +230,8 @@ def rediscovery(
     nulls: dict[str, np.ndarray] = {}
     directions: dict[int, np.ndarray] = {}
     random_targets: dict[int, np.ndarray] = {}
-    for members in _by_width(bank):
+    widths = np.array([checkpoint.kept_features.shape[1] for checkpoint in bank.checkpoints])
+    for members in (np.flatnonzero(widths == width) for width in np.unique(widths)):  # computed together
         Z = np.stack([bank.checkpoints[m].kept_features[test] for m in members]).astype(float)
         between = geometry.class_pc1_alignment(Z, y, of_class, n_permutations=n_permutations, **seeds)
         positions = geometry.class_positions(Z, y, device=device)
@@ -251,7 +254,7 @@ def rediscovery(
         "split": bank.split,
         "checkpoint": range(len(bank)),
         **{name: [getattr(spec, name) for spec in bank.specs] for name in ("recipe", "network", "epochs")},
-        "width": [checkpoint.kept_features.shape[1] for checkpoint in bank.checkpoints],
+        "width": widths,
         **{which: bank.bacc(which) for which in ("validation", "test")},
     }
     return Rediscovery(
@@ -274,21 +277,6 @@ def member_residuals(
     y, clip, subject = (bank.trials[name].to_numpy()[used] for name in ("y", "clip", "subject"))
     Z = np.stack([bank.checkpoints[int(m)].kept_features[used] for m in members]).astype(float)
     return geometry.residual_alignment(Z, y, clip, subject, target_by_clip, **people, **options)
-
-
-def _target_and_classes(bank: Bank, target: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """The target and the class of each clip, by sorted number of the clips."""
-    clips, first = np.unique(bank.trials["clip"], return_index=True)
-    target = real(target, "target_by_clip")
-    checks.shape("target_by_clip", target, (len(clips),), f"({len(clips)} clips of {bank.label},)")
-    return target, bank.trials["y"].to_numpy()[first]
-
-
-def _by_width(bank: Bank) -> Iterator[np.ndarray]:
-    """Members of each width, which are computed together."""
-    widths = np.array([checkpoint.kept_features.shape[1] for checkpoint in bank.checkpoints])
-    for width in np.unique(widths):
-        yield np.flatnonzero(widths == width)
 
 
 class Convergence(NamedTuple):

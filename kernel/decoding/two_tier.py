@@ -115,20 +115,12 @@ def residual_against_contribution(
         slope = r * float(gain.std() / x.std()) if np.ptp(x) > 0 else 0.0
         p = stats.permutation_p(r, null, alternative="greater")
         rows.append({"pool": pool.name, "r": r, "slope": slope, "p": p, "members": len(x)})
-    table = pd.DataFrame(rows)
+    table, null = pd.DataFrame(rows), np.mean(nulls, axis=0)
     mean = float(table["r"].mean())
-    p_mean, p_target = (
-        stats.permutation_p(mean, np.mean(null, axis=0), alternative="greater") for null in (nulls, targets)
+    p, p_target = (
+        stats.permutation_p(mean, draws, alternative="greater") for draws in (null, np.mean(targets, axis=0))
     )
-    return TwoTier(
-        table=table,
-        mean=mean,
-        sd=float(table["r"].std()),
-        p=p_mean,
-        null=np.mean(nulls, axis=0),
-        null_sd=float(np.std(nulls)),
-        p_target=p_target,
-    )
+    return TwoTier(table, mean, float(table["r"].std()), p, null, float(np.std(nulls)), p_target)
 
 
 def _correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
