@@ -397,10 +397,7 @@ def test_an_informative_target_helps_three_subjects_and_one_without_information_
 
 def test_relational_alignment_moves_the_class_means_and_its_placebo_does_not(cohort):
     table = mechanism(
-        cohort,
-        [Alignment("rsa", 5.0)],
-        seeds=3,
-        **{**OPTIONS, "recipe": replace(QUICK, epochs=10)},
+        cohort, [Alignment("rsa", 5.0)], seeds=3, **{**OPTIONS, "recipe": replace(QUICK, epochs=10)}
     )
     assert table["arm"].tolist() == ["base"] * 3 + ["true"] * 3 + ["placebo"] * 3
     np.testing.assert_array_equal(table.loc[table["arm"] == "base", "d_class_pc1"], 0)

@@ -153,12 +153,7 @@ def restored(spec: TrainingSpec, state: Mapping[str, np.ndarray], shape: tuple[i
 
 
 def subject_interval(
-    bank: Bank,
-    member: int | str,
-    *,
-    which: str = "test",
-    random_state: stats.Seed = 0,
-    **options: Any,
+    bank: Bank, member: int | str, *, which: str = "test", random_state: stats.Seed = 0, **options: Any
 ) -> stats.Interval:
     """Balanced accuracy of a member, by number, or a baseline, by name, with an interval over subjects.
 

@@ -117,11 +117,7 @@ def _differences(differences: ArrayLike) -> np.ndarray:
 
 
 def summarise(
-    result: Interventions,
-    *,
-    margin: float = 0.01,
-    n_resamples: int = 1000,
-    random_state: int = 0,
+    result: Interventions, *, margin: float = 0.01, n_resamples: int = 1000, random_state: int = 0
 ) -> pd.DataFrame:
     """What every strategy changes, what its placebo changes, and the difference.
 

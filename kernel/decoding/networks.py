@@ -334,11 +334,7 @@ class CBraMod(nn.Module):
 # Registry
 
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {
-    "mlp": MLP,
-    "axial": AxialTransformer,
-    "cbramod": CBraMod,
-}
+NETWORKS: dict[str, Callable[..., nn.Module]] = {"mlp": MLP, "axial": AxialTransformer, "cbramod": CBraMod}
 """Networks by name; they take ``n_channels, n_bands, n_windows, n_classes`` and the options by name."""
 
 RAW = ("cbramod",)

@@ -171,11 +171,7 @@ def growth(probabilities: ArrayLike, y: ArrayLike) -> pd.DataFrame:
 
 
 def length_agreement(
-    probabilities: ArrayLike,
-    lengths: ArrayLike,
-    seeds: ArrayLike,
-    subject: ArrayLike,
-    **options: Any,
+    probabilities: ArrayLike, lengths: ArrayLike, seeds: ArrayLike, subject: ArrayLike, **options: Any
 ) -> stats.Interval:
     """Mean kappa of pairs of different length minus that of pairs of one length, subjects resampled.
 
