@@ -7,7 +7,7 @@ be due to the axis.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -352,8 +352,7 @@ def run_cohorts(
 
     `preset` is that of the simulation. Cohorts are computed side by side in `n_jobs` processes of one thread,
     one bar over them. Options are those of `run_interventions`, ``split`` by name; ``n_subjects`` of each
-    cohort; ``n_training``, to keep so many training subjects, drawn for each cohort; ``change``, a function
-    that makes of `default_values` (n_clips, n_models) what is aligned with instead.
+    cohort; ``n_training``, to keep so many training subjects, drawn for each cohort.
     """
     if options.get("folder") is not None:
         options["folder"] = files.writable_folder(options["folder"])  # workers may be elsewhere
@@ -388,7 +387,6 @@ def _on_simulated(
     n_subjects: int = 123,
     split: str = "standard",
     n_training: int | None = None,
-    change: Callable[[np.ndarray], ArrayLike] | None = None,
     **options: Any,
 ) -> Interventions:
     """`run_interventions` on one simulated cohort, in this process."""
@@ -396,10 +394,8 @@ def _on_simulated(
     chosen = make_split(cohort, split)
     if n_training is not None:
         chosen = few_subjects(chosen, n_training, seed)
-    values = default_values(cohort)
-    options |= {"valence": values if change is None else change(values), "split": chosen}
-    offset = _OWN_PERMUTATIONS * seed
-    return run_interventions(cohort, strategies, placebo_offset=offset, n_jobs=1, progress=False, **options)
+    options |= {"split": chosen, "placebo_offset": _OWN_PERMUTATIONS * seed}
+    return run_interventions(cohort, strategies, n_jobs=1, progress=False, **options)
 
 
 def mechanism(

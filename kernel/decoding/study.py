@@ -79,13 +79,7 @@ def members_table(bank: Bank, *, n_resamples: int = 1000, random_state: int = 0)
 
 
 def split_table(
-    cohort: Cohort,
-    splits: Sequence[tuple[str, int]],
-    specs: Sequence[TrainingSpec],
-    *,
-    prototypes: ArrayLike | None = None,
-    random_state: int = 0,
-    progress: bool = True,
+    cohort: Cohort, splits: Sequence[tuple[str, int]], specs: Sequence[TrainingSpec], *, progress: bool = True
 ) -> pd.DataFrame:
     """Balanced accuracy on new subjects under several splits, with intervals over these subjects.
 
@@ -97,12 +91,12 @@ def split_table(
     rows = []
     for name, fold in splits:
         split = make_split(cohort, name, fold=fold)
-        bank = train_bank(specs, standard, split, prototypes=prototypes, progress=progress)
+        bank = train_bank(specs, standard, split, progress=progress)
         people = int(bank.trials["subject"][bank.rows("test")].nunique())
         shared = {"split": name, "fold": fold, "new_clips": not split.shares_clips, "n_subjects": people}
         for method in bank.baselines:
-            value, low, high = subject_interval(bank, method, random_state=random_state)
-            rows.append({**shared, "method": method, "bacc": value, "low": low, "high": high})
+            interval = dict(zip(("bacc", "low", "high"), subject_interval(bank, method), strict=True))
+            rows.append({**shared, "method": method, **interval})
         mean = float(bank.bacc("test").mean())
         rows.append({**shared, "method": f"mean of {len(bank)} networks", "bacc": mean})
     return pd.DataFrame(rows)
@@ -188,7 +182,6 @@ def rediscovery(
     n_null: int = 1000,
     random_state: int = 0,
     device: _Device = None,
-    **options: Any,
 ) -> Rediscovery:
     """Align every checkpoint of a bank with a target, between classes and within them.
 
@@ -207,8 +200,6 @@ def rediscovery(
         Orders of the classes; random targets and random directions.
     random_state, device
         Seed, of draws that checkpoints of any width share; where to compute.
-    **options
-        ``n_components``, ``n_splits`` of :func:`~kernel.decoding.geometry.residual_alignment`.
 
     Raises
     ------
@@ -238,7 +229,7 @@ def rediscovery(
         scores = {"class_pc1": between.score, "class_pc1_p": between.p}
         drawn = {"class_pc1": between.null, "random": np.abs(stats.pearson(positions, draws[:, None]))}
         if within:
-            inside = member_residuals(bank, members, target, n_null=n_null, **seeds, **options)
+            inside = member_residuals(bank, members, target, n_null=n_null, **seeds)
             scores |= {"residual": inside.selected, "residual_p": inside.p_selected}
             scores |= {"held_out": inside.held_out, "held_out_p": inside.p_held_out}
             scores |= {"component": inside.component}

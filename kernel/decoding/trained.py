@@ -538,10 +538,9 @@ def _lengths(material: Material, regime: str) -> dict[str, Any]:
     bank = _train(material.z, _pool_specs(regime, 2), features=False)
     lengths, seeds = (np.array([getattr(s, name) for s in bank.specs]) for name in ("epochs", "seed"))
     P, _, subject = bank.test_probabilities()
-    mixed = two_tier.lengths_against_seeds(bank).iloc[-1]
     return {
         "kappa across lengths minus within": two_tier.length_agreement(P, lengths, seeds, subject),
-        "two lengths minus seeds of the longer": mixed[["difference", "low", "high"]],
+        "two lengths minus seeds of the longer": two_tier.lengths_against_seeds(bank),
     }
 
 

@@ -17,7 +17,6 @@ from kernel.arrays import row_labels
 from kernel.decoding import ensemble
 from kernel.decoding.bank import Bank, TrainingSpec
 from kernel.decoding.study import member_residuals
-from kernel.metrics import balanced_accuracy
 
 
 class Pool(NamedTuple):
@@ -207,14 +206,13 @@ def length_agreement(
     return stats.bootstrap_interval(difference, votes, same, **{"random_state": 0, **options})
 
 
-def lengths_against_seeds(bank: Bank, *, n_members: int = 10) -> pd.DataFrame:
-    """Half of the seeds at two lengths against all seeds at one length, in ensembles of one size.
+def lengths_against_seeds(bank: Bank, *, n_members: int = 10) -> stats.Interval:
+    """Half of the seeds at two lengths minus all seeds at the longer, in ensembles of one size.
 
-    The bank has the same seeds at two lengths, `n_members`, an even number, or more; further members are not
-    used. One row for each length of the reference: ``epochs``, ``mixed``, ``seeds`` (balanced accuracies),
-    ``difference`` (mixed minus seeds) with ``low`` and ``high``.
+    The difference is of balanced accuracy, with an interval over subjects. The bank has the same seeds at two
+    lengths: `n_members`, an even number, or more; further members are not used.
     """
-    epochs = np.array([spec.epochs for spec in bank.specs])
+    epochs, seeds = (np.array([getattr(spec, name) for spec in bank.specs]) for name in ("epochs", "seed"))
     lengths, counts = np.unique(epochs, return_counts=True)
     if len(lengths) != 2 or n_members % 2 or counts.min() < n_members:
         raise ValueError(
@@ -222,13 +220,7 @@ def lengths_against_seeds(bank: Bank, *, n_members: int = 10) -> pd.DataFrame:
             f"lengths {dict(zip(lengths, counts, strict=True))}"
         )
     P, y, subject = bank.test_probabilities()
-    seeds = np.array([spec.seed for spec in bank.specs])
-    chosen = [np.flatnonzero(epochs == n)[np.argsort(seeds[epochs == n])][:n_members] for n in lengths]
-    mixed = P[np.concatenate([rows[: n_members // 2] for rows in chosen])].mean(0)
-    table = []
-    for n, rows in zip(lengths, chosen, strict=True):
-        plain = P[rows].mean(0)
-        difference = ensemble.accuracy_difference(mixed, plain, y, subject)
-        accuracies = (float(balanced_accuracy(y, one.argmax(-1))) for one in (mixed, plain))
-        table.append([int(n), *accuracies, *difference])
-    return pd.DataFrame(table, columns=["epochs", "mixed", "seeds", "difference", "low", "high"])
+    short, long = (np.flatnonzero(epochs == n)[np.argsort(seeds[epochs == n])][:n_members] for n in lengths)
+    half = n_members // 2
+    mixed = P[np.concatenate([short[:half], long[:half]])].mean(0)
+    return ensemble.accuracy_difference(mixed, P[long].mean(0), y, subject)
