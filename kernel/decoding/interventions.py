@@ -248,19 +248,17 @@ def _planned(
     numbers = {(row.strategy, row.dose): n for n, row in PAPER_ROWS.items()}
     offsets = [OWN_SEEDS * (a.strategy == "data_scaling") for a in wanted.values()]
     base = {"label": "base", "number": None, "strategy": "", "family": "", "strength": 0.0, "arm": "base"}
-    rows: list[dict[str, Any]] = [
-        {**base, "seed": seed} for seed in sorted({seed + add for seed in seeds for add in offsets})
-    ]
-    specs = [replace(recipe, seed=row["seed"], recipe="base") for row in rows]
-    twin = {row["seed"]: place for place, row in enumerate(rows)}
+    twins = sorted({seed + offset for seed in seeds for offset in offsets})
+    rows: list[dict[str, Any]] = [{**base, "seed": seed} for seed in twins]
+    specs = [replace(recipe, seed=seed, recipe="base") for seed in twins]
     for (label, a), offset in zip(wanted.items(), offsets, strict=True):
-        named = {"label": label, "number": numbers.get((a.strategy, a.dose)), "strategy": a.strategy}
-        more = {"family": a.definition.family, "strength": a.dose}
+        named: dict[str, Any] = {"label": label, "number": numbers.get((a.strategy, a.dose))}
+        named |= {"strategy": a.strategy, "family": a.definition.family, "strength": a.dose}
         for arm in ARMS[1:]:
-            rows += [{**named, **more, "arm": arm, "seed": seed + offset} for seed in seeds]
+            rows += [{**named, "arm": arm, "seed": seed + offset} for seed in seeds]
             specs += [_aligned(recipe, a, arm, seed + offset, placebo_offset, f"{label}, ") for seed in seeds]
     table = pd.DataFrame(rows).astype({"number": "Int64"})
-    return table, specs, table["seed"].map(twin).to_numpy()
+    return table, specs, np.searchsorted(twins, table["seed"])
 
 
 def _aligned(
