@@ -339,7 +339,6 @@ BUDGET = {"lines": 23_766, "public names": 603, "private names of several files"
 #: Functions of more than eight parameters: calls that lead in, and what they hand on.
 WIDE = {
     ("ablation", "ablation_effect"),
-    ("bank", "_train_block"),
     ("bank", "train_bank"),
     ("claims", "record"),
     ("cohort", "from_arrays"),
