@@ -27,7 +27,6 @@ from kernel.decoding.contest import (
 from kernel.decoding.residual import NetworkClassifier
 from kernel.decoding.two_tier import (
     Pool,
-    effect_of_adding,
     growth,
     length_agreement,
     lengths_against_seeds,
@@ -303,20 +302,6 @@ def test_growth_is_the_mean_over_subsets():
     assert table["mean"].is_monotonic_increasing and table.loc[6, "sd"] == 0
 
 
-def test_adding_members_helps_if_they_are_good_and_harms_if_they_are_not():
-    pool, rng = make_pool(2, n=600), np.random.default_rng(0)
-    noise = ensemble.softmax(6 * rng.standard_normal((8, 600, 4)))
-    harm = effect_of_adding(pool.probabilities, noise, pool.y, pool.subject, n_resamples=300)
-    help_ = effect_of_adding(
-        pool.probabilities[:2], pool.probabilities[2:], pool.y, pool.subject, n_resamples=300
-    )
-    assert harm.high < 0 < help_.low
-    same = effect_of_adding(pool.probabilities, pool.probabilities, pool.y, pool.subject, n_resamples=300)
-    assert same == (0, 0, 0)
-    with pytest.raises(ValueError, match="extra must have shape of the pool"):
-        effect_of_adding(pool.probabilities, noise[:, :9], pool.y, pool.subject)
-
-
 def test_lengths_agree_less_where_planted_only():
     def members(own):
         rng = np.random.default_rng(0)
@@ -326,8 +311,8 @@ def test_lengths_agree_less_where_planted_only():
         return ensemble.softmax(P)
 
     lengths, subject = [20] * 3 + [30] * 3, np.arange(600) // 30
-    planted = length_agreement(members(1.0), lengths, subject, n_resamples=300)
-    absent = length_agreement(members(0.0), lengths, subject, n_resamples=300)
+    planted = length_agreement(members(1.0), lengths, range(6), subject, n_resamples=300)
+    absent = length_agreement(members(0.0), lengths, range(6), subject, n_resamples=300)
     assert planted.high < -0.1 and absent.low < 0 < absent.high
     called = members(1.0).argmax(-1)
     kappas = {True: [], False: []}
@@ -337,11 +322,11 @@ def test_lengths_agree_less_where_planted_only():
     # twins of one seed agree across lengths, which hides the difference unless they are left out
     twins = members(1.0)
     twins[3] = twins[0]
-    with_twins = length_agreement(twins, lengths, subject, n_resamples=300)
-    without = length_agreement(twins, lengths, subject, seeds=[0, 1, 2, 0, 3, 4], n_resamples=300)
+    with_twins = length_agreement(twins, lengths, range(6), subject, n_resamples=300)
+    without = length_agreement(twins, lengths, [0, 1, 2, 0, 3, 4], subject, n_resamples=300)
     assert without.value < with_twins.value
     with pytest.raises(ValueError, match="leave no pair across"):
-        length_agreement(members(0.0), [20] * 6, subject)
+        length_agreement(members(0.0), [20] * 6, range(6), subject)
 
 
 # On a bank
@@ -363,15 +348,12 @@ def test_pools_of_a_bank(cohort, split):
     assert (first.residual >= 0).all() and (first.residual <= 1).all()
     assert len(residual_against_contribution([first, second], n_permutations=20).table) == 2
 
-    table = lengths_against_seeds(bank, n_members=4)
     P = ensemble.softmax(np.stack([bank.scores(i)[test] for i in range(8)]))
     lengths, seeds = (np.array([getattr(s, name) for s in specs]) for name in ("epochs", "seed"))
-    mixed = P[seeds < 2].mean(0)
-    for row in table.itertuples():
-        plain = P[lengths == row.epochs].mean(0)
-        expected = [balanced_accuracy_score(first.y, p.argmax(1)) for p in (mixed, plain)]
-        assert [row.mixed, row.seeds] == pytest.approx(expected)
-        assert row.difference == pytest.approx(row.mixed - row.seeds)
+    mixed, longer = (
+        balanced_accuracy_score(first.y, P[rows].mean(0).argmax(1)) for rows in (seeds < 2, lengths == 4)
+    )
+    assert lengths_against_seeds(bank, n_members=4).value == pytest.approx(mixed - longer)
     with pytest.raises(ValueError, match="must hold 10"):
         lengths_against_seeds(bank)
     few = train_bank(specs[:2], cohort, split, n_jobs=1, progress=False)
@@ -384,7 +366,9 @@ def test_pools_of_a_bank(cohort, split):
     {
         "number of pools must be": lambda pools: residual_against_contribution(pools[:1]),
         "size must be a whole number from 1 to 7": lambda pools: top_and_bottom(pools[0], size=8),
-        "lengths must have": lambda pools: length_agreement(pools[0].probabilities, [1, 2], pools[0].subject),
+        "lengths must have": lambda pools: length_agreement(
+            pools[0].probabilities, [1, 2], [0, 1], pools[0].subject
+        ),
     }.items(),
 )
 def test_refuses_pools_and_says_why(message, call):

@@ -325,8 +325,8 @@ def test_an_ablation_is_that_of_the_geometry(nine):
             for part in ablation.PARTS:
                 assert own.loc[(name, part), "z"] == pytest.approx(float(one.z(kind, part)), nan_ok=True)
                 assert own.loc[(name, part), "p"] == one.p(kind, part)
-        assert own.loc[("isotropic", "whole"), "drop"] == float(one.drop)
-        assert own.loc[("isotropic", "orthogonal"), "drop"] == float(one.orthogonal_drop)
+        assert own.loc[("isotropic", "whole"), "drop"] == one.drops["whole"]
+        assert own.loc[("isotropic", "orthogonal"), "drop"] == one.drops["orthogonal"]
 
 
 def test_what_is_drawn_for_a_checkpoint_does_not_depend_on_the_others(nine):
@@ -360,10 +360,7 @@ def test_an_ablation_refuses_another_bank(nine, bank):
 
 # The tests on cohorts of known truth
 
-TRUTHS = {
-    "no valence": Settings(valence=0.0, trial=0.08),
-    "valence": Settings(valence=0.06, trial=0.08),
-}
+TRUTHS = {"no valence": Settings(valence=0.0, trial=0.08), "valence": Settings(valence=0.06, trial=0.08)}
 SHORT = [
     TrainingSpec(epochs=e, warmup_epochs=1, batch_size=256, learning_rate=3e-3, recipe="short")
     for e in (2, 3, 4)
@@ -419,7 +416,7 @@ def test_an_interrupted_study_goes_on_where_it_stopped(monkeypatch, tmp_path):
 
 def test_one_call_is_its_parts(tmp_path, monkeypatch):
     monkeypatch.setenv("KERNEL_CACHE", str(tmp_path))
-    cohort = simulate_cohort(0, "strong_valence", n_subjects=25, window=10.0)[0]
+    cohort = simulate_cohort(0, "strong_valence", n_subjects=15, window=10.0)[0]
     positions = dict(zip(FACED_CLASSES, CLASS_VALENCE, strict=True))
     few = {"n_permutations": 200, "n_slow": 50}
     found = kernel.map_vaxis_to_eeg(cohort, positions, specs=FEW, progress=False, **few)

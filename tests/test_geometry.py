@@ -86,7 +86,7 @@ def test_every_device_gives_the_same_scores(rng, device, monkeypatch):
     Z, y, head = fitted(rng)
     u = rng.standard_normal(20)
     there, here = (ablation_effect(Z, y, head, u, n_directions=50, device=one) for one in (None, "cpu"))
-    assert there.drop == pytest.approx(here.drop, abs=5e-3)
+    assert there.drops == pytest.approx(here.drops, abs=5e-3)
     assert there.z("isotropic") == pytest.approx(here.z("isotropic"), abs=0.3)
 
 
@@ -314,38 +314,26 @@ def test_drops_equal_changing_the_features(rng, monkeypatch):
     u, others = rng.standard_normal(20), rng.standard_normal((7, 20))
     effect = ablation_effect(Z, y, head, u, kinds=(), random_targets=others)
     assert effect.baseline == pytest.approx(balanced_accuracy_score(y, (Z @ head[0] + head[1]).argmax(1)))
-    assert effect.drop == pytest.approx(explicit(Z, y, head, u))
-    expected = [explicit(Z, y, head, other) for other in others]
-    assert effect.drop != 0 and len(set(expected)) > 3
+    assert effect.drops["whole"] == pytest.approx(explicit(Z, y, head, u))
+    expected = np.array([explicit(Z, y, head, other) for other in others])
+    assert effect.drops["whole"] != 0 and len(set(expected)) > 3
     np.testing.assert_allclose(effect.null["random_target"], expected, atol=1e-12)
-    z = (effect.drop - np.mean(expected)) / np.std(expected, ddof=1)
+    z = (effect.drops["whole"] - np.mean(expected)) / np.std(expected, ddof=1)
     assert effect.z("random_target") == pytest.approx(z)
-    assert effect.p("random_target") == pytest.approx((1 + np.sum(expected >= effect.drop - 1e-12)) / 8)
+    assert effect.p("random_target") == pytest.approx(
+        (1 + np.sum(expected >= effect.drops["whole"] - 1e-12)) / 8
+    )
 
 
 def test_equal_logits_count_as_argmax_counts_them(rng):
     Z, y, (W, b) = fitted(rng, n=300, classes=4)
     W, b = W[:, [0, 1, 1, 0]], b[[0, 1, 1, 0]]
     u = rng.standard_normal(20)
-    assert ablation_effect(Z, y, (W, b), u, kinds=()).drop == pytest.approx(explicit(Z, y, (W, b), u))
+    assert ablation_effect(Z, y, (W, b), u, kinds=()).drops["whole"] == pytest.approx(
+        explicit(Z, y, (W, b), u)
+    )
     flat = ablation_effect(Z, y, (0 * W, 0 * b), u, kinds=())
-    assert flat.baseline == 0.25 and flat.drop == pytest.approx(0, abs=1e-12)
-
-
-def test_ablation_of_checkpoints_equals_single_ones(rng):
-    members = [fitted(rng) for _ in range(3)]
-    Z, y = np.stack([m[0] for m in members]), members[0][1]
-    W, b = (np.stack([m[2][i] for m in members]) for i in range(2))
-    u, others = rng.standard_normal((3, 20)), rng.standard_normal((3, 5, 20))
-    together = ablation_effect(Z, y, (W, b), u, n_directions=30, random_targets=others)
-    for i in range(3):
-        single = ablation_effect(Z[i], y, (W[i], b[i]), u[i], kinds=(), random_targets=others[i])
-        for name in ("baseline", "drop", "orthogonal_drop", "share_in_basin"):
-            assert getattr(together, name)[i] == pytest.approx(getattr(single, name), abs=1e-12)
-        np.testing.assert_allclose(
-            together.null["random_target"][:, i], single.null["random_target"], atol=1e-12
-        )
-    assert together.null["matched"].shape == (30, 3) and together.z("residual").shape == (3,)
+    assert flat.baseline == 0.25 and flat.drops["whole"] == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("kind", ablation.KINDS)
@@ -377,8 +365,8 @@ def test_ablating_what_the_head_uses_hurts_and_anything_else_does_not(rng):
     used, unused = np.eye(30)[0], np.eye(30)[7]
     hurt = ablation_effect(Z, y, head, used, n_directions=300, kinds=("isotropic", "matched_residual"))
     spared = ablation_effect(Z, y, head, unused, n_directions=300, kinds=("isotropic",))
-    assert hurt.drop > 0.2 and hurt.p("isotropic") < 0.01 and hurt.p("matched_residual") < 0.01
-    assert abs(spared.drop) < 0.02 and spared.p("isotropic") > 0.05
+    assert hurt.drops["whole"] > 0.2 and hurt.p("isotropic") < 0.01 and hurt.p("matched_residual") < 0.01
+    assert abs(spared.drops["whole"]) < 0.02 and spared.p("isotropic") > 0.05
 
 
 def test_a_large_z_against_isotropic_directions_may_be_variance_alone(rng):
@@ -404,9 +392,9 @@ def test_the_part_orthogonal_to_the_basin(rng):
     options = {"kinds": ("isotropic", "residual"), "n_directions": 50}
     mixed, within, across = (ablation_effect(Z, y, head, v, **options) for v in (u, inside, outside))
     assert mixed.share_in_basin == pytest.approx(inside @ inside / (u @ u))
-    assert mixed.orthogonal_drop == pytest.approx(across.drop) == pytest.approx(0)
-    assert within.share_in_basin == pytest.approx(1) and within.drop > 0.02
-    assert within.orthogonal_drop == pytest.approx(0, abs=1e-12)
+    assert mixed.drops["orthogonal"] == pytest.approx(across.drops["whole"]) == pytest.approx(0)
+    assert within.share_in_basin == pytest.approx(1) and within.drops["whole"] > 0.02
+    assert within.drops["orthogonal"] == pytest.approx(0, abs=1e-12)
     assert across.share_in_basin == pytest.approx(0, abs=1e-12)
     assert np.isnan(across.z("residual")) and across.p("residual") == 1  # no control has any effect either
     assert within.z("isotropic") > within.z("isotropic", "orthogonal")
@@ -463,7 +451,6 @@ def bad_inputs():
         "fills all 8 dimensions": effect(Z=Z[:, :8], head=(W[:8], b), direction=u[:8]),
         "random_targets must": effect(random_targets=u),
         "a zero direction": effect(random_targets=np.zeros((3, 24))),
-        "kind must be one of isotropic": lambda: effect()().z("haar"),
         "scores must be": lambda: score_accuracy(Z[0], y),
     }
 

@@ -1,6 +1,7 @@
 """Interventions: paired, complete, calibrated where nothing is there, and able to see what is."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -115,8 +116,8 @@ def test_cohorts_have_permutations_of_their_own(monkeypatch):
     few = {"n_subjects": 5, "split": "leave_subjects_out", "n_jobs": 1, "progress": False}
     run_cohorts(range(2), **few)
     assert seen == [0, 10_000]
-    trainings = module._trainings(wanted_strategies([15]), [0, 1], QUICK, 10_000)
-    alignments = [training.spec.alignment for training in trainings[2:]]
+    _, specs, _ = module._planned(wanted_strategies([15]), [0, 1], QUICK, 10_000)
+    alignments = [spec.alignment for spec in specs[2:]]
     assert [a.placebo_seed for a in alignments] == [None, None, 10_000, 10_001]
 
 
@@ -292,10 +293,6 @@ def test_cohorts_are_the_unit_where_there_are_several():
         - both.table["bacc"].to_numpy()[both.twin]
         + np.where(both.table["arm"] == "base", np.nan, 0),
     )
-    with pytest.raises(ValueError, match="several cohorts"):
-        summarise(both, unit="seed")
-    with pytest.raises(ValueError, match="unit must be one of"):
-        summarise(both, unit="clip")
     with pytest.raises(ValueError, match="parts is empty"):
         combine([])
 
@@ -374,15 +371,19 @@ SCARCE = {
 }
 
 
-def permuted(values):
-    """The same values in an order that has nothing to do with emotions."""
-    return np.random.default_rng(int(abs(values[0, 0]) * 1e6)).permutation(values)
+def test_an_informative_target_helps_three_subjects_and_one_without_information_does_not(
+    monkeypatch, tmp_path
+):
+    # both share their cohorts and the trainings without a target
+    monkeypatch.setattr(module, "simulate_cohort", cache(simulate_cohort))
+    true = paired_changes(run_cohorts(range(5), folder=tmp_path, **SCARCE))
 
+    def permuted(cohort):
+        values = default_values(cohort)  # in an order that has nothing to do with emotions
+        return np.random.default_rng(int(abs(values[0, 0]) * 1e6)).permutation(values)
 
-def test_an_informative_target_helps_three_subjects_and_one_without_information_does_not():
-    true, moved = (
-        paired_changes(run_cohorts(range(5), change=change, **SCARCE)) for change in (None, permuted)
-    )
+    monkeypatch.setattr(module, "default_values", permuted)
+    moved = paired_changes(run_cohorts(range(5), folder=tmp_path, **SCARCE))
     # by chance all of 5 rise in 1 of 32 cases
     assert (true["true"] > 0).all() and true["beyond"].mean() > 0.01
     assert paired_t(true["true"])[1] < 0.05
@@ -395,10 +396,7 @@ def test_an_informative_target_helps_three_subjects_and_one_without_information_
 
 def test_relational_alignment_moves_the_class_means_and_its_placebo_does_not(cohort):
     table = mechanism(
-        cohort,
-        [Alignment("rsa", 5.0)],
-        seeds=3,
-        **{**OPTIONS, "recipe": replace(QUICK, epochs=10)},
+        cohort, [Alignment("rsa", 5.0)], seeds=3, **{**OPTIONS, "recipe": replace(QUICK, epochs=10)}
     )
     assert table["arm"].tolist() == ["base"] * 3 + ["true"] * 3 + ["placebo"] * 3
     np.testing.assert_array_equal(table.loc[table["arm"] == "base", "d_class_pc1"], 0)

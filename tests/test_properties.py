@@ -325,7 +325,7 @@ def test_the_effect_of_an_ablation_does_not_know_the_length_of_the_direction(see
         ablation.ablation_effect(Z, y, head, direction, n_directions=10, random_state=0)
         for direction in (u, -scale * u)
     )
-    for field in ("baseline", "drop", "orthogonal_drop", "share_in_basin"):
+    for field in ("baseline", "drops", "share_in_basin"):
         assert getattr(other, field) == pytest.approx(getattr(one, field), abs=1e-9), field
     assert 0 <= one.share_in_basin <= 1 + 1e-12
     for kind in ablation.KINDS:

@@ -348,7 +348,6 @@ BUDGET = {"lines": 23_683, "public names": 605, "private names of several files"
 #: Functions of more than eight parameters: calls that lead in, and what they hand on.
 WIDE = {
     ("ablation", "ablation_effect"),
-    ("bank", "_train_block"),
     ("bank", "train_bank"),
     ("claims", "record"),
     ("cohort", "from_arrays"),

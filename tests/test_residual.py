@@ -26,11 +26,7 @@ from kernel.brain.simulate import simulate_cohort
 from kernel.decoding import ensemble, members
 from kernel.decoding.bank import TrainingSpec, train_bank
 from kernel.decoding.members import View, aggregate, hold_out, input_basin, make_views, validation_weights
-from kernel.decoding.residual import (
-    NetworkClassifier,
-    ResidualEnsembleClassifier,
-    residual_ensemble_decoding,
-)
+from kernel.decoding.residual import NetworkClassifier, ResidualEnsembleClassifier, residual_ensemble_decoding
 
 
 def make_data(seed=0, n_subjects=12, each=5, k=4, d=12, strength=1.2):
@@ -51,7 +47,7 @@ def make_data(seed=0, n_subjects=12, each=5, k=4, d=12, strength=1.2):
     [
         ResidualEnsembleClassifier(GaussianNB(), n_members=3, random_state=0),
         NetworkClassifier(epochs=15, learning_rate=3e-3, random_state=0),
-    ],
+    ]
 )
 def test_scikit_learn_checks(estimator, check):
     check(estimator)

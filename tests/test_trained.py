@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from kernel import stats
-from kernel.brain.cohort import make_split, segments, standardise
+from kernel.brain.cohort import Cohort, make_split, segments, standardise
 from kernel.brain.material import Material
 from kernel.brain.simulate import simulate_cohort
 from kernel.decoding import ablation, interventions, simulated, study, trained
@@ -206,7 +206,9 @@ def test_pools_are_disjoint_and_their_rows_agree(few, quick):
 
 def test_online_counts_clips_after_the_first_minute_only(axes, quick):
     def late(preset, part):
-        cohort = simulate_cohort(0, preset, n_subjects=101, window=1.0)[0]
+        cohort = simulate_cohort(0, preset, n_subjects=45, window=1.0)[0]
+        people = [*range(40), *range(80, 84), 100]  # some of each part of the standard split
+        cohort = Cohort(cohort.data.assign_coords(subject=people))
         table = trained.online(Material(cohort, axes), part, people=(100,))
         answered = table["second"] > 4  # half a segment must have arrived
         assert set(table["subject"]) == {100} and len(table) == 30
@@ -224,6 +226,7 @@ def test_controls_are_simulated_and_say_so(quick, few, monkeypatch):
     assert simulated.parts_of(trained.REGIMES, "default 3") == ("default 3",)
     monkeypatch.setattr(simulated, "cohort", lambda truth: few.cohort)
     monkeypatch.setattr(simulated, "RECIPE", TINY)
+    monkeypatch.setattr(simulated.contest, "NETWORK", NetworkClassifier(epochs=4, batch_size=256))
     rows = simulated.on_simulated(trained.alignment, few, "default 0, 14", seeds=(0,))
     assert set(rows["truth"]) == {"default 0"} and set(rows["arm"]) == set(interventions.ARMS)
     contests = simulated.headroom_cohorts(few, "default 0")

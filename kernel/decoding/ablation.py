@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from kernel import checks, stats
 from kernel.arrays import Features, class_numbers, tensor
 from kernel.decoding.bank import Bank
-from kernel.decoding.geometry import CHUNK, Device, Projector, basin, checked, p_greater, rounding
+from kernel.decoding.geometry import CHUNK, Device, Projector, basin, checked, rounding
 from kernel.decoding.study import Rediscovery
 from kernel.metrics import score_accuracy, trial_weights
 
@@ -33,26 +33,20 @@ _CHECKPOINT = "data simulated checkpoint recipe network epochs test residual hel
 class AblationEffect(NamedTuple):
     """What a classifier loses with one direction, beside what it loses with others."""
 
-    baseline: np.ndarray  #: (...): balanced accuracy of the features as they are
-    drop: np.ndarray  #: (...): its fall after changing the direction
-    orthogonal_drop: np.ndarray  #: (...): that of the part orthogonal to the basin, zero if there is none
-    share_in_basin: np.ndarray  #: (...): squared length of the unit direction inside the basin
-    null: dict[str, np.ndarray]  #: (n_directions, ...): falls after changing the directions of each control
+    baseline: float  #: balanced accuracy of the features as they are
+    drops: dict[str, float]  #: its fall without the whole direction, and without its part outside the basin
+    share_in_basin: float  #: squared length of the unit direction inside the basin
+    null: dict[str, np.ndarray]  #: (n_directions,): falls without the directions of each control
 
-    def z(self, kind: str, part: str = "whole") -> np.ndarray:
-        """Distance (...) of a part's fall from the mean of a control, in its sd; NaN if it does not vary."""
-        null, drop = self._pair(kind, part)
-        sd = null.std(0, ddof=1)
-        return np.divide(drop - null.mean(0), sd, out=np.full_like(sd, np.nan), where=sd > 1e-12)
+    def z(self, kind: str, part: str = "whole") -> float:
+        """Distance of a part's fall from the mean of a control, in its sd; NaN if it does not vary."""
+        null = self.null[kind]
+        sd = null.std(ddof=1)
+        return float((self.drops[part] - null.mean()) / sd) if sd > 1e-12 else np.nan
 
-    def p(self, kind: str, part: str = "whole") -> np.ndarray:
-        """Share (...) of a control with as large a fall as the direction, or its orthogonal part."""
-        null, drop = self._pair(kind, part)
-        return p_greater(drop, null)
-
-    def _pair(self, kind: str, part: str) -> tuple[np.ndarray, np.ndarray]:
-        drops = dict(zip(PARTS, (self.drop, self.orthogonal_drop), strict=True))
-        return self.null[checks.choice("kind", kind, self.null)], drops[checks.choice("part", part, PARTS)]
+    def p(self, kind: str, part: str = "whole") -> float:
+        """Share of a control with as large a fall."""
+        return stats.permutation_p(self.drops[part], self.null[kind], alternative="greater")
 
 
 def ablation_effect(
@@ -78,20 +72,20 @@ def ablation_effect(
 
     Parameters
     ----------
-    Z : array_like or Tensor, shape (n_trials, d) or (n_checkpoints, n_trials, d)
+    Z : array_like or Tensor, shape (n_trials, d)
         Features of the trials to be classified.
     y : array_like of int, shape (n_trials,)
         True classes from 0: columns of the head.
     head : (W, b)
-        Weights (d, n_classes) and biases, the same for all checkpoints or with an axis of them.
-    direction : array_like or Tensor, shape (d,) or (n_checkpoints, d)
+        Weights (d, n_classes) and biases (n_classes,).
+    direction : array_like or Tensor, shape (d,)
         What is removed, of any length but zero.
     kinds : sequence of {"isotropic", "residual", "matched", "matched_residual"}
         Controls: uniform directions; uniform ones orthogonal to the basin; Gaussian with the covariance of
         the features; the same, without their part in the basin.
     n_directions : int
-        Directions of each kind, drawn for each checkpoint.
-    random_targets : array_like or Tensor, shape (n, d) or (n_checkpoints, n, d), optional
+        Directions of each kind.
+    random_targets : array_like or Tensor, shape (n, d), optional
         The control ``random_target``: :meth:`~kernel.decoding.geometry.ResidualAlignment.null_directions`.
     projector : Projector, optional
         Of the basin; by default that of `Z`. Estimate it from other trials to keep their noise out of it.
@@ -104,93 +98,79 @@ def ablation_effect(
     .. [2] Arditi et al. (2024). arXiv:2406.11717
     """
     rows, _, _ = checked(Z, y, device)
-    d = rows.shape[-1]
-    W = _beside(head[0], "W", rows, (d, None), "(d, n_classes): transpose the weights of a torch Linear")
-    b = _beside(head[1], "b", rows, (W.shape[-1],), "(n_classes,)")
-    u = _beside(direction, "direction", rows, (d,), "(d,)")
-    y = class_numbers(y, rows.shape[-2], W.shape[-1])
+    n_trials, d = checks.shape("Z", rows, (None, None), "(n_trials, d)").shape
+
+    def beside(values: Features, name: str, wanted: tuple[int | None, ...], what: str) -> torch.Tensor:
+        return checks.shape(name, tensor(values, name).to(rows), wanted, what)
+
+    W = beside(head[0], "W", (d, None), "(d, n_classes): transpose the weights of a torch Linear")
+    b = beside(head[1], "b", W.shape[1:], "(n_classes,)")
+    u = beside(direction, "direction", (d,), "(d,)")
+    y = class_numbers(y, n_trials, W.shape[1])
     for kind in kinds:
         checks.choice("kinds", kind, KINDS)
     checks.count("n_directions", n_directions, 2)
     projector = basin(rows, y) if projector is None else Projector(projector.basis.to(rows))
-    if projector.basis.shape[-2] >= d and {"residual", "matched_residual"} & set(kinds):
+    if len(projector.basis) >= d and {"residual", "matched_residual"} & set(kinds):
         raise ValueError(f"the basin fills all {d} dimensions: leave out the residual kinds")
-
-    size = torch.linalg.vector_norm(u, dim=-1, keepdim=True)
-    if (size == 0).any():
+    if not u.any():
         raise ValueError("direction is zero: a direction needs a length")
-    unit = (u / size)[..., None, :]
-    rest = projector.complement(unit)
-    length = torch.linalg.vector_norm(rest, dim=-1, keepdim=True)
+
+    unit = u[None] / torch.linalg.vector_norm(u)
+    outside = projector.complement(unit)
+    length = torch.linalg.vector_norm(outside)
     rng = np.random.default_rng(random_state)
     controls = {kind: _control(kind, rows, n_directions, projector, rng) for kind in kinds}
     if random_targets is not None:
-        controls["random_target"] = _beside(random_targets, "random_targets", rows, (None, d), "(n, d)")
-    # to unit length; the orthogonal part may be zero, and then removes nothing
-    tested = [unit, torch.where(length > 10 * rounding(rows), rest, 0), *controls.values()]
-    lengths = [torch.linalg.vector_norm(part, dim=-1, keepdim=True) for part in tested]
-    if any((size == 0).any() for size in lengths[2:]):
+        controls["random_target"] = beside(random_targets, "random_targets", (None, d), "(n, d)")
+    if any((torch.linalg.vector_norm(part, dim=-1) == 0).any() for part in controls.values()):
         raise ValueError(
             "a control holds a zero direction: features may not vary, or random_targets hold zeros"
         )
-    tested = [part / torch.where(size > 0, size, 1) for part, size in zip(tested, lengths, strict=True)]
-
-    baseline = score_accuracy(rows @ W + b[..., None, :], y)
-    after = _accuracy_after(rows, y, W, b, torch.cat(tested, -2))
-    drops = np.split(baseline[None] - after, np.cumsum([part.shape[-2] for part in tested])[:-1])
+    # the part outside the basin may be zero, and then removes nothing
+    tested = torch.cat([unit, torch.where(length > 10 * rounding(rows), outside, 0), *controls.values()])
+    size = torch.linalg.vector_norm(tested, dim=-1, keepdim=True)
+    baseline = float(score_accuracy(rows @ W + b, y))
+    drops = baseline - _accuracy_after(rows, y, W, b, tested / torch.where(size > 0, size, 1))
+    ends = np.cumsum([len(PARTS), *(len(part) for part in controls.values())])[:-1]
     return AblationEffect(
         baseline=baseline,
-        drop=drops[0][0],
-        orthogonal_drop=drops[1][0],
-        share_in_basin=(1 - length[..., 0, 0].square()).clamp(0, 1).cpu().numpy(),
-        null=dict(zip(controls, drops[2:], strict=True)),
+        drops=dict(zip(PARTS, drops.tolist(), strict=False)),
+        share_in_basin=float((1 - length.square()).clamp(0, 1)),
+        null=dict(zip(controls, np.split(drops, ends)[1:], strict=True)),
     )
 
 
 def _control(
     kind: str, Z: torch.Tensor, n: int, projector: Projector, rng: np.random.Generator
 ) -> torch.Tensor:
-    """Random directions (..., n, d) of a kind."""
-    normal = torch.as_tensor(rng.standard_normal((*Z.shape[:-2], n, Z.shape[-1]))).to(Z)
-    if kind.startswith("matched"):
-        normal = normal @ _covariance_root(Z - Z.mean(-2, keepdim=True))
+    """Random directions (n, d) of a kind."""
+    normal = torch.as_tensor(rng.standard_normal((n, Z.shape[1]))).to(Z)
+    if kind.startswith("matched"):  # times the symmetric root of the covariance
+        centred = Z - Z.mean(0)
+        values, vectors = torch.linalg.eigh(centred.mT @ centred / len(Z))
+        normal = normal @ ((vectors * values.clamp_min(0).sqrt()) @ vectors.mT)
     return projector.complement(normal) if kind.endswith("residual") else normal
 
 
 def _accuracy_after(
     Z: torch.Tensor, y: np.ndarray, W: torch.Tensor, b: torch.Tensor, U: torch.Tensor
 ) -> np.ndarray:
-    """Balanced accuracy (n_directions, ...) after removing each of the unit directions U (..., n, d)."""
-    logits, through = (Z @ W + b[..., None, :]).mT, -(U @ W)  # (..., K, n_trials), (..., n, K)
+    """Balanced accuracy (n_directions,) after removing each of the unit directions U (n_directions, d)."""
+    logits = (Z @ W + b).mT  # (K, n_trials)
     true, weight = torch.as_tensor(y, device=Z.device), torch.as_tensor(trial_weights(y)).to(Z)
-    lead = logits.gather(-2, true.expand(*logits.shape[:-2], 1, -1)) - logits
-    parts: list[torch.Tensor] = []
-    for part in U.split(max(1, CHUNK // Z[..., 0].numel()), dim=-2):
-        start = sum(one.shape[-1] for one in parts)
-        change = through[..., start : start + part.shape[-2], :]
-        along, own = part @ Z.mT, change[..., true]  # (..., n_part, n_trials)
+    lead = logits.gather(0, true[None]) - logits
+    parts = []
+    for part in U.split(max(1, CHUNK // len(Z))):
+        along, change = part @ Z.mT, -(part @ W)  # (n_part, n_trials), (n_part, K)
+        own = change[:, true]
         hit = torch.ones_like(along, dtype=torch.bool)
-        for k in range(W.shape[-1]):
-            margin = torch.addcmul(lead[..., k, None, :], along, own - change[..., k, None])
+        for k in range(W.shape[1]):
+            margin = torch.addcmul(lead[k], along, own - change[:, k, None])
             # the first of equal logits counts: classes before the true one must be beaten
             hit &= torch.where(true > k, margin > 0, margin >= 0)
         parts.append(hit.to(Z) @ weight)
-    return torch.cat(parts, -1).movedim(-1, 0).cpu().numpy()
-
-
-def _beside(
-    values: Features, name: str, Z: torch.Tensor, wanted: tuple[int | None, ...], what: str
-) -> torch.Tensor:
-    """An array of a shape, shared by the checkpoints or with an axis of them: (..., *shape)."""
-    array, lead = tensor(values, name).to(Z), tuple(Z.shape[:-2])
-    checks.shape(name, array, (*lead, *wanted) if array.ndim > len(wanted) else wanted, what)
-    return array.expand(*lead, *array.shape[-len(wanted) :])
-
-
-def _covariance_root(X: torch.Tensor) -> torch.Tensor:
-    """Symmetric root of the covariance of centred rows X: normal rows times it have that covariance."""
-    values, vectors = torch.linalg.eigh(X.mT @ X / X.shape[-2])
-    return (vectors * values.clamp_min(0).sqrt()[..., None, :]) @ vectors.mT
+    return torch.cat(parts).cpu().numpy()
 
 
 # Checkpoints of a bank
@@ -249,15 +229,12 @@ def ablation(
         )  # fmt: skip
         nulls.append(effect.null)
         for kind in effect.null:
-            for part, drop in zip(PARTS, (effect.drop, effect.orthogonal_drop), strict=True):
-                row = {"share_in_basin": effect.share_in_basin, "drop": drop}
-                row |= {"z": effect.z(kind, part), "p": effect.p(kind, part)}
-                numbers = {name: float(value) for name, value in row.items()}
-                named = {"control": CONTROLS[kind], "part": part}
-                rows.append({**checkpoints.loc[member, _CHECKPOINT], **named, **numbers})
-    columns = [*_CHECKPOINT, "share_in_basin", "control", "part", "drop", "z", "p"]
+            for part, drop in effect.drops.items():
+                row = {**checkpoints.loc[member, _CHECKPOINT], "share_in_basin": effect.share_in_basin}
+                row |= {"control": CONTROLS[kind], "part": part, "drop": drop}
+                rows.append(row | {"z": effect.z(kind, part), "p": effect.p(kind, part)})
     null = {kind: np.stack([one[kind] for one in nulls], axis=1) for kind in nulls[0]}
-    return Ablation(pd.DataFrame(rows, columns=columns), null, members)
+    return Ablation(pd.DataFrame(rows), null, members)
 
 
 def ablation_summary(lost: Ablation) -> pd.DataFrame:

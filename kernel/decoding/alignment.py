@@ -173,22 +173,17 @@ _CODE: dict[str, dict[str, Any]] = {
     "occipital": {**_HEAD, "view": partial(_region, "occipital")},
     "topography": {**_HEAD, "view": _best_channels},
     "anger_weighted": {**_HEAD, "emotion_weight": _anger_weights},
-    "regression": _HEAD,
-    "multi_model": _HEAD,
-    "uncertainty": {
-        "loss": losses.regression,
-        "combine": losses.uncertainty_sum,
-        "auxiliary": ("head", "log_variance"),
+    **dict.fromkeys(("regression", "multi_model", "cross_dataset", "data_scaling"), _HEAD),
+    "uncertainty": {**_HEAD, "combine": losses.uncertainty_sum, "auxiliary": ("head", "log_variance")},
+    **{
+        loss.__name__: {"loss": loss}
+        for loss in (
+            *(losses.procrustes, losses.rsa, losses.cka, losses.soft_label_kd),
+            *(losses.supcon_class, losses.supcon_clip, losses.info_nce),
+        )
     },
-    "procrustes": {"loss": losses.procrustes},
-    "rsa": {"loss": losses.rsa},
-    "cka": {"loss": losses.cka},
     "distance_ce": {"loss": losses.distance_cross_entropy, "combine": losses.plain_sum},
-    "soft_label_kd": {"loss": losses.soft_label_kd},
     "distilled_teacher": {"loss": losses.teacher_kd},
-    "supcon_class": {"loss": losses.supcon_class},
-    "supcon_clip": {"loss": losses.supcon_clip},
-    "info_nce": {"loss": losses.info_nce},
     "bias_start": {"phase": _base_only, "start": _start_bias},
     "weight_start": {"phase": _base_only, "start": _start_weight},
     "pretrained_frozen": {
@@ -201,8 +196,6 @@ _CODE: dict[str, dict[str, Any]] = {
     "ia3": _TUNED,
     "curriculum": {**_HEAD, "phase": _cosine_decay},
     "smooth_prior": {"phase": _base_only, "infer": losses.smooth_posterior},
-    "cross_dataset": _HEAD,
-    "data_scaling": _HEAD,
 }
 _TABLE = files.read_yaml((resources.files("kernel") / "data/strategies.yaml").read_text(encoding="utf-8"))
 
@@ -265,12 +258,8 @@ class Alignment:
     def content(self) -> dict[str, Any]:
         """All that decides it, as plain values."""
         seed = None if self.placebo_seed is None else int(self.placebo_seed)
-        return {
-            "strategy": self.strategy,
-            "dose": self.dose,
-            "settings": self.settings(),
-            "placebo": seed,
-        }
+        settings = self.settings()
+        return {"strategy": self.strategy, "dose": self.dose, "settings": settings, "placebo": seed}
 
     def teacher(self) -> Alignment | None:
         """With what the teacher is trained, if there is one."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -118,22 +118,29 @@ def train_bank(
     with lock if None in done.values() else nullcontext():
         # another process may have been faster
         done |= {member.key: read(member) for member in members if done[member.key] is None}
-        missing = [member for member in members if done[member.key] is None]
-        if missing:
+        if missing := [member for member in members if done[member.key] is None]:
             files.writable_folder(folder)
-        teachers = partial(
-            train_bank, cohort=cohort, split=split, segment=segment, prototypes=prototypes, valence=valence,
-            features=False, baselines=False, folder=folder, n_jobs=n_jobs, device=place, progress=progress,
-        )  # fmt: skip
-        missing = _taught(missing, teachers)
-        blocks = _blocks(missing, n_jobs if place.type == "cpu" else 1)
-        n_done = len(members) - len(missing)
-        with tqdm(total=len(members), initial=n_done, desc="trainings", disable=not progress) as bar:
-            for count in _run(blocks, context, data, features, folder, place, n_jobs, progress):
-                bar.update(count)
-        done |= {member.key: read(member) for member in missing}
+            teachers = partial(
+                train_bank, cohort=cohort, split=split, segment=segment, prototypes=prototypes,
+                valence=valence, features=False, baselines=False, folder=folder, n_jobs=n_jobs, device=place,
+                progress=progress,
+            )  # fmt: skip
+            blocks = _blocks(_taught(missing, teachers), n_jobs if place.type == "cpu" else 1)
+            train = partial(
+                _train_block, context=context, data=data, features=features, folder=folder, device=place
+            )
+            n_done = len(members) - len(missing)
+            with tqdm(total=len(members), initial=n_done, desc="trainings", disable=not progress) as bar:
+                for count in _run(train, blocks, n_jobs if place.type == "cpu" else 1, progress):
+                    bar.update(count)
+            done |= {member.key: read(member) for member in missing}
+    for key, checkpoint in done.items():
+        if checkpoint is None:
+            raise OSError(
+                f"{folder / key}.npz was written and cannot be read: is another program changing it?"
+            )
     return Bank(
-        checkpoints=tuple(_stored(done[member.key], folder / member.key) for member in members),
+        checkpoints=tuple(one for one in done.values() if one is not None),
         baselines=_baselines(data, folder) if baselines else {},
         trials=data.trials,
         classes=data.classes,
@@ -142,12 +149,6 @@ def train_bank(
         simulated=cohort.simulated,
         shape=data.shape,
     )
-
-
-def _stored(checkpoint: Checkpoint | None, path: Path) -> Checkpoint:
-    if checkpoint is None:
-        raise OSError(f"{path}.npz was written and cannot be read: is another program changing it?")
-    return checkpoint
 
 
 # The data of a cohort
@@ -420,51 +421,36 @@ def _blocks(members: Sequence[_Member], n_jobs: int) -> list[_Block]:
     return blocks + loops
 
 
-def _run(
-    blocks: Sequence[_Block],
-    context: Context | None,
-    data: _Data,
-    features: bool,
-    folder: Path,
-    device: torch.device,
-    n_jobs: int,
-    progress: bool,
-) -> Iterator[int]:
+def _run(train: Callable[..., int], blocks: Sequence[_Block], n_jobs: int, progress: bool) -> Iterator[int]:
     """Train the blocks; yields how many members each gave as it ends."""
     n_jobs = processes(n_jobs)
-    alone = n_jobs == 1 or len(blocks) < 2 or device.type != "cpu"
-    rows = {name: data.rows(name) for name in SETS}
-    tasks = []
-    for stacked, members in blocks:
-        x, labels = data.inputs[members[0].spec.n_windows], data.labels(members[0].spec.labels)
-        arguments = (members, stacked, context, x, labels, rows, features, folder, device)
-        tasks.append(delayed(_train_block)(*arguments))
-    if alone:
-        for function, arguments, _ in tasks:
-            yield function(*arguments, progress=progress)
+    if n_jobs == 1 or len(blocks) < 2:
+        for stacked, members in blocks:
+            yield train(members, stacked, progress=progress)
     else:
+        tasks = (delayed(train)(members, stacked) for stacked, members in blocks)
         yield from Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks)
 
 
 def _train_block(
     members: Sequence[_Member],
     stacked: bool,
+    *,
     context: Context | None,
-    x: np.ndarray,
-    labels: Labels,
-    rows: Mapping[str, np.ndarray],
+    data: _Data,
     features: bool,
     folder: Path,
     device: torch.device,
-    *,
     progress: bool = False,
 ) -> int:
     """Train the members of a block and store each; returns how many."""
     specs = [member.spec for member in members]
+    labels = data.labels(specs[0].labels)
     with one_thread():
-        built = [build_member(spec, (x.shape[1], x.shape[3]), len(labels.class_of)) for spec in specs]
+        inputs = torch.tensor(data.inputs[specs[0].n_windows], device=device)
+        built = [build_member(spec, data.shape, len(labels.class_of)) for spec in specs]
         model: Any = networks.STACKED[specs[0].network](built) if stacked else Single(built[0])
-        model, inputs = model.to(device), torch.tensor(x, device=device)
+        model = model.to(device)
         stack = Stack(
             rngs=[spec.generator(training.ALIGNMENT) for spec in specs],
             weights=training.member_weights(model),
@@ -472,10 +458,10 @@ def _train_block(
             teachers=[member.teacher for member in members],
         )
         aligner = Aligner([spec.alignment for spec in specs], context, stack)
-        targets = [member.target for member in members]
         course = optimise(
-            model, specs, inputs, labels, rows, targets=targets, aligner=aligner, progress=progress
-        )
+            model, specs, inputs, labels, {name: data.rows(name) for name in SETS},
+            targets=[member.target for member in members], aligner=aligner, progress=progress,
+        )  # fmt: skip
         logits, penultimate = training.evaluate(model, inputs, len(specs), labels)
     logits = aligner.infer(logits)
     for m, member in enumerate(members):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from scipy.special import log_softmax
 from torch import nn
 
 from kernel import checks, stats
@@ -98,6 +99,18 @@ class Bank:
         called = np.stack([checkpoint.logits[rows].argmax(1) for checkpoint in self.checkpoints])
         return balanced_accuracy(self.trials["y"].to_numpy()[rows], called)
 
+    def test_probabilities(
+        self, members: Sequence[int] | np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Probabilities (n_members, n, n_classes) of members, all by default, classes and people of test."""
+        test = self.rows("test")
+        chosen = [
+            self.checkpoints[m].logits[test] for m in (range(len(self)) if members is None else members)
+        ]
+        trials = self.trials[test]
+        P = np.exp(log_softmax(np.stack(chosen).astype(float), axis=-1))
+        return P, trials["y"].to_numpy(), trials["subject"].to_numpy()
+
     def baseline_bacc(self, which: str = "test") -> dict[str, float]:
         """Balanced accuracy of every baseline."""
         rows = self.rows(which)
@@ -140,12 +153,7 @@ def restored(spec: TrainingSpec, state: Mapping[str, np.ndarray], shape: tuple[i
 
 
 def subject_interval(
-    bank: Bank,
-    member: int | str,
-    *,
-    which: str = "test",
-    n_resamples: int = 2000,
-    random_state: int | np.random.Generator | None = 0,
+    bank: Bank, member: int | str, *, which: str = "test", random_state: stats.Seed = 0, **options: Any
 ) -> stats.Interval:
     """Balanced accuracy of a member, by number, or a baseline, by name, with an interval over subjects.
 
@@ -162,7 +170,7 @@ def subject_interval(
             "choose a split with more test subjects"
         )
     hit = bank.scores(member)[rows].argmax(1) == y
-    return recall_interval(hit, y, subject, n_resamples=n_resamples, random_state=random_state)
+    return recall_interval(hit, y, subject, random_state=random_state, **options)
 
 
 def recall_interval(hit: np.ndarray, y: np.ndarray, subject: np.ndarray, **options: Any) -> stats.Interval:

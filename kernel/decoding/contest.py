@@ -316,14 +316,8 @@ def contest_summary(table: pd.DataFrame) -> pd.DataFrame:
         others = part[["single", "single_validation", "kappa", "nll", "ece"]].mean()
         bacc = part["bacc"].mean()
         rows.append({"preset": preset, "method": method, "bacc": bacc, **mean, **counted, **others})
-    summary = pd.DataFrame(rows)
     places = {preset: place for place, preset in enumerate(table["preset"].unique())}
-    return summary.sort_values(
-        ["preset", "bacc"],
-        ascending=[True, False],
-        ignore_index=True,
-        key=lambda column: column.map(places) if column.name == "preset" else column,
-    )
+    return pd.DataFrame(sorted(rows, key=lambda row: (places[row["preset"]], -row["bacc"])))
 
 
 def gains_in_context(table: pd.DataFrame) -> pd.DataFrame:

@@ -117,12 +117,7 @@ def _differences(differences: ArrayLike) -> np.ndarray:
 
 
 def summarise(
-    result: Interventions,
-    *,
-    margin: float = 0.01,
-    unit: str | None = None,
-    n_resamples: int = 1000,
-    random_state: int = 0,
+    result: Interventions, *, margin: float = 0.01, n_resamples: int = 1000, random_state: int = 0
 ) -> pd.DataFrame:
     """What every strategy changes, what its placebo changes, and the difference.
 
@@ -135,30 +130,24 @@ def summarise(
         Of `run_interventions`, or of several combined.
     margin : float
         Change of balanced accuracy that counts as none in the equivalence test.
-    unit : {"seed", "cohort"}, optional
-        What is independent: seeds within one cohort, as in the paper, or cohorts, each the mean of its seeds.
-        By default cohorts if there are two or more.
     n_resamples, random_state
         Of the bootstrap over subjects.
 
     Returns
     -------
     DataFrame
-        One row a label, in the order of the paper's table or of the run, with ``n`` units. For the strategy
-        ``true``, its placebo ``placebo`` and their paired difference ``beyond``: the mean change ``true``
-        with its 95 % interval ``true_low``, ``true_high``, over test subjects (unit seed) or Student's over
-        cohorts; ``true_p`` of the paired t test, ``true_holm`` and ``true_bh`` adjusted over the labels,
-        ``true_same`` of equivalence. ``sd`` of the change over units, ``power`` of the paired t test to find
-        a change of `margin`, and ``detectable``, the change found with power .8.
+        One row a label, in the order of the paper's table or of the run, with ``n`` units: cohorts where
+        there are several, each the mean of its seeds, else seeds, as in the paper. For the strategy ``true``,
+        its placebo ``placebo`` and their paired difference ``beyond``: the mean change ``true`` with its 95 %
+        interval ``true_low``, ``true_high``, over test subjects or, of several cohorts, Student's; ``true_p``
+        of the paired t test, ``true_holm`` and ``true_bh`` adjusted over the labels, ``true_same`` of
+        equivalence. ``sd`` of the change over units, ``power`` of the paired t test to find a change of
+        `margin`, and ``detectable``, the change found with power .8.
     """
     checks.between("margin", margin, 0, np.inf)
-    unit = checks.choice("unit", result.unit() if unit is None else unit, ("seed", "cohort"))
-    if unit == "seed" and result.unit() == "cohort":
-        raise ValueError("subjects of several cohorts: summarise each of them, or use unit='cohort'")
-    rows = []
+    unit, rows = result.unit(), []
     for label, part in paired_changes(result).groupby("label", sort=False):
-        by_unit = ["cohort"] if unit == "cohort" else ["cohort", "seed"]
-        means = part.groupby(by_unit, sort=False)[list(_CONTRASTS)].mean()
+        means = part.groupby(unit, sort=False)[list(_CONTRASTS)].mean()
         row = {name: part[name].iloc[0] for name in ("label", "number", "strategy", "family", "strength")}
         row["n"] = len(means)
         over_subjects: dict[str, stats.Interval] = {}

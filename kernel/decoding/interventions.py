@@ -7,10 +7,10 @@ be due to the axis.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,7 +35,7 @@ from kernel.decoding.effects import paired_changes as paired_changes
 from kernel.decoding.effects import paired_t as paired_t
 from kernel.decoding.effects import summarise as summarise
 from kernel.decoding.study import clip_target, member_residuals
-from kernel.metrics import mean_recall
+from kernel.metrics import balanced_accuracy, mean_recall
 from kernel.threads import one_thread, side_by_side
 
 RECIPE = TrainingSpec(epochs=15, warmup_epochs=2, learning_rate=2e-3)
@@ -209,13 +209,17 @@ def run_interventions(
         runs.append((away, *_common(cohort, target)))
     parts = []
     for group, source, other in runs:
-        trainings = _trainings(group, numbers, recipe, placebo_offset)
+        table, specs, twin = _planned(group, numbers, recipe, placebo_offset)
         bank = train_bank(
-            [training.spec for training in trainings], source, split, valence=values, segment=segment,
-            features=False, baselines=False, folder=folder, device=device, n_jobs=n_jobs, progress=progress,
+            specs, source, split, valence=values, segment=segment, features=False, baselines=False,
+            folder=folder, device=device, n_jobs=n_jobs, progress=progress,
         )  # fmt: skip
         hits, counts = _test_hits(bank) if other is None else _transferred(bank, other, device)
-        parts.append(_collect(trainings, bank, hits, counts))
+        table.insert(0, "cohort", bank.label)
+        table["validation"] = [float(one.validation[one.epoch]) for one in bank.checkpoints]
+        table["bacc"] = mean_recall(counts, hits)
+        table["delta"] = (table["bacc"] - table["bacc"].to_numpy()[twin]).where(table["arm"] != "base")
+        parts.append(Interventions(table, tuple(hits), (counts,) * len(hits), twin))
     return combine(parts)
 
 
@@ -237,67 +241,31 @@ def _split_and_values(
     return make_split(cohort, split) if isinstance(split, str) else split, values
 
 
-class _Training(NamedTuple):
-    label: str
-    alignment: Alignment | None
-    arm: str
-    seed: int
-    spec: TrainingSpec
-
-
-def _trainings(
+def _planned(
     wanted: Mapping[str, Alignment], seeds: Sequence[int], recipe: TrainingSpec, placebo_offset: int = 0
-) -> list[_Training]:
-    """Every training, twins first."""
-    offset = {label: OWN_SEEDS * (a.strategy == "data_scaling") for label, a in wanted.items()}
-    twins = sorted({seed + add for seed in seeds for add in offset.values()})
-    trainings = [
-        _Training("base", None, "base", seed, replace(recipe, seed=seed, recipe="base")) for seed in twins
-    ]
-    for label, alignment in wanted.items():
+) -> tuple[pd.DataFrame, list[TrainingSpec], np.ndarray]:
+    """One row a training, twins first, with its spec and the row of its twin."""
+    numbers = {(row.strategy, row.dose): n for n, row in PAPER_ROWS.items()}
+    offsets = [OWN_SEEDS * (a.strategy == "data_scaling") for a in wanted.values()]
+    base = {"label": "base", "number": None, "strategy": "", "family": "", "strength": 0.0, "arm": "base"}
+    twins = sorted({seed + offset for seed in seeds for offset in offsets})
+    rows: list[dict[str, Any]] = [{**base, "seed": seed} for seed in twins]
+    specs = [replace(recipe, seed=seed, recipe="base") for seed in twins]
+    for (label, a), offset in zip(wanted.items(), offsets, strict=True):
+        named: dict[str, Any] = {"label": label, "number": numbers.get((a.strategy, a.dose))}
+        named |= {"strategy": a.strategy, "family": a.definition.family, "strength": a.dose}
         for arm in ARMS[1:]:
-            for seed in (seed + offset[label] for seed in seeds):
-                spec = _aligned(recipe, alignment, arm, seed, placebo_offset, label=f"{label}, ")
-                trainings.append(_Training(label, alignment, arm, seed, spec))
-    return trainings
+            rows += [{**named, "arm": arm, "seed": seed + offset} for seed in seeds]
+            specs += [_aligned(recipe, a, arm, seed + offset, placebo_offset, f"{label}, ") for seed in seeds]
+    table = pd.DataFrame(rows).astype({"number": "Int64"})
+    return table, specs, np.searchsorted(twins, table["seed"])
 
 
 def _aligned(
-    recipe: TrainingSpec, alignment: Alignment, arm: str, seed: int, offset: int = 0, *, label: str = ""
+    recipe: TrainingSpec, alignment: Alignment, arm: str, seed: int, offset: int = 0, label: str = ""
 ) -> TrainingSpec:
     permuted = replace(alignment, placebo_seed=seed + offset if arm == "placebo" else None)
     return replace(recipe, seed=seed, alignment=permuted, recipe=f"{label}{arm}")
-
-
-def _twins(trainings: Sequence[_Training]) -> np.ndarray:
-    row = {t.seed: place for place, t in enumerate(trainings) if t.arm == "base"}
-    return np.array([row[t.seed] for t in trainings])
-
-
-def _collect(
-    trainings: Sequence[_Training], bank: Bank, hits: np.ndarray, counts: np.ndarray
-) -> Interventions:
-    bacc, twin = mean_recall(counts, hits), _twins(trainings)
-    number = {(row.strategy, row.dose): n for n, row in PAPER_ROWS.items()}
-    rows = []
-    for training, checkpoint in zip(trainings, bank.checkpoints, strict=True):
-        a = training.alignment
-        rows.append(
-            {
-                "cohort": bank.label,
-                "label": training.label,
-                "number": None if a is None else number.get((a.strategy, a.dose)),
-                "strategy": "" if a is None else a.strategy,
-                "family": "" if a is None else a.definition.family,
-                "strength": 0.0 if a is None else a.dose,
-                "arm": training.arm,
-                "seed": training.seed,
-                "validation": float(checkpoint.validation[checkpoint.epoch]),
-            }
-        )
-    table = pd.DataFrame(rows).astype({"number": "Int64"}).assign(bacc=bacc)
-    table["delta"] = (table["bacc"] - bacc[twin]).where(table["arm"] != "base")
-    return Interventions(table, tuple(hits), (counts,) * len(hits), twin)
 
 
 def _hits(y: np.ndarray, called: np.ndarray, subject: np.ndarray, n_classes: int) -> tuple[np.ndarray, ...]:
@@ -382,8 +350,7 @@ def run_cohorts(
 
     `preset` is that of the simulation. Cohorts are computed side by side in `n_jobs` processes of one thread,
     one bar over them. Options are those of `run_interventions`, ``split`` by name; ``n_subjects`` of each
-    cohort; ``n_training``, to keep so many training subjects, drawn for each cohort; ``change``, a function
-    that makes of `default_values` (n_clips, n_models) what is aligned with instead.
+    cohort; ``n_training``, to keep so many training subjects, drawn for each cohort.
     """
     if options.get("folder") is not None:
         options["folder"] = files.writable_folder(options["folder"])  # workers may be elsewhere
@@ -418,7 +385,6 @@ def _on_simulated(
     n_subjects: int = 123,
     split: str = "standard",
     n_training: int | None = None,
-    change: Callable[[np.ndarray], ArrayLike] | None = None,
     **options: Any,
 ) -> Interventions:
     """`run_interventions` on one simulated cohort, in this process."""
@@ -426,10 +392,8 @@ def _on_simulated(
     chosen = make_split(cohort, split)
     if n_training is not None:
         chosen = few_subjects(chosen, n_training, seed)
-    values = default_values(cohort)
-    options |= {"valence": values if change is None else change(values), "split": chosen}
-    offset = _OWN_PERMUTATIONS * seed
-    return run_interventions(cohort, strategies, placebo_offset=offset, n_jobs=1, progress=False, **options)
+    options |= {"split": chosen, "placebo_offset": _OWN_PERMUTATIONS * seed}
+    return run_interventions(cohort, strategies, n_jobs=1, progress=False, **options)
 
 
 def mechanism(
@@ -440,23 +404,21 @@ def mechanism(
     split: str | Split = "standard",
     valence: ArrayLike | None = None,
     recipe: TrainingSpec = RECIPE,
-    random_state: int = 0,
     **options: Any,
 ) -> pd.DataFrame:
     """How far strategies and placebos move class means and residual towards the axis.
 
     Scores are those of :func:`~kernel.decoding.geometry.class_pc1_alignment` on test trials and of
     :func:`~kernel.decoding.geometry.residual_alignment`, ``selected`` as in the paper and ``held_out``.
-    Arguments are those of `run_interventions`, strategies on other cohorts being left out; `random_state`
-    halves, and options go to :func:`~kernel.decoding.bank.train_bank`.
+    Arguments are those of `run_interventions`, strategies on other cohorts being left out; options go to
+    :func:`~kernel.decoding.bank.train_bank`.
 
     One row a training: ``label``, ``arm``, ``seed``, the scores ``class_pc1``, ``residual``, ``held_out`` and
     their changes against the twin, ``d_class_pc1``, ``d_residual``, ``d_held_out``.
     """
     here = {label: a for label, a in wanted_strategies(strategies).items() if not _elsewhere(a)}
     split, values = _split_and_values(cohort, split, valence)
-    trainings = _trainings(here, _seed_numbers(seeds), recipe)
-    specs = [training.spec for training in trainings]
+    plan, specs, twin = _planned(here, _seed_numbers(seeds), recipe)
     bank = train_bank(specs, cohort, split, valence=values, baselines=False, **options)
     lead = values if values.ndim == 1 else values[:, 0]
     lead = lead if len(lead) == len(cohort.clips) else lead[cohort.y]
@@ -467,12 +429,11 @@ def mechanism(
         for member, checkpoint in enumerate(bank.checkpoints):
             Z = checkpoint.kept_features[test]
             pc1 = geometry.class_pc1_alignment(Z, y, by_class, n_permutations=1, random_state=0)
-            rest = member_residuals(bank, [member], lead, n_null=1, random_state=random_state)
+            rest = member_residuals(bank, [member], lead, n_null=1)
             scores.append((float(pc1.score), float(rest.selected[0]), float(rest.held_out[0])))
     table = pd.DataFrame(scores, columns=["class_pc1", "residual", "held_out"])
-    change = (table - table.iloc[_twins(trainings)].to_numpy()).add_prefix("d_")
-    head = pd.DataFrame([{name: getattr(t, name) for name in ("label", "arm", "seed")} for t in trainings])
-    return pd.concat([head, table, change], axis=1)
+    change = (table - table.iloc[twin].to_numpy()).add_prefix("d_")
+    return pd.concat([plan[["label", "arm", "seed"]], table, change], axis=1)
 
 
 def ensemble_with_axis(
@@ -484,13 +445,12 @@ def ensemble_with_axis(
     split: str | Split = "standard",
     valence: ArrayLike | None = None,
     recipe: TrainingSpec = RECIPE,
-    random_state: int = 0,
     **options: Any,
 ) -> pd.DataFrame:
     """Add axis-trained members to an ensemble, and for comparison as many placebo and as many plain ones.
 
     `n_base` members, two or more, get each number of `n_added` beside; `alignment` is the strategy of the
-    added ones, `random_state` that of the bootstrap over test subjects. Others as for `run_interventions`.
+    added ones. Others as for `run_interventions`.
 
     One row for each number and kind (``true``, ``placebo``, ``base``): ``added``, ``kind``, ``bacc``, and
     ``gain`` over the ensemble without them with its interval ``low``, ``high``.
@@ -502,17 +462,14 @@ def ensemble_with_axis(
     specs = [replace(recipe, seed=seed, recipe="base") for seed in seeds]
     specs += [_aligned(recipe, alignment, arm, seed) for arm in ARMS[1:] for seed in seeds[n_base:]]
     bank = train_bank(specs, cohort, split, valence=values, features=False, baselines=False, **options)
-    rows = bank.rows("test")
-    y, subject = (bank.trials[name].to_numpy()[rows] for name in ("y", "subject"))
-    P = ensemble.softmax(np.stack([c.logits[rows] for c in bank.checkpoints]))
+    P, y, subject = bank.test_probabilities()
     first, *pools = np.split(P, np.cumsum([n_base, most, most]))
     alone = ensemble.softmax_ensemble(first)
     table = []
     for count in n_added:
         for kind, pool in zip(("true", "placebo", "base"), (pools[1], pools[2], pools[0]), strict=True):
             grown = ensemble.softmax_ensemble(np.concatenate([first, pool[:count]]))
-            gain = ensemble.accuracy_difference(grown, alone, y, subject, random_state=random_state)
-            hits, counts = _hits(y, grown.argmax(1)[None], subject, len(bank.classes))
-            row = {"added": count, "kind": kind, "bacc": float(mean_recall(counts, hits)[0])}
-            table.append(row | {"gain": gain.value, "low": gain.low, "high": gain.high})
+            gain = ensemble.accuracy_difference(grown, alone, y, subject)._asdict()
+            bacc = float(balanced_accuracy(y, grown.argmax(1)))
+            table.append({"added": count, "kind": kind, "bacc": bacc, "gain": gain.pop("value"), **gain})
     return pd.DataFrame(table)

@@ -129,7 +129,7 @@ class AxialBlock(nn.Module):
     With a single window there is no time to attend to and that part is left out.
     """
 
-    def __init__(self, width: int, heads: int, n_windows: int, dropout: float, expansion: int) -> None:
+    def __init__(self, width: int, heads: int, n_windows: int, dropout: float) -> None:
         super().__init__()
         self.channel_norm, self.channel_attention = nn.LayerNorm(width), Attention(width, heads)
         self.time_norm: nn.LayerNorm | None = None
@@ -137,9 +137,7 @@ class AxialBlock(nn.Module):
         if n_windows > 1:
             self.time_norm, self.time_attention = nn.LayerNorm(width), Attention(width, heads, n_windows)
         self.feed_norm = nn.LayerNorm(width)
-        self.feed = nn.Sequential(
-            nn.Linear(width, expansion * width), nn.GELU(), nn.Linear(expansion * width, width)
-        )
+        self.feed = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
         self.dropout = Dropout(dropout)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -259,8 +257,7 @@ class AxialTransformer(nn.Module):
     the penultimate features. Ho et al. (2019), arXiv:1912.12180.
 
     `width` is the length of a token, `depth` the number of blocks, `heads` those of each attention,
-    `penultimate` the length of the features, `expansion` the width of the feed-forward layer in multiples of
-    `width`; `dropout` follows attention, feed-forward and penultimate layers.
+    `penultimate` the length of the features; `dropout` follows attention, feed-forward and last layers.
     """
 
     def __init__(
@@ -274,17 +271,14 @@ class AxialTransformer(nn.Module):
         depth: int = 1,
         heads: int = 2,
         penultimate: int = 64,
-        expansion: int = 2,
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        for name, value in (("width", width), ("depth", depth), ("heads", heads), ("expansion", expansion)):
+        for name, value in (("width", width), ("depth", depth), ("heads", heads)):
             checks.count(name, value)
         self.tokens = nn.Linear(n_bands, width)
         self.channels = nn.Parameter(0.5 * torch.randn(n_channels, 1, width))
-        self.blocks = nn.Sequential(
-            *(AxialBlock(width, heads, n_windows, dropout, expansion) for _ in range(depth))
-        )
+        self.blocks = nn.Sequential(*(AxialBlock(width, heads, n_windows, dropout) for _ in range(depth)))
         self.norm, self.pool = nn.LayerNorm(width), nn.Linear(width, 1)
         self.penultimate, self.dropout = nn.Linear(width, penultimate), Dropout(dropout)
         self.head = nn.Linear(penultimate, n_classes)
@@ -342,11 +336,7 @@ class CBraMod(nn.Module):
 # Registry
 
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {
-    "mlp": MLP,
-    "axial": AxialTransformer,
-    "cbramod": CBraMod,
-}
+NETWORKS: dict[str, Callable[..., nn.Module]] = {"mlp": MLP, "axial": AxialTransformer, "cbramod": CBraMod}
 """Networks by name; they take ``n_channels, n_bands, n_windows, n_classes`` and the options by name."""
 
 RAW = ("cbramod",)

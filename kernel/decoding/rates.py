@@ -48,7 +48,6 @@ def rediscovery_p_values(
     presets: Sequence[str] | Mapping[str, Settings] = RATE_PRESETS,
     seeds: Iterable[int] = range(16),
     specs: Sequence[TrainingSpec] | None = None,
-    positions: Mapping[str, float] | None = None,
     *,
     n_subjects: int = 123,
     n_null: int = 199,
@@ -58,8 +57,9 @@ def rediscovery_p_values(
     """Train a small bank on every simulated cohort and run every test of the convergence claim on it.
 
     Tests of one checkpoint take the best on validation. Cohorts of one seed share their patterns, clips and
-    noise over presets. The target within classes is the planted valence. Every cohort's rows are kept in the
-    user's cache under a digest of all arguments and of the code.
+    noise over presets. The target is people's mean valence of the nine emotions, the best axis there can be,
+    and within classes the planted valence. Every cohort's rows are kept in the user's cache under a digest of
+    all arguments and of the code.
 
     Parameters
     ----------
@@ -67,8 +67,6 @@ def rediscovery_p_values(
         What is planted, names of presets or Settings by name; seeds of the cohorts.
     specs : sequence of TrainingSpec, optional
         What is trained on each; `rate_specs` by default. Three or more, without prototypes.
-    positions : mapping of emotion to float, optional
-        The axis; by default people's mean valence of the nine emotions, the best axis there can be.
     n_subjects, n_null : int
         People per cohort; members of each null: 199 make p <= .05 an exact 5 % event.
     n_jobs, progress
@@ -84,12 +82,8 @@ def rediscovery_p_values(
     checks.count("the number of specs", len(specs), 3)
     checks.count("n_null", n_null, 19)
     truths = dict(presets) if isinstance(presets, Mapping) else {name: PRESETS[name] for name in presets}
-    human = dict(zip(FACED_CLASSES, CLASS_VALENCE, strict=True))
-    positions = {name: float(value) for name, value in (positions or human).items()}
     jobs = [(name, int(seed)) for seed in seeds for name in truths]
-    tasks = [
-        delayed(_tested)(truths[name], seed, specs, positions, n_subjects, n_null) for name, seed in jobs
-    ]
+    tasks = [delayed(_tested)(truths[name], seed, specs, n_subjects, n_null) for name, seed in jobs]
     done = side_by_side(tasks, n_jobs=n_jobs, label="simulated cohorts", progress=progress)
     parts = [pd.DataFrame(rows).assign(truth=name) for (name, _), rows in zip(jobs, done, strict=True)]
     table = pd.concat(parts, ignore_index=True)
@@ -98,18 +92,12 @@ def rediscovery_p_values(
 
 
 def _tested(
-    settings: Settings,
-    seed: int,
-    specs: Sequence[TrainingSpec],
-    positions: dict[str, float],
-    n_subjects: int,
-    n_null: int,
+    settings: Settings, seed: int, specs: Sequence[TrainingSpec], n_subjects: int, n_null: int
 ) -> np.ndarray:
     """Every test on one cohort, stored."""
-    trainings = [{**asdict(spec), "options": dict(spec.options)} for spec in specs]
-    key = files.cache_key(
-        __name__, "rediscovery", asdict(settings), seed, trainings, positions, n_subjects, n_null
-    )
+    trainings = [spec.content() for spec in specs]
+    key = files.cache_key(__name__, "rediscovery", asdict(settings), seed, trainings, n_subjects, n_null)
+    positions = dict(zip(FACED_CLASSES, CLASS_VALENCE, strict=True))
 
     def compute() -> np.ndarray:
         cohort, _ = simulate_cohort(seed, settings, n_subjects=n_subjects, window=10.0)

@@ -5,7 +5,7 @@ The alignment of checkpoints with a target, and whether it goes together with th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -79,13 +79,7 @@ def members_table(bank: Bank, *, n_resamples: int = 1000, random_state: int = 0)
 
 
 def split_table(
-    cohort: Cohort,
-    splits: Sequence[tuple[str, int]],
-    specs: Sequence[TrainingSpec],
-    *,
-    prototypes: ArrayLike | None = None,
-    random_state: int = 0,
-    progress: bool = True,
+    cohort: Cohort, splits: Sequence[tuple[str, int]], specs: Sequence[TrainingSpec], *, progress: bool = True
 ) -> pd.DataFrame:
     """Balanced accuracy on new subjects under several splits, with intervals over these subjects.
 
@@ -97,12 +91,12 @@ def split_table(
     rows = []
     for name, fold in splits:
         split = make_split(cohort, name, fold=fold)
-        bank = train_bank(specs, standard, split, prototypes=prototypes, progress=progress)
+        bank = train_bank(specs, standard, split, progress=progress)
         people = int(bank.trials["subject"][bank.rows("test")].nunique())
         shared = {"split": name, "fold": fold, "new_clips": not split.shares_clips, "n_subjects": people}
         for method in bank.baselines:
-            value, low, high = subject_interval(bank, method, random_state=random_state)
-            rows.append({**shared, "method": method, "bacc": value, "low": low, "high": high})
+            interval = dict(zip(("bacc", "low", "high"), subject_interval(bank, method), strict=True))
+            rows.append({**shared, "method": method, **interval})
         mean = float(bank.bacc("test").mean())
         rows.append({**shared, "method": f"mean of {len(bank)} networks", "bacc": mean})
     return pd.DataFrame(rows)
@@ -188,7 +182,6 @@ def rediscovery(
     n_null: int = 1000,
     random_state: int = 0,
     device: _Device = None,
-    **options: Any,
 ) -> Rediscovery:
     """Align every checkpoint of a bank with a target, between classes and within them.
 
@@ -207,15 +200,15 @@ def rediscovery(
         Orders of the classes; random targets and random directions.
     random_state, device
         Seed, of draws that checkpoints of any width share; where to compute.
-    **options
-        ``n_components``, ``n_splits`` of :func:`~kernel.decoding.geometry.residual_alignment`.
 
     Raises
     ------
     ValueError
         If clips per class are too few to judge a residual; names the cure.
     """
-    target, class_of = _target_and_classes(bank, target_by_clip)
+    clips, first = np.unique(bank.trials["clip"], return_index=True)
+    target, class_of = real(target_by_clip, "target_by_clip"), bank.trials["y"].to_numpy()[first]
+    checks.shape("target_by_clip", target, (len(clips),), f"({len(clips)} clips of {bank.label},)")
     within = any(np.ptp(target[class_of == k]) > 0 for k in np.unique(class_of))
     test = bank.rows("test")
     y = bank.trials["y"].to_numpy()[test]
@@ -228,14 +221,15 @@ def rediscovery(
     nulls: dict[str, np.ndarray] = {}
     directions: dict[int, np.ndarray] = {}
     random_targets: dict[int, np.ndarray] = {}
-    for members in _by_width(bank):
+    widths = np.array([checkpoint.kept_features.shape[1] for checkpoint in bank.checkpoints])
+    for members in (np.flatnonzero(widths == width) for width in np.unique(widths)):  # computed together
         Z = np.stack([bank.checkpoints[m].kept_features[test] for m in members]).astype(float)
         between = geometry.class_pc1_alignment(Z, y, of_class, n_permutations=n_permutations, **seeds)
         positions = geometry.class_positions(Z, y, device=device)
         scores = {"class_pc1": between.score, "class_pc1_p": between.p}
         drawn = {"class_pc1": between.null, "random": np.abs(stats.pearson(positions, draws[:, None]))}
         if within:
-            inside = member_residuals(bank, members, target, n_null=n_null, **seeds, **options)
+            inside = member_residuals(bank, members, target, n_null=n_null, **seeds)
             scores |= {"residual": inside.selected, "residual_p": inside.p_selected}
             scores |= {"held_out": inside.held_out, "held_out_p": inside.p_held_out}
             scores |= {"component": inside.component}
@@ -251,7 +245,7 @@ def rediscovery(
         "split": bank.split,
         "checkpoint": range(len(bank)),
         **{name: [getattr(spec, name) for spec in bank.specs] for name in ("recipe", "network", "epochs")},
-        "width": [checkpoint.kept_features.shape[1] for checkpoint in bank.checkpoints],
+        "width": widths,
         **{which: bank.bacc(which) for which in ("validation", "test")},
     }
     return Rediscovery(
@@ -274,21 +268,6 @@ def member_residuals(
     y, clip, subject = (bank.trials[name].to_numpy()[used] for name in ("y", "clip", "subject"))
     Z = np.stack([bank.checkpoints[int(m)].kept_features[used] for m in members]).astype(float)
     return geometry.residual_alignment(Z, y, clip, subject, target_by_clip, **people, **options)
-
-
-def _target_and_classes(bank: Bank, target: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """The target and the class of each clip, by sorted number of the clips."""
-    clips, first = np.unique(bank.trials["clip"], return_index=True)
-    target = real(target, "target_by_clip")
-    checks.shape("target_by_clip", target, (len(clips),), f"({len(clips)} clips of {bank.label},)")
-    return target, bank.trials["y"].to_numpy()[first]
-
-
-def _by_width(bank: Bank) -> Iterator[np.ndarray]:
-    """Members of each width, which are computed together."""
-    widths = np.array([checkpoint.kept_features.shape[1] for checkpoint in bank.checkpoints])
-    for width in np.unique(widths):
-        yield np.flatnonzero(widths == width)
 
 
 class Convergence(NamedTuple):

@@ -66,19 +66,16 @@ def training_rows(*folds: Bank, columns: pd.DataFrame | None = None) -> pd.DataF
     """
     trials = pd.concat([bank.trials[bank.rows("test")] for bank in folds])
     y, subject = trials["y"].to_numpy(), trials["subject"].to_numpy()
-    calls = [np.stack([c.logits[bank.rows("test")].argmax(1) for c in bank.checkpoints]) for bank in folds]
-    called = np.concatenate(calls, axis=1)
-    table = pd.DataFrame(
-        {
-            "seed": [spec.seed for spec in folds[0].specs],
-            "validation": np.mean([bank.bacc("validation") for bank in folds], axis=0),
-            "bacc": balanced_accuracy(y, called),
-            **{
-                f"{_PERSON}{person}": balanced_accuracy(y[subject == person], called[:, subject == person])
-                for person in np.unique(subject)
-            },
-        }
-    )
+    called = np.concatenate([bank.test_probabilities()[0].argmax(-1) for bank in folds], axis=1)
+    scores = {
+        "seed": [spec.seed for spec in folds[0].specs],
+        "validation": np.mean([bank.bacc("validation") for bank in folds], axis=0),
+        "bacc": balanced_accuracy(y, called),
+    }
+    for person in np.unique(subject):
+        own = subject == person
+        scores[f"{_PERSON}{person}"] = balanced_accuracy(y[own], called[:, own])
+    table = pd.DataFrame(scores)
     return table if columns is None else pd.concat([columns.reset_index(drop=True), table], axis=1)
 
 
@@ -250,9 +247,8 @@ def ablation(material: Material, part: str, recipes: Iterable[str] | None = None
 def ablation_nulls(material: Material, part: str, recipes: Iterable[str] | None = None) -> pd.DataFrame:
     """What every checkpoint loses with directions that random targets chose: one column a target."""
     lost = ablations.ablation(*_checkpoints(material, part, recipes), n_best=None)
-    columns = lost.table.drop_duplicates("checkpoint").assign(regime=_regime(part)[0])[_CHECKPOINT]
-    nulls = pd.DataFrame(lost.null["random_target"].T, columns=NULLS)
-    return pd.concat([columns.reset_index(drop=True), nulls], axis=1)
+    columns = lost.table.drop_duplicates("checkpoint", ignore_index=True).assign(regime=_regime(part)[0])
+    return columns[_CHECKPOINT].join(pd.DataFrame(lost.null["random_target"].T, columns=NULLS))
 
 
 # Alignment
@@ -274,9 +270,8 @@ FEW_PARTS = tuple(f"{regime}, {n}" for regime in REGIMES for n in (4, 16))
 
 def alignment_values(material: Material) -> np.ndarray:
     """What networks are aligned with (n_clips, 2): two language models' axes, ratings within emotions."""
-    return interventions.default_values(
-        material.z, [_positions(material, name) for name in ("language model", "second model")]
-    )
+    axes = [_positions(material, name) for name in ("language model", "second model")]
+    return interventions.default_values(material.z, axes)
 
 
 def alignment(material: Material, part: str, seeds: Iterable[int] = SEEDS) -> pd.DataFrame:
@@ -386,9 +381,8 @@ def axis_members(material: Material, part: str, added: Sequence[int] = (5, 10, 1
     The strategy is row 14 of the paper's table, at its strength. As
     :func:`kernel.decoding.interventions.ensemble_with_axis`, with the ``regime``, which is the part.
     """
-    options = _options(material, part)
-    grown = interventions.ensemble_with_axis(material.z, PAPER_ROWS[14], n_added=added, **options)
-    return grown.assign(regime=part)
+    options = _options(material, part) | {"n_added": added}
+    return interventions.ensemble_with_axis(material.z, PAPER_ROWS[14], **options).assign(regime=part)
 
 
 # Online
@@ -478,10 +472,8 @@ def contest(material: Material, part: str) -> pd.DataFrame:
 
 
 def _pool_specs(regime: str, n_pools: int) -> list[TrainingSpec]:
-    recipe = REGIMES[regime]
-    return two_tier.pool_specs(
-        n_pools, lengths=POOL_LENGTHS[regime], options=recipe.options, n_windows=recipe.n_windows
-    )
+    shared = {name: getattr(REGIMES[regime], name) for name in ("options", "n_windows")}
+    return two_tier.pool_specs(n_pools, lengths=POOL_LENGTHS[regime], **shared)
 
 
 def _pool(
@@ -500,15 +492,10 @@ def _pool(
 def pools(material: Material, part: str, n_members: int | None = None) -> pd.DataFrame:
     """Members of a pool, the part: accuracy, residual alignment, and the contribution if all are asked."""
     names, pool = _pool(material, part, n_members)
-    table = pd.DataFrame(
-        names
-        | {
-            "epochs": pool.lengths,
-            "seed": pool.seeds,
-            "bacc": balanced_accuracy(pool.y, pool.probabilities.argmax(-1)),
-            "residual": pool.residual,
-            "held_out": pool.held_out,
-        }
+    table = pd.DataFrame({**names, "epochs": pool.lengths, "seed": pool.seeds}).assign(
+        bacc=balanced_accuracy(pool.y, pool.probabilities.argmax(-1)),
+        residual=pool.residual,
+        held_out=pool.held_out,
     )
     if n_members is None:
         table["contribution"] = ensemble.contributions(pool.probabilities, pool.y).leave_one_out
@@ -550,11 +537,10 @@ def comparisons(material: Material, part: str) -> pd.DataFrame:
 def _lengths(material: Material, regime: str) -> dict[str, Any]:
     bank = _train(material.z, _pool_specs(regime, 2), features=False)
     lengths, seeds = (np.array([getattr(s, name) for s in bank.specs]) for name in ("epochs", "seed"))
-    P, _, subject = two_tier.member_probabilities(bank)
-    mixed = two_tier.lengths_against_seeds(bank).iloc[-1]
+    P, _, subject = bank.test_probabilities()
     return {
-        "kappa across lengths minus within": two_tier.length_agreement(P, lengths, subject, seeds=seeds),
-        "two lengths minus seeds of the longer": mixed[["difference", "low", "high"]],
+        "kappa across lengths minus within": two_tier.length_agreement(P, lengths, seeds, subject),
+        "two lengths minus seeds of the longer": two_tier.lengths_against_seeds(bank),
     }
 
 
@@ -565,19 +551,16 @@ def _depths(material: Material, regime: str) -> dict[str, Any]:
         for hidden in ((64,), (128, 128, 64))
         for spec in _pool_specs(regime, 1)[:5]
     ]
-    P, y, subject = two_tier.member_probabilities(_train(material.z, _pool_specs(regime, 1), features=False))
-    extra = two_tier.member_probabilities(_train(material.z, others, features=False))[0]
-    return {"members of other depths added": two_tier.effect_of_adding(P, extra, y, subject)}
+    P, y, subject = _train(material.z, _pool_specs(regime, 1), features=False).test_probabilities()
+    extra = _train(material.z, others, features=False).test_probabilities()[0]
+    together = np.concatenate([P, extra]).mean(0)
+    return {"members of other depths added": ensemble.accuracy_difference(together, P.mean(0), y, subject)}
 
 
 def _prototypes(material: Material, regime: str) -> dict[str, Any]:
-    sides = []
+    parts, sides = [part for part in CHECKPOINT_PARTS if part.startswith(f"{regime}, ")], []
     for name in ("prototypes of a language model", "random prototypes"):
-        trials = [
-            two_tier.member_probabilities(_checkpoint_bank(material, part, [name]))
-            for part in CHECKPOINT_PARTS
-            if part.startswith(f"{regime}, ")
-        ]
+        trials = [_checkpoint_bank(material, part, [name]).test_probabilities() for part in parts]
         sides.append(np.concatenate([P for P, *_ in trials]))
     _, y, subject = trials[0]
     difference = ensemble.accuracy_difference(sides[0], sides[1], y, subject)
@@ -587,14 +570,9 @@ def _prototypes(material: Material, regime: str) -> dict[str, Any]:
 def headroom(material: Material, part: str) -> pd.DataFrame:
     """Single members, their ensemble of ten and its ``gain`` over test people, for a recipe of `recipes`."""
     bank = _train(material.z, [replace(_recipe(part), seed=seed) for seed in SEEDS], features=False)
-    P, y, subject = two_tier.member_probabilities(bank)
+    P, y, subject = bank.test_probabilities()
     gain = ensemble.accuracy_difference(P.mean(0), P, y, subject)
-    row = {
-        "recipe": part,
-        "regime": _regime(part)[0],
-        "single_validation": bank.bacc("validation").mean(),
-        "single": bank.bacc("test").mean(),
-        "ensemble": float(balanced_accuracy(y, P.mean(0).argmax(-1))),
-        **dict(zip(("gain", "low", "high"), gain, strict=True)),
-    }
-    return pd.DataFrame([row])
+    row: dict[str, Any] = {"recipe": part, "regime": _regime(part)[0]}
+    row |= {"single_validation": bank.bacc("validation").mean(), "single": bank.bacc("test").mean()}
+    row |= {"ensemble": float(balanced_accuracy(y, P.mean(0).argmax(-1)))}
+    return pd.DataFrame([row | dict(zip(("gain", "low", "high"), gain, strict=True))])

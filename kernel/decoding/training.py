@@ -27,26 +27,22 @@ from kernel.metrics import balanced_accuracy
 
 LABELS = ("classes", "moments")
 
-AUGMENTATIONS: dict[str, dict[str, float]] = {
-    "none": {},
-    "paper": {
-        "noise": 0.05, "channel_dropout": 0.15, "amplitude": 0.1, "jitter": 1, "time_masking": 0.05,
-        "probability": 0.6,
-    },
+AUGMENTATIONS = ("none", "paper")
+AUGMENTATION_SIZES: dict[str, float] = {
+    "noise": 0.05, "channel_dropout": 0.15, "amplitude": 0.1, "jitter": 1, "time_masking": 0.05,
+    "probability": 0.6,
 }  # fmt: skip
-"""Presets of augmentation. ``paper`` has the published noise, channel dropout, time masking and probability;
-the sizes of amplitude scaling and jitter are not published and are ours.
+"""Sizes of the augmentation ``paper``: noise, channel dropout, time masking and probability as published, the
+sizes of amplitude scaling and jitter, which are not, ours.
 
 - ``noise``: standard deviation of added Gaussian noise, in standard deviations of the training inputs.
-- ``channel_dropout``: probability that a channel is set to zero, the mean of standardised features.
+- ``channel_dropout``, ``time_masking``: probability that a channel, or a window, is set to zero, the mean.
 - ``amplitude``: a sample is multiplied by a uniform draw from [1 - amplitude, 1 + amplitude].
 - ``jitter``: circular shift by up to so many windows to either side.
-- ``time_masking``: probability that a window is set to zero.
-- ``probability``: of augmenting a sample at all, 1 if not given.
+- ``probability``: of augmenting a sample at all.
 
 Jitter and time masking leave samples of a single window as they are.
 """
-_AUGMENTATION_DEFAULTS = {**dict.fromkeys(AUGMENTATIONS["paper"], 0.0), "probability": 1.0}
 
 # Independent streams of random numbers of one seed.
 INITIAL, ORDER, DROPOUT, AUGMENTATION, PROTOTYPES, ALIGNMENT = range(6)
@@ -73,8 +69,8 @@ class TrainingSpec:
         Of AdamW; the rate rises linearly over the warm-up, then falls to zero along a cosine.
     label_smoothing : float
         Share of the target spread evenly over the classes, below 1.
-    augmentation : str or mapping
-        A name or sizes of :data:`AUGMENTATIONS`.
+    augmentation : {"none", "paper"}
+        The latter has the sizes of :data:`AUGMENTATION_SIZES`.
     kd, kd_weight, kd_temperature : {None, "llm", "random"}, float, float
         Auxiliary loss towards class prototypes, those given to `train_bank` or random orthonormal ones. With
         z the penultimate features, A a learned linear map and p_k the centred prototypes, it is the cross
@@ -99,7 +95,7 @@ class TrainingSpec:
     weight_decay: float = 1e-2
     warmup_epochs: int = 5
     label_smoothing: float = 0.1
-    augmentation: str | Mapping[str, float] = "none"
+    augmentation: str = "none"
     kd: str | None = None
     kd_weight: float = 0.5
     kd_temperature: float = 1.0
@@ -110,6 +106,7 @@ class TrainingSpec:
     def __post_init__(self) -> None:
         networks.check_options(self.network, self.options)
         checks.choice("labels", self.labels, LABELS)
+        checks.choice("augmentation", self.augmentation, AUGMENTATIONS)
         checks.choice("kd", self.kd, (None, "llm", "random"))
         for name, least in (("n_windows", 1), ("epochs", 1), ("batch_size", 1), ("seed", 0)):
             checks.count(name, getattr(self, name), least)
@@ -126,22 +123,6 @@ class TrainingSpec:
                 f"{self.alignment.strategy!r} sets the weights of classes, labels='moments' has none: choose "
                 "labels='classes' or another strategy"
             )
-        self.augmentation_sizes()
-
-    def augmentation_sizes(self) -> dict[str, float]:
-        """The augmentation as numbers, absent ones filled in."""
-        sizes = self.augmentation
-        if isinstance(sizes, str):
-            sizes = AUGMENTATIONS[checks.choice("augmentation", sizes, AUGMENTATIONS)]
-        for name, value in sizes.items():
-            checks.choice("size of augmentation", name, _AUGMENTATION_DEFAULTS)
-            if name == "jitter":
-                checks.count("augmentation jitter", value, 0)
-            elif name == "noise":
-                checks.between("augmentation noise", value, 0, math.inf, closed="low")
-            else:
-                checks.between(f"augmentation {name}", value, 0, 1, closed="both")
-        return {name: float(sizes.get(name, default)) for name, default in _AUGMENTATION_DEFAULTS.items()}
 
     def active_alignment(self) -> Alignment | None:
         """The alignment, None if its strength is zero."""
@@ -152,7 +133,6 @@ class TrainingSpec:
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "recipe"}
         options = {**networks.network_options(self.network), **self.options}
         values["options"] = {k: list(v) if isinstance(v, list | tuple) else v for k, v in options.items()}
-        values["augmentation"] = self.augmentation_sizes()
         alignment = self.active_alignment()
         values["alignment"] = alignment.content() if alignment is not None else None
         for name in ("learning_rate", "weight_decay", "label_smoothing", "kd_weight", "kd_temperature"):
@@ -420,26 +400,17 @@ class Loss(nn.Module):
 
 
 class Augmentation:
-    """Random changes of training inputs (n_members, n, n_channels, n_windows, n_bands).
+    """Random changes of training inputs (n_members, n, n_channels, n_windows, n_bands), where asked for.
 
     Each member draws its numbers from its own generator; the rest is computed for all at once.
     """
 
     def __init__(self, specs: Sequence[TrainingSpec], sd: float, device: torch.device) -> None:
-        sizes = [spec.augmentation_sizes() for spec in specs]
-        active = [
-            m
-            for m, s in enumerate(sizes)
-            if s["probability"] > 0 and any(v > 0 for k, v in s.items() if k != "probability")
-        ]
-        self.members = torch.tensor(active, device=device)
-        self.all = len(active) == len(specs)
+        active = [m for m, spec in enumerate(specs) if spec.augmentation == "paper"]
+        self.members, self.all = torch.tensor(active, device=device), len(active) == len(specs)
         self.generators = [specs[m].generator(AUGMENTATION, device) for m in active]
-        self.size = {
-            name: torch.tensor([sizes[m][name] for m in active], device=device)[:, None]
-            for name in _AUGMENTATION_DEFAULTS
-        }
-        self.noise = self.size["noise"][..., None, None, None] * sd
+        self.size = {name: torch.tensor(float(v), device=device) for name, v in AUGMENTATION_SIZES.items()}
+        self.noise = self.size["noise"] * sd
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         if not self.generators:
@@ -458,11 +429,11 @@ class Augmentation:
             draws[m].uniform_(generator=generator)
         apply = draws[..., 0] < self.size["probability"]  # (n_members, n)
         factor = 1 + self.size["amplitude"] * (2 * draws[..., 1] - 1)
-        channels = draws[..., 3 : 3 + n_channels] >= self.size["channel_dropout"][..., None]
+        channels = draws[..., 3 : 3 + n_channels] >= self.size["channel_dropout"]
         change = torch.where(apply[..., None], factor[..., None] * channels, 1.0)[..., None, None]
         x = torch.addcmul(x, noise, self.noise * apply[..., None, None, None])
         if n_windows > 1:
-            seen = draws[..., 3 + n_channels :] >= self.size["time_masking"][..., None]
+            seen = draws[..., 3 + n_channels :] >= self.size["time_masking"]
             change = change * torch.where(apply[..., None], seen, True)[:, :, None, :, None]
             span = 2 * self.size["jitter"] + 1
             shift = ((draws[..., 2] * span).floor() - self.size["jitter"]).long() * apply

@@ -13,10 +13,10 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from kernel import checks, stats
+from kernel.arrays import row_labels
 from kernel.decoding import ensemble
 from kernel.decoding.bank import Bank, TrainingSpec
 from kernel.decoding.study import member_residuals
-from kernel.metrics import balanced_accuracy
 
 
 class Pool(NamedTuple):
@@ -51,15 +51,13 @@ def pool_specs(
     ]
 
 
-def make_pools(
-    bank: Bank, target_by_clip: ArrayLike, *, n_null: int = 200, random_state: int = 0
-) -> list[Pool]:
+def make_pools(bank: Bank, target_by_clip: ArrayLike, *, n_null: int = 200) -> list[Pool]:
     """Pools of a bank, one for each recipe label, with the residual alignment of their members.
 
     The target (n_clips,) is a value of each clip, such as its mean valence.
     """
     every = range(len(bank))
-    aligned = member_residuals(bank, every, target_by_clip, n_null=n_null, random_state=random_state)
+    aligned = member_residuals(bank, every, target_by_clip, n_null=n_null)
     recipes = np.array([spec.recipe for spec in bank.specs])
     pools = []
     for recipe in dict.fromkeys(recipes.tolist()):
@@ -69,7 +67,7 @@ def make_pools(
         pools.append(
             Pool(
                 recipe,
-                *member_probabilities(bank, rows),
+                *bank.test_probabilities(rows),
                 lengths=np.array([bank.specs[m].epochs for m in rows]),
                 seeds=np.array([bank.specs[m].seed for m in rows]),
                 residual=aligned.selected[rows],
@@ -78,16 +76,6 @@ def make_pools(
             )
         )
     return pools
-
-
-def member_probabilities(
-    bank: Bank, rows: Sequence[int] | np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Probabilities (n_members, n, n_classes) of members, classes and people of the test trials."""
-    test = bank.rows("test")
-    rows = range(len(bank)) if rows is None else rows
-    P = ensemble.softmax(np.stack([bank.scores(int(member))[test] for member in rows]))
-    return P, bank.trials["y"].to_numpy()[test], bank.trials["subject"].to_numpy()[test]
 
 
 class TwoTier(NamedTuple):
@@ -126,20 +114,12 @@ def residual_against_contribution(
         slope = r * float(gain.std() / x.std()) if np.ptp(x) > 0 else 0.0
         p = stats.permutation_p(r, null, alternative="greater")
         rows.append({"pool": pool.name, "r": r, "slope": slope, "p": p, "members": len(x)})
-    table = pd.DataFrame(rows)
+    table, null = pd.DataFrame(rows), np.mean(nulls, axis=0)
     mean = float(table["r"].mean())
-    p_mean, p_target = (
-        stats.permutation_p(mean, np.mean(null, axis=0), alternative="greater") for null in (nulls, targets)
+    p, p_target = (
+        stats.permutation_p(mean, draws, alternative="greater") for draws in (null, np.mean(targets, axis=0))
     )
-    return TwoTier(
-        table=table,
-        mean=mean,
-        sd=float(table["r"].std()),
-        p=p_mean,
-        null=np.mean(nulls, axis=0),
-        null_sd=float(np.std(nulls)),
-        p_target=p_target,
-    )
+    return TwoTier(table, mean, float(table["r"].std()), p, null, float(np.std(nulls)), p_target)
 
 
 def _correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -189,41 +169,20 @@ def growth(probabilities: ArrayLike, y: ArrayLike) -> pd.DataFrame:
     return table.reset_index()
 
 
-def effect_of_adding(
-    pool: ArrayLike, extra: ArrayLike, y: ArrayLike, subject: ArrayLike, **options: Any
-) -> stats.Interval:
-    """Change of balanced accuracy when members of another kind join, with an interval over subjects.
-
-    Probabilities of the pool and of those who join are (n, n_trials, n_classes); options are those of
-    :func:`~kernel.decoding.ensemble.accuracy_difference`.
-    """
-    pool, extra = ensemble.checked_members(pool, least=1), ensemble.checked_members(extra, least=1)
-    checks.shape("extra", extra, (None, *pool.shape[1:]), "of the pool's trials and classes")
-    together = np.concatenate([pool, extra]).mean(0)
-    return ensemble.accuracy_difference(together, pool.mean(0), y, subject, **options)
-
-
 def length_agreement(
-    probabilities: ArrayLike,
-    lengths: ArrayLike,
-    subject: ArrayLike,
-    *,
-    seeds: ArrayLike | None = None,
-    **options: Any,
+    probabilities: ArrayLike, lengths: ArrayLike, seeds: ArrayLike, subject: ArrayLike, **options: Any
 ) -> stats.Interval:
     """Mean kappa of pairs of different length minus that of pairs of one length, subjects resampled.
 
     Negative if members trained for different lengths agree less, which is what makes them worth mixing. Of
     probabilities (n_members, n_trials, n_classes) `lengths` and `seeds` (n_members,) are the epochs and seed
     of each, `subject` (n_trials,) whose trial it is; options are those of
-    :func:`kernel.stats.bootstrap_interval`. Where the same seeds are trained for each length, some pairs of
-    different length share a seed, and no pair of one length does: `seeds` leaves those pairs out.
+    :func:`kernel.stats.bootstrap_interval`. Pairs that share a seed are left out, since
+    only pairs of different length can.
     """
-    P, lengths, subject = ensemble.checked_members(probabilities), np.asarray(lengths), np.asarray(subject)
-    seeds = np.arange(len(P)) if seeds is None else np.asarray(seeds)
-    checks.shape("lengths", lengths, (len(P),), f"({len(P)} members,)")
-    checks.shape("seeds", seeds, (len(P),), f"({len(P)} members,)")
-    checks.shape("subject", subject, P.shape[1:2], f"({P.shape[1]} trials,)")
+    P = ensemble.checked_members(probabilities)
+    lengths, seeds = (row_labels(v, n, len(P)) for v, n in ((lengths, "lengths"), (seeds, "seeds")))
+    subject = row_labels(subject, "subject", P.shape[1])
     a, b = np.triu_indices(len(P), 1)
     apart = seeds[a] != seeds[b]
     a, b = a[apart], b[apart]
@@ -247,28 +206,21 @@ def length_agreement(
     return stats.bootstrap_interval(difference, votes, same, **{"random_state": 0, **options})
 
 
-def lengths_against_seeds(bank: Bank, *, n_members: int = 10, random_state: int = 0) -> pd.DataFrame:
-    """Half of the seeds at two lengths against all seeds at one length, in ensembles of one size.
+def lengths_against_seeds(bank: Bank, *, n_members: int = 10) -> stats.Interval:
+    """Half of the seeds at two lengths minus all seeds at the longer, in ensembles of one size.
 
-    The bank has the same seeds at two lengths, `n_members`, an even number, or more; further members are not
-    used. One row for each length of the reference: ``epochs``, ``mixed``, ``seeds`` (balanced accuracies),
-    ``difference`` (mixed minus seeds) with ``low`` and ``high``.
+    The difference is of balanced accuracy, with an interval over subjects. The bank has the same seeds at two
+    lengths: `n_members`, an even number, or more; further members are not used.
     """
-    epochs = np.array([spec.epochs for spec in bank.specs])
+    epochs, seeds = (np.array([getattr(spec, name) for spec in bank.specs]) for name in ("epochs", "seed"))
     lengths, counts = np.unique(epochs, return_counts=True)
     if len(lengths) != 2 or n_members % 2 or counts.min() < n_members:
         raise ValueError(
             f"the bank must hold {n_members} (an even number of) members at each of two lengths, it has "
             f"lengths {dict(zip(lengths, counts, strict=True))}"
         )
-    P, y, subject = member_probabilities(bank)
-    seeds = np.array([spec.seed for spec in bank.specs])
-    chosen = [np.flatnonzero(epochs == n)[np.argsort(seeds[epochs == n])][:n_members] for n in lengths]
-    mixed = P[np.concatenate([rows[: n_members // 2] for rows in chosen])].mean(0)
-    table = []
-    for n, rows in zip(lengths, chosen, strict=True):
-        plain = P[rows].mean(0)
-        difference = ensemble.accuracy_difference(mixed, plain, y, subject, random_state=random_state)
-        accuracies = (float(balanced_accuracy(y, one.argmax(-1))) for one in (mixed, plain))
-        table.append([int(n), *accuracies, *difference])
-    return pd.DataFrame(table, columns=["epochs", "mixed", "seeds", "difference", "low", "high"])
+    P, y, subject = bank.test_probabilities()
+    short, long = (np.flatnonzero(epochs == n)[np.argsort(seeds[epochs == n])][:n_members] for n in lengths)
+    half = n_members // 2
+    mixed = P[np.concatenate([short[:half], long[:half]])].mean(0)
+    return ensemble.accuracy_difference(mixed, P[long].mean(0), y, subject)
