@@ -19,9 +19,8 @@
 #
 # **The answer in short.** The test whose rule we had fixed does not show that they do: in people whom the regression has not seen, its
 # prediction correlates with their own valence at .038 to .045, and ratings swapped between people do as well in 7 to 15 % of cases.
-# Afterwards we looked at single bands and found that delta alone exceeds chance; but that was one of some 25 looks, and FACED's
-# features cannot tell brain from eyes, so it is a lead for other data. One thing is certain: the same recordings, with
-# two steps in the wrong order, would have given a p below .00001.
+# Delta alone exceeds chance, but we found that afterwards, in one of some 25 looks, and FACED's features cannot tell brain from eyes; the
+# same recordings, with two steps in the wrong order, would have given a p below .00001.
 #
 # **You will learn** how to compare people instead of clips, why two harmless-looking steps in the wrong order invent an effect, and how to
 # speak of something that you found after you had looked.
@@ -113,7 +112,7 @@ fig = plots.plot_shares(shares, label="share of the variance of ratings", title=
 # %% [markdown]
 # In every bar the grey part is the largest. In numbers:
 
-# %%
+# %% tags=["hide-input"]
 shares.round(2).rename_axis(index=None, columns=None)
 
 # %% [markdown]
@@ -340,7 +339,7 @@ fig = plots.plot_against_chance(eyes, label="correlation of prediction and own v
 # %% [markdown]
 # Only the eye-sensitive cells lie beyond their bar. In numbers:
 
-# %%
+# %% tags=["hide-input"]
 for row in eyes.itertuples():
     print(f"{row.label}: r {row.r:.4f}, p {row.p:.3f}")
 
@@ -420,7 +419,7 @@ alone.round(3).rename_axis(None)
 # - *A near miss stays a near miss.* Small p-values under single drift models, or in single bands, invite a choice. We fixed the rule,
 #   150 features and all three models, before the results.
 #
-# ## What a positive result would have needed
+# ## A positive result would have needed an r of .075
 #
 # It would have needed an $r$ that clears the limit under all three drift models, that remains without the eyes, and that returns in other
 # people. How large an $r$, and how many people?
@@ -483,7 +482,7 @@ said[np.ix_(late, unpleasant)] -= 2
 test = within_clip_test(shifted, said, other.order, other.hardware)
 print(f"hardware that goes with ratings: r {test.r:.2f}, mean of the null {test.null.mean():.2f}, p {test.p:.1f}")
 
-# %% tags=["nbval-check-output"]
+# %% tags=["remove-cell", "nbval-check-output"]
 # all rows come from stored tables and have room to spare
 claims.show(*rows)[["data", "verdict"]]
 
