@@ -227,7 +227,7 @@ print(f"balanced accuracy from position alone, 9 classes: {bacc:.3f}, chance {1 
 #
 # The last line is a classifier that sees no EEG at all. It knows at which of the 28 positions a clip was shown, and answers with the emotion that was most common there in training. Its {term}`balanced accuracy` is .152, where guessing gives .111. The next figure shows what it has learned.
 
-# %% mystnb={"image": {"alt": "Two heat maps, real training people and real test people: for each emotion and each position in the session, how often the emotion stood there relative to an even spread."}, "figure": {"caption": "**Where each emotion stood in the session (real orders of presentation).** White is an even spread; orange positions held an emotion more often than that, purple ones less often."}}
+# %% mystnb={"image": {"alt": "Two heat maps, real training people and real test people: for each emotion and each position in the session, how often the emotion stood there relative to an even spread."}, "figure": {"caption": "**Where each emotion stood in the session (real orders of presentation).** Where there is no colour the spread is even; orange positions held an emotion more often than that, purple ones less often."}}
 fig = plots.plot_position_classes(
     {"training people (real)": order.counts("train"), "test people (real)": order.counts("test")}, list(order.classes)
 )

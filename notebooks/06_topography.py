@@ -513,7 +513,13 @@ claims.show(*[row for row in rows if row.id in FIRM])[["data", "verdict"]]
 #
 # ## Try it
 #
-# **Exercise 1.** Choose your favourite cell from the scalp maps, before you look it up. The first p-value takes it for announced in advance, the second knows that you had the choice of all:
+# **Exercise 1.** Play *Choose your nine clips* above, without the button *The best*. Can you reach a correlation of .9 by hand? And what does your success say about valence?
+#
+# ```{dropdown} Solution
+# Take clips that happen to lie near a rising line, and you are soon there; the button finds still better ones. It says nothing about valence, only that the clips were chosen after looking. The line below the picture tells what nine clips reach that somebody drew blindly.
+# ```
+#
+# **Exercise 2.** Choose your favourite cell from the scalp maps, before you look it up. The first p-value takes it for announced in advance, the second knows that you had the choice of all:
 #
 # ```python
 # stored["cells"].query("channel == 'O2' and band == 'gamma'")[["part", "r", "p", "p_max"]]
@@ -525,7 +531,7 @@ claims.show(*[row for row in rows if row.id in FIRM])[["data", "verdict"]]
 # The first p-value of a cell that one likes is often small; that is why one likes it. The second is below .05 only where $|r|$ exceeds .65, on the recovered axis with raw means and on the language model's with standardised people alike. The paper's best cell has .478.
 # ```
 #
-# **Exercise 2.** The two halves of FACED wore different caps. Is the best cell in both of them? Is F7/beta?
+# **Exercise 3.** The two halves of FACED wore different caps. Is the best cell in both of them? Is F7/beta?
 #
 # ```python
 # for cap in ("cohort 1", "cohort 2"):
@@ -537,7 +543,7 @@ claims.show(*[row for row in rows if row.id in FIRM])[["data", "verdict"]]
 # No: PO3/gamma has .49 in the first cohort and .00 in the second, so the best cell comes from one half of the people. F7/beta has −.32 and −.52. Correlations over 28 clips are noisy, but an effect that everybody shares should not vanish in half of the people.
 # ```
 #
-# **Exercise 3.** Leave the clips of one emotion out and compute PO3/gamma on the others, for each emotion in turn (`emotions != "anger"` picks clips). Which emotion matters most, and which for F7/beta?
+# **Exercise 4.** Leave the clips of one emotion out and compute PO3/gamma on the others, for each emotion in turn (`emotions != "anger"` picks clips). Which emotion matters most, and which for F7/beta?
 #
 # ```{dropdown} Solution
 # Without anger PO3/gamma falls to .33 (the paper prints .327), and no other emotion matters as much. F7/beta is weakest without tenderness, −.31. With nine emotions a single one can carry a third of a correlation.

@@ -16,7 +16,7 @@
 # Some moments feel good and some bad; psychologists call this *valence*. A preprint of May 2026 makes a bold claim: language models contain a direction from bad to good, our brain waves (EEG) follow it, and programs that read emotions from brain waves find it without being told {cite:p}`radwan2026shared`.
 # If so, machines and brains share a sense of good and bad, and a scale learned from text could read feelings from the brain.
 #
-# It came without code. We rebuilt its main steps, with smaller models and networks, from the published features of its recordings, of 123 people who watched 28 film clips {cite:p}`chen2023faced`. Of each result we asked: *would it look the same if the claim were false?* Our rules were written before we looked at any brain; later questions are marked [exploratory](../book/how_to_read.md).
+# The preprint came without code. We rebuilt its main steps, with smaller models and networks, from the published features of its recordings, of 123 people who watched 28 film clips {cite:p}`chen2023faced`. Of each result we asked: *would it look the same if the claim were false?* Our rules were written before we looked at any brain; later questions are marked [exploratory](../book/how_to_read.md).
 #
 # **What we found:** small models know good from bad, crudely. No fair test shows that brains follow them.
 
@@ -175,7 +175,7 @@ ax.set_xticks(ticks, names, minor=False)
 ax.set_yticks(ticks, names, minor=False)
 ax.minorticks_off()
 for place, side, words in (((0.04, 0.9), "left", "the axis harms less"), ((0.96, 0.06), "right", "the axis harms more")):
-    ax.text(*place, words, ha=side, color=plots.GREY, style="italic", transform=ax.transAxes)
+    ax.text(*place, words, ha=side, style="italic", transform=ax.transAxes)
 labels = ax.set(xlabel="change of accuracy, placebo", ylabel="change of accuracy, the axis")
 
 # %% [markdown]
@@ -192,8 +192,8 @@ rows = [("ten against one", gain)]
 rows += [
     (label, versus.loc[f"FACED, time course; {name}"])
     for label, name in (
-        ("a class direction dropped,\nagainst plain seeds", "one basin direction of the input dropped"),
-        ("the rest, and a base,\nagainst plain seeds", "residual complement and base"),
+        ("one direction hidden,\nagainst ten plain", "one basin direction of the input dropped"),
+        ("all hidden from most,\nagainst ten plain", "residual complement and base"),
     )
 ]
 fig, ax = plt.subplots(figsize=(4.5, 2.7))

@@ -291,7 +291,7 @@ worst.round(3).fillna("")
 # its residual with the residual rating (linear drift). A {term}`max-statistic` makes up for looking at 150 cells: a cell's p is the share
 # of swapped data sets in which *any* cell does as well {cite:p}`nichols2002nonparametric`.
 
-# %% mystnb={"image": {"alt": "Five scalp maps, delta to gamma, real EEG: correlation of each cell with own valence. Delta and theta are purple, negative, and darkest at the forehead above the eyes; gamma is faintly orange at the sides of the forehead."}, "figure": {"caption": "**What little follows own valence is slow and is strongest above the eyes (real EEG, real ratings).** The darkest colours mark the limit of the max-statistic, p = .05 after looking at all 150 cells."}}
+# %% mystnb={"image": {"alt": "Five scalp maps, delta to gamma, real EEG: correlation of each cell with own valence. Delta and theta are purple, negative, and darkest at the forehead above the eyes; gamma is faintly orange at the sides of the forehead."}, "figure": {"caption": "**What little follows own valence is slow and is strongest above the eyes (real EEG, real ratings).** The strongest colours mark the limit of the max-statistic, p = .05 after looking at all 150 cells."}}
 cells = tables["within_cells"]
 bands = ["delta", "theta", "alpha", "beta", "gamma"]
 valence = cells[cells["item"] == "valence"]
@@ -302,7 +302,7 @@ fig = plots.plot_topomaps(
 )
 
 # %% [markdown]
-# Delta and theta are darkest at the forehead. These are the five cells with the smallest p-values:
+# Delta and theta are strongest at the forehead. These are the five cells with the smallest p-values:
 
 # %%
 valence.sort_values("p").head(5).set_index(["channel", "band"])[["r", "p"]].round(3)
