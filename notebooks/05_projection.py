@@ -238,7 +238,7 @@ PICKED = [
 SHORT = {", penalty fixed": "", "leave-one-": "", "-out r": " left out", "in-sample r": "in sample", ", in-sample": "", "textbook formula": "textbook", "permuted": "shuffled", "order removed": "order too"}
 picked = calibration.set_index(["estimator", "null"]).loc[PICKED].reset_index()
 picked[["estimator", "null"]] = picked[["estimator", "null"]].replace(SHORT, regex=True)
-fig = plots.plot_rejection_rates(picked, n_null=1, title="Simulated cohorts of FACED's make: share of p ≤ .05")
+fig = plots.plot_rejection_rates(picked, n_null=1, title="Simulated cohorts: share of p ≤ .05")
 fig.set_size_inches(7.2, 3.6)
 
 # %% tags=["hide-input"]
