@@ -324,8 +324,9 @@ def plot_recovery(
     measured: np.ndarray, planted: np.ndarray, names: Sequence[str], *, label: str, title: str
 ) -> Figure:
     """Measured against planted values (n, n_names), one panel per column, with the line of equality."""
-    labels = {"xlabel": "planted", "ylabel": f"measured {label}"}
-    fig, drawn = style.panels(names, (2.5, 2.4), columns=3, share="xy", **labels)
+    fig, drawn = style.panels(
+        names, (2.5, 2.4), columns=3, xlabel="planted", ylabel=f"measured {label}", share="xy"
+    )
     for ax, x, y in zip(drawn, planted.T, measured.T, strict=True):
         ax.scatter(x, y, s=4, color=BLUE, alpha=0.35, linewidths=0)
         ax.axline((0, 0), slope=1, color=INK, lw=0.8, ls=":")
@@ -410,7 +411,7 @@ def plot_people_by_clips(panels: Mapping[str, np.ndarray], *, label: str) -> Fig
     """Values (n_people, n_clips) as heat maps, side by side on one scale centred at zero."""
     limit = float(np.quantile(np.abs(np.concatenate(list(panels.values()))), 0.98))
     n_people = len(next(iter(panels.values())))
-    look = {"cmap": style.VALENCE_CMAP, "interpolation": "nearest"}
+    look: dict[str, Any] = {"cmap": style.VALENCE_CMAP, "interpolation": "nearest"}
     fig, drawn = style.panels(panels, (3.3, 3.7), 1, ylabel=f"{n_people} people")
     for ax, values in zip(drawn, panels.values(), strict=True):
         image = style.show_cells(ax, values, (-limit, limit), **look)

@@ -270,7 +270,7 @@ grid.rename(NAMES).rename_axis("detail").round(3)
 # On the axis fixed in advance no p-value is small. Three rows have small values elsewhere. On people's ratings and on the recovered axis, the best channel or cell *of each person* exceeds what shuffled emotions give; the section on single people takes this up. And on the recovered axis the asymmetry
 # reaches .026. That is one of many tests, on an axis that was not the announced one; multiplied by the four axes, it is above .05. It is a lead for other data and no result.
 #
-# ## The best three of nine emotions reach .87 in noise, too
+# ## Shuffled emotions reach .87 with their best three, too
 #
 # On the nine clips of anger, amusement and tenderness the paper finds .870, on the other nineteen $-.015$. There are 84 ways to pick three of nine emotions. How special are these? We compare the paper's triple with the other 83 (left panel), and the best triple with the best one of shuffled emotions (right panel).
 
