@@ -344,7 +344,9 @@ def page_of(*parts):
 
 def test_question_and_answer_stand_in_a_card_and_provenance_is_folded():
     reading = extension("reading")
-    question, answer, later = (nodes.paragraph("", text) for text in ("The question. Why?", "So.", "Later."))
+    question, answer, later = (
+        nodes.paragraph("", text) for text in ("The question. Why?", "The answer in short. So.", "Later.")
+    )
     stored, told = (nodes.literal_block("", text) for text in ("axes: stored run of 2026-11-28", "r 0.5"))
     page = page_of(question, answer, stored, told, later)
     reading.arrange(None, page)
@@ -357,9 +359,10 @@ def test_question_and_answer_stand_in_a_card_and_provenance_is_folded():
 
 
 def test_a_page_without_a_question_has_no_card():
-    page = page_of(nodes.paragraph("", "A page of the guide."))
-    extension("reading").arrange(None, page)
-    assert not list(page.findall(nodes.container)) and len(page[0]) == 2
+    for texts in (["A page of the guide."], ["The question. Why?", "A list follows."], []):
+        page = page_of(*(nodes.paragraph("", text) for text in texts))
+        extension("reading").arrange(None, page)
+        assert not list(page.findall(nodes.container)) and len(page[0]) == 1 + len(texts)
 
 
 def test_pictures_tell_their_size(tmp_path):

@@ -38,7 +38,8 @@ def top_card(doctree: nodes.document) -> None:
         return
     title = section.first_child_matching_class(nodes.title)
     start = None if title is None else title + 1
-    if start is None or not section[start].astext().startswith("The question."):
+    opening = [] if start is None else [node.astext() for node in section[start : start + 2]]
+    if not " ".join(opening).startswith("The question.") or "The answer in short." not in opening[-1]:
         return
     paragraphs = []
     while start < len(section) and isinstance(section[start], nodes.paragraph):
