@@ -24,14 +24,15 @@
 #
 # **Time.** 5 minutes to read, about 20 with trying; a laptop will do, without an account. **In the paper.** The construction of the axis from nine emotions.
 #
-# ## Three lines build the axis
+# ## One call builds the axis
 
 # %%
 import kernel
 from kernel import plots
 
 plots.set_style()
-result = kernel.construct_valence_axis("SmolLM2-135M-Instruct", progress=False)
+MODEL = "SmolLM2-135M-Instruct"
+result = kernel.construct_valence_axis(MODEL, progress=False)
 
 # %% [markdown]
 # The call read 54 stories (six for each of nine emotions), averaged the model's last-token states for each emotion,
@@ -45,7 +46,7 @@ result = kernel.construct_valence_axis("SmolLM2-135M-Instruct", progress=False)
 #
 # ## Your sentences, from bad to good
 #
-# Change the sentences and run the cell.
+# The code below places six sentences. In a copy of this notebook, write your own and run the cell.
 
 # %%
 import pandas as pd
@@ -58,7 +59,7 @@ sentences = [
     "Somebody had poisoned the neighbour's dog.",
     "I laughed so hard that the soup came out of my nose.",
 ]
-lm = kernel.load_language_model("SmolLM2-135M-Instruct")
+lm = kernel.load_language_model(MODEL)
 states = kernel.hidden_states(lm, sentences, cue=" This made me feel very", progress=False)[:, 0]
 scale = result.axis.positions_.std()
 pd.DataFrame({"sentence": sentences, "valence": (result.axis.project(states) / scale).round(2)}).sort_values("valence")
@@ -90,8 +91,11 @@ fig = plots.plot_forest(
 # ## Your own model and your own emotions
 #
 # ```python
-# result = kernel.construct_valence_axis("Qwen/Qwen3-0.6B")          # any hub id, or a folder with safetensors
-# result = kernel.construct_valence_axis(lm, {"anger": "...", "neutral": "...", "joy": "..."}, cue=None)
+# # any hub id, or a folder with safetensors
+# result = kernel.construct_valence_axis("Qwen/Qwen3-0.6B")
+# # your own emotions, a story for each
+# stories = {"anger": "...", "neutral": "...", "joy": "..."}
+# result = kernel.construct_valence_axis(lm, stories, cue=None)
 # ```
 #
 # Any causal model that transformers can load works; no remote code is ever run. A graphics card is used if there is one.
