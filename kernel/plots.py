@@ -37,7 +37,7 @@ def plot_positions(axes: Mapping[str, tuple[ValenceAxis, np.ndarray, Sequence[st
     """
     colours, columns = emotion_colours(), min(2, len(axes))
     fig, drawn = style.panels(
-        axes, (9 / columns, 3.4), columns=columns, xlabel="position on the axis (sd of centroids)"
+        axes, (style.WIDTH / columns, 3.4), columns=columns, xlabel="position on the axis (sd of centroids)"
     )
     for ax, (axis, projections, emotions) in zip(drawn, axes.values(), strict=True):
         scale = float(np.std(axis.positions_))
@@ -63,10 +63,11 @@ def plot_layer_sweep(sweep: pd.DataFrame) -> Figure:
         "share": "PC1 share of between-class variance",
         "cosine": "cosine to penultimate axis",
     }
-    fig, drawn = style.panels(labels.values(), (11 / 3, 3.2), xlabel="depth (layer / layers)", share="")
+    size, depth = (3.7, 2.9), "depth (layer / layers)"
+    fig, drawn = style.panels(labels.values(), size, columns=2, xlabel=depth, share="")
     for ax, column in zip(drawn, labels, strict=True):
         models = sweep.groupby("model", sort=False)
-        for colour, (model, rows) in zip((BLUE, ORANGE, PURPLE), models, strict=False):
+        for colour, (model, rows) in zip(style.SERIES, models, strict=False):
             ax.plot(rows["depth"], rows[column], marker="o", ms=3.5, lw=1.4, color=colour, label=model)
     style.dotted(drawn[0], y=0.5)
     drawn[0].legend()
@@ -79,7 +80,7 @@ def plot_learning_curve(curve: pd.DataFrame, lines: Mapping[str, float]) -> Figu
     spread = curve.groupby("n_train")["auc"].agg(["mean", "min", "max"])
     ax.fill_between(spread.index, spread["min"], spread["max"], color=BLUE, alpha=0.2, lw=0)
     ax.plot(spread.index, spread["mean"], "o-", color=BLUE, label="logistic regression (labels)")
-    for (name, value), colour in zip(lines.items(), (ORANGE, PURPLE, GREY), strict=False):
+    for (name, value), colour in zip(lines.items(), style.SERIES[1:], strict=False):
         ax.axhline(value, color=colour, lw=1.6, ls="--", label=name)
     ax.set(xscale="log", xlabel="labelled training texts", ylabel="AUC")
     ax.legend(loc="lower right")
@@ -95,7 +96,7 @@ def plot_forest(
     """Values with intervals, one row each; columns ``{value}_low`` and ``{value}_high`` hold the limits."""
     fig, ax = plt.subplots(figsize=(7, 0.32 * len(table) + 1.2))
     groups = list(dict.fromkeys(table[group])) if group else [None]
-    palette = dict(zip(groups, (BLUE, ORANGE, PURPLE, GREY, INK), strict=False))
+    palette = dict(zip(groups, (*style.SERIES, ORANGE), strict=False))
     for y, (_, row) in enumerate(table.iterrows()):
         colour = palette[row[group] if group else None]
         limits = [row.get(f"{value}_low", np.nan), row.get(f"{value}_high", np.nan)]
@@ -118,7 +119,7 @@ def plot_paired_forest(
     ``{column}_high``; `columns` names up to four in the legend, `label` the horizontal axis. A dotted
     line stands at `reference`.
     """
-    fig, ax = plt.subplots(figsize=(7.5, 0.34 * len(table) + 1.2))
+    fig, ax = plt.subplots(figsize=(style.WIDTH, 0.34 * len(table) + 1.2))
     offsets = np.linspace(-0.18, 0.18, len(columns)) if len(columns) > 1 else [0.0]
     colours = (BLUE, GREY, ORANGE, PURPLE)
     for (name, column), shift, colour in zip(columns.items(), offsets, colours, strict=False):
@@ -151,7 +152,8 @@ def plot_outcomes(table: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
 
     `table` is as :func:`kernel.claims.outcomes`; `columns` gives what stands above each of its columns.
     """
-    fig, ax = plt.subplots(figsize=(9.2, 0.34 * len(table) + 0.9))
+    names = [textwrap.fill(text.rstrip("."), 46) for text in table["claim"]]
+    fig, ax = plt.subplots(figsize=(style.WIDTH, 0.42 * len(table) + 0.9))
     for row, claim in enumerate(table.to_dict("records")):
         for place, column in enumerate(columns):
             word = str(claim[column])
@@ -160,10 +162,10 @@ def plot_outcomes(table: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
             box = Rectangle((place + 0.03, row - 0.44), 0.94, 0.88, color=style.OUTCOME_COLOURS[word], lw=0)
             ax.add_patch(box)
             ink = "white" if word in ("held", "failed") else INK
-            ax.text(place + 0.5, row, word, ha="center", va="center", fontsize=8, color=ink)
+            ax.text(place + 0.5, row, word, ha="center", va="center", fontsize=9, color=ink)
     ax.set(xlim=(0, len(columns)), ylim=(len(table) - 0.5, -0.5))
     ax.set_xticks(np.arange(len(columns)) + 0.5, list(columns.values()))
-    ax.set_yticks(range(len(table)), [textwrap.fill(text.rstrip("."), 62) for text in table["claim"]])
+    ax.set_yticks(range(len(table)), names)
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
@@ -236,8 +238,8 @@ def plot_rejection_rates(rates: pd.DataFrame, *, n_null: int, title: str) -> Fig
     table = rates.assign(test=rates["estimator"] + " | " + rates["null"]).pivot_table(
         index="test", columns="truth", values="rate", sort=False, observed=True
     )
-    fig, ax = plt.subplots(figsize=(9.5, 0.3 * len(table) + 1.6))
-    style.heat_map(ax, table, (0, 1), "cividis", 8, {"label": "share of cohorts with p ≤ .05", "shrink": 0.6})
+    fig, ax = plt.subplots(figsize=(style.WIDTH, 0.32 * len(table) + 1.6))
+    style.heat_map(ax, table, (0, 1), "cividis", {"label": "share of cohorts with p ≤ .05", "shrink": 0.6})
     ax.axvline(n_null, color="white", lw=4)
     ax.set(title=title)
     return fig
@@ -246,9 +248,9 @@ def plot_rejection_rates(rates: pd.DataFrame, *, n_null: int, title: str) -> Fig
 def plot_grid(table: pd.DataFrame, *, label: str, signed: bool = True) -> Figure:
     """Numbers of a small table as a heat map with the values written in."""
     limit = float(np.nanmax(np.abs(table.to_numpy(float))))
-    fig, ax = plt.subplots(figsize=(1.25 * table.shape[1] + 3.2, 0.36 * len(table) + 1.5))
+    fig, ax = plt.subplots(figsize=(min(1.25 * table.shape[1] + 3.2, style.WIDTH), 0.36 * len(table) + 1.5))
     low, cmap = (-limit, SIGNED_CMAP) if signed else (0, "cividis")
-    style.heat_map(ax, table, (low, limit), cmap, 9, {"label": label, "shrink": 0.8})
+    style.heat_map(ax, table, (low, limit), cmap, {"label": label, "shrink": 0.8})
     ax.tick_params(axis="y", rotation=0)
     return fig
 
@@ -322,7 +324,9 @@ def plot_recovery(
     measured: np.ndarray, planted: np.ndarray, names: Sequence[str], *, label: str, title: str
 ) -> Figure:
     """Measured against planted values (n, n_names), one panel per column, with the line of equality."""
-    fig, drawn = style.panels(names, (2.3, 2.9), ylabel=f"measured {label}", share="xy", xlabel="planted")
+    fig, drawn = style.panels(
+        names, (2.5, 2.4), columns=3, xlabel="planted", ylabel=f"measured {label}", share="xy"
+    )
     for ax, x, y in zip(drawn, planted.T, measured.T, strict=True):
         ax.scatter(x, y, s=4, color=BLUE, alpha=0.35, linewidths=0)
         ax.axline((0, 0), slope=1, color=INK, lw=0.8, ls=":")
@@ -391,7 +395,7 @@ def plot_topomaps(
 
     limit = max(float(np.abs(values).max()) for values in maps.values()) if limit is None else limit
     look: dict[str, Any] = {"cmap": SIGNED_CMAP, "vlim": (-limit, limit), "contours": 0, "sensors": True}
-    size = (1.75 * len(bands) + 1.2, 2.1 * len(maps))
+    size = (min(1.75 * len(bands) + 1.2, style.WIDTH), 1.7 * len(maps))
     fig, axes = plt.subplots(len(maps), len(bands), figsize=size, squeeze=False)
     for row, (title, values) in zip(axes, maps.items(), strict=True):
         for ax, column in zip(row, values.T, strict=True):
@@ -407,9 +411,10 @@ def plot_people_by_clips(panels: Mapping[str, np.ndarray], *, label: str) -> Fig
     """Values (n_people, n_clips) as heat maps, side by side on one scale centred at zero."""
     limit = float(np.quantile(np.abs(np.concatenate(list(panels.values()))), 0.98))
     n_people = len(next(iter(panels.values())))
+    look: dict[str, Any] = {"cmap": style.VALENCE_CMAP, "interpolation": "nearest"}
     fig, drawn = style.panels(panels, (3.3, 3.7), 1, ylabel=f"{n_people} people")
     for ax, values in zip(drawn, panels.values(), strict=True):
-        image = style.show_cells(ax, values, (-limit, limit), cmap=style.VALENCE_CMAP)
+        image = style.show_cells(ax, values, (-limit, limit), **look)
         ax.set(xlabel=f"{values.shape[1]} clips", xticks=[], yticks=[])
     fig.colorbar(image, ax=drawn, label=label, extend="both", shrink=0.8)
     return fig
@@ -421,7 +426,7 @@ def plot_people_by_clips(panels: Mapping[str, np.ndarray], *, label: str) -> Fig
 def plot_subject_spread(panels: Mapping[str, pd.Series], *, chance: float) -> Figure:
     """Accuracy of every subject, sorted, one line per classifier."""
     fig, ax = plt.subplots(figsize=(6, 3.4))
-    for colour, (name, values) in zip((BLUE, ORANGE, PURPLE, GREY), panels.items(), strict=False):
+    for colour, (name, values) in zip(style.SERIES, panels.items(), strict=False):
         ordered = np.sort(values.to_numpy())
         ax.plot(np.arange(1, len(ordered) + 1), ordered, "o-", ms=4, lw=1.2, color=colour, label=name)
     ax.axhline(chance, color=GREY, lw=0.8, ls=":", label="chance")
@@ -473,7 +478,7 @@ def plot_checkpoints(
     """Checkpoints by two columns, coloured by ``network``, one panel per cohort; `line` joins its groups."""
     fig, drawn = style.panels(panels, (3.7, 3.3), 1, ylabel=ylabel, xlabel=xlabel)
     networks = list(dict.fromkeys(name for table in panels.values() for name in table["network"]))
-    palette = dict(zip(networks, (BLUE, ORANGE, PURPLE, GREY), strict=False))
+    palette = dict(zip(networks, style.SERIES, strict=False))
     for ax, table in zip(drawn, panels.values(), strict=True):
         for _, rows in table.groupby(line) if line else ():
             rows = rows.sort_values(x)
@@ -519,7 +524,7 @@ def plot_stream(
     ``emotion``. The figure ends at second `until`.
     """
     order = [name for name in EMOTIONS if name in classes][::-1]
-    fig, ax = plt.subplots(figsize=(9, 3.2))
+    fig, ax = plt.subplots(figsize=(style.WIDTH, 3.2))
     look: dict[str, Any] = {"origin": "lower", "cmap": "Blues", "interpolation": "nearest", "zorder": 1}
     for record in records:
         if record.time > until:

@@ -17,9 +17,15 @@ from matplotlib.lines import Line2D
 
 from kernel.language.stories import EMOTIONS, VALENCE_CODE
 
-#: Ours, reference, further and null. Blue and orange are Wong's (2011, doi:10.1038/nmeth.1618), purple is
-#: Tol's (2021, SRON/EPS/TN/09-002): beside Wong's green, grey would look alike to readers with deuteranopia.
+#: The paper, or a line of reference; ours; what a figure points at, such as the value that a null judges or a
+#: false alarm; a further series; a null, a placebo or chance. Hollow marks are simulated. Blue and orange are
+#: Wong's (2011, doi:10.1038/nmeth.1618), purple is Tol's (2021, SRON/EPS/TN/09-002): beside Wong's green,
+#: grey would look alike to readers with deuteranopia.
 INK, BLUE, ORANGE, PURPLE, GREY = "#222222", "#0072B2", "#D55E00", "#AA3377", "#949494"
+#: Series without a role of their own, in this order.
+SERIES = (BLUE, PURPLE, INK, GREY)
+#: Inches. Wider figures are shrunk on a page until text of 9 points, the smallest drawn, is below 11 pixels.
+WIDTH = 7.5
 #: Valence is always on this diverging scale: negative brown, positive teal.
 VALENCE_CMAP = "BrBG"
 #: Whatever else has two sides, such as a correlation or a change: negative purple, positive orange.
@@ -81,12 +87,15 @@ def panels(
     share: str = "y",
     **options: Any,
 ) -> tuple[Figure, list[Axes]]:
-    """Panels with titles, so many in a row: inches of each and of what stands beside all, axes they share."""
+    """Panels with titles, so many in a row: inches of each and of what stands beside all, axes they share.
+
+    No figure is wider than `WIDTH`.
+    """
     titles = list(titles)
     columns = columns or len(titles)
     rows = -(-len(titles) // columns)
     shared = {"sharex": "x" in share, "sharey": "y" in share}
-    figsize = (size[0] * columns + beside, size[1] * rows)
+    figsize = (min(size[0] * columns + beside, WIDTH), size[1] * rows)
     fig, axes = plt.subplots(rows, columns, figsize=figsize, squeeze=False, **options | shared)
     for ax, title in zip(axes.flat, titles, strict=False):
         ax.set(title=title, xlabel=xlabel)
@@ -137,10 +146,10 @@ def show_cells(ax: Axes, values: Any, limits: tuple[float, float], **options: An
 
 
 def heat_map(
-    ax: Axes, table: pd.DataFrame, limits: tuple[float, float], cmap: str, size: int, bar: dict[str, Any]
+    ax: Axes, table: pd.DataFrame, limits: tuple[float, float], cmap: str, bar: dict[str, Any]
 ) -> None:
-    """Cells in colours with their numbers written in, in points of a size, and a colour bar."""
-    look = {"vmin": limits[0], "vmax": limits[1], "cmap": cmap, "annot_kws": {"size": size}, "cbar_kws": bar}
+    """Cells in colours with their numbers written in, and a colour bar."""
+    look = {"vmin": limits[0], "vmax": limits[1], "cmap": cmap, "annot_kws": {"size": 9}, "cbar_kws": bar}
     sns.heatmap(table, annot=True, fmt=".2f", ax=ax, **look)
     ax.set(xlabel="", ylabel="")
     ax.tick_params(axis="x", rotation=25)

@@ -16,8 +16,8 @@
 # **The question.** The paper describes each film clip by 160 numbers, the strength of the EEG at 32 electrodes in five frequency bands, and reads what distinguishes clips as emotion
 # {cite:p}`radwan2026shared`. What are these numbers? How much of them comes from the clips, and what else could make the clips of one emotion differ from those of another?
 #
-# **The answer in short.** Most of what varies in the EEG is who is being recorded and the noise from second to second; the clips account for two percent at best. Averaged over 123 people, most of this small effect repeats in other people, though hardly
-# in the gamma band. But clips differ in many ways, so an effect that repeats is not yet an effect of {term}`valence`: the order of the clips, the recording hardware and the films themselves could each pose as emotion.
+# **The answer in short.** Clips account for two percent of what varies in the EEG at best; averaged over 123 people, most of this small effect repeats in other people, though hardly in the gamma band. But an effect that repeats is not yet an effect of {term}`valence`:
+# the order of the clips, the recording hardware and the films themselves could each pose as emotion.
 #
 # **You will learn** what the 160 numbers are, how to split their variance into people, clips and noise, and how a classifier that sees no EEG at all can beat chance.
 #
@@ -54,7 +54,7 @@ variance, reliability = audit.load("variance"), audit.load("reliability")
 print(audit.sources(variance, reliability))
 
 # %% [markdown]
-# ## What FACED holds
+# ## What FACED holds: 28 clips, 160 numbers each, two kinds of caps
 #
 # 123 people watched 28 film clips: three for each of eight emotions, and four neutral ones. The data set keeps the last 30 s of EEG of each clip. Three things are easily overlooked: the films, the bands, and the hardware. We begin with the films.
 
@@ -104,7 +104,7 @@ pd.DataFrame({name: describe(name) for name in ("standard", "cohort_matched", "l
 # %% [markdown]
 # Only `leave_clips_out` tests on clips that were not trained on. And in the usual split (`standard`) everybody in validation and test wore the second cap, but only a quarter of those in training.
 #
-# ## Where the variance lies
+# ## Clips make up two percent of the EEG at best
 #
 # The strength of one band at one electrode in one second varies for many reasons. We split its variance into the parts that belong to the *person*, to a person's *drift* over the session, to the *clip* (what everybody's EEG does at this
 # clip), to *person x clip* (what only this person's EEG does at this clip), and to the *seconds* within a clip.
@@ -119,7 +119,7 @@ bands = [f"EEG, {band}" for band in faced["band"].values]
 shares = pd.concat([eeg.loc[bands], said.loc[[f"rating of {item}" for item in ("valence", "liking", "arousal", "familiarity")]]])
 fig = plots.plot_shares(shares[["clip", "person x clip", "person", "seconds", "drift"]].fillna(0), label="share of variance", title="FACED")
 
-# %%
+# %% tags=["hide-input"]
 shares.rename_axis(None, axis=1).round(3).astype(object).fillna("")
 
 # %% [markdown]
@@ -140,7 +140,7 @@ table[["odd and even", "random halves", "recording cohorts"]].round(4)
 # deviations agree at .73 to .81 between odd and even people, and at .64 to .68 between the two recording cohorts. (The cohorts wore different hardware as well.) That is still high. It says that people's brains respond alike to these clips; it does not say to what. And it is an average over bands: [chapter 6](06_topography.ipynb) shows that in gamma, the band of the paper's best cell,
 # the halves hardly agree.
 #
-# ## What a feature is: differential entropy
+# ## A feature is the log-power of a band, and it measures what it should
 #
 # So far we took the features as they are. Where do they come from? A filter keeps one band of the signal, without shifting it in time, and the result is cut into windows of one second. The {term}`differential entropy` of a window is
 #
@@ -227,7 +227,7 @@ print(f"balanced accuracy from position alone, 9 classes: {bacc:.3f}, chance {1 
 #
 # The last line is a classifier that sees no EEG at all. It knows at which of the 28 positions a clip was shown, and answers with the emotion that was most common there in training. Its {term}`balanced accuracy` is .152, where guessing gives .111. The next figure shows what it has learned.
 
-# %% mystnb={"image": {"alt": "Two heat maps, real training people and real test people: for each emotion and each position in the session, how often the emotion stood there relative to an even spread."}, "figure": {"caption": "**Where each emotion stood in the session (real orders of presentation).** White is an even spread; orange positions held an emotion more often than that, purple ones less often."}}
+# %% mystnb={"image": {"alt": "Two heat maps, real training people and real test people: for each emotion and each position in the session, how often the emotion stood there relative to an even spread."}, "figure": {"caption": "**Where each emotion stood in the session (real orders of presentation).** Where there is no colour the spread is even; orange positions held an emotion more often than that, purple ones less often."}}
 fig = plots.plot_position_classes(
     {"training people (real)": order.counts("train"), "test people (real)": order.counts("test")}, list(order.classes)
 )
@@ -278,7 +278,7 @@ tests.rename_axis("real orders").round(3)
 # the test people they rarely do. Whether by chance or not, pleasant clips did come early, so an analysis of valence must remove the order. The following chapters do so by
 # estimating the clips and each person's drift *together*. (Removing the drift first would also remove a part of the clips, and leave traces of the order in what remains; [a later chapter](18_same_clip.ipynb) shows how badly that can go.)
 #
-# ## Hardware and films
+# ## Hardware and films can pose as emotion, too
 #
 # *Hardware.* In the usual split, everybody in validation and test wore the second cap. {term}`Standardising <standardised>` (mean 0 and standard deviation 1 of each feature within a person) removes differences of level and scale, but not
 # of electrode positions. The split `cohort_matched` gives training and test the same mix.
@@ -301,7 +301,7 @@ rows = [
     claims.record("C4.position_alone", value=bacc - 1 / 9, p=p[1], n=23, data=f"{people}; null: 91 orders shared", simulated=False),
     claims.record("C4.reliability_clips", value=centred, n=123, data="FACED", simulated=False),
 ]
-claims.show(*rows)[["claim", "ours", "p", "data"]]
+claims.show(*rows)[["claim", "ours", "p", "data", "verdict"]]
 
 # %% tags=["remove-cell", "nbval-check-output"]
 # what the solutions below say in numbers
@@ -314,7 +314,7 @@ kinds = np.array([VALENCE_CODE[name] for name in order.classes])
 merged = [np.stack([order.counts(part)[:, kinds == s].sum(1) for s in (-1, 0, 1)], 1) for part in ("train", "test")]
 print("three valences:", f"{position_only_bacc(*merged):.2f}")
 
-# %% tags=["nbval-check-output"]
+# %% tags=["remove-cell", "nbval-check-output"]
 claims.show(*rows)[["data", "verdict"]]
 
 # %% [markdown]

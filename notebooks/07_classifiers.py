@@ -17,12 +17,10 @@
 # guessing gives .111 {cite:p}`radwan2026shared`. But everybody, in training and test, watched the same 28 film clips. What does such an
 # accuracy consist of: emotions, clips, or the way the data were prepared?
 #
-# **The answer in short.** Mostly of clips: on FACED's features a linear classifier reaches .248 and a network that sees the time course
-# .423, but on clips that they have not met both fall to about .15, and a network that learns only *which ten seconds of which clip* it
-# sees, and no emotion, names the emotions of known clips better (.520). A filter in the published code of FACED's data descriptor adds
-# hints of its own: it smooths across clips while they are sorted by emotion, which doubles the accuracy on unseen clips and decodes even
-# emotions that do not exist. What little remains may be emotion, or the clips' place in the session; we cannot show that pleasant
-# and unpleasant are told apart across emotions.
+# **The answer in short.** Mostly of clips: a network that sees the time course reaches .423, falls to about .15 on clips that it has not met, and
+# is beaten on known clips (.520) by one that learns only *which ten seconds of which clip* it sees, and no emotion. A filter in the published
+# code of FACED's data descriptor adds hints of its own, because it smooths across clips while they are sorted by emotion; what little remains
+# may be emotion, or the clips' place in the session.
 #
 # **You will learn** how to take an accuracy apart, how to test a data preparation for leaks with labels that mean nothing, and what a test on
 # new people leaves untested.
@@ -496,7 +494,7 @@ table.rename_axis(columns=None).round(3)
 #    sideways in time.
 # 4. *Try it with groups that mean nothing.* If a step lifts them above chance on unseen clips, it leaks.
 #
-# ## 36 checkpoints for the chapters that follow
+# ## Our 36 checkpoints differ mostly by architecture
 #
 # The paper trains 36 networks: two architectures, three lengths of training, six recipes {cite:p}`radwan2026shared`. The next two chapters
 # ask what such a bank shares with the axis, so we have trained one in each regime: a perceptron with two hidden layers, and an axial
@@ -528,7 +526,7 @@ checkpoints.groupby(["regime", "network"], sort=False)["bacc"].agg(["min", "medi
 # which see it in five steps of two seconds, do not. Keep this gap between the two architectures in mind: in the next chapter it will pass
 # for a discovery.
 #
-# ## Is leaving clips out a fair control? A simulation
+# ## Leaving clips out is a fair control (simulated)
 #
 # We test the control on two simulated cohorts. In *identity only*, people respond to single clips and emotions do not exist. In the
 # *default* one, emotions do.
@@ -646,7 +644,7 @@ def averaged_within(cohort, number=0, width=5):
 
 print("five seconds within the clip, unseen clips:", averaged_within(cohorts["clips, no emotions"]).round(2))
 
-# %% tags=["nbval-check-output", "hide-input"]
+# %% tags=["remove-cell", "nbval-check-output"]
 claims.show(*rows, *simulated)[["data", "verdict"]]
 
 # %% [markdown]

@@ -13,13 +13,12 @@
 # %% [markdown]
 # # The story
 #
-# Some moments feel good and some feel bad. Psychologists call this *valence*. In May 2026 a preprint made a bold claim: language models contain a
-# direction that runs from bad to good, our brain waves (EEG, measured on the scalp) follow it, and programs that read emotions from brain waves find it without being told {cite:p}`radwan2026shared`.
-# If so, machines and brains share a sense of good and bad.
+# Some moments feel good and some bad; psychologists call this *valence*. A preprint of May 2026 makes a bold claim: language models contain a direction from bad to good, our brain waves (EEG) follow it, and programs that read emotions from brain waves find it without being told {cite:p}`radwan2026shared`.
+# If so, machines and brains share a sense of good and bad, and a scale learned from text could read feelings from the brain.
 #
-# The preprint came without code. So we rebuilt its main steps, with smaller models and networks, from the published features of its recordings: 123 people who watched 28
-# emotional film clips {cite:p}`chen2023faced`. Of each result we asked: *would it look the same if the claim were false?* The rules that decide were written before we looked at any brain; later questions are marked
-# [exploratory](../book/how_to_read.md).
+# The preprint came without code. We rebuilt its main steps, with smaller models and networks, from the published features of its recordings, of 123 people who watched 28 film clips {cite:p}`chen2023faced`. Of each result we asked: *would it look the same if the claim were false?* Our rules were written before we looked at any brain; later questions are marked [exploratory](../book/how_to_read.md).
+#
+# **What we found:** small models know good from bad, crudely. No fair test shows that brains follow them.
 
 # %% tags=["remove-cell"]
 from itertools import pairwise
@@ -40,6 +39,13 @@ plt.rcParams |= dict.fromkeys(["axes.titlesize", "axes.labelsize", "xtick.labels
 set_matplotlib_formats("svg", metadata={"Date": None})
 ledger = claims.ledger(claims.book_ledger()).set_index(["id", "data"])
 REGIMES = tuple(trained.REGIMES)
+
+
+def short(r):
+    """A correlation as the text writes it."""
+    return f"{r:.2f}".replace("0.", ".").replace("-", "\u2212")
+
+
 tables = {name: audit.load(name, check=False) for name in ("axes", "checkpoints", "alignment", "contest")}
 axes = tables["axes"].groupby("emotion").mean(numeric_only=True).loc[list(FACED_CLASSES)]
 
@@ -47,13 +53,9 @@ axes = tables["axes"].groupby("emotion").mean(numeric_only=True).loc[list(FACED_
 # %% [markdown]
 # ## 1. Words: models know good from bad, if you ask them
 #
-# **What they did.** A language model turns a short story into a list of numbers, a point in a space of many dimensions. Average the points of each of nine emotions,
-# and draw the line along which the averages differ most: the axis.
+# A language model turns a story into a point in a space of many dimensions. The authors average the points of each of nine emotions, and draw the line along which the averages differ most: the axis. But any nine points have such a line. A good one sorts texts that it has never seen.
 #
-# **The catch.** Nine points always have such a line. A good one must sort texts that it has never seen, and put the emotions where people put them.
-#
-# **What we saw.** In two small models the line sorts film reviews well, if each text ends in "This made me feel very": a good review lies above a bad one in 91 to 95 of 100 pairs, where guessing gives 50. (This share is called the *area under the curve*.)
-# Without this cue, as in the paper, it is 45 to 72. And a single story for each emotion is a lottery: some sets turn the line upside down. Twelve stories and five cues steady it (exploratory): then every good emotion lies above every bad one, in three models of three.
+# In two small models it sorts film reviews, if each text ends in "This made me feel very": a good review lies above a bad one in 91 to 95 of 100 pairs. Guessing gives 50; without this cue, as in the paper, it is 45 to 72. The emotions fall into place only roughly:
 
 # %% tags=["remove-input"] mystnb={"image": {"alt": "Nine emotions on two vertical lines, joined: on the left their mean valence as people rate it, on the right their position on the axis of a small language model. Among people joy, tenderness, inspiration and amusement lie on top, and four negative emotions at the bottom. In the model joy, tenderness and inspiration lie on top and anger at the bottom; fear has climbed from the bottom to above amusement."}, "figure": {"caption": "**The model's order follows people's only roughly (real model, real ratings).** Left: mean rating of the clips of each emotion; right: position on the axis of SmolLM2, 135 million parameters. Fear lands above amusement, and so does neutral."}}
 columns = axes[["class ratings", "language model"]]
@@ -73,7 +75,7 @@ def spread(y, least):
     return placed
 
 
-fig, ax = plt.subplots(figsize=(5.2, 4.4))
+fig, ax = plt.subplots(figsize=(4.4, 4.2))
 for side, column in enumerate(columns.to_numpy().T):
     heights = spread(column, 0.22)
     for emotion, y, height in zip(columns.index, column, heights, strict=True):
@@ -83,7 +85,7 @@ for side, column in enumerate(columns.to_numpy().T):
 for emotion, (left, right) in columns.iterrows():
     blunder = emotion == "fear"
     ax.plot([0, 1], [left, right], color=plots.ORANGE if blunder else plots.GREY, lw=1 + blunder, zorder=1)
-ax.set(xlim=(-0.6, 1.6), xticks=[0, 1], yticks=[])
+ax.set(xlim=(-0.75, 1.75), xticks=[0, 1], yticks=[])
 ax.set_xticklabels(["people", "the model"], fontweight="bold")
 ax.spines[["left", "bottom"]].set_visible(False)
 ax.tick_params(length=0)
@@ -91,16 +93,11 @@ for y, word in ((columns.min().min() - 0.1, "bad"), (columns.max().max() + 0.1, 
     label = ax.text(0.5, y, word, ha="center", va="center", style="italic")
 
 # %% [markdown]
-# **So what.** There is such a direction, and it is crude. Of ordinary directions of the same texts, one in sixteen (in the other model, one in eight) sorts them as well. And −1, 0 or +1, written beside each emotion from memory, agrees with people better than our models' axes ([chapters 1](01_axis.ipynb), [2](02_sentiment.ipynb),
-# [3](03_consistency.ipynb)).
+# Such a direction exists, and it is crude. One in sixteen ordinary directions of the same texts (in the other model, one in eight) sorts them as well. And −1, 0 or +1, written beside each emotion from memory, agrees with people better than our models' axes ([chapters 1](01_axis.ipynb), [2](02_sentiment.ipynb), [3](03_consistency.ipynb)).
 #
-# ## 2. Brain: the fit that noise achieves too
+# ## 2. Brain: noise fits better than brains do
 #
-# **What they did.** A straight-line fit turns the 160 EEG numbers of a clip into a place on the axis. For 28 clips these places correlate .87 with the true ones.
-#
-# **The catch.** A fit with 160 knobs can reach any 28 points. What counts is whether it predicts clips and emotions that it has *not* seen.
-#
-# **What we saw.** The .87 comes back from the paper's own data, judged on the clips that were fitted (exploratory). With random numbers for brains the same fit reaches .99.
+# A straight-line fit turns the 160 EEG numbers of a clip into a place on the axis. Over 28 clips these places correlate .87 with the true ones. But a fit with 160 knobs can reach any 28 points. Does it predict emotions that it has *not* seen?
 
 # %% tags=["remove-input"] mystnb={"image": {"alt": "Four correlations as dots on a scale from 0 to 1. Judged on the clips that were fitted: the paper .87, our reproduction .87, random numbers instead of brains .99. Judged on unseen emotions: a simulated cohort with strong valence .42, real brains -.16."}, "figure": {"caption": "**Noise fits better than brains do.** Filled: real EEG; hollow: random numbers (the middle of 200 draws) and a simulated cohort with strong valence. Where there is nothing to predict, correlations on unseen emotions are negative."}}
 fit, unseen = (ledger.loc[(name, "FACED")] for name in ("C4.in_sample_reproduced", "C4.recovered_unseen"))
@@ -118,33 +115,28 @@ rows = [
     ("planted valence", planted["value"], "o", plots.BLUE, False),
     ("real brains", unseen["value"], "o", plots.BLUE, True),
 ]
-fig, ax = plt.subplots(figsize=(5.2, 3.1))
+fig, ax = plt.subplots(figsize=(4.4, 3.1))
 for y, (_, r, marker, colour, filled) in zip([5, 4, 3, 0.8, 0], rows, strict=True):
     ax.plot(r, y, marker, color=colour, mfc=colour if filled else "none", ms=10, mew=2)
-    ax.annotate(f"{r:.2f}", (r, y), (12, 0), textcoords="offset points", va="center")
+    ax.annotate(short(r), (r, y), (12, 0), textcoords="offset points", va="center")
 ax.axhline(2.2, color=plots.GREY, lw=0.8)
 for y, title in ((5.8, "judged on what was fitted"), (1.6, "judged on unseen emotions")):
     ax.text(0, y, title, weight="bold", va="center")
 ax.set_yticks([5, 4, 3, 0.8, 0], [row[0] for row in rows])
-ax.set(xlim=(-0.3, 1.15), ylim=(-0.6, 6.3), xlabel="correlation with the axis", xticks=[0, 0.5, 1])
+ax.set(xlim=(-0.3, 1.25), ylim=(-0.6, 6.3), xlabel="correlation with the axis")
+ax.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
 ax.spines["left"].set_visible(False)
 ax.tick_params(axis="y", length=0)
 
 # %% [markdown]
-# Asked for unseen emotions, the fit fails (−.16, p = .33, exploratory; p is how often chance alone does as well). So does the test that we had fixed beforehand, with a language model's axis and the order of clips removed
-# (p = .99). That test is not blind, though not sharp: strong valence, *planted* on purpose in a simulated cohort, gives r = .42 (p = .03), and just misses once order is removed (p = .06).
+# The .87 comes back from the paper's own data, judged on the clips that were fitted (exploratory). With random numbers for brains the fit reaches .99. Asked for unseen emotions, it fails (−.16, exploratory; chance does as well in 33 of 100 cases, p = .33). So does the test fixed beforehand (p = .99).
+# That test is not blind, though not sharp: strong valence, *planted* in simulated people, gives .42 (p = .03), and just misses once the order of clips is removed (p = .06).
 #
-# **So what.** The .87 says nothing about brains. That EEG follows valence *weakly* remains possible; [chapter 5](05_projection.ipynb) says how large an effect these tests would have found (see also [4](04_eeg.ipynb), [6](06_topography.ipynb) and
-# [same clip](18_same_clip.ipynb)).
+# So the .87 says nothing about brains. That EEG follows valence *weakly* remains possible ([chapters 4](04_eeg.ipynb), [5](05_projection.ipynb), [6](06_topography.ipynb), [same clip](18_same_clip.ipynb)).
 #
 # ## 3. Classifiers: 36 witnesses, two opinions
 #
-# **What they did.** Train 36 networks to name the emotion from EEG. The more accurate a network, the closer its inner picture of the emotions lies to the axis: a correlation of .885.
-#
-# **The catch.** Networks that learn from the same data resemble each other. Thirty-six that say the same are not 36 witnesses.
-#
-# **What we saw.** Our own 36, which see the *time course* of the EEG second by second, give .83 with one language model's axis and −.78 with another's, although the two axes agree closely. Neither is beyond what shuffled emotions
-# give (p = .12 and .81). With averages over ten seconds instead, the correlations are .11 and −.65.
+# Then 36 networks learn to name the emotion from EEG. The more accurate a network, the closer its inner picture of the emotions lies to the axis, the paper reports: a correlation of .885. But networks that learn from the same data resemble each other, like witnesses who have talked.
 
 # %% tags=["remove-input"] mystnb={"image": {"alt": "Two scatter plots of the same 36 networks, real EEG: accuracy across, agreement with the axis up. With the axis of one language model the dots rise in two clusters, r = .83; with the axis of another they fall, r = -.78."}, "figure": {"caption": "**The same networks, two axes, opposite answers (real EEG).** A dot is a network that sees the time course; the two clusters are two kinds of network. The two axes correlate at .87 over the nine emotions."}}
 bank = tables["checkpoints"].query("regime == @REGIMES[1]")
@@ -152,50 +144,46 @@ first = bank[list(trained.PC1)].to_numpy()[..., None]
 titles = {"language model": "one model's axis", "second model": "another's"}
 scores = {name: class_pc1_alignment(first, np.arange(9), axes[name].to_numpy()).score for name in titles}
 agreement = axes["language model"].corr(axes["second model"])
-fig, panels = plt.subplots(1, 2, figsize=(5.6, 3), sharey=True)
+fig, panels = plt.subplots(1, 2, figsize=(4.5, 2.9), sharey=True)
 for ax, (name, title), colour in zip(panels, titles.items(), (plots.BLUE, plots.PURPLE), strict=True):
     ax.plot(bank["bacc"], scores[name], "o", color=colour, ms=6, alpha=0.7)
-    ax.set(title=f"{title}: r = {stats.pearson(scores[name], bank['bacc']):.2f}", xlabel="accuracy")
+    ax.set(title=f"{title}\nr = {short(stats.pearson(scores[name], bank['bacc']))}", xlabel="accuracy")
+    ax.set_xticks([0.2, 0.3, 0.4], [".2", ".3", ".4"])
+panels[0].set_yticks([0, 0.2, 0.4], ["0", ".2", ".4"])
 label = panels[0].set_ylabel("agreement with the axis")
 
 # %% [markdown]
-# What do such networks recognise? One that learns which *moment* of which film is on, and no emotion at all, names emotions better than one that learns emotions (exploratory). On clips that neither has seen,
-# both are little better than chance.
+# Our own 36, which see the *time course* of the EEG, give .83 with one language model's axis and −.78 with another's, although these axes agree closely. Neither is beyond what shuffled emotions give (p = .12 and .81). With averages over ten seconds it is .11 and −.65.
 #
-# **So what.** Nothing here says that classifiers find valence, and two or three independent witnesses cannot show it ([chapters 7](07_classifiers.ipynb), [8](08_rediscovery.ipynb), [9](09_ablation.ipynb)).
+# What do they recognise? A network that learns which *moment* of which film is on, and no emotion, names emotions better than one that learns emotions (exploratory). On unseen clips both are little better than chance ([chapters 7](07_classifiers.ipynb), [8](08_rediscovery.ipynb), [9](09_ablation.ipynb)).
 #
 # ## 4. Alignment: a meaningless goal harms as much
 #
-# **What they did.** Push networks towards the axis while they learn, in 25 ways. Nothing helps and 16 ways harm. The paper concludes that the networks know the axis already: they are saturated.
-#
-# **The catch.** Any extra task can distract. So each of our trainings has a *placebo*: the same push towards the same values, dealt out to the wrong emotions.
+# The authors also push networks towards the axis, in 25 ways. Nothing helps and 16 ways harm; they conclude that the networks know the axis already. But any extra task can distract. So each of our trainings has a *placebo*: the same push, with values dealt out to the wrong emotions.
 
 # %% tags=["remove-input"] mystnb={"image": {"alt": "Scatter plot, real EEG: for each of 24 strategies the change in accuracy with the true axis, up, against the change with a placebo, across, on logarithmic scales. All dots lie close to the diagonal, from no change to a loss of three tenths."}, "figure": {"caption": "**Axis and placebo cost the same (real EEG).** A dot is one of 24 strategies, ten seeds each; on the line, axis and placebo harm alike."}}
 rows = tables["alignment"].query("regime == @REGIMES[1]")
 run = trained.as_interventions(rows[rows["number"].notna() | (rows["arm"] == "base")])
 summary = interventions.summarise(run)
-fig, ax = plt.subplots(figsize=(5.2, 4))
+fig, ax = plt.subplots(figsize=(4.4, 3.8))
 ax.axline((0, 0), slope=1, color=plots.GREY, lw=1)
 ax.plot(summary["placebo"], summary["true"], "o", color=plots.BLUE, ms=7, alpha=0.75)
 for setting in (ax.set_xscale, ax.set_yscale):
     setting("symlog", linthresh=0.01)
-ticks, names = [-0.3, -0.1, -0.03, -0.01, 0, 0.01], ["-.3", "-.1", "-.03", "-.01", "0", "+.01"]
+ticks, names = [-0.3, -0.1, -0.03, -0.01, 0, 0.01], ["\u2212.3", "\u2212.1", "\u2212.03", "\u2212.01", "0", "+.01"]
 ax.set_xticks(ticks, names, minor=False)
 ax.set_yticks(ticks, names, minor=False)
 ax.minorticks_off()
+for place, side, words in (((0.04, 0.9), "left", "the axis harms less"), ((0.96, 0.06), "right", "the axis harms more")):
+    ax.text(*place, words, ha=side, style="italic", transform=ax.transAxes)
 labels = ax.set(xlabel="change of accuracy, placebo", ylabel="change of accuracy, the axis")
 
 # %% [markdown]
-# **What we saw.** No strategy helps, as the paper says. But over 24 strategies the axis harms no more than its placebo: the difference is less than half a hundredth of accuracy (exploratory; the rule fixed beforehand
-# calls it undecided). And of the paper's sixteen harmful ways, ten stay significant after correcting for 25 tests.
-#
-# **So what.** Strong extra tasks cost accuracy, whatever they aim at. Saturation is not needed to explain it ([chapters 10](10_alignment.ipynb), [11](11_saturation.ipynb)).
+# No way helps, as the paper says. But over 24 ways the axis harms no more than its placebo: they differ by less than half a hundredth of accuracy (exploratory; the rule fixed beforehand calls it undecided). Strong extra tasks cost accuracy, whatever they aim at ([chapters 10](10_alignment.ipynb), [11](11_saturation.ipynb)).
 #
 # ## 5. Ensemble: ten heads are a little better than one
 #
-# **What they did.** Let ten networks vote, from five random starts and two lengths of training: 10.5 % more accuracy, which the paper credits to what the axis leaves out.
-#
-# **The catch.** More than what? The 10.5 % compare with another work's network; over its own single networks the paper gains 6 %. And networks that differ only in their start gain by voting, too.
+# Finally ten networks vote: 10.5 % more accuracy, which the paper credits to what the axis leaves out. But that compares with another work's network; over its own single ones the paper gains 6 %. And networks that differ only in their random start gain by voting, too.
 
 # %% tags=["remove-input"] mystnb={"image": {"alt": "Three intervals of a change in accuracy, real EEG, time course: ten networks against one gain about a hundredth; two kinds of diversity against ten plain seeds gain about a hundredth or less, and their intervals include zero. The paper's gain over its own single network, .037, lies far to the right."}, "figure": {"caption": "**The vote gains a little; special diversity gains nothing we can be sure of (real EEG, time course).** Bars: 95 % intervals over 23 new people. Diamond: the paper's ensemble against its own single network."}}
 gain = ledger.loc[("C8.gain", "FACED, time course")]
@@ -204,33 +192,32 @@ rows = [("ten against one", gain)]
 rows += [
     (label, versus.loc[f"FACED, time course; {name}"])
     for label, name in (
-        ("a class direction dropped,\nagainst plain seeds", "one basin direction of the input dropped"),
-        ("the rest, and a base,\nagainst plain seeds", "residual complement and base"),
+        ("one direction hidden,\nagainst ten plain", "one basin direction of the input dropped"),
+        ("all hidden from most,\nagainst ten plain", "residual complement and base"),
     )
 ]
-fig, ax = plt.subplots(figsize=(5.2, 2.7))
+fig, ax = plt.subplots(figsize=(4.5, 2.7))
 for y, (_, row) in enumerate(rows):
     ax.hlines(-y, row["low"], row["high"], color=plots.BLUE, lw=3)
     ax.plot(row["value"], -y, "o", color=plots.BLUE, ms=9)
 ax.plot(0.6948 - 0.658, 0, "D", color=plots.INK, ms=8)
+ax.annotate("the paper", (0.6948 - 0.658, 0), (0, 10), textcoords="offset points", ha="center")
 ax.axvline(0, color=plots.GREY, lw=1)
 ax.set_yticks([0, -1, -2], [label for label, _ in rows])
-ax.set(xlabel="change of accuracy", ylim=(-2.6, 0.6))
+ax.set_xticks([0, 0.02, 0.04], ["0", ".02", ".04"])
+ax.set(xlabel="change of accuracy", xlim=(-0.005, 0.045), ylim=(-2.6, 0.7))
 ax.tick_params(axis="y", length=0)
 
 # %% [markdown]
-# **What we saw.** With the time course ten plain networks beat one by 2 % (.008 of accuracy); with averages the gain is uncertain. To make networks differ, we hid from each a direction of the *basin*, the space that the averages of the emotions span, or from most the whole basin. Ten such networks cannot be told from ten plain ones, though a gain of up to .03 is not
-# excluded.
-#
-# **So what.** Vote, if you have ten networks; do not expect 10 % ([chapters 12](12_ensemble.ipynb), [13](13_two_tier.ipynb)).
+# With the time course, ten plain networks beat one by 2 % (.008 of accuracy); with averages the gain is uncertain. Ten that were made to differ, by hiding from each a part of the space that the averages of the emotions span, cannot be told from ten plain ones; a gain of up to .03 is not excluded ([chapters 12](12_ensemble.ipynb), [13](13_two_tier.ipynb)).
 #
 # ## What to believe
 #
 # - **Stands:** small language models hold a crude direction from bad to good. Pushing classifiers towards it does not help.
-# - **Falls:** the step from words to brains. On the paper's own data no fair test finds the axis in EEG or in networks trained on it.
+# - **Falls:** the step to brains. On the paper's own data no fair test finds the axis in EEG, or in networks trained on it.
 # - **Open:** whether brains carry a *weak* trace of valence, and what larger models and raw recordings would give.
 #
-# [The verdict](16_verdict.ipynb) weighs every claim, and [the quickstart](00_quickstart.ipynb) puts your own sentences on the axis.
+# **Why it matters.** A fit judged on its own data, a push without a placebo, a vote without plain rivals: each looks like a discovery about brains, and would look the same without one. [The verdict](16_verdict.ipynb) weighs every claim; [the quickstart](00_quickstart.ipynb) puts your own sentences on the axis.
 
 # %% tags=["remove-cell", "nbval-check-output"]
 # what the text of this page says in numbers

@@ -19,9 +19,8 @@
 #
 # **The answer in short.** The test whose rule we had fixed does not show that they do: in people whom the regression has not seen, its
 # prediction correlates with their own valence at .038 to .045, and ratings swapped between people do as well in 7 to 15 % of cases.
-# Afterwards we looked at single bands and found that delta alone exceeds chance; but that was one of some 25 looks, and FACED's
-# features cannot tell brain from eyes, so it is a lead for other data. One thing is certain: the same recordings, with
-# two steps in the wrong order, would have given a p below .00001.
+# Delta alone exceeds chance, but we found that afterwards, in one of some 25 looks, and FACED's features cannot tell brain from eyes; the
+# same recordings, with two steps in the wrong order, would have given a p below .00001.
 #
 # **You will learn** how to compare people instead of clips, why two harmless-looking steps in the wrong order invent an effect, and how to
 # speak of something that you found after you had looked.
@@ -113,7 +112,7 @@ fig = plots.plot_shares(shares, label="share of the variance of ratings", title=
 # %% [markdown]
 # In every bar the grey part is the largest. In numbers:
 
-# %%
+# %% tags=["hide-input"]
 shares.round(2).rename_axis(index=None, columns=None)
 
 # %% [markdown]
@@ -292,7 +291,7 @@ worst.round(3).fillna("")
 # its residual with the residual rating (linear drift). A {term}`max-statistic` makes up for looking at 150 cells: a cell's p is the share
 # of swapped data sets in which *any* cell does as well {cite:p}`nichols2002nonparametric`.
 
-# %% mystnb={"image": {"alt": "Five scalp maps, delta to gamma, real EEG: correlation of each cell with own valence. Delta and theta are purple, negative, and darkest at the forehead above the eyes; gamma is faintly orange at the sides of the forehead."}, "figure": {"caption": "**What little follows own valence is slow and is strongest above the eyes (real EEG, real ratings).** The darkest colours mark the limit of the max-statistic, p = .05 after looking at all 150 cells."}}
+# %% mystnb={"image": {"alt": "Five scalp maps, delta to gamma, real EEG: correlation of each cell with own valence. Delta and theta are purple, negative, and darkest at the forehead above the eyes; gamma is faintly orange at the sides of the forehead."}, "figure": {"caption": "**What little follows own valence is slow and is strongest above the eyes (real EEG, real ratings).** The strongest colours mark the limit of the max-statistic, p = .05 after looking at all 150 cells."}}
 cells = tables["within_cells"]
 bands = ["delta", "theta", "alpha", "beta", "gamma"]
 valence = cells[cells["item"] == "valence"]
@@ -303,7 +302,7 @@ fig = plots.plot_topomaps(
 )
 
 # %% [markdown]
-# Delta and theta are darkest at the forehead. These are the five cells with the smallest p-values:
+# Delta and theta are strongest at the forehead. These are the five cells with the smallest p-values:
 
 # %%
 valence.sort_values("p").head(5).set_index(["channel", "band"])[["r", "p"]].round(3)
@@ -340,7 +339,7 @@ fig = plots.plot_against_chance(eyes, label="correlation of prediction and own v
 # %% [markdown]
 # Only the eye-sensitive cells lie beyond their bar. In numbers:
 
-# %%
+# %% tags=["hide-input"]
 for row in eyes.itertuples():
     print(f"{row.label}: r {row.r:.4f}, p {row.p:.3f}")
 
@@ -420,7 +419,7 @@ alone.round(3).rename_axis(None)
 # - *A near miss stays a near miss.* Small p-values under single drift models, or in single bands, invite a choice. We fixed the rule,
 #   150 features and all three models, before the results.
 #
-# ## What a positive result would have needed
+# ## A positive result would have needed an r of .075
 #
 # It would have needed an $r$ that clears the limit under all three drift models, that remains without the eyes, and that returns in other
 # people. How large an $r$, and how many people?
@@ -483,7 +482,7 @@ said[np.ix_(late, unpleasant)] -= 2
 test = within_clip_test(shifted, said, other.order, other.hardware)
 print(f"hardware that goes with ratings: r {test.r:.2f}, mean of the null {test.null.mean():.2f}, p {test.p:.1f}")
 
-# %% tags=["nbval-check-output"]
+# %% tags=["remove-cell", "nbval-check-output"]
 # all rows come from stored tables and have room to spare
 claims.show(*rows)[["data", "verdict"]]
 

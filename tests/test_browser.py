@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import http.server
 import importlib.util
+import io
 import re
 import shutil
 import subprocess
@@ -647,6 +648,47 @@ def test_without_scripts_the_table_is_there(browser, origin, explorer):
         assert page.locator(".explore-static table").first.is_visible()
         assert NASTY.split("\u2028")[0].strip() in page.locator("figure[data-explore=axis]").inner_text()
         assert page.locator(".explore-live").count() == 0
+
+
+# ---- the cover and the figures
+
+
+@pytest.mark.parametrize("size", [{"width": 1280, "height": 800}, PHONE], ids=["desk", "phone"])
+def test_the_cover_answers_on_its_first_screen(visitor, size):
+    page = visitor.open(f"{PAGES[0]}.html")
+    try:
+        page.set_viewport_size(size)
+        answer = page.locator("article p strong").first
+        paragraph = answer.locator("xpath=..").bounding_box()
+        assert answer.inner_text().startswith("The evidence does not show it")
+        assert paragraph["y"] > 0 and paragraph["y"] + paragraph["height"] <= size["height"]
+    finally:
+        page.set_viewport_size(DESK)
+
+
+def test_every_chapter_opens_with_a_card(html):
+    for name in PAGES:
+        article = BeautifulSoup((html / f"{name}.html").read_text(encoding="utf-8"), "html.parser").article
+        asks = article.find("strong", string="The answer in short.") is not None
+        assert len(article.select(".chapter-card")) == asks, name
+        folds = article.get_text().count("Where these numbers come from")
+        assert len(article.select("details.provenance pre")) == folds
+
+
+@pytest.mark.parametrize("drawn", ["notebooks/05_projection", "notebooks/17_story"], ids=["png", "svg"])
+def test_figures_are_dark_in_the_dark_and_stand_out(visitor, drawn):
+    page = visitor.open(f"{drawn}.html")
+    figure, light = page.locator(".cell_output img").first, {}
+    try:
+        for mode in ("light", "dark"):
+            page.emulate_media(color_scheme=mode)
+            page.evaluate(THEME if mode == "dark" else "() => true")
+            with Image.open(io.BytesIO(figure.screenshot(animations="disabled"))) as image:
+                light[mode] = np.quantile(np.asarray(image.convert("L")), [0.001, 0.5, 0.999])
+    finally:
+        page.emulate_media(color_scheme="light")
+    assert light["light"][1] > 240 and light["light"][0] < 60
+    assert light["dark"][1] < 40 and light["dark"][2] > 190
 
 
 # ---- pictures of the book

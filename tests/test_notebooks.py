@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import subprocess
 import sys
@@ -99,6 +100,53 @@ def test_every_chapter_ends_in_ledger_rows(script):
     assert not any("claims." in cell.source for cell in after if cell.cell_type == "code")
     rows = claims.read_ledger(ROOT / "book" / "claims.json")
     assert script.stem in {claims.load_claim(row.id).chapter for row in rows}
+
+
+def prose(notebook):
+    """Words of a chapter's text, without headings, addresses and numbers."""
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    text = re.sub(r"(?m)^#.*$|\]\([^)]*\)|\{\w[\w:]*\}`[^`]*`", "", text)
+    return re.findall(r"[^\W\d_][\w'\u2019-]*", text)
+
+
+def test_the_story_is_read_in_five_minutes_and_shows_five_pictures_and_no_code():
+    notebook = executed(ROOT / "notebooks" / "17_story.py")
+    assert 600 <= len(prose(notebook)) <= 900
+    cells = code_cells(notebook)
+    assert all({"remove-cell", "remove-input"} & set(cell.metadata["tags"]) for cell in cells)
+    shown = [cell for cell in cells if "remove-cell" not in cell.metadata["tags"]]
+    assert [set(cell.outputs[0].data) for cell in shown] == [{"image/svg+xml", "text/plain"}] * 5
+    captions = [cell.metadata["mystnb"]["figure"]["caption"] for cell in shown]
+    assert all(re.match(r"\*\*[A-Z][^*]+[.)]\*\*", caption) for caption in captions), "each has its sentence"
+
+
+def test_words_are_counted_without_headings_addresses_and_numbers():
+    text = "# Title\n\nIt's [so-called](a b.md) .87 {cite:p}`x2020` **text**."
+    assert prose(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)])) == [
+        "It's",
+        "so-called",
+        "text",
+    ]
+
+
+#: Chapters whose figures are all drawn as wide as a page shows them; the list only grows.
+LEGIBLE = ("00_quickstart", "04_eeg", "05_projection", "06_topography", "07_classifiers", "18_same_clip")
+
+
+@pytest.mark.parametrize("chapter", LEGIBLE)
+def test_figures_keep_text_of_eleven_pixels(chapter):
+    widest = 688 * (9 * 110 / 72) / 11  # of a column of 688 pixels, and text of 9 points at 110 dots an inch
+    cells = code_cells(executed(ROOT / "notebooks" / f"{chapter}.py"))
+    shown = [output.get("data", {}) for cell in cells for output in cell.outputs]
+    pictures = [base64.b64decode(data["image/png"]) for data in shown if "image/png" in data]
+    widths = [int.from_bytes(picture[16:20], "big") for picture in pictures]
+    assert widths and max(widths) <= widest
+
+
+@every_chapter
+def test_a_chapter_is_a_small_file(script):
+    size = script.with_suffix(".ipynb").stat().st_size
+    assert size <= 2**20, f"{size / 2**20:.1f} MiB: draw its figures smaller"
 
 
 def tiny_notebook(path, stored):

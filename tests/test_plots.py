@@ -25,6 +25,16 @@ def headless():
     plt.close("all")
 
 
+@pytest.fixture(autouse=True)
+def legible(headless):
+    """Whatever a test has drawn fits a page, and no text on it is smaller than 9 points."""
+    yield
+    for fig in map(plt.figure, plt.get_fignums()):
+        assert fig.get_figwidth() <= style.WIDTH, "a wider figure is shrunk on a page, and its text with it"
+        small = {t.get_text() for t in fig.findobj(mpl.text.Text) if t.get_text() and t.get_fontsize() < 9}
+        assert not small, f"smaller than 9 points: {small}"
+
+
 def rows(ax):
     return [text.get_text() for text in ax.get_yticklabels()]
 

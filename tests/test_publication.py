@@ -10,9 +10,14 @@ from types import SimpleNamespace
 
 import jupytext
 import nbformat
+import pandas as pd
 import pytest
 import yaml
+from bs4 import BeautifulSoup
+from docutils import nodes
+from docutils.utils import new_document
 from jupyter_book.config import get_final_config
+from PIL import Image
 from sphinx.util.inventory import InventoryFile
 
 from kernel import claims
@@ -305,3 +310,67 @@ def test_every_step_names_a_headline_and_pages_of_the_contents():
     assert {step["headline"] for step in overview.STEPS} < set(claims.HEADLINES)
     html = overview.steps(claims.book_ledger(), lambda page: f"{page}.html", small=True, here=pages[1])
     assert html.count("<li") == len(overview.STEPS) and html.count("aria-current") == 1
+
+
+# ---- how a chapter looks on a page
+
+
+def test_names_of_rows_and_columns_share_a_line():
+    one_header = extension("reading").one_header
+    rows, columns = pd.Index(["a", "b"], name="axis"), pd.Index(["x", "y"], name="null")
+    table = pd.DataFrame([[1, 2], [3, 4]], rows, columns)
+
+    def head(table):
+        html = one_header(table.to_html())
+        lines = BeautifulSoup(html, "html.parser").thead.find_all("tr")
+        assert html.partition("<tbody>")[2] == table.to_html().partition("<tbody>")[2]
+        return [[cell.text for cell in line.find_all("th")] for line in lines]
+
+    assert head(table) == [["axis / null", "x", "y"]]
+    assert head(table.rename_axis(columns=None)) == [["axis", "x", "y"]]
+    assert head(table.rename_axis(index=None)) == [["null", "x", "y"]], "nothing to merge"
+    deep = pd.concat({"p": table, "q": table}, axis=1, names=["kind", None])
+    assert head(deep)[-1] == ["axis", "x", "y", "x", "y"] and len(head(deep)) == 2
+    numbered = pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("p", "x"), ("p", "y")]))
+    assert one_header(numbered.to_html()) == numbered.to_html()
+
+
+def page_of(*parts):
+    """A page with a title, whose paragraphs and outputs are given."""
+    document = new_document("page")
+    document += nodes.section("", nodes.title("", "A chapter"), *parts, ids=["a-chapter"])
+    return document
+
+
+def test_question_and_answer_stand_in_a_card_and_provenance_is_folded():
+    reading = extension("reading")
+    question, answer, later = (
+        nodes.paragraph("", text) for text in ("The question. Why?", "The answer in short. So.", "Later.")
+    )
+    stored, told = (nodes.literal_block("", text) for text in ("axes: stored run of 2026-11-28", "r 0.5"))
+    page = page_of(question, answer, stored, told, later)
+    reading.arrange(None, page)
+    (card,) = page.findall(nodes.container)
+    assert card["classes"] == ["chapter-card"] and card.children == [question, answer]
+    assert [type(node).__name__ for node in page[0]] == [
+        "title", "container", "raw", "literal_block", "raw", "literal_block", "paragraph"
+    ]  # fmt: skip
+    assert page[0][2].astext().startswith("<details") and page[0][4].astext() == "</details>"
+
+
+def test_a_page_without_a_question_has_no_card():
+    for texts in (["A page of the guide."], ["The question. Why?", "A list follows."], []):
+        page = page_of(*(nodes.paragraph("", text) for text in texts))
+        extension("reading").arrange(None, page)
+        assert not list(page.findall(nodes.container)) and len(page[0]) == 1 + len(texts)
+
+
+def test_pictures_tell_their_size(tmp_path):
+    Image.new("RGB", (86, 40)).save(tmp_path / "figure.png")
+    builder = SimpleNamespace(images={"figure.png": "abc.png"})
+    context = {"body": '<p><img alt="a" src="../_images/abc.png"/><img src="../_images/drawing.svg"/></p>'}
+    app = SimpleNamespace(srcdir=tmp_path, builder=builder)
+    extension("reading").sized_pictures(app, "page", "page.html", context, None)
+    sized, drawing = BeautifulSoup(context["body"], "html.parser").find_all("img")
+    assert (sized["width"], sized["height"], sized["style"]) == ("86", "40", "--drawn: 86px")
+    assert sized["alt"] == "a" and set(drawing.attrs) == {"src"}
