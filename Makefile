@@ -47,7 +47,7 @@ test: assets ## lint, run the unit tests and validate every notebook
 		--dist loadfile --no-loadscope-reorder --nbval-lax --nbval-current-env --nbval-cell-timeout=1800 \
 		--nbval-kernel-startup-timeout=120 $$chapters
 
-unit: $(READY)
+unit: $(READY) ## run the unit tests alone
 	$(BIN)/python -m pytest $(WORKERS)
 
 coverage: assets ## run the unit tests and say which lines and branches of the package they miss

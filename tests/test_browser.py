@@ -671,7 +671,7 @@ def test_every_chapter_opens_with_a_card(html):
         article = BeautifulSoup((html / f"{name}.html").read_text(encoding="utf-8"), "html.parser").article
         asks = article.find("strong", string="The answer in short.") is not None
         assert len(article.select(".chapter-card")) == asks, name
-        folds = article.get_text().count("Where these numbers come from")
+        folds = len(article.find_all("summary", string="Where these numbers come from"))
         assert len(article.select("details.provenance pre")) == folds
 
 

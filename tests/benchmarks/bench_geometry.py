@@ -50,8 +50,11 @@ def benchmarks(small: bool = False) -> list[dict]:
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
 
     def ours() -> np.ndarray:
-        effect = ablation_effect(Z, y, (W, b), directions[:, 0], kinds=(), random_targets=directions)
-        return effect.null["random_target"]
+        each = (
+            ablation_effect(features, y, (w, c), u[0], kinds=(), random_targets=u)
+            for features, w, c, u in zip(Z, W, b, directions, strict=True)
+        )
+        return np.stack([effect.null["random_target"] for effect in each], axis=1)
 
     with one_thread():
         return compared(

@@ -180,8 +180,10 @@ def ablation(device: torch.device, small: bool) -> list[dict[str, Any]]:
     direction = rng.standard_normal((m, d))
 
     def drops(place: torch.device, n_directions: int) -> Any:
-        effect = ablation_effect(Z, y, head, direction, n_directions=n_directions, device=place)
-        return np.concatenate([np.ravel(effect.null[kind]) for kind in sorted(effect.null)])
+        networks = zip(Z, *head, direction, strict=True)
+        options = {"n_directions": n_directions, "device": place}
+        nulls = [ablation_effect(z, y, (w, b), u, **options).null for z, w, b, u in networks]
+        return np.concatenate([null[kind] for null in nulls for kind in sorted(null)])
 
     row = equality(drops(device, 20), drops(torch.device("cpu"), 20), "float64")
     times = measured(lambda: drops(device, draws), device)
