@@ -112,7 +112,7 @@ axes = {
 # Each small dot is a text, each large one the mean of an emotion. On a perfect axis of valence the rows would run from brown (bad) on the
 # left to teal (good) on the right.
 
-# %% mystnb={"image": {"alt": "Four panels of dots, one for each combination of two real language models and two sets of stories. Rows are nine emotions from anger to tenderness; the horizontal axis is position on the valence axis in standard deviations of the class means. Small dots are stories, large dots class means; negative emotions are brown, positive ones teal."}, "figure": {"caption": "Real models. Small dots: stories; large dots: means of an emotion. Emotions run from negative (brown) to positive (teal) in this and every figure."}}
+# %% mystnb={"image": {"alt": "Four panels of dots, one for each combination of two real language models and two sets of stories. Rows are nine emotions from anger to tenderness; the horizontal axis is position on the valence axis in standard deviations of the class means. Small dots are stories, large dots class means; negative emotions are brown, positive ones teal."}, "figure": {"caption": "**The ends of the axis are good and bad; its middle is out of order (real models).** Small dots: stories; large dots: means of an emotion. Emotions run from negative (brown) to positive (teal) in this and every figure."}}
 fig = plots.plot_positions(
     {
         f"{name}, {kind}": (
@@ -158,7 +158,7 @@ def describe(key):
 summary = pd.DataFrame({key: describe(key) for key in axes}).T.rename_axis(["model", "read-out", "stories"])
 summary.round(3)
 
-# %% mystnb={"image": {"alt": "Forest plot: area under the curve on rated movie snippets for two real models, two sets of stories and two read-outs, with 95 % intervals and a dotted line at one half; colour shows the set of stories."}, "figure": {"caption": "Real models, real ratings of movie snippets. Bars: 95 % bootstrap intervals over snippets; dotted: chance."}}
+# %% mystnb={"image": {"alt": "Forest plot: area under the curve on rated movie snippets for two real models, two sets of stories and two read-outs, with 95 % intervals and a dotted line at one half; colour shows the set of stories."}, "figure": {"caption": "**Read with the cue every axis sorts film reviews; read bare, hardly one does (real models, real ratings).** Bars: 95 % bootstrap intervals over snippets; dotted: chance."}}
 labels = summary.reset_index()
 labels["label"] = labels["model"] + ", " + labels["read-out"] + ", " + labels["stories"]
 labels = labels.rename(columns={"AUC low": "AUC_low", "AUC high": "AUC_high"})
@@ -346,7 +346,7 @@ pd.DataFrame(columns).fillna("")
 # state, and there is nothing to compare. A bare text ends in its own last token, nearly always a full stop, so the axis there is one of
 # punctuation. A small cosine between the input axis and the penultimate one is therefore to be expected and says nothing about valence.
 
-# %% mystnb={"image": {"alt": "Three line charts over relative depth, one line for each real model: zero-shot area under the curve, share of variance of the first component, and cosine to the penultimate layer's axis."}, "figure": {"caption": "Real models, layer by layer, read with the cue."}}
+# %% mystnb={"image": {"alt": "Line charts in two rows over relative depth, one line for each real model: zero-shot area under the curve, share of variance of the first component, and cosine to the penultimate layer's axis."}, "figure": {"caption": "**The axis appears in the second half of the layers (real models, read with the cue).** Depth 1 is the last layer."}}
 def sweep(name):
     """Axes of all layers above the input, and the snippets' projections on them, (n_layers, n_texts)."""
     states, snippets = S[name, "cued", "six stories"], M[name, "cued"]

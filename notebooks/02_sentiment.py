@@ -88,7 +88,7 @@ scored = table.set_index(["texts", "model", "method"]).sort_index()
 # - *VADER*: a rule-based lexicon {cite:p}`hutto2014vader`. It was made with these very ratings, so on these sets it is a
 #   ceiling rather than a rival; on the lexicon itself it would be circular and is left out.
 
-# %% mystnb={"image": {"alt": "Forest plot: area under the curve of several methods on five sets of texts with real human ratings, with 95 % intervals and a dotted line at one half; colour shows the set of texts."}, "figure": {"caption": "Real models, real ratings: on reviews and tweets both models' axes lie far to the right of the sentence encoder's prototypes. Bars: 95 % bootstrap intervals over texts; dotted: chance."}}
+# %% mystnb={"image": {"alt": "Forest plot: area under the curve of several methods on five sets of texts with real human ratings, with 95 % intervals and a dotted line at one half; colour shows the set of texts."}, "figure": {"caption": "**On reviews and tweets both axes sort better than a sentence encoder's prototypes (real models, real ratings).** Bars: 95 % bootstrap intervals over texts; dotted: chance."}}
 cued = [f"cued, {kind}" for kind in KINDS]
 compared = table[table["texts"].isin(SNIPPETS) & table["method"].isin([*cued, "MiniLM prototypes", "VADER"])]
 compared = compared[~((compared["texts"] == "lexicon") & (compared["method"] == "VADER"))]
@@ -127,7 +127,7 @@ wide = paper.pivot(index=["model", "method"], columns="texts", values="auc")[lis
 wide = wide.reindex([(model, method) for model in (*MODELS, "no model") for method in METHODS]).dropna(how="all")
 wide.round(3).astype(object).fillna("")
 
-# %% mystnb={"image": {"alt": "Forest plot: area under the curve on the 872 sentences of SST-2 for several ways of scoring them with three real language models, and for two ways without one, with 95 % intervals; the reference line marks the paper's .832."}, "figure": {"caption": "Real models, real labels: with a cue, all three small models reach or pass the paper's .832 (dotted) on SST-2; read bare, none does. Bars: 95 % intervals over sentences."}}
+# %% mystnb={"image": {"alt": "Forest plot: area under the curve on the 872 sentences of SST-2 for several ways of scoring them with three real language models, and for two ways without one, with 95 % intervals; the reference line marks the paper's .832."}, "figure": {"caption": "**With a cue all three small models reach or pass the paper's .832 (dotted) on SST-2; read bare, none does (real models, real labels).** Bars: 95 % intervals over sentences."}}
 sst2 = paper[paper["texts"] == "sst2"].copy()
 sst2["label"] = sst2["method"] + (", " + sst2["model"]).where(sst2["model"] != "no model", "")
 rank = {method: k for k, method in enumerate(METHODS)}
@@ -184,7 +184,7 @@ happy.pivot(index="model", columns="language", values="pearson").loc[list(MODELS
 #
 # ## In SmolLM2 it is worth about ten labels
 
-# %% mystnb={"image": {"alt": "Line chart with a band: area under the curve of logistic regression against the number of labelled training texts on a logarithmic axis, mean and range over splits; dashed lines mark two methods that need no labels."}, "figure": {"caption": "Real model, real ratings of movie snippets. Band: smallest to largest over splits; dashed: methods without labels."}}
+# %% mystnb={"image": {"alt": "Line chart with a band: area under the curve of logistic regression against the number of labelled training texts on a logarithmic axis, mean and range over splits; dashed lines mark two methods that need no labels."}, "figure": {"caption": "**Sixteen labels do as well as the axis (real model, real ratings of movie snippets).** Band: smallest to largest over splits; dashed: methods without labels."}}
 SIZES = [8, 16, 32, 64, 128, 256]
 curves = {name: sentiment.supervised_curve(H[name], labels, SIZES) for name in BUNDLED}
 first = BUNDLED[0]
@@ -224,7 +224,7 @@ pd.DataFrame(
     ]
 ).round(4)
 
-# %% mystnb={"image": {"alt": "Four histograms, for two real models and two kinds of random directions, isotropic and matched to the texts: distribution of their area under the curve on movie snippets; an orange line marks that of the axis, a dotted line one half."}, "figure": {"caption": "Real models, real ratings. Grey: random directions; orange: the axis; dotted: chance."}}
+# %% mystnb={"image": {"alt": "Four histograms, for two real models and two kinds of random directions, isotropic and matched to the texts: distribution of their area under the curve on movie snippets; an orange line marks that of the axis, a dotted line one half."}, "figure": {"caption": "**One in eight or sixteen directions of the texts sorts as well as the axis (real models, real ratings).** Grey: random directions; orange: the axis; dotted: chance."}}
 fig = plots.plot_nulls(
     {
         f"{name}\n{kind or 'isotropic'}": (spread[name, kind].null, spread[name, kind].observed)
@@ -292,7 +292,7 @@ for name, lm in models.items():
 # that is arithmetic, not evidence. So the axis is *built again* from the ablated stories, and a supervised probe is trained
 # again on the ablated snippets; its loss is compared with the loss from ablating random directions.
 
-# %% mystnb={"image": {"alt": "Forest plot: area under the curve on movie snippets of the axis and of its controls, such as nonce words, untrained weights and ablation, for real models, with 95 % intervals and a dotted line at one half; colour shows the control."}, "figure": {"caption": "Real models, real ratings of movie snippets. Bars: 95 % bootstrap intervals over snippets; dotted: chance."}}
+# %% mystnb={"image": {"alt": "Forest plot: area under the curve on movie snippets of the axis and of its controls, such as nonce words, untrained weights and ablation, for real models, with 95 % intervals and a dotted line at one half; colour shows the control."}, "figure": {"caption": "**Nonsense stories still give an axis; an untrained model does not (real models, real ratings of movie snippets).** Bars: 95 % bootstrap intervals over snippets; dotted: chance."}}
 ablation = {
     name: sentiment.ablation_effect(S[name], emotions, H[name], labels, n_directions=60) for name in BUNDLED
 }
@@ -327,7 +327,7 @@ pd.DataFrame(
 # The emotions are permuted over the stories and the axis is built again, five hundred times. This null keeps the model, the
 # stories, the cue and the orientation rule, and removes only the classes.
 
-# %% mystnb={"image": {"alt": "Two histograms, one for each real model: area under the curve of axes built from stories whose emotions were shuffled; an orange line marks that of the true axis, a dotted line one half."}, "figure": {"caption": "Real models, real ratings. Grey: emotions shuffled over stories; orange: the axis; dotted: chance."}}
+# %% mystnb={"image": {"alt": "Two histograms, one for each real model: area under the curve of axes built from stories whose emotions were shuffled; an orange line marks that of the true axis, a dotted line one half."}, "figure": {"caption": "**Shuffled emotions reach the true axis now and then (real models, real ratings).** Grey: emotions shuffled over stories; orange: the axis; dotted: chance."}}
 shuffled = {
     name: sentiment.shuffled_emotions(
         S[name], emotions, H[name], labels, n_shuffles=500, random_state=0

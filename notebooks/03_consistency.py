@@ -80,7 +80,7 @@ families.assign(pair=families["model"] + " and " + families["other"]).pivot(inde
 #
 # Here is what 123 people felt, beside the position of each clip's emotion.
 
-# %% mystnb={"image": {"alt": "Scatter plot of 28 film clips: position of the clip's emotion on the axis of one real model against mean valence rated by 123 real people; dots are coloured by emotion from brown, negative, to teal, positive."}, "figure": {"caption": "Real model, real ratings of 28 clips by 123 people: good and bad clips stand apart, and the model sets fear too high and amusement too low."}}
+# %% mystnb={"image": {"alt": "Scatter plot of 28 film clips: position of the clip's emotion on the axis of one real model against mean valence rated by 123 real people; dots are coloured by emotion from brown, negative, to teal, positive."}, "figure": {"caption": "**Good and bad clips stand apart; the model sets fear too high and amusement too low (real model, real ratings of 28 clips by 123 people).**"}}
 ratings = load_ratings()
 clips = ratings.reset_index().assign(emotion=CLIP_EMOTIONS)
 y = clips["valence_mean"].to_numpy()
@@ -136,7 +136,7 @@ mine = {
 of_clips = np.array([float(mine[e]) for e in CLIP_EMOTIONS])
 print(f"r over 28 clips = {stats.pearson(of_clips, y):.3f}")
 
-# %% mystnb={"image": {"alt": "Histograms, one for each real model and set of stories: absolute correlation over 28 clips of random directions that give each emotion one value; an orange line marks that of the axis."}, "figure": {"caption": "Real models, real ratings of 28 clips. Grey: class-constant random directions; orange: the axis."}}
+# %% mystnb={"image": {"alt": "Histograms, one for each real model and set of stories: absolute correlation over 28 clips of random directions that give each emotion one value; an orange line marks that of the axis."}, "figure": {"caption": "**Nine numbers agree with people easily (real models, real ratings of 28 clips).** Grey: class-constant random directions; orange: the axis."}}
 fig = plots.plot_nulls(
     {f"{name}\n{kind}": (null.null, abs(by_clip[name, kind])) for name, kind in x}, label="|r| of class-constant directions"
 )
@@ -156,7 +156,7 @@ people_z = (class_means - class_means.mean()) / class_means.std()
 before = pd.DataFrame({name: x[name, "six stories"] for name in MODELS}, index=list(EMOTIONS))
 pd.concat({"people": pd.DataFrame({"": people_z}, index=list(EMOTIONS)), "default axis": before, "steady axis": steady}, axis=1).round(2)
 
-# %% mystnb={"image": {"alt": "Two panels, default axis and steady axis: nine emotions in rows, position in standard deviations on the horizontal axis; black diamonds are people's mean ratings, coloured dots three real language models. On the steady axis every good emotion lies to the right of every bad one, and neutral far to the right of where people put it."}, "figure": {"caption": "Real models and real ratings: the steady axis sets good emotions apart from bad ones in every model, and it puts neutral too high. Diamonds: 123 people; dots: three models."}}
+# %% mystnb={"image": {"alt": "Two panels, default axis and steady axis: nine emotions in rows, position in standard deviations on the horizontal axis; black diamonds are people's mean ratings, coloured dots three real language models. On the steady axis every good emotion lies to the right of every bad one, and neutral far to the right of where people put it."}, "figure": {"caption": "**The steady axis sets good emotions apart from bad ones in every model, and puts neutral too high (real models, real ratings).** Diamonds: 123 people; dots: three models."}}
 panels = {"default axis": before, "steady axis": steady}
 fig, drawn = style.panels(panels, (4.5, 3.6), columns=2, xlabel="position (sd over nine emotions)")
 for ax, positions in zip(drawn, panels.values(), strict=True):

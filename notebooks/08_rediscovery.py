@@ -256,7 +256,7 @@ pd.DataFrame(rows).set_index("data").round(3)
 # a short time on each of 16 simulated cohorts of each kind: without valence, with weak (*default* in tables) and with strong valence. How often does each test
 # say yes, that is p ≤ .05?
 
-# %% mystnb={"image": {"alt": "Heat map, simulated cohorts: rows are tests, columns are truths without valence, with weak and with strong valence. Tests by permuted targets stay near .05 without valence; textbook formulas do not. The correlation of accuracy and score is rarely found even with strong valence."}, "figure": {"caption": "**The score can find strong valence; its correlation with accuracy cannot (simulated cohorts).** Left of the white line there is no valence, and a fair test reads .05. After the bar stands the null: the textbook formula, or what was shuffled or drawn at random (emotions, directions, ratings of clips)."}}
+# %% mystnb={"image": {"alt": "Heat map, simulated cohorts: rows are tests, columns are truths without valence, with weak and with strong valence. Tests by permuted targets stay near .05 without valence; textbook formulas do not. The correlation of accuracy and score is rarely found even with strong valence."}, "figure": {"caption": "**The score can find strong valence; its correlation with accuracy cannot (simulated cohorts).** Left of the line there is no valence, and a fair test reads .05. After the bar stands the null: the textbook formula, or what was shuffled or drawn at random (emotions, directions, ratings of clips)."}}
 runs = tables["simulated_rates"]
 runs = runs.assign(truth=pd.Categorical(runs["truth"], RATE_PRESETS, ordered=True))
 rates = rejection_rates(runs.sort_values("truth", kind="stable"))

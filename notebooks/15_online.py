@@ -225,7 +225,7 @@ for name, x in raw.items():
 # Where emotions are planted, the last answer of a clip is nearly always right; where nothing is planted, it is not clearly right more often
 # than by chance (the verdict below has p = .16). The figure shows the first ten clips.
 
-# %% mystnb={"image": {"alt": "Heat map over time of one simulated person: rows are nine emotions from negative to positive, colour is the decoder's smoothed probability for each second; orange frames mark which emotion's clip was shown when, and the dark cells lie in the frames."}, "figure": {"caption": "**The decoder follows what is shown (simulated EEG of one person, emotions planted).** Frames: what was shown. Between clips the decoder is silent."}}
+# %% mystnb={"image": {"alt": "Heat map over time of one simulated person: rows are nine emotions from negative to positive, colour is the decoder's smoothed probability for each second; orange frames mark which emotion's clip was shown when, and the most probable emotions lie in the frames."}, "figure": {"caption": "**The decoder follows what is shown (simulated EEG of one person, emotions planted).** Frames: what was shown. Between clips the decoder is silent."}}
 begin = {"time": [place * (30.0 + PAUSE) for place in range(28)], "emotion": emotions[order]}
 fig = plots.plot_stream(
     records["simulated, emotions planted"], settings["classes"], begin, length=30.0, until=10 * (30.0 + PAUSE),
@@ -233,7 +233,7 @@ fig = plots.plot_stream(
 )  # fmt: skip
 
 # %% [markdown]
-# The dark cells lie in the frames: after a change of clip the decoder takes a few seconds, and then names what is shown.
+# The likeliest emotions lie in the frames: after a change of clip the decoder takes a few seconds, and then names what is shown.
 #
 # ### Filters that do not look ahead are late by a quarter of a second at most
 #

@@ -394,6 +394,20 @@ def test_the_sidebar_opens_on_a_phone(visitor):
         page.set_viewport_size(DESK)
 
 
+def test_a_verdict_stays_in_sight_on_a_phone(visitor):
+    page = visitor.open("notebooks/08_rediscovery.html")
+    page.set_viewport_size(PHONE)
+    right = "cells => cells.filter(c => c.offsetWidth).map(c => c.getBoundingClientRect().right)"
+    try:
+        cells = page.locator("table.verdicts tbody td:last-child")
+        tables = page.locator("table.verdicts")
+        assert max(tables.evaluate_all("all => all.map(t => t.scrollWidth)")) > PHONE["width"]
+        edges = cells.evaluate_all(right)
+        assert len(edges) > 5 and max(edges) <= PHONE["width"]
+    finally:
+        page.set_viewport_size(DESK)
+
+
 @pytest.mark.parametrize(("word", "some"), [("valence", True), ("qqxzzy", False)])
 def test_search_finds_what_is_there_and_only_that(visitor, word, some):
     page = visitor.open("notebooks/01_axis.html")
