@@ -133,7 +133,7 @@ fig = plots.plot_positions(
 # *Order* is the Spearman correlation of the nine positions with the code $-1, 0, +1$; its p-value counts all distinct
 # orders of the code and is two-sided, because the sign of the axis is a convention (joy is positive). *AUC* asks whether
 # the axis also orders movie snippets that people rated. Its p-value ranks $|\mathrm{AUC} - .5|$ among isotropic random
-# directions of the same states. This null was [chosen after a first look](../book/rules.md); [the next chapter](02_sentiment.ipynb) shows a harder one, which the axis does not pass. The share of PC1
+# directions of the same states. This null was [chosen after a first look](../book/rules.md); [the next chapter](02_sentiment.ipynb) shows a harder one, against which the axis is not significant. The share of PC1
 # is compared with shares from stories whose emotions are shuffled.
 
 # %%
@@ -171,8 +171,8 @@ fig = plots.plot_forest(labels, value="AUC", group="stories", label="AUC on movi
 #
 # ## Single stories may turn the axis upside down
 #
-# First we build fifty axes, each from one randomly chosen telling per emotion. Then we build one axis from each of our six story
-# sets. Joy decides the sign. An AUC far *below* one half means that the direction is there and points the wrong way.
+# First we build fifty axes, each from one randomly chosen telling per emotion. Then we build one axis from each of our six sets of
+# nine stories, one story for each emotion. Joy decides the sign. An AUC far *below* one half means that the direction is there and points the wrong way.
 
 # %%
 def draws(name, n_draws=50, random_state=0):
@@ -255,7 +255,7 @@ default, steady = (1, "penultimate", "kept", "first"), (5, "penultimate", "kept"
 pd.DataFrame({"default recipe": alone.loc[default], "five cues, shared component": alone.loc[steady]}).round(2)
 
 # %% [markdown]
-# Sharing helps most: with one cue the mean correlation rises from .79 to .89, with five cues to .91, the highest of all. SmolLM2 gains most, from .68 to .91 between its own halves. Cleaning ruins the axis:
+# Sharing helps most: with one cue the mean correlation rises from .79 to .89, with five cues to .91, the highest of all. SmolLM2 gains most, from .68 to .91 between its own halves. Taking out the variation between stories of one emotion, its main directions or all of it by whitening, ruins the axis:
 # after a cue, texts vary mostly between good and bad, so what looks like noise *is* the signal. [Chapter 2](02_sentiment.ipynb) scores the winner, which we call the *steady* axis, on labelled sentences, and
 # [chapter 3](03_consistency.ipynb) compares its nine positions with people.
 #
@@ -477,8 +477,8 @@ claims.show(*[row for row in rows if row.id in FIRM])[["data", "verdict"]]
 # of the variance is smaller than in the paper, and no larger than with shuffled emotions, so the share is no evidence for the
 # axis. Nine single stories are not enough here: other stories give other axes, or the same one upside down. The bare
 # read-out is at best marginal. **What is not shown.** Whether larger models need neither cue nor averaging: the paper says
-# so, and these two models cannot tell. The low cosine with the input layer meets its rule for a reason that has nothing to
-# do with valence.
+# so, and these two models cannot tell. The axis at the input layer differs from the late one, as its rule
+# asks, but only because a cued text ends there in the same token as every other, and a bare one nearly always in a full stop.
 #
 # ## Try it
 #

@@ -16,8 +16,8 @@
 # **The question.** The paper averages the EEG of 123 people into 160 numbers for each of 28 film clips. One {term}`ridge regression`, a linear fit with small weights, turns these numbers into the
 # clips' positions on the {term}`valence axis` with $r = .87$, $p < 10^{-9}$ {cite:p}`radwan2026shared`. Does the EEG really know how pleasant a clip is?
 #
-# **The answer in short.** The printed correlation comes back from the paper's own data, to the digit, but most probably as an {term}`in-sample <in sample>` fit, scored on the clips it was fitted to: shuffled emotions and simulated brains without any valence are fitted nearly as well.
-# On emotions that it has not seen, the regression shows no sign of valence in any of 360 analyses beyond what chance gives; an effect below a fifth of the standard deviation between clips could still hide.
+# **The answer in short.** With the axis recovered from the paper's figures, the printed correlation comes back from its own data, but most probably as an {term}`in-sample <in sample>` fit, scored on the clips it was fitted to: shuffled emotions and simulated brains without any valence are fitted nearly as well.
+# On emotions that it has not seen, the regression shows no sign of valence: of 360 ways to analyse them, no more succeed than chance gives; an effect below a fifth of the standard deviation between clips could still hide.
 #
 # **You will learn** why a fit with many weights reaches almost any target, what shuffling can tell that a textbook formula cannot, and how to find out what a test could have seen.
 #

@@ -30,8 +30,8 @@
 # ## What stands
 #
 # - **The direction exists in small models too, if they are prompted.** With an {term}`affect cue` at the end of each text, two models of 135 and
-#   270 million parameters sort human-rated texts along a direction found from a few stories, far better than along random directions
-#   ({term}`isotropic <isotropic direction>` ones). Without the cue, as in the paper, they hardly do ([chapters 1](01_axis.ipynb), [2](02_sentiment.ipynb)).
+#   270 million parameters sort human-rated texts along a direction found from a few stories, far better than along {term}`isotropic <isotropic direction>`
+#   random directions. Of the directions along which such texts vary anyway, one in sixteen or one in eight does as well. Without the cue, as in the paper, they hardly do ([chapters 1](01_axis.ipynb), [2](02_sentiment.ipynb)).
 # - **Ensembling gains a little.** On real EEG, ten networks beat one by less than a hundredth of {term}`balanced accuracy`; in one
 #   of the two {term}`regimes <regime>` the interval just excludes zero ([chapter 12](12_ensemble.ipynb)).
 # - **Prototypes from a language model are worth no more than random ones** ([chapter 13](13_two_tier.ipynb)), as the paper finds.
@@ -52,10 +52,10 @@
 # - **Classifiers do not find the axis, as far as 36 networks can show.** Where our 36 networks see the time course, they
 #   show a correlation nearly as high as the paper's; but shuffled emotions often do, too. With another language model's axis the same networks
 #   show a correlation of the opposite sign ([chapter 8](08_rediscovery.ipynb)). Removing the direction costs no accuracy that can be measured ([chapter 9](09_ablation.ipynb)).
-# - **The {term}`nulls <null>` are too easy.** One null shuffles clips, although only emotions vary freely. Another draws directions along
-#   which features hardly vary, although what counts is their variance ([chapters 5](05_projection.ipynb) and [9](09_ablation.ipynb)). In
+# - **The {term}`nulls <null>` are too easy.** One null shuffles clips, although only emotions vary freely. Another compares with random directions
+#   along which the features hardly vary, so that cutting them out costs little in any case ([chapters 5](05_projection.ipynb) and [9](09_ablation.ipynb)). In
 #   simulated cohorts without any effect each calls an effect significant far too often.
-# - **Saturation is not needed to explain the harm.** On real EEG a {term}`placebo`, a loss towards permuted valence, costs as much as one
+# - **The harm does not show that networks know the axis already**, which the paper calls saturation. On real EEG a {term}`placebo`, a loss towards permuted valence, costs as much as one
 #   towards the axis ({term}`exploratory`; by the rule fixed beforehand it is undecided whether the axis harms more;
 #   [chapter 10](10_alignment.ipynb)). In simulations alignment costs as much where there is no valence at all. Briefly trained networks are
 #   harmed most, far below the accuracy at which the paper expects any harm ([chapter 11](11_saturation.ipynb)). And fewer strategies harm than
@@ -70,7 +70,7 @@
 # - Whether people's EEG follows valence *weakly*. On FACED neither the comparison of emotions ([chapter 5](05_projection.ipynb)) nor that of people who watched the same clip ([same clip, different people](18_same_clip.ipynb)) finds it. Each could miss a small effect, and
 #   both chapters say how small.
 # - Whether networks *use* the axis. Compared with fair controls, ablation hardly ever finds anything ([chapter 9](09_ablation.ipynb)).
-# - What larger language models would show. Two small ones are bundled with the book; the paper's fourteen load by name.
+# - What larger language models would show. Two small ones are bundled with the book, a third comes on request; the paper's fourteen load by name.
 
 # %% tags=["hide-input"]
 import pandas as pd
@@ -99,7 +99,7 @@ Markdown(f"The ledger holds {ledger['id'].nunique()} claims with {results} resul
 # A claim has one result for each model, regime or cohort on which we tried it. We say that it *held* where all of its results are supported,
 # *held in part* where some are, *failed* where none is and at least one is not supported, and *could not be decided* where all are
 # inconclusive. We never count real data and simulations together. Nor do we mix simulated cohorts in which something was planted with those
-# in which there was nothing to find: there, "failed" is the right answer.
+# in which there was nothing to find; in the latter, "failed" is the right answer.
 #
 # ## The words hold up in part; the step to brains fails
 
@@ -117,7 +117,7 @@ fig = plots.plot_outcomes(claims.outcomes(names, path), columns)
 # themselves vary. Most claims about brains fail. In the middle column "failed" means that a test missed what was {term}`planted`. Each row is a question that *we* asked, and for some of our controls "failed" is the good news. So read
 # the figure line by line; the counts are not a score.
 #
-# ## On real EEG more claims failed than held
+# ## Where the claims stand, from words to brains
 
 # %% tags=["hide-input"]
 every = claims.outcomes(path=path)
