@@ -47,7 +47,7 @@ def grid(preset: str) -> pd.DataFrame:
     )
     mean = family_mean(run).rename(columns={"value": "", "low": "_low", "high": "_high"}).stack()
     overall = {f"{arm}{end}": value for (arm, end), value in mean.items()}
-    table = summarise(run, unit="cohort")
+    table = summarise(run)
     row = pd.DataFrame([{"label": f"mean of {len(table)}", "n": len(COHORTS), **overall}])
     return pd.concat([table, row], ignore_index=True).assign(preset=preset)
 

@@ -321,6 +321,12 @@ class Cohort:
             raise FileNotFoundError(f"no cohort file at {path}: write one with Cohort.save")
         # from memory: a damaged length then reads to the end, where a file would reserve what it asks for
         content = io.BytesIO(path.read_bytes())
+        if not content.getvalue().startswith(b"CDF"):
+            start = content.getvalue()[:4]
+            raise ValueError(
+                f"{path} starts with {start!r}: give a cohort written by Cohort.save (netCDF 3), or the folder "
+                "of a data set"
+            )
         try:
             data = xr.load_dataset(content, engine="scipy")
             for name in ("channel", "band", "emotion", "hardware", "item", "film"):

@@ -40,13 +40,18 @@ class AblationEffect(NamedTuple):
 
     def z(self, kind: str, part: str = "whole") -> float:
         """Distance of a part's fall from the mean of a control, in its sd; NaN if it does not vary."""
-        null = self.null[kind]
+        drop, null = self._pair(kind, part)
         sd = null.std(ddof=1)
-        return float((self.drops[part] - null.mean()) / sd) if sd > 1e-12 else np.nan
+        return float((drop - null.mean()) / sd) if sd > 1e-12 else np.nan
 
     def p(self, kind: str, part: str = "whole") -> float:
         """Share of a control with as large a fall."""
-        return stats.permutation_p(self.drops[part], self.null[kind], alternative="greater")
+        return stats.permutation_p(*self._pair(kind, part), alternative="greater")
+
+    def _pair(self, kind: str, part: str) -> tuple[float, np.ndarray]:
+        return self.drops[checks.choice("part", part, self.drops)], self.null[
+            checks.choice("kind", kind, self.null)
+        ]
 
 
 def ablation_effect(

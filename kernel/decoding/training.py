@@ -298,15 +298,17 @@ def optimise(
             for member in better:
                 states[member] = {name: value.clone() for name, value in current[member].items()}
             best[better], chosen_epoch[better] = validation[better, epoch], epoch
-    kept = losses[np.arange(members), chosen_epoch]
-    if not np.isfinite(kept).all():
-        lost = int(np.argmin(np.isfinite(kept)))
-        raise ValueError(
-            f"the loss of member {lost} became {kept[lost]}: standardise the features, or lower "
-            f"learning_rate={specs[lost].learning_rate:g}"
-        )
     if len(held):
         _restore(model, states)
+    # the weights themselves, since a loss is that before its step
+    scores = evaluate(model, inputs[held if len(held) else train], members, labels)[0]
+    finite = np.isfinite(scores).all((1, 2))
+    if not finite.all():
+        lost = int(np.argmin(finite))
+        raise ValueError(
+            f"member {lost} diverged, its scores are no numbers: standardise the features, or lower "
+            f"learning_rate={specs[lost].learning_rate:g}"
+        )
     return Training(validation, losses, chosen_epoch, states)
 
 
