@@ -121,7 +121,7 @@ def test_uniform_and_half_base_are_the_means_they_say(diversity):
 
 def test_a_training_that_diverges_is_named():
     X, y, _ = make_data()
-    with pytest.raises(ValueError, match=r"member 0 diverged, its scores are no numbers: standardise .* learning_rate=0\.001"):
+    with pytest.raises(ValueError, match=r"member 0 diverged, .* standardise .* learning_rate=0\.001"):
         NetworkClassifier(epochs=4, device="cpu").fit(1e38 * X, y)
 
 

@@ -175,8 +175,8 @@ def no_cohort(root, what):
         ("an empty folder", EEGFileError, "found an empty folder, expected one of .*Cohort.save"),
         ("songs", EEGFileError, r"'song0\.mp3', .*'song4\.mp3'\] and more, expected one of"),
         ("two data sets", EEGFileError, "found FACED and SEED-V, expected one data set"),
-        ("an empty file", ValueError, "cohort.nc is not a readable netCDF file"),
-        ("another file", ValueError, "not a readable netCDF file"),
+        ("an empty file", ValueError, "cohort.nc starts with .*Cohort.save"),
+        ("another file", ValueError, "starts with .*HDF.*Cohort.save"),
         ("a cut file", ValueError, "not a readable netCDF file"),
     ],
 )

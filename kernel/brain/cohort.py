@@ -324,8 +324,8 @@ class Cohort:
         if not content.getvalue().startswith(b"CDF"):
             start = content.getvalue()[:4]
             raise ValueError(
-                f"{path} starts with {start!r}: give a cohort written by Cohort.save (netCDF 3), or the folder "
-                "of a data set"
+                f"{path} starts with {start!r}: give a cohort written by Cohort.save (netCDF 3), or the "
+                "folder of a data set"
             )
         try:
             data = xr.load_dataset(content, engine="scipy")
