@@ -134,7 +134,7 @@ every["real"].value_counts().reindex(claims.OUTCOMES)
 
 # %% [markdown]
 # Each claim stands in exactly one column. The balance tips at C4, where the brain comes in; of the claims about words more hold. What each
-# claim says can be read in [the ledger](../book/claims.md), or unfolded here.
+# claim says can be read in [the ledger](../book/claims.md), or unfolded here. Some claims deny something: that "stories of nonce words give no axis" *failed* means that they do give one.
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "The claims by name", "code_prompt_hide": "The claims by name"}
 lines = []
