@@ -13,6 +13,7 @@ from kernel.brain import calibration
 from kernel.brain.calibration import FACED_TRUTHS, calibrate, rejection_rates, run_tests
 from kernel.brain.cohort import FACED_CLIP_EMOTIONS, cohort_tensor, standardise, trial_features
 from kernel.brain.projection import track
+from kernel.brain.ridge import RidgeFolds
 from kernel.brain.simulate import CLASS_VALENCE, PRESETS, simulate_cohort
 
 SMALL = {"n_permutations": 39, "n_subjects": 40}
@@ -62,13 +63,24 @@ def test_a_rate_has_the_exact_binomial_interval():
     assert row[["low", "high"]].tolist() == pytest.approx(limits)
 
 
-def test_every_test_is_what_a_user_would_run():
+def test_every_test_is_what_a_user_would_run(monkeypatch):
+    asked = []
+    held_out = RidgeFolds.held_out
+    monkeypatch.setattr(RidgeFolds, "held_out", lambda self, Y: asked.append(Y) or held_out(self, Y))
     cohort, _ = simulate_cohort(3, "strong_valence", n_subjects=20, window=30.0)
     standard = standardise(cohort)
     trials = trial_features(standard).reshape(20, 28, -1)
     rows = run_tests(trials, cohort.order, n_permutations=19, random_state=0)
     rows = pd.DataFrame(rows, columns=["estimator", "null", "value", "p"]).set_index(["estimator", "null"])
     assert rows.index.is_unique and rows["p"].between(0, 1).all()
+    # two nulls take clips one by one, two take emotions as wholes
+    free, constant, clips, emotions = np.split(asked[0][1:], 4)
+    y, code = asked[0][0], np.unique(FACED_CLIP_EMOTIONS, return_inverse=True)[1]
+    spread = [[np.ptp(t[:, code == k], axis=1).max() for k in range(9)] for t in (free, clips)]
+    assert np.min(spread) > 0
+    np.testing.assert_array_equal(np.sort(clips), np.broadcast_to(np.sort(y), clips.shape))
+    for target in (*constant, *emotions):
+        np.testing.assert_allclose(target, target[np.unique(code, return_index=True)[1]][code])
     by_name = dict(zip(dict.fromkeys(FACED_CLIP_EMOTIONS), CLASS_VALENCE, strict=True))
     X, y = cohort_tensor(standard), np.array([by_name[emotion] for emotion in FACED_CLIP_EMOTIONS])
     for scheme, name in {

@@ -542,6 +542,7 @@ def test_ten_minutes_take_no_more_memory_than_two(rng):
         (np.zeros((4, 10), dtype=complex), "chunk must hold real numbers, got complex128"),
         ((np.zeros((4, 10)), np.nan), "time, in seconds, holds NaN or inf"),
         ((np.zeros((4, 10)), np.arange(9.0)), r"one for each of 10 samples, got shape \(9,\)"),
+        ((np.zeros((4, 10)), np.float32(1e6)), r"are 0\.119 s apart at 1e\+06 s: give float64"),
         ((np.zeros((4, 10)), np.float32(1.7e9)), r"are 203 s apart at 1\.7e\+09 s: give float64"),
     ],
 )

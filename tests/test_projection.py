@@ -80,6 +80,12 @@ def test_held_out_predictions_equal_refitting(rng, n_features, groups):
     assert len(chosen) > 1 or n_features > 5  # the penalty is not the same throughout
 
 
+def test_a_set_of_tiny_features_is_judged_by_its_own_scale(rng):
+    X, y = rng.standard_normal((28, 12)), rng.standard_normal(28)
+    one, tiny = RidgeFolds(np.stack([X, 1e-12 * X]), EMOTIONS).held_out(y)
+    np.testing.assert_allclose(tiny, one, atol=1e-9)
+
+
 def test_batches_and_small_chunks_equal_one_at_a_time(rng, monkeypatch):
     X, targets = rng.standard_normal((3, 28, 12)), rng.standard_normal((4, 28))
     together = RidgeFolds(X, EMOTIONS)

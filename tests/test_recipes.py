@@ -86,6 +86,20 @@ def test_a_shared_component_helps_the_noisier_model():
     assert fit("shared") > 0.9 > 0.6 > fit("first")
 
 
+def test_models_share_a_component_with_equal_weight_however_their_stories_scatter(rng):
+    """Scatter within emotions that leaves their means makes a model no less of a partner."""
+    means = rng.standard_normal((2, 9, 1, 1, N_FEATURES))
+    scatter = rng.standard_normal((2, 9, N_TOPICS, 1, N_FEATURES))
+    scatter -= scatter.mean(2, keepdims=True)
+
+    def positions(size):
+        a, b = means[0] + scatter[0], means[1] + size * scatter[1]
+        states = {name: told.reshape(-1, 1, N_FEATURES) for name, told in (("a", a), ("b", b))}
+        return list(label_free_axes(states, NAMES, Recipe(component="shared"))["a"].positions.values())
+
+    np.testing.assert_allclose(positions(10), positions(1), atol=1e-8)
+
+
 TOLD = {name: [f"w{12 * k + i} w{i}" for i in range(12)] for k, name in enumerate(EMOTIONS)}
 
 
@@ -98,7 +112,7 @@ def test_the_steady_axis_is_one_call(monkeypatch, valence):
     code |= {text: CODE[k] for k, name in enumerate(EMOTIONS) for text in TOLD[name]}
 
     def states(lm, texts, recipe, progress):
-        read.append(lm.name)
+        read.append((lm.name, tuple(texts)))
         noise = np.random.default_rng([len(texts), *map(ord, lm.name)]).standard_normal((len(texts), 5, 40))
         noise[:, :, 0] += valence * np.array([code[text] for text in texts])[:, None]
         return noise
@@ -108,14 +122,21 @@ def test_the_steady_axis_is_one_call(monkeypatch, valence):
     for name, lm in models.items():
         lm.name = name
     axis = steady_axis("a", TOLD, partners=["a", models["b"], "c"])
-    assert read == ["a", "b", "c"] and axis.lm is models["a"] and list(axis.positions) == list(EMOTIONS)
+    assert [name for name, _ in read] == ["a", "b", "c"]
+    assert axis.lm is models["a"] and list(axis.positions) == list(EMOTIONS)
     assert np.std(list(axis.positions.values())) == pytest.approx(1) and axis.positions["joy"] > 0
     new = [told[0] for told in TOLD.values()]
     r = np.corrcoef(axis.score(new), CODE)[0, 1]
     assert r > 0.9 if valence else abs(r) < 0.7
     ours = np.array(list(steady_axis("a", partners=()).positions.values()))  # of the stories that come along
+    assert read[-1] == ("a", known.texts) and len(known) == 108
     r = np.corrcoef(ours, CODE)[0, 1]
     assert r > 0.9 if valence else abs(r) < 0.7
+    alone, itself, turned = (
+        steady_axis("a", TOLD, partners=partners, orient=orient).positions
+        for partners, orient in (([], "joy"), ([models["a"]], "joy"), ([], "fear"))
+    )
+    assert itself == alone and turned["fear"] > 0
     models["b"].name = "c"
     with pytest.raises(ValueError, match="two models have the name 'c'"):
         steady_axis("a", TOLD, partners=[models["b"], models["c"]])

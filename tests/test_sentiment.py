@@ -69,6 +69,8 @@ def test_prototypes_find_the_side(rng):
     texts = np.repeat(poles, 30, axis=0) + 0.3 * rng.standard_normal((60, 16))
     scores = prototypes(texts, poles)
     assert (scores[:30] > 0).all() and (scores[30:] < 0).all()
+    beside = [*poles, rng.standard_normal(16)]
+    np.testing.assert_allclose(prototypes(texts, beside, ("joy", "anger", "neutral")), scores)
     elsewhere = prototypes(rng.standard_normal((400, 16)), poles)
     assert abs((elsewhere > 0).mean() - 0.5) < 0.1
 

@@ -11,6 +11,7 @@ from scipy.special import digamma, polygamma
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import balanced_accuracy_score
 
+from kernel.brain import components, simulate
 from kernel.brain.cohort import cohort_tensor, make_split, segments, standardise
 from kernel.brain.designs import SEED_V_TIMES
 from kernel.brain.emoeegmc import read_emoeeg_mc
@@ -133,6 +134,24 @@ def test_order_statistics_are_those_of_faced():
     real = np.corrcoef(load_order().clips["mean"], valence)[0, 1]
     lean = [np.corrcoef(cohort.mean(0), valence)[0, 1] for cohort in orders]
     assert np.mean(lean) == pytest.approx(real, abs=3 * np.std(lean) / np.sqrt(40))
+
+
+@pytest.mark.parametrize("preset", ["null", pytest.param("faced", id="components")])
+def test_orders_follow_the_block_rule_and_their_lead(monkeypatch, preset):
+    def drawn(seed):
+        order = simulate_cohort(seed, preset, n_subjects=30, window=30.0)[0].order
+        shown = (np.argsort(order) + 1).reshape(30, 7, 4)
+        assert {tuple(sorted(block)) for block in shown.reshape(-1, 4).tolist()} == set(BLOCKS)
+        assert len(np.unique(order, axis=0)) == 30  # an order each
+        side = np.repeat([-1, 0, 1], [12, 4, 12])[shown[:, :, 0] - 1]
+        assert side[:, 0].all()  # nobody begins with neutral clips
+        return order, side
+
+    (one, side), (other, _) = drawn(0), drawn(1)
+    assert (one != other).any() and np.ptp(side[:, 0]) == 2
+    for module in (simulate, components):
+        monkeypatch.setattr(module, "LEAD", 50.0)  # standard deviations: positive blocks first, without fail
+    assert all(row[row != 0].tolist() == [1, 1, 1, -1, -1, -1] for row in drawn(0)[1])
 
 
 # Two roads: features planted directly, and raw signals through head, filters and windows

@@ -165,6 +165,7 @@ def test_projection_and_maps_are_those_of_the_study(strong, monkeypatch):
     assert ours.loc[("order removed", "emotions"), "p"] == direct.order_removed.p
     assert ours.loc[("emotion means", "emotions"), "value"] == direct.classes.observed
     assert tuple(ours.loc[("reliability", "none"), ["value", "low", "high"]]) == direct.reliability
+    assert ours.loc[("reliability", "none"), "n"] == 24  # people
     assert len(table) == 19 and table["value"].notna().all()
     # films are unknown here, so that each clip is one of its own
     r = ours.xs("emotions", level="null")["value"]

@@ -277,6 +277,10 @@ def test_simpson_compares_the_cohort_with_its_subjects(rng):
     assert result.opposed.value == pytest.approx(min(result.cohort.value, -result.subjects.value))
     assert result.subjects.high < 0 < result.cohort.low and result.opposed.low > 0
     assert simpson(features, y, n_resamples=500).opposed == result.opposed
+    features[1::2, 7] = np.nan  # a clip that no judge has
+    others = np.arange(28) != 7
+    without = simpson(features, y, n_resamples=20).cohort.value
+    assert without == pytest.approx(corrcoef(np.nanmean(judged, 0)[others], y[others]))
 
 
 def test_averaging_alone_is_no_paradox_and_those_who_choose_channels_do_not_judge_them(rng):

@@ -76,7 +76,14 @@ def test_sst2_has_rows_of_the_steady_axis_and_of_a_hundred_labels(models, monkey
     ratings = np.where(signal > np.median(signal), 1.0, -1.0)
     monkeypatch.setattr(words, "load_benchmark", lambda name, **options: Benchmark(name, texts, ratings, ""))
     monkeypatch.setattr(words, "_scores_without_model", lambda texts: {"VADER": noise[1]})
+    curves, fitted = [], words.sentiment.supervised_curve
+    monkeypatch.setattr(
+        words.sentiment, "supervised_curve", lambda *a, **o: curves.append(fitted(*a, **o)) or curves[-1]
+    )
     rows = words.text_scores(None, f"sst2; {words.MODELS[2]}").set_index("method")
+    by_label = curves[0]["auc"]
+    expected = [by_label.mean(), *np.percentile(by_label, [2.5, 97.5])]
+    assert rows.loc["100 labels", ["auc", "auc_low", "auc_high"]].tolist() == pytest.approx(expected)
     gains = rows[rows.index.str.startswith("steady minus")]
     assert len(gains) == 2 and (gains["auc_low"] <= gains["auc"]).all() and rows.loc["100 labels", "n"] == 30
     rivals = {**rows.loc[["difference of means", "good or bad"], "auc"], "VADER": auc(noise[1], ratings > 0)}
