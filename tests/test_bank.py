@@ -566,6 +566,26 @@ def test_names_what_data_and_splits_lack(cohort, split, tmp_path):
         train([TrainingSpec()], cohort, split, folder=tmp_path / "file" / "bank")
 
 
+@pytest.mark.parametrize("stacked", [True, False])
+def test_a_network_that_diverged_is_refused_and_not_stored(cohort, split, tmp_path, stacked):
+    # one step an epoch: the loss before the first is an ordinary number
+    spec = TrainingSpec(epochs=3, warmup_epochs=0, batch_size=10_000, learning_rate=1e15)
+    with pytest.raises(ValueError, match=r"member 0 diverged, .* learning_rate=1e\+15"):
+        train([spec], cohort, split, stacked=stacked, folder=tmp_path, baselines=False)
+    assert not list(tmp_path.glob("*.npz"))
+
+
+def test_of_a_stack_the_member_that_diverged_is_named(rng):
+    specs = [TrainingSpec(epochs=1, warmup_epochs=0, learning_rate=rate) for rate in (1e-3, 2e-3)]
+    parts = [training.build_member(spec, (2, 5), 3) for spec in specs]
+    torch.nn.init.constant_(parts[1].head.weight, torch.inf)
+    x, y = torch.tensor(rng.standard_normal((30, 2, 1, 5)), dtype=torch.float32), np.arange(30) % 3
+    rows = {"train": np.arange(20), "validation": np.arange(20, 30)}
+    stack, labels = networks.StackedMLP(parts), Labels.of_classes(y, 3)
+    with pytest.raises(ValueError, match=r"member 1 diverged, .* learning_rate=0\.002"):
+        training.optimise(stack, specs, x, labels, rows)
+
+
 def test_missing_trials_are_left_out(cohort, split):
     de = cohort.de.copy()
     de[0, 0] = np.nan

@@ -11,7 +11,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score
 
-from kernel import files
+from kernel import files, stats
 from kernel.brain.cohort import make_split, segments, standardise
 from kernel.brain.simulate import Settings, simulate_cohort
 from kernel.decoding import ensemble, members, networks
@@ -143,6 +143,12 @@ def test_probabilities_are_loaded_only_for_what_gave_them(change, cohort, split,
     assert again()
 
 
+def test_members_of_another_device_are_stored_beside(cohort, split, tmp_path):
+    for device, n_files in (("cpu", 3), ("meta", 4), ("cpu", 4)):  # LDA runs on the CPU anyway
+        run(cohort, split, tmp_path, estimator=LDA, methods=["base alone"], device=device, n_resamples=20)
+        assert len(list(tmp_path.iterdir())) == n_files
+
+
 def test_an_interrupted_contest_goes_on_where_it_stopped(cohort, split, tmp_path, monkeypatch):
     methods = ["deep ensemble", "drop basin", "bagged subjects"]
     options = {"estimator": TINY, "methods": methods}
@@ -204,6 +210,8 @@ def test_several_cohorts_and_their_summary(tmp_path):
     interval = ttest_1samp(part, 0).confidence_interval()
     assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high))
     assert row["wins"] == (part > 0).sum() and row["cohorts"] == 3
+    assert found.index.unique("preset").tolist() == ["strong", "null"]
+    assert all(found.loc[name, "bacc"].is_monotonic_decreasing for name in ("strong", "null"))
     strong = table[table["preset"] == "strong"].groupby("method")["bacc"].mean()
     null = table[table["preset"] == "null"].groupby("method")["bacc"].mean()
     assert (strong > 0.3).all() and null.between(0.06, 0.17).all()
@@ -245,13 +253,17 @@ def test_alignment_predicts_contribution_where_planted_only():
 def test_the_table_of_pools_is_what_a_loop_gives():
     pools = [make_pool(seed, 1.0) for seed in range(3)]
     found = residual_against_contribution(pools, n_permutations=50)
+    targets = []
     for pool, row in zip(pools, found.table.itertuples(), strict=True):
         full = balanced_accuracy_score(pool.y, pool.probabilities.mean(0).argmax(1))
         rest = [np.delete(pool.probabilities, i, axis=0).mean(0).argmax(1) for i in range(8)]
         gain = [full - balanced_accuracy_score(pool.y, one) for one in rest]
         assert row.r == pytest.approx(np.corrcoef(pool.residual, gain)[0, 1])
         assert row.slope == pytest.approx(np.polyfit(pool.residual, gain, 1)[0])
+        targets.append([np.corrcoef(drawn, gain)[0, 1] for drawn in pool.null_residual])
     assert found.mean == pytest.approx(found.table["r"].mean())
+    for p, null in ((found.p, found.null), (found.p_target, np.mean(targets, axis=0))):
+        assert p == stats.permutation_p(found.mean, null, alternative="greater")
 
 
 def test_constant_alignment_counts_as_no_correlation():
@@ -353,7 +365,9 @@ def test_pools_of_a_bank(cohort, split):
     mixed, longer = (
         balanced_accuracy_score(first.y, P[rows].mean(0).argmax(1)) for rows in (seeds < 2, lengths == 4)
     )
-    assert lengths_against_seeds(bank, n_members=4).value == pytest.approx(mixed - longer)
+    backwards = train_bank(specs[::-1], cohort, split, n_jobs=1, baselines=False, progress=False)
+    for one in (bank, backwards):
+        assert lengths_against_seeds(one, n_members=4).value == pytest.approx(mixed - longer)
     with pytest.raises(ValueError, match="must hold 10"):
         lengths_against_seeds(bank)
     few = train_bank(specs[:2], cohort, split, n_jobs=1, progress=False)

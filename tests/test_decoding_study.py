@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -409,6 +410,20 @@ def test_an_interrupted_study_goes_on_where_it_stopped(monkeypatch, tmp_path):
     resumed = rates.rediscovery_p_values(TRUTHS, range(2), **QUICK)
     assert len(made) == 3 + 2  # two were there, one was lost
     assert resumed.equals(whole)
+
+
+def test_every_argument_of_a_study_is_in_its_key(monkeypatch):
+    keys = []
+
+    def unread(folder, key, compute):
+        keys.append(key)
+        return np.zeros(1, rates._ROW)
+
+    monkeypatch.setattr(rates.files, "load_or_compute", unread)
+    changes = [{}, {"n_subjects": 13}, {"n_null": 39}, {"specs": [*SHORT, replace(SHORT[0], seed=1)]}]
+    for change in changes:
+        rates.rediscovery_p_values(TRUTHS, range(2), **{**QUICK, **change})
+    assert len(keys) == len(set(keys)) == len(changes) * len(TRUTHS) * 2
 
 
 # The entry point

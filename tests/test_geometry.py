@@ -342,6 +342,7 @@ def test_controls_are_drawn_as_named(rng, kind):
     Z = torch.as_tensor(Z * np.geomspace(5, 0.5, 12))
     projector = g.basin(Z, y)
     drawn = ablation._control(kind, Z, 20_000, projector, rng).numpy()
+    covariance = drawn.T @ drawn / len(drawn)
     drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
     inside = np.abs(drawn @ projector.basis.numpy().T).max()
     assert (inside < 1e-10) == kind.endswith("residual")
@@ -349,6 +350,9 @@ def test_controls_are_drawn_as_named(rng, kind):
     if kind == "isotropic":
         np.testing.assert_allclose(shape, np.eye(12) / 12, atol=0.01)
     elif kind == "matched":
+        expected = np.cov(Z.numpy().T, bias=True)
+        error = np.sqrt((np.outer(*2 * [np.diag(expected)]) + expected**2) / len(drawn))
+        assert (np.abs(covariance - expected) < 5 * error).all()
         # the mean outer product of unit vectors keeps the axes of the covariance, and their order
         _, axes = np.linalg.eigh(np.cov(Z.numpy().T))
         turned = axes.T @ shape @ axes
@@ -398,6 +402,14 @@ def test_the_part_orthogonal_to_the_basin(rng):
     assert across.share_in_basin == pytest.approx(0, abs=1e-12)
     assert np.isnan(across.z("residual")) and across.p("residual") == 1  # no control has any effect either
     assert within.z("isotropic") > within.z("isotropic", "orthogonal")
+    for kind, null in within.null.items():
+        for part, drop in within.drops.items():
+            assert within.p(kind, part) == stats.permutation_p(drop, null, alternative="greater")
+    assert within.p("isotropic") < within.p("isotropic", "orthogonal")
+    with pytest.raises(ValueError, match="kind must be one of isotropic, residual; got 'haar'"):
+        within.z("haar")
+    with pytest.raises(ValueError, match="part must be one of whole, orthogonal; got 'rest'"):
+        within.p("isotropic", part="rest")
     two = g.basin(Z, y, rank=2)  # one that is given is used
     given = ablation_effect(Z, y, head, u, kinds=(), projector=two)
     assert given.share_in_basin == pytest.approx(np.sum(two.project(u) ** 2) / (u @ u))

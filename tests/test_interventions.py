@@ -36,8 +36,10 @@ from kernel.decoding.interventions import (
     summarise,
     wanted_strategies,
 )
+from kernel.metrics import balanced_accuracy
 
 QUICK = TrainingSpec(epochs=4, warmup_epochs=1, batch_size=64)
+STRATEGIES = [15, 10, "smooth prior", Alignment("regression", 2.0), 24]
 OPTIONS = {"recipe": QUICK, "split": "leave_subjects_out", "n_jobs": 1, "progress": False}
 
 
@@ -53,8 +55,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def result(cohort, place):
-    strategies = [15, 10, "smooth prior", Alignment("regression", 2.0), 24]
-    return run_interventions(cohort, strategies, seeds=3, folder=place, **OPTIONS)
+    return run_interventions(cohort, STRATEGIES, seeds=3, folder=place, **OPTIONS)
 
 
 @pytest.fixture(scope="module")
@@ -105,17 +106,20 @@ def test_every_training_is_there_and_paired_with_its_twin(result):
     assert table["label"].str.contains("10 rsa 5").sum() == 6
 
 
-def test_cohorts_have_permutations_of_their_own(monkeypatch):
-    seen = []
+def test_cohorts_have_permutations_and_people_of_their_own(monkeypatch):
+    seen, people = [], []
 
-    def record(cohort, *args, placebo_offset, **options):
+    def record(cohort, *args, placebo_offset, split, **options):
         seen.append(placebo_offset)
+        people.append(split.train.any(1))
+        usual = few_subjects(make_split(cohort, "leave_subjects_out"), 3, len(seen) - 1)
+        np.testing.assert_array_equal(split.train, usual.train)
         return synthetic({"a": {"true": 0.0, "placebo": 0.0}}, cohorts=(cohort.label,))
 
     monkeypatch.setattr(module, "run_interventions", record)
-    few = {"n_subjects": 5, "split": "leave_subjects_out", "n_jobs": 1, "progress": False}
-    run_cohorts(range(2), **few)
-    assert seen == [0, 10_000]
+    few = {"n_subjects": 12, "split": "leave_subjects_out", "n_jobs": 1, "progress": False}
+    run_cohorts(range(2), n_training=3, **few)
+    assert seen == [0, 10_000] and (people[0] != people[1]).any()
     _, specs, _ = module._planned(wanted_strategies([15]), [0, 1], QUICK, 10_000)
     alignments = [spec.alignment for spec in specs[2:]]
     assert [a.placebo_seed for a in alignments] == [None, None, 10_000, 10_001]
@@ -130,6 +134,11 @@ def test_accuracies_are_those_of_the_bank_and_a_second_run_trains_nothing(cohort
     bank = train_bank(specs, cohort, split, folder=place, n_jobs=1, progress=False, **options)
     rows = result.table[(result.table["seed"] == 1) & result.table["label"].isin(["base", "10 rsa 5"])]
     np.testing.assert_allclose(rows["bacc"], bank.bacc())
+    _, specs, _ = module._planned(wanted_strategies(STRATEGIES), range(3), QUICK)
+    bank = train_bank(specs, cohort, split, folder=place, n_jobs=1, progress=False, **options)
+    trained = (result.table["strategy"] != "smooth_prior").to_numpy()  # it changes scores at inference only
+    np.testing.assert_allclose(result.table["validation"][trained], bank.bacc("validation")[trained])
+    assert any(one.validation[-1] < one.validation.max() for one in bank.checkpoints)
     again = run_interventions(cohort, [15, 10], seeds=np.int64(3), folder=place, **OPTIONS)
     labels = again.table["label"].unique()
     first = result.table[result.table["label"].isin(labels) & (result.table["seed"] < 3)]
@@ -407,9 +416,11 @@ def test_relational_alignment_moves_the_class_means_and_its_placebo_does_not(coh
 
 def test_members_added_to_an_ensemble(cohort):
     split = make_split(cohort, "leave_subjects_out")
+    options = {"valence": default_values(cohort), "baselines": False, "features": False}
+    strategy = Alignment("distance_ce", 5.0)
     table = ensemble_with_axis(
         cohort,
-        Alignment("distance_ce", 5.0),
+        strategy,
         n_base=3,
         n_added=(1, 6),
         split=split,
@@ -418,6 +429,16 @@ def test_members_added_to_an_ensemble(cohort):
         progress=False,
     )
     assert table["kind"].tolist() == ["true", "placebo", "base"] * 2
+    for count, kind, bacc in table[["added", "kind", "bacc"]].itertuples(index=False):
+        added = range(3, 3 + count)
+        alignments = {"true": [strategy] * count, "base": [None] * count}
+        alignments["placebo"] = [replace(strategy, placebo_seed=seed) for seed in added]
+        specs = [replace(QUICK, seed=seed) for seed in range(3)]
+        specs += [replace(QUICK, seed=s, alignment=a) for s, a in zip(added, alignments[kind], strict=True)]
+        bank = train_bank(specs, cohort, split, n_jobs=1, progress=False, **options)
+        P, y, _ = bank.test_probabilities()
+        assert bacc == pytest.approx(balanced_accuracy(y, P.mean(0).argmax(-1)))
+    assert table.loc[table["added"] == 6, "bacc"].nunique() == 3
     assert (table["low"] <= table["gain"]).all() and (table["gain"] <= table["high"]).all()
     with pytest.raises(ValueError, match="n_base must be a whole number of 2 or more"):
         ensemble_with_axis(cohort, Alignment("rsa"), n_base=1)

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import balanced_accuracy_score
 
 from kernel.decoding import networks
@@ -164,6 +165,14 @@ def test_linear_baselines_find_what_is_planted_and_nothing_else(name, rng):
         X, new = (strength * centres[y] + rng.standard_normal((400, 30)) for _ in range(2))
         found = balanced_accuracy_score(y, linear_baseline(name, 0).fit(X, y).predict(new))
         assert low <= found <= high
+
+
+def test_lda_is_plain_shrinkage_lda_on_centred_features(rng):
+    y, units = np.repeat(np.arange(4), 20), np.geomspace(0.1, 10, 30)
+    X, new = (units * (rng.standard_normal((4, 30))[y] + rng.standard_normal((80, 30))) for _ in range(2))
+    plain = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(X - X.mean(0), y)
+    found = linear_baseline("lda").fit(X, y).predict_proba(new)
+    np.testing.assert_allclose(found, plain.predict_proba(new - X.mean(0)), atol=1e-9)
 
 
 def test_a_window_layer_sees_one_window_at_a_time():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import os
+import pkgutil
 import re
 import shutil
 import subprocess
@@ -185,6 +187,42 @@ def test_imports_go_one_way(path):
 )
 def test_the_floor_test_can_fail(part, source, bad):
     assert trespasses(part, source, f"kernel.{part}") == bad
+
+
+# ---- scripts of the book
+
+
+def refused(source):
+    """Calls of the package in `source` that its functions would refuse, and how many there are in all."""
+    names, errors, n = {}, [], 0
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] == "kernel":
+            names |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Call):
+            head, *rest = ast.unparse(node.func).split(".")
+            if head not in names or not all(map(str.isidentifier, rest)):
+                continue
+            n, starred = n + 1, any(isinstance(value, ast.Starred) for value in node.args)
+            named = dict.fromkeys(word.arg for word in node.keywords if word.arg)
+            whole = not starred and len(named) == len(node.keywords)
+            try:
+                signature = inspect.signature(pkgutil.resolve_name(".".join([names[head], *rest])))
+                bind = signature.bind if whole else signature.bind_partial
+                bind(*[None] * (0 if starred else len(node.args)), **named)
+            except (AttributeError, TypeError) as error:
+                errors.append(f"line {node.lineno}, {ast.unparse(node.func)}: {error}")
+    return errors, n
+
+
+@pytest.mark.parametrize("name", ["build.py", "grid.py", "ledger.py", "pdf.py"])
+def test_scripts_of_the_book_call_the_package_as_it_is(name):
+    errors, n = refused((ROOT / "book" / name).read_text(encoding="utf-8"))
+    assert not errors and n
+
+
+@pytest.mark.parametrize("call", ["digest(1, unit=2)", "atomic_path()", "no_such()", "digest(*a, unit=1)"])
+def test_the_test_of_calls_can_fail(call):
+    assert len(refused(f"from kernel import files\nfiles.{call}")[0]) == 1
 
 
 # ---- workflows

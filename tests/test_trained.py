@@ -122,6 +122,23 @@ def test_a_table_has_its_rows_and_names_their_regime(few, quick, compute, part, 
         assert table[name].dropna().between(0, 1).all()
 
 
+def test_members_of_other_depths_join_the_ten_and_do_not_replace_them(few, quick, monkeypatch, rng):
+    y, subject = np.tile(np.arange(9), 40), np.repeat(np.arange(10), 36)
+    drawn, depths = [], []
+
+    def train(z, specs, **options):
+        P = np.eye(9)[y] + 8 * rng.random((len(specs), len(y), 9))
+        drawn.append(P / P.sum(-1, keepdims=True))
+        depths.append({len(spec.options.get("hidden", (128, 64))) for spec in specs})
+        return SimpleNamespace(test_probabilities=lambda: (drawn[-1], y, subject))
+
+    monkeypatch.setattr(trained, "_train", train)
+    value = trained.comparisons(few, "means, depths")["value"].item()
+    before, after = (balanced_accuracy(y, P.mean(0).argmax(-1)) for P in (drawn[0], np.concatenate(drawn)))
+    assert depths == [{2}, {1, 3}] and [len(P) for P in drawn] == [10, 10]
+    assert value == pytest.approx(after - before) and value != 0
+
+
 def test_shuffling_keeps_the_seconds_of_a_segment_and_their_mean(axes):
     z = standardise(simulate_cohort(1, n_subjects=3, window=1.0)[0])
     mixed = trained._shuffled(z)
