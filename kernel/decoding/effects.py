@@ -30,9 +30,10 @@ class Interventions:
 
     `table` has one row a training: ``cohort`` (its label), ``label``, ``number`` (row of the paper, missing
     if none), ``strategy``, ``family``, ``strength``, ``arm`` (base, true, placebo), ``seed``; balanced
-    accuracy ``validation``, before a prior is smoothed, and ``bacc`` on test subjects; ``delta``, ``bacc`` minus
-    that of its twin without the strategy (missing for the twins). For each row `hits` and `counts` hold the test trials that are
-    called rightly, and all, (n_subjects, n_classes); `twin` the row of its twin, a twin's own for itself.
+    accuracy ``validation``, before a prior is smoothed, and ``bacc`` on test subjects; ``delta``, ``bacc``
+    minus that of its twin without the strategy (missing for the twins). For each row `hits` and `counts` hold
+    the test trials that are called rightly, and all, (n_subjects, n_classes); `twin` the row of its twin, a
+    twin's own for itself.
     """
 
     table: pd.DataFrame
