@@ -49,9 +49,8 @@ class AblationEffect(NamedTuple):
         return stats.permutation_p(*self._pair(kind, part), alternative="greater")
 
     def _pair(self, kind: str, part: str) -> tuple[float, np.ndarray]:
-        return self.drops[checks.choice("part", part, self.drops)], self.null[
-            checks.choice("kind", kind, self.null)
-        ]
+        kind, part = checks.choice("kind", kind, self.null), checks.choice("part", part, self.drops)
+        return self.drops[part], self.null[kind]
 
 
 def ablation_effect(

@@ -265,6 +265,7 @@ def optimise(
     validation, losses = np.zeros((members, shared.epochs)), np.zeros((members, shared.epochs))
     best, chosen_epoch = np.full(members, -1.0), np.full(members, shared.epochs - 1)
     states: list[dict[str, torch.Tensor]] = [{} for _ in specs]
+    finite = np.ones(members, bool)  # whether the scores of the chosen weights are numbers
     step = 0
     for epoch in tqdm(range(shared.epochs), desc=shared.network, leave=False, disable=not progress):
         model.train()
@@ -290,19 +291,19 @@ def optimise(
         losses[:, epoch] = (total / len(train)).cpu().numpy()
         if not len(held):
             continue
-        called = evaluate(model, inputs[held], members, labels)[0].argmax(-1)
-        validation[:, epoch] = balanced_accuracy(labels.y[rows["validation"]], called)
+        scores = evaluate(model, inputs[held], members, labels)[0]
+        validation[:, epoch] = balanced_accuracy(labels.y[rows["validation"]], scores.argmax(-1))
         better = np.flatnonzero((validation[:, epoch] > best) & aligner.eligible())
         if len(better):
             current = model.states()
             for member in better:
                 states[member] = {name: value.clone() for name, value in current[member].items()}
             best[better], chosen_epoch[better] = validation[better, epoch], epoch
+            finite[better] = np.isfinite(scores[better]).all((1, 2))
     if len(held):
         _restore(model, states)
-    # the weights themselves, since a loss is that before its step
-    scores = evaluate(model, inputs[held if len(held) else train], members, labels)[0]
-    finite = np.isfinite(scores).all((1, 2))
+    else:  # the last weights: a loss is that before its step
+        finite = np.isfinite(evaluate(model, inputs[train], members, labels)[0]).all((1, 2))
     if not finite.all():
         lost = int(np.argmin(finite))
         raise ValueError(

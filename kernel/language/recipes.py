@@ -13,7 +13,7 @@ from kernel.arrays import real
 from kernel.language.axis import ValenceAxis
 from kernel.language.hidden import AFFECT_CUE, hidden_states
 from kernel.language.models import LanguageModel, load_language_model
-from kernel.language.stories import diverse_stories
+from kernel.language.stories import Stories, diverse_stories
 
 #: Cues after which a text is read; the first is that of the default axis.
 CUES = (AFFECT_CUE, " I felt very", " The mood was", " All in all, it was", " In one word, it was")
@@ -107,12 +107,11 @@ def steady_axis(
     >>> axis = steady_axis("SmolLM2-135M-Instruct")                                  # doctest: +SKIP
     >>> axis.positions["fear"], axis.score(["What a day!"])                          # doctest: +SKIP
     """
-    known = diverse_stories(12)
-    pairs = list(zip(known.texts, known.emotions, strict=True))
-    if stories is not None:
-        told = {emotion: [one] if isinstance(one, str) else one for emotion, one in stories.items()}
-        pairs = [(text, emotion) for emotion, texts in told.items() for text in texts]
-    texts, emotions = ([pair[k] for pair in pairs] for k in (0, 1))
+    if stories is None:
+        known = diverse_stories(12)
+        texts, emotions = list(known.texts), list(known.emotions)
+    else:
+        texts, emotions = Stories.told(stories)
     lm = load_language_model(lm) if isinstance(lm, str) else lm
     states = {lm.name: read_texts(lm, texts, STEADY, progress=progress)}
     for partner in partners:

@@ -10,7 +10,7 @@ import csv
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import count, islice
@@ -85,6 +85,17 @@ class Stories:
         rows = zip(self.texts, self.emotions, self.indices, strict=True)
         texts, emotions, indices = zip(*(row for row in rows if row[2] < n_per_emotion), strict=True)
         return Stories(self.name, texts, emotions, indices)
+
+    @staticmethod
+    def told(sentences: Mapping[str, str | Sequence[str]]) -> tuple[list[str], list[str]]:
+        """Texts of a mapping of emotion to text or texts, and the emotion of each."""
+        pairs = []
+        for emotion, texts in sentences.items():
+            each = [texts] if isinstance(texts, str) else list(texts)
+            if each in ([], [""]):
+                raise ValueError(f"emotion {emotion!r} has no sentence")
+            pairs += [(text, emotion) for text in each]
+        return [text for text, _ in pairs], [emotion for _, emotion in pairs]
 
 
 def load_stories(which: str = "main", *, n_per_emotion: int | None = None) -> Stories:

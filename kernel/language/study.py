@@ -21,7 +21,7 @@ from kernel.language.axis import Agreement, ValenceAxis, agreement
 from kernel.language.hidden import AFFECT_CUE, hidden_states
 from kernel.language.models import REGISTRY, LanguageModel, load_encoder, load_language_model
 from kernel.language.sentiment import Benchmark, load_benchmark, zero_shot
-from kernel.language.stories import diverse_stories, paraphrase
+from kernel.language.stories import Stories, diverse_stories, paraphrase
 
 Sentences = Mapping[str, str | Sequence[str]]
 DEFAULT_BENCHMARKS = ("movie", "amazon", "tweets")
@@ -103,7 +103,8 @@ def construct_valence_axis(
     >>> result.sentiment                                                    # doctest: +SKIP
     """
     _check_layer(layer)
-    texts, emotions = _pairs(emotion_sentences)
+    told = _known_stories(None) if emotion_sentences is None else emotion_sentences
+    texts, emotions = Stories.told(told)
     lm = load_language_model(lm, device) if isinstance(lm, str) else lm.to(device)
 
     def states(items: Sequence[str]) -> np.ndarray:
@@ -126,17 +127,6 @@ def _check_layer(layer: str | int) -> None:
             f"layer={layer!r}: an axis is built from one layer, such as layer='penultimate' or layer=3; for "
             "several call once for each, as in [construct_valence_axis(lm, layer=k) for k in (3, 5)]"
         )
-
-
-def _pairs(sentences: Sentences | None) -> tuple[list[str], list[str]]:
-    """Texts and their emotions."""
-    pairs = []
-    for emotion, texts in (_known_stories(None) if sentences is None else sentences).items():
-        given = [texts] if isinstance(texts, str) else list(texts)
-        if given in ([], [""]):
-            raise ValueError(f"emotion {emotion!r} has no sentence")
-        pairs += [(text, emotion) for text in given]
-    return [text for text, _ in pairs], [emotion for _, emotion in pairs]
 
 
 def _oriented(H: np.ndarray, emotions: Sequence[str], orient: str | Mapping[str, float]) -> ValenceAxis:
