@@ -354,6 +354,19 @@ def test_the_api_leads_to_its_three_calls_and_documents_each_name_once(html):
     assert "Alias for field number" not in tasks
 
 
+def test_code_of_chapters_leads_to_the_api(html):
+    """Each function and class that a cell takes from the package is a link to where the API explains it."""
+    for path in [*sorted((html / "notebooks").glob("*.html")), html / "book" / "howto.html"]:
+        page = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser", parse_only=SoupStrainer("pre"))
+        linked = {link.get_text() for link in page.select("a.sphinx-codeautolink-a[href*='api_']")}
+        code = page.get_text()
+        used = set(re.findall(r"\bkernel\.[a-z_]+(?=\()", code))
+        for line in re.findall(r"^from kernel[\w.]* import ([\w, ]+)$", code, re.MULTILINE):
+            used |= {name for name in line.split(", ") if not name.isupper()}
+        assert used <= linked, path.name
+        assert used or not re.search(r"^(import|from) kernel", code, re.MULTILINE), path.name
+
+
 def test_external_links_are_listed_and_safe(found, origin):
     links = {link for facts in found.values() for link in facts["links"]}
     external = sorted(link for link in links if not link.startswith((origin, "javascript:", "mailto:")))
@@ -647,7 +660,7 @@ def test_more_people_and_other_people_move_what_is_said_and_drawn(visitor, explo
     figure = visitor.open(explorer).locator("figure[data-explore=people]")
     said, marks = figure.locator(".explore-result"), figure.locator(".explore-plot :is(circle, rect)")
     people, others = (
-        figure.get_by_label("People in training"),
+        figure.get_by_role("slider", name="People in training"),
         figure.get_by_role("button", name="Other people"),
     )
     places = "all => all.map(m => m.getAttribute('cx') + m.getAttribute('cy') + m.getAttribute('x'))"
