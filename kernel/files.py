@@ -368,7 +368,7 @@ def load_or_compute(folder: str | Path, key: str, compute: Callable[[], ArrayLik
     A relative folder is taken inside `cache_dir`. A stored file that cannot be read is replaced, and a folder
     that cannot be written to done without, both with a warning. An array of objects raises TypeError.
     """
-    target = _place(folder, key)
+    target = _array_place(folder, key)
     with one_at_a_time(target):
         stored = _read_array(target)
         if stored is not None:
@@ -389,10 +389,10 @@ def load_or_compute(folder: str | Path, key: str, compute: Callable[[], ArrayLik
 
 def stored_array(folder: str | Path, key: str) -> np.ndarray | None:
     """The array that `load_or_compute` has stored under a key, or None, also if it cannot be read."""
-    return _read_array(_place(folder, key))
+    return _read_array(_array_place(folder, key))
 
 
-def _place(folder: str | Path, key: str) -> Path:
+def _array_place(folder: str | Path, key: str) -> Path:
     if not re.fullmatch(r"[A-Za-z0-9_-]+", key):
         raise ValueError(f"key takes letters, digits, '_' and '-', got {key!r}: use kernel.files.cache_key")
     folder = Path(folder)

@@ -55,11 +55,11 @@ def _table_names(name: str, value: Any, *, error: type[Exception]) -> tuple[str,
     return checks.choices(name, value, TABLES, error=error)
 
 
-def _place(name: str, value: Any, *, error: type[Exception]) -> str:
+def _absolute(name: str, value: Any, *, error: type[Exception]) -> str:
     return str(files.absolute(_text(name, value, error=error)))
 
 
-def _members(name: str, value: Any, *, error: type[Exception]) -> int:
+def _ensemble_size(name: str, value: Any, *, error: type[Exception]) -> int:
     if checks.count(name, value, 0, error=error) == 1:
         raise error(f"{name} must be 0 or at least 2, got 1: one member is no ensemble")
     return int(value)
@@ -117,7 +117,7 @@ class Study:
         Tables of the book, or ``faced`` or ``words`` for all of a kind, instead of all that stands above.
     """
 
-    path: str | None = _setting(None, _place)
+    path: str | None = _setting(None, _absolute)
     preset: str = _setting("default", checks.choice, options=PRESET_NAMES)
     design: str = _setting("FACED", checks.choice, options=DESIGNS)
     subjects: int = _setting(123, checks.count, least=2)
@@ -134,7 +134,7 @@ class Study:
     strategies: tuple[int | str, ...] | None = _setting(None, _wanted)
     seeds: int = _setting(5, checks.count)
     epochs: int | None = _setting(None, checks.count)
-    members: int = _setting(10, _members)
+    members: int = _setting(10, _ensemble_size)
     permutations: int = _setting(10_000, checks.count, least=19)
     slow_permutations: int = _setting(1000, checks.count, least=19)
     device: str = _setting("auto", _text)
@@ -156,6 +156,44 @@ class Study:
         """The device as :func:`kernel.checks.device` takes it, None for the best."""
         return None if self.device == "auto" else self.device
 
+    @property
+    def n_samples(self) -> int:
+        """Samples of a cohort of FACED's size or of the simulated one; a plan reads no recordings."""
+        people = self.subjects if self.path is None else 123
+        return round(people * 28 * 30 / (self.segment or 10))
+
+    @property
+    def groups(self) -> dict[str, list[TrainingSpec]]:
+        """Trainings of one network and length, which one task does."""
+        groups: dict[str, list[TrainingSpec]] = {}
+        for spec in CHECKPOINTS[self.checkpoints](self.random_state):
+            groups.setdefault(f"{spec.network}, {spec.epochs} epochs", []).append(spec)
+        return groups
+
+    @property
+    def alignments(self) -> dict[str, Any]:
+        """Alignments by label."""
+        names: Sequence[Any] = [*PAPER_ROWS, *NAMED] if self.strategies is None else self.strategies
+        return interventions.wanted_strategies(names) if names else {}
+
+    @property
+    def recipe(self) -> TrainingSpec:
+        """Recipe of trainings with and without a strategy."""
+        if self.epochs is None:
+            return RECIPE
+        return replace(RECIPE, epochs=self.epochs, warmup_epochs=min(RECIPE.warmup_epochs, self.epochs - 1))
+
+    def check_machine(self) -> None:
+        """What a run needs and a reader of its results does not: the recordings, and the device."""
+        if self.path is not None and not Path(self.path).exists():
+            raise StudyError(
+                f"path {self.path!r} does not exist: name a folder of recordings, or leave it out"
+            )
+        try:
+            checks.device(self.torch_device)
+        except ValueError as error:
+            raise StudyError(str(error).splitlines()[0]) from None
+
 
 def load_study(path: str | Path) -> Study:
     """Read a study from YAML, in which a relative ``path`` is taken from the file's folder.
@@ -176,20 +214,10 @@ def load_study(path: str | Path) -> Study:
         for key in settings:
             checks.choice("a key", key, [setting.name for setting in fields(Study)], error=StudyError)
         study = Study(**settings)
-        check_machine(study)
+        study.check_machine()
         return study
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from None
-
-
-def check_machine(study: Study) -> None:
-    """What a run needs and a reader of its results does not: the recordings, and the device."""
-    if study.path is not None and not Path(study.path).exists():
-        raise StudyError(f"path {study.path!r} does not exist: name a folder of recordings, or leave it out")
-    try:
-        checks.device(study.torch_device)
-    except ValueError as error:
-        raise StudyError(str(error).splitlines()[0]) from None
 
 
 # ---- its tasks
@@ -212,7 +240,7 @@ class Task(NamedTuple):
         return f"{self.kind} {self.what}".strip()
 
 
-def unit_costs() -> dict[str, float]:
+def _unit_costs() -> dict[str, float]:
     """Measured costs in seconds of one core, by unit; ``kernel/data/unit_costs.csv`` says of what."""
     table = files.read_packaged("data/unit_costs.csv", lambda file: pd.read_csv(file, comment="#"))
     return table.set_index("unit")["cpu_s"].to_dict()
@@ -220,8 +248,8 @@ def unit_costs() -> dict[str, float]:
 
 def plan(study: Study) -> list[Task]:
     """The tasks of a study, in the order of their stages; reads no data."""
-    cost = unit_costs()
-    samples = n_samples(study) / 1000
+    cost = _unit_costs()
+    samples = study.n_samples / 1000
     draws = study.permutations / 10_000
 
     def training(spec: TrainingSpec) -> float:
@@ -233,10 +261,10 @@ def plan(study: Study) -> list[Task]:
         tasks.append(Task("axis", name, 1, 0, cost["axis"] * size * (0.1 + study.texts / 300)))
     tasks += [Task("projection", name, 2, 0, cost["projection"] * draws) for name in study.models]
     tasks.append(Task("topography", study.models[0], 2, 0, cost["topography"] * draws))
-    groups = checkpoint_groups(study)
+    groups = study.groups
     for group, specs in groups.items():
         tasks.append(Task("training", group, 2, len(specs), sum(map(training, specs))))
-    strategies, base = strategies_of(study), study.seeds * training(recipe_of(study))
+    strategies, base = study.alignments, study.seeds * training(study.recipe)
     if strategies:
         tasks.append(Task("base", "", 2, study.seeds, base))
     if groups:
@@ -261,7 +289,7 @@ def plan_table(tasks: Iterable[Task]) -> pd.DataFrame:
 
 def estimate(study: Study, *, n_jobs: int = 2) -> dict[str, float]:
     """Hours with `n_jobs` workers, disk in GB and memory in GB of all workers together."""
-    cost, tasks = unit_costs(), plan(study)
+    cost, tasks = _unit_costs(), plan(study)
     hours = 0.0
     for stage in stages(tasks):  # a stage lasts at least as long as its longest task
         total, longest = sum(t.cpu_s for t in stage), max(t.cpu_s for t in stage)
@@ -270,7 +298,7 @@ def estimate(study: Study, *, n_jobs: int = 2) -> dict[str, float]:
     sizes = sorted((REGISTRY[name].n_parameters / 1e9 for name in study.models), reverse=True)
     return {
         "hours": hours,
-        "disk_gb": trainings * n_samples(study) / 1000 * cost["training_mb"] / 1000 + 0.1,
+        "disk_gb": trainings * study.n_samples / 1000 * cost["training_mb"] / 1000 + 0.1,
         "memory_gb": n_jobs * cost["worker_gb"] + 4 * sum(sizes[:n_jobs]),  # models side by side, 32 bits
     }
 
@@ -278,30 +306,3 @@ def estimate(study: Study, *, n_jobs: int = 2) -> dict[str, float]:
 def stages(tasks: Sequence[Task]) -> list[list[Task]]:
     """Tasks by stage, within which they do not depend on one another."""
     return [[t for t in tasks if t.stage == stage] for stage in sorted({t.stage for t in tasks})]
-
-
-def n_samples(study: Study) -> int:
-    """Samples of a cohort of FACED's size, or of the simulated one: recordings are not read for a plan."""
-    people = study.subjects if study.path is None else 123
-    return round(people * 28 * 30 / (study.segment or 10))
-
-
-def checkpoint_groups(study: Study) -> dict[str, list[TrainingSpec]]:
-    """Trainings of one network and length, which one task does."""
-    groups: dict[str, list[TrainingSpec]] = {}
-    for spec in CHECKPOINTS[study.checkpoints](study.random_state):
-        groups.setdefault(f"{spec.network}, {spec.epochs} epochs", []).append(spec)
-    return groups
-
-
-def strategies_of(study: Study) -> dict[str, Any]:
-    """Alignments by label."""
-    names: Sequence[Any] = [*PAPER_ROWS, *NAMED] if study.strategies is None else study.strategies
-    return interventions.wanted_strategies(names) if names else {}
-
-
-def recipe_of(study: Study) -> TrainingSpec:
-    """Recipe of trainings with and without a strategy."""
-    if study.epochs is None:
-        return RECIPE
-    return replace(RECIPE, epochs=study.epochs, warmup_epochs=min(RECIPE.warmup_epochs, study.epochs - 1))

@@ -59,7 +59,12 @@ def write_report(folder: str | Path) -> Path:
     folder = files.absolute(folder)
     study = open_study(folder)
     tables = collect(study, folder)
-    parts = [*_head(study, folder, tables), *_verdicts(folder), *_sections(tables), *_missing(study, folder)]
+    parts = [
+        *_top(study, folder, tables),
+        *_verdicts(folder),
+        *_sections(tables),
+        *_not_run(study, folder),
+    ]
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -73,20 +78,20 @@ def write_report(folder: str | Path) -> Path:
     return target
 
 
-def _head(study: Study, folder: Path, tables: dict[str, pd.DataFrame]) -> list[str]:
+def _top(study: Study, folder: Path, tables: dict[str, pd.DataFrame]) -> list[str]:
     parts = ["<h1>Report of a study</h1>"]
     if "cohort" in tables:
         row = tables["cohort"].iloc[0]
         names = ["data", "source", "subjects", "clips", "channels", "bands", "device", "versions", "package"]
         parts += [_SIMULATED] if row["simulated"] else []
-        parts.append(_table(pd.DataFrame({"what": names, "value": [row[name] for name in names]})))
+        parts.append(_html_table(pd.DataFrame({"what": names, "value": [row[name] for name in names]})))
     settings = pd.DataFrame(vars(study).items(), columns=["setting", "value"])
     return [
         *parts,
         "<h2>Settings</h2>",
-        _table(settings),
+        _html_table(settings),
         "<h2>Work</h2>",
-        _table(status(folder).reset_index()),
+        _html_table(status(folder).reset_index()),
     ]
 
 
@@ -94,7 +99,7 @@ def _verdicts(folder: Path) -> list[str]:
     rows = claims.read_ledger(folder / "claims.json")
     if not rows:
         return ["<h2>Verdicts</h2><p>None yet.</p>"]
-    table = _table(claims.show(*rows).reset_index())
+    table = _html_table(claims.show(*rows).reset_index())
     return ["<h2>Verdicts</h2><p>By the rules of the book's ledger.</p>", table]
 
 
@@ -104,7 +109,7 @@ def _sections(tables: dict[str, pd.DataFrame]) -> list[str]:
     for name, title in _TITLES.items():
         if name in tables:
             table = tables[name].drop(columns=_REPEATED, errors="ignore")
-            parts += [f"<h2>{title}</h2>", *_figure(name, table, table["data"].iloc[0]), _table(table)]
+            parts += [f"<h2>{title}</h2>", *_figure(name, table, table["data"].iloc[0]), _html_table(table)]
     return parts
 
 
@@ -125,7 +130,7 @@ def _figure(name: str, table: pd.DataFrame, data: str) -> list[str]:
     return []
 
 
-def _missing(study: Study, folder: Path) -> list[str]:
+def _not_run(study: Study, folder: Path) -> list[str]:
     missing = Results(folder).missing(plan(study))
     if not missing:
         return [_BEYOND]
@@ -134,7 +139,7 @@ def _missing(study: Study, folder: Path) -> list[str]:
     return [f"{head}<ul>{items}</ul>", _BEYOND]
 
 
-def _table(table: pd.DataFrame) -> str:
+def _html_table(table: pd.DataFrame) -> str:
     text = table.to_html(index=False, na_rep="", float_format=lambda x: f"{x:.4g}", border=0)
     return f'<div class="box" tabindex="0">{text}</div>'
 

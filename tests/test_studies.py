@@ -209,10 +209,10 @@ def dask_client():
 
 
 def killing(place, times):
-    """`perform` that kills its worker before the first task of alignment, so many times."""
-    original = studies.perform
+    """`_perform` that kills its worker before the first task of alignment, so many times."""
+    original = studies._perform
 
-    def perform(study, folder, task):
+    def _perform(study, folder, task):
         if task.kind == "strategy":
             for k in range(times):
                 mark = os.path.join(place, str(k))
@@ -223,13 +223,13 @@ def killing(place, times):
                 os.kill(os.getpid(), 9)
         return original(study, folder, task)
 
-    return perform
+    return _perform
 
 
 def test_two_processes_of_which_one_is_killed_find_what_one_finds(undisturbed, copied, tmp_path, monkeypatch):
     lose(copied, "projection", "topography", "strategy")
     (tmp_path / "marks").mkdir()
-    monkeypatch.setattr(studies, "perform", killing(str(tmp_path / "marks"), 1))
+    monkeypatch.setattr(studies, "_perform", killing(str(tmp_path / "marks"), 1))
     tables = run(TINY, copied, n_jobs=2)
     assert list((tmp_path / "marks").iterdir()), "no worker was killed"
     assert_same(tables, undisturbed[1])
@@ -240,7 +240,7 @@ def test_a_dask_cluster_of_which_a_worker_is_killed_finds_the_same(
 ):
     lose(copied, "strategy")
     (tmp_path / "marks").mkdir()
-    monkeypatch.setattr(studies, "perform", killing(str(tmp_path / "marks"), 1))
+    monkeypatch.setattr(studies, "_perform", killing(str(tmp_path / "marks"), 1))
     with dask_client() as client:
         tables = run(TINY, copied, client=client)
     assert list((tmp_path / "marks").iterdir()), "no worker was killed"
@@ -354,23 +354,23 @@ def test_a_folder_belongs_to_one_study_and_one_run(undisturbed, tmp_path):
 
 
 def test_results_of_another_package_or_other_recordings_are_not_taken(monkeypatch, tmp_path):
-    before = studies.task_ids(TINY)
-    assert studies.task_ids(TINY) == before and len(set(before.values())) == len(plan(TINY))
+    before = studies._task_ids(TINY)
+    assert studies._task_ids(TINY) == before and len(set(before.values())) == len(plan(TINY))
     for name, value in (
         ("source_digest", lambda *names: "other"),
         ("VERSIONS", {**studies.files.VERSIONS, "torch": "0"}),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(studies.files, name, value)
-            assert studies.task_ids(TINY)["cohort"] != before["cohort"]
+            assert studies._task_ids(TINY)["cohort"] != before["cohort"]
     with monkeypatch.context() as patch:
         patch.setenv("KERNEL_DEVICE", "meta")
-        assert studies.task_ids(TINY)["cohort"] != before["cohort"]
+        assert studies._task_ids(TINY)["cohort"] != before["cohort"]
     (tmp_path / "sub000.pkl.pkl").write_bytes(b"one")
     recorded = replace(TINY, path=str(tmp_path))
-    first = studies.task_ids(recorded)
+    first = studies._task_ids(recorded)
     (tmp_path / "sub000.pkl.pkl").write_bytes(b"three")
-    assert studies.task_ids(recorded)["cohort"] != first["cohort"]
+    assert studies._task_ids(recorded)["cohort"] != first["cohort"]
 
 
 def test_a_finished_study_is_read_without_its_recordings_device_and_package(

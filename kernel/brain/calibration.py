@@ -46,35 +46,35 @@ _LEFT_OUT = "leave-one-emotion-out r"
 _PERMUTED = "emotions permuted"
 
 
-def calibrate(
+def _calibrate(
     settings: Settings | FacedSettings,
     seeds: Iterable[int],
     *,
     n_subjects: int = 123,
     n_permutations: int = 99,
 ) -> pd.DataFrame:
-    """Run every estimator against every null on simulated cohorts of known truth, one for each seed.
-
-    Positions are the mean human valence of the nine emotions: the best axis there can be. An axis that agrees
-    less with people finds less. Of 99 members of a null, p <= .05 is an exact 5 % event. Columns are
-    ``seed``, ``estimator``, ``null``, ``value``, ``p``.
-    """
+    """Every estimator against every null on simulated cohorts of known truth, one for each seed."""
     checks.count("n_permutations (p <= .05 is impossible below 19)", n_permutations, 19)
     rows = []
     for seed in seeds:
         cohort, _ = simulate_cohort(seed, settings, n_subjects=n_subjects, window=30.0)
-        tests = run_tests(_trials(cohort), cohort.order, n_permutations=n_permutations, random_state=seed)
+        tests = _run_tests(
+            _standard_trials(cohort), cohort.order, n_permutations=n_permutations, random_state=seed
+        )
         rows += [(seed, *test) for test in tests]
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
 def faced_calibration(part: str) -> pd.DataFrame:
-    """Rows of `calibrate` for one of `FACED_CALIBRATION_PARTS`, such as ``"valence .6 | 40-59"``, its truth.
+    """Run every estimator against every null on simulated cohorts of known truth.
 
-    The parts together are for `rejection_rates`.
+    A part is one of `FACED_CALIBRATION_PARTS`, such as ``"valence .6 | 40-59"``: a truth and the seeds of its
+    cohorts. Positions are the mean human valence of the nine emotions: the best axis there can be. An axis
+    that agrees less with people finds less. Of 99 members of a null, p <= .05 is an exact 5 % event. Columns
+    are ``seed``, ``estimator``, ``null``, ``value``, ``p`` and ``truth``, for `rejection_rates`.
     """
     truth, seeds = _truth_and_seeds(part)
-    return calibrate(FACED_TRUTHS[truth], seeds).assign(truth=truth)
+    return _calibrate(FACED_TRUTHS[truth], seeds).assign(truth=truth)
 
 
 def _truth_and_seeds(part: str) -> tuple[str, range]:
@@ -95,7 +95,7 @@ def axis_power(part: str, axes: Mapping[str, np.ndarray]) -> pd.DataFrame:
     emotions, rejected = np.array(FACED_CLIP_EMOTIONS), dict.fromkeys(axes, 0)
     for seed in seeds:
         cohort, _ = simulate_cohort(seed, FACED_TRUTHS[truth], window=30.0)
-        trials = _trials(cohort)
+        trials = _standard_trials(cohort)
         views = mean_over_subjects(trials), clip_effects(trials, cohort.order)
         for name, y in axes.items():
             p = [track(X, y, emotions, n_permutations=199, random_state=seed).p for X in views]
@@ -110,7 +110,7 @@ def replicate(design: str, *, n_cohorts: int = 40, n_permutations: int = 1000) -
     `design` is ``"SEED-V"`` or ``"EmoEEG-MC"``. Both cohorts of a seed share the pattern of valence and
     nothing else; cohort i of each of `REPLICATION_TRUTHS` has seed i. Positions are human valence.
 
-    Columns are those of `calibrate` and ``truth``; there are three tests: the projection on emotions left
+    Columns are those of `faced_calibration`; there are three tests: the projection on emotions left
     out, the best of all cells, and the order of the classes that weights fitted to FACED's cohort predict.
     """
     checks.choice("design", design, _COARSE)
@@ -140,7 +140,7 @@ def rejection_rates(table: pd.DataFrame, *, level: float = 0.05) -> pd.DataFrame
 # The tests of one cohort
 
 
-def _trials(cohort: Cohort) -> np.ndarray:
+def _standard_trials(cohort: Cohort) -> np.ndarray:
     """Standardised trials (n_subjects, n_clips, n_features)."""
     trials = trial_features(standardise(cohort))
     return trials.reshape(*trials.shape[:2], -1)
@@ -163,7 +163,7 @@ def _replication(preset: str, seed: int, design: str, n_permutations: int) -> li
     ]
 
 
-def run_tests(
+def _run_tests(
     features: np.ndarray, order: np.ndarray, *, n_permutations: int, random_state: int
 ) -> list[Row]:
     """Every estimator against every null, on the trials of one FACED-like cohort: estimator, null, value, p.

@@ -253,9 +253,9 @@ class _Fields:
         valence = (valence - valence.mean()) / valence.std()
         profile = np.interp(np.linspace(0, 4, n_bands), np.arange(5), (0.1, 0.15, -0.5, 0.7, 1.0))
         posterior = 1 / (1 + np.exp(directions[:, 1] / 0.25))  # y points to the nose
-        along = _unit(posterior[:, None] * profile)
+        along = _unit_power(posterior[:, None] * profile)
         of_class, of_clip, self._drift = (
-            _unit(self._smooth(rng.standard_normal((*several, n_places, n_bands))))
+            _unit_power(self._smooth(rng.standard_normal((*several, n_places, n_bands))))
             for several in ((len(means),), (n_clips,), ())
         )
         effect = settings.valence * valence[:, None, None] * along
@@ -311,7 +311,7 @@ def _smooth_roots(directions: np.ndarray, n_bands: int) -> tuple[np.ndarray, np.
     return _root(np.exp(-squared / (2 * 0.6**2))), _root(0.5 ** np.abs(np.subtract.outer(bands, bands)))
 
 
-def _unit(pattern: np.ndarray) -> np.ndarray:
+def _unit_power(pattern: np.ndarray) -> np.ndarray:
     """Scale to unit root mean square over the last two axes."""
     return pattern / np.sqrt((pattern**2).mean((-2, -1), keepdims=True))
 

@@ -115,7 +115,7 @@ def cell_map(
     ----------
     .. [1] Nichols & Holmes (2002), Human Brain Mapping 15(1). doi:10.1002/hbm.1058
     """
-    X, y = _checked(X, y)
+    X, y = _checked_map(X, y)
     r = cell_correlations(X, y)
     bar = np.abs(r) - 1e-12  # ties that differ by rounding are ties
     as_large = np.zeros(r.shape, dtype=int)
@@ -149,7 +149,7 @@ def cell_contrast(
 
     The sets are masks (n_channels, n_bands).
     """
-    X, y = _checked(X, y)
+    X, y = _checked_map(X, y)
     for mask in (first, first if second is None else second):
         if not checks.shape("a set of cells", mask, X.shape[1:]).any():
             raise ValueError("a set of cells is empty: choose one or more")
@@ -199,7 +199,7 @@ def asymmetry(
     Features are (n_clips, n_channels, 1), usually alpha in nats. The size of the difference is a fact about
     heads, caps and amplifiers; only its correlation over clips bears on the axis.
     """
-    X, y = _checked(X, y)
+    X, y = _checked_map(X, y)
     known = {channel.lower(): X[:, place] for place, channel in enumerate(channels)}
     missing = [name for pair in FRONTAL_PAIRS for name in pair if name.lower() not in known]
     if missing:
@@ -294,7 +294,7 @@ def _search(
     random_state: Seed,
 ) -> EmotionSearch:
     """Try all ways to give weights to emotions, and the planned one, at the best cell."""
-    X, y = _checked(X, y)
+    X, y = _checked_map(X, y)
     code, names = pd.factorize(np.asarray(emotions))
     checks.count("the number of weights, the last for all others,", len(weights), 2, len(names) + 1)
     *special, rest = map(float, weights)
@@ -358,7 +358,7 @@ class TimeCourse(NamedTuple):
     p: np.ndarray
 
 
-def time_course(
+def scalp_time_course(
     cohort: Cohort,
     y: ArrayLike,
     emotions: Emotions | None,
@@ -418,7 +418,7 @@ def connectivity(
     if total <= n_channels or "gamma" not in cohort.bands:
         raise ValueError(f"a network needs gamma and nine channels, got {list(cohort.bands)} and {total}")
     cohort = cohort.select(bands=["gamma"])
-    X, y = _checked(cohort_tensor(cohort), y)
+    X, y = _checked_map(cohort_tensor(cohort), y)
     matrix = _within_trials(cohort)
 
     def chosen(Y: np.ndarray) -> np.ndarray:
@@ -499,7 +499,7 @@ def clip_positions(y: ArrayLike, n_clips: int) -> np.ndarray:
     return positions
 
 
-def _checked(X: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def _checked_map(X: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     features = real(X, "X")
     checks.shape("X", features, (None,) * 3, "(n_clips, n_channels, n_bands)")
     return features, clip_positions(y, len(features))

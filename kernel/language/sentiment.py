@@ -32,10 +32,6 @@ from kernel.stats import Interval
 Seed = int | np.random.Generator | None
 
 
-class UnknownBenchmarkError(LookupError):
-    """No such benchmark."""
-
-
 class BenchmarkLoadError(RuntimeError):
     """The data of a benchmark could not be loaded; the message names the cure."""
 
@@ -122,14 +118,14 @@ def load_benchmark(
 
     Raises
     ------
-    UnknownBenchmarkError
-        Lists the known names. A set that lacks the rating, the language or `n` texts is a ValueError.
+    ValueError
+        If there is no such set, or it lacks the rating, the language or `n` texts; lists what there is.
     kernel.assets.AssetMissingError, kernel.assets.AssetCorruptError
         If the texts have not been fetched, or cannot be read any more; shows the command that fetches them.
     BenchmarkLoadError
         If a hub set cannot be reached.
     """
-    checks.choice("name", name, BENCHMARKS, error=UnknownBenchmarkError)
+    checks.choice("name", name, BENCHMARKS)
     known = _SETS[name]
     checks.choice(f"rating of {name!r}", rating, list(known.get("columns", ["valence"])))
     checks.choice(f"language of {name!r}", language, known.get("languages", ["English"]))
