@@ -76,25 +76,27 @@ def pearson(x: ArrayLike, y: ArrayLike) -> Any:
     x, y = real(x, "x"), real(y, "y")
     if x.ndim == 0 or y.ndim == 0 or x.shape[-1] != y.shape[-1]:
         raise ValueError(f"x and y must have one length, got {x.shape} and {y.shape}")
-    x, y = _unit(x, "x"), _unit(y, "y")
+    x, y = unit(x, "x"), unit(y, "y")
     r = np.clip((x * y).sum(-1), -1, 1)  # rounding can push a perfect correlation beyond 1
     return float(r) if r.ndim == 0 else r
 
 
-def _unit(x: np.ndarray, name: str) -> np.ndarray:
-    """Centre and scale to length one over the last axis."""
-    if x.shape[-1] < 2:
-        raise ValueError(f"{name} has {x.shape[-1]} values: a correlation needs two or more")
-    mean = x.mean(-1, keepdims=True)
+def unit(x: np.ndarray, name: str, axis: int = -1) -> np.ndarray:
+    """Centre and scale to length one along an axis; what does not vary is an error that names its place."""
+    if x.shape[axis] < 2:
+        raise ValueError(f"{name} has {x.shape[axis]} values: a correlation needs two or more")
+    mean = x.mean(axis, keepdims=True)
     centred = x - mean
-    length = np.linalg.norm(centred, axis=-1, keepdims=True)
+    length = np.linalg.norm(centred, axis=axis, keepdims=True)
     # a constant such as 0.1 differs from its computed mean in the last digit
-    constant = length <= 1e-13 * np.sqrt(x.shape[-1]) * np.abs(mean)
+    constant = length <= 1e-13 * np.sqrt(x.shape[axis]) * np.abs(mean)
     if constant.any():
+        place = np.argwhere(np.take(constant, 0, axis))[0].tolist()
+        where = f" at {place}" if place else ""
         raise ValueError(
-            f"{name} is constant at {mean[constant][0]:g}: its correlation is undefined, leave it out"
+            f"{name} is constant at {mean[constant][0]:g}{where}: its correlation is undefined, leave it out"
         )
-    return centred / length
+    return np.divide(centred, length, out=centred)
 
 
 def spearman(x: ArrayLike, y: ArrayLike) -> Any:

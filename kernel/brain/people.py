@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from kernel import checks, stats
 from kernel.arrays import real
 from kernel.brain.cohort import mean_over_subjects, trials_present
-from kernel.brain.topography import Emotions, Seed, cell_correlations, clip_positions, search_test, unit
+from kernel.brain.topography import Emotions, Seed, cell_correlations, clip_positions, search_test
 
 if TYPE_CHECKING:
     import mne
@@ -39,8 +39,10 @@ def _subject_correlations(features: ArrayLike, y: ArrayLike) -> np.ndarray:
     r = []
     for subject, (trials, there) in enumerate(zip(features, present, strict=True)):
         who = f"of the subject at place {subject}"
-        columns = unit(trials[there], f"features {who}", axis=0)
-        r.append(np.tensordot(unit(y[..., there], f"y over the trials {who}", axis=-1), columns, axes=1))
+        columns = stats.unit(trials[there], f"features {who}", axis=0)
+        r.append(
+            np.tensordot(stats.unit(y[..., there], f"y over the trials {who}", axis=-1), columns, axes=1)
+        )
     return np.clip(np.stack(r, axis=y.ndim - 1), -1, 1)
 
 

@@ -51,7 +51,7 @@ def cell_correlations(X: ArrayLike, y: ArrayLike) -> np.ndarray:
     X, y = real(X, "X"), real(y, "y")
     if X.ndim < 2 or y.ndim not in (1, 2) or y.shape[-1] != len(X):
         raise ValueError(f"X must be (n_clips, ...) and y (n_clips,) or a batch, got {X.shape} and {y.shape}")
-    r = np.tensordot(unit(y, "y", axis=-1), unit(X, "X", axis=0), axes=1)
+    r = np.tensordot(stats.unit(y, "y", axis=-1), stats.unit(X, "X", axis=0), axes=1)
     return np.clip(r, -1, 1, out=r)  # rounding may leave a perfect correlation a hair outside
 
 
@@ -327,13 +327,13 @@ def _best_cells(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Features (..., n_clips), centred, of the cell with the largest ``|r|`` with each target, and that r."""
     r = cell_correlations(X, y).reshape(*y.shape[:-1], -1)
     cell = np.abs(r).argmax(-1)
-    columns = unit(X, "X", axis=0).reshape(len(X), -1)
+    columns = stats.unit(X, "X", axis=0).reshape(len(X), -1)
     return columns.T[cell], np.take_along_axis(r, cell[..., None], -1)[..., 0]
 
 
 def _weighted_correlations(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Correlations (..., n_rows) of x and y (..., n_clips) by weights (n_rows, n_clips); NaN if constant."""
-    x, y = unit(x, "x", axis=-1), unit(y, "y", axis=-1)  # so that sums of squares lose no digits
+    x, y = stats.unit(x, "x", axis=-1), stats.unit(y, "y", axis=-1)  # so that sums of squares lose no digits
     total = weights.sum(-1)
     sx, sy, sxx, syy, sxy = (moment @ weights.T for moment in (x, y, x * x, y * y, x * y))
     variance = np.stack([sxx - sx**2 / total, syy - sy**2 / total])
@@ -444,7 +444,7 @@ def _within_trials(cohort: Cohort) -> np.ndarray:
             raise ValueError(f"subject {subject} has one window a trial: nothing varies within trials")
         seconds = trials[n_windows > 1, ..., 0].astype(float)  # NaN after a trial's end
         rows = (seconds - np.nanmean(seconds, 1, keepdims=True)).reshape(-1, len(total))
-        rows = unit(rows[np.isfinite(rows[:, 0])], f"seconds of subject {subject}", axis=0)
+        rows = stats.unit(rows[np.isfinite(rows[:, 0])], f"seconds of subject {subject}", axis=0)
         total += np.arctanh(np.clip(rows.T @ rows, -1 + 1e-9, 1 - 1e-9))
     mean = np.tanh(total / len(cohort.subjects))
     np.fill_diagonal(mean, 1)
@@ -478,24 +478,10 @@ def search_test(
     )  # fmt: skip
 
 
-def unit(values: np.ndarray, name: str, axis: int) -> np.ndarray:
-    """Centre and scale to length 1 along an axis."""
-    mean = values.mean(axis, keepdims=True)
-    centred = values - mean
-    length = np.linalg.norm(centred, axis=axis, keepdims=True)
-    # a constant such as 0.1 differs from its computed mean in the last digit
-    constant = length <= 1e-13 * np.sqrt(values.shape[axis]) * np.abs(mean)
-    if constant.any():
-        place = np.argwhere(np.take(constant, 0, axis))[0].tolist()
-        where = f" at {place}" if place else ""
-        raise ValueError(f"{name} is constant at {mean[constant][0]:g}{where}: its r is undefined, drop it")
-    return np.divide(centred, length, out=centred)
-
-
 def clip_positions(y: ArrayLike, n_clips: int) -> np.ndarray:
     positions = real(y, "y")
     checks.shape("y", positions, (n_clips,), f"({n_clips},), one position per clip")
-    unit(positions, "y", axis=-1)  # raises if it is constant
+    stats.unit(positions, "y", axis=-1)  # raises if it is constant
     return positions
 
 
