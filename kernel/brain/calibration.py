@@ -124,14 +124,14 @@ def replicate(design: str, *, n_cohorts: int = 40, n_permutations: int = 1000) -
     return pd.DataFrame(rows, columns=[*_COLUMNS, "truth"])
 
 
-def rejection_rates(table: pd.DataFrame, *, level: float = 0.05) -> pd.DataFrame:
-    """Share of cohorts with p <= level by test and truth, with exact 95 % (Clopper-Pearson) limits.
+def rejection_rates(table: pd.DataFrame) -> pd.DataFrame:
+    """Share of cohorts with p <= .05 by test and truth, with exact 95 % (Clopper-Pearson) limits.
 
     Columns are ``estimator``, ``null``, ``truth``, ``rate``, ``low``, ``high``, ``n``.
     """
     rows, keys = [], ["estimator", "null", "truth"]
     for names, p in table.groupby(keys, sort=False, observed=True)["p"]:
-        share = binomtest(int((p <= level + 1e-12).sum()), len(p))
+        share = binomtest(int((p <= 0.05 + 1e-12).sum()), len(p))
         limits = share.proportion_ci(0.95, method="exact")
         rows.append((*names, share.statistic, limits.low, limits.high, len(p)))
     return pd.DataFrame(rows, columns=[*keys, "rate", "low", "high", "n"])

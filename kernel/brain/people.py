@@ -40,9 +40,7 @@ def _subject_correlations(features: ArrayLike, y: ArrayLike) -> np.ndarray:
     for subject, (trials, there) in enumerate(zip(features, present, strict=True)):
         who = f"of the subject at place {subject}"
         columns = stats.unit(trials[there], f"features {who}", axis=0)
-        r.append(
-            np.tensordot(stats.unit(y[..., there], f"y over the trials {who}", axis=-1), columns, axes=1)
-        )
+        r.append(np.tensordot(stats.unit(y[..., there], f"y over the trials {who}"), columns, axes=1))
     return np.clip(np.stack(r, axis=y.ndim - 1), -1, 1)
 
 

@@ -51,7 +51,7 @@ def cell_correlations(X: ArrayLike, y: ArrayLike) -> np.ndarray:
     X, y = real(X, "X"), real(y, "y")
     if X.ndim < 2 or y.ndim not in (1, 2) or y.shape[-1] != len(X):
         raise ValueError(f"X must be (n_clips, ...) and y (n_clips,) or a batch, got {X.shape} and {y.shape}")
-    r = np.tensordot(stats.unit(y, "y", axis=-1), stats.unit(X, "X", axis=0), axes=1)
+    r = np.tensordot(stats.unit(y, "y"), stats.unit(X, "X", axis=0), axes=1)
     return np.clip(r, -1, 1, out=r)  # rounding may leave a perfect correlation a hair outside
 
 
@@ -333,7 +333,7 @@ def _best_cells(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _weighted_correlations(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Correlations (..., n_rows) of x and y (..., n_clips) by weights (n_rows, n_clips); NaN if constant."""
-    x, y = stats.unit(x, "x", axis=-1), stats.unit(y, "y", axis=-1)  # so that sums of squares lose no digits
+    x, y = stats.unit(x, "x"), stats.unit(y, "y")  # so that sums of squares lose no digits
     total = weights.sum(-1)
     sx, sy, sxx, syy, sxy = (moment @ weights.T for moment in (x, y, x * x, y * y, x * y))
     variance = np.stack([sxx - sx**2 / total, syy - sy**2 / total])
@@ -481,7 +481,7 @@ def search_test(
 def clip_positions(y: ArrayLike, n_clips: int) -> np.ndarray:
     positions = real(y, "y")
     checks.shape("y", positions, (n_clips,), f"({n_clips},), one position per clip")
-    stats.unit(positions, "y", axis=-1)  # raises if it is constant
+    stats.unit(positions, "y")  # raises if it is constant
     return positions
 
 

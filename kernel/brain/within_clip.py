@@ -304,19 +304,18 @@ def within_bands(material: Material, part: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def within_placebo(material: Material, part: str, order: np.ndarray | None = None) -> pd.DataFrame:
-    """Placebo valence, linear drift: r and p by exchange and in the naive way, for a block of sets."""
+def within_placebo(material: Material, part: str, *, hard: bool = False) -> pd.DataFrame:
+    """Placebo valence, linear drift: r and p by exchange and in the naive way, for a block of sets.
+
+    The `hard` placebo's noise goes on from clip to clip in each person's own order.
+    """
     models = [_model(material.scalp, material.trials, drift) for drift in ("linear", "naive")]
     ratings, rows = material.scalp.person_rating("valence"), []
+    order = material.scalp.order if hard else None
     for number in _BLOCKS[part]:
         placebo = placebo_ratings(ratings, [_SEED, number], order=order)
         rows.append({"set": number, **_both(models, placebo, number)})
     return pd.DataFrame(rows)
-
-
-def within_hard_placebo(material: Material, part: str) -> pd.DataFrame:
-    """As `within_placebo`, with noise that goes on from clip to clip in each person's own order."""
-    return within_placebo(material, part, material.scalp.order)
 
 
 def within_rates(material: object, part: str) -> pd.DataFrame:
