@@ -59,12 +59,7 @@ def write_report(folder: str | Path) -> Path:
     folder = files.absolute(folder)
     study = open_study(folder)
     tables = collect(study, folder)
-    parts = [
-        *_top(study, folder, tables),
-        *_verdicts(folder),
-        *_sections(tables),
-        *_not_run(study, folder),
-    ]
+    parts = [*_top(study, folder, tables), *_verdicts(folder), *_sections(tables), *_not_run(study, folder)]
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

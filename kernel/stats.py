@@ -129,12 +129,11 @@ def bootstrap_interval(
     statistic: Callable[..., Any],
     *arrays: ArrayLike,
     n_resamples: int = 2000,
-    confidence: float = 0.95,
     groups: ArrayLike | None = None,
     strata: ArrayLike | None = None,
     random_state: Seed = None,
 ) -> Interval:
-    """Percentile bootstrap [1]_ of a statistic of paired arrays, with a coverage of `confidence`.
+    """Percentile bootstrap [1]_ of a statistic of paired arrays, with 95 % limits.
 
     Parameters
     ----------
@@ -160,7 +159,6 @@ def bootstrap_interval(
     data = [plain(a, "arrays", numbers=False) for a in arrays]
     if not data or any(a.shape[:1] != data[0].shape[:1] for a in data) or data[0].ndim == 0:
         raise ValueError(f"arrays must have one length, got shapes {[a.shape for a in data]}")
-    confidence = checks.between("confidence", confidence, 0, 1)
     n_resamples = checks.count("n_resamples", n_resamples)
     members, strata = _units(len(data[0]), groups, strata)
     rng = np.random.default_rng(random_state)
@@ -172,8 +170,7 @@ def bootstrap_interval(
             f"the statistic is not finite in {(~np.isfinite(values)).sum()} of {n_resamples} samples: "
             "resample within strata, or use a statistic that is always defined"
         )
-    tail = 50 * (1 - confidence)
-    low, high = np.percentile(values, [tail, 100 - tail])
+    low, high = np.percentile(values, [2.5, 97.5])
     return Interval(float(statistic(*data)), float(low), float(high))
 
 

@@ -24,11 +24,7 @@ from kernel.brain.topography import cell_correlations, cell_map
 Row = tuple[str, str, float, float]  # estimator, null, value, p
 
 #: Truths of `replicate`, by the presets of the simulation.
-REPLICATION_TRUTHS = {
-    "nothing": "null",
-    "classes, no valence": "no_valence",
-    "valence 1": "strong_valence",
-}
+REPLICATION_TRUTHS = {"nothing": "null", "classes, no valence": "no_valence", "valence 1": "strong_valence"}
 #: Truths of `faced_calibration`, all with the sizes of FACED: the share of clips' sd that goes along valence.
 FACED_TRUTHS = {"no valence": FacedSettings()} | {
     f"valence {name}": FacedSettings(valence=float(name)) for name in (".1", ".2", ".3", ".6", "1")

@@ -196,9 +196,8 @@ def simulate_raw(
     """
     head, n_samples = _head(FACED_CHANNELS), round(TRIAL * SFREQ)
     fields = _Fields(preset, head.sources, DESIGNS["FACED"], 1.0, random_state, n_subjects)
-    shapes = np.sqrt(_spectra(fields.edges, n_samples) * n_samples).astype(
-        np.float32
-    )  # unit white noise to µV
+    # from unit white noise to µV
+    shapes = np.sqrt(_spectra(fields.edges, n_samples) * n_samples).astype(np.float32)
     variance, _ = _moments(fields.edges, 1.0)
     lead_field = head.lead_field.astype(np.float32)
 
@@ -267,12 +266,8 @@ class _Fields:
 
     def draw(self, subject: int) -> tuple[np.ndarray, float]:
         """Log-amplitudes (n_clips, n_windows, n_places, n_bands) of the subject at this place; the gain."""
-        settings, truth, order, rng = (
-            self.settings,
-            self.truth,
-            self.orders[subject],
-            self.subject_rngs[subject],
-        )
+        settings, truth = self.settings, self.truth
+        order, rng = self.orders[subject], self.subject_rngs[subject]
         shape = truth.effect.shape[1:]
         gain = float(np.exp(settings.gain * rng.standard_normal()))
         scramble = self._space @ rng.standard_normal((shape[0], shape[0])) / np.sqrt(shape[0])
