@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike
 from kernel import checks, stats
 from kernel.arrays import real
 from kernel.brain.cohort import mean_over_subjects, trials_present
-from kernel.brain.topography import Emotions, Seed, cell_correlations, clip_positions, search_test
+from kernel.brain.topography import Emotions, cell_correlations, clip_positions, search_test
+from kernel.stats import Seed
 
 if TYPE_CHECKING:
     import mne

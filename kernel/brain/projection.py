@@ -16,8 +16,8 @@ from kernel import checks, stats
 from kernel.arrays import Features, for_estimator, plain, real, row_labels
 from kernel.brain.cohort import mean_over_subjects, trials_present
 from kernel.brain.ridge import Device, RidgeFolds
+from kernel.stats import Seed
 
-Seed = int | np.random.Generator | None
 Emotions = Sequence[str] | np.ndarray
 
 SCHEMES = ("in_sample", "leave_one_clip_out", "leave_one_emotion_out")

@@ -20,8 +20,8 @@ from numpy.typing import ArrayLike
 from kernel import checks, stats
 from kernel.arrays import real, row_labels
 from kernel.brain.cohort import Cohort, cohort_tensor
+from kernel.stats import Seed
 
-Seed = int | np.random.Generator | None
 Emotions = Sequence[str] | np.ndarray
 
 #: First letters of the electrodes of each region. Those between two regions go with the front of the head

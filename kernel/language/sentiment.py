@@ -27,9 +27,7 @@ from kernel.language.axis import ValenceAxis
 from kernel.language.hidden import hidden_states
 from kernel.language.models import load_encoder
 from kernel.language.stories import Embed, Stories
-from kernel.stats import Interval
-
-Seed = int | np.random.Generator | None
+from kernel.stats import Interval, Seed
 
 
 class BenchmarkLoadError(RuntimeError):
