@@ -80,12 +80,11 @@ def _run_study(options: argparse.Namespace) -> int:
         study.check_machine()
     if study.tables:
         return _tables(study, options)
-    tasks = plans.plan(study)
     if options.dry_run:
-        print(plans.plan_table(tasks).round(2).to_string())
-        need = plans.estimate(study, n_jobs=options.jobs)
+        print(study.costs().round(2).to_string())
+        need = study.estimate(n_jobs=options.jobs)
         print(
-            f"{sum(task.trainings for task in tasks)} trainings, about {need['hours']:.2f} h with "
+            f"{need['trainings']} trainings, about {need['hours']:.2f} h with "
             f"{options.jobs} workers, {need['disk_gb']:.1f} GB of disk, {need['memory_gb']:.1f} GB of memory"
         )
         return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -35,6 +35,29 @@ CHECKPOINTS: dict[str, Callable[[int], list[TrainingSpec]]] = {
 
 class StudyError(ValueError):
     """A study that cannot be read, or that cannot go on; says what to change."""
+
+
+class Task(NamedTuple):
+    """What is done, and to which part of a study; needs nothing but tasks of earlier stages.
+
+    It trains so many networks and takes an estimate of `cpu_s` seconds of one core.
+    """
+
+    kind: str
+    what: str
+    stage: int
+    trainings: int
+    cpu_s: float
+
+    @property
+    def label(self) -> str:
+        return f"{self.kind} {self.what}".strip()
+
+
+def _unit_costs() -> dict[str, float]:
+    """Measured costs in seconds of one core, by unit; ``kernel/data/unit_costs.csv`` says of what."""
+    table = files.read_packaged("data/unit_costs.csv", lambda file: pd.read_csv(file, comment="#"))
+    return table.set_index("unit")["cpu_s"].to_dict()
 
 
 # ---- a study
@@ -194,6 +217,65 @@ class Study:
         except ValueError as error:
             raise StudyError(str(error).splitlines()[0]) from None
 
+    def plan(self) -> list[Task]:
+        """The tasks of a study, in the order of their stages; reads no data."""
+        cost = _unit_costs()
+        samples = self.n_samples / 1000
+        draws = self.permutations / 10_000
+
+        def training(spec: TrainingSpec) -> float:
+            return cost[f"{spec.network}_epoch"] * spec.epochs * samples
+
+        tasks = [Task("cohort", "", 0, 0, cost["cohort"])]
+        for name in self.models:
+            size = REGISTRY[name].n_parameters / 1e9 or 0.1
+            tasks.append(Task("axis", name, 1, 0, cost["axis"] * size * (0.1 + self.texts / 300)))
+        tasks += [Task("projection", name, 2, 0, cost["projection"] * draws) for name in self.models]
+        tasks.append(Task("topography", self.models[0], 2, 0, cost["topography"] * draws))
+        groups = self.groups
+        for group, specs in groups.items():
+            tasks.append(Task("training", group, 2, len(specs), sum(map(training, specs))))
+        strategies, base = self.alignments, self.seeds * training(self.recipe)
+        if strategies:
+            tasks.append(Task("base", "", 2, self.seeds, base))
+        if groups:
+            cpu = cost["rediscovery"] * sum(map(len, groups.values()))
+            tasks += [Task("rediscovery", name, 3, 0, cpu) for name in self.models]
+        for label in strategies:
+            tasks.append(Task("strategy", label, 3, 2 * self.seeds, 2 * base * cost["strategy"]))
+        if self.members:
+            cpu = cost["contest_member"] * samples * self.members
+            tasks.append(Task("contest", "", 3, 8 * self.members, cpu * 8))
+        return tasks
+
+    def stages(self) -> list[list[Task]]:
+        """Tasks by stage, within which they do not depend on one another."""
+        tasks = self.plan()
+        return [[t for t in tasks if t.stage == stage] for stage in sorted({t.stage for t in tasks})]
+
+    def costs(self) -> pd.DataFrame:
+        """Tasks, trainings and hours of one core by kind of task, with their sum."""
+        table = pd.DataFrame(self.plan()).groupby("kind", sort=False)
+        sums = table.agg(tasks=("what", "size"), trainings=("trainings", "sum"), core_hours=("cpu_s", "sum"))
+        sums.loc["all"] = sums.sum()
+        sums["core_hours"] /= 3600
+        return sums.astype({"tasks": int, "trainings": int})
+
+    def estimate(self, *, n_jobs: int = 2) -> dict[str, float]:
+        """Trainings, hours with `n_jobs` workers, disk in GB and memory in GB of all workers together."""
+        cost, hours = _unit_costs(), 0.0
+        for stage in self.stages():  # a stage lasts at least as long as its longest task
+            total, longest = sum(t.cpu_s for t in stage), max(t.cpu_s for t in stage)
+            hours += max(total / n_jobs, longest) / 3600
+        trainings = sum(task.trainings for task in self.plan())
+        sizes = sorted((REGISTRY[name].n_parameters / 1e9 for name in self.models), reverse=True)
+        return {
+            "trainings": trainings,
+            "hours": hours,
+            "disk_gb": trainings * self.n_samples / 1000 * cost["training_mb"] / 1000 + 0.1,
+            "memory_gb": n_jobs * cost["worker_gb"] + 4 * sum(sizes[:n_jobs]),  # models side by side, 32 bits
+        }
+
 
 def load_study(path: str | Path) -> Study:
     """Read a study from YAML, in which a relative ``path`` is taken from the file's folder.
@@ -218,91 +300,3 @@ def load_study(path: str | Path) -> Study:
         return study
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from None
-
-
-# ---- its tasks
-
-
-class Task(NamedTuple):
-    """What is done, and to which part of a study; needs nothing but tasks of earlier stages.
-
-    It trains so many networks and takes an estimate of `cpu_s` seconds of one core.
-    """
-
-    kind: str
-    what: str
-    stage: int
-    trainings: int
-    cpu_s: float
-
-    @property
-    def label(self) -> str:
-        return f"{self.kind} {self.what}".strip()
-
-
-def _unit_costs() -> dict[str, float]:
-    """Measured costs in seconds of one core, by unit; ``kernel/data/unit_costs.csv`` says of what."""
-    table = files.read_packaged("data/unit_costs.csv", lambda file: pd.read_csv(file, comment="#"))
-    return table.set_index("unit")["cpu_s"].to_dict()
-
-
-def plan(study: Study) -> list[Task]:
-    """The tasks of a study, in the order of their stages; reads no data."""
-    cost = _unit_costs()
-    samples = study.n_samples / 1000
-    draws = study.permutations / 10_000
-
-    def training(spec: TrainingSpec) -> float:
-        return cost[f"{spec.network}_epoch"] * spec.epochs * samples
-
-    tasks = [Task("cohort", "", 0, 0, cost["cohort"])]
-    for name in study.models:
-        size = REGISTRY[name].n_parameters / 1e9 or 0.1
-        tasks.append(Task("axis", name, 1, 0, cost["axis"] * size * (0.1 + study.texts / 300)))
-    tasks += [Task("projection", name, 2, 0, cost["projection"] * draws) for name in study.models]
-    tasks.append(Task("topography", study.models[0], 2, 0, cost["topography"] * draws))
-    groups = study.groups
-    for group, specs in groups.items():
-        tasks.append(Task("training", group, 2, len(specs), sum(map(training, specs))))
-    strategies, base = study.alignments, study.seeds * training(study.recipe)
-    if strategies:
-        tasks.append(Task("base", "", 2, study.seeds, base))
-    if groups:
-        cpu = cost["rediscovery"] * sum(map(len, groups.values()))
-        tasks += [Task("rediscovery", name, 3, 0, cpu) for name in study.models]
-    for label in strategies:
-        tasks.append(Task("strategy", label, 3, 2 * study.seeds, 2 * base * cost["strategy"]))
-    if study.members:
-        cpu = cost["contest_member"] * samples * study.members
-        tasks.append(Task("contest", "", 3, 8 * study.members, cpu * 8))
-    return tasks
-
-
-def plan_table(tasks: Iterable[Task]) -> pd.DataFrame:
-    """Tasks, trainings and hours of one core by kind of task, with their sum; `estimate` tells the rest."""
-    table = pd.DataFrame(list(tasks)).groupby("kind", sort=False)
-    sums = table.agg(tasks=("what", "size"), trainings=("trainings", "sum"), core_hours=("cpu_s", "sum"))
-    sums.loc["all"] = sums.sum()
-    sums["core_hours"] /= 3600
-    return sums.astype({"tasks": int, "trainings": int})
-
-
-def estimate(study: Study, *, n_jobs: int = 2) -> dict[str, float]:
-    """Hours with `n_jobs` workers, disk in GB and memory in GB of all workers together."""
-    cost, tasks = _unit_costs(), plan(study)
-    hours = 0.0
-    for stage in stages(tasks):  # a stage lasts at least as long as its longest task
-        total, longest = sum(t.cpu_s for t in stage), max(t.cpu_s for t in stage)
-        hours += max(total / n_jobs, longest) / 3600
-    trainings = sum(task.trainings for task in tasks)
-    sizes = sorted((REGISTRY[name].n_parameters / 1e9 for name in study.models), reverse=True)
-    return {
-        "hours": hours,
-        "disk_gb": trainings * study.n_samples / 1000 * cost["training_mb"] / 1000 + 0.1,
-        "memory_gb": n_jobs * cost["worker_gb"] + 4 * sum(sizes[:n_jobs]),  # models side by side, 32 bits
-    }
-
-
-def stages(tasks: Sequence[Task]) -> list[list[Task]]:
-    """Tasks by stage, within which they do not depend on one another."""
-    return [[t for t in tasks if t.stage == stage] for stage in sorted({t.stage for t in tasks})]

@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from kernel import claims, files, plots
-from kernel.plans import Study, plan
+from kernel.plans import Study
 from kernel.studies import collect, open_study, status
 from kernel.tasks import Results
 
@@ -126,7 +126,7 @@ def _figure(name: str, table: pd.DataFrame, data: str) -> list[str]:
 
 
 def _not_run(study: Study, folder: Path) -> list[str]:
-    missing = Results(folder).missing(plan(study))
+    missing = Results(folder).missing(study.plan())
     if not missing:
         return [_BEYOND]
     items = "".join(f"<li>{html.escape(task.label)}</li>" for task in missing)

@@ -29,7 +29,7 @@ from kernel import checks, claims, files
 from kernel.brain.cohort import Cohort
 from kernel.decoding import interventions
 from kernel.decoding.interventions import Interventions
-from kernel.plans import Study, StudyError, Task, plan, stages
+from kernel.plans import Study, StudyError, Task
 from kernel.tasks import KINDS, STAMP, Result, Results
 from kernel.threads import one_thread, side_by_side
 
@@ -44,15 +44,15 @@ def _task_ids(study: Study) -> dict[str, str]:
     """Names of results by the labels of tasks: all that decides them, the code of the package included."""
     recordings = [] if study.path is None else files.state(study.path)
     key = ("study", _settings_of(study), checks.device(study.torch_device).type, recordings)
-    return {task.label: files.cache_key((), *key, task.kind, task.what)[:24] for task in plan(study)}
+    return {task.label: files.cache_key((), *key, task.kind, task.what)[:24] for task in study.plan()}
 
 
 def _settings_of(study: Study) -> dict[str, Any]:
     return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(study).items()}
 
 
-def _name_tasks(study: Study, folder: Path) -> list[Task]:
-    """The tasks of a study in their order, after writing down which results are theirs."""
+def _name_tasks(study: Study, folder: Path) -> None:
+    """Write down which results belong to the tasks of a study."""
     ids = _task_ids(study)
     stale = {path.stem for path in (folder / "tasks").glob("[!.]*.json")}.difference(ids.values())
     if stale:
@@ -63,7 +63,6 @@ def _name_tasks(study: Study, folder: Path) -> list[Task]:
             stacklevel=3,
         )
     _write_text(folder / "tasks.json", json.dumps(ids, indent=1) + "\n")
-    return plan(study)
 
 
 def _write_text(place: Path, text: str) -> None:
@@ -162,7 +161,8 @@ def run_study(
             f"another run is at work in {folder}: wait for it, or choose another folder"
         ) from None
     try:
-        for stage in stages(_name_tasks(study, folder)):
+        _name_tasks(study, folder)
+        for stage in study.stages():
             _run_stage(study, folder, stage, n_jobs=n_jobs, client=client, progress=progress)
         return collect(study, folder)
     except OSError as error:
@@ -241,7 +241,7 @@ def _died(error: Exception) -> bool:
 
 def status(folder: str | Path) -> pd.DataFrame:
     """Tasks of a study's last run, by kind: how many there are, how many are done, and their seconds."""
-    tasks, results = plan(open_study(folder)), Results(files.absolute(folder))
+    tasks, results = open_study(folder).plan(), Results(files.absolute(folder))
     done = [results.read(task.label) for task in tasks]
     cpu = [np.nan if result is None else result["provenance"]["cpu_s"] for result in done]
     table = pd.DataFrame({"kind": [task.kind for task in tasks], "done": pd.notna(cpu), "cpu_s": cpu})
@@ -255,7 +255,7 @@ def collect(study: Study, folder: str | Path) -> dict[str, pd.DataFrame]:
     results = Results(folder)
     tables: dict[str, list[dict[str, Any]]] = {}
     effects = []
-    for result in filter(None, (results.read(task.label) for task in plan(study))):
+    for result in filter(None, (results.read(task.label) for task in study.plan())):
         for name, rows in result["tables"].items():
             tables.setdefault(name, []).extend(_stamped(row, result["provenance"]) for row in rows)
         if "hits" in result.get("kept", {}):

@@ -170,7 +170,7 @@ class PeopleRidge:
         shuffled = np.random.default_rng(_SEED).permutation(n_subjects)
         dealt = shuffled[np.argsort(self._hardware[shuffled], kind="stable")]
         self.folds = [np.sort(dealt[start::_FOLDS]) for start in range(_FOLDS)]
-        gram = np.array([rows.T @ rows for rows in (_flat(self.features[fold]) for fold in self.folds)])
+        gram = np.array([rows.T @ rows for rows in (_as_rows(self.features[fold]) for fold in self.folds)])
         power, self._vectors = np.linalg.eigh(gram.sum(0) - gram)  # of those who train, each fold
         power = np.clip(power, 0, None)[:, None]  # (n_folds, 1, n_features)
         alphas = power.mean(-1, keepdims=True) * np.array(RELATIVE_ALPHAS)[:, None]
@@ -191,7 +191,7 @@ class PeopleRidge:
         Takes residuals (n_subjects, n_clips, n_sets); 0 where a prediction or a person's ratings do not vary.
         """
         predicted = np.empty_like(ratings)
-        cross = np.array([_flat(self.features[fold]).T @ _flat(ratings[fold]) for fold in self.folds])
+        cross = np.array([_as_rows(self.features[fold]).T @ _as_rows(ratings[fold]) for fold in self.folds])
         square = np.array([(ratings[fold] ** 2).sum((0, 1)) for fold in self.folds])
         for number, fold in enumerate(self.folds):
             scores = self._vectors[number].T @ (cross.sum(0) - cross[number])
@@ -200,7 +200,7 @@ class PeopleRidge:
             choice = (rest / (1 - self._freedom[number] / n_rows)[:, None] ** 2).argmin(0)
             weights = self._vectors[number] @ (scores * self._inverse[number][choice].T)
             predicted[fold] = self.features[fold] @ weights
-        return (_scaled(predicted) * _scaled(ratings)).sum(1)
+        return (_normed(predicted) * _normed(ratings)).sum(1)
 
     def people(self, ratings: ArrayLike) -> np.ndarray:
         """Correlation of each person for one set of ratings (n_subjects, n_clips)."""
@@ -229,11 +229,11 @@ class PeopleRidge:
         return WithinClip(r, stats.permutation_p(r, null, alternative="greater"), people, null)
 
 
-def _flat(x: np.ndarray) -> np.ndarray:
+def _as_rows(x: np.ndarray) -> np.ndarray:
     return x.reshape(-1, x.shape[-1])
 
 
-def _scaled(x: np.ndarray) -> np.ndarray:
+def _normed(x: np.ndarray) -> np.ndarray:
     """Length one over clips; 0 where there is only rounding."""
     length = np.linalg.norm(x, axis=1, keepdims=True)
     return np.divide(x, length, out=np.zeros_like(x), where=length > 1e-12 * length.max(initial=0))
@@ -273,9 +273,9 @@ def within_cells(material: Material, part: str) -> pd.DataFrame:
     """Each cell's correlation with an item, mean over people, linear drift; p and limit by max-statistic."""
     cohort, model = material.scalp, _model(material.scalp, material.trials)
     ratings = cohort.person_rating(part).astype(float)
-    cells = _flat(_scaled(model.features)).T / len(ratings)
-    r = (cells @ _flat(_scaled(model.residuals(ratings[..., None]))))[:, 0]
-    null = model.null(lambda sets: np.abs(cells @ _flat(_scaled(sets))).max(0), ratings, _EXCHANGES, _SEED)
+    cells = _as_rows(_normed(model.features)).T / len(ratings)
+    r = (cells @ _as_rows(_normed(model.residuals(ratings[..., None]))))[:, 0]
+    null = model.null(lambda sets: np.abs(cells @ _as_rows(_normed(sets))).max(0), ratings, _EXCHANGES, _SEED)
     p = [stats.permutation_p(abs(value), null, alternative="greater") for value in r]
     names = pd.MultiIndex.from_product([cohort.channels, list(cohort.bands)], names=["channel", "band"])
     return names.to_frame(index=False).assign(item=part, r=r, p=p, limit=float(np.quantile(null, 0.95)))
@@ -359,7 +359,7 @@ def _from_cells(material: Material, cells: str, kind: str) -> dict[str, float]:
     chosen = trials[..., {"all": np.ones_like(mask), "alone": mask}.get(kind, ~mask)]
     if kind == "regressed out":
         x, other = (_model(cohort, trials[..., some]).features for some in (mask, ~mask))
-        chosen = other - x @ np.linalg.lstsq(_flat(x), _flat(other), rcond=None)[0]
+        chosen = other - x @ np.linalg.lstsq(_as_rows(x), _as_rows(other), rcond=None)[0]
     return {"n_cells": chosen.shape[2], **_test_row(_model(cohort, chosen), cohort.person_rating("valence"))}
 
 

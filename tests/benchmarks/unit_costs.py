@@ -46,7 +46,8 @@ def seconds(work: Callable[[], object]) -> float:
 def measured(study: Study, folder: Path) -> dict[str, float]:
     """Seconds of one core by kind of task, summed over its tasks."""
     found: dict[str, float] = {}
-    for task in _name_tasks(study, folder):
+    _name_tasks(study, folder)
+    for task in study.plan():
         took = seconds(lambda task=task: _done(study, folder, task))
         found[task.kind] = found.get(task.kind, 0.0) + took
     return found
