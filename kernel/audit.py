@@ -94,7 +94,7 @@ def run(
         If there is no FACED, an asset is missing, a name is unknown or the names are of both kinds, or
         ``axes`` is neither stored nor asked for.
     """
-    names = checks.choices("tables", list(names) or table_names(), TABLES, error=StoredResultError)
+    names = checks.choices("tables", list(names) or _names_of("faced"), TABLES, error=StoredResultError)
     kind, *other = {TABLES[name].source for name in names}
     if other:
         raise StoredResultError(
@@ -137,8 +137,8 @@ def _faced_of_all(folder: str | Path | None) -> Path:
     return source
 
 
-def table_names(source: str = "faced") -> list[str]:
-    """Names of the tables from FACED, or of those of ``words``."""
+def _names_of(source: str) -> list[str]:
+    """Names of the tables from ``faced``, or of those of ``words``."""
     return [name for name, table in TABLES.items() if table.source == source]
 
 
@@ -160,7 +160,7 @@ def _not_fetched(names: Iterable[str]) -> list[str]:
 
 def _digest_of_assets() -> str:
     """SHA-256 over the registered contents of all assets that tables of words are computed from."""
-    names = _assets_of(table_names("words"))
+    names = _assets_of(_names_of("words"))
     return files.digest([(name, [(f.path, f.sha256) for f in assets.ASSETS[name].files]) for name in names])
 
 

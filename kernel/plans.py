@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from kernel import audit, checks, files
+from kernel import checks, files
 from kernel.brain.cohort import SPLITS
 from kernel.brain.features import BANDS
 from kernel.brain.simulate import DESIGNS, PRESET_NAMES
@@ -75,6 +75,8 @@ def _text(name: str, value: Any, *, error: type[Exception]) -> str:
 
 
 def _table_names(name: str, value: Any, *, error: type[Exception]) -> tuple[str, ...]:
+    if isinstance(value, str) and value in CREDIT:  # all of a kind
+        return tuple(table for table, one in TABLES.items() if one.source == value)
     return checks.choices(name, value, TABLES, error=error)
 
 
@@ -165,8 +167,6 @@ class Study:
     tables: tuple[str, ...] | str = _setting((), _table_names)
 
     def __post_init__(self) -> None:
-        if isinstance(self.tables, str) and self.tables in CREDIT:
-            object.__setattr__(self, "tables", tuple(audit.table_names(self.tables)))
         for setting in fields(self):
             value = getattr(self, setting.name)
             value = tuple(value) if isinstance(value, list) else value

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kernel import checks, stats
-from kernel.arrays import Features, for_estimator, plain, real, row_labels
+from kernel.arrays import Features, for_estimator, real, row_labels
 from kernel.brain.cohort import mean_over_subjects, trials_present
 from kernel.brain.ridge import Device, RidgeFolds
 from kernel.stats import Seed
@@ -105,19 +105,11 @@ def against_null(
             lambda _, Y: statistic(Y), np.arange(len(y)), y, groups=emotions if null == "emotions" else None,
             n_permutations=n_permutations, alternative="greater", random_state=random_state,
         )  # fmt: skip
-    observed = float(statistic(y))
-    values = statistic(null_targets(emotions, null, n_permutations, random_state))
+    observed, rng = float(statistic(y)), np.random.default_rng(random_state)
+    code = np.arange(len(y)) if null == "free" else np.unique(emotions, return_inverse=True)[1]
+    values = statistic(rng.standard_normal((n_permutations, code.max() + 1))[:, code])
     p = stats.permutation_p(observed, values, alternative="greater")
     return stats.PermutationResult(observed, p, values, exact=False)
-
-
-def null_targets(emotions: Emotions, null: str, n: int, random_state: Seed = 0) -> np.ndarray:
-    """Gaussian targets (n, n_clips): one value per clip ("free") or per emotion ("class_constant")."""
-    rng = np.random.default_rng(random_state)
-    code = np.unique(plain(emotions, "emotions", numbers=False), return_inverse=True)[1]
-    if null == "free":
-        return rng.standard_normal((n, len(code)))
-    return rng.standard_normal((n, code.max() + 1))[:, code]
 
 
 def _checked(X: Features, y: ArrayLike, emotions: Emotions) -> tuple[Any, np.ndarray, np.ndarray]:
