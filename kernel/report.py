@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from kernel import claims, files, plots
-from kernel.plans import Study, plan
+from kernel.plans import Study
 from kernel.studies import collect, open_study, status
 from kernel.tasks import Results
 
@@ -59,7 +59,7 @@ def write_report(folder: str | Path) -> Path:
     folder = files.absolute(folder)
     study = open_study(folder)
     tables = collect(study, folder)
-    parts = [*_head(study, folder, tables), *_verdicts(folder), *_sections(tables), *_missing(study, folder)]
+    parts = [*_top(study, folder, tables), *_verdicts(folder), *_sections(tables), *_not_run(study, folder)]
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -73,20 +73,20 @@ def write_report(folder: str | Path) -> Path:
     return target
 
 
-def _head(study: Study, folder: Path, tables: dict[str, pd.DataFrame]) -> list[str]:
+def _top(study: Study, folder: Path, tables: dict[str, pd.DataFrame]) -> list[str]:
     parts = ["<h1>Report of a study</h1>"]
     if "cohort" in tables:
         row = tables["cohort"].iloc[0]
         names = ["data", "source", "subjects", "clips", "channels", "bands", "device", "versions", "package"]
         parts += [_SIMULATED] if row["simulated"] else []
-        parts.append(_table(pd.DataFrame({"what": names, "value": [row[name] for name in names]})))
+        parts.append(_html_table(pd.DataFrame({"what": names, "value": [row[name] for name in names]})))
     settings = pd.DataFrame(vars(study).items(), columns=["setting", "value"])
     return [
         *parts,
         "<h2>Settings</h2>",
-        _table(settings),
+        _html_table(settings),
         "<h2>Work</h2>",
-        _table(status(folder).reset_index()),
+        _html_table(status(folder).reset_index()),
     ]
 
 
@@ -94,7 +94,7 @@ def _verdicts(folder: Path) -> list[str]:
     rows = claims.read_ledger(folder / "claims.json")
     if not rows:
         return ["<h2>Verdicts</h2><p>None yet.</p>"]
-    table = _table(claims.show(*rows).reset_index())
+    table = _html_table(claims.show(*rows).reset_index())
     return ["<h2>Verdicts</h2><p>By the rules of the book's ledger.</p>", table]
 
 
@@ -104,7 +104,7 @@ def _sections(tables: dict[str, pd.DataFrame]) -> list[str]:
     for name, title in _TITLES.items():
         if name in tables:
             table = tables[name].drop(columns=_REPEATED, errors="ignore")
-            parts += [f"<h2>{title}</h2>", *_figure(name, table, table["data"].iloc[0]), _table(table)]
+            parts += [f"<h2>{title}</h2>", *_figure(name, table, table["data"].iloc[0]), _html_table(table)]
     return parts
 
 
@@ -125,8 +125,8 @@ def _figure(name: str, table: pd.DataFrame, data: str) -> list[str]:
     return []
 
 
-def _missing(study: Study, folder: Path) -> list[str]:
-    missing = Results(folder).missing(plan(study))
+def _not_run(study: Study, folder: Path) -> list[str]:
+    missing = Results(folder).missing(study.plan())
     if not missing:
         return [_BEYOND]
     items = "".join(f"<li>{html.escape(task.label)}</li>" for task in missing)
@@ -134,7 +134,7 @@ def _missing(study: Study, folder: Path) -> list[str]:
     return [f"{head}<ul>{items}</ul>", _BEYOND]
 
 
-def _table(table: pd.DataFrame) -> str:
+def _html_table(table: pd.DataFrame) -> str:
     text = table.to_html(index=False, na_rep="", float_format=lambda x: f"{x:.4g}", border=0)
     return f'<div class="box" tabindex="0">{text}</div>'
 

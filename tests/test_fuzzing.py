@@ -29,7 +29,7 @@ from test_online import QUICK, Linear, pink
 from test_sentiment import write_sets
 
 from kernel import assets, claims, files
-from kernel.assets import AssetCorruptError, AssetFile, AssetMissingError
+from kernel.assets import AssetCorruptError, AssetMissingError, _AssetFile
 from kernel.brain import emoeegmc, faced, seedv
 from kernel.brain.cohort import Cohort, make_split
 from kernel.brain.pickles import load_npy, load_npz, load_pickle
@@ -381,7 +381,7 @@ def asset_archive(folder, monkeypatch, kind):
         package = make_sdist(folder, "rated", {"inner/table.txt": content})
         member = "rated-1.0/more/inner.tar.gz!inner/table.txt"
     path, target = folder / package.filename, folder / "out" / "table.txt"
-    file = AssetFile("table.txt", len(content), sha256(content), ((0, member),))
+    file = _AssetFile("table.txt", len(content), sha256(content), ((0, member),))
 
     def read():
         target.parent.mkdir(exist_ok=True)

@@ -492,7 +492,7 @@ def _write(path: Path, checkpoint: Checkpoint) -> None:
         with files.atomic_path(path) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)
     except OSError as error:
-        raise files.cache_not_writable(path.parent, error) from error
+        raise files.CacheNotWritableError.at(path.parent, error) from error
 
 
 def _read(
