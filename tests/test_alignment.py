@@ -252,7 +252,7 @@ def test_adapter_gradients_are_those_of_autograd(rng):
     }
     upstream = {name: torch.randn_like(value) for name, value in kept.items()}
     rngs = [torch.Generator().manual_seed(m) for m in range(2)]
-    low_rank, scales = aligner.LowRank(kept, rngs, rank=2), aligner.Scales(kept, rngs)
+    low_rank, scales = aligner._LowRank(kept, rngs, rank=2), aligner._Scales(kept, rngs)
     for adapter in (low_rank, scales):
         for name, made in adapter.weights(kept).items():
             torch.testing.assert_close(made, kept[name])  # changes nothing at the start

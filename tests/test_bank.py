@@ -240,10 +240,10 @@ def test_augmentation_does_what_its_sizes_say(monkeypatch):
     def augment(x, **sizes):
         none = dict.fromkeys(training.AUGMENTATION_SIZES, 0.0) | {"probability": 1.0}
         monkeypatch.setattr(training, "AUGMENTATION_SIZES", none | sizes)
-        return training.Augmentation([TrainingSpec(augmentation="paper")], 1.0, torch.device("cpu"))(x)
+        return training._Augmentation([TrainingSpec(augmentation="paper")], 1.0, torch.device("cpu"))(x)
 
     ones = torch.ones(1, 4000, 6, 10, 5)
-    assert training.Augmentation([TrainingSpec()], 1.0, torch.device("cpu"))(ones) is ones
+    assert training._Augmentation([TrainingSpec()], 1.0, torch.device("cpu"))(ones) is ones
     noisy = augment(ones, noise=0.3)
     assert noisy.std() == pytest.approx(0.3, rel=0.02) and noisy.mean() == pytest.approx(1, abs=0.01)
     dropped = augment(ones, channel_dropout=0.15)
@@ -268,9 +268,9 @@ def test_auxiliary_loss_is_its_formula(rng):
         TrainingSpec(seed=0, label_smoothing=0.2),
         TrainingSpec(seed=1, label_smoothing=0.0, kd="llm", kd_weight=0.7, kd_temperature=0.5),
     ]
-    model = networks.StackedMLP([training.build_member(spec, (2, 5), 9) for spec in specs])
+    model = networks.STACKED["mlp"]([training.build_member(spec, (2, 5), 9) for spec in specs])
     unit = bank_module._unit_rows(PROTOTYPES)
-    loss_of = training.Loss(specs, [None, unit], model, torch.device("cpu"))
+    loss_of = training._Loss(specs, [None, unit], model, torch.device("cpu"))
     z = torch.tensor(rng.standard_normal((2, 30, 64)), dtype=torch.float32)
     logits, y = model.head(z), torch.tensor(rng.integers(0, 9, (2, 30)))
     plain, helped = loss_of(z, logits, y, y)
@@ -581,7 +581,7 @@ def test_of_a_stack_the_member_that_diverged_is_named(rng):
     torch.nn.init.constant_(parts[1].head.weight, torch.inf)
     x, y = torch.tensor(rng.standard_normal((30, 2, 1, 5)), dtype=torch.float32), np.arange(30) % 3
     rows = {"train": np.arange(20), "validation": np.arange(20, 30)}
-    stack, labels = networks.StackedMLP(parts), Labels.of_classes(y, 3)
+    stack, labels = networks.STACKED["mlp"](parts), Labels.of_classes(y, 3)
     with pytest.raises(ValueError, match=r"member 1 diverged, .* learning_rate=0\.002"):
         training.optimise(stack, specs, x, labels, rows)
 

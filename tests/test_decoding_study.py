@@ -314,7 +314,7 @@ def test_an_ablation_is_that_of_the_geometry(nine):
     y, test, validation = bank.trials["y"].to_numpy(), bank.rows("test"), bank.rows("validation")
     for column, member in enumerate(best):
         Z, (W, b) = bank.checkpoints[member].features.astype(float), bank.checkpoints[member].head
-        one = ablation.ablation_effect(
+        one = ablation._directional_ablation(
             Z[test], y[test], (W.T, b), found.directions[member], n_directions=40,
             random_targets=found.random_targets[member],
             projector=geometry.basin(Z[validation], y[validation]),

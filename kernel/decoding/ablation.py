@@ -30,7 +30,7 @@ CONTROLS = {
 _CHECKPOINT = "data simulated checkpoint recipe network epochs test residual held_out".split()
 
 
-class AblationEffect(NamedTuple):
+class _DirectionalAblation(NamedTuple):
     """What a classifier loses with one direction, beside what it loses with others."""
 
     baseline: float  #: balanced accuracy of the features as they are
@@ -53,7 +53,7 @@ class AblationEffect(NamedTuple):
         return self.drops[part], self.null[kind]
 
 
-def ablation_effect(
+def _directional_ablation(
     Z: Features,
     y: ArrayLike,
     head: tuple[Features, Features],
@@ -65,7 +65,7 @@ def ablation_effect(
     projector: Projector | None = None,
     random_state: stats.Seed = 0,
     device: Device = None,
-) -> AblationEffect:
+) -> _DirectionalAblation:
     r"""Balanced accuracy lost when a direction is removed at inference, against several kinds of directions.
 
     Removal [2]_, :math:`z' = z - (z^\top \hat u)\, \hat u`, changes logits by one outer product,
@@ -137,7 +137,7 @@ def ablation_effect(
     baseline = float(score_accuracy(rows @ W + b, y))
     drops = baseline - _accuracy_after(rows, y, W, b, tested / torch.where(size > 0, size, 1))
     ends = np.cumsum([len(PARTS), *(len(part) for part in controls.values())])[:-1]
-    return AblationEffect(
+    return _DirectionalAblation(
         baseline=baseline,
         drops=dict(zip(PARTS, drops.tolist(), strict=False)),
         share_in_basin=float((1 - length.square()).clamp(0, 1)),
@@ -204,7 +204,7 @@ def ablation(
     """Remove the residual direction of checkpoints, and directions of every control, at inference.
 
     Directions come from validation people, accuracy from test people; the basin is that of validation trials.
-    A z against isotropic directions measures variance, not meaning: see `ablation_effect`. `alignment` is of
+    A z against isotropic directions measures variance, not meaning: see `_directional_ablation`. `alignment` is of
     this bank and has residual scores. The `n_best` checkpoints by balanced accuracy on validation are taken,
     with None all; `n_directions` are those of each drawn control, those of random targets are all of
     `alignment`. What is drawn for a checkpoint does not depend on the others.
@@ -225,7 +225,7 @@ def ablation(
     rows, nulls = [], []
     for member in members:
         Z, (W, b) = bank.checkpoints[member].kept_features.astype(float), bank.checkpoints[member].head
-        effect = ablation_effect(
+        effect = _directional_ablation(
             Z[test], y[test], (W.T, b), alignment.directions[member], n_directions=n_directions,
             random_targets=alignment.random_targets[member],
             projector=basin(Z[validation], y[validation], device=device),

@@ -18,7 +18,7 @@ from kernel.decoding.losses import Batch, Phase
 # itself need not know of them. `kept` are the weights (M, n_out, n_in) that they change, as these were.
 
 
-class LowRank(nn.Module):
+class _LowRank(nn.Module):
     """Weights W + B A with A (rank, n_in) random and B (n_out, rank) zero at the start.
 
     Hu et al. (2022), LoRA, ICLR. arXiv:2106.09685
@@ -49,7 +49,7 @@ class LowRank(nn.Module):
         return {name: torch.baddbmm(kept[name], b, a) for name, a, b in factors}
 
 
-class Scales(nn.Module):
+class _Scales(nn.Module):
     """Hidden activations times 1 + s, s zero at the start: columns of the weights that read them.
 
     Liu et al. (2022), (IA)3, NeurIPS. arXiv:2205.05638
@@ -74,7 +74,7 @@ def _matrices(kept: Mapping[str, torch.Tensor]) -> list[str]:
     return sorted(name for name, value in kept.items() if value.ndim == 3)  # stacks list them otherwise
 
 
-ADAPTERS: dict[str, Callable[..., LowRank | Scales]] = {"low rank": LowRank, "scales": Scales}
+_ADAPTERS: dict[str, Callable[..., _LowRank | _Scales]] = {"low rank": _LowRank, "scales": _Scales}
 
 
 # A stack in training
@@ -131,9 +131,9 @@ class _Group(nn.Module):
             self.free["bias"] = nn.Parameter(torch.zeros(len(members), k, device=device))
         if "log_variance" in self.strategy.auxiliary:
             self.free["log_variance"] = nn.Parameter(torch.zeros(len(members), 2, device=device))
-        self.adapter: LowRank | Scales | None = None
+        self.adapter: _LowRank | _Scales | None = None
         if self.strategy.adapter is not None:
-            self.adapter = ADAPTERS[self.strategy.adapter](
+            self.adapter = _ADAPTERS[self.strategy.adapter](
                 self._own(stack.weights), self.rngs, **self.settings
             )
         self.kept: dict[str, torch.Tensor] = {}

@@ -126,7 +126,7 @@ def _start_weight(
 
 
 @dataclass(frozen=True, eq=False)
-class Strategy:
+class _Strategy:
     """One way to bring the axis into a training, as ``data/strategies.yaml`` describes it.
 
     `kind` is one of :data:`KINDS`; ``loss(batch, **options) -> (M,)`` its loss. `combine`, `phase`, `view`,
@@ -199,8 +199,8 @@ _CODE: dict[str, dict[str, Any]] = {
 }
 _TABLE = files.read_yaml((resources.files("kernel") / "data/strategies.yaml").read_text(encoding="utf-8"))
 
-STRATEGIES: dict[str, Strategy] = {
-    name: Strategy(name, **entry, **_CODE[name]) for name, entry in _TABLE["strategies"].items()
+STRATEGIES: dict[str, _Strategy] = {
+    name: _Strategy(name, **entry, **_CODE[name]) for name, entry in _TABLE["strategies"].items()
 }
 """Strategies by name."""
 
@@ -236,7 +236,7 @@ class Alignment:
             checks.count("placebo_seed", self.placebo_seed, 0)
 
     @property
-    def definition(self) -> Strategy:
+    def definition(self) -> _Strategy:
         """The entry of the registry."""
         return STRATEGIES[self.strategy]
 

@@ -453,7 +453,7 @@ def _train_block(
         model = model.to(device)
         stack = Stack(
             rngs=[spec.generator(training.ALIGNMENT) for spec in specs],
-            weights=training.member_weights(model),
+            weights=model.weights(),
             smoothing=[spec.label_smoothing for spec in specs],
             teachers=[member.teacher for member in members],
         )

@@ -25,7 +25,7 @@ from kernel.decoding.residual import NetworkClassifier
 from kernel.metrics import balanced_accuracy
 
 
-class Method(NamedTuple):
+class _Method(NamedTuple):
     """A contestant: which members it trains and how it combines them."""
 
     family: str
@@ -36,23 +36,23 @@ class Method(NamedTuple):
 #: are chosen on validation; the base of ``+ base`` and ``weighted`` takes the place of one member, so that
 #: the number of trainings is the same. ``drop random`` is the control of ``drop basin``.
 METHODS = {
-    "base alone": Method("base", "single"),
-    "single network": Method("seeds", "single"),
-    "best single": Method("seeds", "best"),
-    "deep ensemble": Method("seeds", "uniform"),
-    "top half": Method("seeds", "top_half"),
-    "bagged subjects": Method("bagging", "uniform"),
-    "snapshots": Method("snapshots", "uniform"),
-    "random subspaces": Method("random_subspaces", "uniform"),
-    "two lengths": Method("length", "uniform"),
-    "residual complement": Method("residual_complement", "uniform"),
-    "residual complement + base": Method("residual_complement", "half_base"),
-    "residual subspaces": Method("residual_subspaces", "uniform"),
-    "drop random": Method("drop_random", "uniform"),
-    "drop basin": Method("drop_basin", "uniform"),
-    "drop basin + base": Method("drop_basin", "half_base"),
-    "drop basin, weighted": Method("drop_basin", "validation"),
-    "drop basin, stacked": Method("drop_basin", "stacked"),
+    "base alone": _Method("base", "single"),
+    "single network": _Method("seeds", "single"),
+    "best single": _Method("seeds", "best"),
+    "deep ensemble": _Method("seeds", "uniform"),
+    "top half": _Method("seeds", "top_half"),
+    "bagged subjects": _Method("bagging", "uniform"),
+    "snapshots": _Method("snapshots", "uniform"),
+    "random subspaces": _Method("random_subspaces", "uniform"),
+    "two lengths": _Method("length", "uniform"),
+    "residual complement": _Method("residual_complement", "uniform"),
+    "residual complement + base": _Method("residual_complement", "half_base"),
+    "residual subspaces": _Method("residual_subspaces", "uniform"),
+    "drop random": _Method("drop_random", "uniform"),
+    "drop basin": _Method("drop_basin", "uniform"),
+    "drop basin + base": _Method("drop_basin", "half_base"),
+    "drop basin, weighted": _Method("drop_basin", "validation"),
+    "drop basin, stacked": _Method("drop_basin", "stacked"),
 }
 RESIDUAL_METHODS = tuple(name for name in METHODS if name.startswith(("residual", "drop basin")))
 #: The base of the contest: the MLP of the bank, ten epochs, well under a second a training.
@@ -65,19 +65,6 @@ _COLUMNS = [
 
 
 # The contest
-
-
-def methods_for(estimator: Any) -> list[str]:
-    """Contestants that an estimator allows: some need a seed, a length of training, or its snapshots."""
-    seeded = bool(members.seed_parameters(estimator))
-    allowed = {
-        "base": not seeded,
-        "seeds": seeded,
-        "residual_complement": seeded,
-        "length": seeded and members.length_parameter(estimator) is not None,
-        "snapshots": hasattr(estimator, "snapshots"),
-    }
-    return [name for name, method in METHODS.items() if allowed.get(method.family, True)]
 
 
 def contest(
@@ -110,7 +97,8 @@ def contest(
     estimator : estimator, optional
         The base, with ``predict_proba``; by default :data:`NETWORK`.
     methods : sequence of str, optional
-        Names of :data:`METHODS`; by default all that `methods_for` allows the base.
+        Names of :data:`METHODS`; by default all that the base allows: some need its seed, its
+        length of training, or its snapshots.
     n_members : int
         Trainings of every contestant.
     segment, n_windows : float and int
@@ -135,7 +123,7 @@ def contest(
         is missing.
     """
     estimator = members.placed(NETWORK if estimator is None else estimator, device)
-    possible = methods_for(estimator)
+    possible = [name for name, method in METHODS.items() if _can_enter(estimator, method.family)]
     reference = "deep ensemble" if "deep ensemble" in possible else "base alone"
     methods = possible if methods is None else list(methods)
     names = dict.fromkeys([reference, *methods])
@@ -167,9 +155,13 @@ def contest(
         hit = (P.argmax(-1) == samples.y_test).reshape(-1, len(samples.y_test)).mean(0)
         row["bacc"], row["bacc_low"], row["bacc_high"] = recall_interval(hit, *trials, **options)
         if P.ndim == 2:  # one classifier, and not the mean of several
-            quality = ensemble.calibration(P, samples.y_test)
-            row |= {"nll": quality.nll, "ece": quality.ece}
+            row |= ensemble.calibration(P, samples.y_test)
     return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def _can_enter(estimator: Any, family: str) -> bool:
+    """Whether a base can train a family; itself is one if it has no seeds, which would give several of it."""
+    return not members.allows(estimator, "seeds") if family == "base" else members.allows(estimator, family)
 
 
 class _Samples(NamedTuple):
@@ -226,7 +218,7 @@ def _members(
 
     def compute() -> np.ndarray:
         if family == "base":
-            trained = [members.fitted(clone(estimator), members.View(), samples.X, samples.y)]
+            trained = [members.fitted(clone(estimator), samples.X, samples.y)]
         else:
             trained = members.fit_members(
                 estimator, family, samples.X, samples.y, n_members=n_members, groups=samples.subject,
@@ -267,7 +259,7 @@ def _linear(name: str, samples: _Samples, folder: str | Path) -> np.ndarray:
 
 
 def _combine(
-    method: Method, trained: dict[str, np.ndarray], base: np.ndarray, samples: _Samples
+    method: _Method, trained: dict[str, np.ndarray], base: np.ndarray, samples: _Samples
 ) -> np.ndarray:
     """Probabilities of a contestant on test trials; of single members (n_members, n_test, n_classes)."""
     P = trained[method.family].astype(float)

@@ -96,7 +96,7 @@ def paired_t(differences: ArrayLike) -> tuple[stats.Interval, float]:
     return stats.Interval(mean, mean - half, mean + half), p
 
 
-def equivalence_p(differences: ArrayLike, margin: float) -> float:
+def _equivalence_p(differences: ArrayLike, margin: float) -> float:
     """P of two one-sided t tests (TOST): small if the mean lies within plus or minus `margin`.
 
     Schuirmann (1987), Journal of Pharmacokinetics and Biopharmaceutics 15. doi:10.1007/BF01068419
@@ -160,7 +160,7 @@ def summarise(
             interval, p = paired_t(d)
             value, low, high = over_subjects.get(name, interval)
             row |= {name: value, f"{name}_low": low, f"{name}_high": high, f"{name}_p": p}
-            row[f"{name}_same"] = equivalence_p(d, margin)
+            row[f"{name}_same"] = _equivalence_p(d, margin)
         row["sd"] = float(means["true"].std(ddof=1))
         sd, test = max(row["sd"], 1e-12), TTestPower()
         # at enormous effects the noncentral t is not a number, and the power 1

@@ -167,7 +167,7 @@ class ResidualAlignment(NamedTuple):
     null_component: np.ndarray | None
 
     def null_directions(self) -> np.ndarray:
-        """Directions (..., n_null, d) that random targets choose: the control of `ablation_effect`."""
+        """Directions (..., n_null, d) that random targets choose: the control of `_directional_ablation`."""
         if self.null_component is None:
             raise ValueError("the null draws directions, not targets: use null='permute'")
         index = np.moveaxis(self.null_component, 0, -1)[..., None]
@@ -254,8 +254,8 @@ def residual_alignment(
     return ResidualAlignment(
         selected=same_clips,
         held_out=other_clips,
-        p_selected=p_greater(same_clips, drawn[0]),
-        p_held_out=p_greater(other_clips, drawn[1]),
+        p_selected=_p_greater(same_clips, drawn[0]),
+        p_held_out=_p_greater(other_clips, drawn[1]),
         null_selected=drawn[0],
         null_held_out=drawn[1],
         component=choice.cpu().numpy(),
@@ -400,7 +400,7 @@ def _pick(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     return values.gather(-1, index[..., None])[..., 0]
 
 
-def p_greater(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
+def _p_greater(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
     """One-sided p-values (...) of observed (...) against null (n_null, ...)."""
     pairs = zip(observed.reshape(-1), null.reshape(len(null), -1).T, strict=True)
     p = [stats.permutation_p(float(value), column, alternative="greater") for value, column in pairs]

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import check_random_state
 from threadpoolctl import threadpool_limits
 
@@ -32,13 +32,13 @@ DIVERSITY = ("seeds", "length", *BASIN, "drop_random", "random_subspaces", "bagg
 LENGTH_PARAMETERS = ("epochs", "max_iter", "n_estimators", "n_epochs", "max_epochs")
 SHORT, LONG = 0.8, 1.2  # training lengths over the base's: as 100 to 150, at the budget of equal members
 Device = str | torch.device | None
-_REDRAWS = 100
+_REDRAWS, _SEED = 100, "random_state"
 
 
 # Views of the input
 
 
-class View(NamedTuple):
+class _View(NamedTuple):
     """What one member sees of the input."""
 
     removed: np.ndarray | None = None  #: (k, n_features): orthonormal directions that are projected out
@@ -51,7 +51,10 @@ class View(NamedTuple):
         return X if self.columns is None else X[:, self.columns]
 
 
-def input_basin(X: np.ndarray, y: np.ndarray, device: Device = None) -> np.ndarray:
+_WHOLE = _View()
+
+
+def _input_basin(X: np.ndarray, y: np.ndarray, device: Device = None) -> np.ndarray:
     """Orthonormal basis (rank, n_features) of the centred class means, largest spread first.
 
     The rank is that of the means: at most one less than there are classes, and no more than features.
@@ -64,26 +67,26 @@ def input_basin(X: np.ndarray, y: np.ndarray, device: Device = None) -> np.ndarr
     return geometry.basin(X, y, rank=max(rank, 1), device=device).basis.cpu().numpy()
 
 
-def make_views(
+def _make_views(
     diversity: str,
     X: np.ndarray,
     y: np.ndarray,
     n_members: int,
     random_state: np.random.RandomState,
     device: Device = None,
-) -> list[View]:
+) -> list[_View]:
     """Views of the members of one of :data:`DIVERSITY`, as `ResidualEnsembleClassifier` describes them."""
     d = X.shape[1]
     if diversity not in (*BASIN, "drop_random", "random_subspaces"):
-        return [View()] * n_members
+        return [_WHOLE] * n_members
     if d < 2:
         raise ValueError(f"n_features = {d}: a part of it is nothing, use diversity='seeds' or 'bagging'")
     if diversity == "random_subspaces":
         halves = (np.sort(random_state.permutation(d)[: (d + 1) // 2]) for _ in range(n_members))
-        return [View(columns=columns) for columns in halves]
+        return [_View(columns=columns) for columns in halves]
     if diversity == "drop_random":
         return _dropping(np.eye(d), 0, n_members, random_state)
-    basis = input_basin(X, y, device)
+    basis = _input_basin(X, y, device)
     if diversity == "drop_basin":
         if len(basis) > 1:
             return _dropping(basis, len(basis), n_members, random_state)
@@ -100,20 +103,20 @@ def make_views(
             "use diversity='drop_basin'"
         )
     if diversity == "residual_complement":
-        return [View(removed=basis)] * n_members
+        return [_View(removed=basis)] * n_members
     residual = np.linalg.svd(basis)[2][len(basis) :]  # (d - rank, d), orthonormal
     drawn = (random_state.standard_normal((free, free // 2)) for _ in range(n_members))
-    return [View(removed=np.linalg.qr(half)[0].T @ residual) for half in drawn]
+    return [_View(removed=np.linalg.qr(half)[0].T @ residual) for half in drawn]
 
 
 def _dropping(
     basis: np.ndarray, n_principal: int, n_members: int, random_state: np.random.RandomState
-) -> list[View]:
+) -> list[_View]:
     """Each of the first directions of a basis (rank, n_features) in turn, then random ones of its span."""
     random = random_state.standard_normal((max(0, n_members - n_principal), len(basis))) @ basis
     random /= np.linalg.norm(random, axis=1, keepdims=True)
     directions = (*basis[: min(n_principal, n_members)], *random)
-    return [View(removed=direction[None]) for direction in directions]
+    return [_View(removed=direction[None]) for direction in directions]
 
 
 # Members
@@ -123,7 +126,7 @@ class Member(NamedTuple):
     """A classifier, fitted to class numbers, and its view of the input."""
 
     estimator: Any
-    view: View
+    view: _View
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Probabilities (n, n_classes) of rows (n, n_features)."""
@@ -150,19 +153,20 @@ def fit_members(
     rng = check_random_state(random_state)
     checks.count("n_members", n_members, 2)
     if isinstance(diversity, str) and diversity == "snapshots":
-        if not hasattr(estimator, "snapshots"):
+        if not allows(estimator, diversity):
             raise ValueError(
                 f"{_kind(estimator)} keeps no snapshots of its training: use NetworkClassifier, or "
                 "diversity='length'"
             )
         seeds = np.random.RandomState(rng.randint(2**31 - 1))
         stations = seeded(estimator, seeds, device).snapshots(X, y, n_members)
-        return [Member(one, View()) for one in stations]
+        return [Member(one, _WHOLE) for one in stations]
     untrained = _untrained(estimator, diversity, X, y, n_members, rng, device)
     rows: list[Any] = [slice(None)] * len(untrained)
     if diversity == "bagging":
         rows = [_bootstrap(y, groups, rng) for _ in untrained]
-    tasks = (delayed(fitted)(*one, X[part], y[part]) for one, part in zip(untrained, rows, strict=True))
+    parts = zip(untrained, rows, strict=True)
+    tasks = (delayed(fitted)(estimator, X[part], y[part], view) for (estimator, view), part in parts)
     alone = checks.device(device).type != "cpu"  # members would share an accelerator
     members = list(Parallel(n_jobs=1 if alone else n_jobs)(tasks))
     _refuse_identical(members, X, rng, diversity)
@@ -177,18 +181,18 @@ def _untrained(
     n_members: int,
     rng: np.random.RandomState,
     device: Device,
-) -> list[tuple[Any, View]]:
+) -> list[tuple[Any, _View]]:
     """Untrained members and their views."""
     # seeds first: with one random state, members of different diversity are paired by their seeds
     seeds = np.random.RandomState(rng.randint(2**31 - 1))
     if not isinstance(diversity, str):
         checks.count("the number of estimators in diversity", len(diversity), 2)
-        return [(seeded(one, seeds, device), View()) for one in diversity]
+        return [(seeded(one, seeds, device), _WHOLE) for one in diversity]
     checks.choice("diversity", diversity, DIVERSITY)
-    views = make_views(diversity, X, y, n_members, rng, device)
+    views = _make_views(diversity, X, y, n_members, rng, device)
     if diversity != "length":
         return [(seeded(estimator, seeds, device), view) for view in views]
-    name = length_parameter(estimator)
+    name = _length_parameter(estimator)
     if name is None:
         raise ValueError(
             f"{_kind(estimator)} has none of {', '.join(LENGTH_PARAMETERS)}: its training has no "
@@ -196,21 +200,26 @@ def _untrained(
         )
     lengths = [max(1, round(factor * estimator.get_params()[name])) for factor in (SHORT, LONG)]
     pairs = [seeded(estimator, seeds, device) for _ in range((n_members + 1) // 2)]
-    return [(clone(one).set_params(**{name: n}), View()) for one in pairs for n in lengths][:n_members]
+    return [(clone(one).set_params(**{name: n}), _WHOLE) for one in pairs for n in lengths][:n_members]
 
 
-def length_parameter(estimator: Any) -> str | None:
-    """Name of the parameter that sets the length of a training, in a pipeline too; None if there is none."""
+def allows(estimator: Any, diversity: str) -> bool:
+    """Whether members of a base can differ so: some ways need a seed, a length of training, or snapshots."""
+    if diversity == "snapshots":
+        return hasattr(estimator, "snapshots")
+    if diversity == "length" and _length_parameter(estimator) is None:
+        return False
+    return diversity not in ("seeds", "length", "residual_complement") or bool(_parameters(estimator, _SEED))
+
+
+def _length_parameter(estimator: Any) -> str | None:
+    """Name of the parameter that sets the length of a training; None if there is none."""
     return next((name for last in LENGTH_PARAMETERS for name in _parameters(estimator, last)), None)
 
 
-def seed_parameters(estimator: Any) -> list[str]:
-    """Names of all seeds of an estimator, in a pipeline too."""
-    return sorted(_parameters(estimator, "random_state"))
-
-
 def _parameters(estimator: Any, last: str) -> list[str]:
-    return [name for name in estimator.get_params() if name.split("__")[-1] == last]
+    """Names of all parameters that end so, in a pipeline too."""
+    return sorted(name for name in estimator.get_params() if name.split("__")[-1] == last)
 
 
 def placed(estimator: Any, device: Device) -> Any:
@@ -223,7 +232,7 @@ def placed(estimator: Any, device: Device) -> Any:
 
 def seeded(estimator: Any, rng: np.random.RandomState, device: Device) -> Any:
     """An untrained clone with seeds of its own, on a device."""
-    seeds = {name: rng.randint(2**31 - 1) for name in seed_parameters(estimator)}
+    seeds = {name: rng.randint(2**31 - 1) for name in _parameters(estimator, _SEED)}
     return placed(estimator, device).set_params(**seeds)
 
 
@@ -241,8 +250,8 @@ def _bootstrap(y: np.ndarray, groups: np.ndarray | None, rng: np.random.RandomSt
     )
 
 
-def fitted(estimator: Any, view: View, X: np.ndarray, y: np.ndarray) -> Member:
-    """The member that an estimator becomes on a view, in one thread."""
+def fitted(estimator: Any, X: np.ndarray, y: np.ndarray, view: _View = _WHOLE) -> Member:
+    """The member that an estimator becomes on a view, by default the whole input, in one thread."""
     with threadpool_limits(1):
         return Member(estimator.fit(view(X), y), view)
 
@@ -306,11 +315,11 @@ def aggregate(how: str, held: np.ndarray, y: np.ndarray, asked: np.ndarray) -> n
     What is learnt, is learnt from the members' probabilities `held` of other trials with classes `y`.
     """
     if how == "stacked":
-        return fit_stacker(held, y).predict_proba(stacking_features(asked))
-    return ensemble.softmax_ensemble(asked, weights=member_weights(how, held, y))
+        return fit_stacker(held, y).predict_proba(asked)
+    return ensemble.softmax_ensemble(asked, weights=_member_weights(how, held, y))
 
 
-def member_weights(how: str, held: np.ndarray, y: np.ndarray) -> np.ndarray | None:
+def _member_weights(how: str, held: np.ndarray, y: np.ndarray) -> np.ndarray | None:
     """Weights (n_members,), None if they are equal; half of ``half_base`` goes to the first member.
 
     Those of ``validation`` are learnt; ``best`` and ``top_half`` are chosen by balanced accuracy.
@@ -347,16 +356,20 @@ def validation_weights(members: ArrayLike, y: ArrayLike, *, n_iterations: int = 
     return w
 
 
-def stacking_features(P: np.ndarray) -> np.ndarray:
-    """Log probabilities (n_trials, n_members * n_classes)."""
+def _log_probabilities(P: np.ndarray) -> np.ndarray:
+    """Of members (n_members, n_trials, n_classes) as features (n_trials, n_members * n_classes)."""
     return np.log(np.maximum(P, 1e-6)).transpose(1, 0, 2).reshape(P.shape[1], -1)
 
 
 def fit_stacker(P: np.ndarray, y: np.ndarray) -> Any:
-    """Logistic regression on the members' scaled log probabilities."""
+    """Logistic regression on the members' scaled log probabilities, a pipeline that takes them as `P` is.
+
+    ValueError if a class number of the columns of `P` (n_members, n_trials, n_classes) is missing in `y`.
+    """
     absent = np.setdiff1d(np.arange(P.shape[-1]), y)
     if len(absent):
         raise ValueError(
             f"no held-out sample has class number {absent[0]}: stacking needs all, raise validation_fraction"
         )
-    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(stacking_features(P), y)
+    steps = FunctionTransformer(_log_probabilities), StandardScaler(), LogisticRegression(max_iter=1000)
+    return make_pipeline(*steps).fit(P, y)

@@ -59,7 +59,7 @@ def linear_baseline(name: str, random_state: int | None = None) -> ClassifierMix
 # Parts
 
 
-class Dropout(nn.Module):
+class _Dropout(nn.Module):
     """Dropout that can give each member of a stack random numbers of its own.
 
     The share `p` of values set to zero is rounded to 1/256: one random byte decides each value, and the
@@ -87,13 +87,13 @@ class Dropout(nn.Module):
 
 
 def use_generators(network: nn.Module, generators: Sequence[torch.Generator] | None) -> None:
-    """Let every `Dropout` of a network draw from these generators; None returns to torch's global state."""
+    """Let every `_Dropout` of a network draw from these generators; None returns to torch's global state."""
     for module in network.modules():
-        if isinstance(module, Dropout):
+        if isinstance(module, _Dropout):
             module.generators = generators
 
 
-class Attention(nn.Module):
+class _Attention(nn.Module):
     """Multi-head self-attention over the last but one axis, whose tokens have length `width`.
 
     `length`, the number of tokens, gives every head a learned bias for every relative position.
@@ -123,7 +123,7 @@ class Attention(nn.Module):
         return self.out(mixed.transpose(1, 2).reshape(*batch, length, width))
 
 
-class AxialBlock(nn.Module):
+class _AxialBlock(nn.Module):
     """Attention over channels, attention over windows, feed-forward; layer norm before each, residual around.
 
     With a single window there is no time to attend to and that part is left out.
@@ -131,14 +131,14 @@ class AxialBlock(nn.Module):
 
     def __init__(self, width: int, heads: int, n_windows: int, dropout: float) -> None:
         super().__init__()
-        self.channel_norm, self.channel_attention = nn.LayerNorm(width), Attention(width, heads)
+        self.channel_norm, self.channel_attention = nn.LayerNorm(width), _Attention(width, heads)
         self.time_norm: nn.LayerNorm | None = None
-        self.time_attention: Attention | None = None
+        self.time_attention: _Attention | None = None
         if n_windows > 1:
-            self.time_norm, self.time_attention = nn.LayerNorm(width), Attention(width, heads, n_windows)
+            self.time_norm, self.time_attention = nn.LayerNorm(width), _Attention(width, heads, n_windows)
         self.feed_norm = nn.LayerNorm(width)
         self.feed = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
-        self.dropout = Dropout(dropout)
+        self.dropout = _Dropout(dropout)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         # x: (n, n_channels, n_windows, width)
@@ -186,7 +186,7 @@ class MLP(nn.Module):
         self.window = nn.Linear(n_features, window_width) if window_width else None
         widths = [n_windows * (window_width or n_features), *hidden]
         self.layers = nn.ModuleList(map(nn.Linear, widths, hidden))
-        self.dropout = Dropout(dropout)
+        self.dropout = _Dropout(dropout)
         self.head = nn.Linear(hidden[-1], n_classes)
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
@@ -202,7 +202,7 @@ class MLP(nn.Module):
         return self.head(self.features(x))
 
 
-class StackedMLP(nn.Module):
+class _StackedMLP(nn.Module):
     """Many MLPs of one architecture, whose parameters are copied, as one batched computation.
 
     Every parameter gets a leading axis of members, and every linear map becomes one batched product.
@@ -212,7 +212,7 @@ class StackedMLP(nn.Module):
         super().__init__()
         states = [network.state_dict() for network in networks]
         self.depth = len(networks[0].layers)
-        self.dropout = Dropout(networks[0].dropout.p)
+        self.dropout = _Dropout(networks[0].dropout.p)
         self.stacked = nn.ParameterDict()
         for name in states[0]:  # a parameter's name may hold no dot
             stack = torch.stack([state[name] for state in states])
@@ -237,13 +237,15 @@ class StackedMLP(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.head(self.features(x))
 
+    def weights(self, what: str = "data") -> dict[str, torch.Tensor]:
+        """Weights (``"data"``) or gradients (``"grad"``) (n_members, ...) by the names that `MLP` gives them."""
+        return {name.replace("-", "."): getattr(value, what) for name, value in self.stacked.items()}
+
     def states(self) -> list[dict[str, torch.Tensor]]:
-        """Parameters of each member under the names that `MLP` gives them."""
-        members = len(self.stacked["head-bias"])
-        return [
-            {name.replace("-", "."): value[member].detach() for name, value in self.stacked.items()}
-            for member in range(members)
-        ]
+        """The same weights member by member."""
+        weights = self.weights()
+        members = range(len(weights["head.bias"]))
+        return [{name: value[member] for name, value in weights.items()} for member in members]
 
     def _linear(self, z: torch.Tensor, name: str) -> torch.Tensor:
         return torch.baddbmm(self.stacked[f"{name}-bias"][:, None], z, self.stacked[f"{name}-weight"].mT)
@@ -278,9 +280,9 @@ class AxialTransformer(nn.Module):
             checks.count(name, value)
         self.tokens = nn.Linear(n_bands, width)
         self.channels = nn.Parameter(0.5 * torch.randn(n_channels, 1, width))
-        self.blocks = nn.Sequential(*(AxialBlock(width, heads, n_windows, dropout) for _ in range(depth)))
+        self.blocks = nn.Sequential(*(_AxialBlock(width, heads, n_windows, dropout) for _ in range(depth)))
         self.norm, self.pool = nn.LayerNorm(width), nn.Linear(width, 1)
-        self.penultimate, self.dropout = nn.Linear(width, penultimate), Dropout(dropout)
+        self.penultimate, self.dropout = nn.Linear(width, penultimate), _Dropout(dropout)
         self.head = nn.Linear(penultimate, n_classes)
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
@@ -342,7 +344,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {"mlp": MLP, "axial": AxialTrans
 RAW = ("cbramod",)
 """Networks that take raw signals instead of differential entropies."""
 
-STACKED: dict[str, Callable[..., nn.Module]] = {"mlp": StackedMLP}
+STACKED: dict[str, Callable[..., nn.Module]] = {"mlp": _StackedMLP}
 """Stacked form, made from a list of networks, of those that have one. Attention gains nothing by it."""
 
 
@@ -367,7 +369,7 @@ def build(
     >>> count_parameters(net)
     29449
     """
-    check_options(name, options)
+    network_options(name, options)
     sizes = {"n_channels": n_channels, "n_bands": n_bands, "n_windows": n_windows, "n_classes": n_classes}
     for size, value in sizes.items():
         checks.count(size, value, 2 if size == "n_classes" else 1)
@@ -376,17 +378,12 @@ def build(
         return NETWORKS[name](**sizes, **options)
 
 
-def network_options(name: str) -> dict[str, Any]:
-    """Options of a network with their defaults."""
+def network_options(name: str, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Options of a network, by default and as given; ValueError lists the networks or options there are."""
     parameters = inspect.signature(NETWORKS[checks.choice("network", name, NETWORKS)]).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
-
-
-def check_options(name: str, options: Mapping[str, Any]) -> None:
-    """ValueError if there is no such network or it has no such option; lists the ones there are."""
-    known = network_options(name)
-    for option in options:
-        checks.choice(f"option of {name!r}", option, known)
+    known = {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    given = {checks.choice(f"option of {name!r}", option, known): value for option, value in (options or {}).items()}
+    return known | given
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -107,14 +107,14 @@ def _tested(
                 specs, cohort, usual_split(cohort), baselines=False, folder=folder, n_jobs=1, device="cpu",
                 progress=False,
             )  # fmt: skip
-        tests = run_tests(bank, clip_target(cohort, positions), n_null=n_null, random_state=seed)
+        tests = _convergence_tests(bank, clip_target(cohort, positions), n_null=n_null, random_state=seed)
         return np.array([(seed, *test.values()) for test in tests], dtype=_ROW)
 
     with threadpool_limits(1), one_thread():
         return files.load_or_compute("rediscovery", key, compute)
 
 
-def run_tests(
+def _convergence_tests(
     bank: Bank, target_by_clip: ArrayLike, *, n_null: int = 199, random_state: int = 0
 ) -> list[dict[str, Any]]:
     """Every test of the convergence claim on a bank of three members or more, the paper's ways and ours.

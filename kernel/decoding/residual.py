@@ -22,13 +22,11 @@ from kernel.decoding import ensemble, networks
 from kernel.decoding.members import (
     Device,
     Member,
-    View,
     fit_members,
     fit_stacker,
     fitted,
     hold_out,
     seeded,
-    stacking_features,
     validation_weights,
 )
 from kernel.decoding.training import Labels, Single, TrainingSpec, adamw, build_member, optimise
@@ -174,7 +172,7 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, _Classifier):
         if self.validation_fraction is not None:
             self.validation_ = hold_out(code, groups, self.validation_fraction, rng)
             train = ~self.validation_
-        self.base_ = fitted(seeded(base, rng, self.device), View(), rows[train], code[train])
+        self.base_ = fitted(seeded(base, rng, self.device), rows[train], code[train])
         self.members_ = fit_members(
             base, self.diversity, rows[train], code[train], n_members=self.n_members,
             groups=None if groups is None else groups[train], random_state=rng, n_jobs=self.n_jobs,
@@ -187,7 +185,7 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, _Classifier):
         """Probabilities (n_samples, n_classes), columns in the order of `classes_`."""
         P = self.members_proba(X)
         if self.stacker_ is not None:
-            return self.stacker_.predict_proba(stacking_features(P[1:]))
+            return self.stacker_.predict_proba(P[1:])
         return np.tensordot(self.weights_, P, axes=1)
 
     def members_proba(self, X: ArrayLike) -> np.ndarray:

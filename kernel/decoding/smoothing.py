@@ -51,7 +51,7 @@ SMOOTHING_PARTS = (
 PSEUDO_SMOOTHING_PARTS = tuple(str(block) for block in range(N_GROUPINGS // BLOCK))
 
 
-def running_normalise(
+def _running_normalise(
     x: np.ndarray, mean: np.ndarray, variance: np.ndarray, *, decay: float = 0.99
 ) -> np.ndarray:
     r"""A session normalised second by second by what has been seen of it, as in FACED's descriptor.
@@ -109,7 +109,7 @@ def kalman_filter(
 def smoothing(material: Material, part: str, n_folds: int | None = None) -> pd.DataFrame:
     """The pipeline of FACED's data descriptor, with the leak of its filter and without.
 
-    Seconds of the scalp channels, `running_normalise` in the order shown, `kalman_filter`, z-scores of each
+    Seconds of the scalp channels, `_running_normalise` in the order shown, `kalman_filter`, z-scores of each
     person and feature, a linear classifier of single seconds, ten folds of people in the order of their
     numbers. The descriptor filters clips in the order of their numbers, which is sorted by emotion
     (``sorted``). Beside it: no filter (``none``); ``restarted`` in each clip; in the ``order shown``; clips
@@ -200,7 +200,7 @@ def _folds(cohort: Cohort, n_folds: int = 10) -> Iterator[tuple[int, np.ndarray,
     fold_of = np.minimum(np.arange(len(x)) // round(len(x) / n_folds), n_folds - 1)
     for fold in range(n_folds):
         train = fold_of != fold
-        normal = running_normalise(session, mean[train].mean(0), variance[train].mean(0))
+        normal = _running_normalise(session, mean[train].mean(0), variance[train].mean(0))
         yield fold, ~train, _reordered(normal.reshape(x.shape), np.argsort(shown, axis=1))
 
 

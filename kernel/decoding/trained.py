@@ -59,7 +59,7 @@ def _regime(part: str) -> tuple[str, list[str]]:
     return part.split(", ")[0], part.split(", ")[1:]
 
 
-def training_rows(*folds: Bank, columns: pd.DataFrame | None = None) -> pd.DataFrame:
+def _training_rows(*folds: Bank, columns: pd.DataFrame | None = None) -> pd.DataFrame:
     """One row for each member: ``seed``, ``validation``, ``bacc``, and a column for each test person.
 
     Of several folds of the same members the test trials are taken together. `columns` stand in front.
@@ -80,7 +80,7 @@ def training_rows(*folds: Bank, columns: pd.DataFrame | None = None) -> pd.DataF
 
 
 def people_of(table: pd.DataFrame) -> np.ndarray:
-    """Balanced accuracy of each test person (n_rows, n_people) from the columns of `training_rows`."""
+    """Balanced accuracy of each test person (n_rows, n_people) from the columns that a table has for them."""
     return table[[name for name in table if name.startswith(_PERSON)]].to_numpy(dtype=float)
 
 
@@ -125,7 +125,7 @@ def decoders(material: Material, part: str, seeds: Iterable[int] | None = None) 
     A part has labels and a condition: clips *seen* in training; the same with the seconds of every segment
     *shuffled*, in training and test alike; clips *unseen*, one of each emotion held out at a time, where rows
     are of all folds together. Five seeds, or for unseen clips two, by default. Columns: ``regime``,
-    ``labels``, ``condition``, and those of `training_rows`.
+    ``labels``, ``condition``, ``seed``, ``validation``, ``bacc``, and one for each test person.
     """
     regime, (labels, condition) = _regime(part)
     seeds = range(2 if condition == "unseen" else 5) if seeds is None else seeds
@@ -135,13 +135,13 @@ def decoders(material: Material, part: str, seeds: Iterable[int] | None = None) 
     z, split = material.z, make_split(material.z, "standard")
     if condition != "unseen":
         bank = _train(_shuffled(z) if condition == "shuffled" else z, specs, features=False)
-        return training_rows(bank, columns=columns)
+        return _training_rows(bank, columns=columns)
     folds = []
     for fold in held_out(z.y, z.clips):
         parts = {name: getattr(split, name) & ~fold for name in ("train", "validation")}
         unseen = replace(split, name="unseen clips", test=split.test & fold, **parts)
         folds.append(_train(z, specs, unseen, features=False))
-    return training_rows(*folds, columns=columns)
+    return _training_rows(*folds, columns=columns)
 
 
 def _shuffled(z: Cohort) -> Cohort:
@@ -165,7 +165,7 @@ NULLS = tuple(f"null {draw}" for draw in range(N_NULL))
 _CHECKPOINT = ["regime", "network", "recipe", "epochs"]
 
 
-def checkpoint_specs(regime: str) -> list[TrainingSpec]:
+def _checkpoint_specs(regime: str) -> list[TrainingSpec]:
     """The thirty-six trainings of :func:`kernel.decoding.study.checkpoint_specs` in a regime.
 
     Of the time course the perceptron sees ten steps of a second, the transformer five of two seconds.
@@ -182,7 +182,7 @@ def _checkpoint_bank(material: Material, part: str, recipes: Iterable[str] | Non
     from kernel.language.study import story_axis
 
     regime, (network, epochs) = _regime(part)
-    specs = [s for s in checkpoint_specs(regime) if (s.network, str(s.epochs)) == (network, epochs)]
+    specs = [s for s in _checkpoint_specs(regime) if (s.network, str(s.epochs)) == (network, epochs)]
     if recipes is not None:
         specs = [spec for spec in specs if spec.recipe.partition(", ")[2] in recipes]
     prototypes = None
@@ -210,10 +210,10 @@ def checkpoints(material: Material, part: str, recipes: Iterable[str] | None = N
     """Checkpoints that were never shown an axis, and what they share with one.
 
     A part has network and epochs; `recipes` are six by default. Columns: ``regime``, ``network``, ``recipe``,
-    ``epochs`` and those of `training_rows`; :data:`PC1`, from which the score for any axis follows;
-    ``residual`` and ``held_out`` as of :func:`kernel.decoding.study.rediscovery`, whose target within classes
-    are the ratings of clips; and ``held_out`` for :data:`NULLS`, targets permuted within classes, the same
-    for all checkpoints.
+    ``epochs``, ``seed``, ``validation``, ``bacc`` and one for each test person; :data:`PC1`, from which the
+    score for any axis follows; ``residual`` and ``held_out`` as of
+    :func:`kernel.decoding.study.rediscovery`, whose target within classes are the ratings of clips; and
+    ``held_out`` for :data:`NULLS`, targets permuted within classes, the same for all checkpoints.
     """
     bank, alignment = _checkpoints(material, part, recipes)
     table, test = alignment.table, bank.rows("test")
@@ -228,7 +228,7 @@ def checkpoints(material: Material, part: str, recipes: Iterable[str] | None = N
     scores = table[["residual", "held_out"]].reset_index(drop=True)
     pc1 = pd.DataFrame(np.array(first), columns=[f"pc1 {emotion}" for emotion in bank.classes])
     nulls = pd.DataFrame(alignment.nulls["held_out"].T, columns=NULLS)
-    return pd.concat([training_rows(bank, columns=columns), scores, pc1[list(PC1)], nulls], axis=1).copy()
+    return pd.concat([_training_rows(bank, columns=columns), scores, pc1[list(PC1)], nulls], axis=1).copy()
 
 
 def ablation(material: Material, part: str, recipes: Iterable[str] | None = None) -> pd.DataFrame:
@@ -268,7 +268,7 @@ RECIPE_PARTS = tuple(
 FEW_PARTS = tuple(f"{regime}, {n}" for regime in REGIMES for n in (4, 16))
 
 
-def alignment_values(material: Material) -> np.ndarray:
+def _alignment_values(material: Material) -> np.ndarray:
     """What networks are aligned with (n_clips, 2): two language models' axes, ratings within emotions."""
     axes = [_positions(material, name) for name in ("language model", "second model")]
     return interventions.default_values(material.z, axes)
@@ -322,7 +322,7 @@ def _options(material: Material, regime: str) -> dict[str, Any]:
     """How networks of a regime are aligned."""
     return {
         "split": make_split(material.z, "standard"),
-        "valence": alignment_values(material),
+        "valence": _alignment_values(material),
         "recipe": REGIMES[regime],
         "n_jobs": 1,
         "progress": False,
