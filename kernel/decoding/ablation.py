@@ -66,13 +66,7 @@ def _directional_ablation(
     random_state: stats.Seed = 0,
     device: Device = None,
 ) -> _DirectionalAblation:
-    r"""Balanced accuracy lost when a direction is removed at inference, against several kinds of directions.
-
-    Removal [2]_, :math:`z' = z - (z^\top \hat u)\, \hat u`, changes logits by one outer product,
-    :math:`L' = L - (Z \hat u)\,(\hat u^\top W)`, so that many directions cost little. Whether a fall is large
-    depends on what it is compared with [1]_: most isotropic directions hold little variance and cost nothing,
-    so a large z against them says only that u holds variance. Matched directions hold as much as the features
-    have; random-target directions differ from u in that the target means nothing.
+    """Balanced accuracy lost when a direction is removed at inference, against several kinds of directions.
 
     Parameters
     ----------
@@ -90,16 +84,11 @@ def _directional_ablation(
     n_directions : int
         Directions of each kind.
     random_targets : array_like or Tensor, shape (n, d), optional
-        The control ``random_target``: :meth:`~kernel.decoding.geometry.ResidualAlignment.null_directions`.
+        The control ``random_target``.
     projector : Projector, optional
         Of the basin; by default that of `Z`. Estimate it from other trials to keep their noise out of it.
     random_state, device
         Seed; where to compute.
-
-    References
-    ----------
-    .. [1] Elazar et al. (2021), TACL 9, for random directions as a control. doi:10.1162/tacl_a_00359
-    .. [2] Arditi et al. (2024). arXiv:2406.11717
     """
     rows, _, _ = checked(Z, y, device)
     n_trials, d = checks.shape("Z", rows, (None, None), "(n_trials, d)").shape
@@ -201,13 +190,23 @@ def ablation(
     random_state: int = 0,
     device: Device = None,
 ) -> Ablation:
-    """Remove the residual direction of checkpoints, and directions of every control, at inference.
+    r"""Remove the residual direction of checkpoints, and directions of every control, at inference.
+
+    Removal [2]_, :math:`z' = z - (z^\top \hat u)\, \hat u`, changes logits by one outer product,
+    :math:`L' = L - (Z \hat u)\,(\hat u^\top W)`, so that many directions cost little. Whether a fall is large
+    depends on what it is compared with [1]_: most isotropic directions hold little variance and cost nothing,
+    so a large z against them says only that u holds variance. Matched directions hold as much as the features
+    have; random-target directions differ from u in that the target means nothing.
 
     Directions come from validation people, accuracy from test people; the basin is that of validation trials.
-    A z against isotropic directions measures variance, not meaning: see `_directional_ablation`. `alignment` is of
-    this bank and has residual scores. The `n_best` checkpoints by balanced accuracy on validation are taken,
-    with None all; `n_directions` are those of each drawn control, those of random targets are all of
-    `alignment`. What is drawn for a checkpoint does not depend on the others.
+    `alignment` is of this bank and has residual scores. The `n_best` checkpoints by balanced accuracy on
+    validation are taken, with None all; `n_directions` are those of each drawn control, those of random
+    targets are all of `alignment`. What is drawn for a checkpoint does not depend on the others.
+
+    References
+    ----------
+    .. [1] Elazar et al. (2021), TACL 9, for random directions as a control. doi:10.1162/tacl_a_00359
+    .. [2] Arditi et al. (2024). arXiv:2406.11717
     """
     if not alignment.directions:
         raise ValueError(

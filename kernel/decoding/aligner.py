@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from kernel.decoding.alignment import Alignment, Context, View, mean_by_class
-from kernel.decoding.losses import Batch, Phase
+from kernel.decoding.alignment import Alignment, Context, Phase, View, mean_by_class
+from kernel.decoding.losses import Batch
 
 # Adapters. Their gradients follow from those of the weights they make, by the chain rule, so that the network
 # itself need not know of them. `kept` are the weights (M, n_out, n_in) that they change, as these were.

@@ -28,7 +28,7 @@ from kernel.arrays import real
 from kernel.brain.cohort import Cohort, Split, segment_length, segments, standardise
 from kernel.decoding import networks, training
 from kernel.decoding.aligner import Aligner, Stack
-from kernel.decoding.alignment import Context, clip_values
+from kernel.decoding.alignment import Context
 from kernel.decoding.checkpoints import SETS, Checkpoint, restored
 from kernel.decoding.checkpoints import Bank as Bank
 from kernel.decoding.training import Labels, Single, build_member, optimise
@@ -273,15 +273,7 @@ def _context(
     mean_input = data.inputs[1][:, :, 0]
     for index in np.unique(clip[train]):
         profile[index] = mean_input[train[clip[train] == index]].mean(0)
-    context = Context(
-        values=clip_values(valence, cohort.y, cohort.classes),
-        clip_class=cohort.y,
-        clip=clip,
-        classes=cohort.classes,
-        channels=tuple(cohort.channels),
-        bands=tuple(cohort.bands),
-        profile=profile,
-    )
+    context = Context.of(cohort, valence, clip, profile, cohort.channels)
     for index, spec, alignment in aligned:
         try:
             context.check(alignment, spec.network, spec.epochs)

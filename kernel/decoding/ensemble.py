@@ -192,7 +192,7 @@ def contributions(members: ArrayLike, y: ArrayLike) -> Contributions:
     return Contributions(values[-1] - values[n : 2 * n], None, values[:n], float(values[-1]))
 
 
-def _shapley_values(values: ArrayLike) -> np.ndarray:
+def _shapley_values(values: np.ndarray) -> np.ndarray:
     r"""Shapley values of a game that is given by the value of every coalition [1]_.
 
     .. math:: \phi_i = \sum_{S \not\ni i} \frac{|S|!\,(m - |S| - 1)!}{m!} \bigl(v(S \cup i) - v(S)\bigr)
@@ -204,10 +204,7 @@ def _shapley_values(values: ArrayLike) -> np.ndarray:
     ----------
     .. [1] Shapley (1953), Contributions to the Theory of Games II. doi:10.1515/9781400881970-018
     """
-    values = real(values, "values")
-    m = max(values.size, 1).bit_length() - 1
-    if values.ndim != 1 or m < 1 or values.size != 2**m:
-        raise ValueError(f"values must have 2 ** m entries, one for each coalition, got shape {values.shape}")
+    m = values.size.bit_length() - 1
     coalition = np.arange(values.size)
     size = np.bitwise_count(coalition)
     weight = np.array([1 / (m * math.comb(m - 1, s)) for s in range(m)])
@@ -262,8 +259,8 @@ def calibration(probabilities: ArrayLike, y: ArrayLike) -> dict[str, float]:
 
     .. math:: \mathrm{ECE} = \sum_b \frac{n_b}{n}\, |\mathrm{acc}(b) - \mathrm{conf}(b)|
 
-    over fifteen bins of equal width of the largest probability [1]_ [2]_. Of few trials it is biased upwards: even a
-    calibrated model has some.
+    over fifteen bins of equal width of the largest probability [1]_ [2]_. Of few trials it is biased upwards:
+    even a calibrated model has some.
 
     References
     ----------

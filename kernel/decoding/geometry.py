@@ -76,12 +76,6 @@ def _class_components(Z: torch.Tensor, code: np.ndarray, rank: int) -> tuple[tor
 # Class means against a target
 
 
-def class_positions(Z: Features, y: ArrayLike, *, device: Device = None) -> np.ndarray:
-    """Positions (..., n_classes) of the classes on the first principal component of their means."""
-    Z, _, code = checked(Z, y, device)
-    return _class_components(Z, code, 1)[0][..., 0].cpu().numpy()
-
-
 class ClassAlignment(NamedTuple):
     """How the first principal component of the class means orders the classes."""
 
@@ -89,6 +83,7 @@ class ClassAlignment(NamedTuple):
     p: np.ndarray  #: (...): share of permuted targets with as large a score
     null: np.ndarray  #: (n_null, ...): their scores; a row is one permutation, the same for every checkpoint
     exact: bool  #: whether every distinct order was enumerated
+    positions: np.ndarray  #: (..., n_classes): the classes on the component, whose sign is arbitrary
 
 
 def class_pc1_alignment(
@@ -116,14 +111,14 @@ def class_pc1_alignment(
     random_state, device
         Seed, of orders that every checkpoint shares; where to compute.
     """
-    Z, classes, _ = checked(Z, y, device)
+    Z, classes, code = checked(Z, y, device)
     if len(classes) < 3:
         raise ValueError(f"{len(classes)} classes: any two values correlate perfectly, three are needed")
     target = real(target, "target")
     checks.shape("target", target, (len(classes),), f"({len(classes)} classes,)")
     if np.ptp(target) == 0:
         raise ValueError(f"target must vary over classes, got {target}")
-    first = class_positions(Z, y)
+    first = _class_components(Z, code, 1)[0][..., 0].cpu().numpy()
     seed = int(np.random.default_rng(random_state).integers(2**63))
     tests = [
         stats.permutation_test(
@@ -138,6 +133,7 @@ def class_pc1_alignment(
         np.array([test.p for test in tests]).reshape(lead),
         np.stack([test.null for test in tests], axis=1).reshape(-1, *lead),
         tests[0].exact,
+        first,
     )
 
 
@@ -167,7 +163,7 @@ class ResidualAlignment(NamedTuple):
     null_component: np.ndarray | None
 
     def null_directions(self) -> np.ndarray:
-        """Directions (..., n_null, d) that random targets choose: the control of `_directional_ablation`."""
+        """Directions (..., n_null, d) that random targets choose, a control where directions are removed."""
         if self.null_component is None:
             raise ValueError("the null draws directions, not targets: use null='permute'")
         index = np.moveaxis(self.null_component, 0, -1)[..., None]

@@ -23,7 +23,7 @@ from kernel.arrays import real, whole
 from kernel.brain.cohort import Cohort, Split, make_split, scalp_channels, segments, standardise
 from kernel.brain.simulate import PRESETS, Settings, simulate_cohort
 from kernel.decoding import ensemble, geometry, networks
-from kernel.decoding.alignment import NAMED, PAPER_ROWS, Alignment, Context, clip_values
+from kernel.decoding.alignment import NAMED, PAPER_ROWS, Alignment, Context
 from kernel.decoding.bank import Bank, TrainingSpec, train_bank
 from kernel.decoding.effects import ARMS as ARMS
 from kernel.decoding.effects import Interventions as Interventions
@@ -130,16 +130,9 @@ def possible_strategies(
     Arguments as for `run_interventions`; `values` are its ``valence``.
     """
     values = default_values(cohort) if values is None else values
-    channels = tuple(scalp_channels(cohort.channels))
-    context = Context(
-        values=clip_values(values, cohort.y, cohort.classes),
-        clip_class=cohort.y,
-        clip=np.arange(len(cohort.clips)),
-        classes=cohort.classes,
-        channels=channels,
-        bands=tuple(cohort.bands),
-        profile=np.zeros((len(cohort.clips), len(channels), len(cohort.bands))),  # any will do to be checked
-    )
+    channels = scalp_channels(cohort.channels)
+    profile = np.zeros((len(cohort.clips), len(channels), len(cohort.bands)))  # any will do to be checked
+    context = Context.of(cohort, values, np.arange(len(cohort.clips)), profile, channels)
     possible, refused = {}, {}
     for label, alignment in wanted_strategies(strategies).items():
         try:

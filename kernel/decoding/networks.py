@@ -238,7 +238,7 @@ class _StackedMLP(nn.Module):
         return self.head(self.features(x))
 
     def weights(self, what: str = "data") -> dict[str, torch.Tensor]:
-        """Weights (``"data"``) or gradients (``"grad"``) (n_members, ...) by the names that `MLP` gives them."""
+        """Weights (``"data"``) or gradients (``"grad"``), (n_members, ...) each, by the names of `MLP`."""
         return {name.replace("-", "."): getattr(value, what) for name, value in self.stacked.items()}
 
     def states(self) -> list[dict[str, torch.Tensor]]:
@@ -382,8 +382,9 @@ def network_options(name: str, options: Mapping[str, Any] | None = None) -> dict
     """Options of a network, by default and as given; ValueError lists the networks or options there are."""
     parameters = inspect.signature(NETWORKS[checks.choice("network", name, NETWORKS)]).parameters.values()
     known = {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
-    given = {checks.choice(f"option of {name!r}", option, known): value for option, value in (options or {}).items()}
-    return known | given
+    for option in options or {}:
+        checks.choice(f"option of {name!r}", option, known)
+    return {**known, **(options or {})}
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -264,7 +264,7 @@ def identification(material: Material, part: str) -> pd.DataFrame:
 
 
 def pseudo_emotions(material: Material, part: str) -> pd.DataFrame:
-    """Accuracy of a linear discriminant for emotions and for arbitrary groups of the same clips, standard split.
+    """Accuracy of a discriminant for emotions and for arbitrary groups of the same clips, standard split.
 
     Rows are means of 10 s. Shrinkage is that of the covariance within clips, which knows no groups. A part is
     ``true``, or kind of the groupings (free, or among clips of one valence) and number of their block.

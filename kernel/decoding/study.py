@@ -225,9 +225,9 @@ def rediscovery(
     for members in (np.flatnonzero(widths == width) for width in np.unique(widths)):  # computed together
         Z = np.stack([bank.checkpoints[m].kept_features[test] for m in members]).astype(float)
         between = geometry.class_pc1_alignment(Z, y, of_class, n_permutations=n_permutations, **seeds)
-        positions = geometry.class_positions(Z, y, device=device)
         scores = {"class_pc1": between.score, "class_pc1_p": between.p}
-        drawn = {"class_pc1": between.null, "random": np.abs(stats.pearson(positions, draws[:, None]))}
+        drawn = {"class_pc1": between.null}
+        drawn["random"] = np.abs(stats.pearson(between.positions, draws[:, None]))
         if within:
             inside = member_residuals(bank, members, target, n_null=n_null, **seeds)
             scores |= {"residual": inside.selected, "residual_p": inside.p_selected}

@@ -239,10 +239,10 @@ def optimise(
 ) -> _Training:
     """Train a stack of members that share their schedule; leaves the chosen weights in the model.
 
-    `model` is a stack of networks or a Single, on the device of the inputs (n, n_channels, n_windows, n_bands), with
-    one of `specs` for each member. `rows` are trials of ``train``, and of ``validation``, on which the epoch
-    is chosen; without any the last is taken. `targets` are prototypes of each member, rows of length one.
-    `optimiser` is one that goes on, by default a new AdamW.
+    `model`, a stack of networks or a Single, has one of `specs` for each member and is on the device of the
+    inputs (n, n_channels, n_windows, n_bands). `rows` are trials of ``train``, and of ``validation``, on
+    which the epoch is chosen; without any the last is taken. `targets` are prototypes of each member, rows of
+    length one. `optimiser` is one that goes on, by default a new AdamW.
     """
     shared, members, device = specs[0], len(specs), inputs.device
     aligner = Aligner([None] * members) if aligner is None else aligner
