@@ -341,7 +341,7 @@ def test_controls_are_drawn_as_named(rng, kind):
     Z, y, _ = fitted(rng, d=12, classes=4)
     Z = torch.as_tensor(Z * np.geomspace(5, 0.5, 12))
     projector = g.basin(Z, y)
-    drawn = ablation._control(kind, Z, 20_000, projector, rng).numpy()
+    drawn = ablation._control_directions(kind, Z, 20_000, projector, rng).numpy()
     covariance = drawn.T @ drawn / len(drawn)
     drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
     inside = np.abs(drawn @ projector.basis.numpy().T).max()

@@ -26,8 +26,13 @@ from kernel.brain.projection import ProjectionModel
 from kernel.brain.simulate import simulate_cohort
 from kernel.decoding import ensemble, members
 from kernel.decoding.bank import TrainingSpec, train_bank
-from kernel.decoding.members import _input_basin, _make_views, aggregate, hold_out, validation_weights
-from kernel.decoding.residual import NetworkClassifier, ResidualEnsembleClassifier, residual_ensemble_decoding
+from kernel.decoding.members import _input_basin, _make_views, aggregate, validation_weights
+from kernel.decoding.residual import (
+    NetworkClassifier,
+    ResidualEnsembleClassifier,
+    _hold_out,
+    residual_ensemble_decoding,
+)
 
 
 def make_data(seed=0, n_subjects=12, each=5, k=4, d=12, strength=1.2):
@@ -129,13 +134,13 @@ def test_a_training_that_diverges_is_named():
 def test_held_out_samples_leave_every_class_behind():
     y = np.array([0] * 10 + [1] * 3 + [2])
     for seed in range(10):
-        held = hold_out(y, None, 0.3, np.random.RandomState(seed))
+        held = _hold_out(y, None, 0.3, np.random.RandomState(seed))
         assert set(y[~held]) == {0, 1, 2} and held.sum() == 4
         groups = np.array([0] * 5 + [1] * 5 + [2] * 3 + [3])  # only 0 or 1 can go
-        held = hold_out(y, groups, 0.3, np.random.RandomState(seed))
+        held = _hold_out(y, groups, 0.3, np.random.RandomState(seed))
         assert set(groups[held]) in ({0}, {1})
     with pytest.raises(ValueError, match="no group of 3 can be held out"):
-        hold_out(np.arange(3), np.arange(3), 0.3, np.random.RandomState(0))
+        _hold_out(np.arange(3), np.arange(3), 0.3, np.random.RandomState(0))
 
 
 def test_weights_maximise_the_likelihood_of_the_mixture(rng):

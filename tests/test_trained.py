@@ -62,7 +62,7 @@ def quick(monkeypatch, material):
     monkeypatch.setattr(trained, "CONTESTANTS", {"means": NetworkClassifier(epochs=4, batch_size=256)})
     names = ("plain", "prototypes of a language model", "random prototypes")
     specs = [replace(TINY, seed=seed, recipe=f"mlp, {name}") for seed, name in enumerate(names)]
-    monkeypatch.setattr(trained, "checkpoint_specs", lambda regime: specs)
+    monkeypatch.setattr(trained, "_checkpoint_specs", lambda regime: specs)
     monkeypatch.setattr(trained, "CHECKPOINT_PARTS", ("means, mlp, 3",))
     stories = SimpleNamespace(centroids_=np.eye(9), classes_=list(material.z.classes))
     monkeypatch.setattr("kernel.language.study.story_axis", lambda name, classes: stories)
@@ -71,7 +71,7 @@ def quick(monkeypatch, material):
 def test_rows_of_a_training_hold_everybody(material):
     split = make_split(material.z, "standard")
     bank = train_bank([TINY, replace(TINY, seed=1)], material.z, split, n_jobs=1, progress=False)
-    rows = trained.training_rows(bank)
+    rows = trained._training_rows(bank)
     people = trained.people_of(rows)
     assert people.shape == (2, 23)
     np.testing.assert_allclose(people.mean(1), bank.bacc("test"), atol=1e-12)
@@ -85,7 +85,7 @@ def test_rows_of_a_training_hold_everybody(material):
 
 
 def test_stored_rows_say_what_the_run_said(few, quick):
-    values = trained.alignment_values(few)
+    values = trained._alignment_values(few)
     options = {"seeds": [0, 1], "valence": values, "recipe": TINY, "n_jobs": 1, "progress": False}
     run = interventions.run_interventions(few.z, [11, 24], **options)
     tables = [trained.alignment(few, f"means, {number}", seeds=[0, 1]) for number in (11, 24)]
@@ -187,7 +187,7 @@ def test_checkpoints_store_what_scores_for_any_axis_need(few, quick):
     material = few
     table = trained.checkpoints(material, "means, mlp, 3")
     bank, alignment = trained._checkpoints(material, "means, mlp, 3", None)
-    target = study.clip_target(material.z, trained._positions(material, "language model"))
+    target = study.clip_target(material.z, trained._axis_positions(material, "language model"))
     of_class = np.array([target[material.z.emotions == e].mean() for e in trained.FACED_CLASSES])
     scores = np.abs(stats.pearson(table[list(trained.PC1)].to_numpy(), of_class))
     np.testing.assert_allclose(scores, alignment.table["class_pc1"], atol=1e-6)
@@ -283,7 +283,7 @@ def test_rates_and_replications_say_what_they_are_of(quick, few, monkeypatch):
     monkeypatch.setattr(simulated.contest, "contest", lambda *cohort, **options: voted)
     monkeypatch.setattr(simulated, "cohort", lambda truth: few.cohort)
     monkeypatch.setattr(simulated, "other_cohort", lambda name: few.cohort)
-    monkeypatch.setattr(study, "fewer_specs", lambda: trained.checkpoint_specs("means"))
+    monkeypatch.setattr(study, "fewer_specs", lambda: trained._checkpoint_specs("means"))
     of_all = {"scope": ["overall"], "null": ["emotions permuted"], "r": [0.2], "p": [0.3], "null_sd": [0.1]}
     monkeypatch.setattr(
         study, "convergence_table", lambda found: pd.DataFrame(of_all | {"n": [len(found.table)]})

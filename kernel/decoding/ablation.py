@@ -113,7 +113,7 @@ def _directional_ablation(
     outside = projector.complement(unit)
     length = torch.linalg.vector_norm(outside)
     rng = np.random.default_rng(random_state)
-    controls = {kind: _control(kind, rows, n_directions, projector, rng) for kind in kinds}
+    controls = {kind: _control_directions(kind, rows, n_directions, projector, rng) for kind in kinds}
     if random_targets is not None:
         controls["random_target"] = beside(random_targets, "random_targets", (None, d), "(n, d)")
     if any((torch.linalg.vector_norm(part, dim=-1) == 0).any() for part in controls.values()):
@@ -134,7 +134,7 @@ def _directional_ablation(
     )
 
 
-def _control(
+def _control_directions(
     kind: str, Z: torch.Tensor, n: int, projector: Projector, rng: np.random.Generator
 ) -> torch.Tensor:
     """Random directions (n, d) of a kind."""

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from kernel.decoding.alignment import Alignment, Context, Phase, View, mean_by_class
+from kernel.decoding.alignment import Alignment, Context, Phase, View
 from kernel.decoding.losses import Batch
 
 # Adapters. Their gradients follow from those of the weights they make, by the chain rule, so that the network
@@ -110,7 +110,7 @@ class _Group(nn.Module):
         targets = [context.targets(a) for a in alignments]
         self.fixed: dict[str, torch.Tensor] = {
             "values": tensor(targets),  # (G, n_clips, k)
-            "class_values": tensor([mean_by_class(t, context.clip_class)[:, 0] for t in targets]),
+            "class_values": tensor([context.class_means(t)[:, 0] for t in targets]),
             "strength": tensor([a.dose for a in alignments]),
             "smoothing": tensor([stack.smoothing[m] for m in members]),
         }

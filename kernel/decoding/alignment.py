@@ -354,13 +354,13 @@ def permute_values(values: ArrayLike, clip_class: ArrayLike, seed: int) -> np.nd
     values = real(values, "values")
     code = np.unique(plain(clip_class, "clip_class"), return_inverse=True)[1]
     rng = np.random.default_rng([int(seed), 25])
-    means = mean_by_class(values, code)
+    means = _class_means(values, code)
     rest = rng.permutation(values - means[code])
-    rest -= mean_by_class(rest, code)[code]
+    rest -= _class_means(rest, code)[code]
     return _standardised(rng.permutation(means)[code] + rest)
 
 
-def mean_by_class(values: np.ndarray, code: np.ndarray) -> np.ndarray:
+def _class_means(values: np.ndarray, code: np.ndarray) -> np.ndarray:
     """Mean values (n_classes, k) of clips (n_clips, k) whose classes are numbered from 0."""
     member = np.eye(code.max() + 1)[code]
     return member.T @ values / member.sum(0)[:, None]
@@ -423,6 +423,10 @@ class Context:
         seed = alignment.placebo_seed
         return values if seed is None else permute_values(values, self.clip_class, seed)
 
+    def class_means(self, values: np.ndarray) -> np.ndarray:
+        """Means (n_classes, k) of values (n_clips, k)."""
+        return _class_means(values, self.clip_class)
+
     def check(self, alignment: Alignment, network: str, epochs: int) -> None:
         """ValueError if cohort, values, network or length of training cannot serve; says what is missing."""
         s = alignment.definition
@@ -437,7 +441,7 @@ class Context:
                 f"strategy {s.name!r} needs valence of two or more models: pass shape (n_clips, n_models)"
             )
         first = self.values[:, :1]
-        deviation = first - mean_by_class(first, self.clip_class)[self.clip_class]
+        deviation = first - self.class_means(first)[self.clip_class]
         if "clip" in s.needs and np.abs(deviation).max() < 1e-9:
             raise ValueError(
                 f"strategy {s.name!r} needs clip information, and valence is the same for all clips of each "

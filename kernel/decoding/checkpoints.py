@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,12 @@ class Checkpoint:
         if self.spec.labels != "classes":
             raise ValueError("the last layer tells moments apart: train with labels='classes'")
         return self.state["head.weight"], self.state["head.bias"]
+
+    def network(self, shape: tuple[int, int]) -> nn.Module:
+        """The trained network, in evaluation mode, for inputs of so many channels and bands."""
+        network = build_member(self.spec, shape, len(self.state["head.bias"]))
+        network.load_state_dict({name: torch.tensor(value) for name, value in self.state.items()})
+        return network.eval()
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,36 +147,27 @@ class Bank:
 
         Its logits are those of classes or of moments, as the spec's labels say.
         """
-        checkpoint = self.checkpoints[member]
-        return restored(checkpoint.spec, checkpoint.state, self.shape)
+        return self.checkpoints[member].network(self.shape)
 
+    def interval(
+        self, member: int | str, which: str = "test", *, random_state: stats.Seed = 0, **options: Any
+    ) -> stats.Interval:
+        """Balanced accuracy of a member, by number, or a baseline, by name, with an interval over subjects.
 
-def restored(spec: TrainingSpec, state: Mapping[str, np.ndarray], shape: tuple[int, int]) -> nn.Module:
-    """The network of a spec with these weights, for inputs of so many channels and bands."""
-    network = build_member(spec, shape, len(state["head.bias"]))
-    network.load_state_dict({name: torch.tensor(value) for name, value in state.items()})
-    return network.eval()
-
-
-def subject_interval(
-    bank: Bank, member: int | str, *, which: str = "test", random_state: stats.Seed = 0, **options: Any
-) -> stats.Interval:
-    """Balanced accuracy of a member, by number, or a baseline, by name, with an interval over subjects.
-
-    The trials of one person resemble each other, so that an interval over trials is too short: people are
-    resampled, each with all of their trials. The set ``which`` must hold two subjects or more; the rest is as
-    for :func:`kernel.stats.bootstrap_interval`.
-    """
-    rows = bank.rows(which)
-    trials = bank.trials[rows]
-    subject, y = trials["subject"].to_numpy(), trials["y"].to_numpy()
-    if len(np.unique(subject)) < 2:
-        raise ValueError(
-            f"{which} holds subject {subject[0]} only: an interval over subjects needs two or more, "
-            "choose a split with more test subjects"
-        )
-    hit = bank.scores(member)[rows].argmax(1) == y
-    return recall_interval(hit, y, subject, random_state=random_state, **options)
+        The trials of one person resemble each other, so that an interval over trials is too short: people are
+        resampled, each with all of their trials. The set must hold two subjects or more; the rest is as for
+        :func:`kernel.stats.bootstrap_interval`.
+        """
+        rows = self.rows(which)
+        trials = self.trials[rows]
+        subject, y = trials["subject"].to_numpy(), trials["y"].to_numpy()
+        if len(np.unique(subject)) < 2:
+            raise ValueError(
+                f"{which} holds subject {subject[0]} only: an interval over subjects needs two or more, "
+                "choose a split with more test subjects"
+            )
+        hit = self.scores(member)[rows].argmax(1) == y
+        return recall_interval(hit, y, subject, random_state=random_state, **options)
 
 
 def recall_interval(hit: np.ndarray, y: np.ndarray, subject: np.ndarray, **options: Any) -> stats.Interval:

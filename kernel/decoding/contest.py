@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from tqdm.auto import tqdm
 
 from kernel import checks, files
@@ -122,7 +122,7 @@ def contest(
         ``ece``; then the linear baselines ``lda`` and ``logistic`` of one training. What a row does not have
         is missing.
     """
-    estimator = members.placed(NETWORK if estimator is None else estimator, device)
+    estimator = NETWORK if estimator is None else estimator
     possible = [name for name, method in METHODS.items() if _can_enter(estimator, method.family)]
     reference = "deep ensemble" if "deep ensemble" in possible else "base alone"
     methods = possible if methods is None else list(methods)
@@ -133,7 +133,7 @@ def contest(
     folder = "contest" if folder is None else files.writable_folder(folder)
     families = dict.fromkeys(METHODS[name].family for name in names)
     trained = {
-        family: _members(family, estimator, samples, n_members, random_state, folder, n_jobs, device)
+        family: _trained(family, estimator, samples, n_members, random_state, folder, n_jobs, device)
         for family in tqdm(families, desc="families", disable=not progress)
     }
     base = trained[METHODS[reference].family]
@@ -204,7 +204,7 @@ class _Samples(NamedTuple):
         return files.digest(self.X, self.y, self.subject, self.asked)
 
 
-def _members(
+def _trained(
     family: str,
     estimator: Any,
     samples: _Samples,
@@ -218,7 +218,7 @@ def _members(
 
     def compute() -> np.ndarray:
         if family == "base":
-            trained = [members.fitted(clone(estimator), samples.X, samples.y)]
+            trained = [members.fit_base(estimator, samples.X, samples.y, random_state, device)]
         else:
             trained = members.fit_members(
                 estimator, family, samples.X, samples.y, n_members=n_members, groups=samples.subject,
@@ -252,7 +252,7 @@ def _linear(name: str, samples: _Samples, folder: str | Path) -> np.ndarray:
     key = files.cache_key(__name__, "linear", name, samples.digest)
 
     def compute() -> np.ndarray:
-        model = networks.linear_baseline(name, 0).fit(samples.X.astype(float), samples.y)
+        model = networks.linear_baseline(name).fit(samples.X.astype(float), samples.y)
         return model.predict_proba(samples.asked.astype(float))
 
     return files.load_or_compute(folder, key[:40], compute)[samples.test]

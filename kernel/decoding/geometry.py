@@ -268,7 +268,7 @@ def _scores(class_of: np.ndarray, halvings: np.ndarray, reference: torch.Tensor)
     targets (n_targets, n_clips).
     """
     every, *halves = (
-        _within(half, class_of, reference)
+        _centring(half, class_of, reference)
         for half in (np.ones(len(class_of), dtype=bool), *halvings, *~halvings)
     )
     n = len(halvings)
@@ -278,14 +278,14 @@ def _scores(class_of: np.ndarray, halvings: np.ndarray, reference: torch.Tensor)
         means: Sequence[torch.Tensor], directions: torch.Tensor, targets: torch.Tensor
     ) -> tuple[torch.Tensor, ...]:
         chosen_from, tested_on = (part @ directions.mT for part in means)
-        r = _cosines(every, chosen_from, targets)
+        r = _correlations(every, chosen_from, targets)
         best = r.abs().argmax(-1)
-        selected = _pick(_cosines(every, tested_on, targets), best).abs()
+        selected = _pick(_correlations(every, tested_on, targets), best).abs()
         held_out = torch.zeros_like(selected)
         for a, b in pairs:
-            r_a = _cosines(a, chosen_from, targets)
+            r_a = _correlations(a, chosen_from, targets)
             choice = r_a.abs().argmax(-1)
-            held_out += _pick(_cosines(b, tested_on, targets), choice) * _pick(r_a, choice).sign()
+            held_out += _pick(_correlations(b, tested_on, targets), choice) * _pick(r_a, choice).sign()
         return selected, held_out / len(pairs), best, _pick(r, best).sign()
 
     return scores
@@ -365,7 +365,7 @@ def _halvings(class_of: np.ndarray, n_splits: int, rng: np.random.Generator) -> 
     return np.array(halves)
 
 
-def _within(half: np.ndarray, class_of: np.ndarray, reference: torch.Tensor) -> torch.Tensor:
+def _centring(half: np.ndarray, class_of: np.ndarray, reference: torch.Tensor) -> torch.Tensor:
     """The projector (n_clips, n_clips) that keeps half of the clips and subtracts class means among them."""
     member = np.eye(class_of.max() + 1)[class_of] * half[:, None]  # (n_clips, n_classes)
     member /= np.sqrt(np.maximum(member.sum(0), 1))
@@ -381,7 +381,7 @@ def _permuted(target: np.ndarray, class_of: np.ndarray, n: int, rng: np.random.G
     return drawn
 
 
-def _cosines(within: torch.Tensor, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+def _correlations(within: torch.Tensor, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Correlations (..., n_targets, k) of scores (..., n_clips, k) and targets (n_targets, n_clips)."""
     targets, inside = targets @ within, within @ scores
     size, power = (torch.linalg.vector_norm(part, dim=-1 - i) for i, part in enumerate((targets, inside)))

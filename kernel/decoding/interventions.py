@@ -249,12 +249,14 @@ def _planned(
         named |= {"strategy": a.strategy, "family": a.definition.family, "strength": a.dose}
         for arm in ARMS[1:]:
             rows += [{**named, "arm": arm, "seed": seed + offset} for seed in seeds]
-            specs += [_aligned(recipe, a, arm, seed + offset, placebo_offset, f"{label}, ") for seed in seeds]
+            specs += [
+                _arm_spec(recipe, a, arm, seed + offset, placebo_offset, f"{label}, ") for seed in seeds
+            ]
     table = pd.DataFrame(rows).astype({"number": "Int64"})
     return table, specs, np.searchsorted(twins, table["seed"])
 
 
-def _aligned(
+def _arm_spec(
     recipe: TrainingSpec, alignment: Alignment, arm: str, seed: int, offset: int = 0, label: str = ""
 ) -> TrainingSpec:
     permuted = replace(alignment, placebo_seed=seed + offset if arm == "placebo" else None)
@@ -453,7 +455,7 @@ def ensemble_with_axis(
     split, values = _split_and_values(cohort, split, valence)
     seeds = range(n_base + most)
     specs = [replace(recipe, seed=seed, recipe="base") for seed in seeds]
-    specs += [_aligned(recipe, alignment, arm, seed) for arm in ARMS[1:] for seed in seeds[n_base:]]
+    specs += [_arm_spec(recipe, alignment, arm, seed) for arm in ARMS[1:] for seed in seeds[n_base:]]
     bank = train_bank(specs, cohort, split, valence=values, features=False, baselines=False, **options)
     P, y, subject = bank.test_probabilities()
     first, *pools = np.split(P, np.cumsum([n_base, most, most]))

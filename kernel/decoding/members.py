@@ -159,14 +159,13 @@ def fit_members(
                 "diversity='length'"
             )
         seeds = np.random.RandomState(rng.randint(2**31 - 1))
-        stations = seeded(estimator, seeds, device).snapshots(X, y, n_members)
+        stations = _seeded(estimator, seeds, device).snapshots(X, y, n_members)
         return [Member(one, _WHOLE) for one in stations]
     untrained = _untrained(estimator, diversity, X, y, n_members, rng, device)
     rows: list[Any] = [slice(None)] * len(untrained)
     if diversity == "bagging":
         rows = [_bootstrap(y, groups, rng) for _ in untrained]
-    parts = zip(untrained, rows, strict=True)
-    tasks = (delayed(fitted)(estimator, X[part], y[part], view) for (estimator, view), part in parts)
+    tasks = (delayed(_fitted)(*one, X[part], y[part]) for one, part in zip(untrained, rows, strict=True))
     alone = checks.device(device).type != "cpu"  # members would share an accelerator
     members = list(Parallel(n_jobs=1 if alone else n_jobs)(tasks))
     _refuse_identical(members, X, rng, diversity)
@@ -187,11 +186,11 @@ def _untrained(
     seeds = np.random.RandomState(rng.randint(2**31 - 1))
     if not isinstance(diversity, str):
         checks.count("the number of estimators in diversity", len(diversity), 2)
-        return [(seeded(one, seeds, device), _WHOLE) for one in diversity]
+        return [(_seeded(one, seeds, device), _WHOLE) for one in diversity]
     checks.choice("diversity", diversity, DIVERSITY)
     views = _make_views(diversity, X, y, n_members, rng, device)
     if diversity != "length":
-        return [(seeded(estimator, seeds, device), view) for view in views]
+        return [(_seeded(estimator, seeds, device), view) for view in views]
     name = _length_parameter(estimator)
     if name is None:
         raise ValueError(
@@ -199,7 +198,7 @@ def _untrained(
             "length, choose another diversity"
         )
     lengths = [max(1, round(factor * estimator.get_params()[name])) for factor in (SHORT, LONG)]
-    pairs = [seeded(estimator, seeds, device) for _ in range((n_members + 1) // 2)]
+    pairs = [_seeded(estimator, seeds, device) for _ in range((n_members + 1) // 2)]
     return [(clone(one).set_params(**{name: n}), _WHOLE) for one in pairs for n in lengths][:n_members]
 
 
@@ -222,7 +221,7 @@ def _parameters(estimator: Any, last: str) -> list[str]:
     return sorted(name for name in estimator.get_params() if name.split("__")[-1] == last)
 
 
-def placed(estimator: Any, device: Device) -> Any:
+def _placed(estimator: Any, device: Device) -> Any:
     """A clone whose networks are computed on a device; without one, where they say or where they can be."""
     own = clone(estimator)
     parameters = own.get_params()
@@ -230,10 +229,10 @@ def placed(estimator: Any, device: Device) -> Any:
     return own.set_params(**dict.fromkeys(names, str(checks.device(device)))) if names else own
 
 
-def seeded(estimator: Any, rng: np.random.RandomState, device: Device) -> Any:
+def _seeded(estimator: Any, rng: np.random.RandomState, device: Device) -> Any:
     """An untrained clone with seeds of its own, on a device."""
     seeds = {name: rng.randint(2**31 - 1) for name in _parameters(estimator, _SEED)}
-    return placed(estimator, device).set_params(**seeds)
+    return _placed(estimator, device).set_params(**seeds)
 
 
 def _bootstrap(y: np.ndarray, groups: np.ndarray | None, rng: np.random.RandomState) -> np.ndarray:
@@ -250,8 +249,15 @@ def _bootstrap(y: np.ndarray, groups: np.ndarray | None, rng: np.random.RandomSt
     )
 
 
-def fitted(estimator: Any, X: np.ndarray, y: np.ndarray, view: _View = _WHOLE) -> Member:
-    """The member that an estimator becomes on a view, by default the whole input, in one thread."""
+def fit_base(
+    estimator: Any, X: np.ndarray, y: np.ndarray, random_state: np.random.RandomState | int, device: Device
+) -> Member:
+    """An estimator on the whole input, with seeds of its own, as the members are trained."""
+    return _fitted(_seeded(estimator, check_random_state(random_state), device), _WHOLE, X, y)
+
+
+def _fitted(estimator: Any, view: _View, X: np.ndarray, y: np.ndarray) -> Member:
+    """The member that an estimator becomes on a view, in one thread."""
     with threadpool_limits(1):
         return Member(estimator.fit(view(X), y), view)
 
@@ -276,34 +282,6 @@ def _refuse_identical(
 def _kind(estimator: Any) -> str:
     """Name of an estimator, or of the last one of a pipeline."""
     return type(estimator[-1] if isinstance(estimator, Pipeline) else estimator).__name__
-
-
-def hold_out(
-    y: np.ndarray, groups: np.ndarray | None, fraction: float, rng: np.random.RandomState
-) -> np.ndarray:
-    """Which samples to hold out: bool (n,), whole groups if given, no class lost from the rest.
-
-    Without groups a part of every class is taken, at least one sample if the class has two.
-    """
-    held = np.zeros(len(y), dtype=bool)
-    if groups is None:
-        for c in np.unique(y):
-            rows = rng.permutation(np.flatnonzero(y == c))
-            held[rows[: min(len(rows) - 1, max(1, round(fraction * len(rows))))]] = True
-        return held
-    names = rng.permutation(np.unique(groups))
-    for name in names:
-        if held.sum() >= fraction * len(y):
-            break
-        rows = groups == name
-        if len(np.unique(y[~(held | rows)])) == len(np.unique(y)):
-            held |= rows
-    if not held.any():
-        raise ValueError(
-            f"no group of {len(names)} can be held out without losing a class: give more groups, or "
-            "validation_fraction=None"
-        )
-    return held
 
 
 # Aggregation

@@ -41,19 +41,18 @@ HOW_TO_INSTALL = (
 LINEAR_BASELINES = ("lda", "logistic")
 
 
-def linear_baseline(name: str, random_state: int | None = None) -> ClassifierMixin:
+def linear_baseline(name: str) -> ClassifierMixin:
     """A linear classifier of flat features, not fitted, to stand beside every network.
 
     ``lda`` is linear discriminant analysis with the Ledoit-Wolf shrinkage of its covariance
     (doi:10.1016/S0047-259X(03)00096-4), ``logistic`` multinomial logistic regression on standardised
-    features, with a ridge penalty of 10. Neither draws random numbers with the solvers here.
+    features, with a ridge penalty of 10. Neither draws random numbers.
     """
     if checks.choice("linear baseline", name, LINEAR_BASELINES) == "lda":
         # centred first: its constants are products of class means, which an offset would swamp
         lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
         return make_pipeline(StandardScaler(with_std=False), lda)
-    model = LogisticRegression(C=0.1, max_iter=1000, random_state=random_state)
-    return make_pipeline(StandardScaler(), model)
+    return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
 
 
 # Parts
@@ -157,13 +156,8 @@ def _windows(x: torch.Tensor) -> torch.Tensor:
     return x.transpose(-3, -2).flatten(-2)
 
 
-class MLP(nn.Module):
-    """Layers of linear map, GELU and dropout on the flattened input; a linear head.
-
-    `hidden` are the widths of the layers, the last of them penultimate. `window_width`, if it is not zero, is
-    that of a first layer that sees one window at a time, with the same weights for each: what it makes of the
-    windows, side by side, enters the hidden layers.
-    """
+class _MLP(nn.Module):
+    """Layers of linear map, GELU and dropout on the flattened input; a linear head."""
 
     def __init__(
         self,
@@ -208,7 +202,7 @@ class _StackedMLP(nn.Module):
     Every parameter gets a leading axis of members, and every linear map becomes one batched product.
     """
 
-    def __init__(self, networks: Sequence[MLP]) -> None:
+    def __init__(self, networks: Sequence[_MLP]) -> None:
         super().__init__()
         states = [network.state_dict() for network in networks]
         self.depth = len(networks[0].layers)
@@ -238,7 +232,7 @@ class _StackedMLP(nn.Module):
         return self.head(self.features(x))
 
     def weights(self, what: str = "data") -> dict[str, torch.Tensor]:
-        """Weights (``"data"``) or gradients (``"grad"``), (n_members, ...) each, by the names of `MLP`."""
+        """Weights (``"data"``) or gradients (``"grad"``), (n_members, ...) each, by the names of one MLP."""
         return {name.replace("-", "."): getattr(value, what) for name, value in self.stacked.items()}
 
     def states(self) -> list[dict[str, torch.Tensor]]:
@@ -251,15 +245,12 @@ class _StackedMLP(nn.Module):
         return torch.baddbmm(self.stacked[f"{name}-bias"][:, None], z, self.stacked[f"{name}-weight"].mT)
 
 
-class AxialTransformer(nn.Module):
+class _AxialTransformer(nn.Module):
     """Attention over channels within a window, then over windows within a channel.
 
     Each token, one channel in one window, is a linear image of its bands plus a learned embedding of the
     channel. After the blocks, channels are pooled by attention, windows by their mean, and a GELU layer gives
     the penultimate features. Ho et al. (2019), arXiv:1912.12180.
-
-    `width` is the length of a token, `depth` the number of blocks, `heads` those of each attention,
-    `penultimate` the length of the features; `dropout` follows attention, feed-forward and last layers.
     """
 
     def __init__(
@@ -294,12 +285,11 @@ class AxialTransformer(nn.Module):
         return self.head(self.features(x))
 
 
-class CBraMod(nn.Module):
+class _CBraMod(nn.Module):
     """CBraMod through braindecode: raw EEG in µV at 200 Hz, one patch per second (arXiv:2412.07236).
 
-    The encoder's output, averaged over channels and patches, is the penultimate layer. `n_windows` are
-    patches of 200 samples; `pretrained` fetches ``braindecode/cbramod-pretrained`` from the Hugging Face hub,
-    whose depth is the default of `layers`. ImportError, with the cure, if braindecode cannot be imported.
+    The encoder's output, averaged over channels and patches, is the penultimate layer. ImportError, with the
+    cure, if braindecode cannot be imported.
     """
 
     def __init__(
@@ -338,8 +328,21 @@ class CBraMod(nn.Module):
 # Registry
 
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {"mlp": MLP, "axial": AxialTransformer, "cbramod": CBraMod}
-"""Networks by name; they take ``n_channels, n_bands, n_windows, n_classes`` and the options by name."""
+NETWORKS: dict[str, Callable[..., nn.Module]] = {"mlp": _MLP, "axial": _AxialTransformer, "cbramod": _CBraMod}
+"""Networks by name; they take ``n_channels, n_bands, n_windows, n_classes`` and the options by name.
+
+- ``mlp``: layers of linear map, GELU and dropout on the flattened input. `hidden` are the widths of the
+  layers, the last of them penultimate. `window_width`, if it is not zero, is that of a first layer that sees
+  one window at a time, with the same weights for each: what it makes of the windows, side by side, enters the
+  hidden layers.
+- ``axial``: attention over channels within a window, then over windows within a channel (Ho et al. 2019,
+  arXiv:1912.12180). `width` is the length of a token, `depth` the number of blocks, `heads` those of each
+  attention, `penultimate` the length of the features; `dropout` follows attention, feed-forward and last
+  layers.
+- ``cbramod``: CBraMod through braindecode, for raw EEG in µV at 200 Hz (arXiv:2412.07236). `n_windows` are
+  patches of 200 samples; `pretrained` fetches ``braindecode/cbramod-pretrained`` from the Hugging Face hub,
+  whose depth is the default of `layers`. ImportError, with the cure, if braindecode cannot be imported.
+"""
 
 RAW = ("cbramod",)
 """Networks that take raw signals instead of differential entropies."""

@@ -109,7 +109,7 @@ class OnlineDecoder(Stateful):
         if not isinstance(estimators, Sequence | np.ndarray):
             raise ValueError(f"estimators must be a list, got {estimators!r}: put it in brackets")
         self._members = [_member(e, i, math.prod(shape)) for i, e in enumerate(estimators)]
-        self.classes = _classes(estimators, classes)
+        self.classes = _agreed_classes(estimators, classes)
         self._weights = _weights(weights, len(self._members))
 
         self.statistics = Statistics(*shape, memory=settings.memory / settings.window)
@@ -449,7 +449,7 @@ def from_bank(
     return [callable_of(member) for member in (range(len(bank)) if members is None else members)]
 
 
-def _classes(estimators: Sequence[Any], renamed: Sequence[Any] | None) -> tuple[Any, ...]:
+def _agreed_classes(estimators: Sequence[Any], renamed: Sequence[Any] | None) -> tuple[Any, ...]:
     """Names of the classes, on which all estimators must agree; new names may not change their number."""
     if len(estimators) == 0:
         raise ValueError("estimators is empty: give one fitted classifier or more")

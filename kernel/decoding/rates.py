@@ -83,7 +83,7 @@ def rediscovery_p_values(
     checks.count("n_null", n_null, 19)
     truths = dict(presets) if isinstance(presets, Mapping) else {name: PRESETS[name] for name in presets}
     jobs = [(name, int(seed)) for seed in seeds for name in truths]
-    tasks = [delayed(_tested)(truths[name], seed, specs, n_subjects, n_null) for name, seed in jobs]
+    tasks = [delayed(_tests_of_cohort)(truths[name], seed, specs, n_subjects, n_null) for name, seed in jobs]
     done = side_by_side(tasks, n_jobs=n_jobs, label="simulated cohorts", progress=progress)
     parts = [pd.DataFrame(rows).assign(truth=name) for (name, _), rows in zip(jobs, done, strict=True)]
     table = pd.concat(parts, ignore_index=True)
@@ -91,7 +91,7 @@ def rediscovery_p_values(
     return table.sort_values(["truth", "seed"], kind="stable", ignore_index=True)
 
 
-def _tested(
+def _tests_of_cohort(
     settings: Settings, seed: int, specs: Sequence[TrainingSpec], n_subjects: int, n_null: int
 ) -> np.ndarray:
     """Every test on one cohort, stored."""

@@ -132,7 +132,7 @@ def smoothing(material: Material, part: str, n_folds: int | None = None) -> pd.D
     if "without delta" in kind:
         cohort = cohort.select(bands=list(cohort.bands)[1:])
     sequence, held = _sequence(cohort, condition), held_out(cohort.y, cohort.clips)
-    for fold, test, x in islice(_folds(cohort), n_folds):
+    for fold, test, x in islice(_normalised_folds(cohort), n_folds):
         if fold == 0:
             shrinkage = within_clip_shrinkage(_scored(x)[~test])
         x = _smoothed(x, sequence, condition)
@@ -160,7 +160,7 @@ def pseudo_smoothing(material: Material, part: str) -> pd.DataFrame:
     draws = {number: grouping(cohort.y, number) for number in range(first, first + BLOCK)}
     names = ("none", "restarted", "sorted", "restarted_unseen", "sorted_unseen")
     shares = np.zeros((len(draws), len(names)))
-    for fold, test, x in _folds(cohort):
+    for fold, test, x in _normalised_folds(cohort):
         plain = _scored(x)
         if fold == 0:
             shrinkage = within_clip_shrinkage(plain[~test])
@@ -189,7 +189,7 @@ def _svm_calls(x: np.ndarray, groups: np.ndarray, test: np.ndarray) -> np.ndarra
     return svm.predict(x[test].reshape(-1, x.shape[-1])).reshape(x[test].shape[:3])
 
 
-def _folds(cohort: Cohort, n_folds: int = 10) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+def _normalised_folds(cohort: Cohort, n_folds: int = 10) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Number, test people and normalised features (n_subjects, n_clips, n_seconds, p) of each fold."""
     order = cohort.order
     if not np.isfinite(order).all():

@@ -19,7 +19,6 @@ from kernel.brain.cohort import Cohort, Split, make_split, standardise
 from kernel.brain.study import AxisProjection, clip_values, project_vaxis
 from kernel.decoding import geometry
 from kernel.decoding.bank import Bank, TrainingSpec, train_bank
-from kernel.decoding.checkpoints import subject_interval
 from kernel.ratings import load_ratings
 
 _Device = str | torch.device | None
@@ -67,9 +66,7 @@ def members_table(bank: Bank, *, n_resamples: int = 1000, random_state: int = 0)
     """`Bank.table`, best first, with a ``label`` and, over test subjects, ``test_low`` and ``test_high``."""
     table = bank.table()
     names: list[int | str] = [*range(len(bank)), *bank.baselines]
-    limits = [
-        subject_interval(bank, name, n_resamples=n_resamples, random_state=random_state) for name in names
-    ]
+    limits = [bank.interval(name, n_resamples=n_resamples, random_state=random_state) for name in names]
     table["test_low"], table["test_high"] = [i.low for i in limits], [i.high for i in limits]
     length = table["epochs"].astype("string").fillna("")
     table["label"] = np.where(
@@ -95,7 +92,7 @@ def split_table(
         people = int(bank.trials["subject"][bank.rows("test")].nunique())
         shared = {"split": name, "fold": fold, "new_clips": not split.shares_clips, "n_subjects": people}
         for method in bank.baselines:
-            interval = dict(zip(("bacc", "low", "high"), subject_interval(bank, method), strict=True))
+            interval = dict(zip(("bacc", "low", "high"), bank.interval(method), strict=True))
             rows.append({**shared, "method": method, **interval})
         mean = float(bank.bacc("test").mean())
         rows.append({**shared, "method": f"mean of {len(bank)} networks", "bacc": mean})

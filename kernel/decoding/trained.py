@@ -197,11 +197,11 @@ def _checkpoints(
 ) -> tuple[Bank, study.Rediscovery]:
     """Members of a part and what they share with the language model's axis."""
     bank = _checkpoint_bank(material, part, recipes)
-    target = study.clip_target(material.z, _positions(material, "language model"))
+    target = study.clip_target(material.z, _axis_positions(material, "language model"))
     return bank, study.rediscovery(bank, target, n_permutations=1, n_null=N_NULL)
 
 
-def _positions(material: Material, axis: str) -> dict[str, float]:
+def _axis_positions(material: Material, axis: str) -> dict[str, float]:
     """Position of each emotion on an axis that has one for each."""
     return dict(zip(material.z.emotions.tolist(), material.axes[axis].to_numpy(dtype=float), strict=True))
 
@@ -270,7 +270,7 @@ FEW_PARTS = tuple(f"{regime}, {n}" for regime in REGIMES for n in (4, 16))
 
 def _alignment_values(material: Material) -> np.ndarray:
     """What networks are aligned with (n_clips, 2): two language models' axes, ratings within emotions."""
-    axes = [_positions(material, name) for name in ("language model", "second model")]
+    axes = [_axis_positions(material, name) for name in ("language model", "second model")]
     return interventions.default_values(material.z, axes)
 
 
@@ -283,7 +283,7 @@ def alignment(material: Material, part: str, seeds: Iterable[int] = SEEDS) -> pd
     """
     regime, _, label = part.partition(", ")  # a label may hold a comma
     strategy, number = _ALL[label]
-    return _aligned(material, regime, {label: strategy} if number is None else [number], seeds)
+    return _aligned_rows(material, regime, {label: strategy} if number is None else [number], seeds)
 
 
 def doses(
@@ -291,14 +291,16 @@ def doses(
 ) -> pd.DataFrame:
     """A strategy, which is the part, at the strengths that the paper prints, or the first; as `alignment`."""
     regime, (name,) = _regime(part)
-    return _aligned(material, regime, [name], seeds, strengths=interventions.DOSES[name][:n_strengths])
+    return _aligned_rows(material, regime, [name], seeds, strengths=interventions.DOSES[name][:n_strengths])
 
 
 def recipes(
     material: Material, part: str, seeds: Iterable[int] = SEEDS, strategies: Sequence[int] = FOUR
 ) -> pd.DataFrame:
     """Four strategies on recipes from weak to strong; a part has labels and epochs. As `alignment`."""
-    return _aligned(material, _regime(part)[0], strategies, seeds, recipe=_recipe(part)).assign(recipe=part)
+    return _aligned_rows(material, _regime(part)[0], strategies, seeds, recipe=_recipe(part)).assign(
+        recipe=part
+    )
 
 
 def _recipe(part: str) -> TrainingSpec:
@@ -312,7 +314,7 @@ def few_people(material: Material, part: str, seeds: Iterable[int] = SEEDS) -> p
     regime, (n,) = _regime(part)
     split = make_split(material.z, "standard")
     tables = [
-        _aligned(material, regime, FOUR, [seed], split=interventions.few_subjects(split, int(n), seed))
+        _aligned_rows(material, regime, FOUR, [seed], split=interventions.few_subjects(split, int(n), seed))
         for seed in seeds
     ]
     return pd.concat(tables, ignore_index=True).assign(people=int(n))
@@ -329,7 +331,7 @@ def _options(material: Material, regime: str) -> dict[str, Any]:
     }
 
 
-def _aligned(
+def _aligned_rows(
     material: Material, regime: str, strategies: Any, seeds: Iterable[int], **options: Any
 ) -> pd.DataFrame:
     options = _options(material, regime) | options

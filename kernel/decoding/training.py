@@ -217,12 +217,13 @@ class Single(nn.Module):
 
 class _Training(NamedTuple):
     """Course of a stack's training: balanced accuracy on validation and mean loss (n_members, n_epochs), the
-    epoch chosen (n_members,) and the weights at it."""
+    epoch chosen (n_members,) and the weights at it, and the optimiser, with which another may go on."""
 
     validation: np.ndarray
     losses: np.ndarray
     epoch: np.ndarray
     states: list[dict[str, torch.Tensor]]
+    optimiser: torch.optim.Optimizer
 
 
 def optimise(
@@ -255,8 +256,10 @@ def optimise(
     loss_of = _Loss(specs, targets or [None] * members, model, device)
     networks.use_generators(model, [spec.generator(DROPOUT, device) for spec in specs])
 
-    parameters = [*model.parameters(), *loss_of.parameters(), *aligner.parameters()]
-    optimiser = adamw(shared, parameters, device) if optimiser is None else optimiser
+    if optimiser is None:
+        parameters = [*model.parameters(), *loss_of.parameters(), *aligner.parameters()]
+        fused = device.type in ("cpu", "cuda")  # its rate is set at every step
+        optimiser = torch.optim.AdamW(parameters, weight_decay=shared.weight_decay, fused=fused)
     rate = _schedule(shared, math.ceil(len(train) / shared.batch_size))
     validation, losses = np.zeros((members, shared.epochs)), np.zeros((members, shared.epochs))
     best, chosen_epoch = np.full(members, -1.0), np.full(members, shared.epochs - 1)
@@ -306,13 +309,7 @@ def optimise(
             f"member {lost} diverged, its scores are no numbers: standardise the features, or lower "
             f"learning_rate={specs[lost].learning_rate:g}"
         )
-    return _Training(validation, losses, chosen_epoch, states)
-
-
-def adamw(spec: TrainingSpec, parameters: Any, device: torch.device) -> torch.optim.Optimizer:
-    """The optimiser of a spec; its rate is set at every step."""
-    fused = device.type in ("cpu", "cuda")
-    return torch.optim.AdamW(parameters, weight_decay=spec.weight_decay, fused=fused)
+    return _Training(validation, losses, chosen_epoch, states, optimiser)
 
 
 def _schedule(spec: TrainingSpec, steps_per_epoch: int) -> Callable[[int], float]:

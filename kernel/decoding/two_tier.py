@@ -107,10 +107,10 @@ def residual_against_contribution(
     for pool in pools:
         x = pool.residual
         gain = ensemble.contributions(pool.probabilities, pool.y).leave_one_out
-        r = float(_correlation(x, gain))
-        null = _correlation(x, rng.permuted(np.tile(gain, (n_permutations, 1)), axis=1))
+        r = float(_correlation_or_zero(x, gain))
+        null = _correlation_or_zero(x, rng.permuted(np.tile(gain, (n_permutations, 1)), axis=1))
         nulls.append(null)
-        targets.append(_correlation(pool.null_residual, gain))
+        targets.append(_correlation_or_zero(pool.null_residual, gain))
         slope = r * float(gain.std() / x.std()) if np.ptp(x) > 0 else 0.0
         p = stats.permutation_p(r, null, alternative="greater")
         rows.append({"pool": pool.name, "r": r, "slope": slope, "p": p, "members": len(x)})
@@ -122,7 +122,7 @@ def residual_against_contribution(
     return TwoTier(table, mean, float(table["r"].std()), p, null, float(np.std(nulls)), p_target)
 
 
-def _correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _correlation_or_zero(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Pearson correlation over the last axis, zero where nothing varies."""
     x, y = x - x.mean(-1, keepdims=True), y - y.mean(-1, keepdims=True)
     size = np.sqrt((x**2).sum(-1) * (y**2).sum(-1))
