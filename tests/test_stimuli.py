@@ -191,16 +191,18 @@ def test_time_course_is_used_where_it_is_locked_to_the_film(rng):
     course = rng.standard_normal((28, 30, 4, 5), dtype=np.float32)
     course -= course.reshape(28, 3, 10, 4, 5).mean(2).repeat(10, axis=1)  # nothing in the means of 10 s
     material = planted(rng, course)
-    table = st.time_course(material, "seen").groupby("condition")[["accuracy", "segment_accuracy"]].mean()
+    table = (
+        st.segment_recognition(material, "seen").groupby("condition")[["accuracy", "segment_accuracy"]].mean()
+    )
     assert table.loc["time course", "accuracy"] > 0.8 and table.loc["time course", "segment_accuracy"] > 0.8
     assert (table.loc[["shuffled", "shuffled in test"], "accuracy"] < 0.25).all()
-    unseen = st.time_course(material, "unseen").set_index("condition")["accuracy"]
+    unseen = st.segment_recognition(material, "unseen").set_index("condition")["accuracy"]
     assert unseen.groupby("condition").mean().to_numpy() == pytest.approx(1 / 9, abs=0.1)
 
 
 def test_time_course_adds_nothing_to_what_is_constant(rng):
     constant = np.broadcast_to(0.6 * rng.standard_normal((28, 1, 4, 5), dtype=np.float32), (28, 30, 4, 5))
-    table = st.time_course(planted(rng, constant), "seen").set_index("condition")
+    table = st.segment_recognition(planted(rng, constant), "seen").set_index("condition")
     means = table.groupby("condition")["accuracy"].mean()
     assert means["shuffled"] > 0.4
     assert means["time course"] <= means["shuffled"] + 0.03

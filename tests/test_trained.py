@@ -89,7 +89,7 @@ def test_stored_rows_say_what_the_run_said(few, quick):
     options = {"seeds": [0, 1], "valence": values, "recipe": TINY, "n_jobs": 1, "progress": False}
     run = interventions.run_interventions(few.z, [11, 24], **options)
     tables = [trained.alignment(few, f"means, {number}", seeds=[0, 1]) for number in (11, 24)]
-    again = trained.as_interventions(pd.concat(tables, ignore_index=True), label=few.z.label)
+    again = trained.as_interventions(pd.concat(tables, ignore_index=True))
     summaries = [interventions.summarise(result, n_resamples=50) for result in (run, again)]
     names = "label number strategy n true true_low true_high true_p true_holm beyond".split()
     pd.testing.assert_frame_equal(*(table[names] for table in summaries), check_exact=False, atol=1e-9)
@@ -103,9 +103,9 @@ def test_stored_rows_say_what_the_run_said(few, quick):
         (trained.doses, "means, rsa", {"seeds": (0,)}, "strength arm bacc", 9),
         (trained.recipes, "means, emotions, 3", {"seeds": (0,)}, "recipe bacc", 9),
         (trained.few_people, "means, 4", {"seeds": (0,)}, "people bacc", 9),
-        (trained.mechanism, "means", {"seeds": (0,)}, "arm", None),
+        (trained.axis_shifts, "means", {"seeds": (0,)}, "arm", None),
         (trained.axis_members, "means", {"added": (2,)}, "", None),
-        (trained.contest, "means, seeds", {}, "method bacc low high", None),
+        (trained.ensembles, "means, seeds", {}, "method bacc low high", None),
         (trained.comparisons, "means, lengths", {}, "value low high", 2),
         (trained.comparisons, "means, depths", {}, "value low high", 1),
         (trained.comparisons, "means, prototypes", {}, "value low high", 1),
@@ -198,7 +198,7 @@ def test_checkpoints_store_what_scores_for_any_axis_need(few, quick):
     pd.testing.assert_frame_equal(some, table[1:2].reset_index(drop=True), atol=1e-4)
 
     lost = ablation.ablation(bank, alignment, n_best=None)
-    rows = trained.ablation(material, "means, mlp, 3")
+    rows = trained.ablation_drops(material, "means, mlp, 3")
     assert len(rows) == 3 * 5 * 2
     np.testing.assert_allclose(rows["drop"], lost.table["drop"])
     nulls = trained.ablation_nulls(material, "means, mlp, 3")
@@ -241,7 +241,7 @@ def test_controls_are_simulated_and_say_so(quick, few, monkeypatch):
     parts = simulated.parts_of(trained.DOSE_PARTS, "default 0", "no_valence 0")
     assert parts[0] == "default 0, rsa" and len(parts) == 6
     assert simulated.parts_of(trained.REGIMES, "default 3") == ("default 3",)
-    monkeypatch.setattr(simulated, "cohort", lambda truth: few.cohort)
+    monkeypatch.setattr(simulated, "_planted", lambda truth: few.cohort)
     monkeypatch.setattr(simulated, "RECIPE", TINY)
     monkeypatch.setattr(simulated.contest, "NETWORK", NetworkClassifier(epochs=4, batch_size=256))
     rows = simulated.on_simulated(trained.alignment, few, "default 0, 14", seeds=(0,))
@@ -281,7 +281,7 @@ def test_rates_and_replications_say_what_they_are_of(quick, few, monkeypatch):
     voted = {"method": ["single network", "deep ensemble"], "difference": [-0.1, 0.0], "bacc": [0.3, 0.4]}
     voted = pd.DataFrame(voted | {"low": [-0.2, 0], "high": [-0.05, 0]})
     monkeypatch.setattr(simulated.contest, "contest", lambda *cohort, **options: voted)
-    monkeypatch.setattr(simulated, "cohort", lambda truth: few.cohort)
+    monkeypatch.setattr(simulated, "_planted", lambda truth: few.cohort)
     monkeypatch.setattr(simulated, "other_cohort", lambda name: few.cohort)
     monkeypatch.setattr(study, "fewer_specs", lambda: trained._checkpoint_specs("means"))
     of_all = {"scope": ["overall"], "null": ["emotions permuted"], "r": [0.2], "p": [0.3], "null_sd": [0.1]}

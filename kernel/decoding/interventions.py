@@ -353,23 +353,21 @@ def run_cohorts(
     return combine(list(side_by_side(jobs, n_jobs=n_jobs, label="cohorts", progress=progress)))
 
 
-def at_level(
-    axis: str, level: float, preset: str | Settings = "default", recipe: TrainingSpec = RECIPE
-) -> dict[str, Any]:
+def at_level(axis: str, level: float, preset: str | Settings = "default") -> dict[str, Any]:
     """Options of `run_cohorts` with one property of a study at a level.
 
     `axis` is what varies: training ``subjects``, each cohort drawing its own; ``signal``, the size of all
     effects relative to the preset; or ``epochs`` of training.
     """
-    options: dict[str, Any] = {"preset": preset, "recipe": recipe}
+    options: dict[str, Any] = {"preset": preset, "recipe": RECIPE}
     if checks.choice("axis", axis, ("subjects", "signal", "epochs")) == "signal":
         settings = PRESETS[preset] if isinstance(preset, str) else preset
         effects = {name: level * getattr(settings, name) for name in ("valence", "classes", "clips")}
         return options | {"preset": replace(settings, **effects)}
     if axis == "subjects":
         return options | {"n_training": int(level)}
-    rise = min(recipe.warmup_epochs, int(level) // 4)
-    return options | {"recipe": replace(recipe, epochs=int(level), warmup_epochs=rise)}
+    rise = min(RECIPE.warmup_epochs, int(level) // 4)
+    return options | {"recipe": replace(RECIPE, epochs=int(level), warmup_epochs=rise)}
 
 
 def _on_simulated(

@@ -227,7 +227,7 @@ def _folds(emotions: np.ndarray, groups: np.ndarray, z: Cohort, scheme: str) -> 
 def accuracy_by_people(material: Material, part: str) -> pd.DataFrame:
     """Recall of each emotion after training on few or many people, on clips seen in training and unseen ones.
 
-    `discriminant` on means of 10 s learns from people drawn at random among those who are not test people of
+    A discriminant on means of 10 s learns from people drawn at random among those who are not test people of
     the standard split, and calls all clips of the test people: with every clip in training, and with one of
     each emotion held out at a time. A part says how many people; all of them are one draw, others `N_DRAWS`.
 
@@ -323,7 +323,7 @@ def pseudo_emotions(material: Material, part: str) -> pd.DataFrame:
 # Which moment of the film
 
 
-def time_course(material: Material, part: str) -> pd.DataFrame:
+def segment_recognition(material: Material, part: str) -> pd.DataFrame:
     """Segments of 10 s recognised by their seconds: does the course of a film carry more than its mean?
 
     A template is the mean of each second of a segment over the training people of the standard split,

@@ -231,7 +231,7 @@ def checkpoints(material: Material, part: str, recipes: Iterable[str] | None = N
     return pd.concat([_training_rows(bank, columns=columns), scores, pc1[list(PC1)], nulls], axis=1).copy()
 
 
-def ablation(material: Material, part: str, recipes: Iterable[str] | None = None) -> pd.DataFrame:
+def ablation_drops(material: Material, part: str, recipes: Iterable[str] | None = None) -> pd.DataFrame:
     """What every checkpoint loses with its residual direction, beside the controls; arguments as there.
 
     Columns: ``regime``, ``network``, ``recipe``, ``epochs``, ``control``, ``of`` (the whole direction, or its
@@ -344,15 +344,15 @@ def _aligned_rows(
     return table.astype({"number": "Float64"})
 
 
-def as_interventions(table: pd.DataFrame, *, label: str = "FACED") -> Interventions:
+def as_interventions(table: pd.DataFrame) -> Interventions:
     """Stored rows of `alignment`, `doses`, `recipes` or `few_people` as `Interventions`.
 
     The rows are of one regime and one recipe or number of people; those without a strategy that several parts
-    share are taken once. `label` names the cohort where the table has no column ``cohort``. The accuracy of a
-    person takes the place of hits by class, which is the same mean where everybody has as many trials of each
-    class. Without columns of people only what is asked over cohorts can be asked.
+    share are taken once. Without a column ``cohort`` the cohort is FACED. The accuracy of a person takes the
+    place of hits by class, which is the same mean where everybody has as many trials of each class. Without
+    columns of people only what is asked over cohorts can be asked.
     """
-    table = table if "cohort" in table else table.assign(cohort=label)
+    table = table if "cohort" in table else table.assign(cohort="FACED")
     shared = (table["arm"] == "base") & table.duplicated(["cohort", "arm", "seed"])
     table = table[~shared].reset_index(drop=True)
     unit = list(zip(table["cohort"], table["seed"], strict=True))
@@ -366,7 +366,7 @@ def as_interventions(table: pd.DataFrame, *, label: str = "FACED") -> Interventi
     return Interventions(rows, tuple(people[:, :, None]), counts, twin)
 
 
-def mechanism(
+def axis_shifts(
     material: Material, part: str, seeds: Iterable[int] = SEEDS, strategies: Sequence[int] = FOUR
 ) -> pd.DataFrame:
     """How far four strategies and their placebos move class means and residual; the part is the regime.
@@ -458,7 +458,7 @@ COMPARISON_PARTS = tuple(
 )
 
 
-def contest(material: Material, part: str) -> pd.DataFrame:
+def ensembles(material: Material, part: str) -> pd.DataFrame:
     """Ensembles of ten at equal cost; a part has the family of members.
 
     Linear baselines stand with the seeds. As :func:`kernel.decoding.contest.contest`, with the ``regime``.
