@@ -160,7 +160,7 @@ def _rediscovery(study: Study, folder: Path, what: str) -> Result:
         random_state=study.random_state, n_permutations=study.permutations, n_null=study.slow_permutations,
     )  # fmt: skip
     tables = {
-        "members": _rows(classifiers.members_table(bank, random_state=study.random_state)),
+        "members": _rows(bank.ranking(random_state=study.random_state)),
         "rediscovery": _rows(scores.table, model=what),
     }
     judged = []

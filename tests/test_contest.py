@@ -27,13 +27,11 @@ from kernel.decoding.contest import (
 from kernel.decoding.residual import NetworkClassifier
 from kernel.decoding.two_tier import (
     Pool,
-    growth,
     length_agreement,
     lengths_against_seeds,
     make_pools,
     pool_specs,
     residual_against_contribution,
-    top_and_bottom,
 )
 
 STRONG = Settings(classes=0.08)
@@ -282,7 +280,7 @@ def test_constant_alignment_counts_as_no_correlation():
 def test_top_and_bottom_where_planted_only():
     planted, absent = (
         np.array(
-            [top_and_bottom(make_pool(seed, effect), size=5, n_permutations=1)[0]["p"] for seed in range(60)]
+            [make_pool(seed, effect).top_and_bottom(size=5, n_permutations=1)[0]["p"] for seed in range(60)]
         )
         for effect in (3.0, 0.0)
     )
@@ -292,7 +290,7 @@ def test_top_and_bottom_where_planted_only():
 
 def test_top_and_bottom_are_exact():
     pool = make_pool(3, 1.0, n_members=6)
-    row, null = top_and_bottom(pool, size=4, n_permutations=5000)
+    row, null = pool.top_and_bottom(size=4, n_permutations=5000)
 
     @functools.cache
     def score(members):
@@ -309,7 +307,7 @@ def test_top_and_bottom_are_exact():
 
 def test_growth_is_the_mean_over_subsets():
     pool = make_pool(1, n_members=6)
-    table = growth(pool.probabilities, pool.y).set_index("size")
+    table = pool.growth().set_index("size")
     pairs = [
         balanced_accuracy_score(pool.y, pool.probabilities[list(c)].mean(0).argmax(1))
         for c in itertools.combinations(range(6), 2)
@@ -385,7 +383,7 @@ def test_pools_of_a_bank(cohort, split):
     ("message", "call"),
     {
         "number of pools must be": lambda pools: residual_against_contribution(pools[:1]),
-        "size must be a whole number from 1 to 7": lambda pools: top_and_bottom(pools[0], size=8),
+        "size must be a whole number from 1 to 7": lambda pools: pools[0].top_and_bottom(size=8),
         "lengths must have": lambda pools: length_agreement(
             pools[0].probabilities, [1, 2], [0, 1], pools[0].subject
         ),

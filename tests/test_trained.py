@@ -275,8 +275,8 @@ def test_tables_over_cohorts_are_read_as_cohorts(monkeypatch):
 
 
 def test_rates_and_replications_say_what_they_are_of(quick, few, monkeypatch):
-    rates = pd.DataFrame({"truth": pd.Categorical(["default"]), "p": [0.5]})
-    monkeypatch.setattr(rates_module, "rediscovery_p_values", lambda presets, seeds, **options: rates)
+    rates = pd.DataFrame({"p": [0.5]})
+    monkeypatch.setattr(rates_module, "rediscovery_p_values", lambda preset, seeds: rates)
     monkeypatch.setattr(simulated, "replicate", lambda design, **options: rates)
     voted = {"method": ["single network", "deep ensemble"], "difference": [-0.1, 0.0], "bacc": [0.3, 0.4]}
     voted = pd.DataFrame(voted | {"low": [-0.2, 0], "high": [-0.05, 0]})

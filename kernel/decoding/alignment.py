@@ -27,7 +27,6 @@ from kernel.brain.cohort import Cohort
 from kernel.brain.topography import FRONTAL_PAIRS, PAPER_WEIGHTS, regions
 from kernel.decoding.losses import LOSSES, Batch
 
-KINDS = ("loss", "initialisation", "tuning", "schedule", "inference", "data", "teacher")
 #: Mixing of channels (n_channels, n_channels) and weight of bands (n_bands,).
 View = tuple[np.ndarray, np.ndarray]
 
@@ -186,10 +185,11 @@ def _smooth_posterior(
 class _Strategy:
     """One way to bring the axis into a training, as ``data/strategies.yaml`` describes it.
 
-    `kind` is one of :data:`KINDS`; ``loss(batch, **options) -> (M,)`` its loss. `combine`, `phase`, `view`,
-    `emotion_weight`, `start` and `infer` say how it joins the base loss, over the training, on which input,
-    with which weights of emotions, from which initial weights, and how it changes predictions; `auxiliary`
-    names parameters trained beside the network: ``head``, ``log_variance``.
+    `kind` is loss, initialisation, tuning, schedule, inference, data or teacher; ``loss(batch, **options)``
+    is its loss (M,). `combine`, `phase`, `view`, `emotion_weight`, `start` and `infer` say how it joins the
+    base loss, over the training, on which input, with which weights of emotions, from which initial weights,
+    and how it changes predictions; `auxiliary` names parameters trained beside the network: ``head``,
+    ``log_variance``.
     """
 
     name: str

@@ -27,7 +27,7 @@ from kernel import checks, files
 from kernel.arrays import real
 from kernel.brain.cohort import Cohort, Split, segment_length, segments, standardise
 from kernel.decoding import networks, training
-from kernel.decoding.aligner import Aligner, Stack
+from kernel.decoding.aligner import Aligner
 from kernel.decoding.alignment import Context
 from kernel.decoding.checkpoints import SETS, Checkpoint
 from kernel.decoding.checkpoints import Bank as Bank
@@ -445,13 +445,14 @@ def _train_block(
         built = [build_member(spec, data.shape, len(labels.class_of)) for spec in specs]
         model: Any = networks.STACKED[specs[0].network](built) if stacked else Single(built[0])
         model = model.to(device)
-        stack = Stack(
-            rngs=[spec.generator(training.ALIGNMENT) for spec in specs],
+        aligner = Aligner(
+            [spec.alignment for spec in specs],
+            context,
             weights=model.weights(),
+            rngs=[spec.generator(training.ALIGNMENT) for spec in specs],
             smoothing=[spec.label_smoothing for spec in specs],
             teachers=[member.teacher for member in members],
         )
-        aligner = Aligner([spec.alignment for spec in specs], context, stack)
         course = optimise(
             model, specs, inputs, labels, {name: data.rows(name) for name in SETS},
             targets=[member.target for member in members], aligner=aligner, progress=progress,

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import ArrayLike
 from scipy.special import log_softmax
 from torch import nn
 
 from kernel import checks, stats
+from kernel.decoding.geometry import ResidualAlignment, residual_alignment
 from kernel.decoding.training import TrainingSpec, build_member
 from kernel.metrics import balanced_accuracy, mean_recall
 
@@ -141,6 +143,35 @@ class Bank:
         linear = pd.DataFrame({"recipe": "baseline", "network": list(self.baselines), **accuracy})
         table = pd.concat([members, linear], ignore_index=True)
         return table.astype(dict.fromkeys(["seed", "parameters", "epochs", "epoch"], "Int64"))
+
+    def ranking(self, *, n_resamples: int = 1000, random_state: int = 0) -> pd.DataFrame:
+        """`table`, best first, with a ``label`` and, over test subjects, ``test_low`` and ``test_high``."""
+        table = self.table()
+        names: list[int | str] = [*range(len(self)), *self.baselines]
+        options = {"n_resamples": n_resamples, "random_state": random_state}
+        limits = [self.interval(name, **options) for name in names]
+        table["test_low"], table["test_high"] = [i.low for i in limits], [i.high for i in limits]
+        length = table["epochs"].astype("string").fillna("")
+        table["label"] = np.where(
+            table["recipe"] == "baseline", table["network"], table["recipe"] + ", " + length + " epochs"
+        )
+        return table.sort_values("test", ascending=False, ignore_index=True)
+
+    def residual_alignment(
+        self, members: Sequence[int] | np.ndarray, target_by_clip: ArrayLike, **options: Any
+    ) -> ResidualAlignment:
+        """:func:`~kernel.decoding.geometry.residual_alignment` of members of one width.
+
+        Validation people choose, test people judge.
+        """
+        sets = {which: self.rows(which) for which in ("validation", "test")}
+        used = sets["validation"] | sets["test"]
+        people: dict[str, Any] = {
+            which: self.trials["subject"][rows].unique() for which, rows in sets.items()
+        }
+        y, clip, subject = (self.trials[name].to_numpy()[used] for name in ("y", "clip", "subject"))
+        Z = np.stack([self.checkpoints[int(m)].kept_features[used] for m in members]).astype(float)
+        return residual_alignment(Z, y, clip, subject, target_by_clip, **people, **options)
 
     def network(self, member: int) -> nn.Module:
         """The trained network of a member, on the processor and in evaluation mode.

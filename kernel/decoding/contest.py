@@ -21,6 +21,7 @@ from kernel.decoding import ensemble, members, networks
 from kernel.decoding.bank import time_steps
 from kernel.decoding.checkpoints import recall_interval
 from kernel.decoding.effects import paired_t
+from kernel.decoding.geometry import Device
 from kernel.decoding.residual import NetworkClassifier
 from kernel.metrics import balanced_accuracy
 
@@ -36,23 +37,26 @@ class _Method(NamedTuple):
 #: are chosen on validation; the base of ``+ base`` and ``weighted`` takes the place of one member, so that
 #: the number of trainings is the same. ``drop random`` is the control of ``drop basin``.
 METHODS = {
-    "base alone": _Method("base", "single"),
-    "single network": _Method("seeds", "single"),
-    "best single": _Method("seeds", "best"),
-    "deep ensemble": _Method("seeds", "uniform"),
-    "top half": _Method("seeds", "top_half"),
-    "bagged subjects": _Method("bagging", "uniform"),
-    "snapshots": _Method("snapshots", "uniform"),
-    "random subspaces": _Method("random_subspaces", "uniform"),
-    "two lengths": _Method("length", "uniform"),
-    "residual complement": _Method("residual_complement", "uniform"),
-    "residual complement + base": _Method("residual_complement", "half_base"),
-    "residual subspaces": _Method("residual_subspaces", "uniform"),
-    "drop random": _Method("drop_random", "uniform"),
-    "drop basin": _Method("drop_basin", "uniform"),
-    "drop basin + base": _Method("drop_basin", "half_base"),
-    "drop basin, weighted": _Method("drop_basin", "validation"),
-    "drop basin, stacked": _Method("drop_basin", "stacked"),
+    name: _Method(*both)
+    for name, both in {
+        "base alone": ("base", "single"),
+        "single network": ("seeds", "single"),
+        "best single": ("seeds", "best"),
+        "deep ensemble": ("seeds", "uniform"),
+        "top half": ("seeds", "top_half"),
+        "bagged subjects": ("bagging", "uniform"),
+        "snapshots": ("snapshots", "uniform"),
+        "random subspaces": ("random_subspaces", "uniform"),
+        "two lengths": ("length", "uniform"),
+        "residual complement": ("residual_complement", "uniform"),
+        "residual complement + base": ("residual_complement", "half_base"),
+        "residual subspaces": ("residual_subspaces", "uniform"),
+        "drop random": ("drop_random", "uniform"),
+        "drop basin": ("drop_basin", "uniform"),
+        "drop basin + base": ("drop_basin", "half_base"),
+        "drop basin, weighted": ("drop_basin", "validation"),
+        "drop basin, stacked": ("drop_basin", "stacked"),
+    }.items()
 }
 RESIDUAL_METHODS = tuple(name for name in METHODS if name.startswith(("residual", "drop basin")))
 #: The base of the contest: the MLP of the bank, ten epochs, well under a second a training.
@@ -80,7 +84,7 @@ def contest(
     random_state: int = 0,
     folder: str | Path | None = None,
     n_jobs: int = 1,
-    device: members.Device = None,
+    device: Device = None,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Compare ensembles of one size and cost on the test subjects of one cohort.
@@ -160,7 +164,7 @@ def contest(
 
 
 def _can_enter(estimator: Any, family: str) -> bool:
-    """Whether a base can train a family; itself is one if it has no seeds, which would give several of it."""
+    """Whether a base can train a family; ``base``, itself alone, is for one without seeds."""
     return not members.allows(estimator, "seeds") if family == "base" else members.allows(estimator, family)
 
 
@@ -212,7 +216,7 @@ def _trained(
     random_state: int,
     folder: str | Path,
     n_jobs: int,
-    device: members.Device,
+    device: Device,
 ) -> np.ndarray:
     """Probabilities (n_members, n_asked, n_classes) of one family, trained or loaded."""
 

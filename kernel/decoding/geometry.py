@@ -62,7 +62,7 @@ def basin(Z: Features, y: ArrayLike, *, rank: int | None = None, device: Device 
 
 
 def _class_components(Z: torch.Tensor, code: np.ndarray, rank: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Positions of the classes (..., n_classes, k) and principal directions (..., k, d) of their means."""
+    """Positions of the classes (..., n_classes, k) on the principal directions (..., k, d) of their means."""
     means = _means(Z, code)
     U, s, Vt = torch.linalg.svd(means - means.mean(-2, keepdim=True), full_matrices=False)
     tiny = s[..., rank - 1] <= _noise(Z)
@@ -70,7 +70,7 @@ def _class_components(Z: torch.Tensor, code: np.ndarray, rank: int) -> tuple[tor
         where = f" of checkpoint {int(tiny.nonzero()[0])}" if tiny.ndim else ""
         cure = "pass a smaller rank" if rank > 1 else "the classes do not differ, give other features"
         raise ValueError(f"the class means{where} span fewer than {rank} dimensions: {cure}")
-    return U, Vt
+    return U * s[..., None, :], Vt
 
 
 # Class means against a target

@@ -34,7 +34,7 @@ from kernel.decoding.effects import family_mean as family_mean
 from kernel.decoding.effects import paired_changes as paired_changes
 from kernel.decoding.effects import paired_t as paired_t
 from kernel.decoding.effects import summarise as summarise
-from kernel.decoding.study import clip_target, member_residuals
+from kernel.decoding.study import clip_target
 from kernel.metrics import balanced_accuracy, mean_recall
 from kernel.threads import one_thread, side_by_side
 
@@ -422,7 +422,7 @@ def mechanism(
         for member, checkpoint in enumerate(bank.checkpoints):
             Z = checkpoint.kept_features[test]
             pc1 = geometry.class_pc1_alignment(Z, y, by_class, n_permutations=1, random_state=0)
-            rest = member_residuals(bank, [member], lead, n_null=1)
+            rest = bank.residual_alignment([member], lead, n_null=1)
             scores.append((float(pc1.score), float(rest.selected[0]), float(rest.held_out[0])))
     table = pd.DataFrame(scores, columns=["class_pc1", "residual", "held_out"])
     change = (table - table.iloc[twin].to_numpy()).add_prefix("d_")

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
 from sklearn.base import clone
@@ -25,13 +24,13 @@ from threadpoolctl import threadpool_limits
 from kernel import checks
 from kernel.arrays import class_numbers, real, row_labels
 from kernel.decoding import ensemble, geometry
+from kernel.decoding.geometry import Device
 from kernel.metrics import balanced_accuracy
 
 BASIN = ("residual_complement", "residual_subspaces", "drop_basin")
 DIVERSITY = ("seeds", "length", *BASIN, "drop_random", "random_subspaces", "bagging", "snapshots")
 LENGTH_PARAMETERS = ("epochs", "max_iter", "n_estimators", "n_epochs", "max_epochs")
 SHORT, LONG = 0.8, 1.2  # training lengths over the base's: as 100 to 150, at the budget of equal members
-Device = str | torch.device | None
 _REDRAWS, _SEED = 100, "random_state"
 
 
@@ -218,7 +217,7 @@ def _length_parameter(estimator: Any) -> str | None:
 
 def _parameters(estimator: Any, last: str) -> list[str]:
     """Names of all parameters that end so, in a pipeline too."""
-    return sorted(name for name in estimator.get_params() if name.split("__")[-1] == last)
+    return [name for name in estimator.get_params() if name.split("__")[-1] == last]
 
 
 def _placed(estimator: Any, device: Device) -> Any:
@@ -231,7 +230,7 @@ def _placed(estimator: Any, device: Device) -> Any:
 
 def _seeded(estimator: Any, rng: np.random.RandomState, device: Device) -> Any:
     """An untrained clone with seeds of its own, on a device."""
-    seeds = {name: rng.randint(2**31 - 1) for name in _parameters(estimator, _SEED)}
+    seeds = {name: rng.randint(2**31 - 1) for name in sorted(_parameters(estimator, _SEED))}
     return _placed(estimator, device).set_params(**seeds)
 
 

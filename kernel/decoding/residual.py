@@ -19,8 +19,8 @@ from torch.nn import functional as F
 from kernel import checks
 from kernel.arrays import for_estimator, row_labels
 from kernel.decoding import ensemble, networks
+from kernel.decoding.geometry import Device
 from kernel.decoding.members import (
-    Device,
     Member,
     fit_base,
     fit_members,

@@ -55,8 +55,7 @@ def parts_of(parts: Iterable[str], *truths: str) -> tuple[str, ...]:
 
 def rediscovery_rates(material: Material, part: str, seeds: Iterable[int] = range(16)) -> pd.DataFrame:
     """As :func:`kernel.decoding.rates.rediscovery_p_values`, on cohorts of a preset, which is the part."""
-    table = rates.rediscovery_p_values([part], seeds, n_jobs=1, progress=False)
-    return table.assign(truth=table["truth"].astype(str), simulated=True)
+    return rates.rediscovery_p_values(part, seeds).assign(truth=part, simulated=True)
 
 
 # Alignment over cohorts

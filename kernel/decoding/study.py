@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import ArrayLike
 
 from kernel import checks, stats
@@ -19,9 +18,8 @@ from kernel.brain.cohort import Cohort, Split, make_split, standardise
 from kernel.brain.study import AxisProjection, clip_values, project_vaxis
 from kernel.decoding import geometry
 from kernel.decoding.bank import Bank, TrainingSpec, train_bank
+from kernel.decoding.geometry import Device
 from kernel.ratings import load_ratings
-
-_Device = str | torch.device | None
 
 #: What the six recipes change in a training.
 RECIPES: dict[str, dict[str, Any]] = {
@@ -60,19 +58,6 @@ def fewer_specs(seed: int = 0) -> list[TrainingSpec]:
     """Twenty-four of `checkpoint_specs`: without the longer trainings of the transformer, the slowest."""
     shortest = REGIMES["axial"]["epochs"][0]
     return [spec for spec in checkpoint_specs(seed) if spec.network == "mlp" or spec.epochs == shortest]
-
-
-def members_table(bank: Bank, *, n_resamples: int = 1000, random_state: int = 0) -> pd.DataFrame:
-    """`Bank.table`, best first, with a ``label`` and, over test subjects, ``test_low`` and ``test_high``."""
-    table = bank.table()
-    names: list[int | str] = [*range(len(bank)), *bank.baselines]
-    limits = [bank.interval(name, n_resamples=n_resamples, random_state=random_state) for name in names]
-    table["test_low"], table["test_high"] = [i.low for i in limits], [i.high for i in limits]
-    length = table["epochs"].astype("string").fillna("")
-    table["label"] = np.where(
-        table["recipe"] == "baseline", table["network"], table["recipe"] + ", " + length + " epochs"
-    )
-    return table.sort_values("test", ascending=False, ignore_index=True)
 
 
 def split_table(
@@ -162,6 +147,8 @@ class Rediscovery(NamedTuple):
     nulls: dict[str, np.ndarray]
     directions: tuple[np.ndarray, ...]  #: (d,) each: residual directions; empty without residual scores
     random_targets: tuple[np.ndarray, ...]  #: (n_null, d) each: directions that permuted targets choose
+    #: (n_checkpoints, n_classes): the classes on the first component of their means, whose sign is arbitrary
+    positions: np.ndarray
     label: str  #: of the cohort
     simulated: bool  #: whether it was simulated
 
@@ -178,7 +165,7 @@ def rediscovery(
     n_permutations: int = 10_000,
     n_null: int = 1000,
     random_state: int = 0,
-    device: _Device = None,
+    device: Device = None,
 ) -> Rediscovery:
     """Align every checkpoint of a bank with a target, between classes and within them.
 
@@ -218,6 +205,7 @@ def rediscovery(
     nulls: dict[str, np.ndarray] = {}
     directions: dict[int, np.ndarray] = {}
     random_targets: dict[int, np.ndarray] = {}
+    positions = np.empty((len(bank), len(present)))
     widths = np.array([checkpoint.kept_features.shape[1] for checkpoint in bank.checkpoints])
     for members in (np.flatnonzero(widths == width) for width in np.unique(widths)):  # computed together
         Z = np.stack([bank.checkpoints[m].kept_features[test] for m in members]).astype(float)
@@ -225,8 +213,9 @@ def rediscovery(
         scores = {"class_pc1": between.score, "class_pc1_p": between.p}
         drawn = {"class_pc1": between.null}
         drawn["random"] = np.abs(stats.pearson(between.positions, draws[:, None]))
+        positions[members] = between.positions
         if within:
-            inside = member_residuals(bank, members, target, n_null=n_null, **seeds)
+            inside = bank.residual_alignment(members, target, n_null=n_null, **seeds)
             scores |= {"residual": inside.selected, "residual_p": inside.p_selected}
             scores |= {"held_out": inside.held_out, "held_out_p": inside.p_held_out}
             scores |= {"component": inside.component}
@@ -250,21 +239,10 @@ def rediscovery(
         nulls=nulls,
         directions=tuple(directions[m] for m in sorted(directions)),
         random_targets=tuple(random_targets[m] for m in sorted(random_targets)),
+        positions=positions,
         label=bank.label,
         simulated=bank.simulated,
     )
-
-
-def member_residuals(
-    bank: Bank, members: Sequence[int] | np.ndarray, target_by_clip: ArrayLike, **options: Any
-) -> geometry.ResidualAlignment:
-    """`residual_alignment` of members of one width: validation people choose, test people judge."""
-    sets = {which: bank.rows(which) for which in ("validation", "test")}
-    used = sets["validation"] | sets["test"]
-    people: dict[str, Any] = {which: bank.trials["subject"][rows].unique() for which, rows in sets.items()}
-    y, clip, subject = (bank.trials[name].to_numpy()[used] for name in ("y", "clip", "subject"))
-    Z = np.stack([bank.checkpoints[int(m)].kept_features[used] for m in members]).astype(float)
-    return geometry.residual_alignment(Z, y, clip, subject, target_by_clip, **people, **options)
 
 
 class Convergence(NamedTuple):
@@ -405,7 +383,7 @@ def map_vaxis_to_eeg(
     n_permutations: int = 10_000,
     n_slow: int = 1000,
     random_state: int = 0,
-    device: _Device = None,
+    device: Device = None,
     progress: bool = True,
 ) -> AxisInEEG:
     """Ask of a cohort's EEG all that the paper asks: is the axis in it, and do classifiers find it unasked?

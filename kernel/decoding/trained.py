@@ -216,17 +216,10 @@ def checkpoints(material: Material, part: str, recipes: Iterable[str] | None = N
     ``held_out`` for :data:`NULLS`, targets permuted within classes, the same for all checkpoints.
     """
     bank, alignment = _checkpoints(material, part, recipes)
-    table, test = alignment.table, bank.rows("test")
-    y = bank.trials["y"].to_numpy()[test]
-    first = []
-    for checkpoint in bank.checkpoints:
-        z = checkpoint.kept_features[test].astype(float)
-        means = np.stack([z[y == k].mean(0) for k in range(len(bank.classes))])
-        u, s, _ = np.linalg.svd(means - means.mean(0), full_matrices=False)
-        first.append(u[:, 0] * s[0] * np.sign(u[-1, 0]))
+    table, first = alignment.table, alignment.positions
     columns = table.assign(regime=_regime(part)[0])[_CHECKPOINT]
     scores = table[["residual", "held_out"]].reset_index(drop=True)
-    pc1 = pd.DataFrame(np.array(first), columns=[f"pc1 {emotion}" for emotion in bank.classes])
+    pc1 = pd.DataFrame(first * np.sign(first[:, -1:]), columns=[f"pc1 {emotion}" for emotion in bank.classes])
     nulls = pd.DataFrame(alignment.nulls["held_out"].T, columns=NULLS)
     return pd.concat([_training_rows(bank, columns=columns), scores, pc1[list(PC1)], nulls], axis=1).copy()
 
@@ -507,10 +500,10 @@ def pools(material: Material, part: str, n_members: int | None = None) -> pd.Dat
 def pool_ends(material: Material, part: str) -> pd.DataFrame:
     """Top and bottom seven of a pool by residual, with the difference for :data:`NULLS`, random orders.
 
-    As of :func:`kernel.decoding.two_tier.top_and_bottom`, with ``regime`` and ``pool``.
+    As of :meth:`kernel.decoding.two_tier.Pool.top_and_bottom`, with ``regime`` and ``pool``.
     """
     names, pool = _pool(material, part)
-    ends, null = two_tier.top_and_bottom(pool, n_permutations=N_NULL, random_state=names["pool"])
+    ends, null = pool.top_and_bottom(n_permutations=N_NULL, random_state=names["pool"])
     nulls = pd.DataFrame([null], columns=NULLS)
     return pd.concat([pd.DataFrame([{"pool": names["pool"], **ends, **names}]), nulls], axis=1)
 
@@ -518,7 +511,7 @@ def pool_ends(material: Material, part: str) -> pd.DataFrame:
 def pool_growth(material: Material, part: str) -> pd.DataFrame:
     """Accuracy of ensembles of every size from a pool, with ``regime`` and ``pool``."""
     names, pool = _pool(material, part)
-    return two_tier.growth(pool.probabilities, pool.y).assign(**names)
+    return pool.growth().assign(**names)
 
 
 def comparisons(material: Material, part: str) -> pd.DataFrame:
