@@ -354,9 +354,11 @@ def test_the_summary_combines_p_values_that_depend_on_each_other(nine):
     assert set(summary["data"]) == {cohort.label}
 
 
-def test_an_ablation_refuses_another_bank(nine, bank):
+def test_an_ablation_refuses_another_bank_and_a_single_direction(nine, bank):
     with pytest.raises(ValueError, match="call rediscovery on it"):
         ablation.ablation(bank, nine[3])
+    with pytest.raises(ValueError, match="n_directions must be a whole number of 2 or more"):
+        ablation.ablation(nine[1], nine[3], n_directions=1)
 
 
 # The tests on cohorts of known truth

@@ -8,10 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import ArrayLike
 
 from kernel import checks, stats
-from kernel.arrays import Features, class_numbers, tensor
+from kernel.arrays import Features, tensor
 from kernel.decoding.bank import Bank
 from kernel.decoding.geometry import CHUNK, Device, Projector, basin, checked, rounding
 from kernel.decoding.study import Rediscovery
@@ -40,22 +39,18 @@ class _DirectionalAblation(NamedTuple):
 
     def z(self, kind: str, part: str = "whole") -> float:
         """Distance of a part's fall from the mean of a control, in its sd; NaN if it does not vary."""
-        drop, null = self._pair(kind, part)
+        null = self.null[kind]
         sd = null.std(ddof=1)
-        return float((drop - null.mean()) / sd) if sd > 1e-12 else np.nan
+        return float((self.drops[part] - null.mean()) / sd) if sd > 1e-12 else np.nan
 
     def p(self, kind: str, part: str = "whole") -> float:
         """Share of a control with as large a fall."""
-        return stats.permutation_p(*self._pair(kind, part), alternative="greater")
-
-    def _pair(self, kind: str, part: str) -> tuple[float, np.ndarray]:
-        kind, part = checks.choice("kind", kind, self.null), checks.choice("part", part, self.drops)
-        return self.drops[part], self.null[kind]
+        return stats.permutation_p(self.drops[part], self.null[kind], alternative="greater")
 
 
 def _directional_ablation(
     Z: Features,
-    y: ArrayLike,
+    y: np.ndarray,
     head: tuple[Features, Features],
     direction: Features,
     *,
@@ -66,48 +61,22 @@ def _directional_ablation(
     random_state: stats.Seed = 0,
     device: Device = None,
 ) -> _DirectionalAblation:
-    """Balanced accuracy lost when a direction is removed at inference, against several kinds of directions.
+    """Balanced accuracy lost when a direction (d,) is removed at inference, beside directions of controls.
 
-    Parameters
-    ----------
-    Z : array_like or Tensor, shape (n_trials, d)
-        Features of the trials to be classified.
-    y : array_like of int, shape (n_trials,)
-        True classes from 0: columns of the head.
-    head : (W, b)
-        Weights (d, n_classes) and biases (n_classes,).
-    direction : array_like or Tensor, shape (d,)
-        What is removed, of any length but zero.
-    kinds : sequence of {"isotropic", "residual", "matched", "matched_residual"}
-        Controls: uniform directions; uniform ones orthogonal to the basin; Gaussian with the covariance of
-        the features; the same, without their part in the basin.
-    n_directions : int
-        Directions of each kind.
-    random_targets : array_like or Tensor, shape (n, d), optional
-        The control ``random_target``.
-    projector : Projector, optional
-        Of the basin; by default that of `Z`. Estimate it from other trials to keep their noise out of it.
-    random_state, device
-        Seed; where to compute.
+    `Z` (n_trials, d) are features, `y` their classes from 0, `head` weights (d, n_classes) and biases. Of the
+    controls, `n_directions` each, ``isotropic`` is uniform; ``residual`` uniform and orthogonal to the basin;
+    ``matched`` Gaussian with the covariance of the features; ``matched_residual`` the same without its part
+    in the basin; ``random_target`` are the directions given, (n, d). The basin is that of `Z` or of the
+    `projector`: estimate it from other trials to keep their noise out of it.
     """
     rows, _, _ = checked(Z, y, device)
-    n_trials, d = checks.shape("Z", rows, (None, None), "(n_trials, d)").shape
-
-    def beside(values: Features, name: str, wanted: tuple[int | None, ...], what: str) -> torch.Tensor:
-        return checks.shape(name, tensor(values, name).to(rows), wanted, what)
-
-    W = beside(head[0], "W", (d, None), "(d, n_classes): transpose the weights of a torch Linear")
-    b = beside(head[1], "b", W.shape[1:], "(n_classes,)")
-    u = beside(direction, "direction", (d,), "(d,)")
-    y = class_numbers(y, n_trials, W.shape[1])
-    for kind in kinds:
-        checks.choice("kinds", kind, KINDS)
-    checks.count("n_directions", n_directions, 2)
+    W, b, u = (tensor(values, "head and direction").to(rows) for values in (*head, direction))
     projector = basin(rows, y) if projector is None else Projector(projector.basis.to(rows))
-    if len(projector.basis) >= d and {"residual", "matched_residual"} & set(kinds):
-        raise ValueError(f"the basin fills all {d} dimensions: leave out the residual kinds")
-    if not u.any():
-        raise ValueError("direction is zero: a direction needs a length")
+    if len(projector.basis) >= rows.shape[1] and {"residual", "matched_residual"} & set(kinds):
+        raise ValueError(
+            f"the basin fills all {rows.shape[1]} dimensions and nothing lies outside: take networks with a "
+            "wider last layer"
+        )
 
     unit = u[None] / torch.linalg.vector_norm(u)
     outside = projector.complement(unit)
@@ -115,11 +84,7 @@ def _directional_ablation(
     rng = np.random.default_rng(random_state)
     controls = {kind: _control_directions(kind, rows, n_directions, projector, rng) for kind in kinds}
     if random_targets is not None:
-        controls["random_target"] = beside(random_targets, "random_targets", (None, d), "(n, d)")
-    if any((torch.linalg.vector_norm(part, dim=-1) == 0).any() for part in controls.values()):
-        raise ValueError(
-            "a control holds a zero direction: features may not vary, or random_targets hold zeros"
-        )
+        controls["random_target"] = tensor(random_targets, "random_targets").to(rows)
     # the part outside the basin may be zero, and then removes nothing
     tested = torch.cat([unit, torch.where(length > 10 * rounding(rows), outside, 0), *controls.values()])
     size = torch.linalg.vector_norm(tested, dim=-1, keepdim=True)
@@ -208,6 +173,7 @@ def ablation(
     .. [1] Elazar et al. (2021), TACL 9, for random directions as a control. doi:10.1162/tacl_a_00359
     .. [2] Arditi et al. (2024). arXiv:2406.11717
     """
+    checks.count("n_directions", n_directions, 2)
     if not alignment.directions:
         raise ValueError(
             f"there is no residual direction in {alignment.label}: its target is constant within classes, "

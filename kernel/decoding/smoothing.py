@@ -189,9 +189,9 @@ def _svm_calls(x: np.ndarray, groups: np.ndarray, test: np.ndarray) -> np.ndarra
     return svm.predict(x[test].reshape(-1, x.shape[-1])).reshape(x[test].shape[:3])
 
 
-def _normalised_folds(cohort: Cohort, n_folds: int = 10) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+def _normalised_folds(cohort: Cohort) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Number, test people and normalised features (n_subjects, n_clips, n_seconds, p) of each fold."""
-    order = cohort.order
+    order, n_folds = cohort.order, 10
     if not np.isfinite(order).all():
         raise ValueError(f"{cohort.label} lacks presentation orders: read its ratings too, or pass order=")
     x, shown = clip_blocks(cohort, cohort.window), np.argsort(order, axis=1)
