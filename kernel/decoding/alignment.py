@@ -258,7 +258,7 @@ _TABLE = files.read_yaml((resources.files("kernel") / "data/strategies.yaml").re
 STRATEGIES: dict[str, _Strategy] = {
     name: _Strategy(name, **entry, **_CODE[name]) for name, entry in _TABLE["strategies"].items()
 }
-"""Strategies by name."""
+"""Strategies by name; `strategies_table` describes them."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Losses that pull features or predictions towards values of clips, for many networks at once.
 
-Every function takes a `Batch` of M members, n trials, d features and C classes, and gives one loss a member
-(M,). Values are standardised over clips, so that a strength means the same whatever their unit.
+A loss takes a `Batch` of M members, n trials, d features and C classes, and gives one number a member (M,);
+:func:`~kernel.decoding.alignment.strategies_table` has the formulas. Values are standardised over clips, so
+that a strength means the same whatever their unit.
 """
 
 from __future__ import annotations
@@ -260,7 +261,6 @@ def _nearness(values: torch.Tensor, width: float) -> torch.Tensor:
     return torch.exp(-((values[:, :, None] - values[:, None]) ** 2) / (2 * width**2))
 
 
-#: Losses by name: ``loss(batch, **options)`` gives one for each member (M,).
 LOSSES: dict[str, Callable[..., torch.Tensor]] = {
     "regression": _regression,
     "expected_valence": _expected_valence,
@@ -274,3 +274,4 @@ LOSSES: dict[str, Callable[..., torch.Tensor]] = {
     "supcon_clip": _supcon_clip,
     "info_nce": _info_nce,
 }
+"""Losses by name, each a function of a `Batch` and its options that gives one number a member (M,)."""
