@@ -219,7 +219,7 @@ class Aligner(nn.Module):
         device = weights["head.weight"].device
         self.clip = torch.tensor(context.clip, device=device)
         for part in alike.values():
-            own = ([values[member] for member in part] for values in (rngs, smoothing, teachers))
+            own: Any = ([values[member] for member in part] for values in (rngs, smoothing, teachers))
             self.groups.append(_Group(list(part), list(part.values()), context, weights, *own))
         viewed = [group for group in self.groups if group.views is not None]
         mixing = torch.eye(len(context.channels), device=device).repeat(self.n_members, 1, 1)

@@ -148,8 +148,7 @@ class Bank:
         """`table`, best first, with a ``label`` and, over test subjects, ``test_low`` and ``test_high``."""
         table = self.table()
         names: list[int | str] = [*range(len(self)), *self.baselines]
-        options = {"n_resamples": n_resamples, "random_state": random_state}
-        limits = [self.interval(name, **options) for name in names]
+        limits = [self.interval(name, n_resamples=n_resamples, random_state=random_state) for name in names]
         table["test_low"], table["test_high"] = [i.low for i in limits], [i.high for i in limits]
         length = table["epochs"].astype("string").fillna("")
         table["label"] = np.where(

@@ -349,7 +349,7 @@ class NetworkClassifier(_Classifier):
         self._seed, self._n_trainings = int(drawn), 0
         spec, place = self._spec(), checks.device(self.device)
         self.network_ = build_member(spec, self._shape(), len(classes)).to(place)
-        self._optimiser = None
+        self._optimiser: torch.optim.Optimizer | None = None
 
     def _shape(self) -> tuple[int, int]:
         return (self.n_features_in_, 1) if self.shape is None else self.shape
