@@ -16,13 +16,13 @@ from kernel.decoding.alignment import (
     STRATEGIES,
     Alignment,
     Context,
-    Phase,
     permute_values,
 )
 from kernel.decoding.losses import LOSSES, Batch
 
 CLIP_CLASS = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2, 2])
 VALUES = np.array([1.2, 0.9, 1.5, 0.1, -0.2, 0.3, -1.0, -1.4, -0.9, -0.5])
+PLAIN = STRATEGIES["rsa"].phase(0.0)  # both losses count, nothing is held fixed
 WITH_LOSS = [s for s in STRATEGIES.values() if s.loss is not None]
 
 
@@ -163,7 +163,7 @@ def test_several_models_are_the_mean_of_their_regressions(rng):
 def test_uncertainty_weighting_is_kendalls(rng):
     batch = make_batch(rng, strength=torch.ones(2, dtype=torch.float64))
     base, extra = torch.tensor([1.3, 0.4]), torch.tensor([0.8, 2.0])
-    found = STRATEGIES["uncertainty"].combine(base, extra, batch, Phase())
+    found = STRATEGIES["uncertainty"].combine(base, extra, batch, PLAIN)
     variance = batch.parameters["log_variance"].exp().numpy()
     expected = base / variance[:, 0] + extra / (2 * variance[:, 1]) + np.log(np.sqrt(variance)).sum(1)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
@@ -207,7 +207,7 @@ def whole_loss(strategy, batch):
     """Loss of a batch whose base loss is the cross entropy."""
     base = F.cross_entropy(batch.logits.flatten(0, 1), batch.y.flatten(), reduction="none")
     base = base.view(batch.y.shape).mean(1)
-    return strategy.combine(base, strategy.loss(batch, **settings(strategy)), batch, Phase())
+    return strategy.combine(base, strategy.loss(batch, **settings(strategy)), batch, PLAIN)
 
 
 @pytest.mark.parametrize("strategy", WITH_LOSS, ids=lambda s: s.name)

@@ -85,7 +85,10 @@ def test_every_device_gives_the_same_scores(rng, device, monkeypatch):
         assert there.held_out == pytest.approx(here.held_out, abs=2e-3)
     Z, y, head = fitted(rng)
     u = rng.standard_normal(20)
-    there, here = (_directional_ablation(Z, y, head, u, n_directions=50, device=one) for one in (None, "cpu"))
+    there, here = (
+        _directional_ablation(Z, y, head, u, n_directions=50, projector=g.basin(Z, y, device=one))
+        for one in (None, "cpu")
+    )
     assert there.drops == pytest.approx(here.drops, abs=5e-3)
     assert there.z("isotropic") == pytest.approx(here.z("isotropic"), abs=0.3)
 

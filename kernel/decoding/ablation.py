@@ -12,7 +12,7 @@ import torch
 from kernel import checks, stats
 from kernel.arrays import Features, tensor
 from kernel.decoding.bank import Bank
-from kernel.decoding.geometry import CHUNK, Device, Projector, basin, checked, rounding
+from kernel.decoding.geometry import CHUNK, Device, Projector, basin, rounding
 from kernel.decoding.study import Rediscovery
 from kernel.metrics import score_accuracy, trial_weights
 
@@ -59,7 +59,6 @@ def _directional_ablation(
     random_targets: Features | None = None,
     projector: Projector | None = None,
     random_state: stats.Seed = 0,
-    device: Device = None,
 ) -> _DirectionalAblation:
     """Balanced accuracy lost when a direction (d,) is removed at inference, beside directions of controls.
 
@@ -67,11 +66,11 @@ def _directional_ablation(
     controls, `n_directions` each, ``isotropic`` is uniform; ``residual`` uniform and orthogonal to the basin;
     ``matched`` Gaussian with the covariance of the features; ``matched_residual`` the same without its part
     in the basin; ``random_target`` are the directions given, (n, d). The basin is that of `Z` or of the
-    `projector`: estimate it from other trials to keep their noise out of it.
+    `projector`, on whose device all is computed: estimate it from other trials to keep their noise out of it.
     """
-    rows, _, _ = checked(Z, y, device)
+    projector = basin(Z, y) if projector is None else projector
+    rows = tensor(Z, "Z").to(projector.basis)
     W, b, u = (tensor(values, "head and direction").to(rows) for values in (*head, direction))
-    projector = basin(rows, y) if projector is None else Projector(projector.basis.to(rows))
     if len(projector.basis) >= rows.shape[1] and {"residual", "matched_residual"} & set(kinds):
         raise ValueError(
             f"the basin fills all {rows.shape[1]} dimensions and nothing lies outside: take networks with a "
@@ -194,7 +193,7 @@ def ablation(
             Z[test], y[test], (W.T, b), alignment.directions[member], n_directions=n_directions,
             random_targets=alignment.random_targets[member],
             projector=basin(Z[validation], y[validation], device=device),
-            random_state=np.random.default_rng([random_state, member]), device=device,
+            random_state=np.random.default_rng([random_state, member]),
         )  # fmt: skip
         nulls.append(effect.null)
         for kind in effect.null:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from kernel.decoding.alignment import Alignment, Context, Phase, View
+from kernel.decoding.alignment import Alignment, Context, View
 from kernel.decoding.losses import Batch
 
 # Adapters. Their gradients follow from those of the weights they make, by the chain rule, so that the network
@@ -130,7 +130,7 @@ class _Group(nn.Module):
         if self.strategy.adapter is not None:
             self.adapter = _ADAPTERS[self.strategy.adapter](self._own(weights), self.rngs, **self.settings)
         self.kept: dict[str, torch.Tensor] = {}
-        self.current = Phase()
+        self.current, self.frozen = self.strategy.phase(0.0), "nothing"
 
     def _own(self, weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         return {name: value[self.index] for name, value in weights.items()}
@@ -168,11 +168,12 @@ class _Group(nn.Module):
 
     def begin(self, progress: float) -> None:
         """Enter the phase of this time; what it holds fixed is remembered as it is now."""
-        before, self.current = self.current.frozen, self.strategy.phase(progress)
-        if self.current.frozen != before:
+        self.current = self.strategy.phase(progress)
+        if self.current.frozen != self.frozen:
+            self.frozen = self.current.frozen
             own = self._own(self.weights)
             encoder = {name: value for name, value in own.items() if not name.startswith("head.")}
-            self.kept = {"nothing": {}, "encoder": encoder, "all": own}[self.current.frozen]
+            self.kept = {"nothing": {}, "encoder": encoder, "all": own}[self.frozen]
 
     def backward(self, gradients: Mapping[str, torch.Tensor]) -> None:
         """Hand the gradients of the weights on to the adapter."""

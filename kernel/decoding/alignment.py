@@ -35,7 +35,7 @@ View = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Phase:
+class _Phase:
     """One time of a training: weights of the base loss and of the strategy's, which weights are held fixed
     (``nothing``, ``encoder``, ``all``), and whether validation may choose this epoch."""
 
@@ -45,40 +45,40 @@ class Phase:
     eligible: bool = True
 
 
-def _constant(progress: float) -> Phase:
-    return Phase()
+def _constant(progress: float) -> _Phase:
+    return _Phase()
 
 
-def _base_only(progress: float) -> Phase:
-    return Phase(extra=0.0)
+def _base_only(progress: float) -> _Phase:
+    return _Phase(extra=0.0)
 
 
-def _cosine_decay(progress: float) -> Phase:
-    return Phase(extra=0.5 * (1 + math.cos(math.pi * progress)))
+def _cosine_decay(progress: float) -> _Phase:
+    return _Phase(extra=0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def _two_steps(first: Phase, second: Phase, progress: float) -> Phase:
+def _two_steps(first: _Phase, second: _Phase, progress: float) -> _Phase:
     return first if progress < 0.5 else second
 
 
-_PRETRAINING = Phase(base=0.0, eligible=False)
-_BASE_FIRST = Phase(extra=0.0, eligible=False)
+_PRETRAINING = _Phase(base=0.0, eligible=False)
+_BASE_FIRST = _Phase(extra=0.0, eligible=False)
 
 
 # How a loss joins the base loss
 
 
-def _weighted_sum(base: torch.Tensor, extra: torch.Tensor, batch: Batch, phase: Phase) -> torch.Tensor:
+def _weighted_sum(base: torch.Tensor, extra: torch.Tensor, batch: Batch, phase: _Phase) -> torch.Tensor:
     """Base loss plus strength times the strategy's."""
     return phase.base * base + phase.extra * batch.strength * extra
 
 
-def _plain_sum(base: torch.Tensor, extra: torch.Tensor, batch: Batch, phase: Phase) -> torch.Tensor:
+def _plain_sum(base: torch.Tensor, extra: torch.Tensor, batch: Batch, phase: _Phase) -> torch.Tensor:
     """Base loss plus the strategy's, where the strength is part of the latter's formula."""
     return phase.base * base + phase.extra * extra
 
 
-def _uncertainty_sum(base: torch.Tensor, extra: torch.Tensor, batch: Batch, phase: Phase) -> torch.Tensor:
+def _uncertainty_sum(base: torch.Tensor, extra: torch.Tensor, batch: Batch, phase: _Phase) -> torch.Tensor:
     r"""Both losses weighted by learned variances.
 
     .. math:: e^{-s_1} L_1 + \tfrac12 s_1 + \lambda \bigl(\tfrac12 e^{-s_2} L_2 + \tfrac12 s_2\bigr),
@@ -207,7 +207,7 @@ class _Strategy:
     adapter: str | None = None
     loss: Callable[..., torch.Tensor] | None = None
     combine: Callable[..., torch.Tensor] = _weighted_sum
-    phase: Callable[[float], Phase] = _constant
+    phase: Callable[[float], _Phase] = _constant
     view: Callable[..., View] | None = None
     emotion_weight: Callable[[Context], np.ndarray] | None = None
     start: Callable[..., None] | None = None
@@ -222,7 +222,7 @@ class _Strategy:
 _HEAD: dict[str, Any] = {"loss": LOSSES["regression"], "auxiliary": ("head",)}
 _TUNED: dict[str, Any] = {
     "loss": LOSSES["expected_valence"],
-    "phase": partial(_two_steps, _BASE_FIRST, Phase(frozen="all")),
+    "phase": partial(_two_steps, _BASE_FIRST, _Phase(frozen="all")),
 }
 _CODE: dict[str, dict[str, Any]] = {
     "frontal": {**_HEAD, "view": partial(_region, "frontal")},
@@ -244,10 +244,10 @@ _CODE: dict[str, dict[str, Any]] = {
     "weight_start": {"phase": _base_only, "start": _start_weight},
     "pretrained_frozen": {
         **_HEAD,
-        "phase": partial(_two_steps, _PRETRAINING, Phase(extra=0.0, frozen="encoder")),
+        "phase": partial(_two_steps, _PRETRAINING, _Phase(extra=0.0, frozen="encoder")),
     },
-    "pretrained_tuned": {**_HEAD, "phase": partial(_two_steps, _PRETRAINING, Phase(extra=0.0))},
-    "head_tuning": {**_TUNED, "phase": partial(_two_steps, _BASE_FIRST, Phase(frozen="encoder"))},
+    "pretrained_tuned": {**_HEAD, "phase": partial(_two_steps, _PRETRAINING, _Phase(extra=0.0))},
+    "head_tuning": {**_TUNED, "phase": partial(_two_steps, _BASE_FIRST, _Phase(frozen="encoder"))},
     "lora": _TUNED,
     "ia3": _TUNED,
     "curriculum": {**_HEAD, "phase": _cosine_decay},

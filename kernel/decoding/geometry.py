@@ -55,7 +55,7 @@ def basin(Z: Features, y: ArrayLike, *, rank: int | None = None, device: Device 
     ----------
     .. [1] Papyan, Han & Donoho (2020), PNAS 117(40). doi:10.1073/pnas.2015509117
     """
-    Z, classes, code = checked(Z, y, device)
+    Z, classes, code = _placed_features(Z, y, device)
     most = min(len(classes) - 1, Z.shape[-1])
     rank = most if rank is None else checks.count("rank", rank, 1, most)
     return Projector(_class_components(Z, code, rank)[1][..., :rank, :])
@@ -111,7 +111,7 @@ def class_pc1_alignment(
     random_state, device
         Seed, of orders that every checkpoint shares; where to compute.
     """
-    Z, classes, code = checked(Z, y, device)
+    Z, classes, code = _placed_features(Z, y, device)
     if len(classes) < 3:
         raise ValueError(f"{len(classes)} classes: any two values correlate perfectly, three are needed")
     target = real(target, "target")
@@ -220,7 +220,7 @@ def residual_alignment(
     .. [1] Kriegeskorte et al. (2009), Nature Neuroscience 12(5). doi:10.1038/nn.2303
     .. [2] Mezzadri (2007), Notices of the AMS 54(5). arXiv:math-ph/0609050
     """
-    Z, _, code = checked(Z, y, device)
+    Z, _, code = _placed_features(Z, y, device)
     checks.choice("null", null, NULLS)
     for name, value in {"n_components": n_components, "n_splits": n_splits, "n_null": n_null}.items():
         checks.count(name, value)
@@ -406,7 +406,9 @@ def _p_greater(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
 # Arrays
 
 
-def checked(Z: Features, y: ArrayLike, device: Device) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
+def _placed_features(
+    Z: Features, y: ArrayLike, device: Device
+) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
     """Features where they are computed on, names of the classes, class of each trial."""
     features = tensor(Z, "Z")
     if features.ndim not in (2, 3) or 0 in features.shape:
