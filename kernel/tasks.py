@@ -165,7 +165,7 @@ def _rediscovery(study: Study, folder: Path, what: str) -> Result:
     }
     judged = []
     if scores.table["recipe"].nunique() >= 3:  # a correlation between recipes needs three
-        convergence = classifiers.convergence_table(scores, random_state=study.random_state)
+        convergence = scores.convergence_table(random_state=study.random_state)
         tables["convergence"] = _rows(convergence, model=what)
         tests = convergence.set_index(["score", "null", "scope"])
         for claim, score, null in (

@@ -166,7 +166,7 @@ def test_random_directions_score_as_a_random_target_would(nine):
 
 def test_convergence_is_that_of_the_geometry_and_every_row_names_its_data(nine):
     cohort, bank, _, found = nine
-    table = study.convergence_table(found, n_resamples=100)
+    table = found.convergence_table(n_resamples=100)
     assert len(table) == 4 * 5
     for part in (found.table, table):
         assert set(part["data"]) == {cohort.label} and part["simulated"].all()
@@ -194,7 +194,7 @@ def test_a_target_without_clips_gives_class_scores_and_no_ablation(nine):
     plain = study.rediscovery(bank, constant, n_permutations=300, n_null=10, random_state=5)
     assert plain.scores == ["class_pc1"] and "held_out" not in plain.table
     np.testing.assert_allclose(plain.table["class_pc1"], found.table["class_pc1"])
-    assert set(study.convergence_table(plain, n_resamples=50)["score"]) == {"class PC1"}
+    assert set(plain.convergence_table(n_resamples=50)["score"]) == {"class PC1"}
     with pytest.raises(ValueError, match="constant within classes, give rediscovery ratings"):
         ablation.ablation(bank, plain)
 

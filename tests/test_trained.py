@@ -286,7 +286,7 @@ def test_rates_and_replications_say_what_they_are_of(quick, few, monkeypatch):
     monkeypatch.setattr(study, "fewer_specs", lambda: trained._checkpoint_specs("means"))
     of_all = {"scope": ["overall"], "null": ["emotions permuted"], "r": [0.2], "p": [0.3], "null_sd": [0.1]}
     monkeypatch.setattr(
-        study, "convergence_table", lambda found: pd.DataFrame(of_all | {"n": [len(found.table)]})
+        study.Rediscovery, "convergence_table", lambda found: pd.DataFrame(of_all | {"n": [len(found.table)]})
     )
     run = partial(interventions.run_interventions, recipe=TINY)
     monkeypatch.setattr(interventions, "run_interventions", run)

@@ -163,7 +163,7 @@ def replication_tests(material: Material | None, part: str | Cohort) -> pd.DataF
 
     people = _cohort_of(part)
     split = study.usual_split(people)
-    table = study.convergence_table(_rediscovered(people))
+    table = _rediscovered(people).convergence_table()
     (pc1,) = table.query("scope == 'overall' and null == 'emotions permuted'").to_dict("records")
     places = axis_positions(MODEL, people.classes)
     aligned = interventions.run_interventions(

@@ -157,6 +157,35 @@ class Rediscovery(NamedTuple):
         """Names of the scores there are."""
         return [score for score in SCORES if score in self.table]
 
+    def convergence_table(self, *, n_resamples: int = 2000, random_state: int = 0) -> pd.DataFrame:
+        """Correlate accuracy with every score over checkpoints of three recipes or more: see `convergence`.
+
+        One row for each score, null and scope: ``data``, ``simulated``, ``score``, ``null``, ``scope``
+        (overall; within and between recipes; the same for network and length), ``r``, ``low``, ``high`` (of
+        correlations within: a bootstrap over the checkpoints of each recipe, with the target fixed), ``p``
+        (one-sided), ``percentile`` of r in the null, ``null_sd``, ``n`` checkpoints.
+        """
+        table, seeds = self.table, {"n_resamples": n_resamples, "random_state": random_state}
+        groupings = {
+            "recipes": table["recipe"],
+            "network and length": table["network"] + table["epochs"].astype(str),
+        }
+        nulls = [(score, PERMUTED[score], self.nulls[score]) for score in self.scores]
+        nulls.insert(1, ("class_pc1", RANDOM, self.nulls["random"]))
+        rows = []
+        for score, null, scores in nulls:
+            for name, group in groupings.items():
+                c = convergence(table[score], table["test"], group, scores, **seeds)
+                for scope in ("overall", "within", "between") if name == "recipes" else ("within", "between"):
+                    r, drawn = getattr(c, scope), c.null[scope]
+                    low, high = c.within_interval[1:] if scope == "within" else (np.nan, np.nan)
+                    label = scope if scope == "overall" else f"{scope} {name}"
+                    row = {"data": self.label, "simulated": self.simulated, "score": SCORES[score]}
+                    row |= {"null": null, "scope": label, "r": r, "low": low, "high": high}
+                    row |= {"p": getattr(c, f"p_{scope}"), "percentile": float(100 * np.mean(drawn < r))}
+                    rows.append(row | {"null_sd": float(drawn.std()), "n": len(table)})
+        return pd.DataFrame(rows)
+
 
 def rediscovery(
     bank: Bank,
@@ -328,40 +357,6 @@ def convergence(
         n_resamples=n_resamples, random_state=random_state,
     )  # fmt: skip
     return Convergence(**observed, **p, within_interval=interval, null=drawn)
-
-
-def convergence_table(
-    alignment: Rediscovery, *, n_resamples: int = 2000, random_state: int = 0
-) -> pd.DataFrame:
-    """Correlate accuracy with every score over checkpoints of three recipes or more, within and between them.
-
-    One row for each score, null and scope: ``data``, ``simulated``, ``score``, ``null``, ``scope`` (overall;
-    within and between recipes; the same for network and length), ``r``, ``low``, ``high`` (of correlations
-    within: a bootstrap over the checkpoints of each recipe, with the target fixed), ``p`` (one-sided),
-    ``percentile`` of r in the null, ``null_sd``, ``n`` checkpoints.
-    """
-    table = alignment.table
-    groupings = {
-        "recipes": table["recipe"],
-        "network and length": table["network"] + table["epochs"].astype(str),
-    }
-    nulls = [(score, PERMUTED[score], alignment.nulls[score]) for score in alignment.scores]
-    nulls.insert(1, ("class_pc1", RANDOM, alignment.nulls["random"]))
-    rows = []
-    for score, null, scores in nulls:
-        for name, group in groupings.items():
-            c = convergence(
-                table[score], table["test"], group, scores, n_resamples=n_resamples, random_state=random_state
-            )
-            for scope in ("overall", "within", "between") if name == "recipes" else ("within", "between"):
-                r, drawn = getattr(c, scope), c.null[scope]
-                low, high = c.within_interval[1:] if scope == "within" else (np.nan, np.nan)
-                label = scope if scope == "overall" else f"{scope} {name}"
-                row = {"data": alignment.label, "simulated": alignment.simulated, "score": SCORES[score]}
-                row |= {"null": null, "scope": label, "r": r, "low": low, "high": high}
-                row |= {"p": getattr(c, f"p_{scope}"), "percentile": float(100 * np.mean(drawn < r))}
-                rows.append(row | {"null_sd": float(drawn.std()), "n": len(table)})
-    return pd.DataFrame(rows)
 
 
 class AxisInEEG(NamedTuple):
