@@ -142,7 +142,7 @@ _NETWORKS = {
         seeds=(0,),
     ),
     "checkpoints": _networks(trained.checkpoints, trained.CHECKPOINT_PARTS, recipes=("plain",)),
-    "ablation": _networks(trained.ablation, trained.CHECKPOINT_PARTS, recipes=("plain",)),
+    "ablation": _networks(trained.ablation_drops, trained.CHECKPOINT_PARTS, recipes=("plain",)),
     "ablation_nulls": _networks(trained.ablation_nulls, trained.CHECKPOINT_PARTS, recipes=("plain",)),
     "alignment": _networks(
         trained.alignment, trained.ALIGNMENT_PARTS, trained.ALIGNMENT_PARTS[:10], seeds=(0,)
@@ -152,8 +152,8 @@ _NETWORKS = {
         trained.recipes, trained.RECIPE_PARTS, trained.RECIPE_PARTS[:4], seeds=(0,), strategies=(11,)
     ),
     "few_people": _networks(trained.few_people, trained.FEW_PARTS, trained.FEW_PARTS[:2], seeds=(0,)),
-    "mechanism": _networks(trained.mechanism, trained.REGIMES, seeds=(0,), strategies=(11,)),
-    "contest": _networks(trained.contest, trained.CONTEST_PARTS, ("means, seeds",)),
+    "mechanism": _networks(trained.axis_shifts, trained.REGIMES, seeds=(0,), strategies=(11,)),
+    "contest": _networks(trained.ensembles, trained.CONTEST_PARTS, ("means, seeds",)),
     "pools": _networks(trained.pools, trained.POOL_PARTS, n_members=3),
     # of ensembles the contest is computed again, and these are not: each of their numbers takes ten trainings
     # or more, and is smaller than what two runs of the same training may differ by
@@ -189,7 +189,7 @@ TABLES: Mapping[str, Table] = {
     **_named(stimuli.PEOPLE_PARTS, stimuli.accuracy_by_people),
     **_named(stimuli.IDENTIFICATION_PARTS, stimuli.identification),
     **_named(stimuli.PSEUDO_PARTS, stimuli.pseudo_emotions),
-    **_named(stimuli.TIME_PARTS, stimuli.time_course),
+    "time_course": Table(stimuli.segment_recognition, stimuli.TIME_PARTS),
     **_named(
         smoothing.SMOOTHING_PARTS,
         smoothing.smoothing,

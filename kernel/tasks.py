@@ -160,12 +160,12 @@ def _rediscovery_task(study: Study, folder: Path, what: str) -> Result:
         random_state=study.random_state, n_permutations=study.permutations, n_null=study.slow_permutations,
     )  # fmt: skip
     tables = {
-        "members": _records(classifiers.members_table(bank, random_state=study.random_state)),
+        "members": _records(bank.ranking(random_state=study.random_state)),
         "rediscovery": _records(scores.table, model=what),
     }
     judged = []
     if scores.table["recipe"].nunique() >= 3:  # a correlation between recipes needs three
-        convergence = classifiers.convergence_table(scores, random_state=study.random_state)
+        convergence = scores.convergence_table(random_state=study.random_state)
         tables["convergence"] = _records(convergence, model=what)
         tests = convergence.set_index(["score", "null", "scope"])
         for claim, score, null in (

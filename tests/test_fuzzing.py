@@ -302,7 +302,7 @@ def trained_member(folder, monkeypatch):
     (path,) = folder.glob("*.npz")
 
     def read():
-        found = bank._read(path, specs[0], data, True)
+        found = bank._read_checkpoint(path, specs[0], data, True)
         if found is not None:  # its archive has checksums: it is right or it is refused
             np.testing.assert_array_equal(found.logits, truth.logits)
             assert found.state.keys() == truth.state.keys() and found.epoch == truth.epoch

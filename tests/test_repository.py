@@ -385,7 +385,7 @@ def test_the_recipes_run_as_printed(tmp_path, monkeypatch):
 BUDGET = {"lines": 23_650, "public names": 602, "private names of several files": 30}
 #: Functions of more than eight parameters: calls that lead in, and what they hand on.
 WIDE = {
-    ("ablation", "ablation_effect"),
+    ("ablation", "_directional_ablation"),
     ("bank", "train_bank"),
     ("claims", "record"),
     ("cohort", "from_arrays"),
