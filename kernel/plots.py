@@ -112,7 +112,7 @@ def plot_forest(
         limits = [row.get(f"{value}_low", np.nan), row.get(f"{value}_high", np.nan)]
         ax.plot(limits, [y, y], color=colour, lw=1.6)
         ax.plot(row[value], y, "o", color=colour, ms=5)
-    style.name_rows(ax, [textwrap.fill(str(line), 26) for line in lines])
+    style.name_rows(ax, [textwrap.fill(str(line), 24) for line in lines])
     style.dotted(ax, x=reference)
     if group:
         handles = [style.mark(palette[g], g, ls="-", lw=1.6) for g in groups]
@@ -149,13 +149,14 @@ def plot_nulls(
 ) -> Figure:
     """Histograms of null distributions with the observed value, of what `label` says, two panels a row."""
     columns = min(2, len(nulls))
-    titles = ["\n".join(textwrap.fill(line, 24) for line in title.split("\n")) for title in nulls]
+    room = 42 // columns
+    titles = ["\n".join(textwrap.fill(line, room) for line in title.split("\n")) for title in nulls]
     fig, drawn = style.panels(titles, (style.PHONE / columns, 2.4), columns=columns, share="")
     for ax, (null, observed) in zip(drawn, nulls.values(), strict=True):
         ax.hist(null, bins=min(40, max(10, len(null) // 5)), color=GREY, alpha=0.8)
         ax.axvline(observed, color=ORANGE, lw=2)
         style.dotted(ax, INK, x=reference)
-        ax.set(xlabel=textwrap.fill(label, 28 if columns > 1 else 60), yticks=[])
+        ax.set(xlabel=textwrap.fill(label, room + 4), yticks=[])
         ax.spines["left"].set_visible(False)
     return fig
 
@@ -383,7 +384,7 @@ def plot_by_emotion(
     middle: float | None = None,
 ) -> Figure:
     """Items (n,) by two values in the colours of their emotions; a dotted line stands at a `middle`."""
-    fig, drawn = style.panels(panels, (3.8, 3.6), 1.3, xlabel=xlabel, ylabel=ylabel, share=share)
+    fig, drawn = style.panels(panels, (3.2, 3.4), 1.3, xlabel=xlabel, ylabel=ylabel, share=share)
     for ax, (x, y, emotions) in zip(drawn, panels.values(), strict=True):
         style.scatter_by_emotion(ax, x, y, emotions, 40)
         style.dotted(ax, x=middle)

@@ -158,13 +158,13 @@ fig = plots.plot_forest(labels, value="AUC", group="stories", label="AUC on movi
 # - *Share* is the part of the variance between the nine averages that the axis takes; *p* shuffles emotions over stories.
 
 # %%
-printed = summary.drop(columns=["AUC", "AUC low", "AUC high"]).rename(index=SHORT)
-digits = {name: "{:.3f}".format if name.endswith("p") else "{:.2f}".format for name in printed}
-pd.DataFrame({name: printed[name].map(digits[name]) for name in ("AUC p", "order", "order p", "share", "share p")})
+printed = summary.rename(index=SHORT).set_axis([", ".join(key) for key in summary.rename(index=SHORT).index])
+digits = {"AUC p": 3, "order": 2, "order p": 3, "share": 2, "share p": 3}
+pd.DataFrame({name: printed[name].map(f"{{:.{n}f}}".format) for name, n in digits.items()})
 
 # %% [markdown]
 # Of the four bare axes only Gemma's with fifty tellings is beyond its null. The share of variance of the cued axes, 28 to 32 %, is what stories with shuffled emotions give as well (p between .4 and .8): the first component of nine points takes about
-# a third of their variance in any case. So a large share says nothing about valence.
+# a third of their variance in any case.
 #
 # ## Single stories may turn the axis upside down
 #
@@ -234,7 +234,7 @@ pd.DataFrame(
 # Can one build a firmer axis without looking at a single rating? We wrote six more stories for each emotion, twelve in all, and tried twenty-four recipes, which differ in four choices:
 #
 # - *cues*: the stories are read after one cue or after five;
-# - *layers*: at one late layer (penultimate) or throughout the last third (late);
+# - *layers*: at one late layer, the last but one, or at many, the last third;
 # - *noise*, what varies between stories of one emotion: we keep it, take out its five main directions, or scale it to be equal in all directions (whiten it);
 # - *component*: each model's own first component, or the one that both models share.
 #
@@ -245,7 +245,9 @@ pd.DataFrame(
 returns = audit.load("recipe_reproducibility")
 two = returns[returns["part"] != "three models"]
 print(audit.sources(returns))
-two.pivot_table(index=["noise", "component"], columns=["cues", "layers"], values="r").round(2)
+wide = two.pivot_table(index=["noise", "component"], columns=["cues", "layers"], values="r")
+wide.columns = [f"{n} cue{'s' * (n > 1)}, {'many layers' if layers == 'late' else 'one layer'}" for n, layers in wide.columns]
+wide.round(2)
 
 # %% tags=["hide-input"]
 alone = two[two["model"] == two["other"]].set_index(["cues", "layers", "noise", "component", "model"])["r"].sort_index()
@@ -351,7 +353,7 @@ pd.DataFrame(columns).fillna("")
 # - *Sadness* stays too high (people: −.93). In Gemma nothing that we changed explains that, nor does the draw of the stories (−.6 to .7).
 #
 # The fold has what explains less. Without the part that the length of a story predicts, sadness comes nearer to people in SmolLM2, but the correlation falls in both models. Without the cue it is lower, too. To average the late layers helps SmolLM2 (.83) and hardly Gemma (.68). The difference of good and
-# bad means, which is told the signs that the axis must find, comes nearer to people in both (.85 and .73). *Topic* has no row: each topic, such as work, is told once for every emotion, so by itself it moves all nine means alike.
+# bad means, which is told the signs that the axis must find, comes nearer to people in both (.85 and .73).
 #
 # **What could fool us.** These are eight looks at nine values, taken after we had seen where the emotions lay, so a correlation that is .1 higher may be chance. People rated film clips and not our stories, and an emotion's clips need not be as sad or as frightening
 # as its stories. To leave an emotion out also changes what the others are compared with. And the draws repeat stories, which makes the axis shakier than six different stories would.

@@ -54,7 +54,7 @@ SHORT = {name: name.split("-")[0] for name in MODELS}
 # zero scores higher than one rated below. We leave out snippets rated within one point of neutral, and draw four hundred from
 # each set. Intervals resample texts.
 #
-# Two small models read the six stories and the film snippets here and now. Everything else comes from a stored table, of which a part is computed again wherever the texts have been fetched.
+# Two small models read the six stories and the film snippets here and now; everything else comes from a stored table.
 
 # %%
 KINDS = ("six stories", "fifty tellings")
@@ -104,7 +104,7 @@ compared.pivot(index="who", columns="texts", values="auc").loc[:, list(SNIPPETS)
 
 # %% [markdown]
 # On reviews and tweets the axis of either model is far above MiniLM prototypes; on single words, SmolLM2's is only a little. On movie and product reviews both are above VADER, too, although VADER was
-# made with these ratings. The axis of fifty tellings (in the fold) sorts most sets a little worse.
+# made with these ratings.
 #
 # ## On the paper's own sentences it does as well as the paper's
 #
@@ -147,14 +147,14 @@ difference.set_axis(["difference of AUC", "low", "high"], axis=1).round(3)
 #
 # ## It follows valence, and arousal a little or not at all
 #
-# The sentences of EmoBank and the words of Warriner and colleagues have two ratings each, valence and arousal (how calm or excited). An axis of valence should follow the first alone.
+# The sentences of EmoBank and the words of Warriner and colleagues have two ratings each, valence and arousal (how calm or excited). An axis of valence should correlate with the first alone.
 
 # %%
 RATED = ("emobank", "emobank arousal", "warriner", "warriner arousal")
 follow = table[table["texts"].isin(RATED) & (table["method"] == "cued, six stories")]
 names = ["sentences, valence", "sentences, arousal", "words, valence", "words, arousal"]
 r = follow.pivot(index="model", columns="texts", values="pearson").loc[list(MODELS), list(RATED)]
-r.rename(index=SHORT).set_axis(names, axis=1).rename_axis(columns="correlation with").round(2)
+r.rename(index=SHORT).set_axis(names, axis=1).rename_axis(None).round(2)
 
 # %% [markdown]
 # It does so in the sentences: it follows valence at .49 to .62 (paper .49), and arousal not at all (within .09 of zero). Among words the correlation with arousal is small and negative, −.06 to −.27; people rate pleasant words as a little calmer.
@@ -177,7 +177,7 @@ interactive.explore_words(
 # %%
 happy = table[table["texts"].str.startswith("labmt") & (table["method"] == "cued, six stories")]
 happy = happy.assign(language=happy["texts"].str.removeprefix("labmt "))
-happy.pivot(index="model", columns="language", values="pearson").loc[list(MODELS)].rename(index=SHORT).round(2)
+happy.pivot(index="model", columns="language", values="pearson").loc[list(MODELS)].rename(index=SHORT).rename_axis(index=None, columns=None).round(2)
 
 # %% [markdown]
 # Gemma reads all four languages (.57 to .71). Qwen reads Chinese as well as English (.52 and .54), Spanish and German less. SmolLM2, which was made for English, reads little elsewhere (.17 to .33).
@@ -240,7 +240,8 @@ fig = plots.plot_nulls(
 # %%
 harder = table[table["texts"].isin(SNIPPETS) & table["method"].isin(["cued, six stories", "cued, twelve stories"])]
 harder = harder.pivot(index=["method", "model"], columns="texts", values="p_matched")[list(SNIPPETS)]
-harder.rename(index=SHORT).rename(index=lambda method: method.removeprefix("cued, ")).round(3)
+printed = harder.rename(index=SHORT).rename(index=lambda method: method.removeprefix("cued, "))
+printed.set_axis([", ".join(key) for key in printed.index]).T.rename_axis(None).round(3)
 
 # %% tags=["remove-cell"]
 print(f"below .05: {(harder < 0.05).groupby('method').sum().sum(axis=1).to_dict()} of {len(BUNDLED) * len(SNIPPETS)} each")

@@ -189,7 +189,7 @@ labels = ax.set(xlabel="change of accuracy, placebo", ylabel="change of accuracy
 gain = ledger.loc[("C8.gain", "FACED, time course")]
 versus = ledger.loc["C8.beats_deep_ensemble"]
 rows = {
-    "ten plain networks": gain,
+    "ten plain ones": gain,
     "one direction hidden": versus.loc["FACED, time course; one basin direction of the input dropped"],
     "all hidden from most": versus.loc["FACED, time course; residual complement and base"],
 }
@@ -200,9 +200,9 @@ for y, row in zip(heights, rows.values(), strict=True):
     ax.plot(row["value"], y, "o", color=plots.BLUE, ms=9)
 ax.plot(0.6948 - 0.658, heights[0], "D", color=plots.INK, ms=8)
 ax.annotate("the paper", (0.6948 - 0.658, heights[0]), (0, -18), textcoords="offset points", ha="center")
-for y, title in ((5, "ten against one"), (2.3, "made to differ, against ten plain")):
-    ax.text(0.001, y, title, weight="bold", va="center")
-ax.plot([0, 0], [-0.3, 4.6], color=plots.GREY, lw=1)
+for y, title in ((5, "ten networks against one"), (2.3, "ten made to differ, against ten plain ones")):
+    ax.text(-0.6, y, title, weight="bold", va="center", transform=ax.get_yaxis_transform()).set_in_layout(False)
+ax.vlines([0, 0], [-0.3, 3.3], [1.9, 4.6], color=plots.GREY, lw=1)
 ax.axhline(2.9, color=plots.GREY, lw=0.8)
 ax.set_yticks(heights, list(rows))
 ax.set_xticks([0, 0.02, 0.04], ["0", ".02", ".04"])
