@@ -159,7 +159,7 @@ fig = plots.plot_forest(labels, value="AUC", group="stories", label="AUC on movi
 
 # %%
 printed = summary.rename(index=SHORT).set_axis([", ".join(key) for key in summary.rename(index=SHORT).index])
-digits = {"AUC p": 3, "order": 2, "order p": 3, "share": 2, "share p": 3}
+digits = {"AUC p": 3, "order": 2, "order p": 2, "share": 2, "share p": 2}
 pd.DataFrame({name: printed[name].map(f"{{:.{n}f}}".format) for name, n in digits.items()})
 
 # %% [markdown]
@@ -236,7 +236,7 @@ pd.DataFrame(
 # - *cues*: the stories are read after one cue or after five;
 # - *layers*: at one late layer, the last but one, or at many, the last third;
 # - *noise*, what varies between stories of one emotion: we keep it, take out its five main directions, or scale it to be equal in all directions (whiten it);
-# - *component*: each model's own first component, or the one that both models share.
+# - *component*: each model's own first component, or the one that both models share (last in a row's name).
 #
 # We judge a recipe by its *reproducibility*, without ratings. We halve the twelve topics at random, build an axis from each half, let it place the emotions of the *other* half's stories, and correlate the two
 # sets of nine positions, within a model and between models. We [wrote this criterion down](../book/rules.md) before any recipe had been scored on a text or compared with people. The table gives the mean correlation.
@@ -247,7 +247,7 @@ two = returns[returns["part"] != "three models"]
 print(audit.sources(returns))
 wide = two.pivot_table(index=["noise", "component"], columns=["cues", "layers"], values="r")
 wide.columns = [f"{n} cue{'s' * (n > 1)}, {'many layers' if layers == 'late' else 'one layer'}" for n, layers in wide.columns]
-wide.round(2)
+wide.set_axis([f"{noise}, {component}" for noise, component in wide.index]).round(2)
 
 # %% tags=["hide-input"]
 alone = two[two["model"] == two["other"]].set_index(["cues", "layers", "noise", "component", "model"])["r"].sort_index()

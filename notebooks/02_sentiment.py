@@ -154,7 +154,7 @@ RATED = ("emobank", "emobank arousal", "warriner", "warriner arousal")
 follow = table[table["texts"].isin(RATED) & (table["method"] == "cued, six stories")]
 names = ["sentences, valence", "sentences, arousal", "words, valence", "words, arousal"]
 r = follow.pivot(index="model", columns="texts", values="pearson").loc[list(MODELS), list(RATED)]
-r.rename(index=SHORT).set_axis(names, axis=1).rename_axis(None).round(2)
+r.rename(index=SHORT).set_axis(names, axis=1).rename_axis(None).T.round(2)
 
 # %% [markdown]
 # It does so in the sentences: it follows valence at .49 to .62 (paper .49), and arousal not at all (within .09 of zero). Among words the correlation with arousal is small and negative, −.06 to −.27; people rate pleasant words as a little calmer.
@@ -177,7 +177,7 @@ interactive.explore_words(
 # %%
 happy = table[table["texts"].str.startswith("labmt") & (table["method"] == "cued, six stories")]
 happy = happy.assign(language=happy["texts"].str.removeprefix("labmt "))
-happy.pivot(index="model", columns="language", values="pearson").loc[list(MODELS)].rename(index=SHORT).rename_axis(index=None, columns=None).round(2)
+happy.pivot(index="model", columns="language", values="pearson").loc[list(MODELS)].rename(index=SHORT).rename_axis(index=None, columns=None).T.round(2)
 
 # %% [markdown]
 # Gemma reads all four languages (.57 to .71). Qwen reads Chinese as well as English (.52 and .54), Spanish and German less. SmolLM2, which was made for English, reads little elsewhere (.17 to .33).
@@ -240,8 +240,8 @@ fig = plots.plot_nulls(
 # %%
 harder = table[table["texts"].isin(SNIPPETS) & table["method"].isin(["cued, six stories", "cued, twelve stories"])]
 harder = harder.pivot(index=["method", "model"], columns="texts", values="p_matched")[list(SNIPPETS)]
-printed = harder.rename(index=SHORT).rename(index=lambda method: method.removeprefix("cued, "))
-printed.set_axis([", ".join(key) for key in printed.index]).T.rename_axis(None).round(3)
+printed = harder.rename(index=SHORT).rename(index=lambda method: method.removeprefix("cued, ")).T.stack("model")
+printed.set_axis([", ".join(key) for key in printed.index]).rename_axis(columns=None).round(3)
 
 # %% tags=["remove-cell"]
 print(f"below .05: {(harder < 0.05).groupby('method').sum().sum(axis=1).to_dict()} of {len(BUNDLED) * len(SNIPPETS)} each")

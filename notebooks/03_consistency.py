@@ -75,8 +75,8 @@ snippets.pivot(index="set", columns="stories", values="r").rename(index={"snippe
 # %%
 families = pairs[(pairs["part"] != "snippets") & (pairs["stories"] == "six stories")]
 named = families.assign(pair=families["model"].map(SHORT) + " and " + families["other"].map(SHORT))
-columns = {"rotten_tomatoes": "rotten tomatoes", "tweeteval": "tweets"}
-named.pivot(index="pair", columns="set", values="r").rename(columns=columns).rename_axis(index=None, columns=None).round(2)
+sets = {"rotten_tomatoes": "rotten tomatoes", "tweeteval": "tweets"}
+named.pivot(index="set", columns="pair", values="r").rename(index=sets).rename_axis(index=None, columns=None).round(2)
 
 # %% tags=["remove-cell"]
 print(f"all pairs, sets and stories: r = {pairs['r'].min():.2f} to {pairs['r'].max():.2f}")
@@ -194,13 +194,13 @@ def against_people(positions):
     above = positions.loc[list(POSITIVE)].to_numpy()[:, None] > positions.loc[list(NEGATIVE)].to_numpy()
     return {
         "r, nine emotions": stats.pearson(positions.to_numpy(), class_means),
-        "r without neutral (post hoc)": stats.pearson(positions[eight].to_numpy(), class_means[eight]),
+        "r without neutral": stats.pearson(positions[eight].to_numpy(), class_means[eight]),
         "pairs in order, of 16": above.sum(),
     }
 
 
 compared = {(kind, name): against_people(p[name]) for kind, p in {"default": before, "steady": steady}.items() for name in MODELS}
-printed = pd.DataFrame({f"{kind}, {SHORT[name]}": row for (kind, name), row in compared.items()}).T
+printed = pd.DataFrame({f"{kind} axis, {SHORT[name]}": row for (kind, name), row in compared.items()}).T
 printed.astype({"pairs in order, of 16": int}).round(2)
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Other recipes: reproducibility and agreement with people", "code_prompt_hide": "Other recipes: reproducibility and agreement with people"}
