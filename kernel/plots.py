@@ -36,9 +36,9 @@ def plot_positions(axes: Mapping[str, tuple[ValenceAxis, np.ndarray, Sequence[st
     centroids, so that panels compare.
     """
     colours, columns = emotion_colours(), min(2, len(axes))
-    fig, drawn = style.panels(
-        axes, (style.WIDTH / columns, 3.4), columns=columns, xlabel="position on the axis (sd of centroids)"
-    )
+    titles = [title.replace(", ", "\n") for title in axes]
+    xlabel = "position (sd of centroids)"
+    fig, drawn = style.panels(titles, (style.PHONE / columns, 2.6), columns=columns, xlabel=xlabel)
     for ax, (axis, projections, emotions) in zip(drawn, axes.values(), strict=True):
         scale = float(np.std(axis.positions_))
         present = [e for e in EMOTIONS if e in set(emotions)]
@@ -46,8 +46,8 @@ def plot_positions(axes: Mapping[str, tuple[ValenceAxis, np.ndarray, Sequence[st
             points = np.asarray(projections)[np.asarray(emotions) == emotion] / scale
             jitter = np.random.default_rng(row).uniform(-0.28, 0.28, len(points))
             colour = colours[emotion]
-            ax.scatter(points, row + jitter, s=9, color=colour, alpha=0.55, linewidths=0)
-            ax.scatter(points.mean(), row, s=70, color=colour, edgecolor=INK, linewidth=0.8, zorder=3)
+            ax.scatter(points, row + jitter, s=7, color=colour, alpha=0.55, linewidths=0)
+            ax.scatter(points.mean(), row, s=50, color=colour, edgecolor=INK, linewidth=0.8, zorder=3)
         style.dotted(ax, x=0)
         ax.set_yticks(range(len(present)), present)
     return fig
@@ -63,27 +63,29 @@ def plot_layer_sweep(sweep: pd.DataFrame) -> Figure:
         "share": "PC1 share of between-class variance",
         "cosine": "cosine to penultimate axis",
     }
-    size, depth = (3.7, 2.9), "depth (layer / layers)"
-    fig, drawn = style.panels(labels.values(), size, columns=2, xlabel=depth, share="")
+    fig, drawn = style.panels(labels.values(), (style.PHONE, 2), columns=1, share="x")
     for ax, column in zip(drawn, labels, strict=True):
         models = sweep.groupby("model", sort=False)
         for colour, (model, rows) in zip(style.SERIES, models, strict=False):
             ax.plot(rows["depth"], rows[column], marker="o", ms=3.5, lw=1.4, color=colour, label=model)
     style.dotted(drawn[0], y=0.5)
-    drawn[0].legend()
+    drawn[0].legend(loc="upper left")
+    drawn[-1].set_xlabel("depth (layer / layers)")
     return fig
 
 
 def plot_learning_curve(curve: pd.DataFrame, lines: Mapping[str, float]) -> Figure:
     """Supervised AUC by training size (mean, min and max over repeats) with label-free methods as lines."""
-    fig, ax = plt.subplots(figsize=(5.6, 3.6))
+    fig, ax = plt.subplots(figsize=(style.PHONE, 3.4))
     spread = curve.groupby("n_train")["auc"].agg(["mean", "min", "max"])
     ax.fill_between(spread.index, spread["min"], spread["max"], color=BLUE, alpha=0.2, lw=0)
     ax.plot(spread.index, spread["mean"], "o-", color=BLUE, label="logistic regression (labels)")
     for (name, value), colour in zip(lines.items(), style.SERIES[1:], strict=False):
         ax.axhline(value, color=colour, lw=1.6, ls="--", label=name)
     ax.set(xscale="log", xlabel="labelled training texts", ylabel="AUC")
-    ax.legend(loc="lower right")
+    ax.set_xticks(spread.index, spread.index, minor=False)
+    ax.minorticks_off()
+    ax.legend(loc="center right")
     return fig
 
 
@@ -93,19 +95,28 @@ def plot_learning_curve(curve: pd.DataFrame, lines: Mapping[str, float]) -> Figu
 def plot_forest(
     table: pd.DataFrame, *, value: str, label: str, group: str | None = None, reference: float | None = None
 ) -> Figure:
-    """Values with intervals, one row each; columns ``{value}_low`` and ``{value}_high`` hold the limits."""
-    fig, ax = plt.subplots(figsize=(7, 0.32 * len(table) + 1.2))
+    """Values with intervals; rows of one label share a line, and a colour tells groups apart.
+
+    Columns ``label``, `value`, and ``{value}_low`` and ``{value}_high`` with the limits, where there are any.
+    """
+    beside = table.groupby("label", sort=False).cumcount()
+    lines, most = list(dict.fromkeys(table["label"])), int(beside.max()) + 1
     groups = list(dict.fromkeys(table[group])) if group else [None]
+    height = (0.14 * most + 0.2) * len(lines) + 0.2 * len(groups) + 0.8
+    fig, ax = plt.subplots(figsize=(style.PHONE, height))
     palette = dict(zip(groups, (*style.SERIES, ORANGE), strict=False))
-    for y, (_, row) in enumerate(table.iterrows()):
+    for (_, row), place in zip(table.iterrows(), beside, strict=True):
+        alike = int((table["label"] == row["label"]).sum())
+        y = lines.index(row["label"]) + (place - (alike - 1) / 2) * 0.7 / most
         colour = palette[row[group] if group else None]
         limits = [row.get(f"{value}_low", np.nan), row.get(f"{value}_high", np.nan)]
         ax.plot(limits, [y, y], color=colour, lw=1.6)
         ax.plot(row[value], y, "o", color=colour, ms=5)
-    style.name_rows(ax, table["label"])
+    style.name_rows(ax, [textwrap.fill(str(line), 24) for line in lines])
     style.dotted(ax, x=reference)
     if group:
-        style.legend_beside(ax, [style.mark(palette[g], g, ls="-", lw=1.6) for g in groups])
+        handles = [style.mark(palette[g], g, ls="-", lw=1.6) for g in groups]
+        ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1))
     ax.set_xlabel(label)
     return fig
 
@@ -137,12 +148,15 @@ def plot_nulls(
     nulls: Mapping[str, tuple[np.ndarray, float]], *, label: str, reference: float | None = None
 ) -> Figure:
     """Histograms of null distributions with the observed value, of what `label` says, two panels a row."""
-    fig, drawn = style.panels(nulls, (3.7, 2.9), columns=min(2, len(nulls)), share="")
+    columns = min(2, len(nulls))
+    room = 42 // columns
+    titles = ["\n".join(textwrap.fill(line, room) for line in title.split("\n")) for title in nulls]
+    fig, drawn = style.panels(titles, (style.PHONE / columns, 2.4), columns=columns, share="")
     for ax, (null, observed) in zip(drawn, nulls.values(), strict=True):
         ax.hist(null, bins=min(40, max(10, len(null) // 5)), color=GREY, alpha=0.8)
         ax.axvline(observed, color=ORANGE, lw=2)
         style.dotted(ax, INK, x=reference)
-        ax.set(xlabel=label, yticks=[])
+        ax.set(xlabel=textwrap.fill(label, room + 4), yticks=[])
         ax.spines["left"].set_visible(False)
     return fig
 
@@ -370,7 +384,7 @@ def plot_by_emotion(
     middle: float | None = None,
 ) -> Figure:
     """Items (n,) by two values in the colours of their emotions; a dotted line stands at a `middle`."""
-    fig, drawn = style.panels(panels, (3.8, 3.6), 1.3, xlabel=xlabel, ylabel=ylabel, share=share)
+    fig, drawn = style.panels(panels, (3.2, 3.4), 1.3, xlabel=xlabel, ylabel=ylabel, share=share)
     for ax, (x, y, emotions) in zip(drawn, panels.values(), strict=True):
         style.scatter_by_emotion(ax, x, y, emotions, 40)
         style.dotted(ax, x=middle)

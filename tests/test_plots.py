@@ -87,6 +87,15 @@ def test_a_forest_draws_each_interval_where_it_is():
     assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
 
 
+def test_rows_of_one_label_share_a_line_of_a_forest_and_never_a_place():
+    table = pd.DataFrame({"label": ["a", "a", "b"], "v": [0.6, 0.4, 0.5], "kind": ["x", "y", "x"]})
+    ax = plots.plot_forest(table, value="v", label="AUC", group="kind").axes[0]
+    places = [float(line.get_ydata()[0]) for line in ax.lines if line.get_marker() == "o"]
+    colours = [line.get_color() for line in ax.lines if line.get_marker() == "o"]
+    assert rows(ax) == ["a", "b"] and places[0] < 0 < places[1] < 0.5 and places[2] == 1
+    assert places[0] == -places[1] and colours[0] == colours[2] != colours[1]
+
+
 def test_strategy_and_placebo_stand_side_by_side_with_their_intervals():
     arms = {"true": [-0.1, 0.0], "true_low": [-0.2, -0.1], "true_high": [0.0, 0.1]}
     arms |= {"placebo": [-0.3, 0.2], "placebo_low": [-0.4, 0.1], "placebo_high": [-0.2, 0.3]}
