@@ -26,6 +26,8 @@ INK, BLUE, ORANGE, PURPLE, GREY = "#222222", "#0072B2", "#D55E00", "#AA3377", "#
 SERIES = (BLUE, PURPLE, INK, GREY)
 #: Inches. Wider figures are shrunk on a page until text of 9 points, the smallest drawn, is below 11 pixels.
 WIDTH = 7.5
+#: Inches. A figure that is no wider is seen whole on a phone, with text of 9 pixels.
+PHONE = 4.5
 #: Valence is always on this diverging scale: negative brown, positive teal.
 VALENCE_CMAP = "BrBG"
 #: Whatever else has two sides, such as a correlation or a change: negative purple, positive orange.
@@ -89,7 +91,7 @@ def panels(
 ) -> tuple[Figure, list[Axes]]:
     """Panels with titles, so many in a row: inches of each and of what stands beside all, axes they share.
 
-    No figure is wider than `WIDTH`.
+    No figure is wider than `WIDTH`. What is shared is named once, at the bottom or at the left.
     """
     titles = list(titles)
     columns = columns or len(titles)
@@ -97,8 +99,8 @@ def panels(
     shared = {"sharex": "x" in share, "sharey": "y" in share}
     figsize = (min(size[0] * columns + beside, WIDTH), size[1] * rows)
     fig, axes = plt.subplots(rows, columns, figsize=figsize, squeeze=False, **options | shared)
-    for ax, title in zip(axes.flat, titles, strict=False):
-        ax.set(title=title, xlabel=xlabel)
+    for place, (ax, title) in enumerate(zip(axes.flat, titles, strict=False)):
+        ax.set(title=title, xlabel="" if "x" in share and place + columns < len(titles) else xlabel)
     for ax in axes.flat[len(titles) :]:
         ax.set_visible(False)
     for ax in axes[:, 0]:
@@ -145,11 +147,9 @@ def show_cells(ax: Axes, values: Any, limits: tuple[float, float], **options: An
     return ax.imshow(values, aspect="auto", vmin=limits[0], vmax=limits[1], **options)
 
 
-def heat_map(
-    ax: Axes, table: pd.DataFrame, limits: tuple[float, float], cmap: str, bar: dict[str, Any]
-) -> None:
-    """Cells in colours with their numbers written in, and a colour bar."""
-    look = {"vmin": limits[0], "vmax": limits[1], "cmap": cmap, "annot_kws": {"size": 9}, "cbar_kws": bar}
+def heat_map(ax: Axes, table: pd.DataFrame, limits: tuple[float, float], cmap: str) -> None:
+    """Cells in colours with their numbers written in; those without a number stay empty."""
+    look = {"vmin": limits[0], "vmax": limits[1], "cmap": cmap, "annot_kws": {"size": 9}, "cbar": False}
     sns.heatmap(table, annot=True, fmt=".2f", ax=ax, **look)
     ax.set(xlabel="", ylabel="")
     ax.tick_params(axis="x", rotation=25)
