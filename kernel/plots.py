@@ -140,13 +140,9 @@ def plot_nulls(
     reference: float | None = None,
     stacked: bool = False,
 ) -> Figure:
-    """Histograms of null distributions with the observed value, of what `label` says, two panels a row.
-
-    `stacked` puts them above one another, on one scale, as narrow as a phone.
-    """
-    size, share = ((style.PHONE, 2), "x") if stacked else ((3.7, 2.9), "")
-    columns = 1 if stacked else min(2, len(nulls))
-    fig, drawn = style.panels(nulls, size, columns=columns, xlabel=label, share=share)
+    """Histograms of nulls with the observed value, of what `label` says, two panels a row or `stacked`."""
+    columns = min(2, len(nulls))
+    fig, drawn = style.panels(nulls, (3.7, 2.9), columns=columns, xlabel=label, share="", stacked=stacked)
     for ax, (null, observed) in zip(drawn, nulls.values(), strict=True):
         ax.hist(null, bins=min(40, max(10, len(null) // 5)), color=GREY, alpha=0.8)
         ax.axvline(observed, color=ORANGE, lw=2)
@@ -228,7 +224,7 @@ def plot_p_values(panels: Mapping[str, np.ndarray]) -> Figure:
 
     Twenty bars of equal width; that of p ≤ .05 is orange, an even spread is dotted.
     """
-    fig, drawn = style.panels(panels, (style.PHONE, 2.2), columns=1, share="xy", ylabel="share of sets")
+    fig, drawn = style.panels(panels, (0, 3), ylabel="share of sets", stacked=True)
     for ax, p in zip(drawn, panels.values(), strict=True):
         bar = np.clip(np.ceil(20 * np.asarray(p) - 1e-9), 1, 20).astype(int) - 1
         shares = np.bincount(bar, minlength=20) / len(bar)
@@ -318,9 +314,8 @@ def plot_features_from_raw(
     other; `de` (n_seconds, n_bands) is in nats and shown about the mean of each band. `title` says what was
     recorded, and whether it was simulated.
     """
-    fig, (left, right) = style.panels(
-        [title, "differential entropy"], (style.PHONE, 2.6), columns=1, share=""
-    )
+    titles = [title, "differential entropy"]
+    fig, (left, right) = style.panels(titles, (style.PHONE, 2.6), columns=1, share="")
     spread = 6 * max(float(np.std(trace)) for trace in traces.values())
     for row, trace in enumerate(traces.values()):
         colour = BLUE if row else INK
@@ -348,7 +343,7 @@ def plot_recovery(
     for ax, x, y in zip(drawn, planted.T, measured.T, strict=True):
         ax.scatter(x, y, s=4, color=BLUE, alpha=0.35, linewidths=0)
         ax.axline((0, 0), slope=1, color=INK, lw=0.8, ls=":")
-        ax.locator_params(nbins=3)
+        ax.locator_params(nbins=2)
     fig.suptitle(title, fontsize=11)
     fig.supxlabel(f"planted {label}", fontsize=10)
     return fig
@@ -370,9 +365,7 @@ def plot_shares(table: pd.DataFrame, *, label: str, title: str) -> Figure:
 def plot_position_classes(counts: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
     """Trials (n_positions, n_classes) relative to an even spread of each class, in the order of emotions."""
     order = emotion_order(classes)
-    fig, drawn = style.panels(
-        counts, (style.PHONE, 2.6), columns=1, xlabel="position in the session", share="x"
-    )
+    fig, drawn = style.panels(counts, (0, 3.7), xlabel="position in the session", stacked=True)
     for ax, trials in zip(drawn, counts.values(), strict=True):
         table = np.asarray(trials)[:, order]
         ratio = table / table.sum(0) * len(table)
@@ -392,19 +385,14 @@ def plot_by_emotion(
     middle: float | None = None,
     stacked: bool = False,
 ) -> Figure:
-    """Items (n,) by two values in the colours of their emotions; a dotted line stands at a `middle`.
-
-    `stacked` puts the panels above one another, as narrow as a phone.
-    """
-    size, columns = ((style.PHONE, 2.6), 1) if stacked else ((3.8, 3.6), len(panels))
-    beside = 0 if stacked else 1.3
+    """Items (n,) by two values in the colours of their emotions; a dotted line stands at a `middle`."""
     fig, drawn = style.panels(
-        panels, size, beside, columns=columns, xlabel=xlabel, ylabel=ylabel, share=share
+        panels, (3.8, 3.6), 1.3, xlabel=xlabel, ylabel=ylabel, share=share, stacked=stacked
     )
     for ax, (x, y, emotions) in zip(drawn, panels.values(), strict=True):
         style.scatter_by_emotion(ax, x, y, emotions, 40)
         style.dotted(ax, x=middle)
-    style.legend_beside(drawn[columns - 1])
+    style.legend_beside(drawn[0 if stacked else -1])
     return fig
 
 
@@ -512,15 +500,8 @@ def plot_checkpoints(
     line: str | None = None,
     stacked: bool = False,
 ) -> Figure:
-    """Checkpoints by two columns, coloured by ``network``, one panel per cohort; `line` joins its groups.
-
-    `stacked` puts the panels above one another, as narrow as a phone.
-    """
-    size, columns = ((style.PHONE, 2.5), 1) if stacked else ((3.7, 3.3), len(panels))
-    share, beside = ("xy", 0) if stacked else ("y", 1)
-    fig, drawn = style.panels(
-        panels, size, beside, columns=columns, xlabel=xlabel, ylabel=ylabel, share=share
-    )
+    """Checkpoints by two columns, coloured by ``network``, one panel per cohort; `line` joins its groups."""
+    fig, drawn = style.panels(panels, (3.7, 3.3), 1, ylabel=ylabel, xlabel=xlabel, stacked=stacked)
     networks = list(dict.fromkeys(name for table in panels.values() for name in table["network"]))
     palette = dict(zip(networks, style.SERIES, strict=False))
     for ax, table in zip(drawn, panels.values(), strict=True):
@@ -529,7 +510,7 @@ def plot_checkpoints(
             ax.plot(rows[x], rows[y], color=GREY, lw=0.6, zorder=1)
         for name, rows in table.groupby("network", sort=False):
             ax.scatter(rows[x], rows[y], s=26, color=palette[name], edgecolor="white", linewidth=0.5)
-    style.legend_beside(drawn[columns - 1], [style.mark(palette[name], name) for name in networks])
+    style.legend_beside(drawn[0 if stacked else -1], [style.mark(palette[name], name) for name in networks])
     return fig
 
 
@@ -539,8 +520,8 @@ def plot_ablation(panels: Mapping[str, pd.DataFrame]) -> Figure:
     Columns ``control`` and ``z``, one row for each checkpoint and control; a dot each, a bar at the mean.
     """
     controls = list(dict.fromkeys(name for table in panels.values() for name in table["control"]))
-    size = (style.PHONE, 0.36 * len(controls) + 0.8)
-    fig, drawn = style.panels(panels, size, columns=1, xlabel="z of the fall in accuracy", share="xy")
+    height = 0.5 * len(controls) + 1.1
+    fig, drawn = style.panels(panels, (0, height), xlabel="z of the fall in accuracy", stacked=True)
     for ax, table in zip(drawn, panels.values(), strict=True):
         for row, control in enumerate(controls):
             z = table.loc[table["control"] == control, "z"].to_numpy()

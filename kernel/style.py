@@ -27,7 +27,7 @@ SERIES = (BLUE, PURPLE, INK, GREY)
 #: Inches. Wider figures are shrunk on a page until text of 9 points, the smallest drawn, is below 11 pixels.
 WIDTH = 7.5
 #: Inches. A figure that is no wider is seen whole on a phone, with text of 9 pixels.
-PHONE = 4.5
+PHONE = 4.45
 #: Valence is always on this diverging scale: negative brown, positive teal.
 VALENCE_CMAP = "BrBG"
 #: Whatever else has two sides, such as a correlation or a change: negative purple, positive orange.
@@ -87,13 +87,17 @@ def panels(
     xlabel: str = "",
     ylabel: str = "",
     share: str = "y",
+    stacked: bool = False,
     **options: Any,
 ) -> tuple[Figure, list[Axes]]:
     """Panels with titles, so many in a row: inches of each and of what stands beside all, axes they share.
 
-    No figure is wider than `WIDTH`. What is shared is named once, at the bottom or at the left.
+    No figure is wider than `WIDTH`. `stacked` panels stand above one another, on one horizontal scale, as
+    narrow as a phone. What is shared is named once, at the bottom or at the left.
     """
     titles = list(titles)
+    if stacked:
+        size, beside, columns, share = (PHONE, 0.7 * size[1]), 0, 1, f"x{share}"
     columns = columns or len(titles)
     rows = -(-len(titles) // columns)
     shared = {"sharex": "x" in share, "sharey": "y" in share}

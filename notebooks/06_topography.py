@@ -200,13 +200,13 @@ nulls = {name: (test.null, abs(test.r_best)) for name, test in tests.items()}
 fig = plots.plot_nulls(nulls, label="largest |r| of all cells", stacked=True)
 
 # %% [markdown]
-# A correlation of .48 looks strong alone. Among the best of 160 it is in the middle. The next table adds the p-values of the two best cells on three axes.
+# A correlation of .48 looks strong alone. Among the best of 160 it is in the middle. The next table adds the p-values of the two best cells on three axes (people are standardised for the language model's, raw for the others).
 
 # %%
 cells = stored["cells"].sort_values("r", key=abs, ascending=False).groupby("part", sort=False).head(2)
 cells["cell"] = cells["channel"] + "/" + cells["band"]
-cells["axis and average"] = cells["part"] + ", " + cells["averaging"]
-best = cells.sort_values("part", kind="stable").set_index(["axis and average", "cell"])
+cells["axis and cell"] = cells["part"] + ", " + cells["cell"]
+best = cells.sort_values("part", kind="stable").set_index("axis and cell")
 best = best[["r", "p_parametric", "p", "p_max"]].round(3)
 best.set_axis(["r", "textbook p", "shuffled, this cell", "shuffled, all cells"], axis=1)
 

@@ -82,7 +82,7 @@ def positions(bank):
 
 order = plots.emotion_order(FACED_CLASSES)
 turned = [FACED_CLASSES.index(emotion) for emotion in ("disgust", "fear", "amusement")]
-fig, panels = plt.subplots(1, 2, figsize=(4.5, 5))
+fig, panels = plt.subplots(1, 2, figsize=(4.45, 5))
 for ax, (label, bank) in zip(panels, people.items(), strict=True):
     x = positions(bank)
     x *= np.sign(x[:, turned].sum(1, keepdims=True))  # a component has no sign of its own
@@ -193,11 +193,11 @@ for (label, axis), (scores, result) in results.items():
         row["p"] = round(result.p_within, 2)
         for network in architectures.values():
             alone = (people[label]["network"] == network).to_numpy()
-            row[f"{network}s only"] = round(
+            row[f"{network}s"] = round(
                 stats.pearson(scores.score[alone], people[label]["bacc"][alone]), 2
             )
-        rows.append({"regime": label.removeprefix("FACED, "), "axis": axis, **row})
-pd.DataFrame(rows).set_index(["regime", "axis"])
+        rows.append({"regime and axis": f"{label.removeprefix('FACED, ')}, {axis}", **row})
+pd.DataFrame(rows).set_index("regime and axis")
 
 # %% [markdown]
 # With means and the first model the interval lies above zero, and the rule that we had fixed accepts that. But one shuffled axis in

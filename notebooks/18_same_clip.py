@@ -222,7 +222,7 @@ fig = plots.plot_paired_forest(
     power, {"all jointly": "joint", "drift first, clips later": "naive"},
     label="simulated cohorts with p ≤ .05", reference=0.05,
 )
-fig.set_size_inches(4.5, 3.2)
+fig.set_size_inches(4.45, 3.2)
 legend = fig.axes[0].legend(loc="upper right")
 
 # %% [markdown]
