@@ -119,7 +119,7 @@ def plot_paired_forest(
     ``{column}_high``; `columns` names up to four in the legend, `label` the horizontal axis. A dotted
     line stands at `reference`.
     """
-    fig, ax = plt.subplots(figsize=(style.WIDTH, 0.34 * len(table) + 1.2))
+    fig, ax = plt.subplots(figsize=(style.PHONE, 0.34 * len(table) + 1.3))
     offsets = np.linspace(-0.18, 0.18, len(columns)) if len(columns) > 1 else [0.0]
     colours = (BLUE, GREY, ORANGE, PURPLE)
     for (name, column), shift, colour in zip(columns.items(), offsets, colours, strict=False):
@@ -128,7 +128,7 @@ def plot_paired_forest(
         ax.plot(table[column], y, "o", color=colour, ms=4.5, label=name)
     style.name_rows(ax, table["label"])
     style.dotted(ax, INK, x=reference)
-    style.legend_beside(ax)
+    fig.legend(loc="outside upper right", ncols=len(columns))
     ax.set_xlabel(label)
     return fig
 
@@ -152,8 +152,8 @@ def plot_outcomes(table: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
 
     `table` is as :func:`kernel.claims.outcomes`; `columns` gives what stands above each of its columns.
     """
-    names = [textwrap.fill(text.rstrip("."), 46) for text in table["claim"]]
-    fig, ax = plt.subplots(figsize=(style.WIDTH, 0.42 * len(table) + 0.9))
+    names = [textwrap.fill(text.rstrip("."), 34) for text in table["claim"]]
+    fig, ax = plt.subplots(figsize=(style.PHONE, 0.44 * len(table) + 0.9))
     for row, claim in enumerate(table.to_dict("records")):
         for place, column in enumerate(columns):
             word = str(claim[column])
@@ -162,7 +162,8 @@ def plot_outcomes(table: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
             box = Rectangle((place + 0.03, row - 0.44), 0.94, 0.88, color=style.OUTCOME_COLOURS[word], lw=0)
             ax.add_patch(box)
             ink = "white" if word in ("held", "failed") else INK
-            ax.text(place + 0.5, row, word, ha="center", va="center", fontsize=9, color=ink)
+            where = {"ha": "center", "va": "center", "fontsize": 9, "linespacing": 0.9}
+            ax.text(place + 0.5, row, textwrap.fill(word, 13), color=ink, **where)
     ax.set(xlim=(0, len(columns)), ylim=(len(table) - 0.5, -0.5))
     ax.set_xticks(np.arange(len(columns)) + 0.5, list(columns.values()))
     ax.set_yticks(range(len(table)), names)
@@ -473,10 +474,24 @@ def plot_filter_memory(
 
 
 def plot_checkpoints(
-    panels: Mapping[str, pd.DataFrame], *, x: str, y: str, xlabel: str, ylabel: str, line: str | None = None
+    panels: Mapping[str, pd.DataFrame],
+    *,
+    x: str,
+    y: str,
+    xlabel: str,
+    ylabel: str,
+    line: str | None = None,
+    stacked: bool = False,
 ) -> Figure:
-    """Checkpoints by two columns, coloured by ``network``, one panel per cohort; `line` joins its groups."""
-    fig, drawn = style.panels(panels, (3.7, 3.3), 1, ylabel=ylabel, xlabel=xlabel)
+    """Checkpoints by two columns, coloured by ``network``, one panel per cohort; `line` joins its groups.
+
+    `stacked` puts the panels above one another, as narrow as a phone.
+    """
+    size, columns = ((style.PHONE, 2.5), 1) if stacked else ((3.7, 3.3), len(panels))
+    share, beside = ("xy", 0) if stacked else ("y", 1)
+    fig, drawn = style.panels(
+        panels, size, beside, columns=columns, xlabel=xlabel, ylabel=ylabel, share=share
+    )
     networks = list(dict.fromkeys(name for table in panels.values() for name in table["network"]))
     palette = dict(zip(networks, style.SERIES, strict=False))
     for ax, table in zip(drawn, panels.values(), strict=True):
@@ -485,7 +500,7 @@ def plot_checkpoints(
             ax.plot(rows[x], rows[y], color=GREY, lw=0.6, zorder=1)
         for name, rows in table.groupby("network", sort=False):
             ax.scatter(rows[x], rows[y], s=26, color=palette[name], edgecolor="white", linewidth=0.5)
-    style.legend_beside(drawn[-1], [style.mark(palette[name], name) for name in networks])
+    style.legend_beside(drawn[columns - 1], [style.mark(palette[name], name) for name in networks])
     return fig
 
 
@@ -524,7 +539,7 @@ def plot_stream(
     ``emotion``. The figure ends at second `until`.
     """
     order = [name for name in EMOTIONS if name in classes][::-1]
-    fig, ax = plt.subplots(figsize=(style.WIDTH, 3.2))
+    fig, ax = plt.subplots(figsize=(style.PHONE, 3.2))
     look: dict[str, Any] = {"origin": "lower", "cmap": "Blues", "interpolation": "nearest", "zorder": 1}
     for record in records:
         if record.time > until:
