@@ -152,8 +152,8 @@ def plot_outcomes(table: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
 
     `table` is as :func:`kernel.claims.outcomes`; `columns` gives what stands above each of its columns.
     """
-    names = [textwrap.fill(text.rstrip("."), 34) for text in table["claim"]]
-    fig, ax = plt.subplots(figsize=(style.PHONE, 0.44 * len(table) + 0.9))
+    names = [textwrap.fill(text.rstrip("."), 30) for text in table["claim"]]
+    fig, ax = plt.subplots(figsize=(style.PHONE, 0.46 * len(table) + 0.9))
     for row, claim in enumerate(table.to_dict("records")):
         for place, column in enumerate(columns):
             word = str(claim[column])
@@ -162,8 +162,8 @@ def plot_outcomes(table: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
             box = Rectangle((place + 0.03, row - 0.44), 0.94, 0.88, color=style.OUTCOME_COLOURS[word], lw=0)
             ax.add_patch(box)
             ink = "white" if word in ("held", "failed") else INK
-            where = {"ha": "center", "va": "center", "fontsize": 9, "linespacing": 0.9}
-            ax.text(place + 0.5, row, textwrap.fill(word, 13), color=ink, **where)
+            word = textwrap.fill(word, 10)
+            ax.text(place + 0.5, row, word, ha="center", va="center", fontsize=9, color=ink)
     ax.set(xlim=(0, len(columns)), ylim=(len(table) - 0.5, -0.5))
     ax.set_xticks(np.arange(len(columns)) + 0.5, list(columns.values()))
     ax.set_yticks(range(len(table)), names)
