@@ -27,7 +27,7 @@ SERIES = (BLUE, PURPLE, INK, GREY)
 #: Inches. Wider figures are shrunk on a page until text of 9 points, the smallest drawn, is below 11 pixels.
 WIDTH = 7.5
 #: Inches. A figure that is no wider is seen whole on a phone, with text of 9 pixels.
-PHONE = 4.75
+PHONE = 4.5
 #: Valence is always on this diverging scale: negative brown, positive teal.
 VALENCE_CMAP = "BrBG"
 #: Whatever else has two sides, such as a correlation or a change: negative purple, positive orange.

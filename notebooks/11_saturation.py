@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 11. Does alignment harm because the axis is there already?
 #
-# **The question.** Strong classifiers, the paper says, have found the valence axis by themselves and are *saturated* with it. Teaching
+# **The question.** Strong classifiers, the paper says, have found the valence axis by themselves and are {term}`saturated <saturation>` with it. Teaching
 # it to them once more does nothing while they are weak, harms once they are strong, and harms the more the harder one pushes
 # {cite:p}`radwan2026shared`. This names a cause. If we vary the cause, does the harm follow?
 #
@@ -92,7 +92,7 @@ def shown(interval, digits=3):
 def starred(interval, digits=3):
     """The change alone, with an asterisk if its interval excludes zero."""
     value, low, high = interval
-    return f"{value:+.{digits}f}" + "*" * (low > 0 or high < 0)
+    return f"{round(value, digits) + 0.0:+.{digits}f}" + "*" * (low > 0 or high < 0)  # no -0
 
 
 both = trained.over_people_and_seeds
@@ -196,9 +196,8 @@ legend = axes[0, 0].legend(loc="lower right")
 # at all. We do find harm, most in the weakest networks of each panel, and a placebo does as much. In three panels most of the harm
 # disappears with long training; for emotions on the time course about half remains.
 #
-# Length of training is one way to a stronger network. The next figure has nine comparisons of a stronger with a weaker one: by length, by
-# labels, by the number of people trained on, and by regime. If harm began at a threshold, the stronger network would lose more, and the dots
-# would lie left of zero.
+# The next figure compares nine stronger networks with weaker ones: by length of training, labels, people trained on, and regime. If harm
+# began at a threshold, the dots would lie left of zero.
 
 # %% mystnb={"image": {"alt": "Forest plot of nine comparisons, real EEG: change of accuracy in a stronger network minus that in a weaker one, with the axis in blue and with a placebo in grey, with 95 % intervals. All four rows of longer training and the row of more people on means lie right of zero; moments against emotions and more people on the time course lie near zero; the time course against means lies left of it. Blue and grey lie close together in each row."}, "figure": {"caption": "**Longer training shrinks the harm, and the placebo goes with the axis in every row (real EEG).** Change in the stronger network minus change in the weaker; in brackets the accuracy of the weaker and of the stronger without a strategy. Bars: 95 % intervals over 23 people and ten seeds."}} tags=["hide-input"]
 few = {
@@ -268,10 +267,10 @@ single.rename_axis(["change with the axis, real EEG", "epochs"])
 pd.DataFrame(
     {
         key: {"accuracy": f"{few[key]['base']:.2f}"}
-        | {words[arm]: starred(both(few[key][arm])) for arm in ARMS}
+        | dict(zip(("the axis", "placebo", "beyond"), (starred(both(few[key][arm])) for arm in ARMS), strict=True))
         for key in sorted(few)
     }
-).T.rename_axis(["real EEG", "training people"])
+).T.rename_axis(["real EEG", "people"])
 
 # %% [markdown]
 # With four people a network is little better than chance (.11) and has little to lose; even so, a strategy costs something there. Where
@@ -395,16 +394,8 @@ thresholds = {
 }
 stronger = {f"{levels[axis].format(x)} minus {y:g}": row for (axis, x, y), row in thresholds.items()}
 compared = {f"{name}, minus none": row for name, row in needs.items()} | stronger
-pd.DataFrame(
-    {
-        name: {
-            "difference": starred(row[["value", "low", "high"]]),
-            "from": f"{row['low']:+.3f}",
-            "to": f"{row['high']:+.3f}",
-        }
-        for name, row in compared.items()
-    }
-).T.rename_axis("simulated, change with the axis")
+limits = pd.DataFrame(compared).T[["value", "low", "high"]].map("{:+.3f}".format)
+limits.set_axis(["difference", "from", "to"], axis=1).rename_axis("simulated, change with the axis")
 
 # %% [markdown]
 # At full training alignment harms no kind of cohort, with valence or without, not even where effects are twice as large and accuracy is far
@@ -508,11 +499,11 @@ for regime in REGIMES:
 def counted(rows):
     """How many results of each claim came to which verdict."""
     table = claims.show(*rows)
-    counts = pd.crosstab(table["claim"], table["verdict"]).reindex(table["claim"].unique())
-    return counts.rename_axis(None, axis=1)
+    kinds = table["verdict"].map(claims.plain_verdict).groupby(table["claim"], sort=False)
+    return kinds.agg(lambda kind: ", ".join(f"{n} {verdict}" for verdict, n in kind.value_counts().items()))
 
 
-counted(rows).rename_axis("real EEG, results")
+counted(rows).to_frame("results on real EEG")
 
 # %% [markdown]
 # The claim that harm grows with strength holds for two strategies of three. The threshold fails or stays undecided in every comparison.
@@ -564,7 +555,7 @@ interval = interventions.paired_t(by_seed)[0]._asdict()
 control_row("C7.mechanism", interval, n=len(by_seed), data=f"{one}, strong valence; four strategies")
 last = tables["simulated_axis_members"].query("kind == 'true'").iloc[-1].rename({"gain": "value"})
 control_row("C8.axis_members_harm", last, n=23, data=f"{one}, default", note=f"{last['added']} added to ten")
-counted(controls).rename_axis("simulated, results")
+counted(controls).to_frame("results, simulated")
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Every simulated result", "code_prompt_hide": "Every simulated result"}
 claims.show(*controls)[["data", "ours", "interval", "verdict"]]

@@ -118,9 +118,11 @@ wide.columns = [f"{regime}_{limit}".removesuffix("_difference") for limit, regim
 order = wide[list(by_regime)].mean(axis=1).sort_values(ascending=False).index
 far = ["deep ensemble", "residual complement", "drop basin, stacked", *LINEAR.values()]
 forest = wide.loc[order.drop(far)].rename_axis("label").reset_index()
+by_name, colours = {regime: regime for regime in by_regime}, (plots.BLUE, plots.PURPLE)
 fig = plots.plot_paired_forest(
-    forest, {regime: regime for regime in by_regime}, label="accuracy minus deep ensemble, real EEG"
+    forest, by_name, label="accuracy minus deep ensemble, real EEG", colours=colours
 )
+fig.axes[0].locator_params(axis="x", nbins=5)
 
 # %% [markdown]
 # With means no contestant beats the plain ensemble. With the time course two do: *top half*, which has nothing to do with the residual,
@@ -157,7 +159,7 @@ pd.concat(members, axis=1).round(2).rename_axis("real EEG")
 
 # %% [markdown]
 # Plain seeds agree at .71 or more, so there are few mistakes that the others could outvote. Members without a basin direction agree much
-# less, but each is worse. The residual complement is at chance with means, as it should be; with the time course it reaches .25. We think
+# less, but each is worse. The residual complement is at chance with means, as it should be; with the time course it reaches .26. We think
 # that it recognises the {term}`moments <moment>` of the clips, which class means do not contain, and learns the emotion of each by heart
 # ([chapter 7](07_classifiers.ipynb)).
 #

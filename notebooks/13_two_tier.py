@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 13. Does the residual tell which members help an ensemble?
 #
-# **The question.** The paper's theory has two tiers. The class means of a classifier already hold the axis, they are *saturated*; what makes a
+# **The question.** The paper's theory has two tiers. The class means of a classifier already hold the axis, they are {term}`saturated <saturation>`; what makes a
 # good member of an ensemble is its {term}`residual`, the variation within emotions. Over ten networks, the alignment of the residual with
 # valence predicts what a member contributes ($r = .743$, $p = .014$), and the seven best aligned members (.6962) beat the seven worst
 # (.6829) {cite:p}`radwan2026shared`. If that held, it would tell us which networks to average. But ten networks are one pool. What do sixteen

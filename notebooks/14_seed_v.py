@@ -94,7 +94,7 @@ columns(
 # values $b_k$ as well, we can judge their correlation exactly: we count in how many of the $5! = 120$ orders $\pi$ of the emotions it would be
 # as large,
 #
-# $$ p = \tfrac{1}{5!} \sum_\pi \mathbf 1 \bigl[ \operatorname{corr}(a, b_\pi) \ge \operatorname{corr}(a, b) \bigr] \ge \tfrac1{120} . $$
+# $$ \begin{aligned} p &= \tfrac{1}{5!} \sum_\pi \mathbf 1 \bigl[ \operatorname{corr}(a, b_\pi) \ge \operatorname{corr}(a, b) \bigr] \\ &\ge \tfrac1{120} . \end{aligned} $$
 
 # %% mystnb={"image": {"alt": "Histogram over all 120 orders of five emotions: correlation of the axis with itself when its classes are reordered; an orange line marks the paper's .96, a dotted line zero."}, "figure": {"caption": "**Five values correlate highly by chance (a real model's axis, no EEG).** The axis with itself in all 120 orders of its classes. Orange: the paper's .96."}}
 label = made["SEED-V strong_valence"].label

@@ -39,6 +39,7 @@ from itertools import pairwise
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from IPython.display import Markdown
 from scipy import stats as scipy_stats
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import BaggingClassifier
@@ -173,12 +174,13 @@ settings = {"sfreq": SFREQ, "channels": FACED_CHANNELS, "classes": sorted(FACED_
 decoder = OnlineDecoder(bagging.estimators_, **settings)
 seconds = [decoder.push_features(rng.standard_normal((32, 5)), time=float(t)) for t in range(1, 301)]
 latency = 1e3 * np.array([record.latency_s for record in seconds if record.label is not None])
-print(f"median {np.median(latency):.1f} ms, 95 % of answers within {np.quantile(latency, 0.95):.1f} ms")
-print(f"running state: {decoder.nbytes / 1e3:.0f} kB, however long the session")
+Markdown(
+    f"Half of the answers take less than {np.median(latency):.1f} ms, and 95 % less than {np.quantile(latency, 0.95):.1f} ms. "
+    f"What the decoder keeps of a session takes {decoder.nbytes / 1e3:.0f} kB, however long it is."
+)
 
 # %% [markdown]
-# A new answer is due every second, and computing it takes a small part of a second. (The times are those of the machine that made this page;
-# filtering raw signals adds little.)
+# A new answer is due only every second. (The times are those of the machine that made this page; filtering raw signals adds little.)
 #
 # ## From raw signals, the decoder follows what is shown (simulated)
 #
@@ -216,12 +218,13 @@ def at_the_end(records):
 
 # %%
 order = np.random.default_rng(0).permutation(28)
-members, records = {}, {}
+members, records, right = {}, {}, {}
 for name, x in raw.items():
     members[name] = train(x[:2]).estimators_
     records[name] = list(decode(session(x[2], order), OnlineDecoder(members[name], **settings)))
     hits = at_the_end(records[name])
-    print(f"{name}: {hits.sum()} of {len(hits)} clips named rightly, {len(hits) / 9:.1f} by chance")
+    right[name] = {"clips": f"{len(hits)}", "named rightly": f"{hits.sum()}", "by chance": f"{len(hits) / 9:.1f}"}
+pd.DataFrame(right).T
 
 # %% [markdown]
 # Where emotions are planted, the last answer of a clip is nearly always right; where nothing is planted, it is not clearly right more often
@@ -291,8 +294,7 @@ print("after the restart, every second logged once and with the same answer:", a
 
 # %% [markdown]
 # Without five channels the decoder still does better than guessing: it replaces a lost channel by that channel's own mean, and gives no answer
-# only if too many are lost. After a restart it goes on from its log on disk, as if nothing had happened: every second is logged once, with
-# the same answer.
+# only if too many are lost. After a restart it goes on from its log on disk: every second is logged once, with the same answer.
 
 # %% tags=["remove-cell", "nbval-check-output"]
 # what the solutions below say in numbers

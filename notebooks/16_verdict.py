@@ -55,7 +55,7 @@
 # - **The {term}`nulls <null>` are too easy.** One null shuffles clips, although only emotions vary freely. Another compares with random directions
 #   along which the features hardly vary, so that cutting them out costs little in any case ([chapters 5](05_projection.ipynb) and [9](09_ablation.ipynb)). In
 #   simulated cohorts without any effect each calls an effect significant far too often.
-# - **The harm does not show that networks know the axis already**, which the paper calls saturation. On real EEG a {term}`placebo`, a loss towards permuted valence, costs as much as one
+# - **The harm does not show that networks know the axis already**, which the paper calls {term}`saturation`. On real EEG a {term}`placebo`, a loss towards permuted valence, costs as much as one
 #   towards the axis ({term}`exploratory`; by the rule fixed beforehand it is undecided whether the axis harms more;
 #   [chapter 10](10_alignment.ipynb)). In simulations alignment costs as much where there is no valence at all. Briefly trained networks are
 #   harmed most, far below the accuracy at which the paper expects any harm ([chapter 11](11_saturation.ipynb)). And fewer strategies harm than
@@ -161,12 +161,12 @@ asked = headlines[ours[names]]
 fig = plots.plot_outcomes(asked.assign(claim=asked["claim"].str.replace(r" \(our \w+\)", "", regex=True)), columns)
 
 # %% [markdown]
-# Here each line must be read by itself, since "failed" may be good news for the paper or bad. The most telling answers, on real data if not marked:
+# Here "failed" may be good news for the paper or bad. The most telling answers, on real data if not marked:
 #
-# - Data without any valence reach an in-sample correlation of .87, too (simulated). Clips, films and emotions that the fit has not seen are not predicted.
+# - Data without any valence reach an in-sample correlation of .87, too (simulated). Unseen clips, films and emotions are not predicted.
 # - The direction in language models does not stand out among those in which the texts vary anyway.
-# - Emotions on unseen clips are decoded better than by chance, but no better than arbitrary groups of the same clips.
-# - Whether the axis harms more than its placebo is undecided by its rule; that the difference is below .01 held (exploratory).
+# - On clips that training has met, nine arbitrary groups of clips are decoded nearly as well as the nine emotions. On unseen clips the emotions stay a little above chance.
+# - That the axis harms more than its placebo is undecided; that they differ by less than .01 held (exploratory).
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Our controls and questions by name", "code_prompt_hide": "Our controls and questions by name"}
 by_outcome(every[ours])
