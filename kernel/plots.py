@@ -487,8 +487,15 @@ def plot_checkpoints(
     line: str | None = None,
     stacked: bool = False,
 ) -> Figure:
-    """Checkpoints by two columns, coloured by ``network``, one panel per cohort; `line` joins its groups."""
-    fig, drawn = style.panels(panels, (3.7, 3.3), 1, ylabel=ylabel, xlabel=xlabel, stacked=stacked)
+    """Checkpoints by two columns, coloured by ``network``, one panel per cohort; `line` joins its groups.
+
+    `stacked` puts the panels above one another, as narrow as a phone.
+    """
+    size, columns = ((style.PHONE, 2.5), 1) if stacked else ((3.7, 3.3), len(panels))
+    share, beside = ("xy", 0) if stacked else ("y", 1)
+    fig, drawn = style.panels(
+        panels, size, beside, columns=columns, xlabel=xlabel, ylabel=ylabel, share=share
+    )
     networks = list(dict.fromkeys(name for table in panels.values() for name in table["network"]))
     palette = dict(zip(networks, style.SERIES, strict=False))
     for ax, table in zip(drawn, panels.values(), strict=True):
@@ -497,7 +504,7 @@ def plot_checkpoints(
             ax.plot(rows[x], rows[y], color=GREY, lw=0.6, zorder=1)
         for name, rows in table.groupby("network", sort=False):
             ax.scatter(rows[x], rows[y], s=26, color=palette[name], edgecolor="white", linewidth=0.5)
-    style.legend_beside(drawn[0 if stacked else -1], [style.mark(palette[name], name) for name in networks])
+    style.legend_beside(drawn[columns - 1], [style.mark(palette[name], name) for name in networks])
     return fig
 
 

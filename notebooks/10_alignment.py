@@ -223,7 +223,7 @@ fig, axes = style.panels(REGIMES, (style.PHONE / 2, 2.7), share="", ylabel="mean
 for ax, regime in zip(axes, REGIMES, strict=True):
     x, y = bases[regime]["bacc"].to_numpy(), cubes[regime]["true"][shared].mean((0, 2))
     ax.plot(x, y, "o", color=plots.BLUE)
-    ax.set_title(f"{regime}, r {stats.pearson(x, y):.2f}")
+    ax.set_title(f"{regime}\nr {stats.pearson(x, y):.2f}")
     ax.locator_params(nbins=3)
 label = fig.supxlabel("accuracy without a strategy, real EEG", fontsize=10)
 

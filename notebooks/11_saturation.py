@@ -266,11 +266,11 @@ single.rename_axis(["change with the axis, real EEG", "epochs"])
 # %% tags=["hide-input"]
 pd.DataFrame(
     {
-        key: {"accuracy": f"{few[key]['base']:.2f}"}
-        | dict(zip(("the axis", "placebo", "beyond"), (starred(both(few[key][arm])) for arm in ARMS), strict=True))
-        for key in sorted(few)
+        f"{regime}, {n} people": {"accuracy": f"{few[regime, n]['base']:.2f}"}
+        | dict(zip(("the axis", "placebo", "beyond"), (starred(both(few[regime, n][arm])) for arm in ARMS), strict=True))
+        for regime, n in sorted(few)
     }
-).T.rename_axis(["real EEG", "people"])
+).T.rename_axis("real EEG")
 
 # %% [markdown]
 # With four people a network is little better than chance (.11) and has little to lose; even so, a strategy costs something there. Where
@@ -371,7 +371,7 @@ stored = pd.read_csv("../book/grid.csv", comment="#").groupby("preset").tail(1).
 for preset in stored.index:
     rows.append({**stored.loc[preset], "label": f"4 people, 100 epochs, {truths[preset]}"})
 arms = {words[arm]: arm for arm in ARMS}
-fig = plots.plot_paired_forest(pd.DataFrame(rows), arms, label="change of accuracy, simulated")
+fig = plots.plot_paired_forest(pd.DataFrame(rows), arms, label="change, simulated")
 
 # %% [markdown]
 # In every row the axis and its placebo lie close together, and the rows without valence look like those with it. The table compares the

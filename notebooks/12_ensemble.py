@@ -120,7 +120,7 @@ far = ["deep ensemble", "residual complement", "drop basin, stacked", *LINEAR.va
 forest = wide.loc[order.drop(far)].rename_axis("label").reset_index()
 by_name, colours = {regime: regime for regime in by_regime}, (plots.BLUE, plots.PURPLE)
 fig = plots.plot_paired_forest(
-    forest, by_name, label="accuracy minus deep ensemble, real EEG", colours=colours
+    forest, by_name, label="minus deep ensemble, real EEG", colours=colours
 )
 fig.axes[0].locator_params(axis="x", nbins=5)
 

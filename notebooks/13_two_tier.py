@@ -118,7 +118,7 @@ plt.show()
 
 # %% [markdown]
 # The blue lines, the means of sixteen pools, stand at zero, and the dots fill the band that chance gives. The paper's pool lies to the right
-# of all of them. The table adds two other scores, and the standard deviation over pools beside that of permuted members.
+# of all of them. The table adds two other scores, and the standard deviation over pools.
 
 # %% tags=["hide-input"]
 scores = {"alignment": "residual", "on held-out clips": "held_out", "accuracy (exploratory)": "bacc"}
@@ -128,7 +128,7 @@ pd.DataFrame(
         for label, score in scores.items()
         for data, rows in by_data("pools").items()
     }
-).T[["mean r", "p", "sd over pools", "sd by chance"]].round(2)
+).T[["mean r", "p", "sd over pools"]].round(2)
 
 # %% [markdown]
 # In neither regime does alignment predict contribution, and pools spread about as widely as permuted members do. By chance alone, the

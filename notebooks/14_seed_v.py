@@ -193,10 +193,12 @@ splits = pd.concat(
     ignore_index=True,
 )
 NAMES = {"cbramod": "same people", "leave_subjects_out": "new people", "lda": "linear discriminant"}
+NAMES |= {"mean of 3 networks": "three networks"}
 shown = splits[splits["method"] != "logistic"].replace(NAMES)
-by_split = shown.pivot(index=["split", "method"], columns="data", values="bacc").iloc[::-1]
-by_split.loc[("chance", ""), :] = splits.groupby("data")["chance"].first()
-columns(by_split).rename_axis(["people", "accuracy"]).map("{:.2f}".format).replace("nan", "")
+rows = shown["split"] + ", " + shown["method"]
+by_split = shown.assign(row=rows).pivot(index="row", columns="data", values="bacc").iloc[::-1]
+by_split.loc["chance"] = splits.groupby("data")["chance"].first()
+columns(by_split).rename_axis("accuracy").map("{:.2f}".format).replace("nan", "")
 
 # %% [markdown]
 # In these simulated cohorts the accuracy with new people (only four in SEED-V's design) is no lower, since the simulator makes all people
