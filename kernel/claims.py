@@ -26,6 +26,7 @@ _OPERATORS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": opera
 _FIELDS = ("value", "low", "high", "p", "n")
 _COMPARISON = re.compile(rf"({'|'.join(_FIELDS)}) (<=?|>=?) (-?\d+(?:\.\d+)?)")
 _ID = re.compile(r"C[1-9]\.[^\W\d]\w*")
+_OURS = re.compile(r"\(our (?!own run)")
 
 #: What became of a claim with several results.
 OUTCOMES = ("held", "held in part", "failed", "could not be decided", "not asked")
@@ -81,6 +82,11 @@ class Claim(NamedTuple):
         """Both sides of the rule in words."""
         yes, no = " and ".join(self.supported), " and ".join(self.not_supported)
         return f"supported if {yes}; not supported if {no}"
+
+    @property
+    def ours(self) -> bool:
+        """Whether this audit asks it, not the paper: the claim says so, or the paper has no figure for it."""
+        return bool(_OURS.search(self.claim)) or self.paper.startswith(("no ", "not "))
 
     @property
     def fields(self) -> frozenset[str]:

@@ -122,7 +122,12 @@ def plot_forest(
 
 
 def plot_paired_forest(
-    table: pd.DataFrame, columns: Mapping[str, str], *, label: str, reference: float | None = 0
+    table: pd.DataFrame,
+    columns: Mapping[str, str],
+    *,
+    label: str,
+    reference: float | None = 0,
+    colours: Sequence[str] = (BLUE, GREY, ORANGE, PURPLE),
 ) -> Figure:
     """Several values with intervals side by side, one row for each line of the table.
 
@@ -130,16 +135,15 @@ def plot_paired_forest(
     ``{column}_high``; `columns` names up to four in the legend, `label` the horizontal axis. A dotted
     line stands at `reference`.
     """
-    fig, ax = plt.subplots(figsize=(style.WIDTH, 0.34 * len(table) + 1.2))
+    fig, ax = plt.subplots(figsize=(style.PHONE, 0.34 * len(table) + 1.3))
     offsets = np.linspace(-0.18, 0.18, len(columns)) if len(columns) > 1 else [0.0]
-    colours = (BLUE, GREY, ORANGE, PURPLE)
     for (name, column), shift, colour in zip(columns.items(), offsets, colours, strict=False):
         y = np.arange(len(table)) + shift
         ax.hlines(y, table[f"{column}_low"], table[f"{column}_high"], color=colour, lw=1.6)
         ax.plot(table[column], y, "o", color=colour, ms=4.5, label=name)
     style.name_rows(ax, table["label"])
     style.dotted(ax, INK, x=reference)
-    style.legend_beside(ax)
+    fig.legend(loc="outside upper right", ncols=len(columns))
     ax.set_xlabel(label)
     return fig
 
@@ -171,8 +175,8 @@ def plot_outcomes(table: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
 
     `table` is as :func:`kernel.claims.outcomes`; `columns` gives what stands above each of its columns.
     """
-    names = [textwrap.fill(text.rstrip("."), 46) for text in table["claim"]]
-    fig, ax = plt.subplots(figsize=(style.WIDTH, 0.42 * len(table) + 0.9))
+    names = [textwrap.fill(text.rstrip("."), 30) for text in table["claim"]]
+    fig, ax = plt.subplots(figsize=(style.PHONE, 0.46 * len(table) + 0.9))
     for row, claim in enumerate(table.to_dict("records")):
         for place, column in enumerate(columns):
             word = str(claim[column])
@@ -181,6 +185,7 @@ def plot_outcomes(table: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
             box = Rectangle((place + 0.03, row - 0.44), 0.94, 0.88, color=style.OUTCOME_COLOURS[word], lw=0)
             ax.add_patch(box)
             ink = "white" if word in ("held", "failed") else INK
+            word = textwrap.fill(word, 10)
             ax.text(place + 0.5, row, word, ha="center", va="center", fontsize=9, color=ink)
     ax.set(xlim=(0, len(columns)), ylim=(len(table) - 0.5, -0.5))
     ax.set_xticks(np.arange(len(columns)) + 0.5, list(columns.values()))
@@ -562,7 +567,7 @@ def plot_stream(
     ``emotion``. The figure ends at second `until`.
     """
     order = [name for name in EMOTIONS if name in classes][::-1]
-    fig, ax = plt.subplots(figsize=(style.WIDTH, 3.2))
+    fig, ax = plt.subplots(figsize=(style.PHONE, 3.2))
     look: dict[str, Any] = {"origin": "lower", "cmap": "Blues", "interpolation": "nearest", "zorder": 1}
     for record in records:
         if record.time > until:

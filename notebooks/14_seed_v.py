@@ -60,17 +60,29 @@ names = ("replication_rates", "replication_checkpoints", "replication_tests")
 stored = {name: audit.load(name) for name in names}
 print(*(table.attrs["source"] for table in stored.values()), sep="\n")
 positions = {label: axis_positions(lm, part.classes) for label, part in cohorts.items()}
-pd.DataFrame(
+
+
+def short(label):
+    """The label of a cohort, for the head of a column."""
+    return label.replace("simulated cohort, seed 0, ", "simulated: ").removesuffix(" design")
+
+
+def columns(rows):
+    """A table with a column for each cohort, of rows by cohort and name."""
+    return pd.DataFrame({short(label): rows[label] for label in cohorts})
+
+
+columns(
     {
         label: {
             "people": len(c.subjects),
             "clips": len(c.clips),
             "channels": len(c.channels),
-            "classes": ", ".join(c.classes),
+            "emotions": ", ".join(c.classes),
         }
         for label, c in cohorts.items()
     }
-).T
+)
 
 # %% [markdown]
 # Two cohorts have the design of SEED-V, one with strong valence {term}`planted` and one with none. The third has the design of EmoEEG-MC and
@@ -82,7 +94,7 @@ pd.DataFrame(
 # values $b_k$ as well, we can judge their correlation exactly: we count in how many of the $5! = 120$ orders $\pi$ of the emotions it would be
 # as large,
 #
-# $$ p = \tfrac{1}{5!} \sum_\pi \mathbf 1 \bigl[ \operatorname{corr}(a, b_\pi) \ge \operatorname{corr}(a, b) \bigr] \ge \tfrac1{120} . $$
+# $$ \begin{aligned} p &= \tfrac{1}{5!} \sum_\pi \mathbf 1 \bigl[ \operatorname{corr}(a, b_\pi) \ge \operatorname{corr}(a, b) \bigr] \\ &\ge \tfrac1{120} . \end{aligned} $$
 
 # %% mystnb={"image": {"alt": "Histogram over all 120 orders of five emotions: correlation of the axis with itself when its classes are reordered; an orange line marks the paper's .96, a dotted line zero."}, "figure": {"caption": "**Five values correlate highly by chance (a real model's axis, no EEG).** The axis with itself in all 120 orders of its classes. Orange: the paper's .96."}}
 label = made["SEED-V strong_valence"].label
@@ -90,14 +102,6 @@ five = np.array(list(positions[label].values()))
 orders = stats.permutation_test(
     stats.pearson, five, five, n_permutations=10_000, alternative="greater", random_state=0
 )
-share = float((np.abs(orders.null) >= 0.6).mean())
-print(
-    f"{len(orders.null)} orders, all of them: {orders.exact}; smallest p {orders.p:.4f}; orders with |r| of .6 or more: {share:.0%}"
-)
-human = dict(zip(FACED_CLASSES, CLASS_VALENCE, strict=True))
-for axis in {len(axis): axis for axis in positions.values()}.values():
-    r = stats.pearson(list(axis.values()), [human[emotion] for emotion in axis])
-    print(f"axis of {lm.name}, built from {len(axis)} emotions, against people's valence of these: r {r:.2f}")
 fig = plots.plot_nulls(
     {"five classes, all orders": (orders.null, 0.96)},
     label="r of the axis with itself, reordered",
@@ -112,7 +116,8 @@ fig = plots.plot_nulls(
 #
 # ## With this axis, the smallest p comes from the cohort without valence
 #
-# We ask two things of each cohort: does a linear fit predict the axis for emotions that it has not seen ([chapter 5](05_projection.ipynb)), and does any {term}`cell`, one electrode in one band, follow it ([chapter 6](06_topography.ipynb))?
+# We ask two things of each cohort: does a linear fit predict the axis for emotions that it has not seen ([chapter 5](05_projection.ipynb)),
+# and does any {term}`cell`, one electrode in one band, follow it ([chapter 6](06_topography.ipynb))?
 
 
 # %% tags=["hide-input"]
@@ -127,30 +132,30 @@ best = {
     label: cells.table(cohorts[label].channels, list(cohorts[label].bands)).iloc[0]
     for label, (_, cells) in projected.items()
 }
-pd.DataFrame(
+columns(
     {
         label: {
-            "r, emotion left out": f"{tracking.r:.2f}",
-            "p": f"{tracking.p:.3f}",
+            "linear fit, emotion left out: r": f"{tracking.r:.2f}",
+            "its p": f"{tracking.p:.3f}",
             "best cell": " ".join(best[label].name),
             "its r": f"{best[label]['r']:.2f}",
-            "p, textbook": f"{best[label]['p_parametric']:.1g}",
-            "p, emotions permuted, best of all cells": f"{cells.p_best:.3f}",
+            "its p in a textbook": f"{best[label]['p_parametric']:.1g}",
+            "its p after the search": f"{cells.p_best:.2f}",
         }
         for label, (tracking, cells) in projected.items()
     }
-).T
+)
 
 # %% [markdown]
 # The textbook p-values of the best cells are tiny, but no cell passes once we permute the emotions and repeat the search each time. The one
-# small p of the projection belongs to the cohort *without* valence: one test in twenty says yes without a reason. And in SEED-V everybody saw
+# small p of a linear fit belongs to the cohort *without* valence: one test in twenty says yes without a reason. And in SEED-V everybody saw
 # the clips in the same order, so that the order cannot be separated out: what seems to follow the axis there may follow the session.
 #
 # ## With a good axis the tests find what is planted
 #
 # Were these tests too weak, or was the axis too poor? We make forty pairs of cohorts of each kind, one in FACED's design and one in the
-# other, which share the pattern of valence and nothing else. Here the axis is people's own valence, the best there can be. The table says how often a
-# test says yes (p ≤ .05), with a 95 % interval: in noise, in cohorts whose emotions differ but not by valence, and with strong valence.
+# other, which share the pattern of valence and nothing else. Here the axis is people's own valence, the best there can be. The table counts
+# the cohorts in which a test says yes (p ≤ .05): in noise, where emotions differ but not by valence, and with strong valence.
 
 # %% tags=["hide-input"]
 rates = pd.concat(
@@ -159,17 +164,16 @@ rates = pd.concat(
         for design, table in stored["replication_rates"].groupby("design", sort=False)
     ]
 )
-shown = rates.assign(share=[f"{r.rate:.2f} ({r.low:.2f} to {r.high:.2f})" for r in rates.itertuples()])
+shown = rates.assign(yes=(rates["rate"] * rates["n"]).round().astype(int))
 shown.pivot_table(
-    index=["design", "estimator"], columns="truth", values="share", aggfunc="first", sort=False, observed=True
-).rename_axis(columns="simulated, share of p ≤ .05").rename(
+    index=["design", "estimator"], columns="truth", values="yes", aggfunc="first", sort=False, observed=True
+).rename_axis(["simulated", "yes, of 40"]).rename_axis(columns=None).rename(
     columns={"nothing": "noise", "classes, no valence": "emotions, no valence", "valence 1": "strong valence"},
     index={"leave-one-emotion-out r": "r, emotion left out"},
 )
 
 # %% [markdown]
-# Where valence is absent, no test says yes much more often than one time in twenty. Each finds strong valence in nine of ten cohorts or
-# more. So the tests are not too weak: a "no" above, or a small p where no valence was planted, is due to that one cohort or to the axis.
+# Where valence is absent, no test says yes in more than 4 of 40 cohorts; 2 are to be expected. Each finds strong valence in 36 or more. So the tests are not too weak: a "no" above, or a small p where no valence was planted, is due to that one cohort or to the axis.
 #
 # ## The usual split does not ask about new people
 #
@@ -188,15 +192,17 @@ splits = pd.concat(
     ],
     ignore_index=True,
 )
-NAMES = {"cbramod": "the usual split: same people", "leave_subjects_out": "new people", "lda": "linear discriminant"}
-NAMES |= {"bacc": "accuracy", "low": "from", "high": "to", "n_subjects": "test people"}
-shown = splits[splits["method"] != "logistic"].replace(NAMES).rename(columns=NAMES)
-shown = shown.set_index(["data", "split", "method"])[["accuracy", "from", "to", "chance", "test people"]]
-shown.round(2).astype(object).fillna("")
+NAMES = {"cbramod": "same people", "leave_subjects_out": "new people", "lda": "linear discriminant"}
+NAMES |= {"mean of 3 networks": "three networks"}
+shown = splits[splits["method"] != "logistic"].replace(NAMES)
+rows = shown["split"] + ", " + shown["method"]
+by_split = shown.assign(row=rows).pivot(index="row", columns="data", values="bacc").iloc[::-1]
+by_split.loc["chance"] = splits.groupby("data")["chance"].first()
+columns(by_split).rename_axis("accuracy").map("{:.2f}".format).replace("nan", "")
 
 # %% [markdown]
-# In these simulated cohorts the accuracy with new people is no lower, since the simulator makes all people alike; with real people it may be
-# lower. Accuracies on the usual split say nothing about anybody else.
+# In these simulated cohorts the accuracy with new people (only four in SEED-V's design) is no lower, since the simulator makes all people
+# alike; with real people it may be lower. Accuracies on the usual split say nothing about anybody else.
 #
 # ## Better networks do not lie closer to the axis
 #
@@ -209,7 +215,7 @@ checkpoints |= {part.label: simulated.replication_checkpoints(None, part) for pa
 five_classes = [label for label in checkpoints if "SEED-V" in label]
 fig = plots.plot_checkpoints(
     {
-        label.replace("simulated cohort, seed 0, ", "simulated\n"): checkpoints[label].replace(
+        short(label): checkpoints[label].replace(
             {"network": {"mlp": "perceptron", "axial": "transformer"}}
         )
         for label in five_classes
@@ -218,6 +224,7 @@ fig = plots.plot_checkpoints(
     y="class_pc1",
     xlabel="balanced accuracy, new people",
     ylabel="agreement with the axis",
+    stacked=True,
 )
 
 # %% [markdown]
@@ -228,11 +235,11 @@ fig = plots.plot_checkpoints(
 live = [simulated.replication_tests(None, part) for part in recorded]
 tests = pd.concat([*live, stored["replication_tests"]]).set_index(["data", "test"])
 converged = tests.xs("class PC1", level="test")
-table = converged[["value", "p", "null_sd", "n"]].round(2)
-table.rename(columns={"value": "r", "null_sd": "sd by chance", "n": "networks"})
+table = converged[["value", "p", "null_sd"]].round(2)
+columns(table.rename(columns={"value": "r", "null_sd": "sd by chance"}).T)
 
 # %% [markdown]
-# All three correlations are negative, and none exceeds chance. The column *sd by chance* says why: with shuffled emotions the correlation has
+# All three correlations are negative, and none exceeds chance. The row *sd by chance* says why: with shuffled emotions the correlation has
 # a standard deviation of .5 to .7, so that nearly any $r$ is to be expected. The paper's own .358 has $p = .19$.
 #
 # ## Alignment and ensembles change little
@@ -240,11 +247,16 @@ table.rename(columns={"value": "r", "null_sd": "sd by chance", "n": "networks"})
 # Of the strategies of [chapter 10](10_alignment.ipynb) we train one of each family that needs no ratings of clips, each with its
 # {term}`placebo`.
 
+
 # %% tags=["hide-input"]
-changed = tests.drop(["class PC1", "gain"], level="test")
-table = changed[["value", "low", "high"]].round(3).rename_axis(["data", "change of accuracy"])
-ARMS = {"true": "the axis", "beyond": "beyond the placebo"}
-table.rename(ARMS, level=1).rename(columns={"value": "mean", "low": "from", "high": "to"})
+def with_interval(name):
+    """A row of the tests for each cohort, with its 95 % interval over test people."""
+    limits = tests.xs(name, level="test")[["value", "low", "high"]]
+    return {label: "{:+.3f} [{:+.3f}, {:+.3f}]".format(*row) for label, row in limits.T.items()}
+
+
+ARMS = {"the axis": "true", "placebo": "placebo", "beyond the placebo": "beyond"}
+columns(pd.DataFrame({name: with_interval(arm) for name, arm in ARMS.items()}).T).rename_axis("change")
 
 # %% [markdown]
 # With the axis and with a placebo, accuracy changes by less than a hundredth. In the cohort without valence the axis does .012 worse than its
@@ -253,9 +265,9 @@ table.rename(ARMS, level=1).rename(columns={"value": "mean", "low": "from", "hig
 
 # %% tags=["hide-input"]
 voted = tests.xs("gain", level="test")
-gains = pd.DataFrame({"single network": voted["single"], "ten networks": voted["single"] + voted["value"]})
-gains = gains.assign(gain=voted["value"], low=voted["low"], high=voted["high"]).round(3)
-gains.rename(columns={"low": "from", "high": "to"})
+gains = {"single network": voted["single"], "ten networks": voted["single"] + voted["value"]}
+gains = pd.DataFrame(gains).map("{:.3f}".format).assign(gain=with_interval("gain"))
+columns(gains.T).rename_axis("accuracy")
 
 # %% [markdown]
 # Ten networks gain a hundredth in one cohort. In the two cohorts of SEED-V's design the intervals include zero.
@@ -274,19 +286,12 @@ moved = {
     )
     for label, part in cohorts.items()
 }
-pd.DataFrame(
+columns(
     {
-        label: {
-            "from": pairs[label].label,
-            "electrodes": len(one.channels),
-            "classes": len(one.classes),
-            "r": round(one.test.observed, 2),
-            "p": round(one.test.p, 3),
-            "orders": len(one.test.null),
-        }
+        label: {"r": f"{one.test.observed:.2f}", "p": f"{one.test.p:.2f}", "orders": len(one.test.null)}
         for label, one in moved.items()
     }
-).T
+)
 
 # %% [markdown]
 # With the language model's axis none of the three transfers exceeds chance. With people's own valence the same test succeeds nearly always
@@ -296,6 +301,12 @@ pd.DataFrame(
 # what the solutions below say in numbers
 from math import factorial
 
+share = float((np.abs(orders.null) >= 0.6).mean())
+print(f"all orders: {orders.exact}; smallest p {orders.p:.4f}; orders with |r| of .6 or more: {share:.0%}")
+human = dict(zip(FACED_CLASSES, CLASS_VALENCE, strict=True))
+for axis in {len(axis): axis for axis in positions.values()}.values():
+    r = stats.pearson(list(axis.values()), [human[emotion] for emotion in axis])
+    print(f"axis built from {len(axis)} emotions, against people's valence of these: r {r:.2f}")
 print("orders with r of .96 or more:", int((orders.null >= 0.96).sum()), "of", len(orders.null))
 print("smallest two-sided p:", {n: f"{2 / factorial(n):.3f}" for n in (3, 4, 5)}, "orders of nine:", factorial(9))
 design = converged["null_sd"].loc[[label for label in converged.index if "SEED-V" in label]]
@@ -322,7 +333,7 @@ for label, part in cohorts.items():
         claims.record("C9.ensemble", **gain, n=people, **shared),
         claims.record("C9.class_order", value=order.observed, p=order.p, n=len(part.classes), **shared),
     ]
-claims.show(*rows)[["paper", "ours", "interval", "p", "data", "verdict"]]
+claims.show(*rows)[["data", "paper", "ours", "interval", "p", "verdict"]]
 
 # %% tags=["remove-cell", "nbval-check-output"]
 levels = rates.set_index(["design", "estimator", "truth"])
@@ -374,7 +385,7 @@ print(f"{n_orders} orders, smallest two-sided p {p:.3f}")
 # ```
 #
 # **Exercise 3.** A correlation passes one-sided at .05 if it exceeds about 1.645 standard deviations of its null. How large would the
-# correlation over 24 networks have to be in the cohorts of SEED-V's design? Use the column *sd by chance*.
+# correlation over 24 networks have to be in the cohorts of SEED-V's design? Use the row *sd by chance*.
 #
 # ```{dropdown} Solution
 # About 1.0 in one cohort and 1.2 in the other. A correlation cannot exceed 1, so hardly any could pass.

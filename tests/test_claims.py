@@ -403,6 +403,14 @@ def test_real_planted_and_unplanted_results_are_never_counted_together(results):
         claims.outcomes(["C2.nothing"])
 
 
+def test_a_claim_is_ours_if_it_says_so_or_the_paper_has_no_figure_for_it():
+    theirs = CLAIMS["C7.none_helps"]
+    assert not theirs.ours and not theirs._replace(claim="It harms (our own run).").ours
+    assert theirs._replace(claim="It harms (our control).").ours
+    assert theirs._replace(paper="not reported").ours and theirs._replace(paper="no correction made").ours
+    assert not theirs._replace(paper="none of 25").ours
+
+
 # --- the paper's p-values -----------------------------------------------------------------------------------
 
 

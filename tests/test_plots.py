@@ -140,7 +140,7 @@ def test_outcomes_stand_in_their_cells_and_what_was_not_asked_stays_empty():
     table = pd.DataFrame({"claim": ["A is so.", "B is so."], "real": ["held", "not asked"]})
     table["planted"] = ["could not be decided", "failed"]
     ax = plots.plot_outcomes(table, {"real": "people", "planted": "simulated"}).axes[0]
-    words = {tuple(text.get_position()): text.get_text() for text in ax.texts}
+    words = {tuple(text.get_position()): text.get_text().replace("\n", " ") for text in ax.texts}
     assert words == {(0.5, 0): "held", (1.5, 0): "could not be decided", (1.5, 1): "failed"}
     assert len(ax.patches) == 3 and rows(ax) == ["A is so", "B is so"]
     assert [t.get_text() for t in ax.get_xticklabels()] == ["people", "simulated"]

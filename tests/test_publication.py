@@ -358,6 +358,15 @@ def test_question_and_answer_stand_in_a_card_and_provenance_is_folded():
     assert page[0][2].astext().startswith("<details") and page[0][4].astext() == "</details>"
 
 
+def test_a_table_of_verdicts_is_marked_and_its_long_names_may_break():
+    table = pd.DataFrame({"ours": "1", "verdict": "supported"}, index=pd.Index(["C7.count_own"], name="id"))
+    for shown, marked in ((table, True), (table[["ours"]], False)):
+        output = nodes.raw("", shown.to_html(), format="html")
+        extension("reading").arrange(None, page_of(output))
+        assert ('class="verdicts dataframe' in output.astext()) is marked
+        assert ("<th>C7.<wbr>count_<wbr>own</th>" in output.astext()) is marked
+
+
 def test_a_page_without_a_question_has_no_card():
     for texts in (["A page of the guide."], ["The question. Why?", "A list follows."], []):
         page = page_of(*(nodes.paragraph("", text) for text in texts))
