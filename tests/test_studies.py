@@ -416,6 +416,10 @@ def test_the_report_stands_alone_and_says_that_it_is_simulated(undisturbed, caps
     assert all((tag.get("src") or tag.get("href")).startswith("data:") for tag in loaded)
     assert "The EEG is simulated." in text and "(simulated)" in text and "C4.tracked" in text
     assert "Not run yet" not in text
+    tables = [[cell.text for cell in table("th")] for table in page("table")]
+    assert tables[1] == ["claim", "verdict", "ours", "interval", "p", "paper", "model"], "verdicts come first"
+    assert not any({"data", "simulated", "source", "versions"} & set(names) for names in tables)
+    assert [fold.find_previous("img") is not None for fold in page("details")] == [True] * 3
 
 
 def test_the_report_of_half_a_study_names_what_is_missing(copied):
