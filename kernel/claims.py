@@ -52,7 +52,8 @@ class Claim(NamedTuple):
     `supported` and `not_supported` are lines that must all hold, each ``field op number`` or several joined
     by ``or``; where neither set holds the verdict is inconclusive. `chapter` is the notebook that runs it,
     `command` the Python that does where there is none; both may be empty. `status` is empty for a rule that
-    was fixed before any recording was read, and ``exploratory`` for one that was not.
+    was fixed before any recording was read, and ``exploratory`` for one that was not. `reading` says, for a
+    claim that denies something, what *supported* and *not supported* mean.
     """
 
     id: str
@@ -67,6 +68,7 @@ class Claim(NamedTuple):
     caveat: str = ""
     command: str = ""
     status: str = ""
+    reading: str = ""
 
     def verdict(self, measured: Mapping[str, float | None]) -> str:
         """Supported, not supported or inconclusive, by some of ``value``, ``low``, ``high``, ``p``, ``n``."""
@@ -398,7 +400,7 @@ def outcomes(ids: Iterable[str] | None = None, path: str | Path | None = None) -
 
 def ledger(path: str | Path | None = None) -> pd.DataFrame:
     """Every claim with every result, one row each, in the fields of both; without one it is "not run"."""
-    of_claim = ("id", "part", "claim", "paper", "estimand", "rule", "needs", "chapter", "caveat", "command")
+    of_claim = "id part claim paper estimand rule reading needs chapter caveat command".split()
     known = pd.DataFrame([{key: getattr(claim, key) for key in of_claim} for claim in load_claims().values()])
     results = pd.DataFrame(read_ledger(path), columns=Row._fields)
     return known.merge(results, how="left", on="id").fillna({"verdict": "not run"})

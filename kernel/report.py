@@ -27,8 +27,8 @@ th, td { padding: .25rem .6rem; border-bottom: 1px solid #8886; text-align: left
 img { max-width: 100%; background: white; } .note { border-left: 4px solid #b35900; padding-left: 1rem; }
 """
 _SIMULATED = (
-    '<p class="note"><strong>The EEG is simulated.</strong> Accuracies, correlations and verdicts that rest on '
-    "it say nothing about people.</p>"
+    '<p class="note"><strong>The EEG is simulated.</strong> Accuracies, correlations and verdicts that '
+    "rest on it say nothing about people.</p>"
 )
 _BEYOND = (
     "<h2>Not part of a study</h2><p>Rates over simulated cohorts of known truth, doses and regimes of "

@@ -433,6 +433,9 @@ def test_claims_are_told(undisturbed, capsys):
     assert main(["claims", "C4.tracked", *ledger]) == 0
     text = capsys.readouterr().out
     assert text.startswith("C4.tracked") and "rule:" in text and "simulated" in text
+    assert "in plain words" not in text
+    assert main(["claims", "C7.none_helps", *ledger]) == 0
+    assert "in plain words: Supported: " in capsys.readouterr().out
     assert main(["claims", *ledger]) == 0
     assert "not run" in capsys.readouterr().out
 
