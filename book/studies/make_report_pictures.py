@@ -28,8 +28,8 @@ TINY = Study(
     texts=50, checkpoints="short", strategies=(7, 11, 14, 16), seeds=2, epochs=3, members=3,
     permutations=200, slow_permutations=50,
 )  # fmt: skip
-#: Name of a picture, the number of the part it shows, and after how many rows of its table it ends.
-PARTS = {"head": (1, 9), "verdicts": (2, 8), "alignment": (9, 0)}
+#: Name of a picture: the number of the part it shows, after how many rows of its table it ends, its width.
+PARTS = {"head": (1, 9, 600), "verdicts": (2, 8, 800), "alignment": (9, 0, 700)}
 NUMBERS = """
 h1, h2 { counter-increment: part; margin-top: 1rem; }
 :is(h1, h2)::before { content: counter(part); display: inline-block; min-width: 1.6em; margin-right: .5em;
@@ -53,12 +53,13 @@ def main() -> int:
         return 1
     with tempfile.TemporaryDirectory() as folder, pdf.chromium(executable) as browser:
         run_study(TINY, folder, n_jobs=1, progress=False)
-        page = browser.new_page(viewport={"width": 800, "height": 900})
+        page = browser.new_page()
         page.goto(write_report(folder).as_uri())
         page.add_style_tag(content=NUMBERS)
-        for name, part in PARTS.items():
+        for name, (part, rows, width) in PARTS.items():
             target = ROOT / "book" / "_static" / f"report_{name}.png"
-            page.screenshot(path=target, full_page=True, clip=page.evaluate(BOX, list(part)))
+            page.set_viewport_size({"width": width, "height": 900})
+            page.screenshot(path=target, full_page=True, clip=page.evaluate(BOX, [part, rows]))
             print(target.relative_to(ROOT))
     return 0
 
