@@ -95,6 +95,8 @@ def _verdicts(folder: Path) -> list[str]:
         return ["<h2>Verdicts</h2><p>None yet.</p>"]
     table = claims.show(*rows)
     table["claim"] = table.index + ": " + table["claim"]
+    means = [claims.load_claim(row.id).means.get(claims.plain_verdict(row.verdict)) for row in rows]
+    table["claim"] += [f" Here: {words}." if words else "" for words in means]
     table["model"] = [row.note for row in rows]
     columns = ["claim", "verdict", "ours", "interval", "p", "paper", "model"]
     return ["<h2>Verdicts</h2><p>By the rules of the book's ledger.</p>", _table(table[columns])]

@@ -418,6 +418,7 @@ def test_the_report_stands_alone_and_says_that_it_is_simulated(undisturbed, caps
     assert "Not run yet" not in text
     tables = [[cell.text for cell in table("th")] for table in page("table")]
     assert tables[1] == ["claim", "verdict", "ours", "interval", "p", "paper", "model"], "verdicts come first"
+    assert "Here: at least one in twenty axes" in text, "a denial is told in plain words"
     assert not any({"data", "simulated", "source", "versions"} & set(names) for names in tables)
     assert [fold.find_previous("img") is not None for fold in page("details")] == [True] * 3
 
