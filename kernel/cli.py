@@ -153,6 +153,8 @@ def _claims(options: argparse.Namespace) -> int:
     claim = claims.load_claim(options.id)
     rows = [row for row in claims.read_ledger(options.ledger) if row.id == options.id]
     print(f"{claim.id}: {claim.claim}\npaper: {claim.paper}\nrule: {claim.rule}")
+    if claim.reading:
+        print(f"in plain words: {claim.reading}")
     columns = ["ours", "interval", "p", "verdict", "data"]
     print(claims.show(*rows)[columns].to_string(index=False) if rows else "not run")
     return 0

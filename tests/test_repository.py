@@ -214,7 +214,9 @@ def refused(source):
     return errors, n
 
 
-@pytest.mark.parametrize("name", ["build.py", "grid.py", "ledger.py", "pdf.py"])
+@pytest.mark.parametrize(
+    "name", ["build.py", "grid.py", "ledger.py", "pdf.py", "studies/make_report_pictures.py"]
+)
 def test_scripts_of_the_book_call_the_package_as_it_is(name):
     errors, n = refused((ROOT / "book" / name).read_text(encoding="utf-8"))
     assert not errors and n

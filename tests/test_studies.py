@@ -416,6 +416,11 @@ def test_the_report_stands_alone_and_says_that_it_is_simulated(undisturbed, caps
     assert all((tag.get("src") or tag.get("href")).startswith("data:") for tag in loaded)
     assert "The EEG is simulated." in text and "(simulated)" in text and "C4.tracked" in text
     assert "Not run yet" not in text
+    tables = [[cell.text for cell in table("th")] for table in page("table")]
+    assert tables[1] == ["claim", "verdict", "ours", "interval", "p", "paper", "model"], "verdicts come first"
+    assert "Here: at least one in twenty axes" in text, "a denial is told in plain words"
+    assert not any({"data", "simulated", "source", "versions"} & set(names) for names in tables)
+    assert [fold.find_previous("img") is not None for fold in page("details")] == [True] * 3
 
 
 def test_the_report_of_half_a_study_names_what_is_missing(copied):
@@ -429,6 +434,9 @@ def test_claims_are_told(undisturbed, capsys):
     assert main(["claims", "C4.tracked", *ledger]) == 0
     text = capsys.readouterr().out
     assert text.startswith("C4.tracked") and "rule:" in text and "simulated" in text
+    assert "in plain words" not in text
+    assert main(["claims", "C7.none_helps", *ledger]) == 0
+    assert "in plain words: Supported: " in capsys.readouterr().out
     assert main(["claims", *ledger]) == 0
     assert "not run" in capsys.readouterr().out
 
