@@ -53,8 +53,8 @@ cue = " This made me feel very"
 def valence(texts):
     states = kernel.hidden_states(
         lm, texts, cue=cue, progress=False
-    )
-    return result.axis.project(states[:, 0])
+    )[:, 0]
+    return result.axis.project(states)
 
 # %% tags=["hide-input"]
 import pandas as pd
@@ -100,12 +100,12 @@ result.sentiment[list(numbers)].rename(columns=numbers).set_index("texts").round
 #
 # ```python
 # make = kernel.construct_valence_axis
-# # any model of the hub, or a folder with safetensors
+# # a model of the hub, or a folder
 # result = make("Qwen/Qwen3-0.6B")
 # # your own emotions, a story for each
 # stories = {"anger": "...", "joy": "..."}
-# result = make(lm, stories, orient="joy", cue=cue)
-# # an axis that depends less on its stories
+# result = make(lm, stories, cue=cue)
+# # depends less on its stories
 # axis = kernel.steady_axis(lm)
 # axis.score(sentences)
 # ```
@@ -126,7 +126,8 @@ mine = [
     "His side of the bed is still made.",
     "We cried, for the tumour was gone.",
 ]
-pd.DataFrame({"valence": valence(mine) / scale}, mine).round(1)
+places = (valence(mine) / scale).round(1)
+pd.DataFrame({"valence": places}, mine)
 
 # %% [markdown]
 # ```{dropdown} Solution
