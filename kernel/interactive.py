@@ -173,6 +173,45 @@ def explore_choice(clips: pd.DataFrame, named: Sequence[str], *, title: str) -> 
     return Explorable("choice", title, data, shown.set_index("clip"))
 
 
+def explore_people(recall: pd.DataFrame, *, start: int, title: str) -> Explorable:
+    """What people in training buy: recall of each emotion on clips that training has met, and on others.
+
+    `recall` has the columns ``people`` (in training), ``draw`` (of them), ``emotion``, and ``seen`` and
+    ``unseen`` (shares of right answers), a row for each emotion of a draw; `start` is the number shown first.
+    Shown are each draw, and of all draws the mean over emotions: its mean, lowest and highest value.
+    """
+    _require(recall, ["people", "draw", "emotion", "seen", "unseen"], "recall")
+    steps, names = sorted(recall["people"].unique().tolist()), list(recall["emotion"].unique())
+    if start not in steps:
+        raise ValueError(f"start is {start}, and recall has {steps} people")
+    if recall.duplicated(["people", "draw", "emotion"]).any() or len(recall) % len(names):
+        raise ValueError("recall needs each emotion once for each draw")
+    clips = ("seen", "unseen")
+    means = recall.groupby(["people", "draw"])[list(clips)].mean()
+    spread = means.groupby("people").agg(["mean", "min", "max"])
+    draws = {
+        name: [
+            rows.pivot(index="draw", columns="emotion", values=name)[names].round(3).to_numpy().tolist()
+            for _, rows in recall.groupby("people")
+        ]
+        for name in clips
+    }
+    kinds = [
+        {"name": f"{name} clips", "draws": draws[name]}
+        | {key: spread[name, key].round(6).tolist() for key in ("mean", "min", "max")}
+        for name in clips
+    ]
+    table = {
+        kind["name"]: [
+            f"{mean:.3f} ({low:.3f} to {high:.3f})"
+            for mean, low, high in zip(kind["mean"], kind["min"], kind["max"], strict=True)
+        ]
+        for kind in kinds
+    }
+    data = {"people": steps, "emotions": names, "start": steps.index(start), "kinds": kinds}
+    return Explorable("people", title, data, pd.DataFrame(table, pd.Index(steps, name="people in training")))
+
+
 def _require(table: pd.DataFrame, columns: list[str], name: str) -> None:
     if missing := [column for column in columns if column not in table]:
         raise ValueError(f"{name} lacks the columns {missing}; it has {list(table.columns)}")

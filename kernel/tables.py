@@ -187,6 +187,7 @@ TABLES: Mapping[str, Table] = {
     **_named(specifications.REMOVALS, specifications.greedy_removal),
     **_named(MAP_AXES, specifications.cells, specifications.map_means),
     **_named(stimuli.ACCURACY_PARTS, stimuli.accuracy_by_split),
+    **_named(stimuli.PEOPLE_PARTS, stimuli.accuracy_by_people),
     **_named(stimuli.IDENTIFICATION_PARTS, stimuli.identification),
     **_named(stimuli.PSEUDO_PARTS, stimuli.pseudo_emotions),
     **_named(stimuli.TIME_PARTS, stimuli.time_course),

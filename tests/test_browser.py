@@ -33,6 +33,7 @@ from test_interactive import (
     axis_frames,
     clips_to_choose,
     noise_frames,
+    recall_of_people,
     shuffle_inputs,
     words_on_the_axis,
 )
@@ -353,6 +354,19 @@ def test_the_api_leads_to_its_three_calls_and_documents_each_name_once(html):
     assert "Alias for field number" not in tasks
 
 
+def test_code_of_chapters_leads_to_the_api(html):
+    """Each function and class that a cell takes from the package is a link to where the API explains it."""
+    for path in [*sorted((html / "notebooks").glob("*.html")), html / "book" / "howto.html"]:
+        page = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser", parse_only=SoupStrainer("pre"))
+        linked = {link.get_text() for link in page.select("a.sphinx-codeautolink-a[href*='api_']")}
+        code = page.get_text()
+        used = set(re.findall(r"\bkernel\.[a-z_]+(?=\()", code))
+        for line in re.findall(r"^from kernel[\w.]* import ([\w, ]+)$", code, re.MULTILINE):
+            used |= {name for name in line.split(", ") if not name.isupper()}
+        assert used <= linked, path.name
+        assert used or not re.search(r"^(import|from) kernel", code, re.MULTILINE), path.name
+
+
 def test_external_links_are_listed_and_safe(found, origin):
     links = {link for facts in found.values() for link in facts["links"]}
     external = sorted(link for link in links if not link.startswith((origin, "javascript:", "mailto:")))
@@ -491,6 +505,7 @@ def explorables():
         interactive.explore_shuffle(*shuffle_inputs(), title="shuffles"),
         interactive.explore_words(words_on_the_axis(), title="words"),
         interactive.explore_choice(clips_to_choose(rng), ["joy"], title="clips"),
+        interactive.explore_people(recall_of_people(), start=4, title="people"),
     ]
 
 
@@ -639,6 +654,32 @@ def test_clips_are_chosen_by_key_and_pointer_and_the_best_beats_the_rest(visitor
         found.append(r())
     assert len(set(found)) > 5 and min(found) < 0.9
     assert visitor.errors == []
+
+
+def test_more_people_and_other_people_move_what_is_said_and_drawn(visitor, explorer):
+    figure = visitor.open(explorer).locator("figure[data-explore=people]")
+    said, marks = figure.locator(".explore-result"), figure.locator(".explore-plot :is(circle, rect)")
+    people, others = (
+        figure.get_by_role("slider", name="People in training"),
+        figure.get_by_role("button", name="Other people"),
+    )
+    places = "all => all.map(m => m.getAttribute('cx') + m.getAttribute('cy') + m.getAttribute('x'))"
+    told = "4 people in training, draw 1 of 2: seen clips 0.560; unseen clips 0.500; chance 0.500."
+    assert (
+        said.inner_text()
+        == f"{told} From 1 to 9 people: seen clips 0.490 to 0.760; unseen clips 0.500 to 0.500."
+    )
+    assert marks.count() == 6, "two emotions and a mean, on seen and unseen clips"
+    before = marks.evaluate_all(places)
+    others.press("Enter")
+    assert "draw 2 of 2: seen clips 0.660; unseen" in said.inner_text()
+    assert marks.evaluate_all(places) != before
+    people.press("ArrowRight")
+    assert said.inner_text().startswith("9 people in training, draw 1 of 1: seen clips 0.760;")
+    assert others.is_disabled()
+    people.press("Home")
+    assert said.inner_text().startswith("1 person in training, draw 2 of 2:")
+    assert people.get_attribute("aria-valuetext") == "1 person"
 
 
 def test_print_and_a_button_show_the_table(visitor, explorer):

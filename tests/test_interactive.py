@@ -165,6 +165,34 @@ def test_a_choice_knows_which_clips_another_made_and_refuses_what_is_none(rng):
             interactive.explore_choice(clips, named, title="")
 
 
+def recall_of_people():
+    """Recall that grows with people on seen clips only; of all people there is one draw."""
+    draws = [(n, draw) for n, count in ((1, 2), (4, 2), (9, 1)) for draw in range(count)]
+    rows = [(n, draw, emotion) for n, draw in draws for emotion in ("joy", "calm")]
+    table = pd.DataFrame(rows, columns=["people", "draw", "emotion"])
+    seen = 0.5 + 0.04 * table["people"] + 0.1 * table["draw"]
+    return table.assign(seen=seen.where(table["emotion"] == "joy", seen - 0.2), unseen=0.5)
+
+
+def test_people_show_each_draw_and_the_range_of_all():
+    recall = recall_of_people()
+    shuffled = recall.sample(frac=1, random_state=0).sort_values("emotion", ascending=False)
+    explorable = interactive.explore_people(shuffled, start=4, title="t")
+    _, data = embedded(explorable)
+    assert data["people"] == [1, 4, 9] and data["start"] == 1 and data["emotions"] == ["joy", "calm"]
+    seen, unseen = data["kinds"]
+    assert [len(draws) for draws in seen["draws"]] == [2, 2, 1]
+    np.testing.assert_allclose(seen["draws"][1], [[0.66, 0.46], [0.76, 0.56]])
+    np.testing.assert_allclose([seen[key][1] for key in ("min", "mean", "max")], [0.56, 0.61, 0.66])
+    assert unseen["mean"] == [0.5] * 3
+    assert explorable.table.loc[4].tolist() == ["0.610 (0.560 to 0.660)", "0.500 (0.500 to 0.500)"]
+    with pytest.raises(ValueError, match=r"start is 5, and recall has \[1, 4, 9\] people"):
+        interactive.explore_people(recall, start=5, title="")
+    for fewer in (recall[1:], pd.concat([recall, recall[:2]])):
+        with pytest.raises(ValueError, match="each emotion once for each draw"):
+            interactive.explore_people(fewer, start=4, title="")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -171,6 +171,30 @@ def test_arbitrary_groups_are_decoded_like_emotions_where_only_clips_differ(clip
         st.pseudo_emotions(SimpleNamespace(z=clips_only.z.with_de(de)), "true")
 
 
+def test_more_people_teach_clips_and_emotions_only_where_there_are_any(clips_only, nothing, monkeypatch):
+    monkeypatch.setattr(st, "N_DRAWS", 3)
+    emotions = simulated(Settings(valence=0.0, classes=0.06, clips=0.02))
+    recall = {
+        name: {n: st.accuracy_by_people(material, f"{n} in training") for n in (2, 80)}
+        for name, material in {"clips": clips_only, "emotions": emotions, "nothing": nothing}.items()
+    }
+    few, many = recall["clips"][2], recall["clips"][80]
+    assert list(few["draw"]) == [draw for draw in range(3) for _ in range(9)]
+    assert few["people"].eq(2).all() and set(few["emotion"]) == set(FACED_CLASSES)
+    assert few.groupby("draw")["seen"].mean().nunique() == 3
+    growth = {
+        name: tables[80].mean(numeric_only=True) - tables[2].mean(numeric_only=True)
+        for name, tables in recall.items()
+    }
+    assert growth["clips"]["seen"] > 0.1 and growth["emotions"]["unseen"] > 0.1
+    for name in ("clips", "nothing"):
+        assert recall[name][80]["unseen"].mean() == pytest.approx(1 / 9, abs=0.03)
+    assert recall["nothing"][80]["seen"].mean() == pytest.approx(1 / 9, abs=0.03)
+    everybody = st.accuracy_by_people(clips_only, "100 in training")
+    assert everybody["draw"].eq(0).all() and len(everybody) == 9  # all of them are one draw
+    assert everybody["seen"].mean() > many["seen"].mean() - 0.02
+
+
 def test_time_course_is_used_where_it_is_locked_to_the_film(rng):
     course = rng.standard_normal((28, 30, 4, 5), dtype=np.float32)
     course -= course.reshape(28, 3, 10, 4, 5).mean(2).repeat(10, axis=1)  # nothing in the means of 10 s

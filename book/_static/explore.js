@@ -394,7 +394,70 @@
     return { controls, paint, legend };
   }
 
-  const PICTURES = { axis, noise, shuffle, words, choice: choice_ };
+  function people(data, redraw) {
+    const tint = j => [0, 2][j];  // as in the figures of the chapter
+    const many = slider(data.people.length, data.start), shown = make('output');
+    let current = 0;
+    many.addEventListener('input', redraw);
+    const others = button('Other people', () => { current++; redraw(); });
+    const controls = [labelled('People in training', many), others];
+    controls[0].append(shown);
+    const chance = 1 / data.emotions.length;
+
+    function paint(plot) {
+      const k = Number(many.value), n = data.people[k], draws = data.kinds[0].draws[k].length, now = current % draws;
+      const count = `${n} ${n === 1 ? 'person' : 'people'}`;
+      shown.textContent = n;
+      many.setAttribute('aria-valuetext', count);
+      others.disabled = draws === 1;
+      const parts = halves(plot);
+      const left = canvas(parts[0], 'Balanced accuracy by people in training', 280);
+      const logs = data.people.map(Math.log), most = Math.ceil(10 * Math.max(...data.kinds.flatMap(kind => kind.max))) / 10;
+      const { toX, toY } = frame(left.svg, left.width, 280, {
+        x: { from: logs[0], to: logs.at(-1), ticks: logs, names: data.people, label: 'people in training' },
+        y: { from: 0, to: most, ticks: Array.from({ length: 10 * most + 1.5 }, (_, i) => i / 10), digits: 1, label: 'balanced accuracy' },
+      });
+      draw(left.svg, 'line', { x1: toX(logs[0]), x2: toX(logs.at(-1)), y1: toY(chance), y2: toY(chance), class: 'explore-now' });
+      draw(left.svg, 'text', { x: toX(logs.at(-1)) - 4, y: toY(chance) + 16, 'text-anchor': 'end' }, 'chance');
+      const mean = values => values.reduce((sum, value) => sum + value, 0) / values.length;
+      data.kinds.forEach((kind, j) => {
+        const up = logs.map((x, i) => `${toX(x)},${toY(kind.max[i])}`);
+        const down = logs.map((x, i) => `${toX(x)},${toY(kind.min[i])}`).reverse();
+        draw(left.svg, 'polygon', { points: [...up, ...down].join(' '), class: `explore-band explore-fill-${tint(j)}` });
+        const middle = logs.map((x, i) => `${toX(x)},${toY(kind.mean[i])}`);
+        draw(left.svg, 'polyline', { points: middle.join(' '), class: `explore-line explore-stroke-${tint(j)}` });
+      });
+      draw(left.svg, 'line', { x1: toX(logs[k]), x2: toX(logs[k]), y1: toY(0), y2: toY(most), class: 'explore-now' });
+
+      const right = canvas(parts[1], `Recall of each emotion after training on ${count}`, 280);
+      const top = Math.ceil(10 * Math.max(...data.kinds.flatMap(kind => kind.draws.flat(2)))) / 10;
+      const rows = frame(right.svg, right.width, 280, {
+        x: { from: 0, to: top, ticks: Array.from({ length: 10 * top + 1.5 }, (_, i) => i / 10), digits: 1, label: 'share of right answers' },
+        y: { from: 1 - data.emotions.length, to: 0, ticks: [] }, left: 96,
+      });
+      draw(right.svg, 'line', { x1: rows.toX(chance), x2: rows.toX(chance), y1: 12, y2: 238, class: 'explore-now' });
+      const at = data.kinds.map(kind => kind.draws[k][now]);
+      data.emotions.forEach((name, i) => {
+        const y = rows.toY(-0.94 * i - 0.24);
+        draw(right.svg, 'text', { x: 90, y: y + 4, 'text-anchor': 'end' }, name);
+        draw(right.svg, 'line', { x1: rows.toX(at[0][i]), x2: rows.toX(at[1][i]), y1: y, y2: y, class: 'explore-grid' });
+        at.forEach((values, j) => draw(right.svg, j ? 'rect' : 'circle', j
+          ? { x: rows.toX(values[i]) - 4.5, y: y - 4.5, width: 9, height: 9, class: `explore-fill-${tint(j)}` }
+          : { cx: rows.toX(values[i]), cy: y, r: 5, class: `explore-fill-${tint(j)}` }));
+      });
+      const found = data.kinds.map((kind, j) => {
+        draw(left.svg, 'circle', { cx: toX(logs[k]), cy: toY(mean(at[j])), r: 6, class: `explore-fill-${tint(j)}` });
+        return `${kind.name} ${number(mean(at[j]), 3)}`;
+      });
+      const gain = data.kinds.map(kind => `${kind.name} ${number(kind.mean[0], 3)} to ${number(kind.mean.at(-1), 3)}`);
+      return `${count} in training, draw ${now + 1} of ${draws}: ${found.join('; ')}; chance ${number(chance, 3)}. ` +
+             `From ${data.people[0]} to ${data.people.at(-1)} people: ${gain.join('; ')}.`;
+    }
+    const legend = data.kinds.map((kind, j) => [`explore-fill-${tint(j)}`, kind.name, j ? 'rect' : 'circle']);
+    return { controls, paint, legend };
+  }
+
+  const PICTURES = { axis, noise, shuffle, words, choice: choice_, people };
 
   function start(figure) {
     const data = JSON.parse(figure.querySelector('script[type="application/json"]').textContent);

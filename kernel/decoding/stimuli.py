@@ -30,6 +30,9 @@ ACCURACY_PARTS = ("standard", "cohort_matched")
 IDENTIFICATION_PARTS = ("correlation", "whitened")
 PSEUDO_PARTS = ("true", *(f"{kind} {block}" for kind in KINDS for block in range(N_GROUPINGS // BLOCK)))
 TIME_PARTS = ("seen", "unseen")
+#: People in training in `accuracy_by_people`, and draws of them.
+PEOPLE, N_DRAWS = (1, 2, 5, 10, 20, 50, 100), 20
+PEOPLE_PARTS = tuple(f"{n} in training" for n in PEOPLE)
 
 
 # Groups of clips
@@ -220,6 +223,31 @@ def _folds(emotions: np.ndarray, groups: np.ndarray, z: Cohort, scheme: str) -> 
         negative, positive = (np.unique(emotions[groups == side]) for side in (0, 1))
         return np.array([np.isin(emotions, (a, b)) for a in negative for b in positive])
     return held_out(emotions, z.films if scheme == "films" else z.clips)
+
+
+def accuracy_by_people(material: Material, part: str) -> pd.DataFrame:
+    """Recall of each emotion after training on few or many people, on clips seen in training and unseen ones.
+
+    `discriminant` on means of 10 s learns from people drawn at random among those who are not test people of
+    the standard split, and calls all clips of the test people: with every clip in training, and with one of
+    each emotion held out at a time. A part says how many people; all of them are one draw, others `N_DRAWS`.
+
+    One row for each draw and emotion: ``people``, ``draw``, ``emotion``; ``seen``, ``unseen``: share of rows
+    called rightly, mean over test people.
+    """
+    X, z, n_people = clip_blocks(material.z), material.z, int(part.split()[0])
+    split = make_split(z, "standard")
+    others, test = X[(split.train | split.validation).any(1)], X[split.test.any(1)]
+    rng = np.random.default_rng([20260528, n_people])
+    rows = []
+    for draw in range(1 if n_people == len(others) else N_DRAWS):
+        train = others[rng.choice(len(others), n_people, replace=False)]
+        moments, shrinkage = clip_moments(train), within_clip_shrinkage(train)
+        folds = {"seen": None, "unseen": held_out(z.y, z.clips)}
+        right = {name: hits(test, moments, z.y, shrinkage, held).mean(0) for name, held in folds.items()}
+        recall = pd.DataFrame(right).groupby(z.emotions, sort=False).mean().rename_axis("emotion")
+        rows.append(recall.reset_index().assign(people=n_people, draw=draw))
+    return pd.concat(rows, ignore_index=True)[["people", "draw", "emotion", "seen", "unseen"]]
 
 
 # Which clip
