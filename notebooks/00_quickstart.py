@@ -79,7 +79,7 @@ placed.sort_values("valence")
 #
 # ## People agree with the axis
 #
-# Does the axis agree with people on texts that it has never seen? About twenty people rated each of these snippets from $-4$ to $4$; those rated within one point of neutral are left out. The {term}`AUC` is the share of pairs, one liked and one disliked text, in which the liked one lies higher. Guessing gives one half.
+# About twenty people rated each of these snippets, which the axis has never seen, from $-4$ to $4$; those rated within one point of neutral are left out. The {term}`AUC` is the share of pairs, one liked and one disliked text, in which the liked one lies higher. Guessing gives one half.
 
 # %% tags=["remove-cell", "nbval-check-output"]
 for row in result.sentiment.itertuples():
@@ -110,7 +110,7 @@ result.sentiment[list(numbers)].rename(columns=numbers).set_index("texts").round
 # axis.score(sentences)
 # ```
 #
-# Any causal model that transformers can load works; no remote code is ever run. A graphics card is used if there is one. [How to](../book/howto.md) says more about each of these.
+# Any causal model that transformers can load works, without remote code, and on a graphics card if there is one. [How to](../book/howto.md) says more about each of these.
 #
 # ## What this page does not show: that the axis is special
 #
