@@ -99,19 +99,19 @@ def plot_forest(
 
     Columns ``label``, `value`, and ``{value}_low`` and ``{value}_high`` with the limits, where there are any.
     """
-    beside = table.groupby("label", sort=False).cumcount()
-    lines, most = list(dict.fromkeys(table["label"])), int(beside.max()) + 1
+    lines = dict(iter(table.groupby("label", sort=False)))
+    most = max(map(len, lines.values()))
     groups = list(dict.fromkeys(table[group])) if group else [None]
     height = (0.14 * most + 0.2) * len(lines) + 0.2 * len(groups) + 0.8
     fig, ax = plt.subplots(figsize=(style.PHONE, height))
     palette = dict(zip(groups, (*style.SERIES, ORANGE), strict=False))
-    for (_, row), place in zip(table.iterrows(), beside, strict=True):
-        alike = int((table["label"] == row["label"]).sum())
-        y = lines.index(row["label"]) + (place - (alike - 1) / 2) * 0.7 / most
-        colour = palette[row[group] if group else None]
-        limits = [row.get(f"{value}_low", np.nan), row.get(f"{value}_high", np.nan)]
-        ax.plot(limits, [y, y], color=colour, lw=1.6)
-        ax.plot(row[value], y, "o", color=colour, ms=5)
+    for line, rows in enumerate(lines.values()):
+        for place, (_, row) in enumerate(rows.iterrows()):
+            y = line + (place - (len(rows) - 1) / 2) * 0.7 / most
+            colour = palette[row[group] if group else None]
+            limits = [row.get(f"{value}_low", np.nan), row.get(f"{value}_high", np.nan)]
+            ax.plot(limits, [y, y], color=colour, lw=1.6)
+            ax.plot(row[value], y, "o", color=colour, ms=5)
     style.name_rows(ax, [textwrap.fill(str(line), 24) for line in lines])
     style.dotted(ax, x=reference)
     if group:

@@ -53,8 +53,8 @@ cue = " This made me feel very"
 def valence(texts):
     states = kernel.hidden_states(
         lm, texts, cue=cue, progress=False
-    )
-    return result.axis.project(states[:, 0])
+    )[:, 0]
+    return result.axis.project(states)
 
 # %% tags=["hide-input"]
 import pandas as pd
@@ -79,7 +79,7 @@ placed.sort_values("valence")
 #
 # ## People agree with the axis
 #
-# Does the axis agree with people on texts that it has never seen? About twenty people rated each of these snippets from $-4$ to $4$; those rated within one point of neutral are left out. The {term}`AUC` is the share of pairs, one liked and one disliked text, in which the liked one lies higher. Guessing gives one half.
+# About twenty people rated each of these snippets, which the axis has never seen, from $-4$ to $4$; those rated within one point of neutral are left out. The {term}`AUC` is the share of pairs, one liked and one disliked text, in which the liked one lies higher. Guessing gives one half.
 
 # %% tags=["remove-cell", "nbval-check-output"]
 for row in result.sentiment.itertuples():
@@ -100,17 +100,17 @@ result.sentiment[list(numbers)].rename(columns=numbers).set_index("texts").round
 #
 # ```python
 # make = kernel.construct_valence_axis
-# # any model of the hub, or a folder with safetensors
+# # a model of the hub, or a folder
 # result = make("Qwen/Qwen3-0.6B")
 # # your own emotions, a story for each
 # stories = {"anger": "...", "joy": "..."}
-# result = make(lm, stories, orient="joy", cue=cue)
-# # an axis that depends less on its stories
+# result = make(lm, stories, cue=cue)
+# # depends less on its stories
 # axis = kernel.steady_axis(lm)
 # axis.score(sentences)
 # ```
 #
-# Any causal model that transformers can load works; no remote code is ever run. A graphics card is used if there is one. [How to](../book/howto.md) says more about each of these.
+# Any causal model that transformers can load works, without remote code, and on a graphics card if there is one. [How to](../book/howto.md) says more about each of these.
 #
 # ## What this page does not show: that the axis is special
 #
@@ -126,7 +126,8 @@ mine = [
     "His side of the bed is still made.",
     "We cried, for the tumour was gone.",
 ]
-pd.DataFrame({"valence": valence(mine) / scale}, mine).round(1)
+places = (valence(mine) / scale).round(1)
+pd.DataFrame({"valence": places}, mine)
 
 # %% [markdown]
 # ```{dropdown} Solution

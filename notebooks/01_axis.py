@@ -121,7 +121,7 @@ fig = plots.plot_positions(
 #
 # ## Read with a cue the axis sorts film reviews, read bare it hardly does
 #
-# Does the axis sort texts that it has never seen? We project 400 movie snippets that people rated onto each of the eight axes.
+# We project 400 movie snippets that people rated onto each of the eight axes.
 
 # %%
 code = np.array([VALENCE_CODE[e] for e in EMOTIONS], dtype=float)
@@ -236,7 +236,7 @@ pd.DataFrame(
 # - *cues*: the stories are read after one cue or after five;
 # - *layers*: at one late layer, the last but one, or at many, the last third;
 # - *noise*, what varies between stories of one emotion: we keep it, take out its five main directions, or scale it to be equal in all directions (whiten it);
-# - *component*: each model's own first component, or the one that both models share (last in a row's name).
+# - *component*: each model's own first component, or the one that both models share.
 #
 # We judge a recipe by its *reproducibility*, without ratings. We halve the twelve topics at random, build an axis from each half, let it place the emotions of the *other* half's stories, and correlate the two
 # sets of nine positions, within a model and between models. We [wrote this criterion down](../book/rules.md) before any recipe had been scored on a text or compared with people. The table gives the mean correlation.
@@ -352,7 +352,7 @@ pd.DataFrame(columns).fillna("")
 # - *Neutral* pulls the axis towards itself. With twelve stories it lies at 1.32 and .92, far above where people put it (.07), but at .27 and .48 once it is left out of its own axis.
 # - *Sadness* stays too high (people: −.93). In Gemma nothing that we changed explains that, nor does the draw of the stories (−.6 to .7).
 #
-# The fold has what explains less. Without the part that the length of a story predicts, sadness comes nearer to people in SmolLM2, but the correlation falls in both models. Without the cue it is lower, too. To average the late layers helps SmolLM2 (.83) and hardly Gemma (.68). The difference of good and
+# The fold has what explains less. Without the part that the length of a story predicts, sadness comes nearer to people in SmolLM2, but the correlation falls in both models. Without the cue it is lower, too. The difference of good and
 # bad means, which is told the signs that the axis must find, comes nearer to people in both (.85 and .73).
 #
 # **What could fool us.** These are eight looks at nine values, taken after we had seen where the emotions lay, so a correlation that is .1 higher may be chance. People rated film clips and not our stories, and an emotion's clips need not be as sad or as frightening

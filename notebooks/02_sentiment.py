@@ -184,7 +184,7 @@ happy.pivot(index="model", columns="language", values="pearson").loc[list(MODELS
 #
 # ## In SmolLM2 the axis is worth about ten labels
 #
-# How many labelled texts would do the same? A classifier (logistic regression) learns from a few labels, on the same states of the model.
+# A classifier (logistic regression) learns from a few labels, on the same states of the model.
 
 # %% mystnb={"image": {"alt": "Line chart with a band: area under the curve of logistic regression against the number of labelled training texts on a logarithmic axis, mean and range over splits; dashed lines mark two methods that need no labels."}, "figure": {"caption": "**Sixteen labels do as well as the axis (real model, real ratings of movie snippets).** Band: smallest to largest over splits; dashed: methods without labels."}}
 SIZES = [8, 16, 32, 64, 128, 256]
@@ -200,7 +200,7 @@ fig = plots.plot_learning_curve(
 )
 
 # %% [markdown]
-# The classifier does as well with eight to sixteen labelled texts, and a few hundredths better with 256. After the cue good and bad are so easy to read that hardly any labels are needed.
+# The classifier does as well with eight to sixteen labelled texts, and a few hundredths better with 256.
 #
 # ## One in eight, or sixteen, directions of the texts does as well
 #
@@ -301,7 +301,7 @@ fig = plots.plot_forest(forest, value="auc", group="model", label="AUC on movie 
 #
 # ## A retrained classifier hardly misses the direction
 #
-# Does the model need the direction? We train a classifier (a *probe*) on the labels of the snippets, once on all states and once on ablated ones, and compare the loss of AUC with the loss from ablating random directions.
+# We train a classifier (a *probe*) on the labels of the snippets, once on all states and once on ablated ones, and compare the loss of AUC with the loss from ablating random directions.
 
 # %%
 pd.DataFrame(

@@ -49,12 +49,12 @@ NEGATIVE, POSITIVE = EMOTIONS[:4], EMOTIONS[5:]
 #
 # *Between models* we correlate the positions that two axes give to the same texts; and, since snippets differ in kind as well as in valence, we do so within each set.
 #
-# *With people* the matter is less simple. The axis gives each emotion one position, and FACED has three or four clips of each emotion. As in the paper, every clip
+# *With people*, the axis gives each emotion one position, and FACED has three or four clips of each emotion. As in the paper, every clip
 # takes the position of its emotion, so 28 ratings meet nine distinct values:
 #
 # $$ r = \operatorname{corr}\bigl( p_{e(1)}, \dots, p_{e(28)};\; \bar y_1, \dots, \bar y_{28} \bigr) $$
 #
-# Chance must therefore be judged by drawing nine random values, not twenty-eight; we call this the {term}`class-constant null`.
+# We must therefore judge chance by drawing nine random values, not twenty-eight: the {term}`class-constant null`.
 
 # %%
 placed, pairs, comments = (audit.load(name) for name in ("recipe_positions", "models_agree", "comments"))
@@ -121,11 +121,11 @@ pd.DataFrame(
 ).T
 
 # %% [markdown]
-# Good and bad clips stand apart on both scales. All clips of an emotion stand on one vertical line, so what the model misplaces are whole emotions. For nine emotions *p* counts all permutations; for clips it is that of the class-constant null. Four of our six axes are beyond it, two are not.
+# All clips of an emotion stand on one vertical line, so what the model misplaces are whole emotions. For nine emotions *p* counts all permutations; for clips it is that of the class-constant null. Four of our six axes are beyond it, two are not.
 #
 # ## A code of −1, 0, +1 beats every model
 #
-# How much is a correlation of .94 worth? We compare it with nine random numbers, and with the simplest code: −1 for bad emotions, 0 for neutral, +1 for good ones.
+# We compare the models with nine random numbers, and with the simplest code: −1 for bad emotions, 0 for neutral, +1 for good ones.
 
 # %% tags=["remove-cell", "nbval-check-output"]
 sign_r = stats.pearson(code[index], y)
@@ -325,7 +325,7 @@ claims.show(*[row for row in rows if row.id in FIRM])[["data", "verdict"]]
 # 2. Look at the figure of the steady axis. Which emotion would you leave out to raise its correlation with people most?
 #
 # ```{dropdown} Solution
-# Neutral, in all three models; a hidden cell of that section checks it. It lies far from its diamond, where the others are near theirs.
+# Neutral, in all three models; a hidden cell of that section checks it.
 # ```
 #
 # 3. Put your own text on the steady axis. Then repeat the comparison of this chapter for another model.
