@@ -395,7 +395,7 @@
   }
 
   function people(data, redraw) {
-    const tint = j => [1, 0][j];  // clips that training has met are orange, as what is doubtful
+    const tint = j => [0, 2][j];  // as in the figures of the chapter
     const many = slider(data.people.length, data.start), shown = make('output');
     let current = 0;
     many.addEventListener('input', redraw);
