@@ -21,9 +21,8 @@ Error = type[Exception]
 
 def choice(name: str, value: T, options: Collection[Any], *, error: Error = ValueError) -> T:
     """A value that is one of the options."""
-    if (isinstance(value, str) and value in options) or (
-        not isinstance(value, str) and _among(value, options)
-    ):
+    same = (type(value) is type(one) and value == one for one in options)
+    if value in options if isinstance(value, str) else any(same):
         return value
     known = [str(one) for one in options]
     close = difflib.get_close_matches(str(value), known, n=1)
@@ -100,10 +99,3 @@ def device(name: str | torch.device | None = None) -> torch.device:
     except (RuntimeError, AssertionError) as error:  # torch was built without it, or there is none
         raise ValueError(f"device {str(asked)!r} cannot be used here: try 'cpu' ({error})") from error
     return place
-
-
-def _among(value: Any, options: Collection[Any]) -> bool:
-    try:
-        return any(type(value) is type(one) and value == one for one in options)
-    except (TypeError, ValueError):  # arrays, which have no single truth
-        return False

@@ -272,6 +272,12 @@ def test_what_is_edited_or_missing_is_named_with_its_cure(study):
         audit.load("levels", folder=folder)
 
 
+def test_outside_a_book_the_cure_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoredResultError, match=r"no book around .*: work in a clone"):
+        audit.load("axes")
+
+
 # ---- the book's own
 
 

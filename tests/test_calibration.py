@@ -12,9 +12,11 @@ from scipy.stats import beta, pearsonr
 from kernel.brain import calibration
 from kernel.brain.calibration import FACED_TRUTHS, _calibrate, _run_tests, rejection_rates
 from kernel.brain.cohort import FACED_CLIP_EMOTIONS, cohort_tensor, standardise, trial_features
+from kernel.brain.material import Material
 from kernel.brain.projection import track
 from kernel.brain.ridge import RidgeFolds
 from kernel.brain.simulate import CLASS_VALENCE, PRESETS, simulate_cohort
+from kernel.tables import TABLES
 
 SMALL = {"n_permutations": 39, "n_subjects": 40}
 VERDICT = ("leave-one-emotion-out r", "emotions permuted")
@@ -109,6 +111,23 @@ def test_a_part_at_the_sizes_of_faced_names_its_truth_and_seeds(monkeypatch):
     axes = {"people": np.repeat(CLASS_VALENCE, sizes), "none": np.repeat(range(9), sizes)}
     power = calibration.axis_power("valence .6 | 0-19", axes)
     assert power["cohorts"].tolist() == [2, 2] and power["rejected"][0] >= power["rejected"][1]
+
+
+def test_stored_rates_count_what_each_test_rejects(monkeypatch):
+    part = calibration.FACED_CALIBRATION_PARTS[0]
+    rows = [(0, "r", "null", 0.2, 0.05), (1, "r", "null", 0.4, 0.5), (2, "best", "null", 0.3, 0.01)]
+    runs = pd.DataFrame(rows, columns=["seed", "estimator", "null", "value", "p"]).assign(truth="planted")
+    monkeypatch.setattr(calibration, "faced_calibration", lambda _: runs)
+    table = TABLES["calibration"].compute(None, part).set_index("estimator")
+    assert table.loc["r", ["cohorts", "rejected"]].tolist() == [2, 1] and table.loc["best", "rejected"] == 1
+    assert table.loc["r", "value"] == pytest.approx(0.3) and (table["truth"] == "planted").all()
+    asked = []
+    monkeypatch.setattr(calibration, "axis_power", lambda *told: asked.append(told))
+    names = ["class ratings", "language model", "second model"]
+    TABLES["power_of_axes"].compute(
+        Material(None, pd.DataFrame(np.ones((28, 4)), columns=[*names, "x"])), part
+    )
+    assert asked[0][0] == part and list(asked[0][1]) == names
 
 
 @pytest.mark.parametrize("design", ["SEED-V", "EmoEEG-MC"])

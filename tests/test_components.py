@@ -10,8 +10,10 @@ import pytest
 from kernel.brain import components
 from kernel.brain.cohort import FACED_CLIP_EMOTIONS, FACED_FILMS, FACED_SCALP, Cohort, trial_features
 from kernel.brain.components import FACED_COMPONENTS, FacedSettings, simulate_components, variance_components
+from kernel.brain.material import Material
 from kernel.brain.simulate import simulate_cohort
 from kernel.ratings import load_ratings
+from kernel.tables import TABLES
 
 #: Row of the table, field of the sizes, and the error to allow with 60 people, relative to the size. Channels
 #: are so correlated that they count as one or two: 59 persons or slopes have a standard error of
@@ -100,6 +102,37 @@ def test_shares_are_those_of_a_two_way_layout(rng):
 @pytest.mark.parametrize(("item", "rest"), [("valence", 0.48), ("liking", 0.49), ("arousal", 0.56)])
 def test_half_of_the_ratings_lies_between_people_within_a_clip(faced, item, rest):
     assert components._variance_shares(faced.person_rating(item))["rest"] == pytest.approx(rest, abs=0.005)
+
+
+def test_the_table_has_sizes_and_shares_of_what_was_planted():
+    shares = {}
+    for slope, sizes in {"slope": FACED_COMPONENTS, "no slope": without("slope")}.items():
+        cohort, _ = simulate_components(2, n_subjects=20, components=sizes)
+        table = components.variance(Material(cohort), "all").set_index(["quantity", "component", "of"])
+        sizes = variance_components(cohort)
+        assert table.loc[("sd", "person", "alpha"), "value"] == sizes.loc["person", "alpha"]
+        bands = table["value"].filter(like="share, ", axis=0).unstack("component").dropna(axis=1, how="all")
+        eeg = bands.xs("EEG", level="of")
+        np.testing.assert_allclose(eeg.sum(axis=1), 1)
+        # a slope counts with the mean square of positions from -1 to 1
+        ratio = sizes.loc["slope"] ** 2 / 3 / sizes.loc["person"] ** 2
+        np.testing.assert_allclose(eeg["slope"] / eeg["person"], ratio[[name[7:] for name in eeg.index]])
+        shares[slope] = eeg.loc["share, gamma", "slope"]
+        ratings = table.loc[("share, ratings", slice(None), "liking"), "value"].droplevel([0, 2]).to_dict()
+        assert ratings == components._variance_shares(cohort.person_rating("liking")).to_dict()
+    # .027 by the sizes; variances of 19 differences between people have a standard error of a third
+    assert 0.01 < shares["slope"] < 0.05 and shares["no slope"] < 0.004
+
+
+def test_a_simulated_cohort_is_like_another_of_its_sizes(monkeypatch):
+    def few(seed, **options):
+        return simulate_components(seed, n_subjects=12, **options)
+
+    monkeypatch.setattr(components, "simulate_components", few)
+    table = TABLES["simulator_check"].compute(Material(few(1)[0]), "all").set_index("quantity")
+    assert list(table) == ["real", "simulated"] and "clips identified, of 28" in table.index
+    sd = table.filter(like="sd, ", axis=0)
+    np.testing.assert_allclose(sd["simulated"], sd["real"], rtol=0.3)  # each of 12 people
 
 
 # The simulation

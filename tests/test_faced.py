@@ -6,6 +6,7 @@ import pickle
 import shutil
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import eeg_files
 import mne
@@ -14,7 +15,7 @@ import pandas as pd
 import pytest
 from eeg_files import CHANNELS_LATE, SCALP, write_bdf
 
-from kernel.brain import faced
+from kernel.brain import faced, releases
 from kernel.brain.features import differential_entropy
 from kernel.brain.releases import EEGFileError
 
@@ -477,3 +478,12 @@ def test_says_what_a_folder_or_a_request_lacks(tmp_path, bids):
             read_faced(tmp_path, **{option: "no"})
     with pytest.raises(ValueError, match="channels='all' needs the official release"):
         read_faced(bids[0], channels="all")
+
+
+def test_a_recording_that_breaks_off_names_what_was_sought():
+    def broken(*arguments, **options):
+        raise OSError("end of file")
+
+    raw = SimpleNamespace(info={"sfreq": 100.0}, n_times=1000, get_data=broken)
+    with pytest.raises(EEGFileError, match=r"no samples of clip 3 \(end of file\), expected a whole"):
+        releases.cut(raw, [0], 0, 500, 1, window=1.0, path=Path("a.bdf"), where="clip 3")

@@ -522,3 +522,12 @@ def test_what_two_need_at_once_is_computed_once(tmp_path):
     assert len(calls) == 1
     for array in found:
         np.testing.assert_array_equal(array, np.arange(3))
+
+
+def test_damaged_data_of_the_package_is_named_with_the_cure(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_PACKAGE", tmp_path)
+    (tmp_path / "number.csv").write_text("12")
+    assert files.read_packaged("number.csv", lambda file: int(file.read())) == 12
+    (tmp_path / "number.csv").write_text("1x")
+    with pytest.raises(ValueError, match=r"number\.csv is damaged \(ValueError: .*install the package again"):
+        files.read_packaged("number.csv", lambda file: int(file.read()))

@@ -232,3 +232,10 @@ def test_the_sentence_encoder_knows_a_paraphrase():
 def test_a_bundled_model_that_is_not_there_names_the_cure():
     with pytest.raises(models.assets.AssetMissingError, match=r"kernel\.assets fetch"):
         load_language_model("SmolLM2-135M-Instruct")
+
+
+def test_an_encoder_has_no_twin():
+    encoder = make_tiny_lm()
+    encoder.causal = None
+    with pytest.raises(ValueError, match="is an encoder: the twin is made for causal models"):
+        random_twin(encoder)

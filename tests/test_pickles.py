@@ -7,11 +7,12 @@ import os
 import pickle
 import struct
 import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
 
-from kernel.brain.pickles import load_npy, load_pickle, loads_pickle
+from kernel.brain.pickles import load_npy, load_npz, load_pickle, loads_pickle
 from kernel.brain.releases import EEGFileError, UnsafePickleError
 
 PROTOCOLS = [2, 3, 4, 5]
@@ -225,3 +226,12 @@ def test_reads_npy_of_numbers_and_of_a_saved_dict_and_refuses_damaged_and_malici
         path.write_bytes(content)
         with pytest.raises(EEGFileError, match=rf"x\.npy: .*{match}"):
             load_npy(path)
+
+
+def test_an_archive_packed_in_another_way_than_numpys_is_refused(tmp_path):
+    np.savez_compressed(tmp_path / "known.npz", x=np.arange(3))
+    np.testing.assert_array_equal(load_npz(tmp_path / "known.npz")["x"], [0, 1, 2])
+    with zipfile.ZipFile(tmp_path / "other.npz", "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("x.npy", b"abc")
+    with pytest.raises(EEGFileError, match=r"no archive \(x\.npy is packed by method 12\), expected a file"):
+        load_npz(tmp_path / "other.npz")

@@ -93,6 +93,7 @@ EYE, FLAGS = np.eye(8), np.arange(8) % 2 == 0
         (lambda b: prototypes(EYE, EYE, ["joy"] * 8), ValueError, "both signs"),
         (lambda b: prototypes(EYE * FLAGS[:, None], EYE[:2]), ValueError, "embedding 1 is zero"),
         (lambda b: prototypes(EYE * np.nan, EYE[:2]), ValueError, "0 is zero or NaN"),
+        (lambda b: prototypes(EYE, EYE[:2], ("joy", "amusement")), ValueError, "stories of both signs"),
         (
             lambda b: sentiment.supervised_curve(EYE, FLAGS, [7]),
             ValueError,

@@ -378,6 +378,7 @@ def spread(**changed):
         (lambda: boot(np.arange(5), strata=np.arange(5)), "nothing can be resampled"),
         (lambda: boot(np.arange(5), groups=np.zeros(4)), r"groups must have shape \(5,\)"),
         (lambda: boot(np.array([1.0, np.nan, 3.0])), "not finite"),
+        (lambda: bootstrap_interval(np.mean, np.arange(5.0)), r"gave shape \(\) .* the last axis only"),
         (lambda: permutation_p(np.nan, [1.0]), "observed must be finite, got nan"),
         (lambda: permutation_p(0, [1.0, np.nan]), "null holds NaN"),
         (lambda: permutation_p(0, []), "null is empty"),

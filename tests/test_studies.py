@@ -15,6 +15,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
@@ -316,6 +317,17 @@ def test_a_task_that_fails_is_named_and_the_others_are_kept(quick, tmp_path):
     assert studies.status(tmp_path / "study").eval("tasks == done").all()
     with pytest.raises(StudyError, match="cohort: ValueError"):  # a split that the data cannot serve
         run(replace(TINY, split="cbramod"), tmp_path / "split")
+
+
+def test_results_may_hold_gaps_and_numbers_of_numpy_and_nothing_else(quick, tmp_path):
+    kinds, _ = quick
+    row = {"share": np.array([np.float32(0.5)], dtype=object)[0], "number": pd.NA}
+    kinds["axis"] = lambda *_: {"tables": {"numbers": [row]}}
+    table = run(TINY, tmp_path / "numbers")["numbers"]
+    assert table["share"].tolist() == [0.5] and table["number"].isna().all()
+    kinds["axis"] = lambda *_: {"tables": {"numbers": [{"share": {0.5}}]}}
+    with pytest.raises(TypeError, match="a result holds a set, which JSON has no form for"):
+        run(TINY, tmp_path / "sets")
 
 
 def test_what_is_lost_or_damaged_is_computed_anew(undisturbed, copied):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import make_tiny_lm
+from scipy.stats import zscore
 
 from kernel import audit
 from kernel.language import words
@@ -13,7 +14,7 @@ from kernel.language.axis import ValenceAxis
 from kernel.language.hidden import AFFECT_CUE, hidden_states
 from kernel.language.recipes import steady_axis
 from kernel.language.sentiment import Benchmark
-from kernel.language.stories import EMOTIONS, diverse_stories
+from kernel.language.stories import EMOTIONS, diverse_stories, load_stories
 from kernel.stats import auc
 
 TEXTS = tuple(" ".join(f"w{n}" for n in np.random.default_rng(i).integers(0, 198, 6)) for i in range(60))
@@ -127,6 +128,32 @@ def test_recipes_have_nine_positions_and_a_correlation_for_each_pair(models):
     assert positions["emotion"].tolist() == list(EMOTIONS) * 12
     returns = words.recipe_reproducibility(None, "1, penultimate")
     assert len(returns) == 24 and returns["r"].abs().max() < 1
+
+
+def test_default_axes_have_nine_positions_for_each_model_and_set_of_stories(models):
+    positions = words.recipe_positions(None, "default axes").set_index(["model", "stories"])
+    assert len(positions) == 3 * 2 * 9
+    for (name, label), rows in positions.groupby(level=[0, 1]):
+        stories = diverse_stories() if label == "six stories" else load_stories()
+        read = hidden_states(models[name], stories.texts, cue=AFFECT_CUE, progress=False)[:, 0]
+        axis = ValenceAxis().fit(read, stories.emotions)
+        expected = axis.positions_ / axis.positions_.std()
+        np.testing.assert_allclose(rows["position"], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("planted", [True, False])
+def test_comments_lie_where_the_default_axis_puts_them(models, monkeypatch, planted):
+    scores = zscore(axis_scores(models[words.BUNDLED[0]]))
+    signal = scores if planted else np.random.default_rng(1).standard_normal(len(TEXTS))
+    joy = signal > np.median(signal)
+    emotions = tuple(np.where(joy, "joy", "anger").tolist())
+    known = Benchmark("goemotions", TEXTS, np.zeros(len(TEXTS)), "", emotions)
+    monkeypatch.setattr(words, "load_benchmark", lambda name, neutral: known)
+    table = words.comments(None, f"goemotions; {words.BUNDLED[0]}").set_index("emotion")
+    assert table["n"].to_dict() == {"anger": 30, "joy": 30}
+    assert table.loc["joy", "position"] == pytest.approx(scores[joy].mean(), abs=1e-4)
+    apart = table.loc["joy", "position"] - table.loc["anger", "position"]
+    assert apart > 1 if planted else abs(apart) < 0.8  # three standard errors of 60 texts
 
 
 @pytest.mark.parametrize(
