@@ -304,6 +304,15 @@ def test_time_steps_are_means_of_their_part():
         np.testing.assert_allclose(data.inputs[2][row], expected.transpose(1, 0, 2), atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:.*are shorter than 10 s")
+def test_a_set_without_a_whole_segment_is_named():
+    short = simulate_cohort(1, n_subjects=6, window=5.0)[0]
+    split, de = make_split(short, "leave_subjects_out"), short.de.copy()
+    de[split.test.any(1), :, 1:] = np.nan  # five seconds of every trial are there
+    with pytest.raises(ValueError, match="test holds no whole segment: shorten segment="):
+        train_bank([TrainingSpec()], short.with_de(de, unit="z"), split, segment=10.0, progress=False)
+
+
 # Storage
 
 

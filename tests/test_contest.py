@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -112,6 +113,21 @@ def test_choices_are_made_on_validation(cohort, split, table):
     assert table.loc["best single", "bacc"] == pytest.approx(on(test, P[order[0]]))
     assert table.loc["top half", "bacc"] == pytest.approx(on(test, P[order[:2]].mean(0)))
     assert table.loc["single network", "bacc"] == pytest.approx(np.mean([on(test, p) for p in P]))
+
+
+def test_time_steps_stand_side_by_side_in_the_features(tmp_path):
+    fine = simulate_cohort(3, STRONG, n_subjects=10, window=5.0)[0]
+    fold = make_split(fine, "leave_subjects_out")
+    options = {"estimator": LDA, "methods": ["base alone"], "segment": 10.0, "n_resamples": 20}
+    bacc, whole = (run(fine, fold, tmp_path, n_windows=n, **options)["bacc"].iloc[-2] for n in (2, 1))
+    halves = segments(standardise(fine), length=5.0)
+    X, y = halves.X.reshape(len(halves.X) // 2, -1), halves.y[::2]
+    train, test = (halves.rows(part)[::2] for part in (fold.train, fold.test))
+    called = networks.linear_baseline("lda").fit(X[train], y[train]).predict(X[test])
+    assert bacc == pytest.approx(balanced_accuracy_score(y[test], called)) and bacc != whole
+    for name in ("train", "validation", "test"):
+        with pytest.raises(ValueError, match=r"a set of split .* is empty: choose another"):
+            run(fine, replace(fold, **{name: np.zeros_like(fold.test)}), tmp_path, **options)
 
 
 class Strangers(LinearDiscriminantAnalysis):

@@ -269,6 +269,19 @@ def test_power_is_the_rate_of_rejection(rng):
     assert summarise(still)["power"].tolist() == [1.0]
 
 
+def test_the_unit_is_the_cohort_where_there_are_several():
+    changes = {label: {"true": -0.05, "placebo": 0.0} for label in "ab"}
+    several = synthetic(changes, cohorts=("one", "two", "three"))
+    means = paired_changes(several).groupby("cohort")["true"].mean()
+    expected = ttest_1samp(means, 0).confidence_interval()
+    found = family_mean(several).loc["true"]
+    assert tuple(found) == pytest.approx((means.mean(), expected.low, expected.high))
+    with pytest.raises(ValueError, match="one subject was tested"):
+        family_mean(synthetic(changes, n_subjects=1))
+    with pytest.raises(ValueError, match="differences must be two or more numbers, got"):
+        paired_t([0.1])
+
+
 # Summaries
 
 

@@ -593,6 +593,16 @@ def test_a_clock_set_back_for_good_is_taken_over_after_five_seconds_and_counted(
     assert late.report["chunks_dropped"] == 5 and late.report["clocks_set_back"] == 0
 
 
+def test_a_clock_set_back_by_a_chunk_that_is_out_of_order_waits_for_the_next(rng):
+    x, stamps = pink(rng, N_CHANNELS, 20), np.arange(6 * SFREQ) / SFREQ
+    stamps[300] = 0.0
+    decoder = decoder_of()
+    chunks = [(x[:, : 10 * SFREQ], 3600.0), (x[:, 10 * SFREQ : 16 * SFREQ], stamps)]
+    records = list(decode([*chunks, (x[:, 16 * SFREQ :], 16.0)], decoder, disorder="drop"))
+    assert [record.time for record in records] == [*np.arange(3601, 3611.0), *np.arange(17, 21.0)]
+    assert (decoder.report["chunks_dropped"], decoder.report["clocks_set_back"]) == (1, 1)
+
+
 def stamped(x, scale=1.0, *, stamps=False, sfreq=SFREQ, chunk=0.1):
     for part, at in replay(x, sfreq, chunk=chunk):
         yield part, scale * (at + np.arange(part.shape[1]) / sfreq if stamps else at)

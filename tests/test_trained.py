@@ -97,6 +97,27 @@ def test_stored_rows_say_what_the_run_said(few, quick):
     pd.testing.assert_frame_equal(*means, atol=1e-9)
 
 
+def test_checkpoints_of_a_part_get_the_prototypes_of_their_classes(material, monkeypatch):
+    names = list(material.z.classes)
+    stories = SimpleNamespace(centroids_=np.arange(9.0)[:, None], classes_=sorted(names))
+    monkeypatch.setattr("kernel.language.study.story_axis", lambda name, classes: stories)
+    monkeypatch.setattr(trained, "_train", lambda z, specs, **options: (specs, options["prototypes"]))
+    for regime, steps in (("means", {"mlp": 1, "axial": 1}), ("time course", {"mlp": 10, "axial": 5})):
+        for network, epochs in (("mlp", 10), ("axial", 8)):
+            specs, prototypes = trained._checkpoint_bank(material, f"{regime}, {network}, {epochs}", None)
+            assert {(s.network, s.epochs, s.n_windows) for s in specs} == {(network, epochs, steps[network])}
+            assert len({s.recipe for s in specs}) == 6
+            assert [sorted(names)[int(place)] for place in prototypes[:, 0]] == names
+    assert trained._checkpoint_bank(material, "means, mlp, 10", ["plain"])[1] is None
+
+
+def test_simulated_cohorts_are_those_that_their_names_say():
+    planted, other = simulated._planted("strong_valence 3"), simulated.other_cohort("SEED-V no_valence")
+    assert len(planted.classes) == 9 and planted.window == 10.0 and int(planted.data.attrs["seed"]) == 3
+    assert len(other.classes) == 5 and other.window == 20.0 and int(other.data.attrs["seed"]) == 0
+    assert planted.simulated and other.simulated
+
+
 @pytest.mark.parametrize(
     ("compute", "part", "options", "columns", "rows"),
     [
