@@ -66,12 +66,12 @@ print(audit.sources(*tables.values()))
 # The paper's idea is that networks agree on the means and differ in the residual, and that a member helps if its residual, too, is ordered by
 # valence.
 #
-# ## The correlations of sixteen pools scatter around zero as chance alone would
+# ## The correlations of sixteen pools scatter around zero, as by chance
 #
 # A pool repeats the paper's design in small: five seeds at two lengths of training, whose ratio is that of the paper's 100 and 150 epochs. We
 # train sixteen pools in each regime, each with its own seeds. The {term}`contribution` of member $i$ is the accuracy that the ensemble loses without it; with $\mathrm{BACC}$ for {term}`balanced accuracy`,
 #
-# $$ \Delta_i = \mathrm{BACC}(\text{all ten}) - \mathrm{BACC}(\text{all but } i) . $$
+# $$ \begin{aligned} \Delta_i = {} & \mathrm{BACC}(\text{all ten}) \\ & - \mathrm{BACC}(\text{all but } i) . \end{aligned} $$
 #
 # Its alignment is the absolute correlation, within emotions, of one component of its features with the mean valence ratings of the clips.
 # Validation people choose the component, test people judge it. Each pool, like the paper's, gives one correlation of ten pairs. To see what
