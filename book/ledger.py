@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,24 +32,40 @@ def ledger_markdown(path: str | Path | None = None) -> str:
     group = table["id"].str.partition(".")[0]
     lines = _counts(table, group)
     for name, rows in table.groupby(group, sort=False):
-        lines += ["", f"## {name}: {GROUPS[name]}"]
+        lines += ["", f"## {_heading(name)}"]
         for _, results in rows.groupby("id", sort=False):
             lines += _card(results.to_dict("records"))
     return "\n".join(lines) + "\n"
 
 
 def _counts(table: pd.DataFrame, group: pd.Series) -> list[str]:
-    """Results by claim and verdict; in a cell preregistered, exploratory and simulated ones."""
+    """Results by claim and verdict: on real data preregistered + exploratory ones, then simulated ones."""
     kind, marks = table["verdict"].map(claims.plain_verdict), table["verdict"].str.partition(" (")[2]
     simulated, exploratory = marks.str.contains("simulated"), marks.eq("exploratory)")
-    sorts = (~simulated & ~exploratory, exploratory, simulated)
 
-    def cells(rows: pd.Series) -> list[str]:
-        counts = [[(rows & (kind == v) & mask).sum() for mask in sorts] for v in VERDICTS]
-        return [" + ".join(map(str, row)) if any(row[1:]) else str(row[0]) for row in counts]
+    def counted(title: str, verdicts: Sequence[str], *sorts: pd.Series) -> list[str]:
+        def cells(rows: pd.Series) -> list[str]:
+            counts = [[(rows & (kind == v) & mask).sum() for mask in sorts] for v in verdicts]
+            return [" + ".join(map(str, row)) if any(row[1:]) else str(row[0]) for row in counts]
 
-    body = [[f"{name}: {title}", *cells(group == name)] for name, title in GROUPS.items()]
-    return _table(["claim", *VERDICTS], [*body, ["**all**", *cells(group != "")]])
+        found = group[pd.concat(sorts, axis=1).any(axis=1)].unique()
+        body = [[f"[{_heading(name)}](#{_anchor(name)})", *cells(group == name)] for name in found]
+        rows = _table([title, *verdicts], [*body, ["**all**", *cells(group != "")]])
+        return ["", "::::{container} counts", "", *rows, "::::"]
+
+    return [
+        *counted("real data", VERDICTS, ~simulated & ~exploratory, exploratory),
+        *counted("simulated EEG", VERDICTS[:-1], simulated),
+    ]
+
+
+def _heading(name: str) -> str:
+    return f"{name}: {GROUPS[name]}"
+
+
+def _anchor(name: str) -> str:
+    """Where a heading is found within the page."""
+    return re.sub(r"[^\w -]", "", _heading(name).lower()).replace(" ", "-")
 
 
 def _card(results: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -58,6 +75,7 @@ def _card(results: Sequence[Mapping[str, Any]]) -> list[str]:
         "The paper": claim["paper"],
         "We measure": claim["estimand"],
         "Rule": claim["rule"],
+        "In plain words": claim["reading"],
         "Caveat": claim["caveat"],
         "Where": claim["chapter"] and _chapter(claim["chapter"]),
     }

@@ -42,10 +42,6 @@ class AssetError(Exception):
     """An asset cannot be had; the message names the cure."""
 
 
-class UnknownAssetError(AssetError):
-    """The registry has no asset of this name."""
-
-
 class AssetMissingError(AssetError):
     """The asset has not been fetched, or not completely."""
 
@@ -58,7 +54,7 @@ class AssetDownloadError(AssetError):
     """A distribution or a file could not be had."""
 
 
-class Package(NamedTuple):
+class _Package(NamedTuple):
     """A distribution file on a package index, of `size` bytes."""
 
     name: str
@@ -68,7 +64,7 @@ class Package(NamedTuple):
     sha256: str
 
 
-class AssetFile(NamedTuple):
+class _AssetFile(NamedTuple):
     """A file of an asset, of `size` bytes, joined from parts: the number of a package and a member of it.
 
     ``outer.tar.gz!inner`` is a member of an archive within the archive.
@@ -93,8 +89,8 @@ class Asset:
     version: str
     licence: str
     citation: str
-    files: tuple[AssetFile, ...]
-    packages: tuple[Package, ...] = ()
+    files: tuple[_AssetFile, ...]
+    packages: tuple[_Package, ...] = ()
     terms: str = ""
     addresses: Mapping[str, str] = field(default_factory=dict)
     cure: str = ""
@@ -115,7 +111,7 @@ class Asset:
         """Digest of the names and contents of all unpacked files."""
         return files.digest([(file.path, file.sha256) for file in self.files])
 
-    def address(self, file: AssetFile) -> str:
+    def address(self, file: _AssetFile) -> str:
         """Public address of a single file."""
         start = next(start for prefix, start in self.addresses.items() if file.path.startswith(prefix))
         return start + file.path
@@ -129,7 +125,7 @@ class Asset:
 def path(name: str) -> Path:
     """Folder of a fetched asset, of which the manifest and the sizes are read.
 
-    Raises `UnknownAssetError`, and `AssetMissingError` if the folder is absent or incomplete.
+    Raises `AssetError` for an unknown name, and `AssetMissingError` if the folder is absent or incomplete.
     """
     asset = _asset(name)
     if defect := _defect(asset):
@@ -167,7 +163,7 @@ def fetch(name: str, *, progress: bool = True) -> Path:
     Raises
     ------
     AssetError
-        `UnknownAssetError`, `AssetDownloadError` if pip fails (the end of its output is shown) or a file
+        For an unknown name; `AssetDownloadError` if pip fails (the end of its output is shown) or a file
         cannot be had, `AssetCorruptError` if what comes differs from the registry: it is deleted.
     kernel.files.CacheNotWritableError
         If the cache cannot be written to.
@@ -180,13 +176,13 @@ def fetch(name: str, *, progress: bool = True) -> Path:
                 if _defect(asset, rehash=True):  # else another process was faster
                     _build(asset, progress)
         except OSError as error:
-            raise files.cache_not_writable(root, error) from error
+            raise CacheNotWritableError.at(root, error) from error
     return asset.folder
 
 
 def _asset(name: str) -> Asset:
     if name not in ASSETS:
-        raise UnknownAssetError(f"unknown asset {name!r}: choose from {', '.join(sorted(ASSETS))}")
+        raise AssetError(f"unknown asset {name!r}: choose from {', '.join(sorted(ASSETS))}")
     return ASSETS[name]
 
 
@@ -202,7 +198,7 @@ def _defect(asset: Asset, *, rehash: bool = False) -> str:
     return next(filter(None, defects), "")
 
 
-def _file_defect(asset: Asset, file: AssetFile, *, rehash: bool) -> str:
+def _file_defect(asset: Asset, file: _AssetFile, *, rehash: bool) -> str:
     place = asset.folder / file.path
     if not place.is_file():
         return f"no file {place}"
@@ -334,15 +330,15 @@ def _pip_failure(asset: Asset, code: int, output: str) -> AssetError:
     return AssetDownloadError(f"pip could not download {asset.name!r} (exit code {code}): {cure}. {tail}")
 
 
-def _unpack(file: AssetFile, archives: Sequence[Path], target: Path) -> str:
+def _unpack(file: _AssetFile, archives: Sequence[Path], target: Path) -> str:
     """Write one file from its archive members; gives where it is from."""
     with target.open("wb") as output:
-        for block in _blocks(file, archives):
+        for block in _bytes_of(file, archives):
             output.write(block)
     return ", ".join(archives[number].name for number, _ in file.parts)
 
 
-def _blocks(file: AssetFile, archives: Sequence[Path]) -> Iterator[bytes]:
+def _bytes_of(file: _AssetFile, archives: Sequence[Path]) -> Iterator[bytes]:
     left = file.size + 1  # one byte too many is enough to know that it is wrong; then nothing more is read
     for number, name in file.parts:
         try:
@@ -365,7 +361,7 @@ def _blocks(file: AssetFile, archives: Sequence[Path]) -> Iterator[bytes]:
 # Single files
 
 
-def _copy(asset: Asset, file: AssetFile, target: Path) -> str:
+def _copy(asset: Asset, file: _AssetFile, target: Path) -> str:
     """Copy one file from the mirror or, if it lacks it, from the public address; gives where it is from."""
     mirror = files.places().get(MIRROR, "").rstrip("/")
     if mirror and not _is_address(mirror) and not Path(mirror).is_dir():
@@ -412,17 +408,17 @@ def _registry() -> dict[str, Asset]:
     entries = files.read_packaged("data/assets.yaml", lambda file: files.read_yaml(file.read()))
     faced = files.read_packaged("data/faced_files.csv", lambda file: list(csv.reader(file))[1:])
     entries["faced"]["files"] = [[place, int(size), sha256] for place, size, sha256 in faced]
-    return {name: _entry(name, **fields) for name, fields in entries.items()}
+    return {name: _registered(name, **fields) for name, fields in entries.items()}
 
 
-def _entry(
+def _registered(
     name: str, *, files: list[list[Any]], packages: Sequence[list[Any]] = (), root: str = "", **fields: Any
 ) -> Asset:
     contents = [
-        AssetFile(place, size, sha256, *(parts or [[(0, root + place)]]))
+        _AssetFile(place, size, sha256, *(parts or [[(0, root + place)]]))
         for place, size, sha256, *parts in files
     ]
-    return Asset(name, files=tuple(contents), packages=tuple(Package(*pack) for pack in packages), **fields)
+    return Asset(name, files=tuple(contents), packages=tuple(_Package(*pack) for pack in packages), **fields)
 
 
 ASSETS: dict[str, Asset] = _registry()
@@ -440,11 +436,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         subparser.add_argument("names", nargs="*", metavar="NAME", help="default: all but those on request")
     options = parser.parse_args(arguments)
     if options.command == "list":
-        print(_table())
+        print(_listing())
         return 0
     try:
         chosen = [_asset(name) for name in options.names]
-    except UnknownAssetError as error:
+    except AssetError as error:
         parser.error(str(error))
     every = [asset for asset in ASSETS.values() if not asset.on_request]
     try:
@@ -471,7 +467,7 @@ def _told(command: str, asset: Asset, *, named: bool) -> int:
     return 0
 
 
-def _table() -> str:
+def _listing() -> str:
     rows = [["name", "kind", "version", "licence", "download", "on disk", "present"]]
     for asset in ASSETS.values():
         present = "yes" if not _defect(asset) else "in part" if asset.folder.is_dir() else "no"

@@ -75,7 +75,7 @@ def run(
     names : iterable of str
         Tables from FACED, or tables of words; all from FACED by default. Other stored tables stay.
     target : path-like, optional
-        Where to; by default `results_folder`.
+        Where to; by default ``book/results`` of the book around the working directory.
     n_jobs : int
         Processes of one thread each; up to 2 GB each.
     client : dask.distributed.Client, optional
@@ -94,19 +94,19 @@ def run(
         If there is no FACED, an asset is missing, a name is unknown or the names are of both kinds, or
         ``axes`` is neither stored nor asked for.
     """
-    names = checks.choices("tables", list(names) or table_names(), TABLES, error=StoredResultError)
+    names = checks.choices("tables", list(names) or _names_of("faced"), TABLES, error=StoredResultError)
     kind, *other = {TABLES[name].source for name in names}
     if other:
         raise StoredResultError(
             "tables from FACED and tables of words cannot be computed in one run: split them"
         )
     source = _faced_of_all(folder) if kind == "faced" else None
-    if source is None and (missing := _missing(_assets_of(names))):
+    if source is None and (missing := _not_fetched(_assets_of(names))):
         raise StoredResultError(
             f"tables of words need {', '.join(missing)}: "
             f"run `python -m kernel.assets fetch {' '.join(missing)}`"
         )
-    target = files.writable_folder(results_folder(kind) if target is None else target)
+    target = files.writable_folder(_results_folder(kind) if target is None else target)
     data = _digest_of_assets() if source is None else _digest_of_recordings(source)
     parts: dict[str, list[tuple[pd.DataFrame, dict[str, Any]]]] = {}
     for stage in ([name for name in names if name == "axes"], [name for name in names if name != "axes"]):
@@ -137,8 +137,8 @@ def _faced_of_all(folder: str | Path | None) -> Path:
     return source
 
 
-def table_names(source: str = "faced") -> list[str]:
-    """Names of the tables from FACED, or of those of ``words``."""
+def _names_of(source: str) -> list[str]:
+    """Names of the tables from ``faced``, or of those of ``words``."""
     return [name for name, table in TABLES.items() if table.source == source]
 
 
@@ -147,7 +147,7 @@ def _assets_of(names: Iterable[str]) -> list[str]:
     return sorted({asset for name in names for asset in TABLES[name].assets(TABLES[name].parts)})
 
 
-def _missing(names: Iterable[str]) -> list[str]:
+def _not_fetched(names: Iterable[str]) -> list[str]:
     """Assets that have not been fetched."""
     absent = []
     for name in names:
@@ -160,14 +160,14 @@ def _missing(names: Iterable[str]) -> list[str]:
 
 def _digest_of_assets() -> str:
     """SHA-256 over the registered contents of all assets that tables of words are computed from."""
-    names = _assets_of(table_names("words"))
+    names = _assets_of(_names_of("words"))
     return files.digest([(name, [(f.path, f.sha256) for f in assets.ASSETS[name].files]) for name in names])
 
 
-def plan(names: Iterable[str] = (), *, folder: str | Path | None = None) -> pd.DataFrame:
+def table_costs(names: Iterable[str] = (), *, folder: str | Path | None = None) -> pd.DataFrame:
     """Parts of tables, all by default, and the hours of one core that they took when stored, NaN if never."""
     names = list(names) or list(TABLES)
-    folders = {results_folder(TABLES[name].source) for name in names} if folder is None else {folder}
+    folders = {_results_folder(TABLES[name].source) for name in names} if folder is None else {folder}
     entries = {name: entry for place in folders for name, entry in _entries(files.absolute(place)).items()}
     columns = {
         "parts": [len(TABLES[name].parts) for name in names],
@@ -295,7 +295,7 @@ def _store(target: Path, name: str, parts: Sequence[tuple[pd.DataFrame, dict[str
 # ---- reading
 
 
-def results_folder(source: str = "faced") -> Path:
+def _results_folder(source: str = "faced") -> Path:
     """``book/results/faced``, or ``words``, of the book around the working directory."""
     book = files.book_folder()
     if book is None:
@@ -313,7 +313,7 @@ def load(name: str, *, folder: str | Path | None = None, check: bool = True) -> 
     name : str
         A key of `TABLES`.
     folder : path-like, optional
-        Of the stored tables; `results_folder` by default.
+        Of the stored tables; by default as for `run`.
     check : bool
         Compute a part again if that is possible: another one each day, by the table's digest and the date.
 
@@ -330,8 +330,8 @@ def load(name: str, *, folder: str | Path | None = None, check: bool = True) -> 
         If the part computed again disagrees by more than `TOLERANCE`.
     """
     checks.choice("table", name, TABLES, error=StoredResultError)
-    folder = results_folder(TABLES[name].source) if folder is None else files.absolute(folder)
-    entry, path = _entry(folder, name), folder / f"{name}.csv"
+    folder = _results_folder(TABLES[name].source) if folder is None else files.absolute(folder)
+    entry, path = _manifest_entry(folder, name), folder / f"{name}.csv"
     text = path.read_text(encoding="utf-8")
     if hashlib.sha256(text.encode()).hexdigest() != entry["sha256"]:
         raise StoredResultError(f"{path} was edited after it was computed: run `make results` to mend it")
@@ -353,7 +353,7 @@ def _check_a_part(name: str, stored: pd.DataFrame, entry: Mapping[str, Any], fol
     if table.source == "faced":
         quick = quick if source is not None and _is_whole(source) else ()
     else:
-        quick = tuple(part for part in quick if not _missing(table.assets([part])))
+        quick = tuple(part for part in quick if not _not_fetched(table.assets([part])))
     if not quick:
         return None
     part = quick[(int(entry["sha256"], 16) + datetime.now(UTC).toordinal()) % len(quick)]
@@ -373,14 +373,14 @@ def _check_a_part(name: str, stored: pd.DataFrame, entry: Mapping[str, Any], fol
             rows = again[keys].astype(expected[keys].dtypes)
             expected = rows.merge(expected, on=keys, how="left")[list(again)]
         regime = stored[stored["part"].str.split(",").str[0] == part.split(",")[0]]
-        spot_check(name, expected, again, regime if table.trained else None)
+        _spot_check(name, expected, again, regime if table.trained else None)
         with suppress(OSError):  # without a cache it is checked each time
             files.writable_folder(place.parent)
             place.touch()
     return part
 
 
-def spot_check(
+def _spot_check(
     name: str, stored: pd.DataFrame, again: pd.DataFrame, trained: pd.DataFrame | None = None
 ) -> None:
     """Compare rows of a table with the same computed again; SpotCheckError names the first that differs.
@@ -430,7 +430,7 @@ def _axes_digest(entries: Mapping[str, Any]) -> str:
     return entries.get("axes", {}).get("sha256", "")
 
 
-def _entry(folder: Path, name: str) -> dict[str, Any]:
+def _manifest_entry(folder: Path, name: str) -> dict[str, Any]:
     """What the manifest says of a table that belongs to it."""
     if not (folder / _MANIFEST).is_file():
         raise StoredResultError(f"no stored results at {folder}: run `make results` with FACED at hand")

@@ -25,6 +25,7 @@ from kernel import checks, files, stats
 _OPERATORS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 _FIELDS = ("value", "low", "high", "p", "n")
 _COMPARISON = re.compile(rf"({'|'.join(_FIELDS)}) (<=?|>=?) (-?\d+(?:\.\d+)?)")
+_DECIDED = ("supported", "not supported")
 _ID = re.compile(r"C[1-9]\.[^\W\d]\w*")
 _OURS = re.compile(r"\(our (?!own run)")
 
@@ -53,7 +54,8 @@ class Claim(NamedTuple):
     `supported` and `not_supported` are lines that must all hold, each ``field op number`` or several joined
     by ``or``; where neither set holds the verdict is inconclusive. `chapter` is the notebook that runs it,
     `command` the Python that does where there is none; both may be empty. `status` is empty for a rule that
-    was fixed before any recording was read, and ``exploratory`` for one that was not.
+    was fixed before any recording was read, and ``exploratory`` for one that was not. `means` says, for a
+    claim that denies something, what *supported* and *not supported* say in plain words.
     """
 
     id: str
@@ -68,6 +70,7 @@ class Claim(NamedTuple):
     caveat: str = ""
     command: str = ""
     status: str = ""
+    means: Mapping[str, str] = MappingProxyType({})
 
     def verdict(self, measured: Mapping[str, float | None]) -> str:
         """Supported, not supported or inconclusive, by some of ``value``, ``low``, ``high``, ``p``, ``n``."""
@@ -87,6 +90,11 @@ class Claim(NamedTuple):
     def ours(self) -> bool:
         """Whether this audit asks it, not the paper: the claim says so, or the paper has no figure for it."""
         return bool(_OURS.search(self.claim)) or self.paper.startswith(("no ", "not "))
+
+    @property
+    def reading(self) -> str:
+        """What each verdict means, where it could be read the wrong way round."""
+        return " ".join(f"{word.capitalize()}: {self.means[word]}." for word in _DECIDED if self.means)
 
     @property
     def fields(self) -> frozenset[str]:
@@ -158,6 +166,10 @@ def _claim(entry: Mapping[str, Any]) -> Claim:
             rules[key] = tuple(map(str, content))
             for line in rules[key]:
                 _parse(line)
+        elif key == "means":
+            said = content.items() if isinstance(content, dict) else ()
+            if {verdict for verdict, words in said if isinstance(words, str) and words} != set(_DECIDED):
+                raise ClaimsError(f"claim {name!r}: means must say in words {_DECIDED}, got {content!r}")
         elif not isinstance(content, str) or not (content.strip() or key == "chapter" or key in optional):
             raise ClaimsError(f"claim {name!r}: {key} must be text, got {content!r}")
     if not _ID.fullmatch(name):
@@ -404,7 +416,7 @@ def outcomes(ids: Iterable[str] | None = None, path: str | Path | None = None) -
 
 def ledger(path: str | Path | None = None) -> pd.DataFrame:
     """Every claim with every result, one row each, in the fields of both; without one it is "not run"."""
-    of_claim = ("id", "part", "claim", "paper", "estimand", "rule", "needs", "chapter", "caveat", "command")
+    of_claim = "id part claim paper estimand rule reading needs chapter caveat command".split()
     known = pd.DataFrame([{key: getattr(claim, key) for key in of_claim} for claim in load_claims().values()])
     results = pd.DataFrame(read_ledger(path), columns=Row._fields)
     return known.merge(results, how="left", on="id").fillna({"verdict": "not run"})

@@ -50,11 +50,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--device", help="instead of the study's")
     run.add_argument("--dry-run", action="store_true", help="print the plan and what it takes, write nothing")
     run.add_argument("--quiet", action="store_true", help="no progress bar")
-    run.set_defaults(act=_run)
+    run.set_defaults(act=_run_study)
     status = commands.add_parser("status", help="how far a study is")
-    status.set_defaults(act=_status)
+    status.set_defaults(act=_show_status)
     report = commands.add_parser("report", help="write the report of what has run")
-    report.set_defaults(act=_report)
+    report.set_defaults(act=_write_report)
     for command in (status, report):
         command.add_argument("folder", type=Path, help="the folder of a study")
     commands.add_parser("assets", help="list, fetch or verify published models and ratings", add_help=False)
@@ -71,21 +71,20 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run_study(options: argparse.Namespace) -> int:
     from kernel import plans, report, studies
 
     study = plans.load_study(options.study)
     if options.device:
         study = replace(study, device=options.device)
-        plans.check_machine(study)
+        study.check_machine()
     if study.tables:
         return _tables(study, options)
-    tasks = plans.plan(study)
     if options.dry_run:
-        print(plans.plan_table(tasks).round(2).to_string())
-        need = plans.estimate(study, n_jobs=options.jobs)
+        print(study.costs().round(2).to_string())
+        need = study.estimate(n_jobs=options.jobs)
         print(
-            f"{sum(task.trainings for task in tasks)} trainings, about {need['hours']:.2f} h with "
+            f"{need['trainings']} trainings, about {need['hours']:.2f} h with "
             f"{options.jobs} workers, {need['disk_gb']:.1f} GB of disk, {need['memory_gb']:.1f} GB of memory"
         )
         return 0
@@ -111,7 +110,7 @@ def _client(address: str | None) -> Any:
         raise StudyError(f"no Dask scheduler answers at {address!r}: {error}") from None
 
 
-def _status(options: argparse.Namespace) -> int:
+def _show_status(options: argparse.Namespace) -> int:
     from kernel import studies
 
     table = studies.status(options.folder)
@@ -120,7 +119,7 @@ def _status(options: argparse.Namespace) -> int:
     return 0
 
 
-def _report(options: argparse.Namespace) -> int:
+def _write_report(options: argparse.Namespace) -> int:
     from kernel import report
 
     print(report.write_report(options.folder))
@@ -132,7 +131,7 @@ def _tables(study: Any, options: argparse.Namespace) -> int:
     from kernel import audit
 
     if options.dry_run:
-        plan = audit.plan(study.tables)
+        plan = audit.table_costs(study.tables)
         print(plan.round(2).to_string())
         print(f"{plan['parts'].sum()} parts; the stored ones took {plan['hours'].sum():.1f} h of one core")
         return 0
@@ -154,6 +153,8 @@ def _claims(options: argparse.Namespace) -> int:
     claim = claims.load_claim(options.id)
     rows = [row for row in claims.read_ledger(options.ledger) if row.id == options.id]
     print(f"{claim.id}: {claim.claim}\npaper: {claim.paper}\nrule: {claim.rule}")
+    if claim.reading:
+        print(f"in plain words: {claim.reading}")
     columns = ["ours", "interval", "p", "verdict", "data"]
     print(claims.show(*rows)[columns].to_string(index=False) if rows else "not run")
     return 0

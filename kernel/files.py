@@ -47,6 +47,15 @@ T = TypeVar("T")
 class CacheNotWritableError(OSError):
     """The cache, or the folder that a result should go to, cannot be made or written to."""
 
+    @classmethod
+    def at(cls, folder: Path, reason: OSError) -> CacheNotWritableError:
+        """The error where writing to a folder fails, with the cure."""
+        return cls(
+            f"cannot write to the folder {folder} ({reason.strerror or reason}): free space or grant "
+            "permission there, or name another folder; for the cache set the environment variable "
+            f"{CACHE_VARIABLE} to one that you can write to."
+        )
+
 
 # Places
 
@@ -116,17 +125,8 @@ def writable_folder(path: str | os.PathLike[str]) -> Path:
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "no permission to write")
     except OSError as error:
-        raise cache_not_writable(folder, error) from error
+        raise CacheNotWritableError.at(folder, error) from error
     return folder
-
-
-def cache_not_writable(folder: Path, reason: OSError) -> CacheNotWritableError:
-    """The error where writing to a folder fails, with the cure."""
-    return CacheNotWritableError(
-        f"cannot write to the folder {folder} ({reason.strerror or reason}): free space or grant permission "
-        f"there, or name another folder; for the cache set the environment variable {CACHE_VARIABLE} to one "
-        "that you can write to."
-    )
 
 
 # Whole files
@@ -368,7 +368,7 @@ def load_or_compute(folder: str | Path, key: str, compute: Callable[[], ArrayLik
     A relative folder is taken inside `cache_dir`. A stored file that cannot be read is replaced, and a folder
     that cannot be written to done without, both with a warning. An array of objects raises TypeError.
     """
-    target = _place(folder, key)
+    target = _array_place(folder, key)
     with one_at_a_time(target):
         stored = _read_array(target)
         if stored is not None:
@@ -382,17 +382,17 @@ def load_or_compute(folder: str | Path, key: str, compute: Callable[[], ArrayLik
             with atomic_path(target) as temporary:
                 np.save(temporary, array, allow_pickle=False)
         except OSError as error:
-            cure = cache_not_writable(target.parent, error)
+            cure = CacheNotWritableError.at(target.parent, error)
             warnings.warn(f"{cure} Results are computed but not kept.", stacklevel=2)
         return array
 
 
 def stored_array(folder: str | Path, key: str) -> np.ndarray | None:
     """The array that `load_or_compute` has stored under a key, or None, also if it cannot be read."""
-    return _read_array(_place(folder, key))
+    return _read_array(_array_place(folder, key))
 
 
-def _place(folder: str | Path, key: str) -> Path:
+def _array_place(folder: str | Path, key: str) -> Path:
     if not re.fullmatch(r"[A-Za-z0-9_-]+", key):
         raise ValueError(f"key takes letters, digits, '_' and '-', got {key!r}: use kernel.files.cache_key")
     folder = Path(folder)

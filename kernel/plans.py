@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from kernel import audit, checks, files
+from kernel import checks, files
 from kernel.brain.cohort import SPLITS
 from kernel.brain.features import BANDS
 from kernel.brain.simulate import DESIGNS, PRESET_NAMES
@@ -37,6 +37,29 @@ class StudyError(ValueError):
     """A study that cannot be read, or that cannot go on; says what to change."""
 
 
+class Task(NamedTuple):
+    """What is done, and to which part of a study; needs nothing but tasks of earlier stages.
+
+    It trains so many networks and takes an estimate of `cpu_s` seconds of one core.
+    """
+
+    kind: str
+    what: str
+    stage: int
+    trainings: int
+    cpu_s: float
+
+    @property
+    def label(self) -> str:
+        return f"{self.kind} {self.what}".strip()
+
+
+def _unit_costs() -> dict[str, float]:
+    """Measured costs in seconds of one core, by unit; ``kernel/data/unit_costs.csv`` says of what."""
+    table = files.read_packaged("data/unit_costs.csv", lambda file: pd.read_csv(file, comment="#"))
+    return table.set_index("unit")["cpu_s"].to_dict()
+
+
 # ---- a study
 
 
@@ -52,14 +75,16 @@ def _text(name: str, value: Any, *, error: type[Exception]) -> str:
 
 
 def _table_names(name: str, value: Any, *, error: type[Exception]) -> tuple[str, ...]:
+    if isinstance(value, str) and value in CREDIT:  # all of a kind
+        return tuple(table for table, one in TABLES.items() if one.source == value)
     return checks.choices(name, value, TABLES, error=error)
 
 
-def _place(name: str, value: Any, *, error: type[Exception]) -> str:
+def _absolute(name: str, value: Any, *, error: type[Exception]) -> str:
     return str(files.absolute(_text(name, value, error=error)))
 
 
-def _members(name: str, value: Any, *, error: type[Exception]) -> int:
+def _ensemble_size(name: str, value: Any, *, error: type[Exception]) -> int:
     if checks.count(name, value, 0, error=error) == 1:
         raise error(f"{name} must be 0 or at least 2, got 1: one member is no ensemble")
     return int(value)
@@ -117,7 +142,7 @@ class Study:
         Tables of the book, or ``faced`` or ``words`` for all of a kind, instead of all that stands above.
     """
 
-    path: str | None = _setting(None, _place)
+    path: str | None = _setting(None, _absolute)
     preset: str = _setting("default", checks.choice, options=PRESET_NAMES)
     design: str = _setting("FACED", checks.choice, options=DESIGNS)
     subjects: int = _setting(123, checks.count, least=2)
@@ -134,7 +159,7 @@ class Study:
     strategies: tuple[int | str, ...] | None = _setting(None, _wanted)
     seeds: int = _setting(5, checks.count)
     epochs: int | None = _setting(None, checks.count)
-    members: int = _setting(10, _members)
+    members: int = _setting(10, _ensemble_size)
     permutations: int = _setting(10_000, checks.count, least=19)
     slow_permutations: int = _setting(1000, checks.count, least=19)
     device: str = _setting("auto", _text)
@@ -142,8 +167,6 @@ class Study:
     tables: tuple[str, ...] | str = _setting((), _table_names)
 
     def __post_init__(self) -> None:
-        if isinstance(self.tables, str) and self.tables in CREDIT:
-            object.__setattr__(self, "tables", tuple(audit.table_names(self.tables)))
         for setting in fields(self):
             value = getattr(self, setting.name)
             value = tuple(value) if isinstance(value, list) else value
@@ -155,6 +178,103 @@ class Study:
     def torch_device(self) -> str | None:
         """The device as :func:`kernel.checks.device` takes it, None for the best."""
         return None if self.device == "auto" else self.device
+
+    @property
+    def n_samples(self) -> int:
+        """Samples of a cohort of FACED's size or of the simulated one; a plan reads no recordings."""
+        people = self.subjects if self.path is None else 123
+        return round(people * 28 * 30 / (self.segment or 10))
+
+    @property
+    def groups(self) -> dict[str, list[TrainingSpec]]:
+        """Trainings of one network and length, which one task does."""
+        groups: dict[str, list[TrainingSpec]] = {}
+        for spec in CHECKPOINTS[self.checkpoints](self.random_state):
+            groups.setdefault(f"{spec.network}, {spec.epochs} epochs", []).append(spec)
+        return groups
+
+    @property
+    def alignments(self) -> dict[str, Any]:
+        """Alignments by label."""
+        names: Sequence[Any] = [*PAPER_ROWS, *NAMED] if self.strategies is None else self.strategies
+        return interventions.wanted_strategies(names) if names else {}
+
+    @property
+    def recipe(self) -> TrainingSpec:
+        """Recipe of trainings with and without a strategy."""
+        if self.epochs is None:
+            return RECIPE
+        return replace(RECIPE, epochs=self.epochs, warmup_epochs=min(RECIPE.warmup_epochs, self.epochs - 1))
+
+    def check_machine(self) -> None:
+        """What a run needs and a reader of its results does not: the recordings, and the device."""
+        if self.path is not None and not Path(self.path).exists():
+            raise StudyError(
+                f"path {self.path!r} does not exist: name a folder of recordings, or leave it out"
+            )
+        try:
+            checks.device(self.torch_device)
+        except ValueError as error:
+            raise StudyError(str(error).splitlines()[0]) from None
+
+    def plan(self) -> list[Task]:
+        """The tasks of a study, in the order of their stages; reads no data."""
+        cost = _unit_costs()
+        samples = self.n_samples / 1000
+        draws = self.permutations / 10_000
+
+        def training(spec: TrainingSpec) -> float:
+            return cost[f"{spec.network}_epoch"] * spec.epochs * samples
+
+        tasks = [Task("cohort", "", 0, 0, cost["cohort"])]
+        for name in self.models:
+            size = REGISTRY[name].n_parameters / 1e9 or 0.1
+            tasks.append(Task("axis", name, 1, 0, cost["axis"] * size * (0.1 + self.texts / 300)))
+        tasks += [Task("projection", name, 2, 0, cost["projection"] * draws) for name in self.models]
+        tasks.append(Task("topography", self.models[0], 2, 0, cost["topography"] * draws))
+        groups = self.groups
+        for group, specs in groups.items():
+            tasks.append(Task("training", group, 2, len(specs), sum(map(training, specs))))
+        strategies, base = self.alignments, self.seeds * training(self.recipe)
+        if strategies:
+            tasks.append(Task("base", "", 2, self.seeds, base))
+        if groups:
+            cpu = cost["rediscovery"] * sum(map(len, groups.values()))
+            tasks += [Task("rediscovery", name, 3, 0, cpu) for name in self.models]
+        for label in strategies:
+            tasks.append(Task("strategy", label, 3, 2 * self.seeds, 2 * base * cost["strategy"]))
+        if self.members:
+            cpu = cost["contest_member"] * samples * self.members
+            tasks.append(Task("contest", "", 3, 8 * self.members, cpu * 8))
+        return tasks
+
+    def stages(self) -> list[list[Task]]:
+        """Tasks by stage, within which they do not depend on one another."""
+        tasks = self.plan()
+        return [[t for t in tasks if t.stage == stage] for stage in sorted({t.stage for t in tasks})]
+
+    def costs(self) -> pd.DataFrame:
+        """Tasks, trainings and hours of one core by kind of task, with their sum."""
+        table = pd.DataFrame(self.plan()).groupby("kind", sort=False)
+        sums = table.agg(tasks=("what", "size"), trainings=("trainings", "sum"), core_hours=("cpu_s", "sum"))
+        sums.loc["all"] = sums.sum()
+        sums["core_hours"] /= 3600
+        return sums.astype({"tasks": int, "trainings": int})
+
+    def estimate(self, *, n_jobs: int = 2) -> dict[str, float]:
+        """Trainings, hours with `n_jobs` workers, disk in GB and memory in GB of all workers together."""
+        cost, hours = _unit_costs(), 0.0
+        for stage in self.stages():  # a stage lasts at least as long as its longest task
+            total, longest = sum(t.cpu_s for t in stage), max(t.cpu_s for t in stage)
+            hours += max(total / n_jobs, longest) / 3600
+        trainings = sum(task.trainings for task in self.plan())
+        sizes = sorted((REGISTRY[name].n_parameters / 1e9 for name in self.models), reverse=True)
+        return {
+            "trainings": trainings,
+            "hours": hours,
+            "disk_gb": trainings * self.n_samples / 1000 * cost["training_mb"] / 1000 + 0.1,
+            "memory_gb": n_jobs * cost["worker_gb"] + 4 * sum(sizes[:n_jobs]),  # models side by side, 32 bits
+        }
 
 
 def load_study(path: str | Path) -> Study:
@@ -176,132 +296,7 @@ def load_study(path: str | Path) -> Study:
         for key in settings:
             checks.choice("a key", key, [setting.name for setting in fields(Study)], error=StudyError)
         study = Study(**settings)
-        check_machine(study)
+        study.check_machine()
         return study
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from None
-
-
-def check_machine(study: Study) -> None:
-    """What a run needs and a reader of its results does not: the recordings, and the device."""
-    if study.path is not None and not Path(study.path).exists():
-        raise StudyError(f"path {study.path!r} does not exist: name a folder of recordings, or leave it out")
-    try:
-        checks.device(study.torch_device)
-    except ValueError as error:
-        raise StudyError(str(error).splitlines()[0]) from None
-
-
-# ---- its tasks
-
-
-class Task(NamedTuple):
-    """What is done, and to which part of a study; needs nothing but tasks of earlier stages.
-
-    It trains so many networks and takes an estimate of `cpu_s` seconds of one core.
-    """
-
-    kind: str
-    what: str
-    stage: int
-    trainings: int
-    cpu_s: float
-
-    @property
-    def label(self) -> str:
-        return f"{self.kind} {self.what}".strip()
-
-
-def unit_costs() -> dict[str, float]:
-    """Measured costs in seconds of one core, by unit; ``kernel/data/unit_costs.csv`` says of what."""
-    table = files.read_packaged("data/unit_costs.csv", lambda file: pd.read_csv(file, comment="#"))
-    return table.set_index("unit")["cpu_s"].to_dict()
-
-
-def plan(study: Study) -> list[Task]:
-    """The tasks of a study, in the order of their stages; reads no data."""
-    cost = unit_costs()
-    samples = n_samples(study) / 1000
-    draws = study.permutations / 10_000
-
-    def training(spec: TrainingSpec) -> float:
-        return cost[f"{spec.network}_epoch"] * spec.epochs * samples
-
-    tasks = [Task("cohort", "", 0, 0, cost["cohort"])]
-    for name in study.models:
-        size = REGISTRY[name].n_parameters / 1e9 or 0.1
-        tasks.append(Task("axis", name, 1, 0, cost["axis"] * size * (0.1 + study.texts / 300)))
-    tasks += [Task("projection", name, 2, 0, cost["projection"] * draws) for name in study.models]
-    tasks.append(Task("topography", study.models[0], 2, 0, cost["topography"] * draws))
-    groups = checkpoint_groups(study)
-    for group, specs in groups.items():
-        tasks.append(Task("training", group, 2, len(specs), sum(map(training, specs))))
-    strategies, base = strategies_of(study), study.seeds * training(recipe_of(study))
-    if strategies:
-        tasks.append(Task("base", "", 2, study.seeds, base))
-    if groups:
-        cpu = cost["rediscovery"] * sum(map(len, groups.values()))
-        tasks += [Task("rediscovery", name, 3, 0, cpu) for name in study.models]
-    for label in strategies:
-        tasks.append(Task("strategy", label, 3, 2 * study.seeds, 2 * base * cost["strategy"]))
-    if study.members:
-        cpu = cost["contest_member"] * samples * study.members
-        tasks.append(Task("contest", "", 3, 8 * study.members, cpu * 8))
-    return tasks
-
-
-def plan_table(tasks: Iterable[Task]) -> pd.DataFrame:
-    """Tasks, trainings and hours of one core by kind of task, with their sum; `estimate` tells the rest."""
-    table = pd.DataFrame(list(tasks)).groupby("kind", sort=False)
-    sums = table.agg(tasks=("what", "size"), trainings=("trainings", "sum"), core_hours=("cpu_s", "sum"))
-    sums.loc["all"] = sums.sum()
-    sums["core_hours"] /= 3600
-    return sums.astype({"tasks": int, "trainings": int})
-
-
-def estimate(study: Study, *, n_jobs: int = 2) -> dict[str, float]:
-    """Hours with `n_jobs` workers, disk in GB and memory in GB of all workers together."""
-    cost, tasks = unit_costs(), plan(study)
-    hours = 0.0
-    for stage in stages(tasks):  # a stage lasts at least as long as its longest task
-        total, longest = sum(t.cpu_s for t in stage), max(t.cpu_s for t in stage)
-        hours += max(total / n_jobs, longest) / 3600
-    trainings = sum(task.trainings for task in tasks)
-    sizes = sorted((REGISTRY[name].n_parameters / 1e9 for name in study.models), reverse=True)
-    return {
-        "hours": hours,
-        "disk_gb": trainings * n_samples(study) / 1000 * cost["training_mb"] / 1000 + 0.1,
-        "memory_gb": n_jobs * cost["worker_gb"] + 4 * sum(sizes[:n_jobs]),  # models side by side, 32 bits
-    }
-
-
-def stages(tasks: Sequence[Task]) -> list[list[Task]]:
-    """Tasks by stage, within which they do not depend on one another."""
-    return [[t for t in tasks if t.stage == stage] for stage in sorted({t.stage for t in tasks})]
-
-
-def n_samples(study: Study) -> int:
-    """Samples of a cohort of FACED's size, or of the simulated one: recordings are not read for a plan."""
-    people = study.subjects if study.path is None else 123
-    return round(people * 28 * 30 / (study.segment or 10))
-
-
-def checkpoint_groups(study: Study) -> dict[str, list[TrainingSpec]]:
-    """Trainings of one network and length, which one task does."""
-    groups: dict[str, list[TrainingSpec]] = {}
-    for spec in CHECKPOINTS[study.checkpoints](study.random_state):
-        groups.setdefault(f"{spec.network}, {spec.epochs} epochs", []).append(spec)
-    return groups
-
-
-def strategies_of(study: Study) -> dict[str, Any]:
-    """Alignments by label."""
-    names: Sequence[Any] = [*PAPER_ROWS, *NAMED] if study.strategies is None else study.strategies
-    return interventions.wanted_strategies(names) if names else {}
-
-
-def recipe_of(study: Study) -> TrainingSpec:
-    """Recipe of trainings with and without a strategy."""
-    if study.epochs is None:
-        return RECIPE
-    return replace(RECIPE, epochs=study.epochs, warmup_epochs=min(RECIPE.warmup_epochs, study.epochs - 1))

@@ -36,9 +36,9 @@ def plot_positions(axes: Mapping[str, tuple[ValenceAxis, np.ndarray, Sequence[st
     centroids, so that panels compare.
     """
     colours, columns = emotion_colours(), min(2, len(axes))
-    fig, drawn = style.panels(
-        axes, (style.WIDTH / columns, 3.4), columns=columns, xlabel="position on the axis (sd of centroids)"
-    )
+    titles = [title.replace(", ", "\n") for title in axes]
+    xlabel = "position (sd of centroids)"
+    fig, drawn = style.panels(titles, (style.PHONE / columns, 2.6), columns=columns, xlabel=xlabel)
     for ax, (axis, projections, emotions) in zip(drawn, axes.values(), strict=True):
         scale = float(np.std(axis.positions_))
         present = [e for e in EMOTIONS if e in set(emotions)]
@@ -46,8 +46,8 @@ def plot_positions(axes: Mapping[str, tuple[ValenceAxis, np.ndarray, Sequence[st
             points = np.asarray(projections)[np.asarray(emotions) == emotion] / scale
             jitter = np.random.default_rng(row).uniform(-0.28, 0.28, len(points))
             colour = colours[emotion]
-            ax.scatter(points, row + jitter, s=9, color=colour, alpha=0.55, linewidths=0)
-            ax.scatter(points.mean(), row, s=70, color=colour, edgecolor=INK, linewidth=0.8, zorder=3)
+            ax.scatter(points, row + jitter, s=7, color=colour, alpha=0.55, linewidths=0)
+            ax.scatter(points.mean(), row, s=50, color=colour, edgecolor=INK, linewidth=0.8, zorder=3)
         style.dotted(ax, x=0)
         ax.set_yticks(range(len(present)), present)
     return fig
@@ -63,27 +63,29 @@ def plot_layer_sweep(sweep: pd.DataFrame) -> Figure:
         "share": "PC1 share of between-class variance",
         "cosine": "cosine to penultimate axis",
     }
-    size, depth = (3.7, 2.9), "depth (layer / layers)"
-    fig, drawn = style.panels(labels.values(), size, columns=2, xlabel=depth, share="")
+    fig, drawn = style.panels(labels.values(), (style.PHONE, 2), columns=1, share="x")
     for ax, column in zip(drawn, labels, strict=True):
         models = sweep.groupby("model", sort=False)
         for colour, (model, rows) in zip(style.SERIES, models, strict=False):
             ax.plot(rows["depth"], rows[column], marker="o", ms=3.5, lw=1.4, color=colour, label=model)
     style.dotted(drawn[0], y=0.5)
-    drawn[0].legend()
+    drawn[0].legend(loc="upper left")
+    drawn[-1].set_xlabel("depth (layer / layers)")
     return fig
 
 
 def plot_learning_curve(curve: pd.DataFrame, lines: Mapping[str, float]) -> Figure:
     """Supervised AUC by training size (mean, min and max over repeats) with label-free methods as lines."""
-    fig, ax = plt.subplots(figsize=(5.6, 3.6))
+    fig, ax = plt.subplots(figsize=(style.PHONE, 3.4))
     spread = curve.groupby("n_train")["auc"].agg(["mean", "min", "max"])
     ax.fill_between(spread.index, spread["min"], spread["max"], color=BLUE, alpha=0.2, lw=0)
     ax.plot(spread.index, spread["mean"], "o-", color=BLUE, label="logistic regression (labels)")
     for (name, value), colour in zip(lines.items(), style.SERIES[1:], strict=False):
         ax.axhline(value, color=colour, lw=1.6, ls="--", label=name)
     ax.set(xscale="log", xlabel="labelled training texts", ylabel="AUC")
-    ax.legend(loc="lower right")
+    ax.set_xticks(spread.index, spread.index, minor=False)
+    ax.minorticks_off()
+    ax.legend(loc="center right")
     return fig
 
 
@@ -93,19 +95,28 @@ def plot_learning_curve(curve: pd.DataFrame, lines: Mapping[str, float]) -> Figu
 def plot_forest(
     table: pd.DataFrame, *, value: str, label: str, group: str | None = None, reference: float | None = None
 ) -> Figure:
-    """Values with intervals, one row each; columns ``{value}_low`` and ``{value}_high`` hold the limits."""
-    fig, ax = plt.subplots(figsize=(7, 0.32 * len(table) + 1.2))
+    """Values with intervals; rows of one label share a line, and a colour tells groups apart.
+
+    Columns ``label``, `value`, and ``{value}_low`` and ``{value}_high`` with the limits, where there are any.
+    """
+    beside = table.groupby("label", sort=False).cumcount()
+    lines, most = list(dict.fromkeys(table["label"])), int(beside.max()) + 1
     groups = list(dict.fromkeys(table[group])) if group else [None]
+    height = (0.14 * most + 0.2) * len(lines) + 0.2 * len(groups) + 0.8
+    fig, ax = plt.subplots(figsize=(style.PHONE, height))
     palette = dict(zip(groups, (*style.SERIES, ORANGE), strict=False))
-    for y, (_, row) in enumerate(table.iterrows()):
+    for (_, row), place in zip(table.iterrows(), beside, strict=True):
+        alike = int((table["label"] == row["label"]).sum())
+        y = lines.index(row["label"]) + (place - (alike - 1) / 2) * 0.7 / most
         colour = palette[row[group] if group else None]
         limits = [row.get(f"{value}_low", np.nan), row.get(f"{value}_high", np.nan)]
         ax.plot(limits, [y, y], color=colour, lw=1.6)
         ax.plot(row[value], y, "o", color=colour, ms=5)
-    style.name_rows(ax, table["label"])
+    style.name_rows(ax, [textwrap.fill(str(line), 24) for line in lines])
     style.dotted(ax, x=reference)
     if group:
-        style.legend_beside(ax, [style.mark(palette[g], g, ls="-", lw=1.6) for g in groups])
+        handles = [style.mark(palette[g], g, ls="-", lw=1.6) for g in groups]
+        ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1))
     ax.set_xlabel(label)
     return fig
 
@@ -138,15 +149,23 @@ def plot_paired_forest(
 
 
 def plot_nulls(
-    nulls: Mapping[str, tuple[np.ndarray, float]], *, label: str, reference: float | None = None
+    nulls: Mapping[str, tuple[np.ndarray, float]],
+    *,
+    label: str,
+    reference: float | None = None,
+    stacked: bool = False,
 ) -> Figure:
-    """Histograms of null distributions with the observed value, of what `label` says, two panels a row."""
-    fig, drawn = style.panels(nulls, (3.7, 2.9), columns=min(2, len(nulls)), share="")
+    """Histograms of nulls with the observed value, of what `label` says, two panels a row or `stacked`."""
+    columns = 1 if stacked else min(2, len(nulls))
+    room = 42 // columns
+    titles = ["\n".join(textwrap.fill(line, room) for line in title.split("\n")) for title in nulls]
+    size, name = (style.PHONE / columns, 2.4), textwrap.fill(label, room + 4)
+    fig, drawn = style.panels(titles, size, columns=columns, xlabel=name, share="", stacked=stacked)
     for ax, (null, observed) in zip(drawn, nulls.values(), strict=True):
         ax.hist(null, bins=min(40, max(10, len(null) // 5)), color=GREY, alpha=0.8)
         ax.axvline(observed, color=ORANGE, lw=2)
         style.dotted(ax, INK, x=reference)
-        ax.set(xlabel=label, yticks=[])
+        ax.set(yticks=[])
         ax.spines["left"].set_visible(False)
     return fig
 
@@ -183,7 +202,7 @@ def plot_printed(table: pd.DataFrame) -> Figure:
     Columns ``figure``, ``printed``, ``ours`` and ``fitted`` (bool: whether it helped to find ours).
     """
     table = table.sort_values("fitted", ascending=False, kind="stable", ignore_index=True)
-    fig, ax = plt.subplots(figsize=(7, 0.28 * len(table) + 1.2))
+    fig, ax = plt.subplots(figsize=(style.PHONE, 0.28 * len(table) + 1.5))
     kinds = ((True, GREY, "ours, used to find the axis"), (False, BLUE, "ours, not used"))
     for fitted, colour, label in kinds:
         rows = table[table["fitted"] == fitted]
@@ -192,7 +211,7 @@ def plot_printed(table: pd.DataFrame) -> Figure:
     style.dotted(ax, x=0)
     style.name_rows(ax, table["figure"])
     ax.set_xlabel("correlation, or mean |correlation|")
-    style.legend_beside(ax)
+    fig.legend(loc="outside upper right", ncols=2)
     return fig
 
 
@@ -202,18 +221,20 @@ def plot_against_chance(table: pd.DataFrame, *, label: str) -> Figure:
     `table` has columns ``label``, ``r``, ``p``; ``null_mean`` and ``limit``, the null's mean and 95th
     percentile, between which and its mirror image the bar lies; ``detectable``, a tick.
     """
-    fig, ax = plt.subplots(figsize=(7, 0.33 * len(table) + 1.5))
+    fig, ax = plt.subplots(figsize=(style.PHONE, 0.33 * len(table) + 1.5))
     y = np.arange(len(table))
     low = 2 * table["null_mean"] - table["limit"]
     ax.hlines(y, low, table["limit"], color=GREY, alpha=0.55, lw=8, label="chance, up to its 95 % limit")
     ax.plot(table["r"], y, "o", color=BLUE, ms=6, label="measured")
-    ax.plot(table["detectable"], y, "|", color=INK, ms=11, mew=1.6, label="power of 80 % from here")
+    ax.plot(table["detectable"], y, "|", color=INK, ms=11, mew=1.6, label="80 % power from here")
     for row, p in enumerate(table["p"]):
         ax.annotate(f"p {p:.2g}", (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=9)
     style.dotted(ax, INK, x=0)
     ax.set_yticks(y, table["label"])
-    ax.set(xlabel=label, ylim=(len(table) - 0.5, -0.6))
-    fig.legend(loc="outside upper right", ncols=3)
+    ax.set(ylim=(len(table) - 0.5, -0.6))
+    ax.locator_params(axis="x", nbins=4)
+    fig.supxlabel(label, fontsize=10)
+    fig.legend(loc="outside upper right", ncols=2)
     return fig
 
 
@@ -222,14 +243,15 @@ def plot_p_values(panels: Mapping[str, np.ndarray]) -> Figure:
 
     Twenty bars of equal width; that of p ≤ .05 is orange, an even spread is dotted.
     """
-    fig, drawn = style.panels(panels, (3.9, 3), ylabel="share of sets")
+    fig, drawn = style.panels(panels, (0, 3), ylabel="share of sets", stacked=True)
     for ax, p in zip(drawn, panels.values(), strict=True):
         bar = np.clip(np.ceil(20 * np.asarray(p) - 1e-9), 1, 20).astype(int) - 1
         shares = np.bincount(bar, minlength=20) / len(bar)
         ax.bar((np.arange(20) + 0.5) / 20, shares, 0.045, color=[ORANGE] + [GREY] * 19)
         ax.axhline(1 / 20, color=INK, lw=1, ls=":")
         ax.text(0.12, 0.85, f"{shares[0]:.0%} have p ≤ .05", color=ORANGE, transform=ax.transAxes)
-        ax.set(xlabel=f"p, {len(bar)} sets of ratings", xlim=(0, 1))
+        ax.set(xlim=(0, 1))
+    drawn[-1].set_xlabel(f"p, {len(bar)} sets of ratings")
     drawn[0].yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1, decimals=0))
     return fig
 
@@ -238,24 +260,27 @@ def plot_rejection_rates(rates: pd.DataFrame, *, n_null: int, title: str) -> Fig
     """How often each test rejects, by truth; the first `n_null` truths should all read .05.
 
     `rates` is as from `kernel.brain.calibration.rejection_rates`: columns ``estimator``, ``null``, ``truth``,
-    ``rate``. A line separates the leading truths, which are without the effect.
+    ``rate``. A line separates the leading truths, which are without the effect: false alarms are orange.
     """
-    table = rates.assign(test=rates["estimator"] + " | " + rates["null"]).pivot_table(
+    table = rates.assign(test=rates["estimator"] + "\n| " + rates["null"]).pivot_table(
         index="test", columns="truth", values="rate", sort=False, observed=True
     )
-    fig, ax = plt.subplots(figsize=(style.WIDTH, 0.32 * len(table) + 1.6))
-    style.heat_map(ax, table, (0, 1), "cividis", {"label": "share of cohorts with p ≤ .05", "shrink": 0.6})
+    fig, ax = plt.subplots(figsize=(style.PHONE, 0.42 * len(table) + 1.2))
+    alarm = np.tile(np.arange(table.shape[1]) < n_null, (len(table), 1))
+    for cells, cmap in ((table.where(alarm), "Oranges"), (table.where(~alarm), "Blues")):
+        style.heat_map(ax, cells, (0, 1), cmap)
     ax.axvline(n_null, color="white", lw=4)
     ax.set(title=title)
     return fig
 
 
 def plot_grid(table: pd.DataFrame, *, label: str, signed: bool = True) -> Figure:
-    """Numbers of a small table as a heat map with the values written in."""
+    """Numbers of a small table, which `label` names, as a heat map with the values written in."""
     limit = float(np.nanmax(np.abs(table.to_numpy(float))))
-    fig, ax = plt.subplots(figsize=(min(1.25 * table.shape[1] + 3.2, style.WIDTH), 0.36 * len(table) + 1.5))
-    low, cmap = (-limit, SIGNED_CMAP) if signed else (0, "cividis")
-    style.heat_map(ax, table, (low, limit), cmap, {"label": label, "shrink": 0.8})
+    fig, ax = plt.subplots(figsize=(style.PHONE, 0.36 * len(table) + 1.3))
+    low, cmap = (-limit, SIGNED_CMAP) if signed else (0, "Blues")
+    style.heat_map(ax, table, (low, limit), cmap)
+    ax.set(title=label)
     ax.tick_params(axis="y", rotation=0)
     return fig
 
@@ -265,15 +290,17 @@ def plot_specifications(table: pd.DataFrame, *, schemes: Sequence[str], label: s
 
     `table` has columns ``scheme``, ``r`` and ``p_emotions``, one row for each specification.
     """
-    fig, drawn = style.panels(schemes, (4.3, 2.8), columns=2, ylabel=label)
+    fig, drawn = style.panels(schemes, (style.PHONE / 2, 2.2), columns=2, share="xy")
     for ax, scheme in zip(drawn, schemes, strict=True):
         rows = table[table["scheme"] == scheme].sort_values("r", ignore_index=True)
         small = rows["p_emotions"] < 0.05
         for chosen, colour in ((~small, GREY), (small, BLUE)):
             ax.plot(rows.index[chosen], rows["r"][chosen], "o", ms=3, color=colour)
         style.dotted(ax, INK, y=0)
-        ax.set(title=f"{scheme}: {small.mean():.0%} below .05", xlabel=f"{len(rows)} specifications, sorted")
-    handles = [style.mark(GREY, "p ≥ .05"), style.mark(BLUE, "p < .05")]
+        ax.set(title=f"{scheme}: {small.mean():.0%}", xticks=[])
+    fig.supxlabel(f"{len(rows)} specifications, sorted", fontsize=10)
+    fig.supylabel(label, fontsize=10)
+    handles = [style.mark(GREY, "p ≥ .05"), style.mark(BLUE, "p < .05, their share above")]
     fig.legend(handles=handles, loc="outside upper right", ncols=2)
     return fig
 
@@ -284,13 +311,13 @@ def plot_removal(table: pd.DataFrame, *, limit: float, label: str) -> Figure:
     `table` has columns ``removed`` (people), ``r``, ``random_low`` and ``random_high``, the middle 95 % when
     people are drawn at random; `limit` is a dotted line, such as that of significance.
     """
-    fig, ax = plt.subplots(figsize=(6.4, 3.4))
+    fig, ax = plt.subplots(figsize=(style.PHONE, 3.2))
     x, low, high = (table[column] for column in ("removed", "random_low", "random_high"))
     ax.fill_between(x, low, high, color=GREY, alpha=0.35, lw=0, label="drawn at random")
     ax.plot(x, table["r"], "o-", ms=3.5, color=BLUE, label="most influential first")
     ax.axhline(limit, color=INK, lw=1, ls=":", label=f"textbook p = .05 (r {limit:.3f})")
     ax.set(xlabel="people removed", ylabel=label)
-    ax.legend(loc="lower left")
+    fig.legend(loc="outside upper right", ncols=2)
     return fig
 
 
@@ -306,7 +333,8 @@ def plot_features_from_raw(
     other; `de` (n_seconds, n_bands) is in nats and shown about the mean of each band. `title` says what was
     recorded, and whether it was simulated.
     """
-    fig, (left, right) = style.panels([title, "differential entropy"], (5.25, 3.6), share="")
+    titles = [title, "differential entropy"]
+    fig, (left, right) = style.panels(titles, (style.PHONE, 2.6), columns=1, share="")
     spread = 6 * max(float(np.std(trace)) for trace in traces.values())
     for row, trace in enumerate(traces.values()):
         colour = BLUE if row else INK
@@ -329,40 +357,41 @@ def plot_recovery(
     measured: np.ndarray, planted: np.ndarray, names: Sequence[str], *, label: str, title: str
 ) -> Figure:
     """Measured against planted values (n, n_names), one panel per column, with the line of equality."""
-    fig, drawn = style.panels(
-        names, (2.5, 2.4), columns=3, xlabel="planted", ylabel=f"measured {label}", share="xy"
-    )
+    size, ylabel = (style.PHONE / 3, 1.7), f"measured {label}"
+    fig, drawn = style.panels(names, size, columns=3, ylabel=ylabel, share="xy")
     for ax, x, y in zip(drawn, planted.T, measured.T, strict=True):
         ax.scatter(x, y, s=4, color=BLUE, alpha=0.35, linewidths=0)
         ax.axline((0, 0), slope=1, color=INK, lw=0.8, ls=":")
+        ax.locator_params(nbins=2)
     fig.suptitle(title, fontsize=11)
+    fig.supxlabel(f"planted {label}", fontsize=10)
     return fig
 
 
 def plot_shares(table: pd.DataFrame, *, label: str, title: str) -> Figure:
     """Parts of a whole as stacked bars: one bar per row, one colour per column."""
-    fig, ax = plt.subplots(figsize=(7, 0.5 * len(table) + 1.2))
+    fig, ax = plt.subplots(figsize=(style.PHONE, 0.36 * len(table) + 1.5))
     left = np.zeros(len(table))
     for colour, (part, values) in zip((ORANGE, PURPLE, GREY, BLUE, INK), table.items(), strict=False):
         ax.barh(range(len(table)), values, left=left, color=colour, label=part)
         left += values.to_numpy()
     style.name_rows(ax, table.index)
     ax.set(xlabel=label, title=title)
-    style.legend_beside(ax)
+    fig.legend(loc="outside upper right", ncols=3)
     return fig
 
 
 def plot_position_classes(counts: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
     """Trials (n_positions, n_classes) relative to an even spread of each class, in the order of emotions."""
     order = emotion_order(classes)
-    fig, drawn = style.panels(counts, (4.6, 3.2), 1, xlabel="position in the session")
+    fig, drawn = style.panels(counts, (0, 3.7), xlabel="position in the session", stacked=True)
     for ax, trials in zip(drawn, counts.values(), strict=True):
         table = np.asarray(trials)[:, order]
         ratio = table / table.sum(0) * len(table)
         extent = (0.5, len(table) + 0.5, len(order), 0)
         image = style.show_cells(ax, ratio.T, (0, 2), cmap=SIGNED_CMAP, extent=extent)
         ax.set_yticks(np.arange(len(order)) + 0.5, [classes[k] for k in order])
-    fig.colorbar(image, ax=drawn, extend="max", label="trials, 1 = even spread")
+    fig.colorbar(image, ax=drawn, extend="max", label="trials, 1 = even spread", shrink=0.7)
     return fig
 
 
@@ -373,13 +402,16 @@ def plot_by_emotion(
     ylabel: str,
     share: str = "",
     middle: float | None = None,
+    stacked: bool = False,
 ) -> Figure:
     """Items (n,) by two values in the colours of their emotions; a dotted line stands at a `middle`."""
-    fig, drawn = style.panels(panels, (3.8, 3.6), 1.3, xlabel=xlabel, ylabel=ylabel, share=share)
+    fig, drawn = style.panels(
+        panels, (3.8, 3.6), 1.3, xlabel=xlabel, ylabel=ylabel, share=share, stacked=stacked
+    )
     for ax, (x, y, emotions) in zip(drawn, panels.values(), strict=True):
         style.scatter_by_emotion(ax, x, y, emotions, 40)
         style.dotted(ax, x=middle)
-    style.legend_beside(drawn[-1])
+    style.legend_beside(drawn[0 if stacked else -1])
     return fig
 
 
@@ -391,24 +423,24 @@ def plot_topomaps(
     label: str,
     limit: float | None = None,
 ) -> Figure:
-    """Scalp maps (n_channels, n_bands), one row per entry and one column per band, on one scale about zero.
+    """Scalp maps (n_channels, n_bands), one column per entry and one row per band, on one scale about zero.
 
-    `info` holds the positions of the channels and `label` says what is mapped; the scale ends at `limit`, by
-    default the largest absolute value of all.
+    A single entry stands in rows of three. `info` holds the positions of the channels and `label` says what
+    is mapped; the scale ends at `limit`, by default the largest absolute value of all.
     """
     from mne.viz import plot_topomap
 
     limit = max(float(np.abs(values).max()) for values in maps.values()) if limit is None else limit
     look: dict[str, Any] = {"cmap": SIGNED_CMAP, "vlim": (-limit, limit), "contours": 0, "sensors": True}
-    size = (min(1.75 * len(bands) + 1.2, style.WIDTH), 1.7 * len(maps))
-    fig, axes = plt.subplots(len(maps), len(bands), figsize=size, squeeze=False)
-    for row, (title, values) in zip(axes, maps.items(), strict=True):
-        for ax, column in zip(row, values.T, strict=True):
-            image, _ = plot_topomap(column, info, axes=ax, show=False, **look)
-        row[0].set_ylabel(title, fontsize=9)
-    for ax, band in zip(axes[0], bands, strict=True):
-        ax.set_title(band, loc="center")
-    fig.colorbar(image, ax=axes.ravel().tolist(), label=label, shrink=0.7)
+    columns, height = (len(maps), 1.5) if len(maps) > 1 else (3, 1.9)
+    titles = [*maps, *[""] * (len(maps) * (len(bands) - 1))] if len(maps) > 1 else list(bands)
+    fig, axes = style.panels(titles, (style.PHONE / columns, height), columns=columns, share="")
+    values = np.stack(list(maps.values()), -1).transpose(1, 2, 0).reshape(len(titles), -1)  # (map, channel)
+    for ax, column in zip(axes, values, strict=True):
+        image, _ = plot_topomap(column, info, axes=ax, show=False, **look)
+    for ax, band in zip(axes[::columns], bands, strict=False):
+        ax.set_ylabel(band if len(maps) > 1 else "")
+    fig.colorbar(image, ax=axes, location="bottom", label=label, shrink=0.6)
     return fig
 
 
@@ -417,7 +449,7 @@ def plot_people_by_clips(panels: Mapping[str, np.ndarray], *, label: str) -> Fig
     limit = float(np.quantile(np.abs(np.concatenate(list(panels.values()))), 0.98))
     n_people = len(next(iter(panels.values())))
     look: dict[str, Any] = {"cmap": style.VALENCE_CMAP, "interpolation": "nearest"}
-    fig, drawn = style.panels(panels, (3.3, 3.7), 1, ylabel=f"{n_people} people")
+    fig, drawn = style.panels(panels, (1.75, 3.2), 0.8, ylabel=f"{n_people} people")
     for ax, values in zip(drawn, panels.values(), strict=True):
         image = style.show_cells(ax, values, (-limit, limit), **look)
         ax.set(xlabel=f"{values.shape[1]} clips", xticks=[], yticks=[])
@@ -487,15 +519,8 @@ def plot_checkpoints(
     line: str | None = None,
     stacked: bool = False,
 ) -> Figure:
-    """Checkpoints by two columns, coloured by ``network``, one panel per cohort; `line` joins its groups.
-
-    `stacked` puts the panels above one another, as narrow as a phone.
-    """
-    size, columns = ((style.PHONE, 2.5), 1) if stacked else ((3.7, 3.3), len(panels))
-    share, beside = ("xy", 0) if stacked else ("y", 1)
-    fig, drawn = style.panels(
-        panels, size, beside, columns=columns, xlabel=xlabel, ylabel=ylabel, share=share
-    )
+    """Checkpoints by two columns, coloured by ``network``, one panel per cohort; `line` joins its groups."""
+    fig, drawn = style.panels(panels, (3.7, 3.3), 1, ylabel=ylabel, xlabel=xlabel, stacked=stacked)
     networks = list(dict.fromkeys(name for table in panels.values() for name in table["network"]))
     palette = dict(zip(networks, style.SERIES, strict=False))
     for ax, table in zip(drawn, panels.values(), strict=True):
@@ -504,7 +529,7 @@ def plot_checkpoints(
             ax.plot(rows[x], rows[y], color=GREY, lw=0.6, zorder=1)
         for name, rows in table.groupby("network", sort=False):
             ax.scatter(rows[x], rows[y], s=26, color=palette[name], edgecolor="white", linewidth=0.5)
-    style.legend_beside(drawn[columns - 1], [style.mark(palette[name], name) for name in networks])
+    style.legend_beside(drawn[0 if stacked else -1], [style.mark(palette[name], name) for name in networks])
     return fig
 
 
@@ -514,16 +539,15 @@ def plot_ablation(panels: Mapping[str, pd.DataFrame]) -> Figure:
     Columns ``control`` and ``z``, one row for each checkpoint and control; a dot each, a bar at the mean.
     """
     controls = list(dict.fromkeys(name for table in panels.values() for name in table["control"]))
-    fig, drawn = style.panels(
-        panels, (3.3, 0.4 * len(controls) + 1.3), 2.2, xlabel="z of the fall in accuracy"
-    )
+    height = 0.5 * len(controls) + 1.1
+    fig, drawn = style.panels(panels, (0, height), xlabel="z of the fall in accuracy", stacked=True)
     for ax, table in zip(drawn, panels.values(), strict=True):
         for row, control in enumerate(controls):
             z = table.loc[table["control"] == control, "z"].to_numpy()
             ax.plot(z, np.full(len(z), row), "o", ms=4.5, color=BLUE, alpha=0.6, mew=0)
             ax.plot([z.mean()] * 2, [row - 0.3, row + 0.3], color=ORANGE, lw=2.2)
         style.dotted(ax, x=0)
-    style.name_rows(drawn[0], controls)
+    style.name_rows(drawn[0], [name.replace(", ", ",\n") for name in controls])
     return fig
 
 

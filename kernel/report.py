@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from kernel import claims, files, plots
-from kernel.plans import Study, plan
+from kernel.plans import Study
 from kernel.studies import collect, open_study, status
 from kernel.tasks import Results
 
@@ -27,8 +27,8 @@ th, td { padding: .25rem .6rem; border-bottom: 1px solid #8886; text-align: left
 img { max-width: 100%; background: white; } .note { border-left: 4px solid #b35900; padding-left: 1rem; }
 """
 _SIMULATED = (
-    '<p class="note"><strong>The EEG is simulated.</strong> Accuracies, correlations and verdicts below say '
-    "nothing about people.</p>"
+    '<p class="note"><strong>The EEG is simulated.</strong> Accuracies, correlations and verdicts that '
+    "rest on it say nothing about people.</p>"
 )
 _BEYOND = (
     "<h2>Not part of a study</h2><p>Rates over simulated cohorts of known truth, doses and regimes of "
@@ -48,7 +48,7 @@ _TITLES = {
     "contest": "Ensembles of one size",
 }
 #: Columns that are the same all over a report and stand at its head.
-_REPEATED = ["source", "device", "versions", "package"]
+_REPEATED = ["data", "simulated", "source", "device", "versions", "package"]
 
 
 def write_report(folder: str | Path) -> Path:
@@ -59,7 +59,8 @@ def write_report(folder: str | Path) -> Path:
     folder = files.absolute(folder)
     study = open_study(folder)
     tables = collect(study, folder)
-    parts = [*_head(study, folder, tables), *_verdicts(folder), *_sections(tables), *_missing(study, folder)]
+    found = [*_top(tables), *_verdicts(folder), *_sections(tables)]
+    parts = [*found, *_not_run(study, folder), *_made(study, folder)]
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -73,29 +74,32 @@ def write_report(folder: str | Path) -> Path:
     return target
 
 
-def _head(study: Study, folder: Path, tables: dict[str, pd.DataFrame]) -> list[str]:
-    parts = ["<h1>Report of a study</h1>"]
-    if "cohort" in tables:
-        row = tables["cohort"].iloc[0]
-        names = ["data", "source", "subjects", "clips", "channels", "bands", "device", "versions", "package"]
-        parts += [_SIMULATED] if row["simulated"] else []
-        parts.append(_table(pd.DataFrame({"what": names, "value": [row[name] for name in names]})))
+def _top(tables: dict[str, pd.DataFrame]) -> list[str]:
+    if "cohort" not in tables:
+        return ["<h1>Report of a study</h1>"]
+    row = tables["cohort"].iloc[0]
+    names = ["data", "source", "subjects", "clips", "channels", "bands", "device", "versions", "package"]
+    facts = _html_table(pd.DataFrame({"what": names, "value": [row[name] for name in names]}))
+    return ["<h1>Report of a study</h1>", *([_SIMULATED] if row["simulated"] else []), facts]
+
+
+def _made(study: Study, folder: Path) -> list[str]:
     settings = pd.DataFrame(vars(study).items(), columns=["setting", "value"])
-    return [
-        *parts,
-        "<h2>Settings</h2>",
-        _table(settings),
-        "<h2>Work</h2>",
-        _table(status(folder).reset_index()),
-    ]
+    work = _html_table(status(folder).reset_index())
+    return ["<h2>Settings</h2>", _html_table(settings), "<h2>Work</h2>", work]
 
 
 def _verdicts(folder: Path) -> list[str]:
     rows = claims.read_ledger(folder / "claims.json")
     if not rows:
         return ["<h2>Verdicts</h2><p>None yet.</p>"]
-    table = _table(claims.show(*rows).reset_index())
-    return ["<h2>Verdicts</h2><p>By the rules of the book's ledger.</p>", table]
+    table = claims.show(*rows)
+    table["claim"] = table.index + ": " + table["claim"]
+    means = [claims.load_claim(row.id).means.get(claims.plain_verdict(row.verdict)) for row in rows]
+    table["claim"] += [f" Here: {words}." if words else "" for words in means]
+    table["model"] = [row.note for row in rows]
+    columns = ["claim", "verdict", "ours", "interval", "p", "paper", "model"]
+    return ["<h2>Verdicts</h2><p>By the rules of the book's ledger.</p>", _html_table(table[columns])]
 
 
 def _sections(tables: dict[str, pd.DataFrame]) -> list[str]:
@@ -103,8 +107,12 @@ def _sections(tables: dict[str, pd.DataFrame]) -> list[str]:
     parts = []
     for name, title in _TITLES.items():
         if name in tables:
+            data = "simulated EEG" if tables[name]["simulated"].iloc[0] else tables[name]["data"].iloc[0]
             table = tables[name].drop(columns=_REPEATED, errors="ignore")
-            parts += [f"<h2>{title}</h2>", *_figure(name, table, table["data"].iloc[0]), _table(table)]
+            figure, numbers = _figure(name, table, data), _html_table(table)
+            if figure:
+                numbers = f"<details><summary>The numbers of this figure</summary>{numbers}</details>"
+            parts += [f"<h2>{title}</h2>", *figure, numbers]
     return parts
 
 
@@ -125,8 +133,8 @@ def _figure(name: str, table: pd.DataFrame, data: str) -> list[str]:
     return []
 
 
-def _missing(study: Study, folder: Path) -> list[str]:
-    missing = Results(folder).missing(plan(study))
+def _not_run(study: Study, folder: Path) -> list[str]:
+    missing = Results(folder).missing(study.plan())
     if not missing:
         return [_BEYOND]
     items = "".join(f"<li>{html.escape(task.label)}</li>" for task in missing)
@@ -134,9 +142,13 @@ def _missing(study: Study, folder: Path) -> list[str]:
     return [f"{head}<ul>{items}</ul>", _BEYOND]
 
 
-def _table(table: pd.DataFrame) -> str:
-    text = table.to_html(index=False, na_rep="", float_format=lambda x: f"{x:.4g}", border=0)
+def _html_table(table: pd.DataFrame) -> str:
+    text = table.to_html(index=False, na_rep="", float_format=_number, border=0)
     return f'<div class="box" tabindex="0">{text}</div>'
+
+
+def _number(x: float) -> str:
+    return f"{x:.0f}" if abs(x) >= 1000 else f"{x:.3g}"
 
 
 def _image(figure: Figure, alt: str) -> str:

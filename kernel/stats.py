@@ -76,25 +76,27 @@ def pearson(x: ArrayLike, y: ArrayLike) -> Any:
     x, y = real(x, "x"), real(y, "y")
     if x.ndim == 0 or y.ndim == 0 or x.shape[-1] != y.shape[-1]:
         raise ValueError(f"x and y must have one length, got {x.shape} and {y.shape}")
-    x, y = _unit(x, "x"), _unit(y, "y")
+    x, y = unit(x, "x"), unit(y, "y")
     r = np.clip((x * y).sum(-1), -1, 1)  # rounding can push a perfect correlation beyond 1
     return float(r) if r.ndim == 0 else r
 
 
-def _unit(x: np.ndarray, name: str) -> np.ndarray:
-    """Centre and scale to length one over the last axis."""
-    if x.shape[-1] < 2:
-        raise ValueError(f"{name} has {x.shape[-1]} values: a correlation needs two or more")
-    mean = x.mean(-1, keepdims=True)
+def unit(x: np.ndarray, name: str, axis: int = -1) -> np.ndarray:
+    """Centre and scale to length one along an axis; what does not vary is an error that names its place."""
+    if x.shape[axis] < 2:
+        raise ValueError(f"{name} has {x.shape[axis]} values: a correlation needs two or more")
+    mean = x.mean(axis, keepdims=True)
     centred = x - mean
-    length = np.linalg.norm(centred, axis=-1, keepdims=True)
+    length = np.linalg.norm(centred, axis=axis, keepdims=True)
     # a constant such as 0.1 differs from its computed mean in the last digit
-    constant = length <= 1e-13 * np.sqrt(x.shape[-1]) * np.abs(mean)
+    constant = length <= 1e-13 * np.sqrt(x.shape[axis]) * np.abs(mean)
     if constant.any():
+        place = np.argwhere(np.take(constant, 0, axis))[0].tolist()
+        where = f" at {place}" if place else ""
         raise ValueError(
-            f"{name} is constant at {mean[constant][0]:g}: its correlation is undefined, leave it out"
+            f"{name} is constant at {mean[constant][0]:g}{where}: its correlation is undefined, leave it out"
         )
-    return centred / length
+    return np.divide(centred, length, out=centred)
 
 
 def spearman(x: ArrayLike, y: ArrayLike) -> Any:
@@ -127,12 +129,11 @@ def bootstrap_interval(
     statistic: Callable[..., Any],
     *arrays: ArrayLike,
     n_resamples: int = 2000,
-    confidence: float = 0.95,
     groups: ArrayLike | None = None,
     strata: ArrayLike | None = None,
     random_state: Seed = None,
 ) -> Interval:
-    """Percentile bootstrap [1]_ of a statistic of paired arrays, with a coverage of `confidence`.
+    """Percentile bootstrap [1]_ of a statistic of paired arrays, with 95 % limits.
 
     Parameters
     ----------
@@ -158,7 +159,6 @@ def bootstrap_interval(
     data = [plain(a, "arrays", numbers=False) for a in arrays]
     if not data or any(a.shape[:1] != data[0].shape[:1] for a in data) or data[0].ndim == 0:
         raise ValueError(f"arrays must have one length, got shapes {[a.shape for a in data]}")
-    confidence = checks.between("confidence", confidence, 0, 1)
     n_resamples = checks.count("n_resamples", n_resamples)
     members, strata = _units(len(data[0]), groups, strata)
     rng = np.random.default_rng(random_state)
@@ -170,8 +170,7 @@ def bootstrap_interval(
             f"the statistic is not finite in {(~np.isfinite(values)).sum()} of {n_resamples} samples: "
             "resample within strata, or use a statistic that is always defined"
         )
-    tail = 50 * (1 - confidence)
-    low, high = np.percentile(values, [tail, 100 - tail])
+    low, high = np.percentile(values, [2.5, 97.5])
     return Interval(float(statistic(*data)), float(low), float(high))
 
 

@@ -29,7 +29,7 @@ from kernel import checks, claims, files
 from kernel.brain.cohort import Cohort
 from kernel.decoding import interventions
 from kernel.decoding.interventions import Interventions
-from kernel.plans import Study, StudyError, Task, check_machine, plan, stages
+from kernel.plans import Study, StudyError, Task
 from kernel.tasks import KINDS, STAMP, Result, Results
 from kernel.threads import one_thread, side_by_side
 
@@ -40,20 +40,20 @@ _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 _JUDGED = ("claim_id", "value", "low", "high", "p", "n", "data", "simulated", "note")
 
 
-def task_ids(study: Study) -> dict[str, str]:
+def _task_ids(study: Study) -> dict[str, str]:
     """Names of results by the labels of tasks: all that decides them, the code of the package included."""
     recordings = [] if study.path is None else files.state(study.path)
-    key = ("study", _settings(study), checks.device(study.torch_device).type, recordings)
-    return {task.label: files.cache_key((), *key, task.kind, task.what)[:24] for task in plan(study)}
+    key = ("study", _settings_of(study), checks.device(study.torch_device).type, recordings)
+    return {task.label: files.cache_key((), *key, task.kind, task.what)[:24] for task in study.plan()}
 
 
-def _settings(study: Study) -> dict[str, Any]:
+def _settings_of(study: Study) -> dict[str, Any]:
     return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(study).items()}
 
 
-def name_tasks(study: Study, folder: Path) -> list[Task]:
-    """The tasks of a study in their order, after writing down which results are theirs."""
-    ids = task_ids(study)
+def _name_tasks(study: Study, folder: Path) -> None:
+    """Write down which results belong to the tasks of a study."""
+    ids = _task_ids(study)
     stale = {path.stem for path in (folder / "tasks").glob("[!.]*.json")}.difference(ids.values())
     if stale:
         warnings.warn(
@@ -62,16 +62,15 @@ def name_tasks(study: Study, folder: Path) -> list[Task]:
             "computed anew",
             stacklevel=3,
         )
-    _write(folder / "tasks.json", json.dumps(ids, indent=1) + "\n")
-    return plan(study)
+    _write_text(folder / "tasks.json", json.dumps(ids, indent=1) + "\n")
 
 
-def _write(place: Path, text: str) -> None:
+def _write_text(place: Path, text: str) -> None:
     with files.atomic_path(place) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def perform(study: Study, folder: str | Path, task: Task) -> tuple[str, str]:
+def _perform(study: Study, folder: str | Path, task: Task) -> tuple[str, str]:
     """Do one task and write its result, unless it is there; returns its label and, if it failed, why."""
     folder = files.absolute(folder)
     results = Results(folder)
@@ -92,7 +91,7 @@ def perform(study: Study, folder: str | Path, task: Task) -> tuple[str, str]:
         "seconds": round(time.time() - started, 1),
         "cpu_s": round(time.process_time() - cpu, 1),
     }
-    _write(results.place(task.label), json.dumps({**result, "provenance": stamp}, default=_jsonable))
+    _write_text(results.place(task.label), json.dumps({**result, "provenance": stamp}, default=_jsonable))
     return task.label, ""
 
 
@@ -152,7 +151,7 @@ def run_study(
         If the folder belongs to another study, another run is at work in it, tasks failed or workers were
         killed again and again. Everything finished is kept, and the same call goes on from there.
     """
-    check_machine(study)
+    study.check_machine()
     folder = _claim_folder(study, folder)
     lock = files.lock(folder / ".lock")
     try:
@@ -162,7 +161,8 @@ def run_study(
             f"another run is at work in {folder}: wait for it, or choose another folder"
         ) from None
     try:
-        for stage in stages(name_tasks(study, folder)):
+        _name_tasks(study, folder)
+        for stage in study.stages():
             _run_stage(study, folder, stage, n_jobs=n_jobs, client=client, progress=progress)
         return collect(study, folder)
     except OSError as error:
@@ -178,7 +178,7 @@ def run_study(
 
 def _claim_folder(study: Study, folder: str | Path) -> Path:
     folder = files.absolute(folder)
-    text, mine = json.dumps(_settings(study), indent=1) + "\n", folder / "study.json"
+    text, mine = json.dumps(_settings_of(study), indent=1) + "\n", folder / "study.json"
     if mine.is_file():
         if mine.read_text(encoding="utf-8") != text:
             raise StudyError(f"{folder} holds another study, see {mine}: choose another folder")
@@ -186,7 +186,7 @@ def _claim_folder(study: Study, folder: str | Path) -> Path:
     if folder.exists() and (not folder.is_dir() or any(p.name != ".lock" for p in folder.iterdir())):
         raise StudyError(f"{folder} exists and is no study: choose a new folder")
     try:
-        _write(mine, text)
+        _write_text(mine, text)
     except OSError as error:
         raise StudyError(
             f"cannot write in {folder} ({error.strerror or error}): choose another folder"
@@ -212,7 +212,7 @@ def _run_stage(study: Study, folder: Path, stage: Sequence[Task], **where: Any) 
         missing = results.missing(stage)
         if not missing:
             return
-        calls = [delayed(perform)(study, folder, task) for task in missing]
+        calls = [delayed(_perform)(study, folder, task) for task in missing]
         try:
             done = list(side_by_side(calls, label=f"tasks of stage {stage[0].stage}", **where))
         except Exception as error:  # joblib and Dask have names of their own for a worker that died
@@ -241,7 +241,7 @@ def _died(error: Exception) -> bool:
 
 def status(folder: str | Path) -> pd.DataFrame:
     """Tasks of a study's last run, by kind: how many there are, how many are done, and their seconds."""
-    tasks, results = plan(open_study(folder)), Results(files.absolute(folder))
+    tasks, results = open_study(folder).plan(), Results(files.absolute(folder))
     done = [results.read(task.label) for task in tasks]
     cpu = [np.nan if result is None else result["provenance"]["cpu_s"] for result in done]
     table = pd.DataFrame({"kind": [task.kind for task in tasks], "done": pd.notna(cpu), "cpu_s": cpu})
@@ -255,7 +255,7 @@ def collect(study: Study, folder: str | Path) -> dict[str, pd.DataFrame]:
     results = Results(folder)
     tables: dict[str, list[dict[str, Any]]] = {}
     effects = []
-    for result in filter(None, (results.read(task.label) for task in plan(study))):
+    for result in filter(None, (results.read(task.label) for task in study.plan())):
         for name, rows in result["tables"].items():
             tables.setdefault(name, []).extend(_stamped(row, result["provenance"]) for row in rows)
         if "hits" in result.get("kept", {}):

@@ -27,7 +27,7 @@ SERIES = (BLUE, PURPLE, INK, GREY)
 #: Inches. Wider figures are shrunk on a page until text of 9 points, the smallest drawn, is below 11 pixels.
 WIDTH = 7.5
 #: Inches. A figure that is no wider is seen whole on a phone, with text of 9 pixels.
-PHONE = 4.5
+PHONE = 4.4
 #: Valence is always on this diverging scale: negative brown, positive teal.
 VALENCE_CMAP = "BrBG"
 #: Whatever else has two sides, such as a correlation or a change: negative purple, positive orange.
@@ -87,20 +87,24 @@ def panels(
     xlabel: str = "",
     ylabel: str = "",
     share: str = "y",
+    stacked: bool = False,
     **options: Any,
 ) -> tuple[Figure, list[Axes]]:
     """Panels with titles, so many in a row: inches of each and of what stands beside all, axes they share.
 
-    No figure is wider than `WIDTH`.
+    No figure is wider than `WIDTH`. `stacked` panels stand above one another, on one horizontal scale, as
+    narrow as a phone. What is shared is named once, at the bottom or at the left.
     """
     titles = list(titles)
+    if stacked:
+        size, beside, columns, share = (PHONE, 0.7 * size[1]), 0, 1, f"x{share}"
     columns = columns or len(titles)
     rows = -(-len(titles) // columns)
     shared = {"sharex": "x" in share, "sharey": "y" in share}
     figsize = (min(size[0] * columns + beside, WIDTH), size[1] * rows)
     fig, axes = plt.subplots(rows, columns, figsize=figsize, squeeze=False, **options | shared)
-    for ax, title in zip(axes.flat, titles, strict=False):
-        ax.set(title=title, xlabel=xlabel)
+    for place, (ax, title) in enumerate(zip(axes.flat, titles, strict=False)):
+        ax.set(title=title, xlabel="" if "x" in share and place + columns < len(titles) else xlabel)
     for ax in axes.flat[len(titles) :]:
         ax.set_visible(False)
     for ax in axes[:, 0]:
@@ -147,11 +151,9 @@ def show_cells(ax: Axes, values: Any, limits: tuple[float, float], **options: An
     return ax.imshow(values, aspect="auto", vmin=limits[0], vmax=limits[1], **options)
 
 
-def heat_map(
-    ax: Axes, table: pd.DataFrame, limits: tuple[float, float], cmap: str, bar: dict[str, Any]
-) -> None:
-    """Cells in colours with their numbers written in, and a colour bar."""
-    look = {"vmin": limits[0], "vmax": limits[1], "cmap": cmap, "annot_kws": {"size": 9}, "cbar_kws": bar}
+def heat_map(ax: Axes, table: pd.DataFrame, limits: tuple[float, float], cmap: str) -> None:
+    """Cells in colours with their numbers written in; those without a number stay empty."""
+    look = {"vmin": limits[0], "vmax": limits[1], "cmap": cmap, "annot_kws": {"size": 9}, "cbar": False}
     sns.heatmap(table, annot=True, fmt=".2f", ax=ax, **look)
     ax.set(xlabel="", ylabel="")
     ax.tick_params(axis="x", rotation=25)

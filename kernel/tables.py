@@ -53,7 +53,7 @@ class Table:
         return sorted({asset for part in parts for asset in (self.needs(part) if self.needs else ())})
 
 
-def axes_of_clips(material: Material, part: str) -> pd.DataFrame:
+def _axes_of_clips(material: Material, part: str) -> pd.DataFrame:
     """Positions of the 28 clips on the axes that the audit asks about; `part` is not used.
 
     Two language models' axes, mean valence ratings of emotions and of clips, the code -1, 0, +1, and the axis
@@ -92,7 +92,7 @@ def _simulated_tests(material: Material, part: str) -> pd.DataFrame:
     return by_test.agg({"cohorts": "sum", "rejected": "sum", "value": "mean"}).reset_index()
 
 
-def simulator_check(material: Material, part: str) -> pd.DataFrame:
+def _simulator_check(material: Material, part: str) -> pd.DataFrame:
     """The real cohort beside a simulated one of its sizes: `profile`, and how well clips are identified."""
     simulation, _ = components.simulate_components(0)
     columns = {}
@@ -126,7 +126,7 @@ def _networks(
     return Table(compute, parts, parts[:1] if quick is None else tuple(quick), some, trained=True)
 
 
-def _control(table: Table, *truths: str, parts: Iterable[str] | None = None) -> Table:
+def _on_simulations(table: Table, *truths: str, parts: Iterable[str] | None = None) -> Table:
     """The same as a table of networks, of simulated cohorts of these truths, or of those that parts name."""
     parts = simulated.parts_of(table.parts, *truths) if parts is None else parts
     check = table.check.keywords if isinstance(table.check, partial) else {}
@@ -142,7 +142,7 @@ _NETWORKS = {
         seeds=(0,),
     ),
     "checkpoints": _networks(trained.checkpoints, trained.CHECKPOINT_PARTS, recipes=("plain",)),
-    "ablation": _networks(trained.ablation, trained.CHECKPOINT_PARTS, recipes=("plain",)),
+    "ablation": _networks(trained.ablation_drops, trained.CHECKPOINT_PARTS, recipes=("plain",)),
     "ablation_nulls": _networks(trained.ablation_nulls, trained.CHECKPOINT_PARTS, recipes=("plain",)),
     "alignment": _networks(
         trained.alignment, trained.ALIGNMENT_PARTS, trained.ALIGNMENT_PARTS[:10], seeds=(0,)
@@ -152,8 +152,8 @@ _NETWORKS = {
         trained.recipes, trained.RECIPE_PARTS, trained.RECIPE_PARTS[:4], seeds=(0,), strategies=(11,)
     ),
     "few_people": _networks(trained.few_people, trained.FEW_PARTS, trained.FEW_PARTS[:2], seeds=(0,)),
-    "mechanism": _networks(trained.mechanism, trained.REGIMES, seeds=(0,), strategies=(11,)),
-    "contest": _networks(trained.contest, trained.CONTEST_PARTS, ("means, seeds",)),
+    "mechanism": _networks(trained.axis_shifts, trained.REGIMES, seeds=(0,), strategies=(11,)),
+    "contest": _networks(trained.ensembles, trained.CONTEST_PARTS, ("means, seeds",)),
     "pools": _networks(trained.pools, trained.POOL_PARTS, n_members=3),
     # of ensembles the contest is computed again, and these are not: each of their numbers takes ten trainings
     # or more, and is smaller than what two runs of the same training may differ by
@@ -174,15 +174,14 @@ _POOLS = ("pools", "pool_ends", "pool_growth")
 
 #: Every table of the audit by name; ``axes`` comes first, because others need it.
 TABLES: Mapping[str, Table] = {
-    "axes": Table(axes_of_clips, WHOLE, quick=()),
-    **_named(
-        WHOLE, components.variance, simulator_check, specifications.reliability, specifications.jackknife
-    ),
+    "axes": Table(_axes_of_clips, WHOLE, quick=()),
+    "simulator_check": Table(_simulator_check, WHOLE),
+    **_named(WHOLE, components.variance, specifications.reliability, specifications.jackknife),
     **_named(WHOLE, specifications.specification_share, quick=()),
     "calibration": Table(_simulated_tests, calibration.FACED_CALIBRATION_PARTS, quick=()),
     "power_of_axes": Table(_power_of_axes, calibration.FACED_CALIBRATION_PARTS, quick=()),
-    **_named(TEST_AXES, specifications.tests_of_projection, specifications.held_out),
-    **_named(TEST_AXES, specifications.topography_tests),
+    "held_out": Table(specifications.held_out_predictions, TEST_AXES),
+    **_named(TEST_AXES, specifications.tests_of_projection, specifications.topography_tests),
     **_named(specifications.AVERAGINGS, specifications.specifications, specifications.map_choices),
     **_named(specifications.REMOVALS, specifications.greedy_removal),
     **_named(MAP_AXES, specifications.cells, specifications.map_means),
@@ -190,7 +189,7 @@ TABLES: Mapping[str, Table] = {
     **_named(stimuli.PEOPLE_PARTS, stimuli.accuracy_by_people),
     **_named(stimuli.IDENTIFICATION_PARTS, stimuli.identification),
     **_named(stimuli.PSEUDO_PARTS, stimuli.pseudo_emotions),
-    **_named(stimuli.TIME_PARTS, stimuli.time_course),
+    "time_course": Table(stimuli.segment_recognition, stimuli.TIME_PARTS),
     **_named(
         smoothing.SMOOTHING_PARTS,
         smoothing.smoothing,
@@ -202,13 +201,14 @@ TABLES: Mapping[str, Table] = {
     **_named(within_clip.CLIP_PARTS, within_clip.within_clip),
     **_named(within_clip.ITEMS, within_clip.within_people, within_clip.within_cells),
     **_named(within_clip.EYE_SETS, within_clip.within_eyes),
-    **_named(within_clip.PLACEBO_PARTS, within_clip.within_placebo, within_clip.within_hard_placebo),
+    **_named(within_clip.PLACEBO_PARTS, within_clip.within_placebo),
+    "within_hard_placebo": Table(partial(within_clip.within_placebo, hard=True), within_clip.PLACEBO_PARTS),
     **_named(within_clip.CONTROL_PARTS, within_clip.within_controls),
     **_named(within_clip.BAND_PARTS, within_clip.within_bands),
     **_named(within_clip.RATES_PARTS, within_clip.within_rates, quick=()),
     **_NETWORKS,
-    **{f"simulated_{name}": _control(_NETWORKS[name], *truths) for name, truths in _CONTROLS.items()},
-    **{f"simulated_{name}": _control(_NETWORKS[name], parts=simulated.POOL_PARTS) for name in _POOLS},
+    **{f"simulated_{name}": _on_simulations(_NETWORKS[name], *truths) for name, truths in _CONTROLS.items()},
+    **{f"simulated_{name}": _on_simulations(_NETWORKS[name], parts=simulated.POOL_PARTS) for name in _POOLS},
     "simulated_rates": _networks(simulated.rediscovery_rates, simulated.PRESETS, seeds=(0,)),
     "simulated_transfer": _networks(simulated.transfer, ("default 0",), seeds=(0,)),
     "simulated_cohorts": _networks(

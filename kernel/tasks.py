@@ -23,7 +23,7 @@ from kernel.decoding import study as classifiers
 from kernel.decoding.bank import Bank, TrainingSpec, train_bank
 from kernel.decoding.contest import contest
 from kernel.language.study import construct_valence_axis, story_axis
-from kernel.plans import CHECKPOINTS, Study, StudyError, Task, checkpoint_groups, recipe_of, strategies_of
+from kernel.plans import CHECKPOINTS, Study, StudyError, Task
 
 #: What every row of a result carries.
 STAMP = ("data", "simulated", "source", "seed", "device", "versions", "package")
@@ -67,7 +67,7 @@ class Results:
         return [task for task in tasks if self.read(task.label) is None]
 
 
-def _cohort(study: Study, folder: Path, what: str) -> Result:
+def _cohort_task(study: Study, folder: Path, what: str) -> Result:
     if study.path is not None:
         cohort = load_cohort(study.path, progress=False)
     else:
@@ -79,7 +79,7 @@ def _cohort(study: Study, folder: Path, what: str) -> Result:
     return {"tables": {"cohort": [{**row, "bands": ", ".join(cohort.bands)}]}}
 
 
-def _axis(study: Study, folder: Path, what: str) -> Result:
+def _axis_task(study: Study, folder: Path, what: str) -> Result:
     classes = _read_cohort(study, folder).classes
     axis = story_axis(what, classes)
     positions = dict(zip(axis.classes_, axis.positions_, strict=True))
@@ -88,19 +88,19 @@ def _axis(study: Study, folder: Path, what: str) -> Result:
         scored = construct_valence_axis(
             what, n_texts=study.texts, random_state=study.random_state, progress=False
         )
-        tables["sentiment"] = _rows(scored.sentiment, model=what)
+        tables["sentiment"] = _records(scored.sentiment, model=what)
     prototypes = axis.centroids_[[axis.classes_.index(e) for e in classes]]
     return {"tables": tables, "kept": {"prototypes": _coordinates(prototypes).tolist()}}
 
 
-def _projection(study: Study, folder: Path, what: str) -> Result:
+def _projection_task(study: Study, folder: Path, what: str) -> Result:
     cohort = _read_cohort(study, folder)
     human = ratings.load_ratings().groupby("emotion")["valence_mean"].mean().to_dict()
     projection = project_vaxis(
-        cohort, _positions(folder, what), valence=human if set(cohort.classes) <= set(human) else None,
+        cohort, _axis_positions(folder, what), valence=human if set(cohort.classes) <= set(human) else None,
         n_permutations=study.permutations, n_slow=study.slow_permutations, random_state=study.random_state,
     )  # fmt: skip
-    rows = _rows(projection.tests, model=what)
+    rows = _records(projection.tests, model=what)
     return {"tables": {"projection": rows, "judged": projection_results(projection, note=what)}}
 
 
@@ -131,9 +131,9 @@ def projection_results(projection: AxisProjection, *, note: str = "") -> list[di
     return [_judged(row, projection, note) for row in rows]
 
 
-def _topography(study: Study, folder: Path, what: str) -> Result:
+def _topography_task(study: Study, folder: Path, what: str) -> Result:
     scalp = map_vaxis_to_scalp(
-        _read_cohort(study, folder), _positions(folder, what), n_permutations=study.permutations,
+        _read_cohort(study, folder), _axis_positions(folder, what), n_permutations=study.permutations,
         n_slow=study.slow_permutations, random_state=study.random_state,
     )  # fmt: skip
     cells = scalp.cells.table(scalp.channels, scalp.bands).reset_index()
@@ -144,29 +144,29 @@ def _topography(study: Study, folder: Path, what: str) -> Result:
         {"model": what, "test": name, "value": float(value), "p": float(p)}
         for name, (value, p) in results.items()
     ]
-    return {"tables": {"topography": rows, "cells": _rows(cells, model=what)}}
+    return {"tables": {"topography": rows, "cells": _records(cells, model=what)}}
 
 
-def _training(study: Study, folder: Path, what: str) -> Result:
-    table = _bank(study, folder, checkpoint_groups(study)[what]).table()
+def _training_task(study: Study, folder: Path, what: str) -> Result:
+    table = _bank(study, folder, study.groups[what]).table()
     columns = ["recipe", "network", "epochs", "parameters", "validation", "test"]
-    return {"tables": {"trainings": _rows(table.loc[table["recipe"] != "baseline", columns])}}
+    return {"tables": {"trainings": _records(table.loc[table["recipe"] != "baseline", columns])}}
 
 
-def _rediscovery(study: Study, folder: Path, what: str) -> Result:
+def _rediscovery_task(study: Study, folder: Path, what: str) -> Result:
     bank = _bank(study, folder, CHECKPOINTS[study.checkpoints](study.random_state))
     scores = classifiers.rediscovery(
-        bank, classifiers.clip_target(_read_cohort(study, folder), _positions(folder, what)),
+        bank, classifiers.clip_target(_read_cohort(study, folder), _axis_positions(folder, what)),
         random_state=study.random_state, n_permutations=study.permutations, n_null=study.slow_permutations,
     )  # fmt: skip
     tables = {
-        "members": _rows(classifiers.members_table(bank, random_state=study.random_state)),
-        "rediscovery": _rows(scores.table, model=what),
+        "members": _records(bank.ranking(random_state=study.random_state)),
+        "rediscovery": _records(scores.table, model=what),
     }
     judged = []
     if scores.table["recipe"].nunique() >= 3:  # a correlation between recipes needs three
-        convergence = classifiers.convergence_table(scores, random_state=study.random_state)
-        tables["convergence"] = _rows(convergence, model=what)
+        convergence = scores.convergence_table(random_state=study.random_state)
+        tables["convergence"] = _records(convergence, model=what)
         tests = convergence.set_index(["score", "null", "scope"])
         for claim, score, null in (
             ("C6.class_pc1", "class PC1", "emotions permuted"),
@@ -178,7 +178,7 @@ def _rediscovery(study: Study, folder: Path, what: str) -> Result:
                 judged.append({"claim_id": claim, **numbers})
     if scores.directions:
         loss = ablations.ablation_summary(ablations.ablation(bank, scores, random_state=study.random_state))
-        tables["ablation"] = _rows(loss, model=what)
+        tables["ablation"] = _records(loss, model=what)
         whole = loss[loss["part"] == "whole"].set_index("control")
         for claim, control in {"C6.ablation": "random_target", "C6.ablation_isotropic": "isotropic"}.items():
             row = whole.loc[ablations.CONTROLS[control]]
@@ -188,17 +188,17 @@ def _rediscovery(study: Study, folder: Path, what: str) -> Result:
     return {"tables": tables}
 
 
-def _base(study: Study, folder: Path, what: str) -> Result:
-    seeds, recipe = _seeds(study), recipe_of(study)
+def _base_task(study: Study, folder: Path, what: str) -> Result:
+    seeds, recipe = _seeds(study), study.recipe
     bank = _bank(study, folder, [replace(recipe, seed=seed, recipe="base") for seed in seeds])
     rows = [{"seed": s, "test": float(b)} for s, b in zip(seeds, bank.bacc("test"), strict=True)]
     return {"tables": {"base": rows}}
 
 
-def _strategy(study: Study, folder: Path, what: str) -> Result:
-    cohort, recipe = _read_cohort(study, folder), recipe_of(study)
-    values = interventions.default_values(cohort, [_positions(folder, name) for name in study.models])
-    alignment = {what: strategies_of(study)[what]}
+def _strategy_task(study: Study, folder: Path, what: str) -> Result:
+    cohort, recipe = _read_cohort(study, folder), study.recipe
+    values = interventions.default_values(cohort, [_axis_positions(folder, name) for name in study.models])
+    alignment = {what: study.alignments[what]}
     able, refused = interventions.possible_strategies(cohort, alignment, values=values, recipe=recipe)
     if not able:
         return {"tables": {"refused": [{"strategy": what, "why": refused[what]}]}}
@@ -212,10 +212,10 @@ def _strategy(study: Study, folder: Path, what: str) -> Result:
         "counts": [counts.tolist() for counts in effects.counts],
         "twin": effects.twin.tolist(),
     }
-    return {"tables": {"strategies": _rows(effects.table)}, "kept": kept}
+    return {"tables": {"strategies": _records(effects.table)}, "kept": kept}
 
 
-def _contest(study: Study, folder: Path, what: str) -> Result:
+def _contest_task(study: Study, folder: Path, what: str) -> Result:
     cohort = _read_cohort(study, folder)
     split = _split(study, cohort)
     table = contest(
@@ -228,23 +228,23 @@ def _contest(study: Study, folder: Path, what: str) -> Result:
         "high": -float(single["low"]), "n": int(split.test.any(1).sum()),
     }  # fmt: skip
     judged = [_judged(gain, cohort, f"{study.members} seeds of one small network")]
-    return {"tables": {"contest": _rows(table), "judged": judged}}
+    return {"tables": {"contest": _records(table), "judged": judged}}
 
 
 KINDS: dict[str, Callable[[Study, Path, str], Result]] = {
-    "cohort": _cohort,
-    "axis": _axis,
-    "projection": _projection,
-    "topography": _topography,
-    "training": _training,
-    "base": _base,
-    "rediscovery": _rediscovery,
-    "strategy": _strategy,
-    "contest": _contest,
+    "cohort": _cohort_task,
+    "axis": _axis_task,
+    "projection": _projection_task,
+    "topography": _topography_task,
+    "training": _training_task,
+    "base": _base_task,
+    "rediscovery": _rediscovery_task,
+    "strategy": _strategy_task,
+    "contest": _contest_task,
 }
 
 
-def _rows(table: pd.DataFrame, **columns: Any) -> list[dict[str, Any]]:
+def _records(table: pd.DataFrame, **columns: Any) -> list[dict[str, Any]]:
     return table.assign(**columns).to_dict("records")
 
 
@@ -271,7 +271,7 @@ def _split(study: Study, cohort: Cohort) -> Split:
     return make_split(cohort, study.split, fold=study.fold, random_state=study.random_state)
 
 
-def _positions(folder: Path, model: str) -> dict[str, float]:
+def _axis_positions(folder: Path, model: str) -> dict[str, float]:
     rows = _axis_result(folder, model)["tables"]["axis"]
     return {row["emotion"]: row["position"] for row in rows}
 

@@ -50,7 +50,10 @@ def side_by_side(
     The processes are as many as `processes` allows, but one beside an accelerator, which they would have to
     share; the cluster of a Dask client gets the calls instead. The progress bar bears the label.
     """
-    calls = with_settings(calls)
+    # worker processes keep the environment and the working directory of the call that started them: without
+    # the settings, a cache chosen since would not reach them
+    settings = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)} | places()
+    calls = [delayed(_as_there)(settings, *call) for call in calls]
     if client is not None:
         with parallel_config(backend="dask", client=client, wait_for_workers_timeout=60):
             yield from Parallel(n_jobs=-1)(calls)
@@ -60,22 +63,13 @@ def side_by_side(
     yield from tqdm(done, desc=label, total=len(calls), disable=not progress)
 
 
-def with_settings(calls: Iterable[Any]) -> list[Any]:
-    """Calls of ``joblib.delayed`` that find the package's environment variables as they are here and now.
-
-    Worker processes keep the environment and the working directory of the call that started them: without
-    this, a cache chosen since would not reach them.
-    """
-    settings = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)} | places()
-    return [delayed(_as_there)(settings, *call) for call in calls]
-
-
 def _as_there(
     settings: Mapping[str, str],
     function: Callable[..., Any],
     arguments: Sequence[Any],
     options: Mapping[str, Any],
 ) -> Any:
+    """A call that finds the package's variables of the environment as they were where it was ordered."""
     for name in [name for name in os.environ if name.startswith(PREFIX) and name not in settings]:
         del os.environ[name]
     os.environ.update(settings)

@@ -15,7 +15,7 @@
 #
 # **The question.** Can nine short stories, one for each emotion, find a direction in a language model along which *any* text can be placed between bad and good {cite:p}`radwan2026shared`? Nobody labels anything.
 #
-# **The answer in short.** Yes, on these texts: of a text that people liked and one that they disliked, the axis puts the liked one higher in 93 to 97 of 100 pairs. Whether it is a *special* direction is another matter, which [chapter 2](02_sentiment.ipynb) takes up.
+# **The answer in short.** Yes, on these texts: given one text that people liked and one that they disliked, this *axis* puts the liked one higher in 93 to 97 of 100 pairs. That does not make it a *special* direction ([chapter 2](02_sentiment.ipynb)).
 #
 # **You will learn** how to build the axis of a small language model, put your own sentences on it, and check it against people who rated the same texts.
 #
@@ -28,29 +28,40 @@
 
 # %%
 import kernel
+
+MODEL = "SmolLM2-135M-Instruct"
+result = kernel.construct_valence_axis(
+    MODEL, progress=False
+)
+
+# %% [markdown]
+# The call gives the model 54 stories, six for each of nine emotions. For every story it takes the state $h$ that the model has after the last word, a list of
+# numbers; it averages the states of each emotion, $c_1$ to $c_9$, and draws the line along which these nine averages differ most, their first principal component:
+#
+# $$ v = \mathrm{PC}_1(c_1 - \bar c, \dots, c_9 - \bar c) $$
+#
+# A text $x$ lies on this line at $(h(x) - \bar c) \cdot v$, its *valence*. Two things differ from the paper. A model this small needs a nudge, the {term}`cue <affect cue>`: every text ends in the words *This made me feel
+# very*. And six different stories stand for each emotion, where the paper tells one story in fifty ways. [The next chapter](01_axis.ipynb) takes away both.
+#
+# ## Your sentences, from bad to good
+
+# %%
+lm = kernel.load_language_model(MODEL)
+cue = " This made me feel very"
+
+# %%
+def valence(texts):
+    states = kernel.hidden_states(
+        lm, texts, cue=cue, progress=False
+    )
+    return result.axis.project(states[:, 0])
+
+# %% tags=["hide-input"]
+import pandas as pd
+
 from kernel import plots
 
 plots.set_style()
-MODEL = "SmolLM2-135M-Instruct"
-result = kernel.construct_valence_axis(MODEL, progress=False)
-
-# %% [markdown]
-# The call read 54 stories (six for each of nine emotions), averaged the model's last-token states for each emotion,
-# and took the first principal component of the nine averages:
-#
-# $$ v = \mathrm{PC}_1\bigl(c_1 - \bar c, \dots, c_9 - \bar c\bigr), \qquad \mathrm{valence}(x) = (h(x) - \bar c) \cdot v . $$
-#
-# Two things differ from the paper. A model this small needs a nudge, so every text ends in the words *This made me feel
-# very*; and six different stories stand for each emotion, where the paper tells one story fifty times. What happens
-# without either is the subject of [the next chapter](01_axis.ipynb).
-#
-# ## Your sentences, from bad to good
-#
-# The code below places six sentences. In a copy of this notebook, write your own and run the cell.
-
-# %%
-import pandas as pd
-
 sentences = [
     "The nurse smiled and said the scan was clear.",
     "They cancelled the train and left us on the platform all night.",
@@ -59,21 +70,16 @@ sentences = [
     "Somebody had poisoned the neighbour's dog.",
     "I laughed so hard that the soup came out of my nose.",
 ]
-lm = kernel.load_language_model(MODEL)
-states = kernel.hidden_states(lm, sentences, cue=" This made me feel very", progress=False)[:, 0]
-scale = result.axis.positions_.std()
-pd.DataFrame({"sentence": sentences, "valence": (result.axis.project(states) / scale).round(2)}).sort_values("valence")
+scale = result.axis.positions_.std()  # of the nine emotions
+placed = pd.DataFrame({"valence": (valence(sentences) / scale).round(1)}, index=pd.Index(sentences, name="sentence"))
+placed.sort_values("valence")
 
 # %% [markdown]
-# Valence is given in standard deviations of the nine emotions' positions. The poisoned dog lies at the bottom and the letter at the top, as most people would have it; the meeting, which is neither, lies a little above zero.
+# A valence of 1 is one standard deviation of the nine emotions' positions. The poisoned dog lies at the bottom and the letter at the top, as most people would have it; the meeting, which is neither, lies a little above zero.
 #
 # ## People agree with the axis
 #
-# The same axis, on snippets that about twenty people rated from $-4$ to $4$ (snippets rated nearer to neutral than
-# one point are left out). AUC is the chance that a text people liked lies above a text they disliked; one half is chance.
-
-# %% tags=["hide-input"]
-result.sentiment.round(2)
+# Does the axis agree with people on texts that it has never seen? About twenty people rated each of these snippets from $-4$ to $4$; those rated within one point of neutral are left out. The {term}`AUC` is the share of pairs, one liked and one disliked text, in which the liked one lies higher. Guessing gives one half.
 
 # %% tags=["remove-cell", "nbval-check-output"]
 for row in result.sentiment.itertuples():
@@ -81,43 +87,53 @@ for row in result.sentiment.itertuples():
 
 # %% mystnb={"image": {"alt": "Forest plot: zero-shot area under the curve of one real language model on three sets of texts with real human ratings, one row each, with 95 % intervals and a dotted line at chance, one half."}, "figure": {"caption": "**Without a single label, the axis sorts three kinds of texts far better than chance (real model, real ratings).** Dots: AUC; bars: 95 % bootstrap intervals over texts; dotted: chance."}}
 table = result.sentiment.assign(label=result.sentiment["benchmark"])
-fig = plots.plot_forest(
-    table, value="auc", label="zero-shot AUC with 95 % interval (real human ratings)", reference=0.5
-)
+fig = plots.plot_forest(table, value="auc", label="AUC with 95 % interval (real ratings)", reference=0.5)
+
+# %% tags=["hide-input"]
+numbers = {"benchmark": "texts", "auc": "AUC", "pearson": "correlation with ratings"}
+result.sentiment[list(numbers)].rename(columns=numbers).set_index("texts").round(2)
 
 # %% [markdown]
-# All three intervals lie far above one half. The table's last columns say how closely positions follow the ratings themselves: they correlate at .76 to .83.
+# All three intervals lie far above one half. Positions also follow how *much* people liked a text: they correlate with the ratings at .76 to .83.
 #
 # ## Your own model and your own emotions
 #
 # ```python
-# # any hub id, or a folder with safetensors
-# result = kernel.construct_valence_axis("Qwen/Qwen3-0.6B")
+# make = kernel.construct_valence_axis
+# # any model of the hub, or a folder with safetensors
+# result = make("Qwen/Qwen3-0.6B")
 # # your own emotions, a story for each
-# stories = {"anger": "...", "neutral": "...", "joy": "..."}
-# result = kernel.construct_valence_axis(lm, stories, cue=None)
-# # an axis that depends less on its stories (see How to)
+# stories = {"anger": "...", "joy": "..."}
+# result = make(lm, stories, orient="joy", cue=cue)
+# # an axis that depends less on its stories
 # axis = kernel.steady_axis(lm)
 # axis.score(sentences)
 # ```
 #
-# Any causal model that transformers can load works; no remote code is ever run. A graphics card is used if there is one.
+# Any causal model that transformers can load works; no remote code is ever run. A graphics card is used if there is one. [How to](../book/howto.md) says more about each of these.
 #
 # ## What this page does not show: that the axis is special
 #
-# A high AUC is not yet evidence that the axis is special: a random direction at the same position of the same model is
-# often far from one half as well. Whether the axis beats that, whether it needs the nine emotions, and what is left
-# without it are asked in [the sentiment chapter](02_sentiment.ipynb). The verdicts are in [the ledger](../book/claims.md).
+# A high AUC does not make the axis special: read after the same cue, a random direction of the same model often lies far from one half as well. [The sentiment chapter](02_sentiment.ipynb) asks
+# whether the axis beats such directions, whether it needs the nine emotions, and what is left without it. [The ledger](../book/claims.md) has the verdicts.
 #
 # ## Try it
 #
-# **Exercise 1.** Fool the axis. In a copy of this notebook, write a sentence that is sad without a sad word, and a happy one that is full of sad words. Where do they land?
-#
+# **Exercise 1.** Fool the axis: change the sentences in this cell, one sad without a sad word and one happy and full of sad words, and run it. Where do they land?
+
+# %%
+mine = [
+    "His side of the bed is still made.",
+    "We cried, for the tumour was gone.",
+]
+pd.DataFrame({"valence": valence(mine) / scale}, mine).round(1)
+
+# %% [markdown]
 # ```{dropdown} Solution
-# There is no single answer. A sentence that is happy as a whole and full of sad words is a hard test: it asks for more than the sum of its words. If yours lands where you meant it to, try irony.
+# The axis is fooled by the bed, which it puts at 1.0, among the good things; it is not fooled by the tears (1.3). A feeling that no word names is the harder test. If yours are placed rightly, try irony.
 # ```
 #
-# **Exercise 2.** Take the nudge away: pass `cue=None` to both `construct_valence_axis` and `hidden_states`. Before you run it: which sentences will move most?
+# **Exercise 2.** Take the cue away: pass `cue=None` to both `construct_valence_axis` and `hidden_states`. Before you run it: will the order of the sentences hold?
 #
 # ```{dropdown} Solution
 # Without the cue the last token is a full stop, and its state says little about how the text makes one feel, so the order of the sentences loosens. [Chapter 1](01_axis.ipynb) measures by how much.

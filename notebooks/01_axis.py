@@ -20,26 +20,24 @@
 # emotion is nearly enough, and other stories give the same line {cite:p}`radwan2026shared`. Is that so in models that a laptop can hold?
 #
 # **The answer in short.** Yes, if one asks the model how the text makes it feel; hardly, if one reads it as the paper does. With the words "This made me feel
-# very" after each text, the line sorts film reviews with an area under the curve (AUC) of .91 to .95, where .5 is chance; without them, .45 to .72. The line is also
-# less firm than the paper says: single stories may turn it upside down. And it has blunders: fear or sadness lands above
-# amusement.
+# very" after each text, the line puts a good film review above a bad one in 91 to 95 of 100 pairs (an {term}`AUC` of .91 to .95; guessing gives .5); without them, in 45 to 72. The line is also
+# less firm than the paper says: single stories may turn it upside down. And it blunders: fear or sadness lands above amusement.
 #
 # **You will learn** how an axis is built from nine points, why its share of variance proves nothing, and how far it depends on its stories.
 #
 # **Data of this chapter.** Two real language models, SmolLM2-135M-Instruct {cite:p}`allal2025smollm2` and Gemma-3-270M
 # {cite:p}`gemma2025gemma3`; 549 stories written for this project; real human ratings of movie snippets
-# {cite:p}`hutto2014vader`; and, to score one table, what 123 people felt at 28 film clips, as means over people {cite:p}`chen2023faced`. Nothing is simulated. Both models are smaller than any of the paper's fourteen, and what they do says nothing
-# about those.
+# {cite:p}`hutto2014vader`; and, in one section, what 123 people felt at 28 film clips, as means over people {cite:p}`chen2023faced`. Nothing is simulated. Both models (135 and 270 million parameters) are smaller than any of the paper's fourteen (560 million to 109 billion), and what they do says nothing
+# about those. Gemma is provided under and subject to the [Gemma Terms of Use](https://ai.google.dev/gemma/terms): using it means accepting them.
 
 # %% tags=["hide-input"]
 import itertools
-import textwrap
 
 import numpy as np
 import pandas as pd
 from scipy.stats import zscore
 
-from kernel import assets, audit, claims, interactive, plots, stats
+from kernel import audit, claims, interactive, plots, stats, style
 from kernel.language.axis import ValenceAxis, agreement, bootstrap_direction, shuffled_shares
 from kernel.language.hidden import AFFECT_CUE, bare_and_cued_states, hidden_states
 from kernel.language.models import REGISTRY, load_language_model
@@ -50,29 +48,23 @@ from kernel.ratings import load_ratings
 plots.set_style()
 MODELS = ("SmolLM2-135M-Instruct", "Gemma-3-270M")
 READOUTS = ("cued", "bare")
+SHORT = {name: name.split("-")[0] for name in MODELS}
 
-# %%
-for label, bundled in (("these models", True), ("the paper's", False)):
+# %% tags=["remove-cell"]
+for label, bundled in (("the bundled models", True), ("the paper's", False)):
     sizes = [card.n_parameters / 1e9 for card in REGISTRY.values() if card.bundled is bundled]
     print(f"{label} ({len(sizes)}): nominally {min(sizes):.3g} to {max(sizes):.3g} billion parameters")
 
 # %% [markdown]
-# Gemma comes under its own terms of use, not under an open-source licence; using it means accepting them.
-
-# %%
-gemma = assets.ASSETS["gemma-3-270m"]
-print(f"{gemma.name}: {gemma.licence}", *textwrap.wrap(gemma.terms, 90), sep="\n")
-
-# %% [markdown]
-# ## Method
+# ## One axis from nine averages
 #
-# With $c_k$ the mean hidden state of emotion $k$ and $\bar c$ the mean of the nine,
+# With $c_k$ the mean hidden state of emotion $k$, and $\bar c$ the mean of the nine, the axis is the direction of length one along which they differ most:
 #
-# $$ v = \arg\max_{\lVert v \rVert = 1} \sum_{k=1}^{9} \bigl( (c_k - \bar c) \cdot v \bigr)^2, \qquad (c_\text{joy} - \bar c) \cdot v > 0 . $$
+# $$ v = \arg\max_{\lVert v \rVert = 1} \sum_{k=1}^{9} \bigl( (c_k - \bar c) \cdot v \bigr)^2 $$
 #
-# Two choices are crossed. *Read-out*: the last token of the story is read *bare*, as in the paper, or after a short *cue*
-# ("This made me feel very"), which asks the model for the feeling before it is read. *Stories*: *fifty tellings* of one
-# story an emotion, as in the paper, or *six stories* on different topics, told once each.
+# Its sign is free; joy has to lie on the positive side. We build it in four ways, from two choices. *Read-out*: we take the state at the last token of the story *bare*, as in the paper, or after a short {term}`cue <affect cue>`
+# ("This made me feel very"), which asks the model for the feeling first. *Stories*: *fifty tellings* of one
+# story for each emotion, as in the paper, or *six stories* on different topics, told once each. Three of the nine emotions:
 
 # %%
 STORIES = {"fifty tellings": load_stories(), "six stories": diverse_stories()}
@@ -83,11 +75,11 @@ pd.DataFrame(
     {"emotion": e, "its first story": STORIES["fifty tellings"].sources[e], "another telling": t}
     for e, t, i in zip(STORIES["fifty tellings"].emotions, STORIES["fifty tellings"].texts, STORIES["fifty tellings"].indices, strict=True)
     if i == 1
-).set_index("emotion")
+).set_index("emotion").loc[["anger", "neutral", "joy"]]
 
 # %% [markdown]
 # Each telling repeats the whole story in other words, and passes the paper's filters: 5 to 80 tokens, and a cosine distance of
-# at least .10 to the source in the paper's sentence encoder. The paper's own paraphrases are not public.
+# at least .10 to the source in the paper's sentence encoder. The paper's own tellings are not public.
 
 # %%
 S, M, W = {}, {}, {}  # states of the stories, of the movie snippets and, cued, of the words (every layer)
@@ -109,13 +101,12 @@ axes = {
 # %% [markdown]
 # ## Good and bad come apart, with blunders
 #
-# Each small dot is a text, each large one the mean of an emotion. On a perfect axis of valence the rows would run from brown (bad) on the
-# left to teal (good) on the right.
+# If this is an axis of valence, brown emotions (bad) should lie on the left and teal ones (good) on the right.
 
-# %% mystnb={"image": {"alt": "Four panels of dots, one for each combination of two real language models and two sets of stories. Rows are nine emotions from anger to tenderness; the horizontal axis is position on the valence axis in standard deviations of the class means. Small dots are stories, large dots class means; negative emotions are brown, positive ones teal."}, "figure": {"caption": "**The ends of the axis are good and bad; its middle is out of order (real models).** Small dots: stories; large dots: means of an emotion. Emotions run from negative (brown) to positive (teal) in this and every figure."}}
+# %% mystnb={"image": {"alt": "Four panels of dots, one for each combination of two real language models and two sets of stories. Rows are nine emotions from anger to tenderness; the horizontal axis is position on the valence axis in standard deviations of the class means. Small dots are stories, large dots class means; negative emotions are brown, positive ones teal."}, "figure": {"caption": "**The ends of the axis are good and bad; its middle is out of order (real models, read with the cue).** Small dots: stories; large dots: means of an emotion. Emotions run from negative (brown) to positive (teal) in this and every figure."}}
 fig = plots.plot_positions(
     {
-        f"{name}, {kind}": (
+        f"{SHORT[name]}, {kind}": (
             axes[name, "cued", kind],
             axes[name, "cued", kind].project(S[name, "cued", kind][:, -2]),
             STORIES[kind].emotions,
@@ -125,16 +116,12 @@ fig = plots.plot_positions(
 )
 
 # %% [markdown]
-# Anger and disgust lie on the left and joy and inspiration on the right, in all four panels. In between the order is not that of people: in every panel
-# fear or sadness lies above amusement, and in one of them neutral stories lie as low as angry ones. Nobody told the model which emotions are good, and it shows.
+# Anger and disgust lie on the left, joy and inspiration on the right, in all four panels. In between, the order is not that of people: in every panel
+# fear or sadness lies above amusement, and in one of them neutral stories lie as low as angry ones. Nobody told the model which emotions are good.
 #
 # ## Read with a cue the axis sorts film reviews, read bare it hardly does
 #
-# *Order* is the Spearman correlation of the nine positions with the code $-1, 0, +1$; its p-value counts all distinct
-# orders of the code and is two-sided, because the sign of the axis is a convention (joy is positive). *AUC* asks whether
-# the axis also orders movie snippets that people rated. Its p-value ranks $|\mathrm{AUC} - .5|$ among isotropic random
-# directions of the same states. This null was [chosen after a first look](../book/rules.md); [the next chapter](02_sentiment.ipynb) shows a harder one, against which the axis is not significant. The share of PC1
-# is compared with shares from stories whose emotions are shuffled.
+# Does the axis sort texts that it has never seen? We project 400 movie snippets that people rated onto each of the eight axes.
 
 # %%
 code = np.array([VALENCE_CODE[e] for e in EMOTIONS], dtype=float)
@@ -156,23 +143,33 @@ def describe(key):
 
 
 summary = pd.DataFrame({key: describe(key) for key in axes}).T.rename_axis(["model", "read-out", "stories"])
-summary.round(3)
 
 # %% mystnb={"image": {"alt": "Forest plot: area under the curve on rated movie snippets for two real models, two sets of stories and two read-outs, with 95 % intervals and a dotted line at one half; colour shows the set of stories."}, "figure": {"caption": "**Read with the cue every axis sorts film reviews; read bare, hardly one does (real models, real ratings).** Bars: 95 % bootstrap intervals over snippets; dotted: chance."}}
 labels = summary.reset_index()
-labels["label"] = labels["model"] + ", " + labels["read-out"] + ", " + labels["stories"]
+labels["label"] = labels["model"].map(SHORT) + ", " + labels["read-out"]
 labels = labels.rename(columns={"AUC low": "AUC_low", "AUC high": "AUC_high"})
-fig = plots.plot_forest(labels, value="AUC", group="stories", label="AUC on movie snippets, 95 % interval (real ratings)", reference=0.5)
+fig = plots.plot_forest(labels, value="AUC", group="stories", label="AUC on movie snippets", reference=0.5)
 
 # %% [markdown]
-# All four cued axes sort the snippets well, six different stories at least as well as fifty tellings of one. Of the four bare ones only Gemma's with fifty tellings
-# is beyond its null. The share of variance, 28 to 32 %, is what stories with shuffled emotions give as well (p between .4 and .8): the first component of nine points takes about
+# All four cued axes sort the snippets well, six different stories at least as well as fifty tellings of one. How much of this is chance? The table ranks three figures of each axis among what chance gives.
+#
+# - *AUC p* ranks $|\mathrm{AUC} - .5|$ among random directions of the same states, each equally likely. This {term}`null` was [chosen after a first look](../book/rules.md); [the next chapter](02_sentiment.ipynb) shows a harder one, against which the axis is not significant.
+# - *Order* is the rank correlation (Spearman) of the nine positions with the code $-1, 0, +1$ for bad, neutral and good emotions; *p* counts all distinct orders of the code, on both sides, because the sign of the axis is a convention.
+# - *Share* is the part of the variance between the nine averages that the axis takes; *p* shuffles emotions over stories.
+
+# %%
+printed = summary.rename(index=SHORT).set_axis([", ".join(key) for key in summary.rename(index=SHORT).index])
+digits = {"AUC p": 3, "order": 2, "order p": 2, "share": 2, "share p": 2}
+pd.DataFrame({name: printed[name].map(f"{{:.{n}f}}".format) for name, n in digits.items()})
+
+# %% [markdown]
+# Of the four bare axes only Gemma's with fifty tellings is beyond its null. The share of variance of the cued axes, 28 to 32 %, is what stories with shuffled emotions give as well (p between .4 and .8): the first component of nine points takes about
 # a third of their variance in any case.
 #
 # ## Single stories may turn the axis upside down
 #
-# First we build fifty axes, each from one randomly chosen telling per emotion. Then we build one axis from each of our six sets of
-# nine stories, one story for each emotion. Joy decides the sign. An AUC far *below* one half means that the direction is there and points the wrong way.
+# First we build fifty axes, each from one telling of every emotion, drawn at random. Then we build one axis from each of our six sets of
+# nine different stories. Joy decides the sign, so an AUC far *below* one half means that the direction is there and points the wrong way.
 
 # %%
 def draws(name, n_draws=50, random_state=0):
@@ -198,8 +195,8 @@ one_shot = {name: draws(name) for name in MODELS}
 sets = {name: by_set(name) for name in MODELS}
 pd.DataFrame(
     {
-        name: {
-            "one telling, middle 95 % of draws": "{:.2f} to {:.2f}".format(*np.percentile(one_shot[name][0], [2.5, 97.5])),
+        SHORT[name]: {
+            "one telling (95 % of draws)": "{:.2f} to {:.2f}".format(*np.percentile(one_shot[name][0], [2.5, 97.5])),
             **{key: f"{stats.auc(scores, movie.labels):.2f}" for key, scores in sets[name].items()},
             "fifty tellings": f"{summary.loc[(name, 'cued', 'fifty tellings'), 'AUC']:.2f}",
             "six stories": f"{summary.loc[(name, 'cued', 'six stories'), 'AUC']:.2f}",
@@ -209,9 +206,8 @@ pd.DataFrame(
 ).rename_axis("AUC on movie snippets")
 
 # %% [markdown]
-# A single telling an emotion gives anything from a good axis to the same axis with the wrong sign: joy does not always end up on
-# the side of good. Averaging over tellings or over topics steadies it. How stable an axis is when the tellings of
-# one story are resampled says little, though, about how stable it is under *other* stories:
+# A single telling for each emotion gives anything from a good axis to the same axis with the wrong sign, because joy does not always end up on
+# the side of good. Averaging over tellings or over topics steadies the axis. It looks steadier still when the tellings of one story are resampled, but *other* stories move it:
 
 # %%
 firmness = {
@@ -221,49 +217,52 @@ firmness = {
 robust = {name: agreement(sets[name], n_resamples=500, random_state=0) for name in MODELS}
 pd.DataFrame(
     {
-        name: {
-            "cosine under resampled tellings (2.5 %)": firmness[name].low,
-            "mean r between sets of other stories": robust[name].overall.value,
-            "lowest r": robust[name].matrix.min(),
+        SHORT[name]: {
+            "tellings resampled: cosine with the axis, lower limit": firmness[name].low,
+            "other stories: mean r between the six sets": robust[name].overall.value,
+            "other stories: lowest r": robust[name].matrix.min(),
         }
         for name in MODELS
     }
 ).round(2)
 
 # %% [markdown]
-# Resampled tellings of one story hardly move the axis (cosines of .98 and more), while other stories give quite another one in SmolLM2: two of six sets turn it upside down, so that the mean correlation between sets is
-# .04. The paper reports more than .93 between story sets; our models do not come near it.
+# Resampled tellings of one story hardly move the axis (cosines of .98 and more). Other stories do: in SmolLM2 two of the six sets turn it upside down, so that the projections of two sets correlate .04 on average. The paper reports more than .93 between story sets; our models do not come near it.
 #
 # ## A component that models share returns from other stories
 #
-# Can one build a firmer axis without looking at a single rating? We wrote six more stories for each emotion, twelve in all, and tried twenty-four recipes. They read the stories after one
-# cue or after five, at one late layer or throughout the last third. They leave the variation between stories of one emotion as it is, take out its five main directions, or whiten it. And they take
-# each model's own first component, or the one component that both models share.
+# Can one build a firmer axis without looking at a single rating? We wrote six more stories for each emotion, twelve in all, and tried twenty-four recipes, which differ in four choices:
 #
-# *Reproducibility* judges a recipe without ratings. We halve the twelve topics at random, build an axis from each half, let it place the emotions of the *other* half's stories, and correlate the two
-# sets of nine positions, within a model and between models. This criterion was [written down](../book/rules.md) before any recipe had been scored on a text or compared with people.
+# - *cues*: the stories are read after one cue or after five;
+# - *layers*: at one late layer, the last but one, or at many, the last third;
+# - *noise*, what varies between stories of one emotion: we keep it, take out its five main directions, or scale it to be equal in all directions (whiten it);
+# - *component*: each model's own first component, or the one that both models share (last in a row's name).
+#
+# We judge a recipe by its *reproducibility*, without ratings. We halve the twelve topics at random, build an axis from each half, let it place the emotions of the *other* half's stories, and correlate the two
+# sets of nine positions, within a model and between models. We [wrote this criterion down](../book/rules.md) before any recipe had been scored on a text or compared with people. The table gives the mean correlation.
 
 # %%
 returns = audit.load("recipe_reproducibility")
 two = returns[returns["part"] != "three models"]
 print(audit.sources(returns))
-two.pivot_table(index=["noise", "component"], columns=["cues", "layers"], values="r").round(2)
+wide = two.pivot_table(index=["noise", "component"], columns=["cues", "layers"], values="r")
+wide.columns = [f"{n} cue{'s' * (n > 1)}, {'many layers' if layers == 'late' else 'one layer'}" for n, layers in wide.columns]
+wide.set_axis([f"{noise}, {component}" for noise, component in wide.index]).round(2)
 
 # %% tags=["hide-input"]
 alone = two[two["model"] == two["other"]].set_index(["cues", "layers", "noise", "component", "model"])["r"].sort_index()
 default, steady = (1, "penultimate", "kept", "first"), (5, "penultimate", "kept", "shared")
-pd.DataFrame({"default recipe": alone.loc[default], "five cues, shared component": alone.loc[steady]}).round(2)
+pd.DataFrame({"default recipe": alone.loc[default], "five cues, shared component": alone.loc[steady]}).rename(index=SHORT).round(2)
 
 # %% [markdown]
-# Sharing helps most: with one cue the mean correlation rises from .79 to .89, with five cues to .91, the highest of all. SmolLM2 gains most, from .68 to .91 between its own halves. Taking out the variation between stories of one emotion, its main directions or all of it by whitening, ruins the axis:
-# after a cue, texts vary mostly between good and bad, so what looks like noise *is* the signal. [Chapter 2](02_sentiment.ipynb) scores the winner, which we call the *steady* axis, on labelled sentences, and
+# Sharing helps most: with one cue the mean correlation rises from .79 to .89, with five cues to .91, the highest of all. SmolLM2 gains most, from .68 to .91 between its own halves (second table). To take out what varies between stories of one emotion ruins the axis:
+# after a cue, texts vary mostly between good and bad, so what looks like noise *is* the signal. We call the winner the *steady* axis; [chapter 2](02_sentiment.ipynb) scores it on labelled sentences, and
 # [chapter 3](03_consistency.ipynb) compares its nine positions with people.
 #
 # ## Few stories misplace fear, and neutral pulls the axis towards itself
 #
-# Why do sadness, fear and neutral land where they do? We take the default axis apart (*post hoc*: no rule asks for this). Each row below changes one thing and places the nine emotions anew, in standard deviations over the nine; people's mean
-# ratings of film clips score the result and build nothing. *Length* is the number of tokens, whose effect is estimated within emotions. An emotion is *left out* if it has no part in the axis on which it is placed. *Topic* has no row: a topic, such as
-# work or journeys, is told once for every emotion, so by itself it moves all nine means alike. What a story adds beyond its topic shows in the last row, where each emotion's six stories are drawn anew, with repeats.
+# Why do sadness, fear and neutral land where they do? We change one thing at a time, place the nine emotions anew, and compare them with people's mean ratings of film clips, which build nothing (*post hoc*: no rule asks for this).
+# The figure shows the two changes that matter: twelve stories in place of six, and an emotion *left out* of the axis on which it is placed. The bars show how far six stories can be trusted: each emotion's stories are drawn anew, with repeats.
 
 # %% tags=["hide-input"]
 def centroids(states, emotions):
@@ -317,34 +316,51 @@ def taken_apart(name):
 people = load_ratings()["valence_mean"].groupby(list(CLIP_EMOTIONS)).mean()[list(EMOTIONS)].to_numpy()
 ASKED = ("sadness", "fear", "neutral")
 where = [EMOTIONS.index(e) for e in ASKED]
-parts, columns = {name: taken_apart(name) for name in MODELS}, {}
+parts = {name: taken_apart(name) for name in MODELS}
+
+# %% mystnb={"image": {"alt": "Three panels, for sadness, fear and neutral: position of the emotion in two real language models on four axes, of six and of twelve stories, with and without the emotion itself, beside a dotted line for people. Bars for six stories are wide. Twelve stories bring fear nearer to people; leaving neutral out of its own axis brings it down."}, "figure": {"caption": "**Twelve stories bring fear down, and leaving neutral out of its own axis brings neutral down (real models, real ratings).** Dotted: people; bars: 95 % of axes from six stories drawn anew."}}
+CHANGES = {
+    "default axis, six stories": "six stories", "emotion left out of its own axis": "six, left out",
+    "twelve stories": "twelve stories", "twelve stories, emotion left out": "twelve, left out",
+}
+fig, drawn = style.panels(ASKED, (style.PHONE / 3, 2.7), xlabel="position (sd)", share="xy")
+for ax, k in zip(drawn, where, strict=True):
+    style.dotted(ax, style.INK, x=zscore(people)[k])
+    for shift, colour, (name, (changed, again)) in zip((-0.15, 0.15), style.SERIES, parts.items(), strict=False):
+        ax.plot([changed[key][k] for key in CHANGES], np.arange(4) + shift, "o", ms=5, color=colour, label=SHORT[name])
+        ax.plot(np.percentile(again[:, k], [2.5, 97.5]), [shift, shift], color=colour, lw=1.6)
+    ax.set_yticks(range(4), CHANGES.values())
+drawn[0].invert_yaxis()
+legend = fig.legend(*drawn[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "All eight changes in numbers", "code_prompt_hide": "All eight changes in numbers"}
+columns = {}
 for name, (changed, again) in parts.items():
     low, high = np.percentile(again[:, where], [2.5, 97.5], axis=0)
-    r = {key: stats.pearson(places, people) for key, places in changed.items()}
     for k, emotion in enumerate(ASKED):
-        columns[name, emotion] = {
+        columns[SHORT[name], emotion] = {
             "people": f"{zscore(people)[where[k]]:.2f}",
             **{key: f"{places[where[k]]:.2f}" for key, places in changed.items()},
             "default axis, stories resampled (95 %)": f"{low[k]:.1f} to {high[k]:.1f}",
         }
-    columns[name, "r, nine emotions"] = {key: f"{value:.2f}" for key, value in r.items()}
+    r = {key: stats.pearson(places, people) for key, places in changed.items()}
+    columns[SHORT[name], "r, nine emotions"] = {key: f"{value:.2f}" for key, value in r.items()}
 pd.DataFrame(columns).fillna("")
 
 # %% [markdown]
-# **What we find.** Six stories are too few to fix the place of a single emotion: when each emotion's six are drawn anew, fear lands anywhere between −1.5 and 1.2 and neutral between −2.3 and 2.1 in SmolLM2, and hardly less widely in Gemma.
-# Twelve stories bring fear down in both models, to −.76 and −.52 (people: −1.16), and r up to .79. Neutral is another matter. With twelve stories it lies at 1.32 and .92, far above where people put it (.07), but at .27 and .48 once it is left
-# out of its own axis: the neutral stories draw the first component towards themselves. Sadness stays too high; in Gemma nothing that we changed explains that, nor does the draw of the stories (−.6 to .7, people −.93). Length explains little:
-# without it sadness comes nearer to people in SmolLM2 (−.76), but r falls in both models. Nor is the cue to blame, since r is lower without it. Averaging the late layers helps SmolLM2 (r = .83) and hardly Gemma (.68). The difference of good and
-# bad means, which is told the signs that the axis must find, comes nearer to people in both (r = .85 and .73).
+# - *Fear* is misplaced because six stories are too few to fix the place of a single emotion: drawn anew, they put fear anywhere between −1.5 and 1.2 in SmolLM2, and hardly less widely in Gemma. Twelve stories bring it down to −.76 and −.52 (people: −1.16), and the correlation of all nine emotions with people up to .79 in both models.
+# - *Neutral* pulls the axis towards itself. With twelve stories it lies at 1.32 and .92, far above where people put it (.07), but at .27 and .48 once it is left out of its own axis.
+# - *Sadness* stays too high (people: −.93). In Gemma nothing that we changed explains that, nor does the draw of the stories (−.6 to .7).
 #
-# **What could fool us.** These are eight looks at nine values, taken after we had seen where the emotions lay, so an r that is .1 higher may be chance. People rated film clips and not our stories, and an emotion's clips need not be as sad or as frightening
+# The fold has what explains less. Without the part that the length of a story predicts, sadness comes nearer to people in SmolLM2, but the correlation falls in both models. Without the cue it is lower, too. To average the late layers helps SmolLM2 (.83) and hardly Gemma (.68). The difference of good and
+# bad means, which is told the signs that the axis must find, comes nearer to people in both (.85 and .73).
+#
+# **What could fool us.** These are eight looks at nine values, taken after we had seen where the emotions lay, so a correlation that is .1 higher may be chance. People rated film clips and not our stories, and an emotion's clips need not be as sad or as frightening
 # as its stories. To leave an emotion out also changes what the others are compared with. And the draws repeat stories, which makes the axis shakier than six different stories would.
 #
 # ## The axis appears in the second half of the layers
 #
-# We fit the same axis at every layer. With the cue, all texts end in the same token. At the input layer they therefore share one
-# state, and there is nothing to compare. A bare text ends in its own last token, nearly always a full stop, so the axis there is one of
-# punctuation. A small cosine between the input axis and the penultimate one is therefore to be expected and says nothing about valence.
+# We fit the same axis at every layer, read with the cue, and let each sort the snippets.
 
 # %% mystnb={"image": {"alt": "Line charts in two rows over relative depth, one line for each real model: zero-shot area under the curve, share of variance of the first component, and cosine to the penultimate layer's axis."}, "figure": {"caption": "**The axis appears in the second half of the layers (real models, read with the cue).** Depth 1 is the last layer."}}
 def sweep(name):
@@ -358,7 +374,7 @@ def sweep(name):
 swept = {name: sweep(name) for name in MODELS}
 layers = pd.DataFrame(
     {
-        "model": name, "layer": k, "depth": k / len(fitted), "auc": stats.auc(scores[k - 1], movie.labels),
+        "model": SHORT[name], "layer": k, "depth": k / len(fitted), "auc": stats.auc(scores[k - 1], movie.labels),
         "share": axis.explained_variance_ratio_[0], "cosine": axis.direction_ @ axes[name, "cued", "six stories"].direction_,
     }
     for name, (fitted, scores) in swept.items()
@@ -367,8 +383,7 @@ layers = pd.DataFrame(
 fig = plots.plot_layer_sweep(layers)
 
 # %% [markdown]
-# Before about six tenths of the depth the axis is weak or has the wrong sign; then it jumps above .85. The share of the first component is highest where the axis does *not* sort the snippets: a
-# large share is no sign of valence.
+# Before about six tenths of the depth the axis is weak or has the wrong sign; then the AUC jumps above .85. The share of the first component, highest where Gemma's axis does *not* sort the snippets, is no sign of valence.
 #
 # **Find the layer where good and bad separate.** Choose a model and a layer below. Each dot is a word or a movie snippet; the higher it stands, the better people rated it. In early
 # layers the dots make a heap; in late ones good and bad drift apart. Positions are in standard deviations of the 400 snippets.
@@ -424,20 +439,20 @@ inputs = {name: input_cosine(name) for name in MODELS}
 late = {name: thirds(name) for name in MODELS}
 pd.DataFrame(
     {
-        name: {
-            "cosine with the axis at the input": inputs[name],
-            "AUC, late minus early layers": late[name].value,
-            "low": late[name].low,
-            "high": late[name].high,
+        SHORT[name]: {
+            "AUC, last minus first third of the layers": f"{late[name].value:.2f} [{late[name].low:.2f}, {late[name].high:.2f}]",
+            "cosine with the axis of the input layer": f"{inputs[name]:.2f}",
         }
         for name in MODELS
     }
-).T.astype(float).round(2)
+)
 
 # %% [markdown]
-# ## Verdict
+# The last third of the layers sorts far better than the first. The paper takes as evidence, too, that the axis of the input layer points elsewhere (a small cosine). Ours does as well, but that is to be expected and says nothing about valence: at the input a cued text is the same token as every other, and a bare one, which we use here, nearly always a full stop.
 #
-# Rules for language models were written before these results, but [two choices](../book/rules.md) were made after a first look: the null of the AUCs, and the wording of the tellings. Where a model has no axis at the input layer, there is no row for it.
+# ## Verdict: the direction is there, and its stories decide how firmly
+#
+# The rules were written before these results, but we made [two choices](../book/rules.md) after a first look: the null of the AUCs, and the wording of the tellings.
 
 # %%
 rows = []
@@ -464,21 +479,31 @@ for name in MODELS:
         lambda a, b, y: stats.auc(a, y) - stats.auc(b, y), *pair, movie.labels, strata=movie.labels, random_state=0
     )
     rows.append(claims.record("C1.more_stories", value=more.value, low=more.low, high=more.high, n=len(movie), data=name, simulated=False))
-claims.show(*rows)[["paper", "ours", "interval", "p", "data"]]
+shown = claims.show(*rows)
 
-# %% tags=["nbval-check-output"]
+# %%
+def counted(verdicts):
+    return ", ".join(f"{n} {verdict}" for verdict, n in verdicts.value_counts().items())
+
+
+shown.groupby("claim", sort=False)["verdict"].agg(counted).to_frame("verdicts")
+
+# %% tags=["hide-cell"] mystnb={"code_prompt_show": "All results of this chapter", "code_prompt_hide": "All results of this chapter"}
+shown[["paper", "ours", "interval", "p", "data", "verdict"]]
+
+# %% tags=["remove-cell", "nbval-check-output"]
 # verdicts with room to spare; those nearer to their rule's limit may differ on another processor
 FIRM = ("C1.pc1_share", "C1.prompt_robustness", "C1.late_layers", "C1.one_shot")
 claims.show(*[row for row in rows if row.id in FIRM])[["data", "verdict"]]
 
 # %% [markdown]
-# **What stands.** A direction that orders people's ratings of other texts *is* there in models of this size, in late layers,
-# once the read-out is cued; fifty tellings of one story and six stories told once both find it. **What does not.** PC1's share
-# of the variance is smaller than in the paper, and no larger than with shuffled emotions, so the share is no evidence for the
-# axis. Nine single stories are not enough here: other stories give other axes, or the same one upside down. The bare
-# read-out is at best marginal. **What is not shown.** Whether larger models need neither cue nor averaging: the paper says
-# so, and these two models cannot tell. The axis at the input layer differs from the late one, as its rule
-# asks, but only because a cued text ends there in the same token as every other, and a bare one nearly always in a full stop.
+# **What stands.** A direction that orders texts as people rate them *is* there in models of this size, in late layers,
+# once each text ends in a cue; fifty tellings of one story and six stories told once both find it.
+#
+# **What does not.** The axis takes a smaller share of the variance than in the paper, and no larger one than with shuffled emotions, so the share is no evidence.
+# Nine single stories are not enough here: other stories give other axes, or the same one upside down. Read bare, an axis is marginal at best.
+#
+# **What is not shown.** Whether larger models need neither cue nor averaging: the paper says so, and these two models cannot tell.
 #
 # ## Try it
 #
@@ -494,10 +519,14 @@ claims.show(*[row for row in rows if row.id in FIRM])[["data", "verdict"]]
 # `hidden_states(lm, stories.texts, cue=CUES[1])` gives the states. Cues that ask for a feeling give axes; how firm they are together is in the table of recipes above, where five cues do better than one only when the models share their component.
 # ```
 #
-# 3. Build an axis of your own:
+# 3. Build an axis from three emotions of your own, a story for each. Would you trust it more or less than that of nine?
 #
-# ```python
-# import kernel
-# kernel.construct_valence_axis("Qwen/Qwen3-0.6B", cue=None)                      # the paper's bare read-out
-# kernel.construct_valence_axis(lm, {"anger": [...], "neutral": [...], "joy": [...]})   # your own stories
+# ```{dropdown} Solution
+# Less. Three averages leave the first component little to choose from, and each rests on a single story; the section on single stories shows what that does. This is how to build it, and how to read a larger model bare, as the paper does:
+#
+#     import kernel
+#
+#     stories = {"pride": "...", "boredom": "...", "envy": "..."}
+#     kernel.construct_valence_axis(lm, stories, orient="pride")
+#     kernel.construct_valence_axis("Qwen/Qwen3-0.6B", cue=None)
 # ```

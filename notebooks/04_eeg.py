@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 4. What was recorded, and what can fool us
 #
-# **The question.** The paper describes each film clip by 160 numbers, the strength of the EEG at 32 electrodes in five frequency bands, and reads what distinguishes clips as emotion
+# **The question.** The paper describes each film clip by 160 numbers, the strength of the EEG at 32 electrodes in five frequency bands, and takes differences between clips for differences in emotion
 # {cite:p}`radwan2026shared`. What are these numbers? How much of them comes from the clips, and what else could make the clips of one emotion differ from those of another?
 #
 # **The answer in short.** Clips account for two percent of what varies in the EEG at best; averaged over 123 people, most of this small effect repeats in other people, though hardly in the gamma band. But an effect that repeats is not yet an effect of {term}`valence`:
@@ -81,7 +81,7 @@ pd.DataFrame({name: {band: f"{low:g}-{high:g} Hz" for band, (low, high) in table
 # %% [markdown]
 # Theta and gamma are the same in both. The paper's delta begins lower, and its alpha ends one hertz earlier, where its beta begins. We use the released features; [chapter 6](06_topography.ipynb) shows that the paper's map comes from them.
 #
-# Last, the hardware. People 0 to 60 and 61 to 122 were recorded with different caps and amplifiers. The usual split for classifiers trains on people 0 to 79, validates on 80 to 99 and tests on 100 to 122. This table counts what that split and three alternatives share between training and test. (It needs only the design of the experiment; the cell takes that from a simulated cohort.)
+# Last, the hardware. People 0 to 60 and 61 to 122 were recorded with different caps and amplifiers. The usual split for classifiers trains on people 0 to 79, validates on 80 to 99 and tests on 100 to 122. The table shows this split and three alternatives: trials, and the share with the second cap, each in training, validation and test; then what training and test share. (It needs only the design of the experiment, taken here from a simulated cohort.)
 
 # %% tags=["nbval-check-output", "hide-input"]
 design, _ = simulate_cohort(0, "null", window=30.0)
@@ -92,14 +92,15 @@ def describe(name):
     parts = {part: getattr(split, part) for part in ("train", "validation", "test")}
     late = design.hardware == "cohort 2"
     return {
-        **{f"trials, {part}": mask.sum() for part, mask in parts.items()},
-        **{f"second cohort, {part}": f"{mask[late].sum() / mask.sum():.0%}" for part, mask in parts.items()},
-        "people in train and test": split.shares_subjects,
-        "clips in train and test": split.shares_clips,
+        "trials": ", ".join(str(mask.sum()) for mask in parts.values()),
+        "with the second cap": ", ".join(f"{mask[late].sum() / mask.sum():.0%}" for mask in parts.values()),
+        "clips shared": "yes" if split.shares_clips else "no",
+        "people shared": "yes" if split.shares_subjects else "no",
     }
 
 
-pd.DataFrame({name: describe(name) for name in ("standard", "cohort_matched", "leave_subjects_out", "leave_clips_out")})
+names = ("standard", "cohort_matched", "leave_subjects_out", "leave_clips_out")
+pd.DataFrame({name: describe(name) for name in names}).T.rename_axis("split")
 
 # %% [markdown]
 # Only `leave_clips_out` tests on clips that were not trained on. And in the usual split (`standard`) everybody in validation and test wore the second cap, but only a quarter of those in training.
@@ -107,20 +108,20 @@ pd.DataFrame({name: describe(name) for name in ("standard", "cohort_matched", "l
 # ## Clips make up two percent of the EEG at best
 #
 # The strength of one band at one electrode in one second varies for many reasons. We split its variance into the parts that belong to the *person*, to a person's *drift* over the session, to the *clip* (what everybody's EEG does at this
-# clip), to *person x clip* (what only this person's EEG does at this clip), and to the *seconds* within a clip.
+# clip), to *person × clip* (what only this person's EEG does at this clip), and to the *seconds* within a clip.
 
 # %% mystnb={"image": {"alt": "Stacked bars on real data: five frequency bands and four ratings. In EEG nearly all variance belongs to persons, to person by clip, and to seconds; the share of clips is hardly visible. In ratings, clips hold a quarter to two fifths."}, "figure": {"caption": "**Clips decide much of what people say and very little of their EEG (real EEG, real ratings, 123 people).** A bar is all that varies in one band, or in one rating; the orange part at the left belongs to the clips."}}
-NAMES = {"person": "person", "slope": "drift", "clip": "clip", "person x clip": "person x clip", "within clip": "seconds"}
+NAMES = {"person": "person", "slope": "drift", "clip": "clip", "person x clip": "person × clip", "within clip": "seconds"}
 eeg = variance[variance["of"] == "EEG"].pivot(index="quantity", columns="component", values="value")
 eeg = eeg.rename(index=lambda name: f"EEG, {name.removeprefix('share, ')}", columns=NAMES)[list(NAMES.values())]
 said = variance[variance["quantity"] == "share, ratings"].pivot(index="of", columns="component", values="value")
-said = said.rename(index=lambda name: f"rating of {name}", columns={"rest": "person x clip"})
+said = said.rename(index=lambda name: f"rating of {name}", columns={"rest": "person × clip"})
 bands = [f"EEG, {band}" for band in faced["band"].values]
 shares = pd.concat([eeg.loc[bands], said.loc[[f"rating of {item}" for item in ("valence", "liking", "arousal", "familiarity")]]])
-fig = plots.plot_shares(shares[["clip", "person x clip", "person", "seconds", "drift"]].fillna(0), label="share of variance", title="FACED")
+fig = plots.plot_shares(shares[["clip", "person × clip", "person", "seconds", "drift"]].fillna(0), label="share of variance", title="FACED")
 
 # %% tags=["hide-input"]
-shares.rename_axis(None, axis=1).round(3).astype(object).fillna("")
+shares.loc[bands, ["clip", "person × clip", "person", "seconds"]].rename_axis(columns=None).round(3)
 
 # %% [markdown]
 # The clips' share of the EEG is two percent in the slowest band and about a thousandth in gamma, the band of the paper's best cell. Their share of the ratings is a quarter to two fifths. About half of the variance of valence ratings lies between people
@@ -129,15 +130,16 @@ shares.rename_axis(None, axis=1).round(3).astype(object).fillna("")
 # ## Averages over people are reliable, whatever they mean
 #
 # If an effect is small in one person but the same in everybody, averaging over people brings it out. *Split-half reliability* measures how well that works: average two halves of the people separately, and correlate the two averages. The paper lists .988 for the EEG
-# {cite:p}`radwan2026shared`. We compare people with odd and with even numbers, over all clips and {term}`cells <cell>` (a cell is one electrode in one band), in several ways, and put the ratings beside them.
+# {cite:p}`radwan2026shared`. We correlate over all clips and {term}`cells <cell>` (a cell is one electrode in one band): the averages as they are (*raw*), each cell's deviations from its own mean over clips (*centred*), the same with every person {term}`standardised`, or with {term}`drift` removed (*order removed*), and last the ratings.
 
 # %%
 table = reliability.pivot(index="features", columns="groups", values="r").loc[reliability["features"].drop_duplicates()]
-table[["odd and even", "random halves", "recording cohorts"]].round(4)
+table = table[["odd and even", "random halves", "recording cohorts"]]
+table.round(3).rename_axis(index=None, columns=None)
 
 # %% [markdown]
-# The printed .988 equals the reliability of the *ratings*. Raw EEG averages come close to it only because electrodes and bands differ in level, whatever clip is on. An analysis of clips uses none of that: it looks at each cell's deviations from its own mean over clips (*centred*). These
-# deviations agree at .73 to .81 between odd and even people, and at .64 to .68 between the two recording cohorts. (The cohorts wore different hardware as well.) That is still high. It says that people's brains respond alike to these clips; it does not say to what. And it is an average over bands: [chapter 6](06_topography.ipynb) shows that in gamma, the band of the paper's best cell,
+# The printed .988 equals the reliability of the *ratings*. Raw EEG averages come close to it only because electrodes and bands differ in level, whatever clip is on. An analysis of clips uses none of that, only the deviations. These
+# agree at .73 to .81 between odd and even people, and at .64 to .68 between the two recording cohorts. (The cohorts wore different hardware as well.) That is still high. It says that people's brains respond alike to these clips; it does not say to what. And it is an average over bands: [chapter 6](06_topography.ipynb) shows that in gamma, the band of the paper's best cell,
 # the halves hardly agree.
 #
 # ## A feature is the log-power of a band, and it measures what it should
@@ -149,7 +151,7 @@ table[["odd and even", "random halves", "recording cohorts"]].round(4)
 # nats, where $\sigma^2$ is the variance in the window {cite:p}`duan2013differential`. In words: half the logarithm of the band's power, plus a constant. To check the way from raw signal to feature we must know the truth, so we
 # *simulate* one person: sources in a spherical head, whose strength drifts and differs between clips, recorded by electrodes where FACED has them. MNE {cite:p}`gramfort2013meg` filters the traces for the picture.
 
-# %% mystnb={"image": {"alt": "Two panels on simulated EEG at electrode Oz. Left: four seconds of the raw signal and below it its five frequency bands over time. Right: heat map of differential entropy for each band and one-second window, about the band's mean."}, "figure": {"caption": "**From signal to feature (simulated EEG, one person, one clip, one electrode).** Left: four seconds of the signal, and what five filters leave of it. Right: one number for each band and second, about the band's mean."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Two panels on simulated EEG at electrode Oz. Above: four seconds of the raw signal and under it its five frequency bands over time. Below: heat map of differential entropy for each band and one-second window, about the band's mean."}, "figure": {"caption": "**From signal to feature (simulated EEG, one person, one clip, one electrode).** Above: four seconds of the signal, and what five filters leave of it. Below: one number for each band and second, about the band's mean."}} tags=["hide-input"]
 raw, truth = simulate_raw(0)
 de = differential_entropy(raw, SFREQ, "official").swapaxes(-3, -2)[0]  # (clip, second, channel, band)
 electrode = design.channels.index("Oz")
@@ -164,25 +166,24 @@ traces = {
 fig = plots.plot_features_from_raw(
     {name: trace[:1000] for name, trace in traces.items()}, de[0, :, electrode], sfreq=SFREQ, title="simulated EEG, Oz, clip 1"
 )
-fig.set_size_inches(7.4, 3.6)
 
 # %% [markdown]
 # A curve has become a strip of numbers, and a clip is described by the average of its strip. Because we simulated the signal, we know its true variance at each electrode, second and band. Do the measured averages follow it from clip to clip?
 
-# %% mystnb={"image": {"alt": "Five scatter plots, one for each frequency band, simulated EEG: measured against planted differential entropy in nats, one dot for each of 28 clips and 32 channels, with the line of equality."}, "figure": {"caption": "**The features find what was put into the signal (simulated EEG).** A dot is a clip at an electrode; on the dotted line the measured value equals the planted one."}}
+# %% mystnb={"image": {"alt": "Five scatter plots, one for each frequency band, simulated EEG: measured against planted differential entropy in nats, one dot for each of 28 clips and 32 channels, with the line of equality."}, "figure": {"caption": "**The features find what was put into the signal (simulated EEG).** A dot is a clip at an electrode, about the planted mean of that electrode; on the dotted line the measured value equals the planted one."}}
 measured, planted = de.mean(1), truth.expected[0].mean(1)  # (clip, channel, band)
 recovery = stats.pearson(np.moveaxis(measured, 0, -1), np.moveaxis(planted, 0, -1))  # (channel, band)
 fig = plots.plot_recovery(
     (measured - planted.mean(0)).reshape(-1, 5), (planted - planted.mean(0)).reshape(-1, 5), list(BANDS["official"]),
-    label="(nats)", title="simulated EEG, 28 clips and 32 channels, each about the channel's planted mean",
+    label="(nats)", title="simulated EEG, 28 clips at 32 electrodes",
 )
 
 # %% tags=["nbval-check-output"]
-print("simulated raw EEG, r over clips of measured and planted, mean of channels and bands:", f"{recovery.mean():.2f}")
 table = pd.DataFrame(
     {"r over clips": recovery.mean(0), "measured minus planted (nats)": (measured - planted).mean((0, 1))}, list(BANDS["official"])
 )
-table.round(2)
+table.loc["mean"] = table.mean()
+table.rename_axis("simulated EEG").round(2)
 
 # %% [markdown]
 # The features follow the truth closely, from $r = .91$ in delta to .99 in gamma. They lie a little below it, most in the slow bands, because a second of slow signal holds few independent values, and the logarithm of a noisy variance is low on average. So the features can be trusted; the question is what else is in them.
@@ -196,42 +197,44 @@ table.round(2)
 order = load_order()
 valence = load_ratings()["valence_mean"]
 emotions = order.clips["emotion"]
-pd.DataFrame({f"block {k}": [f"{clip} {emotions[clip]}" for clip in block] for k, block in enumerate(BLOCKS, start=1)})
+blocks = {k: ", ".join(f"{clip} {emotions[clip]}" for clip in block) for k, block in enumerate(BLOCKS, start=1)}
+pd.Series(blocks, name="its four clips").rename_axis("block").to_frame()
 
 # %% [markdown]
 # Each block has one valence. A pleasant or unpleasant block holds one clip of each of its four emotions, so drift cannot tell those four apart. But it can separate pleasant from unpleasant clips, and it can separate neutral
 # clips, which form a single block, from both. Did pleasant blocks come earlier than others?
 
 # %% mystnb={"image": {"alt": "Two scatter plots, all 123 real people and the 23 test people: mean position of each of 28 clips in the session against the clip's mean valence, coloured by emotion from brown, negative, to teal, positive; a dotted line marks the middle of the session."}, "figure": {"caption": "**Pleasant clips came early, above all for the test people (real orders of presentation, real ratings).** A dot is a clip; clips of a block stand close together, because they were shown together."}}
-panels = {"all 123 people (real)": "mean", "23 test people (real)": "test"}
+r = {name: stats.pearson(order.clips[column], valence) for name, column in [("all", "mean"), ("test", "test")]}
+panels = {f"all 123 people: r {r['all']:.2f}": "mean", f"23 test people: r {r['test']:.2f}": "test"}
 fig = plots.plot_by_emotion(
     {title: (order.clips[column], valence, emotions) for title, column in panels.items()},
-    xlabel="mean position in the session", ylabel="mean valence, 123 people", share="xy", middle=14.5,
+    xlabel="mean position in the session", ylabel="mean valence, 123 people", share="xy", middle=14.5, stacked=True,
 )
-fig.set_size_inches(7.4, 3.4)
 
 # %% tags=["nbval-check-output", "hide-input"]
-r = {name: stats.pearson(order.clips[column], valence) for name, column in [("all", "mean"), ("test", "test")]}
 bacc = position_only_bacc(order.counts("train"), order.counts("test"))
 sign = emotions.map(VALENCE_CODE).to_numpy()
 shuffled = ((sign[:, None] == sign).sum() - 28) / (28 * 27)
 neutral_first = order.classes["neutral"].unstack("position").loc[:, :4].sum(axis=None)
-print(f"mean position and mean valence over 28 clips: r = {r['all']:.2f} in all people, {r['test']:.2f} in test people")
-print(f"P(same valence as the clip before) = {order.same_valence:.3f}; shuffled clips would give {shuffled:.3f}")
-print(f"people who began with the neutral block: {neutral_first}")
-print(f"different orders among 123 people: {DISTINCT_ORDERS}; test people with the order of somebody in training: {TEST_ORDERS_IN_TRAIN} of 23")
-print(f"balanced accuracy from position alone, 9 classes: {bacc:.3f}, chance {1 / 9:.3f}")
+facts = {
+    "clips that follow one of the same valence": (f"{order.same_valence:.1%}", f"{shuffled:.1%} if shuffled"),
+    "people who began with the neutral block": (neutral_first, ""),
+    "different orders among 123 people": (DISTINCT_ORDERS, ""),
+    "test people with an order used in training": (f"{TEST_ORDERS_IN_TRAIN} of 23", ""),
+    "balanced accuracy from position alone": (f"{bacc:.3f}", f"{1 / 9:.3f} by guessing"),
+}
+pd.DataFrame(facts, ["real orders", "by chance"]).T
 
 # %% [markdown]
-# The dots fall: the later a clip came, the less pleasant it tends to be, strongly so for the test people. A clip has the valence of the one before it in 85 of 100 cases, where shuffled clips would give 37. And people share orders: 10 of the 23 test people saw the clips in exactly the order of somebody in training.
+# The dots fall: the later a clip came, the less pleasant it tends to be, strongly so for the test people. Besides, a clip mostly has the valence of the one before it, and people share orders: 10 of the 23 test people saw the clips in exactly the order of somebody in training.
 #
-# The last line is a classifier that sees no EEG at all. It knows at which of the 28 positions a clip was shown, and answers with the emotion that was most common there in training. Its {term}`balanced accuracy` is .152, where guessing gives .111. The next figure shows what it has learned.
+# The last row is a classifier that sees no EEG at all. It knows at which of the 28 positions a clip was shown, and answers with the emotion that was most common there in training. Its {term}`balanced accuracy` lies a little above guessing. The next figure shows what it has learned.
 
 # %% mystnb={"image": {"alt": "Two heat maps, real training people and real test people: for each emotion and each position in the session, how often the emotion stood there relative to an even spread."}, "figure": {"caption": "**Where each emotion stood in the session (real orders of presentation).** Where there is no colour the spread is even; orange positions held an emotion more often than that, purple ones less often."}}
 fig = plots.plot_position_classes(
     {"training people (real)": order.counts("train"), "test people (real)": order.counts("test")}, list(order.classes)
 )
-fig.set_size_inches(7.6, 3.2)
 
 # %% [markdown]
 # No emotion is spread evenly. Neutral, for one, never stands at the first four positions, because nobody saw its block first. Where an emotion is common in both panels, the classifier is often right.
@@ -239,7 +242,7 @@ fig.set_size_inches(7.6, 3.2)
 # Would orders drawn at random give as much? For this {term}`null` we shuffle the blocks, and the clips within each block, anew; the neutral block never comes first, as in the real orders. We do so twice: once every person gets an order of their own, once 123 people share
 # 91 orders, as they really did.
 
-# %% mystnb={"image": {"alt": "Two histograms: balanced accuracy of guessing the emotion from the position alone, when presentation orders are drawn anew, with an order for each person or with shared orders; an orange line marks the real orders, a dotted line chance."}, "figure": {"caption": "**Position gives emotion away, in part because people share orders.** Orange: real orders; grey: orders drawn by the same rule; dotted: guessing. If people share orders (right), drawn orders come closer to the real ones."}} tags=["hide-input"]
+# %% mystnb={"image": {"alt": "Two histograms: balanced accuracy of guessing the emotion from the position alone, when presentation orders are drawn anew, with an order for each person or with shared orders; an orange line marks the real orders, a dotted line chance."}, "figure": {"caption": "**Position gives emotion away, in part because people share orders.** Orange: real orders; grey: orders drawn by the same rule; dotted: guessing. If people share orders (below), drawn orders come closer to the real ones."}} tags=["hide-input"]
 sets = {part: slice(subjects.start, subjects.stop) for part, subjects in STANDARD_SETS.items()}
 
 
@@ -253,28 +256,29 @@ def redraw(n_distinct, rng):
 rng = np.random.default_rng(0)
 separate, shared = (np.array([redraw(k, rng) for _ in range(4000)]).T for k in (123, DISTINCT_ORDERS))
 fig = plots.plot_nulls(
-    {"an order each": (separate[0], bacc), "91 orders shared": (shared[0], bacc)}, label="balanced accuracy from position", reference=1 / 9
+    {"an order each": (separate[0], bacc), "91 orders shared": (shared[0], bacc)}, label="balanced accuracy from position", reference=1 / 9,
+    stacked=True,
 )
 
 # %% tags=["hide-input"]
 def against(observed, null, alternative):
     size = null if alternative == "greater" else np.abs(null)
     p = stats.permutation_p(observed, null, alternative=alternative)
-    return {"observed": abs(observed), "null mean": size.mean(), "null 95 %": np.quantile(size, 0.95), "p": p}
+    return {"real": abs(observed), "drawn, mean": size.mean(), "drawn, 95 %": np.quantile(size, 0.95), "p": p}
 
 
 tests = pd.DataFrame(
     {
-        "balanced accuracy from position, an order each": against(bacc, separate[0], "greater"),
-        "balanced accuracy from position, 91 orders shared": against(bacc, shared[0], "greater"),
+        "accuracy from position, an order each": against(bacc, separate[0], "greater"),
+        "accuracy from position, 91 orders shared": against(bacc, shared[0], "greater"),
         "|r| of position and valence, all people": against(r["all"], separate[1], "two-sided"),
         "|r| of position and valence, test people": against(r["test"], separate[2], "two-sided"),
     }
 ).T
-tests.rename_axis("real orders").round(3)
+tests.round(3)
 
 # %% [markdown]
-# Position gives a little away: four hundredths of accuracy above guessing. More than half of that is what drawn orders give as well once people share them (.134 on average, against .115 without). As for position and valence: over all people, drawn orders often correlate as much; over
+# Position gives a little away: .152, four hundredths of accuracy above guessing. More than half of that is what drawn orders give as well once people share them (.134 on average, against .115 without). As for position and valence: over all people, drawn orders often correlate as much; over
 # the test people they rarely do. Whether by chance or not, pleasant clips did come early, so an analysis of valence must remove the order. The following chapters do so by
 # estimating the clips and each person's drift *together*. (Removing the drift first would also remove a part of the clips, and leave traces of the order in what remains; [a later chapter](18_same_clip.ipynb) shows how badly that can go.)
 #
@@ -288,7 +292,7 @@ tests.rename_axis("real orders").round(3)
 #
 # ## Verdict
 #
-# When the rules of the rows on order were written, similar figures were known, but not what chance gives; the row on reliability is {term}`exploratory`.
+# When we wrote the rules of the rows on order, we knew similar figures but not what chance gives. The row on reliability is {term}`exploratory`.
 
 # %% tags=["hide-input"]
 people, p = "presentation orders of 123 people", tests["p"].tolist()
@@ -301,13 +305,13 @@ rows = [
     claims.record("C4.position_alone", value=bacc - 1 / 9, p=p[1], n=23, data=f"{people}; null: 91 orders shared", simulated=False),
     claims.record("C4.reliability_clips", value=centred, n=123, data="FACED", simulated=False),
 ]
-claims.show(*rows)[["claim", "ours", "p", "data", "verdict"]]
+claims.show(*rows)[["ours", "p", "claim", "data", "verdict"]]
 
 # %% tags=["remove-cell", "nbval-check-output"]
 # what the solutions below say in numbers
 for band in ("alpha", "gamma"):
     part = shares.loc[f"EEG, {band}"].astype(float)
-    print(band, "people needed:", int(np.ceil((part["person x clip"] + part["seconds"] / 30) / part["clip"])))
+    print(band, "people needed:", int(np.ceil((part["person × clip"] + part["seconds"] / 30) / part["clip"])))
 stronger = np.flatnonzero(np.abs(separate[1]) >= abs(r["all"])) + 1
 print("first draws as strong as the real one:", *stronger[:4], "share:", round(len(stronger) / 4000, 2))
 kinds = np.array([VALENCE_CODE[name] for name in order.classes])
@@ -326,11 +330,19 @@ claims.show(*rows)[["data", "verdict"]]
 #
 # ## Try it
 #
-# **Exercise 1.** How many people must we average until the clips make up half of what still varies? Read the shares of alpha from the table of variances. In an average over $n$ people and 30 s, the part *person x clip* shrinks to a $n$-th and the part *seconds* at best to a $30 n$-th; levels of
-# *persons* do not matter, because each person's own level is subtracted. And in gamma?
-#
+# **Exercise 1.** How many people must we average until the clips make up half of what still varies? In an average over $n$ people and 30 s, the part *person × clip* shrinks to an $n$-th and the part *seconds* at best to a $30 n$-th. (Levels of *persons*
+# do not matter, because each person's own level is subtracted.) Raise `n` in the cell until it prints 50 %; then try gamma.
+
+# %%
+band, n = "alpha", 1
+part = shares.loc[f"EEG, {band}"].astype(float)
+rest = (part["person × clip"] + part["seconds"] / 30) / n
+print(f"{band}, {n} people:", end=" ")
+print(f"clips make up {part['clip'] / (part['clip'] + rest):.0%}")
+
+# %% [markdown]
 # ```{dropdown} Solution
-# With shares $c$ for the clip, $i$ for person x clip and $s$ for the seconds we need $c > (i + s / 30) / n$, hence $n > (i + s / 30) / c$. That is 12 people in alpha, and 144 in gamma: more than took part.
+# 12 people in alpha, and 144 in gamma: more than took part. With shares $c$ for the clip, $i$ for person × clip and $s$ for the seconds, half is reached at $n = (i + s / 30) / c$.
 # ```
 #
 # **Exercise 2.** How special is the real order? In a copy of this notebook, find the first drawn order in which position and valence correlate as strongly as in the real one, with one line after the histograms:

@@ -16,7 +16,7 @@
 # Some moments feel good and some bad; psychologists call this *valence*. A preprint of May 2026 makes a bold claim: language models contain a direction from bad to good, our brain waves (EEG) follow it, and programs that read emotions from brain waves find it without being told {cite:p}`radwan2026shared`.
 # If so, machines and brains share a sense of good and bad, and a scale learned from text could read feelings from the brain.
 #
-# The preprint came without code. We rebuilt its main steps, with smaller models and networks, from the published features of its recordings, of 123 people who watched 28 film clips {cite:p}`chen2023faced`. Of each result we asked: *would it look the same if the claim were false?* Our rules were written before we looked at any brain; later questions are marked [exploratory](../book/how_to_read.md).
+# The preprint came without code. We rebuilt its main steps, with smaller models and networks, from published features of its recordings: 123 people watched 28 film clips {cite:p}`chen2023faced`. Of each result we asked: *would it look the same if the claim were false?* We wrote our rules before we looked at any brain; later questions are marked [exploratory](../book/how_to_read.md).
 #
 # **What we found:** small models know good from bad, crudely. No fair test shows that brains follow them.
 
@@ -55,7 +55,7 @@ axes = tables["axes"].groupby("emotion").mean(numeric_only=True).loc[list(FACED_
 #
 # A language model turns a story into a point in a space of many dimensions. The authors average the points of each of nine emotions, and draw the line along which the averages differ most: the axis. But any nine points have such a line. A good one sorts texts that it has never seen.
 #
-# In two small models it sorts film reviews, if each text ends in "This made me feel very": a good review lies above a bad one in 91 to 95 of 100 pairs. Guessing gives 50; without this cue, as in the paper, it is 45 to 72. The emotions fall into place only roughly:
+# In two small models it sorts film reviews, if each text ends in "This made me feel very": a good review lies above a bad one in 91 to 95 of 100 pairs. Guessing gives 50. Without this cue, as in the paper, it is 45 to 72. The emotions fall into place only roughly:
 
 # %% tags=["remove-input"] mystnb={"image": {"alt": "Nine emotions on two vertical lines, joined: on the left their mean valence as people rate it, on the right their position on the axis of a small language model. Among people joy, tenderness, inspiration and amusement lie on top, and four negative emotions at the bottom. In the model joy, tenderness and inspiration lie on top and anger at the bottom; fear has climbed from the bottom to above amusement."}, "figure": {"caption": "**The model's order follows people's only roughly (real model, real ratings).** Left: mean rating of the clips of each emotion; right: position on the axis of SmolLM2, 135 million parameters. Fear lands above amusement, and so does neutral."}}
 columns = axes[["class ratings", "language model"]]
@@ -80,12 +80,13 @@ for side, column in enumerate(columns.to_numpy().T):
     heights = spread(column, 0.22)
     for emotion, y, height in zip(columns.index, column, heights, strict=True):
         ax.plot(side, y, "o", color=colours[emotion], mec=plots.INK, mew=0.6, ms=8, zorder=3)
-        at, towards = (1.09, "left") if side else (-0.09, "right")
+        at, towards = (1.2, "left") if side else (-0.2, "right")
+        ax.plot([side, 0.95 * at], [y, height], color=plots.GREY, lw=0.6, zorder=1)
         ax.text(at, height, emotion, ha=towards, va="center")
 for emotion, (left, right) in columns.iterrows():
     blunder = emotion == "fear"
     ax.plot([0, 1], [left, right], color=plots.ORANGE if blunder else plots.GREY, lw=1 + blunder, zorder=1)
-ax.set(xlim=(-0.75, 1.75), xticks=[0, 1], yticks=[])
+ax.set(xlim=(-0.9, 1.9), xticks=[0, 1], yticks=[])
 ax.set_xticklabels(["people", "the model"], fontweight="bold")
 ax.spines[["left", "bottom"]].set_visible(False)
 ax.tick_params(length=0)
@@ -93,13 +94,13 @@ for y, word in ((columns.min().min() - 0.1, "bad"), (columns.max().max() + 0.1, 
     label = ax.text(0.5, y, word, ha="center", va="center", style="italic")
 
 # %% [markdown]
-# Such a direction exists, and it is crude. Among the directions along which these texts vary anyway, one in sixteen (in the other model, one in eight) sorts them as well. With a single story for each emotion the axis may turn upside down. And −1, 0 or +1, written beside each emotion from memory, agrees with people better than our models' axes ([chapters 1](01_axis.ipynb), [2](02_sentiment.ipynb), [3](03_consistency.ipynb)).
+# So a direction exists, and it is crude. Of the directions along which these texts vary anyway, one in sixteen sorts them as well (other model: one in eight). With a single story for each emotion the axis may turn upside down. And −1, 0 or +1, written beside each emotion from memory, agrees with people better than our models' axes ([chapters 1](01_axis.ipynb), [2](02_sentiment.ipynb), [3](03_consistency.ipynb)).
 #
 # ## 2. Brain: noise is fitted as well as brains
 #
-# A straight-line fit turns the 160 EEG numbers of a clip (32 electrodes, five frequency bands) into a place on the axis. Over 28 clips these places correlate .87 with those that the language model gives to the clips' emotions. But a fit with 160 knobs can reach any 28 points. Does it predict emotions that it has *not* seen?
+# The authors fit a straight line that turns the 160 EEG numbers of a clip (32 electrodes, five frequency bands) into a place on the axis. Over 28 clips these places correlate .87 with the language model's. But a fit with 160 knobs can reach any 28 points. Does it predict emotions that it has *not* seen?
 
-# %% tags=["remove-input"] mystnb={"image": {"alt": "Four correlations as dots on a scale from 0 to 1. Judged on the clips that were fitted: the paper .87, our reproduction .87, random numbers instead of brains .99. Judged on unseen emotions: a simulated cohort with strong valence .42, real brains -.16."}, "figure": {"caption": "**The same fit does even better on noise.** Filled: real EEG, with the axis recovered from the paper's figures; hollow: random numbers (the middle of 200 draws), and a simulated cohort with strong valence and our model's axis. Where there is nothing to predict, correlations on unseen emotions are negative."}}
+# %% tags=["remove-input"] mystnb={"image": {"alt": "Four correlations as dots on a scale from 0 to 1. Judged on the clips that were fitted: the paper .87, our reproduction .87, random numbers instead of brains .99. Judged on unseen emotions: a simulated cohort with strong valence .42, real brains -.16."}, "figure": {"caption": "**The same fit does even better on noise.** Filled: real EEG, with the axis recovered from the paper's figures; hollow: random numbers (the middle of 200 draws), and simulated brains with strong valence, with our model's axis. A fit that has learnt nothing guesses the average of the other emotions, which makes correlations on unseen ones negative."}}
 fit, unseen = (ledger.loc[(name, "FACED")] for name in ("C4.in_sample_reproduced", "C4.recovered_unseen"))
 planted = ledger.loc[("C4.ridge_leave_emotion_out", "simulated cohort, seed 0, strong valence")]
 y = tables["axes"]["recovered"].to_numpy()
@@ -112,7 +113,7 @@ rows = [
     ("the paper", 0.87, "D", plots.INK, True),
     ("real brains", fit["value"], "o", plots.BLUE, True),
     ("random numbers", np.median(noise), "o", plots.BLUE, False),
-    ("planted valence", planted["value"], "o", plots.BLUE, False),
+    ("simulated valence", planted["value"], "o", plots.BLUE, False),
     ("real brains", unseen["value"], "o", plots.BLUE, True),
 ]
 fig, ax = plt.subplots(figsize=(4.4, 3.1))
@@ -129,10 +130,9 @@ ax.spines["left"].set_visible(False)
 ax.tick_params(axis="y", length=0)
 
 # %% [markdown]
-# The .87 comes back from the paper's own data, judged on the clips that were fitted (exploratory). With random numbers for brains the fit reaches .99. Asked for unseen emotions, it fails (−.16, exploratory; chance does as well in 33 of 100 cases, p = .33). So does the test fixed beforehand, with our model's axis (−1.00, p = .99).
-# Is that test blind? In one simulated cohort with strong *planted* valence it misses: r is .42, but both its p-values, .03 and .06, must be below .05. With people's ratings as the axis it mostly finds even weak planted valence, and in real brains nothing.
+# The .87 comes back from the paper's own data, judged on the clips that were fitted (exploratory). With random numbers for brains the fit reaches .99. Asked for unseen emotions, it fails (−.16, exploratory; chance does as well in 33 of 100 cases). So does the test fixed beforehand, with our model's axis (−1.00, p = .99).
 #
-# So the .87 says nothing about brains. That EEG follows valence *weakly* remains possible ([chapters 4](04_eeg.ipynb), [5](05_projection.ipynb), [6](06_topography.ipynb), [same clip](18_same_clip.ipynb)).
+# Is that test blind? In one simulated cohort we planted strong valence, and it just missed: r is .42, but both its p-values, .03 and .06, must be below .05. With people's own ratings in place of the axis it finds even weak planted valence most of the time, and nothing in real brains. So the .87 says nothing about brains, though EEG may still follow valence *weakly* ([chapters 4](04_eeg.ipynb), [5](05_projection.ipynb), [6](06_topography.ipynb), [same clip](18_same_clip.ipynb)).
 #
 # ## 3. Classifiers: 36 witnesses, two opinions
 #
@@ -153,13 +153,13 @@ panels[0].set_yticks([0, 0.2, 0.4], ["0", ".2", ".4"])
 label = panels[0].set_ylabel("agreement with the axis")
 
 # %% [markdown]
-# Our own 36, which see the *time course* of the EEG and are less accurate than the paper's, give .83 with one language model's axis and −.78 with another's, although these axes agree closely. Neither is beyond what shuffled emotions give (p = .12 and .81). With averages over ten seconds it is .11 and −.65.
+# Our own 36, which see the *time course* of the EEG and are less accurate than the paper's, give .83 with one language model's axis and −.78 with another's, although these axes agree closely. Neither is beyond what shuffled emotions give (p = .12 and .81). With averages over ten seconds the two are .11 and −.65.
 #
-# What do they recognise? A network that learns which *moment* of which film is on, and no emotion, names emotions better than one that learns emotions (exploratory). On unseen clips both are little better than chance ([chapters 7](07_classifiers.ipynb), [8](08_rediscovery.ipynb), [9](09_ablation.ipynb)).
+# What do they recognise? A network that learns which *moment* of which film is on, and no emotion, names emotions better than one that learns emotions (exploratory). On unseen clips both do little better than chance ([chapters 7](07_classifiers.ipynb), [8](08_rediscovery.ipynb), [9](09_ablation.ipynb)).
 #
 # ## 4. Alignment: a meaningless goal harms as much
 #
-# The authors also push networks towards the axis, in 25 ways. Nothing helps and 16 ways harm; they conclude that the networks know the axis already. But any extra task can distract. So each of our trainings has a *placebo*: the same push, with values dealt out to the wrong emotions.
+# The authors also push networks towards the axis, in 25 ways. None helps and 16 harm; they conclude that the networks know the axis already. But any extra task can distract. So each of our trainings has a *placebo*: the same push, with values dealt out to the wrong emotions.
 
 # %% tags=["remove-input"] mystnb={"image": {"alt": "Scatter plot, real EEG: for each of 24 strategies the change in accuracy with the true axis, up, against the change with a placebo, across, on logarithmic scales. All dots lie close to the diagonal, from no change to a loss of three tenths."}, "figure": {"caption": "**Axis and placebo cost the same (real EEG).** A dot is one of 24 strategies, ten seeds each; on the line, axis and placebo harm alike."}}
 rows = tables["alignment"].query("regime == @REGIMES[1]")
@@ -179,37 +179,39 @@ for place, side, words in (((0.04, 0.9), "left", "the axis harms less"), ((0.96,
 labels = ax.set(xlabel="change of accuracy, placebo", ylabel="change of accuracy, the axis")
 
 # %% [markdown]
-# No way helps, as the paper says. But over 24 ways the axis harms no more than its placebo: they differ by less than half a hundredth of accuracy (exploratory; the rule fixed beforehand calls it undecided). Strong extra tasks cost accuracy, whatever they aim at ([chapters 10](10_alignment.ipynb), [11](11_saturation.ipynb)).
+# No way helps, as the paper says. But over 24 ways the axis harms no more than its placebo: on average they differ by less than half a hundredth of accuracy (exploratory; the rule fixed beforehand calls it undecided). Strong extra tasks cost accuracy, whatever they aim at ([chapters 10](10_alignment.ipynb), [11](11_saturation.ipynb)).
 #
 # ## 5. Ensemble: ten heads are a little better than one
 #
-# Ten networks vote: 10.5 % more accuracy, which the paper credits to what the axis leaves out. But that compares with another work's network; over its own single ones the paper gains 6 %. And networks that differ only in their random start gain by voting, too.
+# Ten networks vote and become 10.5 % more accurate, which the paper credits to what the axis leaves out. But that is over the network of other authors; over its own single ones the paper gains 6 %. And networks that differ only in their random start gain, too.
 
 # %% tags=["remove-input"] mystnb={"image": {"alt": "Three intervals of a change in accuracy, real EEG, time course: ten networks against one gain about a hundredth; two kinds of diversity against ten plain seeds gain about a hundredth or less, and their intervals include zero. The paper's gain over its own single network, .037, lies far to the right."}, "figure": {"caption": "**The vote gains a little; special diversity gains nothing we can be sure of (real EEG, time course).** Bars: 95 % intervals over 23 new people. Diamond: the paper's ensemble against its own single network."}}
 gain = ledger.loc[("C8.gain", "FACED, time course")]
 versus = ledger.loc["C8.beats_deep_ensemble"]
-rows = [("ten against one", gain)]
-rows += [
-    (label, versus.loc[f"FACED, time course; {name}"])
-    for label, name in (
-        ("one direction hidden,\nagainst ten plain", "one basin direction of the input dropped"),
-        ("all hidden from most,\nagainst ten plain", "residual complement and base"),
-    )
-]
-fig, ax = plt.subplots(figsize=(4.5, 2.7))
-for y, (_, row) in enumerate(rows):
-    ax.hlines(-y, row["low"], row["high"], color=plots.BLUE, lw=3)
-    ax.plot(row["value"], -y, "o", color=plots.BLUE, ms=9)
-ax.plot(0.6948 - 0.658, 0, "D", color=plots.INK, ms=8)
-ax.annotate("the paper", (0.6948 - 0.658, 0), (0, 10), textcoords="offset points", ha="center")
-ax.axvline(0, color=plots.GREY, lw=1)
-ax.set_yticks([0, -1, -2], [label for label, _ in rows])
+rows = {
+    "ten plain ones": gain,
+    "one direction hidden": versus.loc["FACED, time course; one basin direction of the input dropped"],
+    "all hidden from most": versus.loc["FACED, time course; residual complement and base"],
+}
+fig, ax = plt.subplots(figsize=(4.4, 3))
+heights = [4, 1.3, 0.3]
+for y, row in zip(heights, rows.values(), strict=True):
+    ax.hlines(y, row["low"], row["high"], color=plots.BLUE, lw=3)
+    ax.plot(row["value"], y, "o", color=plots.BLUE, ms=9)
+ax.plot(0.6948 - 0.658, heights[0], "D", color=plots.INK, ms=8)
+ax.annotate("the paper", (0.6948 - 0.658, heights[0]), (0, -18), textcoords="offset points", ha="center")
+for y, title in ((5, "ten networks against one"), (2.3, "ten made to differ, against ten plain ones")):
+    ax.text(-0.6, y, title, weight="bold", va="center", transform=ax.get_yaxis_transform()).set_in_layout(False)
+ax.vlines([0, 0], [-0.3, 3.3], [1.9, 4.6], color=plots.GREY, lw=1)
+ax.axhline(2.9, color=plots.GREY, lw=0.8)
+ax.set_yticks(heights, list(rows))
 ax.set_xticks([0, 0.02, 0.04], ["0", ".02", ".04"])
-ax.set(xlabel="change of accuracy", xlim=(-0.005, 0.045), ylim=(-2.6, 0.7))
+ax.set(xlabel="change of accuracy", xlim=(-0.005, 0.045), ylim=(-0.4, 5.5))
+ax.spines["left"].set_visible(False)
 ax.tick_params(axis="y", length=0)
 
 # %% [markdown]
-# With the time course, ten plain networks beat one by 2 % (.008 of accuracy); with averages the gain is uncertain. Ten that were made to differ, by hiding from each a direction along which the emotions' averages differ, cannot be told from ten plain ones; they gain .03 at most ([chapters 12](12_ensemble.ipynb), [13](13_two_tier.ipynb)).
+# With the time course, ten plain networks beat one by 2 % (.008 of accuracy); with averages the gain is uncertain. We made ten others differ, by hiding from them directions along which the emotions' averages differ. They cannot be told from ten plain ones, and gain .03 at most ([chapters 12](12_ensemble.ipynb), [13](13_two_tier.ipynb)).
 #
 # ## What to believe
 #

@@ -1,6 +1,7 @@
 """Alignment losses: equal to independent libraries, finite where nothing varies, moved by values alone."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,21 +9,21 @@ import torch
 from scipy.spatial import procrustes as scipy_procrustes
 from torch.nn import functional as F
 
-from kernel.decoding import aligner, alignment, losses
+from kernel.decoding import aligner, alignment
 from kernel.decoding.alignment import (
     NAMED,
     PAPER_ROWS,
     STRATEGIES,
     Alignment,
     Context,
-    clip_values,
     permute_values,
 )
-from kernel.decoding.losses import Batch, Phase, smooth_posterior
+from kernel.decoding.losses import LOSSES, Batch
 
 CLIP_CLASS = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2, 2])
 VALUES = np.array([1.2, 0.9, 1.5, 0.1, -0.2, 0.3, -1.0, -1.4, -0.9, -0.5])
-LOSSES = [s for s in STRATEGIES.values() if s.loss is not None]
+PLAIN = STRATEGIES["rsa"].phase(0.0)  # both losses count, nothing is held fixed
+WITH_LOSS = [s for s in STRATEGIES.values() if s.loss is not None]
 
 
 def make_batch(rng, n=24, members=2, d=6, values=VALUES, dtype=torch.float64, **changes):
@@ -63,7 +64,7 @@ def settings(strategy):
 def test_rsa_and_cka_agree_with_rsatoolbox(rng):
     toolbox = pytest.importorskip("rsatoolbox")
     batch = make_batch(rng)
-    for loss, method in ((losses.rsa, "corr"), (losses.cka, "cosine_cov")):
+    for loss, method in ((LOSSES["rsa"], "corr"), (LOSSES["cka"], "cosine_cov")):
         for m, found in enumerate(loss(batch)):
             points = (batch.z[m].numpy(), batch.clip_value[m].numpy()[:, None])
             rdms = [toolbox.rdm.calc_rdm(toolbox.data.Dataset(x), method="euclidean") for x in points]
@@ -73,7 +74,7 @@ def test_rsa_and_cka_agree_with_rsatoolbox(rng):
 
 def test_procrustes_agrees_with_scipy(rng):
     batch = make_batch(rng, n=40)
-    for m, found in enumerate(losses.procrustes(batch)):
+    for m, found in enumerate(LOSSES["procrustes"](batch)):
         y = batch.y[m].numpy()
         r, t = batch.z[m].numpy().copy(), batch.clip_value[m].numpy()[:, None].copy()
         for k in np.unique(y):
@@ -86,11 +87,11 @@ def test_procrustes_agrees_with_scipy(rng):
 def test_contrasts_agree_with_pytorch_metric_learning(rng):
     library = pytest.importorskip("pytorch_metric_learning.losses")
     batch = make_batch(rng, n=40)
-    same = (batch.y[:, :, None] == batch.y[:, None]).double()
     third = torch.tensor(
         np.digitize(batch.clip_value, np.quantile(batch.values[0], [1 / 3, 2 / 3]), right=True)
     )
-    supcon, nce = losses.weighted_supcon(batch.z, same, 0.1), losses.info_nce(batch, temperature=0.2)
+    supcon = LOSSES["supcon_class"](batch, temperature=0.1, width=1e-3)  # no weight between classes
+    nce = LOSSES["info_nce"](batch, temperature=0.2)
     for m in range(2):
         expected = library.SupConLoss(temperature=0.1)(batch.z[m], batch.y[m])
         assert supcon[m].item() == pytest.approx(expected.item(), rel=1e-6)
@@ -98,15 +99,17 @@ def test_contrasts_agree_with_pytorch_metric_learning(rng):
         assert nce[m].item() == pytest.approx(expected.item(), rel=1e-6)
 
 
-def test_supcon_is_its_formula_for_any_weights(rng):
-    z, w = rng.standard_normal((7, 4)), rng.random((7, 7))
+def test_supcon_is_its_formula_for_weights_of_clips(rng):
+    batch = make_batch(rng, n=7, members=1)
+    z, value = batch.z[0].numpy(), batch.clip_value[0].numpy()
+    w = np.exp(-((value[:, None] - value) ** 2) / (2 * 0.8**2))
     unit = z / np.linalg.norm(z, axis=1, keepdims=True)
     s = np.exp(unit @ unit.T / 0.3)
     np.fill_diagonal(s, 0)
     log_s = np.log(np.where(s > 0, s, 1) / s.sum(1, keepdims=True))
     np.fill_diagonal(w, 0)
     expected = -np.mean((w * log_s).sum(1) / w.sum(1))
-    found = losses.weighted_supcon(torch.tensor(z)[None], torch.tensor(w)[None], 0.3)
+    found = LOSSES["supcon_clip"](batch, temperature=0.3, width=0.8)
     assert found.item() == pytest.approx(expected, rel=1e-6)
 
 
@@ -114,8 +117,8 @@ def test_supcon_is_its_formula_for_any_weights(rng):
 def test_distillation_agrees_with_torch(rng, temperature):
     batch = make_batch(rng)
     divergence = torch.nn.KLDivLoss(reduction="batchmean")
-    found = losses.teacher_kd(batch, temperature=temperature, teacher_strength=0.5)
-    labelled = losses.soft_label_kd(batch, temperature=temperature)
+    found = LOSSES["distilled_teacher"](batch, temperature=temperature, teacher_strength=0.5)
+    labelled = LOSSES["soft_label_kd"](batch, temperature=temperature)
     for m in range(2):
         log_p = F.log_softmax(batch.logits[m] / temperature, -1)
         q = F.softmax(batch.teacher[m] / temperature, -1)
@@ -132,16 +135,16 @@ def test_distance_cross_entropy_makes_a_soft_target_of_the_base_loss(rng):
         distance = (batch.class_values[m][batch.y[m]][:, None] - batch.class_values[m]).abs()
         soft = F.softmax(-distance / 0.7, -1)
         expected = F.cross_entropy(batch.logits[m], 0.9 * soft + 0.1 / 3)
-        found = base + losses.distance_cross_entropy(batch)[m]
+        found = base + LOSSES["distance_ce"](batch)[m]
         assert found.item() == pytest.approx(expected.item())
     cold = replace(batch, strength=torch.full((2,), 1e-6, dtype=torch.float64))
-    assert losses.distance_cross_entropy(cold).abs().max() < 1e-12
+    assert LOSSES["distance_ce"](cold).abs().max() < 1e-12
 
 
 def test_regression_and_its_weights(rng):
     batch = make_batch(rng)
     weight = torch.tensor([[5.0, 3.0, 1.0]], dtype=torch.float64).repeat(2, 1)
-    plain, weighted = losses.regression(batch), losses.regression(replace(batch, emotion_weight=weight))
+    plain, weighted = LOSSES["regression"](batch), LOSSES["regression"](replace(batch, emotion_weight=weight))
     for m in range(2):
         predicted = batch.z[m] @ batch.parameters["weight"][m] + batch.parameters["bias"][m]
         error = ((predicted[:, 0] - batch.clip_value[m]) ** 2).numpy()
@@ -154,13 +157,13 @@ def test_several_models_are_the_mean_of_their_regressions(rng):
     batches = [first, replace(first, values=-(first.values**2), parameters=second.parameters)]
     heads = {k: torch.cat([b.parameters[k] for b in batches], -1) for k in ("weight", "bias")}
     both = replace(first, values=torch.cat([b.values for b in batches], -1), parameters=heads)
-    torch.testing.assert_close(losses.regression(both), sum(map(losses.regression, batches)) / 2)
+    torch.testing.assert_close(LOSSES["regression"](both), sum(map(LOSSES["regression"], batches)) / 2)
 
 
 def test_uncertainty_weighting_is_kendalls(rng):
     batch = make_batch(rng, strength=torch.ones(2, dtype=torch.float64))
     base, extra = torch.tensor([1.3, 0.4]), torch.tensor([0.8, 2.0])
-    found = losses.uncertainty_sum(base, extra, batch, Phase())
+    found = STRATEGIES["uncertainty"].combine(base, extra, batch, PLAIN)
     variance = batch.parameters["log_variance"].exp().numpy()
     expected = base / variance[:, 0] + extra / (2 * variance[:, 1]) + np.log(np.sqrt(variance)).sum(1)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
@@ -170,15 +173,16 @@ def test_expected_valence_is_zero_for_a_certain_and_right_classifier(rng):
     flat = np.array([1.0, 1, 1, 0, 0, 0, -1, -1, -1, -1])
     batch = make_batch(rng, values=flat)
     sure = replace(batch, logits=100 * F.one_hot(batch.y, 3).double())
-    assert losses.expected_valence(sure).max() < 1e-12
-    assert losses.expected_valence(batch).min() > 0.01
+    assert LOSSES["expected_valence"](sure).max() < 1e-12
+    assert LOSSES["expected_valence"](batch).min() > 0.01
 
 
 def test_smoothing_mixes_near_classes_and_none_is_no_change(rng):
     logits, values = rng.standard_normal((5, 3)), np.array([-1.0, 0.9, 1.0])
+    smooth = STRATEGIES["smooth_prior"].infer
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    np.testing.assert_allclose(np.exp(smooth_posterior(logits, values, 0.0, width=0.5)), p)
-    mixed = np.exp(smooth_posterior(logits, values, 1.0, width=0.2))
+    np.testing.assert_allclose(np.exp(smooth(logits, values, 0.0, width=0.5)), p)
+    mixed = np.exp(smooth(logits, values, 1.0, width=0.2))
     np.testing.assert_allclose(mixed.sum(1), 1)
     np.testing.assert_allclose(mixed[:, 0], p[:, 0], atol=1e-9)  # far from the others
     assert np.ptp(mixed[:, 1:], axis=1).max() < 0.3 * np.ptp(p[:, 1:], axis=1).max()
@@ -203,10 +207,10 @@ def whole_loss(strategy, batch):
     """Loss of a batch whose base loss is the cross entropy."""
     base = F.cross_entropy(batch.logits.flatten(0, 1), batch.y.flatten(), reduction="none")
     base = base.view(batch.y.shape).mean(1)
-    return strategy.combine(base, strategy.loss(batch, **settings(strategy)), batch, Phase())
+    return strategy.combine(base, strategy.loss(batch, **settings(strategy)), batch, PLAIN)
 
 
-@pytest.mark.parametrize("strategy", LOSSES, ids=lambda s: s.name)
+@pytest.mark.parametrize("strategy", WITH_LOSS, ids=lambda s: s.name)
 def test_losses_are_finite_smooth_and_each_members_own(rng, strategy):
     for name, batch in poor_batches(rng):
         parameters = {key: value.clone().requires_grad_() for key, value in batch.parameters.items()}
@@ -230,7 +234,7 @@ def test_losses_are_finite_smooth_and_each_members_own(rng, strategy):
         torch.testing.assert_close(whole_loss(strategy, alone)[0], together[m])
 
 
-@pytest.mark.parametrize("loss", [losses.rsa, losses.cka, losses.procrustes])
+@pytest.mark.parametrize("loss", [LOSSES["rsa"], LOSSES["cka"], LOSSES["procrustes"]])
 def test_relational_losses_see_what_is_planted(rng, loss):
     batch = make_batch(rng, n=60)
     direction = torch.tensor(rng.standard_normal(6))
@@ -252,7 +256,7 @@ def test_adapter_gradients_are_those_of_autograd(rng):
     }
     upstream = {name: torch.randn_like(value) for name, value in kept.items()}
     rngs = [torch.Generator().manual_seed(m) for m in range(2)]
-    low_rank, scales = aligner.LowRank(kept, rngs, rank=2), aligner.Scales(kept, rngs)
+    low_rank, scales = aligner._LowRank(kept, rngs, rank=2), aligner._Scales(kept, rngs)
     for adapter in (low_rank, scales):
         for name, made in adapter.weights(kept).items():
             torch.testing.assert_close(made, kept[name])  # changes nothing at the start
@@ -302,32 +306,22 @@ def test_a_placebo_moves_means_and_deviations_and_keeps_the_class_means(rng):
 
 
 def test_values_per_clip_and_per_class():
-    classes = ("a", "b", "c")
-    per_class = clip_values([3.0, 1.0, 2.0], CLIP_CLASS, classes)
+    per_class = make_context([3.0, 1.0, 2.0]).values
     assert per_class.shape == (10, 1) and per_class.std() == pytest.approx(1)
     assert len(np.unique(per_class)) == 3
-    np.testing.assert_allclose(
-        clip_values(5 * VALUES - 3, CLIP_CLASS, classes), clip_values(VALUES, CLIP_CLASS, classes)
-    )
+    np.testing.assert_allclose(make_context(5 * VALUES - 3).values, make_context(VALUES).values)
     for bad in (np.ones(4), np.full(10, np.nan), np.ones((10, 2, 2))):
         with pytest.raises(ValueError, match=r"each of 10 clips or 3 classes|valence holds NaN"):
-            clip_values(bad, CLIP_CLASS, classes)
+            make_context(bad)
     with pytest.raises(ValueError, match="same for all clips"):
-        clip_values(np.ones(10), CLIP_CLASS, classes)
+        make_context(np.ones(10))
 
 
 def make_context(values=VALUES, channels=("Fp1", "F3", "F4", "F7", "F8", "Fp2", "Cz", "O1", "A1"), **changes):
     profile = np.random.default_rng(0).standard_normal((10, len(channels), 2))
-    context = Context(
-        values=clip_values(values, CLIP_CLASS, ("anger", "amusement", "tenderness")),
-        clip_class=CLIP_CLASS,
-        clip=np.arange(10),
-        classes=("anger", "amusement", "tenderness"),
-        channels=channels,
-        bands=("alpha", "beta"),
-        profile=profile,
-    )
-    return replace(context, **changes)
+    emotions = ("anger", "amusement", "tenderness")
+    cohort = SimpleNamespace(y=CLIP_CLASS, classes=emotions, bands=("alpha", "beta"))
+    return replace(Context.of(cohort, values, np.arange(10), profile, channels), **changes)
 
 
 def seen(name, context, x, **options):
@@ -424,6 +418,6 @@ def test_the_registry_covers_the_paper(rng):
         int
     ).sort_values().tolist() == list(range(1, 26))
     for s in STRATEGIES.values():
-        assert s.kind in alignment.KINDS
+        assert s.kind in "loss initialisation tuning schedule inference data teacher".split()
         assert "here" in s.reading or "as for" in s.reading.lower() or "Not in the paper" in s.reading, s.name
         assert "doi:" in s.reference or "arXiv:" in s.reference

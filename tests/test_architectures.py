@@ -11,7 +11,7 @@ from conftest import tiny_tokenizer
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-from kernel.language.hidden import LayerError, hidden_states
+from kernel.language.hidden import hidden_states
 from kernel.language.models import LanguageModel, ModelLoadError
 
 #: Refused when the model is made, and why.
@@ -120,7 +120,7 @@ def test_ragged_batches_equal_plain_passes_or_are_refused(name):
     options = dict(cache=False, progress=False)
     groups = [list(range(lm.n_layers + 1))]
     if name in UNEVEN:
-        with pytest.raises(LayerError, match="differ in width"):
+        with pytest.raises(ValueError, match="differ in width"):
             hidden_states(lm, TEXTS, "all", **options)
         groups = [[k] for k in groups[0]]
     for layers in groups:

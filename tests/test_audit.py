@@ -197,13 +197,13 @@ def test_text_stays_text_and_numbers_numbers():
 def test_a_spot_check_allows_for_another_processor_only(old, new, passes):
     tables = [pd.DataFrame([{"part": "a", **row}, {"part": "a", **row}]) for row in (old, new)]
     if passes:
-        audit.spot_check("t", *tables)
+        audit._spot_check("t", *tables)
     else:
         with pytest.raises(SpotCheckError, match=f"t, part 'a', {next(iter(old))} of row 0"):
-            audit.spot_check("t", *tables)
+            audit._spot_check("t", *tables)
     for other in (tables[1].iloc[:1], tables[1].rename(columns={"part": "parts"})):
         with pytest.raises(SpotCheckError, match="rows of"):
-            audit.spot_check("t", tables[0], other)
+            audit._spot_check("t", tables[0], other)
 
 
 def test_numbers_of_networks_may_differ_as_seeds_do():
@@ -211,12 +211,12 @@ def test_numbers_of_networks_may_differ_as_seeds_do():
         {"seed": range(6), "bacc": [0.24, 0.25, 0.26] * 2, "z": [1.0, 3.0, 5.0] * 2, "part": "a"}
     )
     near = stored.assign(bacc=stored["bacc"] + 0.03, z=stored["z"] - 6.0)
-    audit.spot_check("t", stored, near, stored)
+    audit._spot_check("t", stored, near, stored)
     for column, step in (("bacc", 0.05), ("z", 8.0)):
         with pytest.raises(SpotCheckError, match=column):
-            audit.spot_check("t", stored, stored.assign(**{column: stored[column] + step}), stored)
+            audit._spot_check("t", stored, stored.assign(**{column: stored[column] + step}), stored)
     with pytest.raises(SpotCheckError, match="bacc"):
-        audit.spot_check("t", stored, near)
+        audit._spot_check("t", stored, near)
 
 
 # ---- what is refused
@@ -282,7 +282,8 @@ def test_every_table_is_stored_with_the_book_and_intact():
         assert stored["part"].drop_duplicates().tolist() == list(table.parts), name
         assert set(table.quick or ()) <= set(table.parts), name
     for source in audit.CREDIT:
-        assert {path.stem for path in (results / source).glob("*.csv")} == set(audit.table_names(source))
+        names = {name for name, table in audit.TABLES.items() if table.source == source}
+        assert {path.stem for path in (results / source).glob("*.csv")} == names
 
 
 def disagreements(tables):
@@ -325,7 +326,7 @@ def test_a_part_of_every_stored_table_comes_out_again(name, monkeypatch):
 
     monkeypatch.setenv("KERNEL_DATA", str(FACED))
     table = audit.TABLES[name]
-    if table.needs and all(audit._missing(table.assets([part])) for part in table.quick):
+    if table.needs and all(audit._not_fetched(table.assets([part])) for part in table.quick):
         pytest.skip("the texts of this table have not been fetched")
     stored = audit.load(name, folder=ROOT / "book" / "results" / table.source)
     assert "computed again and equal" in stored.attrs["source"]
@@ -359,10 +360,10 @@ def test_a_dask_cluster_computes_the_same_tables(study):
 
 def test_the_plan_tells_parts_and_hours(study):
     folder = study / "results"
-    assert audit.plan(folder=folder).loc["levels"].isna()["hours"]
+    assert audit.table_costs(folder=folder).loc["levels"].isna()["hours"]
     run(study)
-    assert audit.plan(["levels"], folder=folder).loc["levels", "parts"] == 3
-    assert audit.plan(folder=folder).loc["levels", "hours"] >= 0
+    assert audit.table_costs(["levels"], folder=folder).loc["levels", "parts"] == 3
+    assert audit.table_costs(folder=folder).loc["levels", "hours"] >= 0
 
 
 def test_a_table_of_words_has_assets_in_place_of_recordings(tmp_path, monkeypatch):
@@ -400,7 +401,7 @@ def test_a_table_of_words_has_assets_in_place_of_recordings(tmp_path, monkeypatc
 def test_the_stored_axes_are_those_of_the_models_and_ratings():
     """They are not computed again by any chapter: the language models take minutes the first time."""
     stored = audit.load("axes", folder=ROOT / "book" / "results" / "faced", check=False).drop(columns="part")
-    again = tables.axes_of_clips(None, "all")
+    again = tables._axes_of_clips(None, "all")
     assert (stored["emotion"] == again["emotion"]).all()
     numbers = stored.columns.drop("emotion")
     np.testing.assert_allclose(stored[numbers], again[numbers], atol=0.02)

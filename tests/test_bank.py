@@ -19,7 +19,6 @@ from kernel.decoding import bank as bank_module
 from kernel.decoding import networks, training
 from kernel.decoding.alignment import NAMED, PAPER_ROWS, STRATEGIES, Alignment
 from kernel.decoding.bank import TrainingSpec, train_bank
-from kernel.decoding.checkpoints import subject_interval
 from kernel.decoding.training import Labels
 from kernel.metrics import balanced_accuracy
 
@@ -56,7 +55,7 @@ def bank(cohort, split, place):
 
 @pytest.fixture
 def no_training(monkeypatch):
-    monkeypatch.setattr(bank_module, "_run", None)
+    monkeypatch.setattr(bank_module, "_train_blocks", None)
 
 
 def train(specs, cohort, split, *, stacked=True, **options):
@@ -176,12 +175,12 @@ def test_stacks_are_divided_where_a_process_would_have_no_work(lengths, n_jobs, 
         for i, n in enumerate(lengths)
         for s in range(n)
     ]
-    blocks = bank_module._blocks(members, n_jobs)
+    blocks = bank_module._work_blocks(members, n_jobs)
     assert [len(part) for _, part in blocks] == sizes
     assert {id(one) for _, part in blocks for one in part} == {id(one) for one in members}
     assert all(stacked and len({one.spec.epochs for one in part}) == 1 for stacked, part in blocks)
     large = replace(members[0], size=bank_module.STACK_LIMIT)
-    assert bank_module._blocks([large], 1) == [(False, [large])]
+    assert bank_module._work_blocks([large], 1) == [(False, [large])]
 
 
 def test_stored_networks_give_the_logits_of_the_best_epoch(cohort, split, bank, place):
@@ -228,22 +227,22 @@ def test_subject_interval_resamples_whole_subjects(bank):
 
     called = bank.scores(0)[rows].argmax(1)
     expected = stats.bootstrap_interval(statistic, y, called, groups=person, n_resamples=200, random_state=4)
-    interval = subject_interval(bank, 0, which="train", n_resamples=200, random_state=4)
+    interval = bank.interval(0, which="train", n_resamples=200, random_state=4)
     np.testing.assert_allclose(interval, expected)
-    assert subject_interval(bank, "lda").low < bank.baseline_bacc()["lda"]
+    assert bank.interval("lda").low < bank.baseline_bacc()["lda"]
     only = replace(bank, trials=bank.trials.assign(subject=7))
     with pytest.raises(ValueError, match="test holds subject 7 only"):
-        subject_interval(only, 0)
+        only.interval(0)
 
 
 def test_augmentation_does_what_its_sizes_say(monkeypatch):
     def augment(x, **sizes):
         none = dict.fromkeys(training.AUGMENTATION_SIZES, 0.0) | {"probability": 1.0}
         monkeypatch.setattr(training, "AUGMENTATION_SIZES", none | sizes)
-        return training.Augmentation([TrainingSpec(augmentation="paper")], 1.0, torch.device("cpu"))(x)
+        return training._Augmentation([TrainingSpec(augmentation="paper")], 1.0, torch.device("cpu"))(x)
 
     ones = torch.ones(1, 4000, 6, 10, 5)
-    assert training.Augmentation([TrainingSpec()], 1.0, torch.device("cpu"))(ones) is ones
+    assert training._Augmentation([TrainingSpec()], 1.0, torch.device("cpu"))(ones) is ones
     noisy = augment(ones, noise=0.3)
     assert noisy.std() == pytest.approx(0.3, rel=0.02) and noisy.mean() == pytest.approx(1, abs=0.01)
     dropped = augment(ones, channel_dropout=0.15)
@@ -268,9 +267,9 @@ def test_auxiliary_loss_is_its_formula(rng):
         TrainingSpec(seed=0, label_smoothing=0.2),
         TrainingSpec(seed=1, label_smoothing=0.0, kd="llm", kd_weight=0.7, kd_temperature=0.5),
     ]
-    model = networks.StackedMLP([training.build_member(spec, (2, 5), 9) for spec in specs])
+    model = networks.STACKED["mlp"]([training.build_member(spec, (2, 5), 9) for spec in specs])
     unit = bank_module._unit_rows(PROTOTYPES)
-    loss_of = training.Loss(specs, [None, unit], model, torch.device("cpu"))
+    loss_of = training._Loss(specs, [None, unit], model, torch.device("cpu"))
     z = torch.tensor(rng.standard_normal((2, 30, 64)), dtype=torch.float32)
     logits, y = model.head(z), torch.tensor(rng.integers(0, 9, (2, 30)))
     plain, helped = loss_of(z, logits, y, y)
@@ -335,8 +334,10 @@ def test_a_damaged_file_is_trained_anew(cohort, split, tmp_path, monkeypatch):
     stored.write_bytes(stored.read_bytes()[:1000])
     with pytest.warns(UserWarning, match="unreadable"):
         assert_same_members(first, train(specs, cohort, split, **options))
-    written = bank_module._write
-    monkeypatch.setattr(bank_module, "_write", lambda path, one: (written(path, one), path.unlink()))
+    written = bank_module._write_checkpoint
+    monkeypatch.setattr(
+        bank_module, "_write_checkpoint", lambda path, one: (written(path, one), path.unlink())
+    )
     stored.unlink()
     with pytest.raises(OSError, match="was written and cannot be read"):
         train(specs, cohort, split, **options)
@@ -581,7 +582,7 @@ def test_of_a_stack_the_member_that_diverged_is_named(rng):
     torch.nn.init.constant_(parts[1].head.weight, torch.inf)
     x, y = torch.tensor(rng.standard_normal((30, 2, 1, 5)), dtype=torch.float32), np.arange(30) % 3
     rows = {"train": np.arange(20), "validation": np.arange(20, 30)}
-    stack, labels = networks.StackedMLP(parts), Labels.of_classes(y, 3)
+    stack, labels = networks.STACKED["mlp"](parts), Labels.of_classes(y, 3)
     with pytest.raises(ValueError, match=r"member 1 diverged, .* learning_rate=0\.002"):
         training.optimise(stack, specs, x, labels, rows)
 

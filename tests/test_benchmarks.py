@@ -49,7 +49,7 @@ def test_the_costs_of_a_study_are_measured_for_every_unit():
     small = replace(units.STUDY, segment=30.0, **few)
     cache = files.cache_dir()
     table = units.costs(small).set_index("unit")["cpu_s"]
-    assert set(table.index) == set(plans.unit_costs())
+    assert set(table.index) == set(plans._unit_costs())
     assert np.isfinite(table).all() and (table > 0).all()
     assert files.cache_dir() == cache
 

@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 import kernel
+from kernel import report
 
 ROOT = Path(__file__).resolve().parents[1]
 #: The command line is described by its own help, and in the walk.
@@ -358,6 +359,13 @@ def test_every_module_has_one_page_of_the_api_and_every_public_name_a_line():
     listed = re.findall(r"^   ~?(kernel\S+)$", overview, re.M)
     public = {f"{home}.{name}" for name, home in kernel._HOMES.items()}
     assert sorted(listed) == sorted({*documented, *public}), "each name once, with its task"
+
+
+def test_every_part_of_a_report_is_explained():
+    explained = re.findall(r"\*\*(.+?)\*\*", (ROOT / "book" / "howto.md").read_text(encoding="utf-8"))
+    headings = re.findall(r"<h[12]>([^<{]+)<", (ROOT / "kernel" / "report.py").read_text(encoding="utf-8"))
+    titles = {*headings, *report._TITLES.values()}
+    assert len(titles) == len(report._TITLES) + 6 and titles <= set(explained)
 
 
 SOURCES = [*ROOT.glob("*.md"), *(ROOT / "book").glob("*.md"), *(ROOT / "notebooks").glob("*.py")]

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import beta, pearsonr
 
 from kernel.brain import calibration
-from kernel.brain.calibration import FACED_TRUTHS, calibrate, rejection_rates, run_tests
+from kernel.brain.calibration import FACED_TRUTHS, _calibrate, _run_tests, rejection_rates
 from kernel.brain.cohort import FACED_CLIP_EMOTIONS, cohort_tensor, standardise, trial_features
 from kernel.brain.projection import track
 from kernel.brain.ridge import RidgeFolds
@@ -24,7 +24,7 @@ DRIFT = replace(PRESETS["order_drift"], drift=4 * PRESETS["order_drift"].drift)
 
 def rates_of(truths, n_cohorts=8, **options):
     tables = [
-        calibrate(settings, range(n_cohorts), **(SMALL | options)).assign(truth=truth)
+        _calibrate(settings, range(n_cohorts), **(SMALL | options)).assign(truth=truth)
         for truth, settings in truths.items()
     ]
     return rejection_rates(pd.concat(tables)).set_index(["estimator", "null", "truth"])["rate"]
@@ -70,7 +70,7 @@ def test_every_test_is_what_a_user_would_run(monkeypatch):
     cohort, _ = simulate_cohort(3, "strong_valence", n_subjects=20, window=30.0)
     standard = standardise(cohort)
     trials = trial_features(standard).reshape(20, 28, -1)
-    rows = run_tests(trials, cohort.order, n_permutations=19, random_state=0)
+    rows = _run_tests(trials, cohort.order, n_permutations=19, random_state=0)
     rows = pd.DataFrame(rows, columns=["estimator", "null", "value", "p"]).set_index(["estimator", "null"])
     assert rows.index.is_unique and rows["p"].between(0, 1).all()
     # two nulls take clips one by one, two take emotions as wholes
@@ -100,7 +100,7 @@ def test_a_part_at_the_sizes_of_faced_names_its_truth_and_seeds(monkeypatch):
     assert len(parts) == 5 * len(FACED_TRUTHS) and "valence .6 | 40-59" in parts
     asked = []
     monkeypatch.setattr(
-        calibration, "calibrate", lambda *told: asked.append(told) or pd.DataFrame({"p": [1]})
+        calibration, "_calibrate", lambda *told: asked.append(told) or pd.DataFrame({"p": [1]})
     )
     assert calibration.faced_calibration("valence .6 | 40-59")["truth"].tolist() == ["valence .6"]
     assert asked == [(FACED_TRUTHS["valence .6"], range(40, 60))]
@@ -132,7 +132,7 @@ def test_a_replication_finds_what_both_cohorts_share_and_nothing_where_there_is_
     ("call", "message"),
     [
         (lambda: calibration.replicate("SEED-V", n_cohorts=0), "n_cohorts must be .* 1 or more, got 0"),
-        (lambda: calibrate(PRESETS["null"], range(2), n_permutations=10), "19 or more, got 10"),
+        (lambda: _calibrate(PRESETS["null"], range(2), n_permutations=10), "19 or more, got 10"),
         (lambda: calibration.replicate("FACED"), "design must be one of SEED-V, EmoEEG-MC; got 'FACED'"),
         (lambda: calibration.faced_calibration("valence .6"), r"part must be one of no valence \| 0-19"),
     ],

@@ -88,18 +88,18 @@ def test_the_sizes_are_those_of_faced(faced):
 
 def test_shares_are_those_of_a_two_way_layout(rng):
     x = 3 + 2 * rng.standard_normal((400, 1)) + rng.standard_normal(300) + rng.standard_normal((400, 300))
-    shares = components.variance_shares(x)
+    shares = components._variance_shares(x)
     assert shares.sum() == pytest.approx(1)
     # 400 persons and 300 clips: relative standard errors of .07 and .08 of their variance
     assert shares.to_dict() == pytest.approx({"person": 4 / 6, "clip": 1 / 6, "rest": 1 / 6}, abs=0.07)
-    alike = components.variance_shares(np.tile(rng.standard_normal(9), (5, 1))).to_dict()
+    alike = components._variance_shares(np.tile(rng.standard_normal(9), (5, 1))).to_dict()
     assert alike == pytest.approx({"person": 0, "clip": 1, "rest": 0})
 
 
 @pytest.mark.faced
 @pytest.mark.parametrize(("item", "rest"), [("valence", 0.48), ("liking", 0.49), ("arousal", 0.56)])
 def test_half_of_the_ratings_lies_between_people_within_a_clip(faced, item, rest):
-    assert components.variance_shares(faced.person_rating(item))["rest"] == pytest.approx(rest, abs=0.005)
+    assert components._variance_shares(faced.person_rating(item))["rest"] == pytest.approx(rest, abs=0.005)
 
 
 # The simulation

@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import softmax
 from scipy.stats import binom, ttest_1samp
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
@@ -14,7 +15,7 @@ from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score
 from kernel import files, stats
 from kernel.brain.cohort import make_split, segments, standardise
 from kernel.brain.simulate import Settings, simulate_cohort
-from kernel.decoding import ensemble, members, networks
+from kernel.decoding import members, networks
 from kernel.decoding.bank import train_bank
 from kernel.decoding.contest import (
     METHODS,
@@ -22,18 +23,15 @@ from kernel.decoding.contest import (
     contest,
     contest_summary,
     gains_in_context,
-    methods_for,
 )
 from kernel.decoding.residual import NetworkClassifier
 from kernel.decoding.two_tier import (
     Pool,
-    growth,
     length_agreement,
     lengths_against_seeds,
     make_pools,
     pool_specs,
     residual_against_contribution,
-    top_and_bottom,
 )
 
 STRONG = Settings(classes=0.08)
@@ -170,13 +168,19 @@ def test_an_interrupted_contest_goes_on_where_it_stopped(cohort, split, tmp_path
     pd.testing.assert_frame_equal(again, whole)
 
 
-def test_a_base_without_seeds_meets_those_it_can():
-    assert methods_for(LDA) == [
+def test_a_base_without_seeds_meets_those_it_can(cohort, split, tmp_path):
+    def possible(estimator):
+        with pytest.raises(ValueError, match=r"must be one of (.*); got 'luck'") as refused:
+            run(cohort, split, tmp_path, estimator=estimator, methods=["luck"])
+        return str(refused.value)
+
+    without_seeds = [
         "base alone", "bagged subjects", "random subspaces", "residual subspaces", "drop random",
         "drop basin", "drop basin + base", "drop basin, weighted", "drop basin, stacked",
     ]  # fmt: skip
-    assert methods_for(TINY) == [name for name in METHODS if name != "base alone"]
-    seeded = methods_for(LogisticRegression(max_iter=50))
+    assert f"one of {', '.join(without_seeds)}; got" in possible(LDA)
+    assert f"one of {', '.join(name for name in METHODS if name != 'base alone')}; got" in possible(TINY)
+    seeded = possible(LogisticRegression(max_iter=50))
     assert "deep ensemble" in seeded and "two lengths" in seeded and "snapshots" not in seeded
     assert set(RESIDUAL_METHODS) < set(METHODS) and not {"deep ensemble", "drop random"} & set(
         RESIDUAL_METHODS
@@ -227,7 +231,7 @@ def make_pool(seed, effect=0.0, n_members=8, n=300, k=4):
     rng = np.random.default_rng(seed)
     y = rng.integers(0, k, n)
     strength = rng.uniform(0.2, 1.6, n_members)
-    P = ensemble.softmax(strength[:, None, None] * np.eye(k)[y] + rng.standard_normal((n_members, n, k)))
+    P = softmax(strength[:, None, None] * np.eye(k)[y] + rng.standard_normal((n_members, n, k)), axis=-1)
     noise = rng.standard_normal((101, n_members))
     aligned = effect * (strength - 0.9) / 0.4 + noise[0]
     subject = np.arange(n) // 30
@@ -276,7 +280,7 @@ def test_constant_alignment_counts_as_no_correlation():
 def test_top_and_bottom_where_planted_only():
     planted, absent = (
         np.array(
-            [top_and_bottom(make_pool(seed, effect), size=5, n_permutations=1)[0]["p"] for seed in range(60)]
+            [make_pool(seed, effect).top_and_bottom(size=5, n_permutations=1)[0]["p"] for seed in range(60)]
         )
         for effect in (3.0, 0.0)
     )
@@ -286,7 +290,7 @@ def test_top_and_bottom_where_planted_only():
 
 def test_top_and_bottom_are_exact():
     pool = make_pool(3, 1.0, n_members=6)
-    row, null = top_and_bottom(pool, size=4, n_permutations=5000)
+    row, null = pool.top_and_bottom(size=4, n_permutations=5000)
 
     @functools.cache
     def score(members):
@@ -303,7 +307,7 @@ def test_top_and_bottom_are_exact():
 
 def test_growth_is_the_mean_over_subsets():
     pool = make_pool(1, n_members=6)
-    table = growth(pool.probabilities, pool.y).set_index("size")
+    table = pool.growth().set_index("size")
     pairs = [
         balanced_accuracy_score(pool.y, pool.probabilities[list(c)].mean(0).argmax(1))
         for c in itertools.combinations(range(6), 2)
@@ -320,7 +324,7 @@ def test_lengths_agree_less_where_planted_only():
         y = rng.integers(0, 3, 600)
         kinds = own * rng.standard_normal((2, 600, 3))  # what members of one length have in common
         P = np.eye(3)[y] + kinds[[0, 0, 0, 1, 1, 1]] + 0.7 * rng.standard_normal((6, 600, 3))
-        return ensemble.softmax(P)
+        return softmax(P, axis=-1)
 
     lengths, subject = [20] * 3 + [30] * 3, np.arange(600) // 30
     planted = length_agreement(members(1.0), lengths, range(6), subject, n_resamples=300)
@@ -360,7 +364,7 @@ def test_pools_of_a_bank(cohort, split):
     assert (first.residual >= 0).all() and (first.residual <= 1).all()
     assert len(residual_against_contribution([first, second], n_permutations=20).table) == 2
 
-    P = ensemble.softmax(np.stack([bank.scores(i)[test] for i in range(8)]))
+    P = softmax(np.stack([bank.scores(i)[test] for i in range(8)]), axis=-1)
     lengths, seeds = (np.array([getattr(s, name) for s in specs]) for name in ("epochs", "seed"))
     mixed, longer = (
         balanced_accuracy_score(first.y, P[rows].mean(0).argmax(1)) for rows in (seeds < 2, lengths == 4)
@@ -379,7 +383,7 @@ def test_pools_of_a_bank(cohort, split):
     ("message", "call"),
     {
         "number of pools must be": lambda pools: residual_against_contribution(pools[:1]),
-        "size must be a whole number from 1 to 7": lambda pools: top_and_bottom(pools[0], size=8),
+        "size must be a whole number from 1 to 7": lambda pools: pools[0].top_and_bottom(size=8),
         "lengths must have": lambda pools: length_agreement(
             pools[0].probabilities, [1, 2], [0, 1], pools[0].subject
         ),

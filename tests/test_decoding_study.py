@@ -41,7 +41,7 @@ def test_thirty_six_different_trainings_that_share_their_start():
 
 
 def test_members_are_sorted_and_their_intervals_hold_them(bank):
-    table = study.members_table(bank, n_resamples=200)
+    table = bank.ranking(n_resamples=200)
     assert len(table) == 4 and table["test"].is_monotonic_decreasing
     assert ((table["test_low"] <= table["test"]) & (table["test"] <= table["test_high"])).all()
     own = table.query("recipe != 'baseline'").sort_values("seed")["test"]
@@ -166,7 +166,7 @@ def test_random_directions_score_as_a_random_target_would(nine):
 
 def test_convergence_is_that_of_the_geometry_and_every_row_names_its_data(nine):
     cohort, bank, _, found = nine
-    table = study.convergence_table(found, n_resamples=100)
+    table = found.convergence_table(n_resamples=100)
     assert len(table) == 4 * 5
     for part in (found.table, table):
         assert set(part["data"]) == {cohort.label} and part["simulated"].all()
@@ -194,7 +194,7 @@ def test_a_target_without_clips_gives_class_scores_and_no_ablation(nine):
     plain = study.rediscovery(bank, constant, n_permutations=300, n_null=10, random_state=5)
     assert plain.scores == ["class_pc1"] and "held_out" not in plain.table
     np.testing.assert_allclose(plain.table["class_pc1"], found.table["class_pc1"])
-    assert set(study.convergence_table(plain, n_resamples=50)["score"]) == {"class PC1"}
+    assert set(plain.convergence_table(n_resamples=50)["score"]) == {"class PC1"}
     with pytest.raises(ValueError, match="constant within classes, give rediscovery ratings"):
         ablation.ablation(bank, plain)
 
@@ -314,7 +314,7 @@ def test_an_ablation_is_that_of_the_geometry(nine):
     y, test, validation = bank.trials["y"].to_numpy(), bank.rows("test"), bank.rows("validation")
     for column, member in enumerate(best):
         Z, (W, b) = bank.checkpoints[member].features.astype(float), bank.checkpoints[member].head
-        one = ablation.ablation_effect(
+        one = ablation._directional_ablation(
             Z[test], y[test], (W.T, b), found.directions[member], n_directions=40,
             random_targets=found.random_targets[member],
             projector=geometry.basin(Z[validation], y[validation]),
@@ -354,9 +354,11 @@ def test_the_summary_combines_p_values_that_depend_on_each_other(nine):
     assert set(summary["data"]) == {cohort.label}
 
 
-def test_an_ablation_refuses_another_bank(nine, bank):
+def test_an_ablation_refuses_another_bank_and_a_single_direction(nine, bank):
     with pytest.raises(ValueError, match="call rediscovery on it"):
         ablation.ablation(bank, nine[3])
+    with pytest.raises(ValueError, match="n_directions must be a whole number of 2 or more"):
+        ablation.ablation(nine[1], nine[3], n_directions=1)
 
 
 # The tests on cohorts of known truth
@@ -366,7 +368,7 @@ SHORT = [
     TrainingSpec(epochs=e, warmup_epochs=1, batch_size=256, learning_rate=3e-3, recipe="short")
     for e in (2, 3, 4)
 ]
-SMALL = {"specs": SHORT, "n_subjects": 24, "n_null": 39, "n_jobs": 1, "progress": False}
+SMALL = {"specs": SHORT, "n_subjects": 24, "n_null": 39}
 QUICK = {**SMALL, "n_subjects": 12, "n_null": 19}
 OURS = [
     ("class PC1, best checkpoint", "emotions permuted"),
@@ -376,10 +378,18 @@ OURS = [
 ]
 
 
+def p_values(seeds, **options):
+    tables = [
+        rates.rediscovery_p_values(settings, seeds, **options).assign(truth=truth)
+        for truth, settings in TRUTHS.items()
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
 def test_the_tests_keep_their_level_without_valence_and_find_it_where_it_is():
     n = 8
-    table = rates.rediscovery_p_values(TRUTHS, range(n), **SMALL)
-    assert len(table) == 2 * n * 14 and table.groupby(["truth", "seed"], observed=True).ngroups == 2 * n
+    table = p_values(range(n), **SMALL)
+    assert len(table) == 2 * n * 14 and table.groupby(["truth", "seed"]).ngroups == 2 * n
     shares = rejection_rates(table).set_index(["estimator", "null", "truth"])
     most = binom.ppf(0.9995, n, 0.05)
     for test in OURS:
@@ -394,7 +404,7 @@ def test_the_tests_keep_their_level_without_valence_and_find_it_where_it_is():
 
 def test_an_interrupted_study_goes_on_where_it_stopped(monkeypatch, tmp_path):
     monkeypatch.setenv("KERNEL_CACHE", str(tmp_path / "whole"))
-    whole = rates.rediscovery_p_values(TRUTHS, range(2), **QUICK)
+    whole = p_values(range(2), **QUICK)
     monkeypatch.setenv("KERNEL_CACHE", str(tmp_path / "broken"))
     simulate, made = rates.simulate_cohort, []
 
@@ -406,8 +416,8 @@ def test_an_interrupted_study_goes_on_where_it_stopped(monkeypatch, tmp_path):
 
     monkeypatch.setattr(rates, "simulate_cohort", stops)
     with pytest.raises(KeyboardInterrupt):
-        rates.rediscovery_p_values(TRUTHS, range(2), **QUICK)
-    resumed = rates.rediscovery_p_values(TRUTHS, range(2), **QUICK)
+        p_values(range(2), **QUICK)
+    resumed = p_values(range(2), **QUICK)
     assert len(made) == 3 + 2  # two were there, one was lost
     assert resumed.equals(whole)
 
@@ -422,7 +432,7 @@ def test_every_argument_of_a_study_is_in_its_key(monkeypatch):
     monkeypatch.setattr(rates.files, "load_or_compute", unread)
     changes = [{}, {"n_subjects": 13}, {"n_null": 39}, {"specs": [*SHORT, replace(SHORT[0], seed=1)]}]
     for change in changes:
-        rates.rediscovery_p_values(TRUTHS, range(2), **{**QUICK, **change})
+        p_values(range(2), **{**QUICK, **change})
     assert len(keys) == len(set(keys)) == len(changes) * len(TRUTHS) * 2
 
 

@@ -29,7 +29,7 @@ from test_online import QUICK, Linear, pink
 from test_sentiment import write_sets
 
 from kernel import assets, claims, files
-from kernel.assets import AssetCorruptError, AssetFile, AssetMissingError
+from kernel.assets import AssetCorruptError, AssetMissingError, _AssetFile
 from kernel.brain import emoeegmc, faced, seedv
 from kernel.brain.cohort import Cohort, make_split
 from kernel.brain.pickles import load_npy, load_npz, load_pickle
@@ -302,7 +302,7 @@ def trained_member(folder, monkeypatch):
     (path,) = folder.glob("*.npz")
 
     def read():
-        found = bank._read(path, specs[0], data, True)
+        found = bank._read_checkpoint(path, specs[0], data, True)
         if found is not None:  # its archive has checksums: it is right or it is refused
             np.testing.assert_array_equal(found.logits, truth.logits)
             assert found.state.keys() == truth.state.keys() and found.epoch == truth.epoch
@@ -381,7 +381,7 @@ def asset_archive(folder, monkeypatch, kind):
         package = make_sdist(folder, "rated", {"inner/table.txt": content})
         member = "rated-1.0/more/inner.tar.gz!inner/table.txt"
     path, target = folder / package.filename, folder / "out" / "table.txt"
-    file = AssetFile("table.txt", len(content), sha256(content), ((0, member),))
+    file = _AssetFile("table.txt", len(content), sha256(content), ((0, member),))
 
     def read():
         target.parent.mkdir(exist_ok=True)

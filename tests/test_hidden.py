@@ -9,7 +9,7 @@ from conftest import make_tiny_lm, tiny_tokenizer
 from tokenizers import normalizers
 
 from kernel.language import hidden
-from kernel.language.hidden import LayerError, bare_and_cued_states, hidden_states
+from kernel.language.hidden import bare_and_cued_states, hidden_states
 from kernel.language.models import LanguageModel
 
 TEXTS = [f"{' '.join(f'w{(7 * i + j) % 198}' for j in range(1 + (5 * i) % 17))}" for i in range(23)]
@@ -308,9 +308,9 @@ def test_names_the_text_it_cannot_use(tiny_lm, texts, error, message):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        *[(dict(layers=k), LayerError, "from -5 to 4, got") for k in (5, -6, [0, 9], 1.5)],
-        (dict(layers="middle"), LayerError, "layers must be one of penultimate, last, all; got 'middle'"),
-        (dict(layers=[]), LayerError, "layers is empty"),
+        *[(dict(layers=k), ValueError, "from -5 to 4, got") for k in (5, -6, [0, 9], 1.5)],
+        (dict(layers="middle"), ValueError, "layers must be one of penultimate, last, all; got 'middle'"),
+        (dict(layers=[]), ValueError, "layers is empty"),
         *[(dict(position=at), ValueError, "position must be") for at in ("first", [0], None)],
         (dict(device="abacus"), ValueError, "device 'abacus' cannot be used"),
     ],

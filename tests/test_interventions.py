@@ -15,7 +15,6 @@ from kernel.decoding import bank as bank_module
 from kernel.decoding import interventions as module
 from kernel.decoding.alignment import NAMED, PAPER_ROWS, Alignment
 from kernel.decoding.bank import TrainingSpec, train_bank
-from kernel.decoding.effects import equivalence_p
 from kernel.decoding.interventions import (
     DOSES,
     Interventions,
@@ -250,12 +249,13 @@ def test_paired_t_and_equivalence_agree_with_scipy(rng):
     expected = ttest_1samp(d, 0)
     assert p == pytest.approx(expected.pvalue)
     np.testing.assert_allclose(interval[1:], expected.confidence_interval(0.95))
-    sides = ((-0.01, "greater"), (0.01, "less"))
-    both = [ttest_1samp(d, margin, alternative=side).pvalue for margin, side in sides]
-    assert equivalence_p(d, 0.01) == pytest.approx(max(both))
     assert paired_t([0.0, 0, 0])[1] == 1 and paired_t([0.1, 0.1, 0.1])[1] == 0
+    result = synthetic({"a": {"true": 0.005, "placebo": 0.0}})
+    changes, sides = paired_changes(result)["true"], ((-0.01, "greater"), (0.01, "less"))
+    both = [ttest_1samp(changes, margin, alternative=side).pvalue for margin, side in sides]
+    assert summarise(result, margin=0.01)["true_same"].item() == pytest.approx(max(both))
     with pytest.raises(ValueError, match="margin must lie in"):
-        equivalence_p(d, 0)
+        summarise(result, margin=0)
 
 
 def test_power_is_the_rate_of_rejection(rng):

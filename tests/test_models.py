@@ -18,7 +18,6 @@ from kernel.language.models import (
     REGISTRY,
     LanguageModel,
     ModelLoadError,
-    UnknownModelError,
     load_encoder,
     load_language_model,
     random_twin,
@@ -38,7 +37,7 @@ def test_the_registry_holds_the_papers_fourteen_and_three_assets():
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(UnknownModelError, match=r"unknown model 'Qwen9'.*SmolLM2"):
+    with pytest.raises(ValueError, match=r"unknown model 'Qwen9'.*SmolLM2"):
         load_language_model("Qwen9")
 
 

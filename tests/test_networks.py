@@ -9,7 +9,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import balanced_accuracy_score
 
 from kernel.decoding import networks
-from kernel.decoding.networks import STACKED, Attention, Dropout, build, count_parameters, linear_baseline
+from kernel.decoding.networks import STACKED, _Attention, _Dropout, build, count_parameters, linear_baseline
 
 SHAPE = {"n_channels": 6, "n_bands": 5, "n_classes": 4, "random_state": 0}
 CASES = [
@@ -56,7 +56,7 @@ def test_documented_parameter_counts():
 
 
 def test_attention_agrees_with_torch():
-    ours, theirs = Attention(16, 4), torch.nn.MultiheadAttention(16, 4, batch_first=True)
+    ours, theirs = _Attention(16, 4), torch.nn.MultiheadAttention(16, 4, batch_first=True)
     theirs.in_proj_weight.data, theirs.in_proj_bias.data = ours.qkv.weight.data, ours.qkv.bias.data
     theirs.out_proj.weight.data, theirs.out_proj.bias.data = ours.out.weight.data, ours.out.bias.data
     x = torch.randn(3, 7, 16, generator=torch.Generator().manual_seed(0))
@@ -64,7 +64,7 @@ def test_attention_agrees_with_torch():
 
 
 def test_relative_position_depends_on_the_difference_alone():
-    attention = Attention(4, 1, length=5)
+    attention = _Attention(4, 1, length=5)
     attention.qkv.weight.data.zero_()
     attention.qkv.weight.data[8:] = torch.eye(4)  # values are the tokens, scores are the bias
     attention.qkv.bias.data.zero_()
@@ -94,20 +94,20 @@ def test_time_is_read_through_the_position_bias_alone():
 
 
 def test_dropout_keeps_the_mean_and_the_share():
-    drop = Dropout(0.25).train()
+    drop = _Dropout(0.25).train()
     drop.generators = [torch.Generator().manual_seed(0)]
     y = drop(torch.ones(1, 200_000))
     assert (y == 0).float().mean() == pytest.approx(0.25, abs=0.005)
     assert y.mean() == pytest.approx(1, abs=0.01)
     assert torch.equal(drop.eval()(y), y)
-    assert torch.equal(Dropout(0.0).train()(y), y)
+    assert torch.equal(_Dropout(0.0).train()(y), y)
 
 
 @pytest.mark.parametrize("options", [{}, {"hidden": (16, 12, 8), "dropout": 0.0}])
 def test_a_stack_equals_its_members(options, device):
     shape = {**SHAPE, "n_windows": 1}
     members = [build("mlp", **{**shape, "random_state": seed}, **options).to(device) for seed in range(3)]
-    stack = networks.StackedMLP(members)
+    stack = STACKED["mlp"](members)
     x = torch.randn(3, 10, 6, 1, 5, device=device)
     for training in (False, True):
         stack.train(training)
@@ -163,7 +163,7 @@ def test_linear_baselines_find_what_is_planted_and_nothing_else(name, rng):
     centres = rng.standard_normal((4, 30))
     for strength, low, high in ((0.7, 0.75, 1.0), (0.0, 0.15, 0.35)):
         X, new = (strength * centres[y] + rng.standard_normal((400, 30)) for _ in range(2))
-        found = balanced_accuracy_score(y, linear_baseline(name, 0).fit(X, y).predict(new))
+        found = balanced_accuracy_score(y, linear_baseline(name).fit(X, y).predict(new))
         assert low <= found <= high
 
 

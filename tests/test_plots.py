@@ -87,6 +87,15 @@ def test_a_forest_draws_each_interval_where_it_is():
     assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
 
 
+def test_rows_of_one_label_share_a_line_of_a_forest_and_never_a_place():
+    table = pd.DataFrame({"label": ["a", "a", "b"], "v": [0.6, 0.4, 0.5], "kind": ["x", "y", "x"]})
+    ax = plots.plot_forest(table, value="v", label="AUC", group="kind").axes[0]
+    places = [float(line.get_ydata()[0]) for line in ax.lines if line.get_marker() == "o"]
+    colours = [line.get_color() for line in ax.lines if line.get_marker() == "o"]
+    assert rows(ax) == ["a", "b"] and places[0] < 0 < places[1] < 0.5 and places[2] == 1
+    assert places[0] == -places[1] and colours[0] == colours[2] != colours[1]
+
+
 def test_strategy_and_placebo_stand_side_by_side_with_their_intervals():
     arms = {"true": [-0.1, 0.0], "true_low": [-0.2, -0.1], "true_high": [0.0, 0.1]}
     arms |= {"placebo": [-0.3, 0.2], "placebo_low": [-0.4, 0.1], "placebo_high": [-0.2, 0.3]}
@@ -105,6 +114,26 @@ def test_a_null_marks_the_observed_value_and_the_reference(rng):
     ax = plots.plot_nulls({"null": (rng.standard_normal(100), 2.5)}, label="r", reference=0.1).axes[0]
     assert x_of(ax.lines) == [[2.5, 2.5], [0.1, 0.1]]
     assert sum(patch.get_height() for patch in ax.patches) == 100
+
+
+@pytest.mark.parametrize("stacked", [True, False])
+def test_stacked_panels_fit_a_phone_and_name_their_common_scale_once(rng, stacked):
+    checkpoints = pd.DataFrame({"a": rng.random(4), "b": rng.random(4), "network": "mlp"})
+    x = rng.random(4)
+    emotion = dict.fromkeys("pq", (x, x, ["joy"] * 4))
+    narrow = [
+        plots.plot_nulls({"p": (x, 2.5), "q": (x, 9.5)}, label="x", stacked=stacked),
+        plots.plot_by_emotion(emotion, xlabel="x", ylabel="", share="x", stacked=stacked),
+        plots.plot_checkpoints({"p": checkpoints, "q": checkpoints}, x="a", y="b", xlabel="x", ylabel="",
+                               stacked=stacked),
+    ]  # fmt: skip
+    for fig in narrow:
+        first, second = fig.axes
+        assert (fig.get_figwidth() <= style.PHONE) == stacked
+        assert (first.get_position().y0 > second.get_position().y1) == stacked
+        assert (first.get_xlabel(), second.get_xlabel()) == ("" if stacked else "x", "x")
+    first, second = narrow[0].axes
+    assert (first.get_xlim() == second.get_xlim()) == stacked
 
 
 def test_outcomes_stand_in_their_cells_and_what_was_not_asked_stays_empty():
@@ -150,7 +179,11 @@ def test_a_grid_is_centred_at_zero_where_numbers_have_signs():
         {"estimator": ["e"] * 2, "null": ["n"] * 2, "truth": ["0", "1"], "rate": [0.05, 0.9]}
     )
     ax = plots.plot_rejection_rates(rates, n_null=1, title="").axes[0]
-    assert [t.get_text() for t in ax.texts] == ["0.05", "0.90"] and rows(ax) == ["e | n"]
+    assert [t.get_text() for t in ax.texts] == ["0.05", "0.90"] and rows(ax) == ["e\n| n"]
+    alarms, findings = ax.collections
+    assert (alarms.get_cmap().name, findings.get_cmap().name) == ("Oranges", "Blues")
+    np.testing.assert_array_equal([np.ma.getmaskarray(c.get_array()).ravel() for c in (alarms, findings)],
+                                  [[False, True], [True, False]])  # fmt: skip
 
 
 def test_every_specification_is_a_dot_in_the_panel_of_its_scheme():
@@ -159,7 +192,7 @@ def test_every_specification_is_a_dot_in_the_panel_of_its_scheme():
     x, y = plots.plot_specifications(table, schemes=["x", "y"], label="r").axes[:2]
     drawn = [(list(line.get_xdata()), list(line.get_ydata())) for line in x.lines[:2]]
     assert drawn == [([0, 1], [-0.1, 0.2]), ([2], [0.3])]
-    assert (x.get_title(loc="left"), y.get_title(loc="left")) == ("x: 33% below .05", "y: 100% below .05")
+    assert (x.get_title(loc="left"), y.get_title(loc="left")) == ("x: 33%", "y: 100%")
 
 
 def test_removal_shows_who_leaves_beside_chance_and_the_limit():
@@ -184,7 +217,9 @@ def test_features_from_raw_stand_under_their_names(rng):
 def test_recovery_shows_each_pair_once(rng):
     planted, measured = rng.standard_normal((2, 50, 3))
     fig = plots.plot_recovery(measured, planted, ["a", "b", "c"], label="x (nats)", title="t")
-    for k, ax in enumerate(fig.axes):
+    visible = [ax for ax in fig.axes if ax.get_visible()]
+    assert len(visible) == 3
+    for k, ax in enumerate(visible):
         np.testing.assert_array_equal(dots(ax), np.column_stack([planted[:, k], measured[:, k]]))
 
 
@@ -222,6 +257,13 @@ def test_topomaps_share_one_scale_about_zero(rng):
     info.set_montage(mne.channels.make_dig_montage(places, coord_frame="head"))
     fig = plots.plot_topomaps({"a": np.array([[1, -3.0]] * 5)}, info, ["alpha", "beta"], label="r")
     assert {image.get_clim() for ax in fig.axes[:2] for image in ax.images} == {(-3, 3)}
+    fig = plots.plot_topomaps(
+        {"a": np.array([[1, -3.0]] * 5), "b": np.array([[-9, 9.0]] * 5)}, info, ["alpha", "beta"], label="r"
+    )
+    titles = [(ax.get_ylabel(), ax.get_title(loc="left")) for ax in fig.axes[:4]]
+    assert titles == [("alpha", "a"), ("", "b"), ("beta", ""), ("", "")]
+    middle = [ax.images[0].get_array()[32, 32] for ax in fig.axes[:4]]
+    np.testing.assert_allclose(middle, [1, -9, -3, 9], rtol=0.05)
 
 
 def test_every_checkpoint_is_a_dot_and_every_recipe_a_line(rng):

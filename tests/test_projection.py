@@ -228,12 +228,12 @@ def test_order_surrogates_keep_order_and_lose_clips(rng):
     order = np.array([rng.permutation(28) + 1 for _ in range(200)])
     by_position = np.broadcast_to(np.sin(order / 4.0)[..., None], (200, 28, 1))  # nothing but the sequence
     mean = by_position.mean(0)
-    drawn = pj.order_surrogates(by_position, order, 50, random_state=0)
+    drawn = pj._order_surrogates(by_position, order, 50, random_state=0)
     np.testing.assert_allclose(drawn[:, :, 0], np.broadcast_to(mean[:, 0], (50, 28)), atol=1e-5)
     by_clip = np.broadcast_to(np.linspace(-1, 1, 28)[:, None], (200, 28, 1))
-    drawn = pj.order_surrogates(by_clip, order, 50, random_state=0)
+    drawn = pj._order_surrogates(by_clip, order, 50, random_state=0)
     assert drawn.std(1).max() < 0.3 * by_clip[0].std()
-    ranks = pj.order_surrogates(by_clip, 3.0 * order + 7, 50, random_state=0)  # they are all that counts
+    ranks = pj._order_surrogates(by_clip, 3.0 * order + 7, 50, random_state=0)  # they are all that counts
     np.testing.assert_array_equal(ranks, drawn)
 
 
@@ -290,7 +290,7 @@ RARE = np.where((CLIP == 4) & (PERSON < 3), np.nan, TRIALS)
         (lambda: RidgeFolds(X, EMOTIONS).held_out_rows(X[:, :3], EMOTIONS, Y), r"rows must .* \(any, 4\)"),
         (lambda: RidgeFolds(X, EMOTIONS).held_out_rows(X, EMOTIONS[:3], Y), r"groups must .* \(28,\)"),
         (lambda: pj.class_level(X, Y, EMOTIONS, Y[:5]), r"valence must have shape \(n_clips,\), got \(5,\)"),
-        (lambda: pj.order_surrogates(TRIALS, ORDER, 0), "surrogates must be a whole number of 1 or more"),
+        (lambda: pj._order_surrogates(TRIALS, ORDER, 0), "surrogates must be a whole number of 1 or more"),
         (lambda: pj.projection_reliability(TRIALS, Y, n_splits=0), "n_splits must be a whole number of 1"),
         (lambda: RidgeFolds(X).held_out(Y[:5]), r"targets must be \(28,\)"),
         (lambda: RidgeFolds(X, EMOTIONS).held_out_rows(X[:1], ["awe"], Y), r"not among them: \['awe'\]"),
@@ -300,8 +300,8 @@ RARE = np.where((CLIP == 4) & (PERSON < 3), np.nan, TRIALS)
         (lambda: pj.clip_effects(TRIALS, np.where(PERSON[:, 0] % 2, ORDER, 29 - ORDER)), "one order"),
         (lambda: pj.clip_effects(np.where(CLIP == 4, TRIALS, np.nan), OWN), "1 trials"),
         (lambda: pj.clip_effects(TRIALS[0], OWN), r"features must be \(n_subjects"),
-        (lambda: pj.order_surrogates(TRIALS, ORDER * 0, 3), "28 different positions"),
-        (lambda: pj.order_surrogates(RARE, ORDER, 3), "every trial"),
+        (lambda: pj._order_surrogates(TRIALS, ORDER * 0, 3), "28 different positions"),
+        (lambda: pj._order_surrogates(RARE, ORDER, 3), "every trial"),
         (lambda: pj.projection_reliability(RARE, Y), "3 subjects miss a clip and a quarter has 2"),
         (lambda: pj.projection_reliability(TRIALS[:5], Y), "eight"),
         (lambda: pj.trial_level(np.where(CLIP == 4, np.nan, TRIALS), Y, EMOTIONS), "nobody"),

@@ -322,7 +322,7 @@ def test_the_effect_of_an_ablation_does_not_know_the_length_of_the_direction(see
     Z, y, _, _ = trials(rng)
     head, u = (rng.standard_normal((8, 4)), rng.standard_normal(4)), rng.standard_normal(8)
     one, other = (
-        ablation.ablation_effect(Z, y, head, direction, n_directions=10, random_state=0)
+        ablation._directional_ablation(Z, y, head, direction, n_directions=10, random_state=0)
         for direction in (u, -scale * u)
     )
     for field in ("baseline", "drops", "share_in_basin"):
@@ -372,15 +372,13 @@ def test_an_ensemble_knows_shares_of_weight_only_and_stays_within_its_members(se
 
 
 @check(22)
-@given(SEEDS, st.integers(1, 20))
-def test_calibration_does_not_know_the_order_of_trials_or_names_of_classes(seed, n_bins):
+@given(SEEDS)
+def test_calibration_does_not_know_the_order_of_trials_or_names_of_classes(seed):
     rng = np.random.default_rng(seed)
     p, y = probabilities(rng)[0], rng.integers(0, 3, 15)
     order, names = rng.permutation(15), rng.permutation(3)
     renamed = np.empty_like(p)
     renamed[:, names] = p
-    one = ensemble.calibration(p, y, n_bins=n_bins)
-    other = ensemble.calibration(renamed[order], names[y][order], n_bins=n_bins)
-    for field in ("nll", "brier", "ece"):
-        assert getattr(other, field) == pytest.approx(getattr(one, field), abs=1e-12), field
-    assert 0 <= one.ece <= 1 and 0 <= one.brier <= 2 and one.nll >= 0
+    one = ensemble.calibration(p, y)
+    assert ensemble.calibration(renamed[order], names[y][order]) == pytest.approx(one, abs=1e-12)
+    assert 0 <= one["ece"] <= 1 and one["nll"] >= 0

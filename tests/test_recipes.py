@@ -11,8 +11,6 @@ from kernel.language.recipes import (
     RECIPES,
     STEADY,
     Recipe,
-    label_free_axes,
-    read_texts,
     reproducibility,
     steady_axis,
 )
@@ -36,7 +34,7 @@ def stories(valence, seed, n_blocks=2):
 @pytest.mark.parametrize("recipe", RECIPES[:6], ids=str)
 def test_planted_valence_is_found_and_returns_and_none_does_not(recipe):
     planted = {name: stories(3, seed) for name, seed in (("a", 0), ("b", 1))}
-    axes = label_free_axes(planted, NAMES, recipe)
+    axes = recipe.axes(planted, NAMES)
     returned = reproducibility(planted, NAMES, TOPIC, recipe, n_splits=8)
     empty = reproducibility({"a": stories(0, 2), "b": stories(0, 3)}, NAMES, TOPIC, recipe, n_splits=8)
     for name, states in planted.items():
@@ -49,7 +47,7 @@ def test_planted_valence_is_found_and_returns_and_none_does_not(recipe):
 
 def test_the_default_recipe_is_the_default_axis():
     states = stories(2, 0, n_blocks=1)
-    ours = label_free_axes({"a": states}, NAMES, Recipe())["a"]
+    ours = Recipe().axes({"a": states}, NAMES)["a"]
     theirs = ValenceAxis().fit(states[:, 0], NAMES)
     scores = ours.project(states)
     assert np.corrcoef(scores, theirs.project(states[:, 0]))[0, 1] == pytest.approx(1, abs=1e-10)
@@ -79,7 +77,7 @@ def test_a_shared_component_helps_the_noisier_model():
     states = {"weak": weak, "strong": stories(5, 1), "other": stories(5, 2)}
 
     def fit(component):
-        axis = label_free_axes(states, NAMES, Recipe(component=component))["weak"]
+        axis = Recipe(component=component).axes(states, NAMES)["weak"]
         positions = [axis.project(weak)[EMOTION == k].mean() for k in range(9)]
         return abs(np.corrcoef(positions, CODE)[0, 1])
 
@@ -95,7 +93,7 @@ def test_models_share_a_component_with_equal_weight_however_their_stories_scatte
     def positions(size):
         a, b = means[0] + scatter[0], means[1] + size * scatter[1]
         states = {name: told.reshape(-1, 1, N_FEATURES) for name, told in (("a", a), ("b", b))}
-        return list(label_free_axes(states, NAMES, Recipe(component="shared"))["a"].positions.values())
+        return list(Recipe(component="shared").axes(states, NAMES)["a"].positions.values())
 
     np.testing.assert_allclose(positions(10), positions(1), atol=1e-8)
 
@@ -111,13 +109,13 @@ def test_the_steady_axis_is_one_call(monkeypatch, valence):
     code = dict(zip(known.texts, known.valence, strict=True))
     code |= {text: CODE[k] for k, name in enumerate(EMOTIONS) for text in TOLD[name]}
 
-    def states(lm, texts, recipe, progress):
+    def states(self, lm, texts, *, progress):
         read.append((lm.name, tuple(texts)))
         noise = np.random.default_rng([len(texts), *map(ord, lm.name)]).standard_normal((len(texts), 5, 40))
         noise[:, :, 0] += valence * np.array([code[text] for text in texts])[:, None]
         return noise
 
-    monkeypatch.setattr(recipes, "read_texts", states)
+    monkeypatch.setattr(Recipe, "read", states)
     monkeypatch.setattr(recipes, "load_language_model", models.__getitem__)
     for name, lm in models.items():
         lm.name = name
@@ -147,13 +145,13 @@ def test_the_steady_axis_reads_with_its_recipe():
     lm = make_tiny_lm()
     axis = steady_axis(lm, TOLD, partners=[])
     texts = [text for told in TOLD.values() for text in told]
-    states = read_texts(lm, texts, STEADY)
+    states = STEADY.read(lm, texts)
     assert states.shape == (108, 5, 32)
-    by_hand = label_free_axes({"one": states}, NAMES, STEADY)["one"]
+    by_hand = STEADY.axes({"one": states}, NAMES)["one"]
     np.testing.assert_allclose(axis.score(texts), by_hand.project(states), atol=1e-8)
     means = axis.score(texts).reshape(9, 12).mean(1)
     np.testing.assert_allclose(means, list(axis.positions.values()), atol=1e-6)
-    with pytest.raises(ValueError, match="has no model: project states"):
+    with pytest.raises(ValueError, match=r"has no model: project what Recipe\.read gives"):
         by_hand.score(texts)
 
 

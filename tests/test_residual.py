@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from scipy.optimize import minimize
+from scipy.special import softmax
 from scipy.stats import binom
 from sklearn.base import clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -25,8 +26,13 @@ from kernel.brain.projection import ProjectionModel
 from kernel.brain.simulate import simulate_cohort
 from kernel.decoding import ensemble, members
 from kernel.decoding.bank import TrainingSpec, train_bank
-from kernel.decoding.members import View, aggregate, hold_out, input_basin, make_views, validation_weights
-from kernel.decoding.residual import NetworkClassifier, ResidualEnsembleClassifier, residual_ensemble_decoding
+from kernel.decoding.members import _input_basin, _make_views, aggregate, validation_weights
+from kernel.decoding.residual import (
+    NetworkClassifier,
+    ResidualEnsembleClassifier,
+    _hold_out,
+    residual_ensemble_decoding,
+)
 
 
 def make_data(seed=0, n_subjects=12, each=5, k=4, d=12, strength=1.2):
@@ -58,24 +64,24 @@ def test_scikit_learn_checks(estimator, check):
 
 def test_basin_of_the_input_is_the_span_of_the_class_means(rng):
     X, y, _ = make_data()
-    basis = input_basin(X, y)
+    basis = _input_basin(X, y)
     assert basis.shape == (3, 12)
     np.testing.assert_allclose(basis @ basis.T, np.eye(3), atol=1e-12)
     means = np.stack([X[y == c].mean(0) for c in range(4)])
     centred = means - means.mean(0)
     np.testing.assert_allclose(centred @ basis.T @ basis, centred, atol=1e-12)
     line = X - X @ basis.T @ basis + np.outer(y, rng.standard_normal(12))  # means on a line
-    assert len(input_basin(line, y)) == 1
+    assert len(_input_basin(line, y)) == 1
 
 
 def test_views_remove_what_they_say(rng):
     X, y, _ = make_data()
-    basis = input_basin(X, y)
+    basis = _input_basin(X, y)
     state = np.random.RandomState(0)
-    for view in make_views("residual_complement", X, y, 2, state):
+    for view in _make_views("residual_complement", X, y, 2, state):
         np.testing.assert_allclose(view(X) @ basis.T, 0, atol=1e-12)
         np.testing.assert_allclose(X - view(X), X @ basis.T @ basis, atol=1e-12)
-    dropped = make_views("drop_basin", X, y, 7, state)
+    dropped = _make_views("drop_basin", X, y, 7, state)
     for view, direction in zip(dropped, basis, strict=False):  # the principal ones first
         np.testing.assert_allclose(view.removed[0], direction)
     for view in dropped:
@@ -84,18 +90,18 @@ def test_views_remove_what_they_say(rng):
         np.testing.assert_allclose(u @ basis.T @ basis, u, atol=1e-12)  # inside the basin
         np.testing.assert_allclose(view(X) @ u, 0, atol=1e-12)
     assert len({view.removed.tobytes() for view in dropped}) == 7
-    for view in make_views("drop_random", X, y, 3, state):
+    for view in _make_views("drop_random", X, y, 3, state):
         np.testing.assert_allclose(view(X) @ view.removed[0], 0, atol=1e-12)
         assert np.linalg.norm(view.removed @ basis.T) < 0.99  # of the input, not of the basin
-    for view in make_views("residual_subspaces", X, y, 3, state):
+    for view in _make_views("residual_subspaces", X, y, 3, state):
         np.testing.assert_allclose(view(X) @ basis.T, X @ basis.T, atol=1e-12)  # the basin stays
         assert np.linalg.matrix_rank(view(X)) == 12 - 4  # of nine residual dimensions four go
-    for view in make_views("random_subspaces", X, y, 3, state):
+    for view in _make_views("random_subspaces", X, y, 3, state):
         np.testing.assert_array_equal(view(X), X[:, view.columns])
         assert len(np.unique(view.columns)) == 6
-    assert View()(X) is X
+    assert _make_views("seeds", X, y, 1, state)[0](X) is X
     with pytest.warns(UserWarning, match="span one direction"):  # which nobody can do without
-        assert len(make_views("drop_basin", X, y % 2, 3, state)) == 3
+        assert len(_make_views("drop_basin", X, y % 2, 3, state)) == 3
 
 
 # Aggregation
@@ -115,7 +121,7 @@ def test_uniform_and_half_base_are_the_means_they_say(diversity):
     np.testing.assert_allclose(P[0], alone.predict_proba(X))
     far = clone(model).fit(X + 1e8, y, groups=subject)  # an offset neither hides the basin nor swamps LDA
     # members that drop a random direction of the basin depend on the signs of its vectors
-    same = 1 + len(input_basin(X, y)) if diversity == "drop_basin" else 5
+    same = 1 + len(_input_basin(X, y)) if diversity == "drop_basin" else 5
     np.testing.assert_allclose(far.members_proba(X + 1e8)[:same], P[:same], atol=1e-5)
 
 
@@ -128,19 +134,19 @@ def test_a_training_that_diverges_is_named():
 def test_held_out_samples_leave_every_class_behind():
     y = np.array([0] * 10 + [1] * 3 + [2])
     for seed in range(10):
-        held = hold_out(y, None, 0.3, np.random.RandomState(seed))
+        held = _hold_out(y, None, 0.3, np.random.RandomState(seed))
         assert set(y[~held]) == {0, 1, 2} and held.sum() == 4
         groups = np.array([0] * 5 + [1] * 5 + [2] * 3 + [3])  # only 0 or 1 can go
-        held = hold_out(y, groups, 0.3, np.random.RandomState(seed))
+        held = _hold_out(y, groups, 0.3, np.random.RandomState(seed))
         assert set(groups[held]) in ({0}, {1})
     with pytest.raises(ValueError, match="no group of 3 can be held out"):
-        hold_out(np.arange(3), np.arange(3), 0.3, np.random.RandomState(0))
+        _hold_out(np.arange(3), np.arange(3), 0.3, np.random.RandomState(0))
 
 
 def test_weights_maximise_the_likelihood_of_the_mixture(rng):
     y = rng.integers(0, 3, 300)
     strength = np.array([2.0, 1.0, 0.0, 1.5])[:, None, None]
-    P = ensemble.softmax(strength * np.eye(3)[y] + 0.8 * rng.standard_normal((4, 300, 3)))
+    P = softmax(strength * np.eye(3)[y] + 0.8 * rng.standard_normal((4, 300, 3)), axis=-1)
     found = validation_weights(P, y, n_iterations=5000)
     p = P[:, np.arange(300), y]
 

@@ -103,7 +103,7 @@ EYE, FLAGS = np.eye(8), np.arange(8) % 2 == 0
             ValueError,
             r"\['anger', 'joy'\] span one direction",
         ),
-        (lambda b: load_benchmark("sst3"), sentiment.UnknownBenchmarkError, "movie.*sst2.*; got 'sst3'"),
+        (lambda b: load_benchmark("sst3"), ValueError, "movie.*sst2.*; got 'sst3'"),
         (lambda b: load_benchmark("movie"), sentiment.assets.AssetMissingError, "fetch hutto-snippets"),
         (lambda b: load_benchmark("sst2"), sentiment.assets.AssetMissingError, "kernel.assets fetch sst2"),
         (

@@ -14,7 +14,7 @@ from kernel.brain.cohort import Cohort
 from kernel.brain.faced import read_faced
 from kernel.brain.releases import EEGFileError
 from kernel.brain.simulate import simulate_cohort
-from kernel.brain.sources import faced_folder, load_cohort, recognise
+from kernel.brain.sources import _recognise, faced_folder, load_cohort
 from kernel.decoding.streams import read_log
 from kernel.language.study import run_registry
 
@@ -39,7 +39,7 @@ def test_each_data_set_finds_its_reader(tmp_path, dataset):
     WRITE[dataset](tmp_path)
     cohort = load_cohort(tmp_path, progress=False)
     assert (
-        cohort.label == dataset == recognise(tmp_path) and not cohort.simulated and len(cohort.subjects) == 2
+        cohort.label == dataset == _recognise(tmp_path) and not cohort.simulated and len(cohort.subjects) == 2
     )
 
 
@@ -61,7 +61,7 @@ LAYOUTS["FACED"] += tuple(
 def test_every_layout_is_known_by_names_alone_and_by_links_to_nothing(tmp_path, dataset, name):
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).symlink_to("annex")
-    assert recognise(tmp_path) == dataset
+    assert _recognise(tmp_path) == dataset
 
 
 def test_a_folder_is_only_looked_at_and_read_as_its_own_reader_does(tmp_path):
@@ -195,7 +195,7 @@ def test_a_missing_path_of_the_variable_is_named_with_where_it_came_from(tmp_pat
 READERS = {
     "cohort": Cohort.load,
     "any": load_cohort,
-    "kind": recognise,
+    "kind": _recognise,
     "faced": read_faced,
     "seed-v": seedv.read_seed_v,
     "emoeeg-mc": emoeegmc.read_emoeeg_mc,

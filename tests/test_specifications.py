@@ -55,18 +55,18 @@ def strong():
 def test_averagings_are_what_they_say(strong):
     cohort = strong.cohort
     trials = trial_features(cohort)
-    np.testing.assert_allclose(sp.averaged(cohort, "raw mean"), trials.mean(0))
-    np.testing.assert_allclose(sp.averaged(cohort, "median"), np.median(trials, axis=0))
+    np.testing.assert_allclose(sp._averaged(cohort, "raw mean"), trials.mean(0))
+    np.testing.assert_allclose(sp._averaged(cohort, "median"), np.median(trials, axis=0))
     people = [(one - one.mean(0)) / one.std(0) for one in trials]
-    np.testing.assert_allclose(sp.averaged(cohort, "z of clip means"), np.mean(people, axis=0))
+    np.testing.assert_allclose(sp._averaged(cohort, "z of clip means"), np.mean(people, axis=0))
     ordered = np.sort(trials, axis=0)[4:-4]  # a fifth of 24 people, rounded down
-    np.testing.assert_allclose(sp.averaged(cohort, "trimmed mean"), ordered.mean(0))
+    np.testing.assert_allclose(sp._averaged(cohort, "trimmed mean"), ordered.mean(0))
     z = trial_features(standardise(cohort))
-    np.testing.assert_allclose(sp.averaged(cohort, "standardised"), z.mean(0))
-    effects = sp.averaged(cohort, "order removed")
+    np.testing.assert_allclose(sp._averaged(cohort, "standardised"), z.mean(0))
+    effects = sp._averaged(cohort, "order removed")
     np.testing.assert_allclose(effects.reshape(28, -1), clip_effects(z, cohort.order))
     with pytest.raises(ValueError, match="averaging must be one of raw mean"):
-        sp.averaged(cohort, "mode")
+        sp._averaged(cohort, "mode")
 
 
 def test_channel_sets_are_what_they_say(strong):
@@ -81,7 +81,7 @@ def test_channel_sets_are_what_they_say(strong):
 
 def test_permutations_keep_what_they_should():
     axes, code = positions(), pd.factorize(EMOTIONS)[0]
-    emotions, clips = (sp.permuted_axes(axes, EMOTIONS, null, 50, 0) for null in ("emotions", "clips"))
+    emotions, clips = (sp._permuted_axes(axes, EMOTIONS, null, 50, 0) for null in ("emotions", "clips"))
     for shuffled in (emotions, clips):
         assert shuffled.shape == (51, 6, 28)
         np.testing.assert_allclose(shuffled[0], axes.T)
@@ -97,9 +97,9 @@ def test_permutations_keep_what_they_should():
 
 
 def test_correlations_equal_refitting(strong):
-    means, films = sp.averaged(strong.cohort, "raw mean"), np.array(FACED_FILMS)
+    means, films = sp._averaged(strong.cohort, "raw mean"), np.array(FACED_FILMS)
     targets = np.stack([VALENCE, np.arange(28.0)])
-    r = sp.specification_correlations(means, strong.cohort.channels, EMOTIONS, films, targets)
+    r = sp._specification_correlations(means, strong.cohort.channels, EMOTIONS, films, targets)
     assert r.shape == (4, 3, 4, 2)
     X = zscore(means[:, sp._channel_places(strong.cohort.channels, "posterior")].reshape(28, -1))
     for k, groups in enumerate((None, np.arange(28), films, EMOTIONS)):
@@ -171,7 +171,7 @@ def test_projection_and_maps_are_those_of_the_study(strong, monkeypatch):
     r = ours.xs("emotions", level="null")["value"]
     assert r["leave_one_film_out, standardised"] == pytest.approx(r["leave_one_clip_out"])
 
-    held = sp.held_out(strong, "second model")
+    held = sp.held_out_predictions(strong, "second model")
     one = held.query("features == 'standardised' and left_out == 'emotion'")
     np.testing.assert_allclose(one["prediction"], direct.model.held_out_)
     assert len(held) == 2 * 3 * 28
@@ -189,13 +189,13 @@ def test_projection_and_maps_are_those_of_the_study(strong, monkeypatch):
 
 def test_maps_agree_with_topography(strong):
     cells = sp.cells(strong, "recovered").set_index(["channel", "band"])
-    means, y = sp.averaged(strong.cohort, "raw mean"), strong.axes["recovered"].to_numpy()
+    means, y = sp._averaged(strong.cohort, "raw mean"), strong.axes["recovered"].to_numpy()
     r = topography.cell_correlations(means, y)
     assert len(cells) == 160
     assert cells.loc[("PO3", "alpha"), "r"] == pytest.approx(r[strong.cohort.channels.index("PO3"), 2])
     table = sp.map_means(strong, "language model").set_index(["kind", "name"])["value"]
     axis, channels = strong.axes["language model"].to_numpy(), strong.scalp.channels
-    size = np.abs(topography.cell_correlations(sp.averaged(strong.scalp, "standardised"), axis))
+    size = np.abs(topography.cell_correlations(sp._averaged(strong.scalp, "standardised"), axis))
     np.testing.assert_allclose(table["band"][list(strong.scalp.bands)], size.mean(0))
     for region, names in topography.regions(channels).items():
         assert table["region", region] == pytest.approx(size[np.isin(channels, names)].mean())
@@ -212,8 +212,8 @@ def test_a_figure_without_a_person_is_that_of_the_others(strong):
     subjects = [int(one) for one in strong.cohort.subjects if one != 7]
     others = material_of(strong.cohort.select(subjects=subjects))
     for figure in sp.CARRIED:
-        without = sp.carried(sp.averaged(others.cohort, "raw mean"), figure, others)
-        everybody = sp.carried(sp.averaged(strong.cohort, "raw mean"), figure, strong)
+        without = sp._carried(sp._averaged(others.cohort, "raw mean"), figure, others)
+        everybody = sp._carried(sp._averaged(strong.cohort, "raw mean"), figure, strong)
         assert table.loc[(figure, 7), "r"] == pytest.approx(without, abs=1e-6)
         assert table.loc[(figure, 7), "influence"] == pytest.approx(everybody - without, abs=1e-6)
 

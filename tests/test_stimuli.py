@@ -63,34 +63,26 @@ def few(monkeypatch):
 # The linear discriminant and the groups
 
 
-@pytest.mark.parametrize("held", [None, 0])
-def test_discriminant_agrees_with_scikit_learn(rng, held):
+@pytest.mark.parametrize("unseen", [False, True])
+def test_hits_are_those_of_scikit_learns_discriminant(rng, unseen):
     X = rng.standard_normal((20, 10, 3, 7)) + rng.standard_normal((10, 1, 7))
-    groups = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2, 2])
-    rows = np.ones(10, dtype=bool) if held is None else np.arange(10) != held
-    left = np.where(rows, groups, -1)
-    coef, intercept = st.discriminant(st.clip_moments(X), left, 0.2)
+    groups, moments = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2, 2]), st.clip_moments(X)
+    folds = st.held_out(groups, np.arange(10)) if unseen else None
+    right = st.hits(X, moments, groups, 0.2, folds)
     lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.2, priors=np.full(3, 1 / 3))
-    lda.fit(X[:, rows].reshape(-1, 7), np.tile(np.repeat(groups[rows], 3), 20))
-    np.testing.assert_allclose(coef.T, lda.coef_, rtol=1e-8)
-    np.testing.assert_allclose(intercept + np.log(1 / 3), lda.intercept_, rtol=1e-8)
+    for fold in [np.zeros(10, dtype=bool)] if folds is None else folds:
+        lda.fit(X[:, ~fold].reshape(-1, 7), np.tile(np.repeat(groups[~fold], 3), 20))
+        called = lda.predict(X.reshape(-1, 7)).reshape(X.shape[:3])
+        shown = fold if unseen else ~fold  # a clip is called by the fold that has not seen it
+        np.testing.assert_allclose(right[:, shown], (called == groups[:, None]).mean(2)[:, shown])
+    assert 0.4 < right.mean() < 1
     with pytest.raises(ValueError, match=r"groups \[1\] have no clip"):
-        st.discriminant(st.clip_moments(X), np.where(groups == 1, -1, groups), 0.1)
-
-
-def test_hits_of_held_out_clips_come_from_the_fold_without_them(rng):
-    X = (rng.standard_normal((12, 6, 2, 5)) + 2 * rng.standard_normal((6, 1, 5))).astype(np.float32)
-    groups, moments = np.array([0, 0, 1, 1, 2, 2]), st.clip_moments(X)
-    folds = st.held_out(groups, np.arange(6))
-    assert folds.tolist() == [[True, False] * 3, [False, True] * 3]
-    right = st.hits(X, moments, groups, 0.1, folds)
-    for fold in folds:
-        coef, intercept = st.discriminant(moments, np.where(fold, -1, groups), 0.1)
-        called = (X @ coef + intercept).argmax(-1)
-        np.testing.assert_allclose(right[:, fold], (called == groups[:, None]).mean(2)[:, fold])
+        st.hits(X, moments, groups, 0.1, np.array([groups == 1, groups != 1]))
 
 
 def test_held_out_takes_whole_films_and_leaves_short_groups_alone():
+    pairs = st.held_out(np.array([0, 0, 1, 1, 2, 2]), np.arange(6))
+    assert pairs.tolist() == [[True, False] * 3, [False, True] * 3]
     emotions = np.repeat([0, 1, -1], [3, 3, 2])
     folds = st.held_out(emotions, np.array(["a", "b", "c", "d", "d", "e", "f", "g"]))
     assert folds.astype(int).tolist() == [
@@ -199,16 +191,18 @@ def test_time_course_is_used_where_it_is_locked_to_the_film(rng):
     course = rng.standard_normal((28, 30, 4, 5), dtype=np.float32)
     course -= course.reshape(28, 3, 10, 4, 5).mean(2).repeat(10, axis=1)  # nothing in the means of 10 s
     material = planted(rng, course)
-    table = st.time_course(material, "seen").groupby("condition")[["accuracy", "segment_accuracy"]].mean()
+    table = (
+        st.segment_recognition(material, "seen").groupby("condition")[["accuracy", "segment_accuracy"]].mean()
+    )
     assert table.loc["time course", "accuracy"] > 0.8 and table.loc["time course", "segment_accuracy"] > 0.8
     assert (table.loc[["shuffled", "shuffled in test"], "accuracy"] < 0.25).all()
-    unseen = st.time_course(material, "unseen").set_index("condition")["accuracy"]
+    unseen = st.segment_recognition(material, "unseen").set_index("condition")["accuracy"]
     assert unseen.groupby("condition").mean().to_numpy() == pytest.approx(1 / 9, abs=0.1)
 
 
 def test_time_course_adds_nothing_to_what_is_constant(rng):
     constant = np.broadcast_to(0.6 * rng.standard_normal((28, 1, 4, 5), dtype=np.float32), (28, 30, 4, 5))
-    table = st.time_course(planted(rng, constant), "seen").set_index("condition")
+    table = st.segment_recognition(planted(rng, constant), "seen").set_index("condition")
     means = table.groupby("condition")["accuracy"].mean()
     assert means["shuffled"] > 0.4
     assert means["time course"] <= means["shuffled"] + 0.03
@@ -242,7 +236,7 @@ def test_kalman_filter_restarted_is_that_of_each_part_and_remembers_100_s_otherw
 
 def test_running_normalisation_goes_from_the_others_to_the_person(rng):
     x, mean, variance, d = 5 + 2 * rng.standard_normal((2, 40, 3)), np.ones(3), np.full(3, 4.0), 0.9
-    out = sm.running_normalise(x, mean, variance, decay=d)
+    out = sm._running_normalise(x, mean, variance, decay=d)
     np.testing.assert_allclose(out[:, 0], (x[:, 0] - 1) / np.sqrt(4 + 1e-5))
     k, seen = 17, x[:, :18]
     centre, spread = (d**k * a + (1 - d**k) * b for a, b in ((mean, seen.mean(1)), (variance, seen.var(1))))

@@ -20,10 +20,10 @@ import pytest
 from bs4 import BeautifulSoup
 from filelock import FileLock
 
-from kernel import plans, studies
+from kernel import studies
 from kernel.brain.simulate import simulate_cohort
 from kernel.cli import main
-from kernel.plans import Study, StudyError, load_study, plan, plan_table
+from kernel.plans import Study, StudyError, load_study
 from kernel.report import write_report
 from kernel.studies import run_study
 from kernel.tasks import KINDS, Results
@@ -54,7 +54,7 @@ def copied(undisturbed, tmp_path):
 def lose(folder, *kinds):
     """Remove the results of tasks of some kinds."""
     results = Results(folder)
-    for task in plan(TINY):
+    for task in TINY.plan():
         if task.kind in kinds:
             results.place(task.label).unlink()
 
@@ -144,15 +144,15 @@ def test_a_file_may_be_empty_and_gives_back_what_it_says(tmp_path):
 
 
 def test_the_plan_counts_what_the_paper_has():
-    table = plan_table(plan(replace(Study(), strategies=tuple(range(1, 26)))))
+    table = replace(Study(), strategies=tuple(range(1, 26))).costs()
     assert table.loc["training", "trainings"] == 36 and table.loc["strategy", "tasks"] == 25
     assert table.loc["strategy", "trainings"] == 25 * 5 * 2  # each with its placebo
     assert table.loc["all", "trainings"] == table["trainings"].iloc[:-1].sum()
-    none = plan_table(plan(replace(Study(), strategies=(), checkpoints="none", members=0)))
+    none = replace(Study(), strategies=(), checkpoints="none", members=0).costs()
     assert none.loc["all", "trainings"] == 0 and "rediscovery" not in none.index
-    more = plans.estimate(replace(Study(), seeds=50))
-    assert more["hours"] > plans.estimate(Study())["hours"] > 0
-    assert plans.estimate(Study(), n_jobs=4)["hours"] < plans.estimate(Study(), n_jobs=1)["hours"]
+    more = replace(Study(), seeds=50).estimate()
+    assert more["hours"] > Study().estimate()["hours"] > 0
+    assert Study().estimate(n_jobs=4)["hours"] < Study().estimate(n_jobs=1)["hours"]
 
 
 # ---- the run
@@ -178,7 +178,7 @@ def test_a_finished_study_computes_nothing_again(undisturbed):
     folder, tables = undisturbed
     before = stamps(folder)
     assert_same(run(TINY, folder), tables)
-    assert stamps(folder) == before and len(before) == len(plan(TINY))
+    assert stamps(folder) == before and len(before) == len(TINY.plan())
 
 
 def test_a_killed_run_goes_on_with_nothing_lost_and_nothing_double(undisturbed, copied, tmp_path):
@@ -194,10 +194,10 @@ def test_a_killed_run_goes_on_with_nothing_lost_and_nothing_double(undisturbed, 
     os.killpg(running.pid, signal.SIGKILL)
     assert running.wait() == -signal.SIGKILL
     before = stamps(study)
-    assert 4 <= len(before) < len(plan(TINY))
+    assert 4 <= len(before) < len(TINY.plan())
     assert_same(run(TINY, study), undisturbed[1])
     after = stamps(study)
-    assert before.items() <= after.items() and len(after) == len(plan(TINY))
+    assert before.items() <= after.items() and len(after) == len(TINY.plan())
 
 
 @contextmanager
@@ -209,10 +209,10 @@ def dask_client():
 
 
 def killing(place, times):
-    """`perform` that kills its worker before the first task of alignment, so many times."""
-    original = studies.perform
+    """`_perform` that kills its worker before the first task of alignment, so many times."""
+    original = studies._perform
 
-    def perform(study, folder, task):
+    def _perform(study, folder, task):
         if task.kind == "strategy":
             for k in range(times):
                 mark = os.path.join(place, str(k))
@@ -223,13 +223,13 @@ def killing(place, times):
                 os.kill(os.getpid(), 9)
         return original(study, folder, task)
 
-    return perform
+    return _perform
 
 
 def test_two_processes_of_which_one_is_killed_find_what_one_finds(undisturbed, copied, tmp_path, monkeypatch):
     lose(copied, "projection", "topography", "strategy")
     (tmp_path / "marks").mkdir()
-    monkeypatch.setattr(studies, "perform", killing(str(tmp_path / "marks"), 1))
+    monkeypatch.setattr(studies, "_perform", killing(str(tmp_path / "marks"), 1))
     tables = run(TINY, copied, n_jobs=2)
     assert list((tmp_path / "marks").iterdir()), "no worker was killed"
     assert_same(tables, undisturbed[1])
@@ -240,7 +240,7 @@ def test_a_dask_cluster_of_which_a_worker_is_killed_finds_the_same(
 ):
     lose(copied, "strategy")
     (tmp_path / "marks").mkdir()
-    monkeypatch.setattr(studies, "perform", killing(str(tmp_path / "marks"), 1))
+    monkeypatch.setattr(studies, "_perform", killing(str(tmp_path / "marks"), 1))
     with dask_client() as client:
         tables = run(TINY, copied, client=client)
     assert list((tmp_path / "marks").iterdir()), "no worker was killed"
@@ -275,7 +275,7 @@ def test_a_lost_connection_gives_the_tasks_out_again(quick, tmp_path, monkeypatc
 
     monkeypatch.setattr(studies, "side_by_side", breaking)
     tables = run(TINY, tmp_path / "study")
-    assert left == [0] and len(tables["nothing"]) == len(plan(TINY)) - 1
+    assert left == [0] and len(tables["nothing"]) == len(TINY.plan()) - 1
 
 
 @pytest.mark.parametrize("successes", [0, 3, 7])
@@ -296,7 +296,7 @@ def test_a_full_disk_is_named_and_the_next_run_goes_on(quick, tmp_path, monkeypa
             run(TINY, tmp_path / "study")
     run(TINY, tmp_path / "study")
     assert studies.status(tmp_path / "study").eval("tasks == done").all()
-    assert len(quick[1]) <= len(plan(TINY))  # each once, and once more that which could not be written
+    assert len(quick[1]) <= len(TINY.plan())  # each once, and once more that which could not be written
 
 
 def test_a_task_that_fails_is_named_and_the_others_are_kept(quick, tmp_path):
@@ -354,23 +354,23 @@ def test_a_folder_belongs_to_one_study_and_one_run(undisturbed, tmp_path):
 
 
 def test_results_of_another_package_or_other_recordings_are_not_taken(monkeypatch, tmp_path):
-    before = studies.task_ids(TINY)
-    assert studies.task_ids(TINY) == before and len(set(before.values())) == len(plan(TINY))
+    before = studies._task_ids(TINY)
+    assert studies._task_ids(TINY) == before and len(set(before.values())) == len(TINY.plan())
     for name, value in (
         ("source_digest", lambda *names: "other"),
         ("VERSIONS", {**studies.files.VERSIONS, "torch": "0"}),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(studies.files, name, value)
-            assert studies.task_ids(TINY)["cohort"] != before["cohort"]
+            assert studies._task_ids(TINY)["cohort"] != before["cohort"]
     with monkeypatch.context() as patch:
         patch.setenv("KERNEL_DEVICE", "meta")
-        assert studies.task_ids(TINY)["cohort"] != before["cohort"]
+        assert studies._task_ids(TINY)["cohort"] != before["cohort"]
     (tmp_path / "sub000.pkl.pkl").write_bytes(b"one")
     recorded = replace(TINY, path=str(tmp_path))
-    first = studies.task_ids(recorded)
+    first = studies._task_ids(recorded)
     (tmp_path / "sub000.pkl.pkl").write_bytes(b"three")
-    assert studies.task_ids(recorded)["cohort"] != first["cohort"]
+    assert studies._task_ids(recorded)["cohort"] != first["cohort"]
 
 
 def test_a_finished_study_is_read_without_its_recordings_device_and_package(
@@ -385,7 +385,7 @@ def test_a_finished_study_is_read_without_its_recordings_device_and_package(
     (tmp_path / "own.nc").unlink()
     monkeypatch.setattr(studies.files, "VERSIONS", {})
     study = studies.open_study("~/out")
-    n = len(plan(study))
+    n = len(study.plan())
     assert studies.status("~/out")["done"].sum() == n and study.path == str(tmp_path / "own.nc")
     capsys.readouterr()
     assert main(["status", "~/out"]) == 0 and f"{n} of {n} tasks are done" in capsys.readouterr().out
@@ -416,6 +416,11 @@ def test_the_report_stands_alone_and_says_that_it_is_simulated(undisturbed, caps
     assert all((tag.get("src") or tag.get("href")).startswith("data:") for tag in loaded)
     assert "The EEG is simulated." in text and "(simulated)" in text and "C4.tracked" in text
     assert "Not run yet" not in text
+    tables = [[cell.text for cell in table("th")] for table in page("table")]
+    assert tables[1] == ["claim", "verdict", "ours", "interval", "p", "paper", "model"], "verdicts come first"
+    assert "Here: at least one in twenty axes" in text, "a denial is told in plain words"
+    assert not any({"data", "simulated", "source", "versions"} & set(names) for names in tables)
+    assert [fold.find_previous("img") is not None for fold in page("details")] == [True] * 3
 
 
 def test_the_report_of_half_a_study_names_what_is_missing(copied):
@@ -429,6 +434,9 @@ def test_claims_are_told(undisturbed, capsys):
     assert main(["claims", "C4.tracked", *ledger]) == 0
     text = capsys.readouterr().out
     assert text.startswith("C4.tracked") and "rule:" in text and "simulated" in text
+    assert "in plain words" not in text
+    assert main(["claims", "C7.none_helps", *ledger]) == 0
+    assert "in plain words: Supported: " in capsys.readouterr().out
     assert main(["claims", *ledger]) == 0
     assert "not run" in capsys.readouterr().out
 

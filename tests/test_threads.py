@@ -11,7 +11,7 @@ import torch
 from joblib import delayed
 
 from kernel import files
-from kernel.threads import one_thread, processes, side_by_side, with_settings
+from kernel.threads import one_thread, processes, side_by_side
 
 
 def test_the_number_of_threads_comes_back_and_a_decorator_can_be_called_again():
@@ -59,9 +59,12 @@ def test_one_process_is_this_one(monkeypatch, n_jobs, limit):
 
 
 def test_a_setting_added_since_does_not_reach_a_call(monkeypatch):
-    ((function, arguments, options),) = with_settings([delayed(os.environ.get)("KERNEL_ADDED")])
+    calls = [delayed(os.environ.get)(name) for name in ("KERNEL_THERE", "KERNEL_ADDED")]
+    monkeypatch.setenv("KERNEL_THERE", "before")
+    results = side_by_side(calls, n_jobs=1, label="calls", progress=False)
+    assert next(results) == "before"
     monkeypatch.setenv("KERNEL_ADDED", "since")
-    assert function(*arguments, **options) is None
+    assert next(results) is None
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from kernel import stats
 from kernel.brain import topography as tp
 from kernel.brain.cohort import Cohort, cohort_tensor, standardise, trial_features
 from kernel.brain.designs import FACED_CHANNELS, FACED_CLASSES, FACED_CLIP_EMOTIONS, FACED_SCALP, scalp_info
-from kernel.brain.people import ClusterTest, cluster_test, simpson, subject_correlations, subject_oracle
+from kernel.brain.people import ClusterTest, _subject_correlations, cluster_test, simpson, subject_oracle
 from kernel.brain.seedv import SEED_V_CHANNELS
 from kernel.brain.simulate import CLASS_VALENCE, simulate_cohort
 
@@ -254,9 +254,9 @@ def test_emotions_at_one_position_carry_nothing(rng):
 def test_subjects_are_correlated_over_the_clips_they_have(rng):
     features, y = rng.standard_normal((4, 28, 3, 2)), rng.standard_normal((2, 28))
     features[1, :20], features[3, 5] = np.nan, np.nan
-    batch = subject_correlations(features, y)
+    batch = _subject_correlations(features, y)
     for target, maps in zip(y, batch, strict=True):
-        np.testing.assert_allclose(maps, subject_correlations(features, target))
+        np.testing.assert_allclose(maps, _subject_correlations(features, target))
         for trials, r in zip(features, maps, strict=True):
             there = np.isfinite(trials[:, 0, 0])
             assert r[2, 1] == pytest.approx(corrcoef(trials[there, 2, 1], target[there]))
@@ -301,10 +301,10 @@ def test_the_oracle_is_the_best_of_each_subject(rng):
     features = rng.standard_normal((6, 28, 4, 3))
     features[2, 7] = np.nan
     oracle = subject_oracle(features, VALENCE, FACED, n_permutations=30, random_state=1)
-    by_band = np.abs(subject_correlations(features, VALENCE)).max(1)
+    by_band = np.abs(_subject_correlations(features, VALENCE)).max(1)
     assert oracle.channel.observed == pytest.approx(by_band.mean(0).max())
     orders = stats.permutation_test(
-        lambda _, Y: np.abs(subject_correlations(features, Y)).max((-2, -1)).mean(-1),
+        lambda _, Y: np.abs(_subject_correlations(features, Y)).max((-2, -1)).mean(-1),
         np.arange(28), VALENCE, groups=FACED, n_permutations=30, random_state=1, alternative="greater",
     )  # fmt: skip
     assert oracle.cell.observed == pytest.approx(orders.observed) and oracle.cell.p == orders.p
@@ -339,7 +339,7 @@ def test_clusters_are_the_planted_cells_and_their_neighbours(rng):
     features[:, :, :2, 1:3] += 4 * Z[:, None, None]  # Fp1 and Fp2, theta and alpha
     features[3, 5] = np.nan
     one, same = (cluster_test(features, VALENCE, info, n_permutations=100) for _ in range(2))
-    r = np.arctanh(subject_correlations(features, VALENCE))
+    r = np.arctanh(_subject_correlations(features, VALENCE))
     np.testing.assert_allclose(one.t, r.mean(0) / (r.std(0, ddof=1) / np.sqrt(20)))
     best = one.clusters[one.p.argmin()]
     assert best[:2, 1:3].all() and best.sum() < 15 and one.p_min <= 0.01
@@ -352,17 +352,17 @@ def test_clusters_are_the_planted_cells_and_their_neighbours(rng):
 
 def test_the_peak_is_where_it_was_planted_and_ears_do_not_count(rng):
     de = rng.standard_normal((5, 28, 12, 32, 5)).astype(np.float32)
-    noise = tp.time_course(make_cohort(de), VALENCE, FACED, n_permutations=200)
+    noise = tp.scalp_time_course(make_cohort(de), VALENCE, FACED, n_permutations=200)
     assert (noise.p > 0.02).all() and noise.bands[-1] == "gamma"
     de[:, :, 7, :30, 2] += Z[:, None]
     de[:, :, 3, 30:] += 1000 * Z[:, None, None]  # on the ears
     de[2, 4] = np.nan
-    course = tp.time_course(make_cohort(de), VALENCE, FACED, n_permutations=200)
+    course = tp.scalp_time_course(make_cohort(de), VALENCE, FACED, n_permutations=200)
     assert course.peak[2] == 7 and course.p[2] == 1 / 201 and (np.delete(course.p, 2) > 0.02).all()
     x = np.nanmean(de[:, :, 7, :30, 2].mean(-1, dtype=float), axis=0)
     assert course.r[2, 7] == pytest.approx(corrcoef(x, VALENCE))
     de[:, 9, 10:] = np.nan  # one clip is shorter
-    assert tp.time_course(make_cohort(de), VALENCE, FACED, n_permutations=20).seconds.tolist() == list(
+    assert tp.scalp_time_course(make_cohort(de), VALENCE, FACED, n_permutations=20).seconds.tolist() == list(
         range(10)
     )
 
@@ -436,18 +436,18 @@ AXIS = (VALENCE, FACED)
         (lambda: tp.asymmetry(X[:, 3:, :1], *AXIS, FACED_CHANNELS[3:]), r"\['Fp1', 'Fp2'\] are missing"),
         (lambda: tp.weighted_gain(X, *AXIS, (5, 0)), r"positive, got \(5, 0\)"),
         (lambda: tp.weighted_gain(X, *AXIS, (5,)), "from 2 to 10, got 1"),
-        (lambda: subject_correlations(HOLED, VALENCE), "NaN in part"),
-        (lambda: subject_correlations(FEATURES, VALENCE[:4]), r"28 clips, y has shape \(4,\)"),
-        (lambda: subject_correlations(FEATURES[0, 0], VALENCE), r"features must be \(n_subjects"),
-        (lambda: subject_correlations(TWO_TRIALS, VALENCE), "place 0 has 2 trials"),
+        (lambda: _subject_correlations(HOLED, VALENCE), "NaN in part"),
+        (lambda: _subject_correlations(FEATURES, VALENCE[:4]), r"28 clips, y has shape \(4,\)"),
+        (lambda: _subject_correlations(FEATURES[0, 0], VALENCE), r"features must be \(n_subjects"),
+        (lambda: _subject_correlations(TWO_TRIALS, VALENCE), "place 0 has 2 trials"),
         (
-            lambda: subject_correlations(THREE_TRIALS, VALENCE),
+            lambda: _subject_correlations(THREE_TRIALS, VALENCE),
             "y over the trials .* place 0 is const",
         ),
         (lambda: simpson(FEATURES, VALENCE, n_channels=5), "5 channels"),
         (lambda: subject_oracle(FEATURES[0], *AXIS), r"features must have shape \(n_subjects"),
         (lambda: cluster_test(FEATURES, VALENCE, scalp_info(FACED_SCALP, sfreq=1.0)), "info has 30 channels"),
-        (lambda: tp.time_course(COHORT, np.ones(28), FACED), "y is constant"),
+        (lambda: tp.scalp_time_course(COHORT, np.ones(28), FACED), "y is constant"),
         (lambda: tp.connectivity(COHORT.select(bands=["alpha"]), *AXIS), r"gamma .*got \['alpha'\] and 32"),
         (
             lambda: tp.connectivity(COHORT.select(channels=FACED_CHANNELS[:8]), *AXIS),

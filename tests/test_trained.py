@@ -62,7 +62,7 @@ def quick(monkeypatch, material):
     monkeypatch.setattr(trained, "CONTESTANTS", {"means": NetworkClassifier(epochs=4, batch_size=256)})
     names = ("plain", "prototypes of a language model", "random prototypes")
     specs = [replace(TINY, seed=seed, recipe=f"mlp, {name}") for seed, name in enumerate(names)]
-    monkeypatch.setattr(trained, "checkpoint_specs", lambda regime: specs)
+    monkeypatch.setattr(trained, "_checkpoint_specs", lambda regime: specs)
     monkeypatch.setattr(trained, "CHECKPOINT_PARTS", ("means, mlp, 3",))
     stories = SimpleNamespace(centroids_=np.eye(9), classes_=list(material.z.classes))
     monkeypatch.setattr("kernel.language.study.story_axis", lambda name, classes: stories)
@@ -71,7 +71,7 @@ def quick(monkeypatch, material):
 def test_rows_of_a_training_hold_everybody(material):
     split = make_split(material.z, "standard")
     bank = train_bank([TINY, replace(TINY, seed=1)], material.z, split, n_jobs=1, progress=False)
-    rows = trained.training_rows(bank)
+    rows = trained._training_rows(bank)
     people = trained.people_of(rows)
     assert people.shape == (2, 23)
     np.testing.assert_allclose(people.mean(1), bank.bacc("test"), atol=1e-12)
@@ -85,11 +85,11 @@ def test_rows_of_a_training_hold_everybody(material):
 
 
 def test_stored_rows_say_what_the_run_said(few, quick):
-    values = trained.alignment_values(few)
+    values = trained._alignment_values(few)
     options = {"seeds": [0, 1], "valence": values, "recipe": TINY, "n_jobs": 1, "progress": False}
     run = interventions.run_interventions(few.z, [11, 24], **options)
     tables = [trained.alignment(few, f"means, {number}", seeds=[0, 1]) for number in (11, 24)]
-    again = trained.as_interventions(pd.concat(tables, ignore_index=True), label=few.z.label)
+    again = trained.as_interventions(pd.concat(tables, ignore_index=True))
     summaries = [interventions.summarise(result, n_resamples=50) for result in (run, again)]
     names = "label number strategy n true true_low true_high true_p true_holm beyond".split()
     pd.testing.assert_frame_equal(*(table[names] for table in summaries), check_exact=False, atol=1e-9)
@@ -103,9 +103,9 @@ def test_stored_rows_say_what_the_run_said(few, quick):
         (trained.doses, "means, rsa", {"seeds": (0,)}, "strength arm bacc", 9),
         (trained.recipes, "means, emotions, 3", {"seeds": (0,)}, "recipe bacc", 9),
         (trained.few_people, "means, 4", {"seeds": (0,)}, "people bacc", 9),
-        (trained.mechanism, "means", {"seeds": (0,)}, "arm", None),
+        (trained.axis_shifts, "means", {"seeds": (0,)}, "arm", None),
         (trained.axis_members, "means", {"added": (2,)}, "", None),
-        (trained.contest, "means, seeds", {}, "method bacc low high", None),
+        (trained.ensembles, "means, seeds", {}, "method bacc low high", None),
         (trained.comparisons, "means, lengths", {}, "value low high", 2),
         (trained.comparisons, "means, depths", {}, "value low high", 1),
         (trained.comparisons, "means, prototypes", {}, "value low high", 1),
@@ -187,7 +187,7 @@ def test_checkpoints_store_what_scores_for_any_axis_need(few, quick):
     material = few
     table = trained.checkpoints(material, "means, mlp, 3")
     bank, alignment = trained._checkpoints(material, "means, mlp, 3", None)
-    target = study.clip_target(material.z, trained._positions(material, "language model"))
+    target = study.clip_target(material.z, trained._axis_positions(material, "language model"))
     of_class = np.array([target[material.z.emotions == e].mean() for e in trained.FACED_CLASSES])
     scores = np.abs(stats.pearson(table[list(trained.PC1)].to_numpy(), of_class))
     np.testing.assert_allclose(scores, alignment.table["class_pc1"], atol=1e-6)
@@ -198,7 +198,7 @@ def test_checkpoints_store_what_scores_for_any_axis_need(few, quick):
     pd.testing.assert_frame_equal(some, table[1:2].reset_index(drop=True), atol=1e-4)
 
     lost = ablation.ablation(bank, alignment, n_best=None)
-    rows = trained.ablation(material, "means, mlp, 3")
+    rows = trained.ablation_drops(material, "means, mlp, 3")
     assert len(rows) == 3 * 5 * 2
     np.testing.assert_allclose(rows["drop"], lost.table["drop"])
     nulls = trained.ablation_nulls(material, "means, mlp, 3")
@@ -241,7 +241,7 @@ def test_controls_are_simulated_and_say_so(quick, few, monkeypatch):
     parts = simulated.parts_of(trained.DOSE_PARTS, "default 0", "no_valence 0")
     assert parts[0] == "default 0, rsa" and len(parts) == 6
     assert simulated.parts_of(trained.REGIMES, "default 3") == ("default 3",)
-    monkeypatch.setattr(simulated, "cohort", lambda truth: few.cohort)
+    monkeypatch.setattr(simulated, "_planted", lambda truth: few.cohort)
     monkeypatch.setattr(simulated, "RECIPE", TINY)
     monkeypatch.setattr(simulated.contest, "NETWORK", NetworkClassifier(epochs=4, batch_size=256))
     rows = simulated.on_simulated(trained.alignment, few, "default 0, 14", seeds=(0,))
@@ -275,18 +275,18 @@ def test_tables_over_cohorts_are_read_as_cohorts(monkeypatch):
 
 
 def test_rates_and_replications_say_what_they_are_of(quick, few, monkeypatch):
-    rates = pd.DataFrame({"truth": pd.Categorical(["default"]), "p": [0.5]})
-    monkeypatch.setattr(rates_module, "rediscovery_p_values", lambda presets, seeds, **options: rates)
+    rates = pd.DataFrame({"p": [0.5]})
+    monkeypatch.setattr(rates_module, "rediscovery_p_values", lambda preset, seeds: rates)
     monkeypatch.setattr(simulated, "replicate", lambda design, **options: rates)
     voted = {"method": ["single network", "deep ensemble"], "difference": [-0.1, 0.0], "bacc": [0.3, 0.4]}
     voted = pd.DataFrame(voted | {"low": [-0.2, 0], "high": [-0.05, 0]})
     monkeypatch.setattr(simulated.contest, "contest", lambda *cohort, **options: voted)
-    monkeypatch.setattr(simulated, "cohort", lambda truth: few.cohort)
+    monkeypatch.setattr(simulated, "_planted", lambda truth: few.cohort)
     monkeypatch.setattr(simulated, "other_cohort", lambda name: few.cohort)
-    monkeypatch.setattr(study, "fewer_specs", lambda: trained.checkpoint_specs("means"))
+    monkeypatch.setattr(study, "fewer_specs", lambda: trained._checkpoint_specs("means"))
     of_all = {"scope": ["overall"], "null": ["emotions permuted"], "r": [0.2], "p": [0.3], "null_sd": [0.1]}
     monkeypatch.setattr(
-        study, "convergence_table", lambda found: pd.DataFrame(of_all | {"n": [len(found.table)]})
+        study.Rediscovery, "convergence_table", lambda found: pd.DataFrame(of_all | {"n": [len(found.table)]})
     )
     run = partial(interventions.run_interventions, recipe=TINY)
     monkeypatch.setattr(interventions, "run_interventions", run)

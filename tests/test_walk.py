@@ -69,12 +69,12 @@ def test_the_walk_can_be_walked(tmp_path, monkeypatch, capsys):
         assert perform(command) == 0, command
         said[command] = capsys.readouterr().out
     assert len(said) == 8, "the walk has other commands than this test knows"
-    loaded, planned, status = (
+    loaded, planned, status, claim = (
         next(text for command, text in said.items() if word in command)
-        for word in ("load_cohort", "dry-run", "status")
+        for word in ("load_cohort", "dry-run", "status", "kernel claims")
     )
     assert loaded.startswith("simulated cohort, generated files") and "trainings, about" in planned
-    assert re.search(r"(\d+) of \1 tasks are done", status)
+    assert re.search(r"(\d+) of \1 tasks are done", status) and "supported (simulated)" in claim
     report = (tmp_path / "my_study" / "report.html").read_text()
     assert "The EEG is simulated." in report
     for table in (tmp_path / "my_study" / "results").glob("*.csv"):

@@ -297,7 +297,7 @@ def test_placebos_and_rates_come_in_blocks_with_both_ways(quick, monkeypatch):
     table = module.within_placebo(material(), "25-49")
     assert table["set"].tolist() == list(range(25, 50))
     assert list(table) == ["set", "r", "p", "r_naive", "p_naive"] and table["r"].nunique() == 25
-    hard = module.within_hard_placebo(material(), module.PLACEBO_PARTS[1])
+    hard = module.within_placebo(material(), module.PLACEBO_PARTS[1], hard=True)
     assert hard["set"].tolist() == table["set"].tolist() and (hard["r"] != table["r"]).all()
     rates = pd.concat([module.within_rates(None, f"{truth} | 3-4") for truth in ("within 0.4", "placebo")])
     assert rates.groupby("truth")["r"].min()["within 0.4"] > 0.5

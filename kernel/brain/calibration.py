@@ -15,7 +15,7 @@ from scipy.stats import binomtest
 from kernel import checks, stats
 from kernel.brain.cohort import FACED_CLIP_EMOTIONS, Cohort, mean_over_subjects, standardise, trial_features
 from kernel.brain.components import FacedSettings
-from kernel.brain.projection import clip_effects, null_targets, track, track_against_order, trial_level
+from kernel.brain.projection import clip_effects, track, track_against_order, trial_level
 from kernel.brain.ridge import RELATIVE_ALPHAS, RidgeFolds
 from kernel.brain.simulate import CLASS_VALENCE, FACED_CLASSES, Settings, simulate_cohort
 from kernel.brain.study import clip_values, transfer_class_order
@@ -24,11 +24,7 @@ from kernel.brain.topography import cell_correlations, cell_map
 Row = tuple[str, str, float, float]  # estimator, null, value, p
 
 #: Truths of `replicate`, by the presets of the simulation.
-REPLICATION_TRUTHS = {
-    "nothing": "null",
-    "classes, no valence": "no_valence",
-    "valence 1": "strong_valence",
-}
+REPLICATION_TRUTHS = {"nothing": "null", "classes, no valence": "no_valence", "valence 1": "strong_valence"}
 #: Truths of `faced_calibration`, all with the sizes of FACED: the share of clips' sd that goes along valence.
 FACED_TRUTHS = {"no valence": FacedSettings()} | {
     f"valence {name}": FacedSettings(valence=float(name)) for name in (".1", ".2", ".3", ".6", "1")
@@ -46,35 +42,35 @@ _LEFT_OUT = "leave-one-emotion-out r"
 _PERMUTED = "emotions permuted"
 
 
-def calibrate(
+def _calibrate(
     settings: Settings | FacedSettings,
     seeds: Iterable[int],
     *,
     n_subjects: int = 123,
     n_permutations: int = 99,
 ) -> pd.DataFrame:
-    """Run every estimator against every null on simulated cohorts of known truth, one for each seed.
-
-    Positions are the mean human valence of the nine emotions: the best axis there can be. An axis that agrees
-    less with people finds less. Of 99 members of a null, p <= .05 is an exact 5 % event. Columns are
-    ``seed``, ``estimator``, ``null``, ``value``, ``p``.
-    """
+    """Every estimator against every null on simulated cohorts of known truth, one for each seed."""
     checks.count("n_permutations (p <= .05 is impossible below 19)", n_permutations, 19)
     rows = []
     for seed in seeds:
         cohort, _ = simulate_cohort(seed, settings, n_subjects=n_subjects, window=30.0)
-        tests = run_tests(_trials(cohort), cohort.order, n_permutations=n_permutations, random_state=seed)
+        tests = _run_tests(
+            _standard_trials(cohort), cohort.order, n_permutations=n_permutations, random_state=seed
+        )
         rows += [(seed, *test) for test in tests]
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
 def faced_calibration(part: str) -> pd.DataFrame:
-    """Rows of `calibrate` for one of `FACED_CALIBRATION_PARTS`, such as ``"valence .6 | 40-59"``, its truth.
+    """Run every estimator against every null on simulated cohorts of known truth.
 
-    The parts together are for `rejection_rates`.
+    A part is one of `FACED_CALIBRATION_PARTS`, such as ``"valence .6 | 40-59"``: a truth and the seeds of its
+    cohorts. Positions are the mean human valence of the nine emotions: the best axis there can be. An axis
+    that agrees less with people finds less. Of 99 members of a null, p <= .05 is an exact 5 % event. Columns
+    are ``seed``, ``estimator``, ``null``, ``value``, ``p`` and ``truth``, for `rejection_rates`.
     """
     truth, seeds = _truth_and_seeds(part)
-    return calibrate(FACED_TRUTHS[truth], seeds).assign(truth=truth)
+    return _calibrate(FACED_TRUTHS[truth], seeds).assign(truth=truth)
 
 
 def _truth_and_seeds(part: str) -> tuple[str, range]:
@@ -95,7 +91,7 @@ def axis_power(part: str, axes: Mapping[str, np.ndarray]) -> pd.DataFrame:
     emotions, rejected = np.array(FACED_CLIP_EMOTIONS), dict.fromkeys(axes, 0)
     for seed in seeds:
         cohort, _ = simulate_cohort(seed, FACED_TRUTHS[truth], window=30.0)
-        trials = _trials(cohort)
+        trials = _standard_trials(cohort)
         views = mean_over_subjects(trials), clip_effects(trials, cohort.order)
         for name, y in axes.items():
             p = [track(X, y, emotions, n_permutations=199, random_state=seed).p for X in views]
@@ -110,7 +106,7 @@ def replicate(design: str, *, n_cohorts: int = 40, n_permutations: int = 1000) -
     `design` is ``"SEED-V"`` or ``"EmoEEG-MC"``. Both cohorts of a seed share the pattern of valence and
     nothing else; cohort i of each of `REPLICATION_TRUTHS` has seed i. Positions are human valence.
 
-    Columns are those of `calibrate` and ``truth``; there are three tests: the projection on emotions left
+    Columns are those of `faced_calibration`; there are three tests: the projection on emotions left
     out, the best of all cells, and the order of the classes that weights fitted to FACED's cohort predict.
     """
     checks.choice("design", design, _COARSE)
@@ -124,14 +120,14 @@ def replicate(design: str, *, n_cohorts: int = 40, n_permutations: int = 1000) -
     return pd.DataFrame(rows, columns=[*_COLUMNS, "truth"])
 
 
-def rejection_rates(table: pd.DataFrame, *, level: float = 0.05) -> pd.DataFrame:
-    """Share of cohorts with p <= level by test and truth, with exact 95 % (Clopper-Pearson) limits.
+def rejection_rates(table: pd.DataFrame) -> pd.DataFrame:
+    """Share of cohorts with p <= .05 by test and truth, with exact 95 % (Clopper-Pearson) limits.
 
     Columns are ``estimator``, ``null``, ``truth``, ``rate``, ``low``, ``high``, ``n``.
     """
     rows, keys = [], ["estimator", "null", "truth"]
     for names, p in table.groupby(keys, sort=False, observed=True)["p"]:
-        share = binomtest(int((p <= level + 1e-12).sum()), len(p))
+        share = binomtest(int((p <= 0.05 + 1e-12).sum()), len(p))
         limits = share.proportion_ci(0.95, method="exact")
         rows.append((*names, share.statistic, limits.low, limits.high, len(p)))
     return pd.DataFrame(rows, columns=[*keys, "rate", "low", "high", "n"])
@@ -140,7 +136,7 @@ def rejection_rates(table: pd.DataFrame, *, level: float = 0.05) -> pd.DataFrame
 # The tests of one cohort
 
 
-def _trials(cohort: Cohort) -> np.ndarray:
+def _standard_trials(cohort: Cohort) -> np.ndarray:
     """Standardised trials (n_subjects, n_clips, n_features)."""
     trials = trial_features(standardise(cohort))
     return trials.reshape(*trials.shape[:2], -1)
@@ -163,7 +159,7 @@ def _replication(preset: str, seed: int, design: str, n_permutations: int) -> li
     ]
 
 
-def run_tests(
+def _run_tests(
     features: np.ndarray, order: np.ndarray, *, n_permutations: int, random_state: int
 ) -> list[Row]:
     """Every estimator against every null, on the trials of one FACED-like cohort: estimator, null, value, p.
@@ -176,8 +172,8 @@ def run_tests(
     y = np.array([CLASS_VALENCE[FACED_CLASSES.index(emotion)] for emotion in FACED_CLIP_EMOTIONS])
     rng = np.random.default_rng(random_state)
     nulls = {
-        "free directions": null_targets(emotions, "free", n_permutations, rng),
-        "class-constant directions": null_targets(emotions, "class_constant", n_permutations, rng),
+        "free directions": rng.standard_normal((n_permutations, len(y))),
+        "class-constant directions": rng.standard_normal((n_permutations, len(CLASS_VALENCE)))[:, code],
         "clips permuted": rng.permuted(np.tile(y, (n_permutations, 1)), axis=1),
         _PERMUTED: rng.permuted(np.tile(CLASS_VALENCE, (n_permutations, 1)), axis=1)[:, code],
     }

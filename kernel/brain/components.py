@@ -23,7 +23,7 @@ from kernel.arrays import real
 from kernel.brain.cohort import Cohort, trial_features
 from kernel.brain.designs import DESIGNS, FACED_FILMS, FACED_SCALP, faced_hardware
 from kernel.brain.material import Material
-from kernel.brain.simulate import LEAD, TRIAL, Truth, _generators, _head, _root, _smooth_roots, _unit
+from kernel.brain.simulate import LEAD, TRIAL, Truth, _generators, _head, _root, _smooth_roots, _unit_power
 from kernel.ratings import draw_orders, load_ratings
 
 N_CLIPS = len(DESIGNS["FACED"].emotions)
@@ -52,14 +52,14 @@ def variance_components(cohort: Cohort) -> pd.DataFrame:
     if n_windows <= _LAGS:
         raise ValueError(f"the noise within clips needs at least {_LAGS + 1} windows, got {n_windows}")
     variances, residual = _between(trial_features(cohort), cohort.order)
-    total, ou, white, tau = _within(cohort.de, cohort.window)
+    total, ou, white, tau = _within_clip(cohort.de, cohort.window)
     left = ou * [_mean_variance(t / cohort.window, n_windows) for t in tau] + white / n_windows
     variances |= {"person x clip": residual - left, "within clip": total, "ou": ou, "white": white}
     rows = {name: np.sqrt(np.clip(variance.mean(0), 0, None)) for name, variance in variances.items()}
     return pd.DataFrame({**rows, "time constant": tau}, index=list(cohort.bands)).T
 
 
-def variance_shares(x: ArrayLike) -> pd.Series:
+def _variance_shares(x: ArrayLike) -> pd.Series:
     """Shares of the sum of squares of ratings (n_subjects, n_clips): ``person``, ``clip`` and ``rest``.
 
     They add up to 1. The rest is what lies between people within a clip beyond how high a person rates
@@ -100,7 +100,7 @@ def scaled_positions(order: np.ndarray) -> np.ndarray:
     return 2 * (order - 1) / (order.shape[1] - 1) - 1
 
 
-def _within(de: np.ndarray, window: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _within_clip(de: np.ndarray, window: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Variance about the trial mean, of the process and of its white part; time constant of each band, s."""
     n_subjects, _, n, *shape = de.shape
     observed = np.zeros((_LAGS, *shape))
@@ -323,7 +323,7 @@ class _Field:
         means = load_ratings()["valence_mean"].to_numpy()
         self.valence = (means - means.mean()) / means.std()
         space, bands = _smooth_roots(_head(FACED_SCALP).directions, self.shape[1])
-        self.pattern = _unit(space @ rng.standard_normal(self.shape) @ bands)
+        self.pattern = _unit_power(space @ rng.standard_normal(self.shape) @ bands)
         self.clips = clip.draw(rng, N_CLIPS)
         along = self.valence[:, None, None] * self.pattern
         self.effect = clip.sd * (valence * along + np.sqrt(1 - valence**2) * self.clips)
@@ -373,7 +373,7 @@ def variance(material: Material, part: str) -> pd.DataFrame:
     for band, column in (parts / parts.sum()).items():
         rows += [(f"share, {band}", name, "EEG", value) for name, value in column.items()]
     for item in ("valence", "arousal", "liking", "familiarity"):
-        shares = variance_shares(material.scalp.person_rating(item))
+        shares = _variance_shares(material.scalp.person_rating(item))
         rows += [("share, ratings", name, item, value) for name, value in shares.items()]
     return pd.DataFrame(rows, columns=["quantity", "component", "of", "value"])
 

@@ -47,7 +47,7 @@ def from_epochs(
     persons = dict(people) if isinstance(people, Mapping) else dict(enumerate(people, start=1))
     checks.choices("people", persons)
     persons = {person: _without_rejected(person, epochs) for person, epochs in persons.items()}
-    trials = {person: _trials(person, epochs, emotion, clip) for person, epochs in persons.items()}
+    trials = {person: _clips_of_epochs(person, epochs, emotion, clip) for person, epochs in persons.items()}
     table = pd.concat(trials, names=["person", "place"]).reset_index()
     kinds = table.groupby("clip")["emotion"].unique()
     if (several := kinds[kinds.str.len() > 1]).size:
@@ -55,7 +55,7 @@ def from_epochs(
     clips, first = sorted(kinds.index, key=_by_number), next(iter(persons.values()))
     channels = [first.ch_names[k] for k in _eeg(first)]
 
-    features = [_features(person, each, first, channels, bands, window) for person, each in persons.items()]
+    features = [_entropies(person, each, first, channels, bands, window) for person, each in persons.items()]
     order = np.full((len(persons), len(clips)), -1)
     de = np.full((*order.shape, *features[0].shape[1:]), np.nan, dtype=np.float32)
     for row, (person, epochs) in enumerate(persons.items()):
@@ -106,7 +106,7 @@ def _by_number(name: str) -> tuple[bool, int, str]:
     return not number, int(name) if number else 0, name
 
 
-def _trials(person: int, epochs: mne.BaseEpochs, emotion: str, clip: str) -> pd.DataFrame:
+def _clips_of_epochs(person: int, epochs: mne.BaseEpochs, emotion: str, clip: str) -> pd.DataFrame:
     """Emotion and clip of each epoch, in order."""
     if epochs.metadata is not None:
         lacking = {emotion, clip} - set(epochs.metadata.columns)
@@ -140,7 +140,7 @@ def _eeg(epochs: mne.BaseEpochs) -> list[int]:
     return list(mne.pick_types(epochs.info, eeg=True, exclude=[]))
 
 
-def _features(
+def _entropies(
     person: int,
     epochs: mne.BaseEpochs,
     first: mne.BaseEpochs,

@@ -91,7 +91,7 @@ def read_faced(
     choice("channels", channels, ("scalp", "all"))
     path = absolute(path)
     releases.check_folder(path, "FACED")
-    layout, files = _recognise(path, source, bands)
+    layout, files = _copy_to_read(path, source, bands)
     if channels == "all" and layout == "bids":
         raise ValueError(
             "channels='all' needs the official release: in the BIDS copy the two channels that are not on "
@@ -138,7 +138,7 @@ def copies(root: Path) -> dict[str, dict[int, Path]]:
     }
 
 
-def _recognise(root: Path, source: str, bands: str) -> tuple[str, dict[int, Path]]:
+def _copy_to_read(root: Path, source: str, bands: str) -> tuple[str, dict[int, Path]]:
     """The copy to read, and its files."""
     held = copies(root)
     for layout, files in held.items():
@@ -199,10 +199,10 @@ def _read_processed(path: Path, subject: int, bands: str, n_channels: int) -> _R
     x, names = x[:, :n_channels], FACED_CHANNELS[:n_channels]
     for clip, signals in enumerate(x, start=1):
         releases.refuse_flat(signals, names, sfreq=SFREQ, window=1.0, path=path, where=f"clip {clip}")
-    return _features(x, bands, path), None, []
+    return _entropies_of_clips(x, bands, path), None, []
 
 
-def _features(x: np.ndarray, bands: str, path: Path) -> np.ndarray:
+def _entropies_of_clips(x: np.ndarray, bands: str, path: Path) -> np.ndarray:
     """Signals (28, n_channels, 7500) at 250 Hz to differential entropies (28, 30, n_channels, 5)."""
     de = differential_entropy(x, SFREQ, bands, window=1.0).swapaxes(1, 2)
     if not np.isfinite(de).all():
@@ -251,7 +251,7 @@ def _read_bids(folder: Path, subject: int, bands: str, n_channels: int) -> _Reco
     names = [raw.ch_names[place] for place in places]
     x *= _to_microvolts(x, names, path)[:, None]
     x -= x.mean(1, keepdims=True)
-    return _features(x, bands, path), events, [name for name in names if name in bad]
+    return _entropies_of_clips(x, bands, path), events, [name for name in names if name in bad]
 
 
 def _read_events(stem: Path) -> pd.DataFrame:

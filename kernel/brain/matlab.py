@@ -39,12 +39,12 @@ def load_struct(
     if path.stat().st_size > MAX_SIZE:
         raise unexpected(path, f"{path.stat().st_size} bytes", f"at most {MAX_SIZE}", cure)
     try:
-        return _numbers(_variable(path.read_bytes(), variable), length, fields)
+        return _numbers(_elements_of(path.read_bytes(), variable), length, fields)
     except (ValueError, IndexError, struct.error, zlib.error) as error:
         raise unexpected(path, str(error), expected, cure) from error
 
 
-def _variable(content: bytes, name: str) -> list[Element]:
+def _elements_of(content: bytes, name: str) -> list[Element]:
     """Elements of the variable of this name."""
     if content[124:128] != b"\x00\x01IM":
         raise ValueError(f"{len(content)} bytes that start with {content[:20]!r}, no MATLAB 5 file")

@@ -15,13 +15,14 @@ from numpy.typing import ArrayLike
 from kernel import checks, stats
 from kernel.arrays import real
 from kernel.brain.cohort import mean_over_subjects, trials_present
-from kernel.brain.topography import Emotions, Seed, cell_correlations, clip_positions, search_test, unit
+from kernel.brain.topography import Emotions, cell_correlations, clip_positions, search_test
+from kernel.stats import Seed
 
 if TYPE_CHECKING:
     import mne
 
 
-def subject_correlations(features: ArrayLike, y: ArrayLike) -> np.ndarray:
+def _subject_correlations(features: ArrayLike, y: ArrayLike) -> np.ndarray:
     """Correlation of every cell of every subject with positions, over the clips the subject has.
 
     Features are (n_subjects, n_clips, ...), positions (n_clips,) or (n_batch, n_clips); r is
@@ -39,8 +40,8 @@ def subject_correlations(features: ArrayLike, y: ArrayLike) -> np.ndarray:
     r = []
     for subject, (trials, there) in enumerate(zip(features, present, strict=True)):
         who = f"of the subject at place {subject}"
-        columns = unit(trials[there], f"features {who}", axis=0)
-        r.append(np.tensordot(unit(y[..., there], f"y over the trials {who}", axis=-1), columns, axes=1))
+        columns = stats.unit(trials[there], f"features {who}", axis=0)
+        r.append(np.tensordot(stats.unit(y[..., there], f"y over the trials {who}"), columns, axes=1))
     return np.clip(np.stack(r, axis=y.ndim - 1), -1, 1)
 
 
@@ -68,7 +69,7 @@ def simpson(
     wherever there is signal. The two disagree in Simpson's sense only if their 95 % intervals lie on opposite
     sides of zero. Simpson (1951), JRSS B 13(2). doi:10.1111/j.2517-6161.1951.tb00088.x
     """
-    features = _trials(features)
+    features = _checked_trials(features)
     y = clip_positions(y, features.shape[1])
     if len(features) < 4 or not 1 <= n_channels <= features.shape[2]:
         raise ValueError(
@@ -77,7 +78,7 @@ def simpson(
     strength = np.abs(cell_correlations(mean_over_subjects(features[::2]), y)).mean(-1)
     channels = np.argsort(-strength, kind="stable")[:n_channels]
     judged = features[1::2][:, :, channels].mean((2, 3))  # (n_subjects, n_clips)
-    single = subject_correlations(judged[..., None], y)[:, 0]
+    single = _subject_correlations(judged[..., None], y)[:, 0]
     trials = np.ma.masked_invalid(judged)
 
     def of_cohort(rows: np.ndarray) -> Any:
@@ -125,12 +126,12 @@ def subject_oracle(
 
     The largest of many correlations is high in noise as well: compare with the mean of the null.
     """
-    features = _trials(features)
+    features = _checked_trials(features)
     y = clip_positions(y, features.shape[1])
 
     def tested(best: Callable[[np.ndarray], np.ndarray]) -> stats.PermutationResult:
         def statistic(_: np.ndarray, Y: np.ndarray) -> np.ndarray:
-            return best(np.abs(subject_correlations(features, Y)).max(-2))  # of (..., n_subjects, n_bands)
+            return best(np.abs(_subject_correlations(features, Y)).max(-2))  # of (..., n_subjects, n_bands)
 
         clips, width = np.arange(len(y)), features[:, 0].size
         return search_test(statistic, clips, y, emotions, width, n_permutations, random_state)
@@ -176,10 +177,10 @@ def cluster_test(
     """
     import mne
 
-    features = _trials(features)
+    features = _checked_trials(features)
     if len(info["ch_names"]) != features.shape[2]:
         raise ValueError(f"info has {len(info['ch_names'])} channels, features have {features.shape[2]}")
-    r = subject_correlations(features, clip_positions(y, features.shape[1]))
+    r = _subject_correlations(features, clip_positions(y, features.shape[1]))
     z = np.arctanh(np.clip(r, -1 + 1e-9, 1 - 1e-9)).swapaxes(1, 2)  # (n_subjects, n_bands, n_channels)
     with mne.use_log_level("error"):
         neighbours, _ = mne.channels.find_ch_adjacency(info, "eeg")
@@ -194,7 +195,7 @@ def cluster_test(
     return ClusterTest(t.T, masks, np.asarray(p, dtype=float))
 
 
-def _trials(features: ArrayLike) -> np.ndarray:
+def _checked_trials(features: ArrayLike) -> np.ndarray:
     trials = real(features, "features", finite=False)
     checks.shape("features", trials, (None,) * 4, "(n_subjects, n_clips, n_channels, n_bands)")
     return trials

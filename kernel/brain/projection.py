@@ -13,11 +13,11 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kernel import checks, stats
-from kernel.arrays import Features, for_estimator, plain, real, row_labels
+from kernel.arrays import Features, for_estimator, real, row_labels
 from kernel.brain.cohort import mean_over_subjects, trials_present
 from kernel.brain.ridge import Device, RidgeFolds
+from kernel.stats import Seed
 
-Seed = int | np.random.Generator | None
 Emotions = Sequence[str] | np.ndarray
 
 SCHEMES = ("in_sample", "leave_one_clip_out", "leave_one_emotion_out")
@@ -105,19 +105,11 @@ def against_null(
             lambda _, Y: statistic(Y), np.arange(len(y)), y, groups=emotions if null == "emotions" else None,
             n_permutations=n_permutations, alternative="greater", random_state=random_state,
         )  # fmt: skip
-    observed = float(statistic(y))
-    values = statistic(null_targets(emotions, null, n_permutations, random_state))
+    observed, rng = float(statistic(y)), np.random.default_rng(random_state)
+    code = np.arange(len(y)) if null == "free" else np.unique(emotions, return_inverse=True)[1]
+    values = statistic(rng.standard_normal((n_permutations, code.max() + 1))[:, code])
     p = stats.permutation_p(observed, values, alternative="greater")
     return stats.PermutationResult(observed, p, values, exact=False)
-
-
-def null_targets(emotions: Emotions, null: str, n: int, random_state: Seed = 0) -> np.ndarray:
-    """Gaussian targets (n, n_clips): one value per clip ("free") or per emotion ("class_constant")."""
-    rng = np.random.default_rng(random_state)
-    code = np.unique(plain(emotions, "emotions", numbers=False), return_inverse=True)[1]
-    if null == "free":
-        return rng.standard_normal((n, len(code)))
-    return rng.standard_normal((n, code.max() + 1))[:, code]
 
 
 def _checked(X: Features, y: ArrayLike, emotions: Emotions) -> tuple[Any, np.ndarray, np.ndarray]:
@@ -294,13 +286,8 @@ def _centred(x: np.ndarray, present: np.ndarray) -> np.ndarray:
     return np.where(weights, x - x.sum(1, keepdims=True) / weights.sum(1, keepdims=True), 0.0)
 
 
-def order_surrogates(features: ArrayLike, order: ArrayLike, n: int, *, random_state: Seed = 0) -> np.ndarray:
-    """Cohort means (n, n_clips, n_features) under the null that EEG depends on presentation position alone.
-
-    Every subject's trials, none missing, stay in the sequence in which they were recorded, with all drift and
-    carry-over, and are named by the presentation order (n_subjects, n_clips) of another subject, drawn by
-    permuting whole orders. What a clip is no longer matters; when it tends to come still does.
-    """
+def _order_surrogates(features: ArrayLike, order: ArrayLike, n: int, *, random_state: Seed = 0) -> np.ndarray:
+    """Cohort means (n, n_clips, n_features) under the null of `track_against_order`."""
     features, order = trial_rows(features), real(order, "order", finite=False)
     if not np.isfinite(features).all():
         raise ValueError("order surrogates need every trial of every subject: select complete subjects first")
@@ -327,10 +314,13 @@ def track_against_order(
     random_state: Seed = 0,
     device: Device = None,
 ) -> Tracking:
-    """Leave-one-emotion-out tracking against `order_surrogates`: is there more than order in the EEG?
+    """Leave-one-emotion-out tracking against order surrogates: is there more than order in the EEG?
 
-    A small p says that something about the clips beyond their order is tracked; it does not say valence.
-    Arguments as for `track` and `order_surrogates`.
+    In a surrogate, every subject's trials, none missing, stay in the sequence in which they were recorded,
+    with all drift and carry-over, and are named by the presentation order (n_subjects, n_clips) of another
+    subject, drawn by permuting whole orders. What a clip is no longer matters; when it tends to come still
+    does. A small p says that something about the clips beyond their order is tracked; it does not say
+    valence. Features are those of `clip_effects`, other arguments as for `track`.
     """
     features = trial_rows(features)
     X, y, emotions = _checked(mean_over_subjects(features), y, emotions)
@@ -338,7 +328,7 @@ def track_against_order(
     def r(X: np.ndarray) -> Any:
         return stats.pearson(RidgeFolds(X, emotions, device=device).held_out(y), y)
 
-    surrogates = order_surrogates(features, order, n_surrogates, random_state=random_state)
+    surrogates = _order_surrogates(features, order, n_surrogates, random_state=random_state)
     values = np.concatenate([r(batch) for batch in np.array_split(surrogates, -(-len(surrogates) // 50))])
     observed = float(r(X))
     p = stats.permutation_p(observed, values, alternative="greater")

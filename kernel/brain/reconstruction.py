@@ -136,7 +136,7 @@ def axis_figures(
         ours[f"mean |r| {region}"] = float(size[[place[name] for name in electrodes]].mean())
     best = _cell(X, channels, bands, *BEST_CELL)
     weights = np.array([PAPER_WEIGHTS.get(kind, 1) for kind in kinds.tolist()])
-    ours["PO3/gamma, weights 5 3 3 1"] = weighted_correlation(best, y, weights)
+    ours["PO3/gamma, weights 5 3 3 1"] = _weighted_correlation(best, y, weights)
     fit = RidgeFolds(zscore(X.reshape(len(X), -1)), alphas=[PENALTY]).in_sample(y)
     return ours | {"ridge in sample": float(stats.pearson(fit, y))}
 
@@ -203,14 +203,14 @@ def triple_ranks(cell: ArrayLike, axis: ArrayLike, emotions: Names) -> pd.DataFr
     rows = []
     for chosen in combinations(dict.fromkeys(kinds.tolist()), 3):
         inside = np.isin(kinds, chosen)
-        r = weighted_correlation(x, y, inside)
+        r = _weighted_correlation(x, y, inside)
         rows.append((", ".join(chosen), int(inside.sum()), r, set(chosen) == set(PAPER_EMOTIONS)))
     table = pd.DataFrame(rows, columns=["emotions", "n_clips", "r", "paper"])
     table.insert(3, "rank", table["r"].abs().rank(ascending=False, method="max").astype(int))
     return table.sort_values("rank", ignore_index=True, kind="stable")
 
 
-def weighted_correlation(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float:
+def _weighted_correlation(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float:
     """Pearson correlation of x and y (n,) with weights (n,) that are not negative; 0 leaves an item out."""
     w = weights / weights.sum()
     x, y = x - w @ x, y - w @ y
@@ -229,7 +229,7 @@ def _constrained(
     return {
         **{name: float(_cell(r[None], channels, bands, *name.split("/"))[0]) for name in cells},
         **{f"mean |r| {band}": float(size) for band, size in zip(bands, np.abs(r).mean(0), strict=True)},
-        **{f"PO3/gamma, {name}": weighted_correlation(best, axis, part) for name, part in parts.items()},
+        **{f"PO3/gamma, {name}": _weighted_correlation(best, axis, part) for name, part in parts.items()},
     }
 
 

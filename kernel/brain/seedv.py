@@ -71,7 +71,7 @@ def read_seed_v(
     table = tables[choice("bands", bands, tables)]
     path = absolute(path)
     releases.check_folder(path, "SEED-V")
-    layout, files = _recognise(path, bands)
+    layout, files = _layout_to_read(path, bands)
     files = releases.chosen(files, subjects, path)
     bar = tqdm(files.items(), desc="SEED-V", unit="subject", disable=not progress)
     trials = [
@@ -105,7 +105,7 @@ def copies(root: Path) -> dict[str, dict[int, Any]]:
     return {"de": releases.numbered(entries, r"(\d+)_123\.npz", root), "raw": recordings}
 
 
-def _recognise(root: Path, bands: str) -> tuple[str, dict[int, Any]]:
+def _layout_to_read(root: Path, bands: str) -> tuple[str, dict[int, Any]]:
     held = copies(root)
     layout = "de" if held["de"] and bands == "seed" else "raw"
     if held[layout]:

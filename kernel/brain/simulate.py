@@ -196,9 +196,8 @@ def simulate_raw(
     """
     head, n_samples = _head(FACED_CHANNELS), round(TRIAL * SFREQ)
     fields = _Fields(preset, head.sources, DESIGNS["FACED"], 1.0, random_state, n_subjects)
-    shapes = np.sqrt(_spectra(fields.edges, n_samples) * n_samples).astype(
-        np.float32
-    )  # unit white noise to µV
+    # from unit white noise to µV
+    shapes = np.sqrt(_spectra(fields.edges, n_samples) * n_samples).astype(np.float32)
     variance, _ = _moments(fields.edges, 1.0)
     lead_field = head.lead_field.astype(np.float32)
 
@@ -253,9 +252,9 @@ class _Fields:
         valence = (valence - valence.mean()) / valence.std()
         profile = np.interp(np.linspace(0, 4, n_bands), np.arange(5), (0.1, 0.15, -0.5, 0.7, 1.0))
         posterior = 1 / (1 + np.exp(directions[:, 1] / 0.25))  # y points to the nose
-        along = _unit(posterior[:, None] * profile)
+        along = _unit_power(posterior[:, None] * profile)
         of_class, of_clip, self._drift = (
-            _unit(self._smooth(rng.standard_normal((*several, n_places, n_bands))))
+            _unit_power(self._smooth(rng.standard_normal((*several, n_places, n_bands))))
             for several in ((len(means),), (n_clips,), ())
         )
         effect = settings.valence * valence[:, None, None] * along
@@ -267,12 +266,8 @@ class _Fields:
 
     def draw(self, subject: int) -> tuple[np.ndarray, float]:
         """Log-amplitudes (n_clips, n_windows, n_places, n_bands) of the subject at this place; the gain."""
-        settings, truth, order, rng = (
-            self.settings,
-            self.truth,
-            self.orders[subject],
-            self.subject_rngs[subject],
-        )
+        settings, truth = self.settings, self.truth
+        order, rng = self.orders[subject], self.subject_rngs[subject]
         shape = truth.effect.shape[1:]
         gain = float(np.exp(settings.gain * rng.standard_normal()))
         scramble = self._space @ rng.standard_normal((shape[0], shape[0])) / np.sqrt(shape[0])
@@ -311,7 +306,7 @@ def _smooth_roots(directions: np.ndarray, n_bands: int) -> tuple[np.ndarray, np.
     return _root(np.exp(-squared / (2 * 0.6**2))), _root(0.5 ** np.abs(np.subtract.outer(bands, bands)))
 
 
-def _unit(pattern: np.ndarray) -> np.ndarray:
+def _unit_power(pattern: np.ndarray) -> np.ndarray:
     """Scale to unit root mean square over the last two axes."""
     return pattern / np.sqrt((pattern**2).mean((-2, -1), keepdims=True))
 

@@ -55,12 +55,12 @@ def load_cohort(
     if isinstance(skip, str) or not set(skip) <= set(_DATASETS):
         raise ValueError(f"skip must be a sequence of {', '.join(sorted(_DATASETS))}, got {skip!r}")
     passed_over = set(skip) if path is None else set()
-    where = _variable() or _fetched() if path is None else files.absolute(path)
+    where = _named_folder() or _fetched() if path is None else files.absolute(path)
     if where is not None and not where.exists():
         cure = f"The path came from the environment variable {VARIABLE}: correct or unset it."
         raise unexpected(where, "nothing", "a folder or a file", cure if path is None else "")
     if where is not None and where.is_dir():
-        dataset, generated = recognise(where), (where / GENERATED).is_file()
+        dataset, generated = _recognise(where), (where / GENERATED).is_file()
         if generated or dataset not in passed_over:
             cohort = _DATASETS[dataset][0](where, progress=progress)
             provenance = f"simulated: generated files, {cohort.data.attrs['provenance']}"
@@ -79,13 +79,13 @@ def faced_folder() -> Path | None:
     It is what ``KERNEL_DATA`` names if that holds these files and they were not generated, else what was
     fetched with ``python -m kernel.assets fetch faced``.
     """
-    folder = _variable()
+    folder = _named_folder()
     if folder is None or not folder.is_dir() or (folder / GENERATED).is_file():
         return _fetched()
     return folder if faced.copies(folder)["de"] else _fetched()
 
 
-def recognise(folder: str | PathLike[str]) -> str:
+def _recognise(folder: str | PathLike[str]) -> str:
     """Which data set a folder holds, by the names of its files alone; EEGFileError for none or several.
 
     Links to files that were not fetched count, so that the reader can say so.
@@ -100,7 +100,7 @@ def recognise(folder: str | PathLike[str]) -> str:
     return held[0]
 
 
-def _variable() -> Path | None:
+def _named_folder() -> Path | None:
     place = files.places().get(VARIABLE)
     return Path(place) if place else None
 

@@ -54,7 +54,7 @@ WHOLE = ("all",)
 # The choices
 
 
-def averaged(cohort: Cohort, averaging: str) -> np.ndarray:
+def _averaged(cohort: Cohort, averaging: str) -> np.ndarray:
     """Cohort means (n_clips, n_channels, n_bands) by one of `AVERAGINGS` over people.
 
     ``raw mean``: nats. ``standardised``: seconds z-scored within people. ``z of clip means``: means over
@@ -81,7 +81,7 @@ def _channel_places(channels: Sequence[str], name: str) -> list[int]:
     return [at for at, channel in enumerate(channels) if not first or channel[0].upper() in first]
 
 
-def permuted_axes(
+def _permuted_axes(
     axes: pd.DataFrame, emotions: np.ndarray, null: str, n: int, random_state: int
 ) -> np.ndarray:
     """The axes (n + 1, n_axes, n_clips), first as they are, then permuted, each time all in the same way.
@@ -104,7 +104,7 @@ def permuted_axes(
 # The specification curve
 
 
-def specification_correlations(
+def _specification_correlations(
     means: np.ndarray, channels: Sequence[str], emotions: np.ndarray, films: np.ndarray, targets: np.ndarray
 ) -> np.ndarray:
     """r (n_channel_sets, n_penalties, n_schemes, ...) of predictions with targets under every choice.
@@ -127,9 +127,9 @@ def specification_correlations(
 def _curve(material: Material, averaging: str, null: str) -> np.ndarray:
     """r (n_channel_sets, n_penalties, n_schemes, n_permutations + 1, n_axes) of one averaging."""
     cohort: Cohort = material.cohort
-    targets = permuted_axes(material.axes[list(AXES)], cohort.emotions, null, N_PERMUTATIONS, 0)
-    means = averaged(cohort, averaging)
-    return specification_correlations(means, cohort.channels, cohort.emotions, _films(cohort), targets)
+    targets = _permuted_axes(material.axes[list(AXES)], cohort.emotions, null, N_PERMUTATIONS, 0)
+    means = _averaged(cohort, averaging)
+    return _specification_correlations(means, cohort.channels, cohort.emotions, _films(cohort), targets)
 
 
 def _ranks(r: np.ndarray, axis: int) -> np.ndarray:
@@ -192,7 +192,7 @@ def tests_of_projection(material: Material, part: str) -> pd.DataFrame:
         ("emotion means", "emotions", result.classes.observed, result.classes.p, len(positions)),
         ("single trials", "emotions", result.trials.observed, result.trials.p, n_trials),
     ]
-    for name, X in _features(material).items():
+    for name, X in _means_and_effects(material).items():
         folds = RidgeFolds(X, _films(material.scalp))
 
         def r(Y: np.ndarray, folds: RidgeFolds = folds) -> Any:
@@ -205,18 +205,18 @@ def tests_of_projection(material: Material, part: str) -> pd.DataFrame:
     return pd.concat([table, pd.DataFrame([last | reliable._asdict()])], ignore_index=True)
 
 
-def held_out(material: Material, part: str) -> pd.DataFrame:
+def held_out_predictions(material: Material, part: str) -> pd.DataFrame:
     """Prediction of each clip on one axis with clips, films or emotions left out, order kept or removed."""
-    cohort, y, tables = material.scalp, _axis(material, part), []
+    cohort, y, tables = material.scalp, _clip_axis(material, part), []
     groups = {"clip": None, "film": _films(cohort), "emotion": cohort.emotions}
-    for (name, X), (unit, members) in product(_features(material).items(), groups.items()):
+    for (name, X), (unit, members) in product(_means_and_effects(material).items(), groups.items()):
         columns = {"clip": cohort.clips, "emotion": cohort.emotions, "position": y}
         columns["prediction"] = RidgeFolds(X, members).held_out(y)
         tables.append(pd.DataFrame(columns).assign(axis=part, features=name, left_out=unit))
     return pd.concat(tables, ignore_index=True)
 
 
-def _features(material: Material) -> dict[str, np.ndarray]:
+def _means_and_effects(material: Material) -> dict[str, np.ndarray]:
     """Standardised cohort means (n_clips, n_features), and clip effects with order removed."""
     trials = material.trials.reshape(*material.trials.shape[:2], -1)
     removed = clip_effects(trials, material.scalp.order)
@@ -295,10 +295,10 @@ def map_choices(material: Material, part: str) -> pd.DataFrame:
     Asymmetries ask for no axis ("none") and are in the unit of the features.
     """
     cohort: Cohort = material.cohort
-    X, names = averaged(cohort, part), (cohort.channels, list(cohort.bands), cohort.emotions)
+    X, names = _averaged(cohort, part), (cohort.channels, list(cohort.bands), cohort.emotions)
     rows = [(part, "none", figure, r) for figure, r in asymmetries(X, *names).items()]
     for axis in AXES:
-        figures = axis_figures(X, *names, _axis(material, axis))
+        figures = axis_figures(X, *names, _clip_axis(material, axis))
         rows += [(part, axis, figure, r) for figure, r in figures.items()]
     return pd.DataFrame(rows, columns=["averaging", "axis", "figure", "value"])
 
@@ -306,16 +306,16 @@ def map_choices(material: Material, part: str) -> pd.DataFrame:
 def _map(material: Material, axis: str) -> tuple[np.ndarray, np.ndarray, list[str], list[str]]:
     averaging, channels = MAP_AXES[axis]
     cohort = material.scalp if channels == "scalp" else material.cohort
-    return averaged(cohort, averaging), _axis(material, axis), cohort.channels, list(cohort.bands)
+    return _averaged(cohort, averaging), _clip_axis(material, axis), cohort.channels, list(cohort.bands)
 
 
 # Who carries it
 
 
-def carried(means: np.ndarray, figure: str, material: Material) -> np.ndarray:
+def _carried(means: np.ndarray, figure: str, material: Material) -> np.ndarray:
     """A figure of `CARRIED` for each of several cohort means (..., n_clips, n_channels, n_bands)."""
     what, axis = figure.split(", ")
-    cohort, y = material.cohort, _axis(material, axis)
+    cohort, y = material.cohort, _clip_axis(material, axis)
     if what == "PO3/gamma":
         channel, band = BEST_CELL
         return stats.pearson(means[..., cohort.channels.index(channel), list(cohort.bands).index(band)], y)
@@ -329,8 +329,8 @@ def jackknife(material: Material, part: str) -> pd.DataFrame:
     trials = trial_features(material.cohort)
     total, n, cohort, tables = trials.sum(0), len(trials), material.cohort, []
     for figure in CARRIED:
-        whole = carried(total / n, figure, material)
-        r = carried((total - trials) / (n - 1), figure, material)
+        whole = _carried(total / n, figure, material)
+        r = _carried((total - trials) / (n - 1), figure, material)
         columns = {"subject": cohort.subjects, "hardware": cohort.hardware, "r": r, "influence": whole - r}
         tables.append(pd.DataFrame(columns).assign(figure=figure))
     return pd.concat(tables, ignore_index=True)
@@ -351,10 +351,10 @@ def greedy_removal(
     rows = []
     for removed in range(n_removed + 1):
         n = len(trials) - removed
-        low, median, high = np.quantile(carried(totals / n, part, material), [0.025, 0.5, 0.975])
-        rows.append((part, removed, last, float(carried(total / n, part, material)), low, median, high))
+        low, median, high = np.quantile(_carried(totals / n, part, material), [0.025, 0.5, 0.975])
+        rows.append((part, removed, last, float(_carried(total / n, part, material)), low, median, high))
         totals -= trials[orders[:, removed]]
-        worst = int(np.argmin(carried((total - trials[left]) / (n - 1), part, material)))
+        worst = int(np.argmin(_carried((total - trials[left]) / (n - 1), part, material)))
         last, total = int(material.cohort.subjects[left[worst]]), total - trials[left[worst]]
         left = np.delete(left, worst)
     columns = ["figure", "removed", "subject", "r", "low", "median", "high"]
@@ -402,7 +402,7 @@ def reliability(
     return pd.DataFrame(rows, columns=["features", "groups", "r", "sd"])
 
 
-def _axis(material: Material, name: str) -> np.ndarray:
+def _clip_axis(material: Material, name: str) -> np.ndarray:
     return np.array(material.axes[name], dtype=float)
 
 

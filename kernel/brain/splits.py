@@ -68,8 +68,8 @@ def make_split(
     return Split(name, train, validation, test)
 
 
-def _standard(cohort: Cohort, fold: int, rng: np.random.Generator) -> Parts:
-    _require(cohort, "FACED", "standard")
+def _released_split(cohort: Cohort, fold: int, rng: np.random.Generator) -> Parts:
+    _require_dataset(cohort, "FACED", "standard")
     return _by_subject(cohort, np.digitize(cohort.subjects, (80, 100)))
 
 
@@ -98,13 +98,13 @@ def _leave_subjects_out(cohort: Cohort, fold: int, rng: np.random.Generator) -> 
 
 
 def _cbramod(cohort: Cohort, fold: int, rng: np.random.Generator) -> Parts:
-    _require(cohort, "SEED-V", "cbramod")
+    _require_dataset(cohort, "SEED-V", "cbramod")
     grid = np.broadcast_to((cohort.clips - 1) % 15 // 5, (len(cohort.subjects), len(cohort.clips)))
     return tuple(grid == part for part in range(3))
 
 
 SPLITS = {
-    "standard": _standard,
+    "standard": _released_split,
     "cohort_matched": _cohort_matched,
     "leave_clips_out": _leave_clips_out,
     "leave_subjects_out": _leave_subjects_out,
@@ -112,7 +112,7 @@ SPLITS = {
 }
 
 
-def _require(cohort: Cohort, dataset: str, name: str) -> None:
+def _require_dataset(cohort: Cohort, dataset: str, name: str) -> None:
     other = cohort.data.attrs["dataset"]
     if other != dataset:
         raise ValueError(f"split {name!r} is for {dataset}, this cohort is {other}: try leave_subjects_out")

@@ -260,6 +260,6 @@ def map_vaxis_to_scalp(
         simpson=people.simpson(features, y, random_state=random_state) if halves else None,
         oracle=people.subject_oracle(features, *axis, **few) if single else None,
         clusters=people.cluster_test(features, y, cohort.info(), **few) if adjacent else None,
-        time=topography.time_course(standard, *axis, **many) if seconds else None,
+        time=topography.scalp_time_course(standard, *axis, **many) if seconds else None,
         connectivity=topography.connectivity(standard, *axis, **many) if network else None,
     )

@@ -20,8 +20,8 @@ from numpy.typing import ArrayLike
 from kernel import checks, stats
 from kernel.arrays import real, row_labels
 from kernel.brain.cohort import Cohort, cohort_tensor
+from kernel.stats import Seed
 
-Seed = int | np.random.Generator | None
 Emotions = Sequence[str] | np.ndarray
 
 #: First letters of the electrodes of each region. Those between two regions go with the front of the head
@@ -51,7 +51,7 @@ def cell_correlations(X: ArrayLike, y: ArrayLike) -> np.ndarray:
     X, y = real(X, "X"), real(y, "y")
     if X.ndim < 2 or y.ndim not in (1, 2) or y.shape[-1] != len(X):
         raise ValueError(f"X must be (n_clips, ...) and y (n_clips,) or a batch, got {X.shape} and {y.shape}")
-    r = np.tensordot(unit(y, "y", axis=-1), unit(X, "X", axis=0), axes=1)
+    r = np.tensordot(stats.unit(y, "y"), stats.unit(X, "X", axis=0), axes=1)
     return np.clip(r, -1, 1, out=r)  # rounding may leave a perfect correlation a hair outside
 
 
@@ -115,7 +115,7 @@ def cell_map(
     ----------
     .. [1] Nichols & Holmes (2002), Human Brain Mapping 15(1). doi:10.1002/hbm.1058
     """
-    X, y = _checked(X, y)
+    X, y = _checked_map(X, y)
     r = cell_correlations(X, y)
     bar = np.abs(r) - 1e-12  # ties that differ by rounding are ties
     as_large = np.zeros(r.shape, dtype=int)
@@ -149,7 +149,7 @@ def cell_contrast(
 
     The sets are masks (n_channels, n_bands).
     """
-    X, y = _checked(X, y)
+    X, y = _checked_map(X, y)
     for mask in (first, first if second is None else second):
         if not checks.shape("a set of cells", mask, X.shape[1:]).any():
             raise ValueError("a set of cells is empty: choose one or more")
@@ -199,7 +199,7 @@ def asymmetry(
     Features are (n_clips, n_channels, 1), usually alpha in nats. The size of the difference is a fact about
     heads, caps and amplifiers; only its correlation over clips bears on the axis.
     """
-    X, y = _checked(X, y)
+    X, y = _checked_map(X, y)
     known = {channel.lower(): X[:, place] for place, channel in enumerate(channels)}
     missing = [name for pair in FRONTAL_PAIRS for name in pair if name.lower() not in known]
     if missing:
@@ -294,7 +294,7 @@ def _search(
     random_state: Seed,
 ) -> EmotionSearch:
     """Try all ways to give weights to emotions, and the planned one, at the best cell."""
-    X, y = _checked(X, y)
+    X, y = _checked_map(X, y)
     code, names = pd.factorize(np.asarray(emotions))
     checks.count("the number of weights, the last for all others,", len(weights), 2, len(names) + 1)
     *special, rest = map(float, weights)
@@ -327,13 +327,13 @@ def _best_cells(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Features (..., n_clips), centred, of the cell with the largest ``|r|`` with each target, and that r."""
     r = cell_correlations(X, y).reshape(*y.shape[:-1], -1)
     cell = np.abs(r).argmax(-1)
-    columns = unit(X, "X", axis=0).reshape(len(X), -1)
+    columns = stats.unit(X, "X", axis=0).reshape(len(X), -1)
     return columns.T[cell], np.take_along_axis(r, cell[..., None], -1)[..., 0]
 
 
 def _weighted_correlations(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Correlations (..., n_rows) of x and y (..., n_clips) by weights (n_rows, n_clips); NaN if constant."""
-    x, y = unit(x, "x", axis=-1), unit(y, "y", axis=-1)  # so that sums of squares lose no digits
+    x, y = stats.unit(x, "x"), stats.unit(y, "y")  # so that sums of squares lose no digits
     total = weights.sum(-1)
     sx, sy, sxx, syy, sxy = (moment @ weights.T for moment in (x, y, x * x, y * y, x * y))
     variance = np.stack([sxx - sx**2 / total, syy - sy**2 / total])
@@ -358,7 +358,7 @@ class TimeCourse(NamedTuple):
     p: np.ndarray
 
 
-def time_course(
+def scalp_time_course(
     cohort: Cohort,
     y: ArrayLike,
     emotions: Emotions | None,
@@ -418,7 +418,7 @@ def connectivity(
     if total <= n_channels or "gamma" not in cohort.bands:
         raise ValueError(f"a network needs gamma and nine channels, got {list(cohort.bands)} and {total}")
     cohort = cohort.select(bands=["gamma"])
-    X, y = _checked(cohort_tensor(cohort), y)
+    X, y = _checked_map(cohort_tensor(cohort), y)
     matrix = _within_trials(cohort)
 
     def chosen(Y: np.ndarray) -> np.ndarray:
@@ -444,7 +444,7 @@ def _within_trials(cohort: Cohort) -> np.ndarray:
             raise ValueError(f"subject {subject} has one window a trial: nothing varies within trials")
         seconds = trials[n_windows > 1, ..., 0].astype(float)  # NaN after a trial's end
         rows = (seconds - np.nanmean(seconds, 1, keepdims=True)).reshape(-1, len(total))
-        rows = unit(rows[np.isfinite(rows[:, 0])], f"seconds of subject {subject}", axis=0)
+        rows = stats.unit(rows[np.isfinite(rows[:, 0])], f"seconds of subject {subject}", axis=0)
         total += np.arctanh(np.clip(rows.T @ rows, -1 + 1e-9, 1 - 1e-9))
     mean = np.tanh(total / len(cohort.subjects))
     np.fill_diagonal(mean, 1)
@@ -478,28 +478,14 @@ def search_test(
     )  # fmt: skip
 
 
-def unit(values: np.ndarray, name: str, axis: int) -> np.ndarray:
-    """Centre and scale to length 1 along an axis."""
-    mean = values.mean(axis, keepdims=True)
-    centred = values - mean
-    length = np.linalg.norm(centred, axis=axis, keepdims=True)
-    # a constant such as 0.1 differs from its computed mean in the last digit
-    constant = length <= 1e-13 * np.sqrt(values.shape[axis]) * np.abs(mean)
-    if constant.any():
-        place = np.argwhere(np.take(constant, 0, axis))[0].tolist()
-        where = f" at {place}" if place else ""
-        raise ValueError(f"{name} is constant at {mean[constant][0]:g}{where}: its r is undefined, drop it")
-    return np.divide(centred, length, out=centred)
-
-
 def clip_positions(y: ArrayLike, n_clips: int) -> np.ndarray:
     positions = real(y, "y")
     checks.shape("y", positions, (n_clips,), f"({n_clips},), one position per clip")
-    unit(positions, "y", axis=-1)  # raises if it is constant
+    stats.unit(positions, "y")  # raises if it is constant
     return positions
 
 
-def _checked(X: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def _checked_map(X: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     features = real(X, "X")
     checks.shape("X", features, (None,) * 3, "(n_clips, n_channels, n_bands)")
     return features, clip_positions(y, len(features))

@@ -170,7 +170,7 @@ class PeopleRidge:
         shuffled = np.random.default_rng(_SEED).permutation(n_subjects)
         dealt = shuffled[np.argsort(self._hardware[shuffled], kind="stable")]
         self.folds = [np.sort(dealt[start::_FOLDS]) for start in range(_FOLDS)]
-        gram = np.array([rows.T @ rows for rows in (_rows(self.features[fold]) for fold in self.folds)])
+        gram = np.array([rows.T @ rows for rows in (_as_rows(self.features[fold]) for fold in self.folds)])
         power, self._vectors = np.linalg.eigh(gram.sum(0) - gram)  # of those who train, each fold
         power = np.clip(power, 0, None)[:, None]  # (n_folds, 1, n_features)
         alphas = power.mean(-1, keepdims=True) * np.array(RELATIVE_ALPHAS)[:, None]
@@ -191,7 +191,7 @@ class PeopleRidge:
         Takes residuals (n_subjects, n_clips, n_sets); 0 where a prediction or a person's ratings do not vary.
         """
         predicted = np.empty_like(ratings)
-        cross = np.array([_rows(self.features[fold]).T @ _rows(ratings[fold]) for fold in self.folds])
+        cross = np.array([_as_rows(self.features[fold]).T @ _as_rows(ratings[fold]) for fold in self.folds])
         square = np.array([(ratings[fold] ** 2).sum((0, 1)) for fold in self.folds])
         for number, fold in enumerate(self.folds):
             scores = self._vectors[number].T @ (cross.sum(0) - cross[number])
@@ -200,7 +200,7 @@ class PeopleRidge:
             choice = (rest / (1 - self._freedom[number] / n_rows)[:, None] ** 2).argmin(0)
             weights = self._vectors[number] @ (scores * self._inverse[number][choice].T)
             predicted[fold] = self.features[fold] @ weights
-        return (_unit(predicted) * _unit(ratings)).sum(1)
+        return (_normed(predicted) * _normed(ratings)).sum(1)
 
     def people(self, ratings: ArrayLike) -> np.ndarray:
         """Correlation of each person for one set of ratings (n_subjects, n_clips)."""
@@ -229,11 +229,11 @@ class PeopleRidge:
         return WithinClip(r, stats.permutation_p(r, null, alternative="greater"), people, null)
 
 
-def _rows(x: np.ndarray) -> np.ndarray:
+def _as_rows(x: np.ndarray) -> np.ndarray:
     return x.reshape(-1, x.shape[-1])
 
 
-def _unit(x: np.ndarray) -> np.ndarray:
+def _normed(x: np.ndarray) -> np.ndarray:
     """Length one over clips; 0 where there is only rounding."""
     length = np.linalg.norm(x, axis=1, keepdims=True)
     return np.divide(x, length, out=np.zeros_like(x), where=length > 1e-12 * length.max(initial=0))
@@ -256,7 +256,7 @@ def within_clip(material: Material, part: str) -> pd.DataFrame:
     """r, p and power of an item under a drift model; for "naive", p by t-test, not `jointly`."""
     item, drift = part.split(" | ")
     model, ratings = _model(material.scalp, material.trials, drift), material.scalp.person_rating(item)
-    row = _tested(model, ratings)
+    row = _test_row(model, ratings)
     if drift == "naive":
         row["p"] = ttest_1samp(model.people(ratings), 0, alternative="greater").pvalue
     return pd.DataFrame([{"item": item, "drift": drift, **row}])
@@ -273,9 +273,9 @@ def within_cells(material: Material, part: str) -> pd.DataFrame:
     """Each cell's correlation with an item, mean over people, linear drift; p and limit by max-statistic."""
     cohort, model = material.scalp, _model(material.scalp, material.trials)
     ratings = cohort.person_rating(part).astype(float)
-    cells = _rows(_unit(model.features)).T / len(ratings)
-    r = (cells @ _rows(_unit(model.residuals(ratings[..., None]))))[:, 0]
-    null = model.null(lambda sets: np.abs(cells @ _rows(_unit(sets))).max(0), ratings, _EXCHANGES, _SEED)
+    cells = _as_rows(_normed(model.features)).T / len(ratings)
+    r = (cells @ _as_rows(_normed(model.residuals(ratings[..., None]))))[:, 0]
+    null = model.null(lambda sets: np.abs(cells @ _as_rows(_normed(sets))).max(0), ratings, _EXCHANGES, _SEED)
     p = [stats.permutation_p(abs(value), null, alternative="greater") for value in r]
     names = pd.MultiIndex.from_product([cohort.channels, list(cohort.bands)], names=["channel", "band"])
     return names.to_frame(index=False).assign(item=part, r=r, p=p, limit=float(np.quantile(null, 0.95)))
@@ -299,24 +299,23 @@ def within_bands(material: Material, part: str) -> pd.DataFrame:
     channels = [not place or name.startswith(("P", "O")) for name in cohort.channels]
     chosen = material.trials[:, :, channels][..., list(cohort.bands).index(band)]
     for drift in DRIFTS:
-        row = _tested(_model(cohort, chosen[..., None], drift), cohort.person_rating("valence"))
+        row = _test_row(_model(cohort, chosen[..., None], drift), cohort.person_rating("valence"))
         rows.append({"item": "valence", "cells": part, "n_cells": chosen.shape[2], "drift": drift, **row})
     return pd.DataFrame(rows)
 
 
-def within_placebo(material: Material, part: str, order: np.ndarray | None = None) -> pd.DataFrame:
-    """Placebo valence, linear drift: r and p by exchange and in the naive way, for a block of sets."""
+def within_placebo(material: Material, part: str, *, hard: bool = False) -> pd.DataFrame:
+    """Placebo valence, linear drift: r and p by exchange and in the naive way, for a block of sets.
+
+    The `hard` placebo's noise goes on from clip to clip in each person's own order.
+    """
     models = [_model(material.scalp, material.trials, drift) for drift in ("linear", "naive")]
     ratings, rows = material.scalp.person_rating("valence"), []
+    order = material.scalp.order if hard else None
     for number in _BLOCKS[part]:
         placebo = placebo_ratings(ratings, [_SEED, number], order=order)
         rows.append({"set": number, **_both(models, placebo, number)})
     return pd.DataFrame(rows)
-
-
-def within_hard_placebo(material: Material, part: str) -> pd.DataFrame:
-    """As `within_placebo`, with noise that goes on from clip to clip in each person's own order."""
-    return within_placebo(material, part, material.scalp.order)
 
 
 def within_rates(material: object, part: str) -> pd.DataFrame:
@@ -360,8 +359,8 @@ def _from_cells(material: Material, cells: str, kind: str) -> dict[str, float]:
     chosen = trials[..., {"all": np.ones_like(mask), "alone": mask}.get(kind, ~mask)]
     if kind == "regressed out":
         x, other = (_model(cohort, trials[..., some]).features for some in (mask, ~mask))
-        chosen = other - x @ np.linalg.lstsq(_rows(x), _rows(other), rcond=None)[0]
-    return {"n_cells": chosen.shape[2], **_tested(_model(cohort, chosen), cohort.person_rating("valence"))}
+        chosen = other - x @ np.linalg.lstsq(_as_rows(x), _as_rows(other), rcond=None)[0]
+    return {"n_cells": chosen.shape[2], **_test_row(_model(cohort, chosen), cohort.person_rating("valence"))}
 
 
 def _model(cohort: Cohort, trials: np.ndarray, drift: str = "linear") -> PeopleRidge:
@@ -369,7 +368,7 @@ def _model(cohort: Cohort, trials: np.ndarray, drift: str = "linear") -> PeopleR
     return PeopleRidge(trials, cohort.order, cohort.hardware, "linear" if naive else drift, jointly=not naive)
 
 
-def _tested(model: PeopleRidge, ratings: np.ndarray) -> dict[str, float]:
+def _test_row(model: PeopleRidge, ratings: np.ndarray) -> dict[str, float]:
     test = model.test(ratings, _EXCHANGES, _SEED)
     null = {"null_mean": float(test.null.mean()), "null_sd": float(test.null.std(ddof=1))}
     power = {"limit": test.limit, "detectable": test.detectable, "n": len(test.people)}

@@ -8,12 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import ArrayLike
 
 from kernel import checks, stats
-from kernel.arrays import Features, class_numbers, tensor
+from kernel.arrays import Features, tensor
 from kernel.decoding.bank import Bank
-from kernel.decoding.geometry import CHUNK, Device, Projector, basin, checked, rounding
+from kernel.decoding.geometry import CHUNK, Device, Projector, basin, rounding
 from kernel.decoding.study import Rediscovery
 from kernel.metrics import score_accuracy, trial_weights
 
@@ -30,7 +29,7 @@ CONTROLS = {
 _CHECKPOINT = "data simulated checkpoint recipe network epochs test residual held_out".split()
 
 
-class AblationEffect(NamedTuple):
+class _DirectionalAblation(NamedTuple):
     """What a classifier loses with one direction, beside what it loses with others."""
 
     baseline: float  #: balanced accuracy of the features as they are
@@ -40,22 +39,18 @@ class AblationEffect(NamedTuple):
 
     def z(self, kind: str, part: str = "whole") -> float:
         """Distance of a part's fall from the mean of a control, in its sd; NaN if it does not vary."""
-        drop, null = self._pair(kind, part)
+        null = self.null[kind]
         sd = null.std(ddof=1)
-        return float((drop - null.mean()) / sd) if sd > 1e-12 else np.nan
+        return float((self.drops[part] - null.mean()) / sd) if sd > 1e-12 else np.nan
 
     def p(self, kind: str, part: str = "whole") -> float:
         """Share of a control with as large a fall."""
-        return stats.permutation_p(*self._pair(kind, part), alternative="greater")
-
-    def _pair(self, kind: str, part: str) -> tuple[float, np.ndarray]:
-        kind, part = checks.choice("kind", kind, self.null), checks.choice("part", part, self.drops)
-        return self.drops[part], self.null[kind]
+        return stats.permutation_p(self.drops[part], self.null[kind], alternative="greater")
 
 
-def ablation_effect(
+def _directional_ablation(
     Z: Features,
-    y: ArrayLike,
+    y: np.ndarray,
     head: tuple[Features, Features],
     direction: Features,
     *,
@@ -64,80 +59,38 @@ def ablation_effect(
     random_targets: Features | None = None,
     projector: Projector | None = None,
     random_state: stats.Seed = 0,
-    device: Device = None,
-) -> AblationEffect:
-    r"""Balanced accuracy lost when a direction is removed at inference, against several kinds of directions.
+) -> _DirectionalAblation:
+    """Balanced accuracy lost when a direction (d,) is removed at inference, beside directions of controls.
 
-    Removal [2]_, :math:`z' = z - (z^\top \hat u)\, \hat u`, changes logits by one outer product,
-    :math:`L' = L - (Z \hat u)\,(\hat u^\top W)`, so that many directions cost little. Whether a fall is large
-    depends on what it is compared with [1]_: most isotropic directions hold little variance and cost nothing,
-    so a large z against them says only that u holds variance. Matched directions hold as much as the features
-    have; random-target directions differ from u in that the target means nothing.
-
-    Parameters
-    ----------
-    Z : array_like or Tensor, shape (n_trials, d)
-        Features of the trials to be classified.
-    y : array_like of int, shape (n_trials,)
-        True classes from 0: columns of the head.
-    head : (W, b)
-        Weights (d, n_classes) and biases (n_classes,).
-    direction : array_like or Tensor, shape (d,)
-        What is removed, of any length but zero.
-    kinds : sequence of {"isotropic", "residual", "matched", "matched_residual"}
-        Controls: uniform directions; uniform ones orthogonal to the basin; Gaussian with the covariance of
-        the features; the same, without their part in the basin.
-    n_directions : int
-        Directions of each kind.
-    random_targets : array_like or Tensor, shape (n, d), optional
-        The control ``random_target``: :meth:`~kernel.decoding.geometry.ResidualAlignment.null_directions`.
-    projector : Projector, optional
-        Of the basin; by default that of `Z`. Estimate it from other trials to keep their noise out of it.
-    random_state, device
-        Seed; where to compute.
-
-    References
-    ----------
-    .. [1] Elazar et al. (2021), TACL 9, for random directions as a control. doi:10.1162/tacl_a_00359
-    .. [2] Arditi et al. (2024). arXiv:2406.11717
+    `Z` (n_trials, d) are features, `y` their classes from 0, `head` weights (d, n_classes) and biases. Of the
+    controls, `n_directions` each, ``isotropic`` is uniform; ``residual`` uniform and orthogonal to the basin;
+    ``matched`` Gaussian with the covariance of the features; ``matched_residual`` the same without its part
+    in the basin; ``random_target`` are the directions given, (n, d). The basin is that of `Z` or of the
+    `projector`, on whose device all is computed: estimate it from other trials to keep their noise out of it.
     """
-    rows, _, _ = checked(Z, y, device)
-    n_trials, d = checks.shape("Z", rows, (None, None), "(n_trials, d)").shape
-
-    def beside(values: Features, name: str, wanted: tuple[int | None, ...], what: str) -> torch.Tensor:
-        return checks.shape(name, tensor(values, name).to(rows), wanted, what)
-
-    W = beside(head[0], "W", (d, None), "(d, n_classes): transpose the weights of a torch Linear")
-    b = beside(head[1], "b", W.shape[1:], "(n_classes,)")
-    u = beside(direction, "direction", (d,), "(d,)")
-    y = class_numbers(y, n_trials, W.shape[1])
-    for kind in kinds:
-        checks.choice("kinds", kind, KINDS)
-    checks.count("n_directions", n_directions, 2)
-    projector = basin(rows, y) if projector is None else Projector(projector.basis.to(rows))
-    if len(projector.basis) >= d and {"residual", "matched_residual"} & set(kinds):
-        raise ValueError(f"the basin fills all {d} dimensions: leave out the residual kinds")
-    if not u.any():
-        raise ValueError("direction is zero: a direction needs a length")
+    projector = basin(Z, y) if projector is None else projector
+    rows = tensor(Z, "Z").to(projector.basis)
+    W, b, u = (tensor(values, "head and direction").to(rows) for values in (*head, direction))
+    if len(projector.basis) >= rows.shape[1] and {"residual", "matched_residual"} & set(kinds):
+        raise ValueError(
+            f"the basin fills all {rows.shape[1]} dimensions and nothing lies outside: take networks with a "
+            "wider last layer"
+        )
 
     unit = u[None] / torch.linalg.vector_norm(u)
     outside = projector.complement(unit)
     length = torch.linalg.vector_norm(outside)
     rng = np.random.default_rng(random_state)
-    controls = {kind: _control(kind, rows, n_directions, projector, rng) for kind in kinds}
+    controls = {kind: _control_directions(kind, rows, n_directions, projector, rng) for kind in kinds}
     if random_targets is not None:
-        controls["random_target"] = beside(random_targets, "random_targets", (None, d), "(n, d)")
-    if any((torch.linalg.vector_norm(part, dim=-1) == 0).any() for part in controls.values()):
-        raise ValueError(
-            "a control holds a zero direction: features may not vary, or random_targets hold zeros"
-        )
+        controls["random_target"] = tensor(random_targets, "random_targets").to(rows)
     # the part outside the basin may be zero, and then removes nothing
     tested = torch.cat([unit, torch.where(length > 10 * rounding(rows), outside, 0), *controls.values()])
     size = torch.linalg.vector_norm(tested, dim=-1, keepdim=True)
     baseline = float(score_accuracy(rows @ W + b, y))
     drops = baseline - _accuracy_after(rows, y, W, b, tested / torch.where(size > 0, size, 1))
     ends = np.cumsum([len(PARTS), *(len(part) for part in controls.values())])[:-1]
-    return AblationEffect(
+    return _DirectionalAblation(
         baseline=baseline,
         drops=dict(zip(PARTS, drops.tolist(), strict=False)),
         share_in_basin=float((1 - length.square()).clamp(0, 1)),
@@ -145,7 +98,7 @@ def ablation_effect(
     )
 
 
-def _control(
+def _control_directions(
     kind: str, Z: torch.Tensor, n: int, projector: Projector, rng: np.random.Generator
 ) -> torch.Tensor:
     """Random directions (n, d) of a kind."""
@@ -201,14 +154,25 @@ def ablation(
     random_state: int = 0,
     device: Device = None,
 ) -> Ablation:
-    """Remove the residual direction of checkpoints, and directions of every control, at inference.
+    r"""Remove the residual direction of checkpoints, and directions of every control, at inference.
+
+    Removal [2]_, :math:`z' = z - (z^\top \hat u)\, \hat u`, changes logits by one outer product,
+    :math:`L' = L - (Z \hat u)\,(\hat u^\top W)`, so that many directions cost little. Whether a fall is large
+    depends on what it is compared with [1]_: most isotropic directions hold little variance and cost nothing,
+    so a large z against them says only that u holds variance. Matched directions hold as much as the features
+    have; random-target directions differ from u in that the target means nothing.
 
     Directions come from validation people, accuracy from test people; the basin is that of validation trials.
-    A z against isotropic directions measures variance, not meaning: see `ablation_effect`. `alignment` is of
-    this bank and has residual scores. The `n_best` checkpoints by balanced accuracy on validation are taken,
-    with None all; `n_directions` are those of each drawn control, those of random targets are all of
-    `alignment`. What is drawn for a checkpoint does not depend on the others.
+    `alignment` is of this bank and has residual scores. The `n_best` checkpoints by balanced accuracy on
+    validation are taken, with None all; `n_directions` are those of each drawn control, those of random
+    targets are all of `alignment`. What is drawn for a checkpoint does not depend on the others.
+
+    References
+    ----------
+    .. [1] Elazar et al. (2021), TACL 9, for random directions as a control. doi:10.1162/tacl_a_00359
+    .. [2] Arditi et al. (2024). arXiv:2406.11717
     """
+    checks.count("n_directions", n_directions, 2)
     if not alignment.directions:
         raise ValueError(
             f"there is no residual direction in {alignment.label}: its target is constant within classes, "
@@ -225,11 +189,11 @@ def ablation(
     rows, nulls = [], []
     for member in members:
         Z, (W, b) = bank.checkpoints[member].kept_features.astype(float), bank.checkpoints[member].head
-        effect = ablation_effect(
+        effect = _directional_ablation(
             Z[test], y[test], (W.T, b), alignment.directions[member], n_directions=n_directions,
             random_targets=alignment.random_targets[member],
             projector=basin(Z[validation], y[validation], device=device),
-            random_state=np.random.default_rng([random_state, member]), device=device,
+            random_state=np.random.default_rng([random_state, member]),
         )  # fmt: skip
         nulls.append(effect.null)
         for kind in effect.null:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import nn
 
-from kernel.decoding.alignment import Alignment, Context, View, mean_by_class
-from kernel.decoding.losses import Batch, Phase
+from kernel.decoding.alignment import Alignment, Context, View
+from kernel.decoding.losses import Batch
 
 # Adapters. Their gradients follow from those of the weights they make, by the chain rule, so that the network
 # itself need not know of them. `kept` are the weights (M, n_out, n_in) that they change, as these were.
 
 
-class LowRank(nn.Module):
+class _LowRank(nn.Module):
     """Weights W + B A with A (rank, n_in) random and B (n_out, rank) zero at the start.
 
     Hu et al. (2022), LoRA, ICLR. arXiv:2106.09685
@@ -49,7 +48,7 @@ class LowRank(nn.Module):
         return {name: torch.baddbmm(kept[name], b, a) for name, a, b in factors}
 
 
-class Scales(nn.Module):
+class _Scales(nn.Module):
     """Hidden activations times 1 + s, s zero at the start: columns of the weights that read them.
 
     Liu et al. (2022), (IA)3, NeurIPS. arXiv:2205.05638
@@ -74,31 +73,27 @@ def _matrices(kept: Mapping[str, torch.Tensor]) -> list[str]:
     return sorted(name for name, value in kept.items() if value.ndim == 3)  # stacks list them otherwise
 
 
-ADAPTERS: dict[str, Callable[..., LowRank | Scales]] = {"low rank": LowRank, "scales": Scales}
+_ADAPTERS: dict[str, Callable[..., _LowRank | _Scales]] = {"low rank": _LowRank, "scales": _Scales}
 
 
 # A stack in training
-
-
-@dataclass(frozen=True)
-class Stack:
-    """What strategies need of the members of a stack in training: their seeds' generators, weights by the
-    names of a single network (n_members, ...), label smoothing, and logits of their teachers, if any."""
-
-    rngs: Sequence[torch.Generator]
-    weights: Mapping[str, torch.Tensor]
-    smoothing: Sequence[float]
-    teachers: Sequence[np.ndarray | None]
 
 
 class _Group(nn.Module):
     """Members of a stack that share strategy and options, with what their loss needs."""
 
     def __init__(
-        self, members: list[int], alignments: Sequence[Alignment], context: Context, stack: Stack
+        self,
+        members: list[int],
+        alignments: Sequence[Alignment],
+        context: Context,
+        weights: Mapping[str, torch.Tensor],
+        rngs: Sequence[torch.Generator],
+        smoothing: Sequence[float],
+        teachers: Sequence[np.ndarray | None],
     ) -> None:
         super().__init__()
-        first = stack.weights["head.weight"]
+        first = weights["head.weight"]
         device, width = first.device, first.shape[-1]
 
         def tensor(array: Any, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -106,20 +101,20 @@ class _Group(nn.Module):
 
         self.strategy, self.settings = alignments[0].definition, alignments[0].settings()
         self.members, self.index = members, tensor(members, torch.long)
-        self.weights, self.rngs = stack.weights, [stack.rngs[m] for m in members]
+        self.weights, self.rngs = weights, rngs
         targets = [context.targets(a) for a in alignments]
         self.fixed: dict[str, torch.Tensor] = {
             "values": tensor(targets),  # (G, n_clips, k)
-            "class_values": tensor([mean_by_class(t, context.clip_class)[:, 0] for t in targets]),
+            "class_values": tensor([context.class_means(t)[:, 0] for t in targets]),
             "strength": tensor([a.dose for a in alignments]),
-            "smoothing": tensor([stack.smoothing[m] for m in members]),
+            "smoothing": tensor(smoothing),
         }
         if self.strategy.emotion_weight is not None:
             weight = tensor(self.strategy.emotion_weight(context))
             self.fixed["emotion_weight"] = weight.expand(len(members), -1)
         self.teacher: torch.Tensor | None = None
         if self.strategy.teacher is not None:
-            self.teacher = tensor(np.stack([cast(np.ndarray, stack.teachers[m]) for m in members]))
+            self.teacher = tensor(np.stack(cast(Sequence[np.ndarray], teachers)))
         self.views: list[View] | None = None
         if self.strategy.view is not None:
             self.views = [self.strategy.view(context, t, **self.settings) for t in targets]
@@ -131,13 +126,11 @@ class _Group(nn.Module):
             self.free["bias"] = nn.Parameter(torch.zeros(len(members), k, device=device))
         if "log_variance" in self.strategy.auxiliary:
             self.free["log_variance"] = nn.Parameter(torch.zeros(len(members), 2, device=device))
-        self.adapter: LowRank | Scales | None = None
+        self.adapter: _LowRank | _Scales | None = None
         if self.strategy.adapter is not None:
-            self.adapter = ADAPTERS[self.strategy.adapter](
-                self._own(stack.weights), self.rngs, **self.settings
-            )
+            self.adapter = _ADAPTERS[self.strategy.adapter](self._own(weights), self.rngs, **self.settings)
         self.kept: dict[str, torch.Tensor] = {}
-        self.current = Phase()
+        self.current, self.frozen = self.strategy.phase(0.0), "nothing"
 
     def _own(self, weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         return {name: value[self.index] for name, value in weights.items()}
@@ -175,11 +168,12 @@ class _Group(nn.Module):
 
     def begin(self, progress: float) -> None:
         """Enter the phase of this time; what it holds fixed is remembered as it is now."""
-        before, self.current = self.current.frozen, self.strategy.phase(progress)
-        if self.current.frozen != before:
+        self.current = self.strategy.phase(progress)
+        if self.current.frozen != self.frozen:
+            self.frozen = self.current.frozen
             own = self._own(self.weights)
             encoder = {name: value for name, value in own.items() if not name.startswith("head.")}
-            self.kept = {"nothing": {}, "encoder": encoder, "all": own}[self.current.frozen]
+            self.kept = {"nothing": {}, "encoder": encoder, "all": own}[self.frozen]
 
     def backward(self, gradients: Mapping[str, torch.Tensor]) -> None:
         """Hand the gradients of the weights on to the adapter."""
@@ -200,14 +194,19 @@ class _Group(nn.Module):
 class Aligner(nn.Module):
     """The strategies of a stack in training: one or None for every member.
 
-    Where a member is aligned, the context of the cohort and the stack are needed.
+    Where a member is aligned, there are the context of the cohort, the weights of the stack by the names of a
+    single network (n_members, ...), and, of every member, a generator, the label smoothing, and the logits of
+    its teacher, if it has one.
     """
 
     def __init__(
         self,
         alignments: Sequence[Alignment | None],
         context: Context | None = None,
-        stack: Stack | None = None,
+        weights: Mapping[str, torch.Tensor] | None = None,
+        rngs: Sequence[torch.Generator] = (),
+        smoothing: Sequence[float] = (),
+        teachers: Sequence[np.ndarray | None] = (),
     ) -> None:
         super().__init__()
         self.n_members, self.groups = len(alignments), cast(Any, nn.ModuleList())
@@ -216,12 +215,13 @@ class Aligner(nn.Module):
         for member, a in enumerate(alignments):
             if a is not None and a.active:
                 alike.setdefault((a.strategy, *a.settings().values()), {})[member] = a
-        if not alike or context is None or stack is None:
+        if not alike or context is None or weights is None:
             return
-        device = stack.weights["head.weight"].device
+        device = weights["head.weight"].device
         self.clip = torch.tensor(context.clip, device=device)
         for part in alike.values():
-            self.groups.append(_Group(list(part), list(part.values()), context, stack))
+            own: Any = ([values[member] for member in part] for values in (rngs, smoothing, teachers))
+            self.groups.append(_Group(list(part), list(part.values()), context, weights, *own))
         viewed = [group for group in self.groups if group.views is not None]
         mixing = torch.eye(len(context.channels), device=device).repeat(self.n_members, 1, 1)
         self.bands = torch.ones(self.n_members, len(context.bands), device=device)

@@ -1,8 +1,8 @@
 """Strategies that pull a classifier towards a valence axis: twenty-five of a published table, and more.
 
 What each computes, and what the paper (arXiv:2606.00129) leaves open, stands in ``data/strategies.yaml``;
-their code stands here and in :mod:`kernel.decoding.losses`. A *placebo* is the same strategy with the values
-of the emotions permuted, where targets are made (`permute_values`), so that no strategy can escape it.
+their code stands here and in :data:`kernel.decoding.losses.LOSSES`. A *placebo* is the same strategy with the
+values of the emotions permuted, where targets are made (`permute_values`), so that no strategy can escape it.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike
+from scipy.special import softmax
 from torch.nn import functional as F
 
 from kernel import checks, files
-from kernel.arrays import plain, real, whole
+from kernel.arrays import plain, real
+from kernel.brain.cohort import Cohort
 from kernel.brain.topography import FRONTAL_PAIRS, PAPER_WEIGHTS, regions
-from kernel.decoding import losses
-from kernel.decoding.losses import Phase
+from kernel.decoding.losses import LOSSES, Batch
 
-KINDS = ("loss", "initialisation", "tuning", "schedule", "inference", "data", "teacher")
 #: Mixing of channels (n_channels, n_channels) and weight of bands (n_bands,).
 View = tuple[np.ndarray, np.ndarray]
 
@@ -34,24 +34,61 @@ View = tuple[np.ndarray, np.ndarray]
 # When a strategy acts: from the progress of a training, 0 to 1, to its phase
 
 
-def _constant(progress: float) -> Phase:
-    return Phase()
+@dataclass(frozen=True)
+class _Phase:
+    """One time of a training: weights of the base loss and of the strategy's, which weights are held fixed
+    (``nothing``, ``encoder``, ``all``), and whether validation may choose this epoch."""
+
+    base: float = 1.0
+    extra: float = 1.0
+    frozen: str = "nothing"
+    eligible: bool = True
 
 
-def _base_only(progress: float) -> Phase:
-    return Phase(extra=0.0)
+def _constant(progress: float) -> _Phase:
+    return _Phase()
 
 
-def _cosine_decay(progress: float) -> Phase:
-    return Phase(extra=0.5 * (1 + math.cos(math.pi * progress)))
+def _base_only(progress: float) -> _Phase:
+    return _Phase(extra=0.0)
 
 
-def _two_steps(first: Phase, second: Phase, progress: float) -> Phase:
+def _cosine_decay(progress: float) -> _Phase:
+    return _Phase(extra=0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def _two_steps(first: _Phase, second: _Phase, progress: float) -> _Phase:
     return first if progress < 0.5 else second
 
 
-_PRETRAINING = Phase(base=0.0, eligible=False)
-_BASE_FIRST = Phase(extra=0.0, eligible=False)
+_PRETRAINING = _Phase(base=0.0, eligible=False)
+_BASE_FIRST = _Phase(extra=0.0, eligible=False)
+
+
+# How a loss joins the base loss
+
+
+def _weighted_sum(base: torch.Tensor, extra: torch.Tensor, batch: Batch, phase: _Phase) -> torch.Tensor:
+    """Base loss plus strength times the strategy's."""
+    return phase.base * base + phase.extra * batch.strength * extra
+
+
+def _plain_sum(base: torch.Tensor, extra: torch.Tensor, batch: Batch, phase: _Phase) -> torch.Tensor:
+    """Base loss plus the strategy's, where the strength is part of the latter's formula."""
+    return phase.base * base + phase.extra * extra
+
+
+def _uncertainty_sum(base: torch.Tensor, extra: torch.Tensor, batch: Batch, phase: _Phase) -> torch.Tensor:
+    r"""Both losses weighted by learned variances.
+
+    .. math:: e^{-s_1} L_1 + \tfrac12 s_1 + \lambda \bigl(\tfrac12 e^{-s_2} L_2 + \tfrac12 s_2\bigr),
+        \quad s = \log \sigma^2
+
+    Kendall et al. (2018), CVPR. arXiv:1705.07115
+    """
+    first, second = batch.parameters["log_variance"].unbind(-1)
+    task = torch.exp(-first) * base + 0.5 * first
+    return task + batch.strength * 0.5 * (torch.exp(-second) * extra + second)
 
 
 # Which part of the input the auxiliary head sees
@@ -122,17 +159,37 @@ def _start_weight(
     weight.add_(strength * values[:, None] * direction)
 
 
+# Predictions that change after training
+
+
+def _smooth_posterior(
+    logits: ArrayLike, class_values: ArrayLike, strength: float, *, width: float
+) -> np.ndarray:
+    r"""Log probabilities (..., C) from logits, mixed with their smoothing over classes of near valence (C,).
+
+    .. math:: \log\bigl((1 - \lambda) p + \lambda K p\bigr), \quad
+        K_{kj} = \frac{\exp(-(\bar v_k - \bar v_j)^2 / 2 h^2)}{\sum_l \exp(-(\bar v_l - \bar v_j)^2 / 2 h^2)}
+
+    with the strength :math:`\lambda` in [0, 1] and the width h.
+    """
+    p, values = softmax(np.asarray(logits, dtype=float), axis=-1), np.asarray(class_values, dtype=float)
+    near = np.exp(-((values[:, None] - values) ** 2) / (2 * width**2))
+    near /= near.sum(0)
+    return np.log(np.maximum((1 - strength) * p + strength * p @ near.T, 1e-30))
+
+
 # Registry
 
 
 @dataclass(frozen=True, eq=False)
-class Strategy:
+class _Strategy:
     """One way to bring the axis into a training, as ``data/strategies.yaml`` describes it.
 
-    `kind` is one of :data:`KINDS`; ``loss(batch, **options) -> (M,)`` its loss. `combine`, `phase`, `view`,
-    `emotion_weight`, `start` and `infer` say how it joins the base loss, over the training, on which input,
-    with which weights of emotions, from which initial weights, and how it changes predictions; `auxiliary`
-    names parameters trained beside the network: ``head``, ``log_variance``.
+    `kind` is loss, initialisation, tuning, schedule, inference, data or teacher; ``loss(batch, **options)``
+    is its loss (M,). `combine`, `phase`, `view`, `emotion_weight`, `start` and `infer` say how it joins the
+    base loss, over the training, on which input, with which weights of emotions, from which initial weights,
+    and how it changes predictions; `auxiliary` names parameters trained beside the network: ``head``,
+    ``log_variance``.
     """
 
     name: str
@@ -149,8 +206,8 @@ class Strategy:
     teacher: str | None = None
     adapter: str | None = None
     loss: Callable[..., torch.Tensor] | None = None
-    combine: Callable[..., torch.Tensor] = losses.weighted_sum
-    phase: Callable[[float], Phase] = _constant
+    combine: Callable[..., torch.Tensor] = _weighted_sum
+    phase: Callable[[float], _Phase] = _constant
     view: Callable[..., View] | None = None
     emotion_weight: Callable[[Context], np.ndarray] | None = None
     start: Callable[..., None] | None = None
@@ -162,10 +219,10 @@ class Strategy:
         return dict(settings) if self.view is None and self.adapter is None else {}
 
 
-_HEAD: dict[str, Any] = {"loss": losses.regression, "auxiliary": ("head",)}
+_HEAD: dict[str, Any] = {"loss": LOSSES["regression"], "auxiliary": ("head",)}
 _TUNED: dict[str, Any] = {
-    "loss": losses.expected_valence,
-    "phase": partial(_two_steps, _BASE_FIRST, Phase(frozen="all")),
+    "loss": LOSSES["expected_valence"],
+    "phase": partial(_two_steps, _BASE_FIRST, _Phase(frozen="all")),
 }
 _CODE: dict[str, dict[str, Any]] = {
     "frontal": {**_HEAD, "view": partial(_region, "frontal")},
@@ -174,35 +231,34 @@ _CODE: dict[str, dict[str, Any]] = {
     "topography": {**_HEAD, "view": _best_channels},
     "anger_weighted": {**_HEAD, "emotion_weight": _anger_weights},
     **dict.fromkeys(("regression", "multi_model", "cross_dataset", "data_scaling"), _HEAD),
-    "uncertainty": {**_HEAD, "combine": losses.uncertainty_sum, "auxiliary": ("head", "log_variance")},
+    "uncertainty": {**_HEAD, "combine": _uncertainty_sum, "auxiliary": ("head", "log_variance")},
     **{
-        loss.__name__: {"loss": loss}
-        for loss in (
-            *(losses.procrustes, losses.rsa, losses.cka, losses.soft_label_kd),
-            *(losses.supcon_class, losses.supcon_clip, losses.info_nce),
+        name: {"loss": LOSSES[name]}
+        for name in (
+            *("procrustes", "rsa", "cka", "soft_label_kd"),
+            *("distilled_teacher", "supcon_class", "supcon_clip", "info_nce"),
         )
     },
-    "distance_ce": {"loss": losses.distance_cross_entropy, "combine": losses.plain_sum},
-    "distilled_teacher": {"loss": losses.teacher_kd},
+    "distance_ce": {"loss": LOSSES["distance_ce"], "combine": _plain_sum},
     "bias_start": {"phase": _base_only, "start": _start_bias},
     "weight_start": {"phase": _base_only, "start": _start_weight},
     "pretrained_frozen": {
         **_HEAD,
-        "phase": partial(_two_steps, _PRETRAINING, Phase(extra=0.0, frozen="encoder")),
+        "phase": partial(_two_steps, _PRETRAINING, _Phase(extra=0.0, frozen="encoder")),
     },
-    "pretrained_tuned": {**_HEAD, "phase": partial(_two_steps, _PRETRAINING, Phase(extra=0.0))},
-    "head_tuning": {**_TUNED, "phase": partial(_two_steps, _BASE_FIRST, Phase(frozen="encoder"))},
+    "pretrained_tuned": {**_HEAD, "phase": partial(_two_steps, _PRETRAINING, _Phase(extra=0.0))},
+    "head_tuning": {**_TUNED, "phase": partial(_two_steps, _BASE_FIRST, _Phase(frozen="encoder"))},
     "lora": _TUNED,
     "ia3": _TUNED,
     "curriculum": {**_HEAD, "phase": _cosine_decay},
-    "smooth_prior": {"phase": _base_only, "infer": losses.smooth_posterior},
+    "smooth_prior": {"phase": _base_only, "infer": _smooth_posterior},
 }
 _TABLE = files.read_yaml((resources.files("kernel") / "data/strategies.yaml").read_text(encoding="utf-8"))
 
-STRATEGIES: dict[str, Strategy] = {
-    name: Strategy(name, **entry, **_CODE[name]) for name, entry in _TABLE["strategies"].items()
+STRATEGIES: dict[str, _Strategy] = {
+    name: _Strategy(name, **entry, **_CODE[name]) for name, entry in _TABLE["strategies"].items()
 }
-"""Strategies by name."""
+"""Strategies by name; `strategies_table` describes them."""
 
 
 @dataclass(frozen=True)
@@ -236,7 +292,7 @@ class Alignment:
             checks.count("placebo_seed", self.placebo_seed, 0)
 
     @property
-    def definition(self) -> Strategy:
+    def definition(self) -> _Strategy:
         """The entry of the registry."""
         return STRATEGIES[self.strategy]
 
@@ -298,42 +354,22 @@ def permute_values(values: ArrayLike, clip_class: ArrayLike, seed: int) -> np.nd
     values = real(values, "values")
     code = np.unique(plain(clip_class, "clip_class"), return_inverse=True)[1]
     rng = np.random.default_rng([int(seed), 25])
-    means = mean_by_class(values, code)
+    means = _class_means(values, code)
     rest = rng.permutation(values - means[code])
-    rest -= mean_by_class(rest, code)[code]
-    return _standard(rng.permutation(means)[code] + rest)
+    rest -= _class_means(rest, code)[code]
+    return _standardised(rng.permutation(means)[code] + rest)
 
 
-def mean_by_class(values: np.ndarray, code: np.ndarray) -> np.ndarray:
+def _class_means(values: np.ndarray, code: np.ndarray) -> np.ndarray:
     """Mean values (n_classes, k) of clips (n_clips, k) whose classes are numbered from 0."""
     member = np.eye(code.max() + 1)[code]
     return member.T @ values / member.sum(0)[:, None]
 
 
-def _standard(values: np.ndarray) -> np.ndarray:
+def _standardised(values: np.ndarray) -> np.ndarray:
     centred = values - values.mean(0)
     sd = centred.std(0)
     return centred / np.where(sd > 1e-12, sd, 1)
-
-
-def clip_values(valence: ArrayLike, clip_class: ArrayLike, classes: Sequence[str]) -> np.ndarray:
-    """Standardised values (n_clips, k) from one or k values for each clip, or for each class in label order.
-
-    `clip_class` (n_clips,) is the class of each clip. ValueError if the length fits neither, a value is not
-    finite, or a column does not vary.
-    """
-    values, clip_class = real(valence, "valence"), whole(clip_class, "clip_class")
-    values = values[:, None] if values.ndim == 1 else values
-    if values.ndim != 2 or len(values) not in (len(clip_class), len(classes)):
-        raise ValueError(
-            f"valence must be one value for each of {len(clip_class)} clips or {len(classes)} "
-            f"classes; got shape {np.shape(valence)}"
-        )
-    if len(values) != len(clip_class):
-        values = values[clip_class]
-    if (np.ptp(values, axis=0) < 1e-12).any():
-        raise ValueError("valence is the same for all clips: there is no axis to align with")
-    return _standard(values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -354,11 +390,42 @@ class Context:
     bands: tuple[str, ...]
     profile: np.ndarray
 
+    @classmethod
+    def of(
+        cls,
+        cohort: Cohort,
+        valence: ArrayLike,
+        clip: np.ndarray,
+        profile: np.ndarray,
+        channels: Sequence[str],
+    ) -> Context:
+        """The context of a cohort with one value, or k, for each of its clips, or of its classes in order.
+
+        ValueError if the length of `valence` fits neither, a value is not finite, or a column does not vary.
+        """
+        values = real(valence, "valence")
+        values = values[:, None] if values.ndim == 1 else values
+        if values.ndim != 2 or len(values) not in (len(cohort.y), len(cohort.classes)):
+            raise ValueError(
+                f"valence must be one value for each of {len(cohort.y)} clips or {len(cohort.classes)} "
+                f"classes; got shape {np.shape(valence)}"
+            )
+        if len(values) != len(cohort.y):
+            values = values[cohort.y]
+        if (np.ptp(values, axis=0) < 1e-12).any():
+            raise ValueError("valence is the same for all clips: there is no axis to align with")
+        names = cohort.classes, tuple(channels), tuple(cohort.bands)
+        return cls(_standardised(values), cohort.y, clip, *names, profile)
+
     def targets(self, alignment: Alignment) -> np.ndarray:
         """Values (n_clips, k) that this alignment trains towards, permuted if it is a placebo."""
         values = self.values if "models" in alignment.definition.needs else self.values[:, :1]
         seed = alignment.placebo_seed
         return values if seed is None else permute_values(values, self.clip_class, seed)
+
+    def class_means(self, values: np.ndarray) -> np.ndarray:
+        """Means (n_classes, k) of values (n_clips, k)."""
+        return _class_means(values, self.clip_class)
 
     def check(self, alignment: Alignment, network: str, epochs: int) -> None:
         """ValueError if cohort, values, network or length of training cannot serve; says what is missing."""
@@ -374,7 +441,7 @@ class Context:
                 f"strategy {s.name!r} needs valence of two or more models: pass shape (n_clips, n_models)"
             )
         first = self.values[:, :1]
-        deviation = first - mean_by_class(first, self.clip_class)[self.clip_class]
+        deviation = first - self.class_means(first)[self.clip_class]
         if "clip" in s.needs and np.abs(deviation).max() < 1e-9:
             raise ValueError(
                 f"strategy {s.name!r} needs clip information, and valence is the same for all clips of each "

@@ -27,9 +27,9 @@ from kernel import checks, files
 from kernel.arrays import real
 from kernel.brain.cohort import Cohort, Split, segment_length, segments, standardise
 from kernel.decoding import networks, training
-from kernel.decoding.aligner import Aligner, Stack
-from kernel.decoding.alignment import Context, clip_values
-from kernel.decoding.checkpoints import SETS, Checkpoint, restored
+from kernel.decoding.aligner import Aligner
+from kernel.decoding.alignment import Context
+from kernel.decoding.checkpoints import SETS, Checkpoint
 from kernel.decoding.checkpoints import Bank as Bank
 from kernel.decoding.training import Labels, Single, build_member, optimise
 from kernel.decoding.training import TrainingSpec as TrainingSpec
@@ -107,11 +107,11 @@ def train_bank(
     data = _Data.of(specs, cohort, split, segment)
     place = checks.device(device)
     context = _context(specs, cohort, data, valence)
-    members = _members(specs, data, prototypes, context, place)
+    members = _checked_members(specs, data, prototypes, context, place)
     folder = files.cache_dir("bank", create=False) if folder is None else files.absolute(folder)
 
     def read(member: _Member) -> Checkpoint | None:
-        return _read(folder / f"{member.key}.npz", member.spec, data, features, place)
+        return _read_checkpoint(folder / f"{member.key}.npz", member.spec, data, features, place)
 
     done = {member.key: read(member) for member in members}
     lock = files.one_at_a_time(folder / files.digest(sorted(done)))
@@ -125,13 +125,13 @@ def train_bank(
                 valence=valence, features=False, baselines=False, folder=folder, n_jobs=n_jobs, device=place,
                 progress=progress,
             )  # fmt: skip
-            blocks = _blocks(_taught(missing, teachers), n_jobs if place.type == "cpu" else 1)
+            blocks = _work_blocks(_taught(missing, teachers), n_jobs if place.type == "cpu" else 1)
             train = partial(
                 _train_block, context=context, data=data, features=features, folder=folder, device=place
             )
             n_done = len(members) - len(missing)
             with tqdm(total=len(members), initial=n_done, desc="trainings", disable=not progress) as bar:
-                for count in _run(train, blocks, n_jobs if place.type == "cpu" else 1, progress):
+                for count in _train_blocks(train, blocks, n_jobs if place.type == "cpu" else 1, progress):
                     bar.update(count)
             done |= {member.key: read(member) for member in missing}
     for key, checkpoint in done.items():
@@ -273,15 +273,7 @@ def _context(
     mean_input = data.inputs[1][:, :, 0]
     for index in np.unique(clip[train]):
         profile[index] = mean_input[train[clip[train] == index]].mean(0)
-    context = Context(
-        values=clip_values(valence, cohort.y, cohort.classes),
-        clip_class=cohort.y,
-        clip=clip,
-        classes=cohort.classes,
-        channels=tuple(cohort.channels),
-        bands=tuple(cohort.bands),
-        profile=profile,
-    )
+    context = Context.of(cohort, valence, clip, profile, cohort.channels)
     for index, spec, alignment in aligned:
         try:
             context.check(alignment, spec.network, spec.epochs)
@@ -309,7 +301,7 @@ class _Member:
         return self.spec.network in networks.STACKED and self.size * self.spec.batch_size <= STACK_LIMIT
 
 
-def _members(
+def _checked_members(
     specs: Sequence[TrainingSpec],
     data: _Data,
     prototypes: ArrayLike | None,
@@ -396,7 +388,7 @@ def _teacher(spec: TrainingSpec) -> TrainingSpec | None:
 _Block = tuple[bool, list[_Member]]  # whether to stack them
 
 
-def _blocks(members: Sequence[_Member], n_jobs: int) -> list[_Block]:
+def _work_blocks(members: Sequence[_Member], n_jobs: int) -> list[_Block]:
     """Every piece of work; stacks, the longest, first."""
     stacks: dict[str, list[_Member]] = {}
     loops = []
@@ -421,7 +413,9 @@ def _blocks(members: Sequence[_Member], n_jobs: int) -> list[_Block]:
     return blocks + loops
 
 
-def _run(train: Callable[..., int], blocks: Sequence[_Block], n_jobs: int, progress: bool) -> Iterator[int]:
+def _train_blocks(
+    train: Callable[..., int], blocks: Sequence[_Block], n_jobs: int, progress: bool
+) -> Iterator[int]:
     """Train the blocks; yields how many members each gave as it ends."""
     n_jobs = processes(n_jobs)
     if n_jobs == 1 or len(blocks) < 2:
@@ -451,13 +445,14 @@ def _train_block(
         built = [build_member(spec, data.shape, len(labels.class_of)) for spec in specs]
         model: Any = networks.STACKED[specs[0].network](built) if stacked else Single(built[0])
         model = model.to(device)
-        stack = Stack(
+        aligner = Aligner(
+            [spec.alignment for spec in specs],
+            context,
+            weights=model.weights(),
             rngs=[spec.generator(training.ALIGNMENT) for spec in specs],
-            weights=training.member_weights(model),
             smoothing=[spec.label_smoothing for spec in specs],
             teachers=[member.teacher for member in members],
         )
-        aligner = Aligner([spec.alignment for spec in specs], context, stack)
         course = optimise(
             model, specs, inputs, labels, {name: data.rows(name) for name in SETS},
             targets=[member.target for member in members], aligner=aligner, progress=progress,
@@ -474,14 +469,14 @@ def _train_block(
             epoch=int(course.epoch[m]),
             state={name: value.cpu().numpy() for name, value in course.states[m].items()},
         )
-        _write(folder / f"{member.key}.npz", checkpoint)
+        _write_checkpoint(folder / f"{member.key}.npz", checkpoint)
     return len(members)
 
 
 # Storage
 
 
-def _write(path: Path, checkpoint: Checkpoint) -> None:
+def _write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     arrays: dict[str, Any] = {
         name: getattr(checkpoint, name) for name in ("logits", "validation", "losses", "epoch")
     }
@@ -492,10 +487,10 @@ def _write(path: Path, checkpoint: Checkpoint) -> None:
         with files.atomic_path(path) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)
     except OSError as error:
-        raise files.cache_not_writable(path.parent, error) from error
+        raise files.CacheNotWritableError.at(path.parent, error) from error
 
 
-def _read(
+def _read_checkpoint(
     path: Path, spec: TrainingSpec, data: _Data, features: bool, device: torch.device | str = "cpu"
 ) -> Checkpoint | None:
     """A stored member, None if there is none; one that cannot be read counts as absent, with a warning."""
@@ -515,12 +510,13 @@ def _read(
         name.removeprefix("state/"): value for name, value in arrays.items() if name.startswith("state/")
     }
     penultimate = arrays.get("features") if features else None
+    checkpoint = Checkpoint(spec=spec, epoch=epoch, state=state, features=penultimate, **stored)
     if features and penultimate is None:
-        model = Single(restored(spec, state, data.shape)).to(device)
+        model = Single(checkpoint.network(data.shape)).to(device)
         inputs = torch.tensor(data.inputs[spec.n_windows], device=device)
         with one_thread():
             penultimate = training.evaluate(model, inputs, 1, data.labels(spec.labels))[1][0]
-    return Checkpoint(spec=spec, epoch=epoch, state=state, features=penultimate, **stored)
+    return replace(checkpoint, features=penultimate)
 
 
 def _baselines(data: _Data, folder: Path) -> dict[str, np.ndarray]:
@@ -529,7 +525,7 @@ def _baselines(data: _Data, folder: Path) -> dict[str, np.ndarray]:
     rows = data.rows("train")
 
     def scores(name: str) -> np.ndarray:
-        return networks.linear_baseline(name, 0).fit(x[rows], data.y[rows]).predict_log_proba(x)
+        return networks.linear_baseline(name).fit(x[rows], data.y[rows]).predict_log_proba(x)
 
     code = files.cache_key(__name__, "baseline", data.digests[1])
     keys = {n: files.digest(code, n)[:40] for n in networks.LINEAR_BASELINES}

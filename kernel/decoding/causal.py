@@ -1,12 +1,14 @@
-"""Features of a stream that never look ahead: causal differential entropy and running standardisation."""
+"""Features that never look ahead: the clock of a stream, causal differential entropy, running statistics."""
 
 from __future__ import annotations
 
 import math
 import time as wall_clock
 import warnings
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -14,13 +16,15 @@ from numpy.typing import ArrayLike
 from scipy.signal import cheby2, sosfilt, sosfilt_zi
 
 from kernel import checks
+from kernel.arrays import plain, precision, real
 from kernel.brain.features import band_edges, transition_widths
-from kernel.decoding.streams import Clock, Piece, Stateful
+from kernel.decoding.streams import OutOfOrderError, Stateful
 
 # Order 3 has a zero at 0 Hz, so that electrode offsets vanish. Less than 30 dB lets strong neighbouring bands
 # in, more is slower and narrower: either agrees less with the zero-phase features.
 _ORDER, _ATTENUATION = 3, 30.0
 _SETTLED = 1e-2  # share of an impulse response's energy that is still to come when a filter counts as settled
+_PACED, _OFF_PACE = 10.0, 0.05  # seconds over which the rate is measured once, and its tolerance
 _TOO_LARGE = 0.01  # V; no drift of an electrode makes EEG vary so
 
 
@@ -79,6 +83,132 @@ class OnlineSettings:
 DEFAULTS = OnlineSettings()
 
 
+# Time
+
+
+class _Piece(NamedTuple):
+    """Contiguous samples, the time of the first, and that after the last; None where samples are counted."""
+
+    start: float | None
+    end: float | None
+    samples: np.ndarray
+
+
+class _Clock(Stateful):
+    """Time of the next sample: that of the last time stamp and the samples counted since.
+
+    A stamp more than `tolerance` seconds later than due is a gap; one as much too early is refused.
+    """
+
+    STATE = ("anchor", "since", "n_samples", "gaps", "missing")
+
+    def __init__(self, sfreq: float, tolerance: float) -> None:
+        self.sfreq, self.tolerance = sfreq, tolerance
+        self.anchor, self.since = math.nan, 0  # time of a sample, and samples taken since
+        self.n_samples = self.gaps = 0
+        self.missing = 0.0  # seconds within gaps
+        self._paces: deque[float] = deque(maxlen=5)  # of the last stamps, against the count of samples
+        self._paced_from: tuple[float, int] | None = None
+        self._paced = False
+
+    @property
+    def now(self) -> float:
+        """Time in s at which the next sample is due; NaN before the first."""
+        return self.anchor + self.since / self.sfreq
+
+    def pieces(self, chunk: ArrayLike, time: float | ArrayLike | None, n_channels: int) -> list[_Piece]:
+        """Contiguous pieces of a chunk. A chunk that is refused changes nothing."""
+        x = plain(chunk, "chunk")
+        if x.ndim != 2 or x.shape[0] != n_channels or x.shape[1] == 0:
+            raise ValueError(
+                f"a chunk must be ({n_channels} channels, at least 1 sample), got shape {x.shape}"
+            )
+        if time is None:
+            return [_Piece(None, None, x)]
+        stamps = real(time, "time, in seconds,")
+        step = precision(time) * np.abs(stamps).max(initial=0)
+        if step > max(self.tolerance, 1 / self.sfreq):
+            raise ValueError(
+                f"time stamps of this type are {step:.3g} s apart at {stamps.flat[0]:g} s: give float64"
+            )
+        if stamps.ndim == 0 or stamps.shape == x.shape[1:] == (1,):
+            stamps = stamps.reshape(1)
+            pieces = [_Piece(float(stamps[0]), None, x)]
+        elif stamps.shape != (x.shape[1],):
+            raise ValueError(
+                f"time must be one number or one for each of {x.shape[1]} samples, got shape {stamps.shape}"
+            )
+        else:
+            steps = np.diff(stamps)
+            self._refuse_unit(float(np.median(steps)) * self.sfreq)
+            if (steps < -self.tolerance).any():
+                at = int(steps.argmin())
+                raise OutOfOrderError(
+                    f"time stamps fall from {stamps[at]:g} to {stamps[at + 1]:g} s within a chunk: sort it"
+                )
+            cuts = np.flatnonzero(steps > 1 / self.sfreq + self.tolerance) + 1
+            edges = pairwise([0, *cuts.tolist(), len(stamps)])
+            pieces = [
+                _Piece(float(stamps[a]), float(stamps[b - 1]) + 1 / self.sfreq, x[:, a:b]) for a, b in edges
+            ]
+        early = self.now - stamps[0]
+        if early > self.tolerance:
+            raise OutOfOrderError(
+                f"a chunk starts at {stamps[0]:g} s, {early:.3g} s before the end of what was taken "
+                f"({self.now:g} s): drop it, or begin a new decoder if the clock was set back"
+            )
+        self._watch(float(stamps[0]))
+        return pieces
+
+    def begin(self, start: float | None) -> bool:
+        """Take the time of a piece; whether it lies after a gap."""
+        if start is None:
+            self.anchor = 0.0 if math.isnan(self.anchor) else self.anchor
+            return False
+        late = start - self.now
+        gap = late > self.tolerance  # false for NaN, the first time stamp
+        if gap:
+            self.gaps, self.missing, self._paced_from = self.gaps + 1, self.missing + late, None
+        self.anchor, self.since = start, 0
+        return gap
+
+    def advance(self, n: int) -> None:
+        """Count samples."""
+        self.since, self.n_samples = self.since + n, self.n_samples + n
+
+    def forget(self) -> None:
+        """Take the next time stamp, whatever it is."""
+        self.anchor, self.since, self._paced_from = math.nan, 0, None
+        self._paces.clear()
+
+    def _watch(self, start: float) -> None:
+        """Compare the clock of the time stamps with the count of samples, in unit and in rate."""
+        if self.since:
+            # a pause may be a thousand times as long as the chunk before it, but not time after time
+            self._paces.append((start - self.anchor) * self.sfreq / self.since)
+            if len(self._paces) == 5 and min(self._paces) > 0.9 * max(self._paces):
+                self._refuse_unit(float(np.median(self._paces)))
+        if self._paced_from is None:
+            self._paced_from = (start, self.n_samples)
+        elapsed, taken = start - self._paced_from[0], self.n_samples - self._paced_from[1]
+        if not self._paced and taken >= _PACED * self.sfreq and not start - self.now > self.tolerance:
+            self._paced = True
+            if abs(elapsed * self.sfreq / taken - 1) > _OFF_PACE:
+                raise ValueError(
+                    f"{taken} samples came in {elapsed:.4g} s of time stamps, not at {self.sfreq:g} Hz: set "
+                    "sfreq to that of the stream, resample it, or fill in lost samples with NaN"
+                )
+
+    def _refuse_unit(self, pace: float) -> None:
+        """ValueError if time stamps run so much faster than samples that they must be in another unit."""
+        for unit, factor in (("ms", 1e3), ("µs", 1e6), ("ns", 1e9)):
+            if 0.9 < pace / factor < 1.1:
+                raise ValueError(
+                    f"time stamps advance by {pace / self.sfreq:g} a sample at {self.sfreq:g} Hz, as {unit} "
+                    f"would: give seconds, divide them by {factor:g}"
+                )
+
+
 # Features
 
 
@@ -132,7 +262,7 @@ class CausalEntropy(Stateful):
         settle, delays = _responses(self._sos, self.sfreq)
         self.settle = math.ceil(settle / settings.window)
         self.delays = dict(zip(self.bands, delays, strict=True))
-        self.clock = Clock(self.sfreq, settings.tolerance)
+        self.clock = _Clock(self.sfreq, settings.tolerance)
         self.windows_dropped = self._fill = 0
         self._buffer = np.zeros((n_channels, self.per))
         self._sized = False  # whether the unit of the signal was looked at
@@ -154,7 +284,7 @@ class CausalEntropy(Stateful):
         self._fill = 0
         self._fresh[:] = True
 
-    def _take(self, pieces: Iterable[Piece]) -> Iterator[Window]:
+    def _take(self, pieces: Iterable[_Piece]) -> Iterator[Window]:
         for start, end, x in pieces:
             if self.clock.begin(start):
                 self._break()

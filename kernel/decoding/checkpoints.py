@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import ArrayLike
 from scipy.special import log_softmax
 from torch import nn
 
 from kernel import checks, stats
+from kernel.decoding.geometry import ResidualAlignment, residual_alignment
 from kernel.decoding.training import TrainingSpec, build_member
 from kernel.metrics import balanced_accuracy, mean_recall
 
@@ -52,6 +54,12 @@ class Checkpoint:
         if self.spec.labels != "classes":
             raise ValueError("the last layer tells moments apart: train with labels='classes'")
         return self.state["head.weight"], self.state["head.bias"]
+
+    def network(self, shape: tuple[int, int]) -> nn.Module:
+        """The trained network, in evaluation mode, for inputs of so many channels and bands."""
+        network = build_member(self.spec, shape, len(self.state["head.bias"]))
+        network.load_state_dict({name: torch.tensor(value) for name, value in self.state.items()})
+        return network.eval()
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,41 +144,60 @@ class Bank:
         table = pd.concat([members, linear], ignore_index=True)
         return table.astype(dict.fromkeys(["seed", "parameters", "epochs", "epoch"], "Int64"))
 
+    def ranking(self, *, n_resamples: int = 1000, random_state: int = 0) -> pd.DataFrame:
+        """`table`, best first, with a ``label`` and, over test subjects, ``test_low`` and ``test_high``."""
+        table = self.table()
+        names: list[int | str] = [*range(len(self)), *self.baselines]
+        limits = [self.interval(name, n_resamples=n_resamples, random_state=random_state) for name in names]
+        table["test_low"], table["test_high"] = [i.low for i in limits], [i.high for i in limits]
+        length = table["epochs"].astype("string").fillna("")
+        table["label"] = np.where(
+            table["recipe"] == "baseline", table["network"], table["recipe"] + ", " + length + " epochs"
+        )
+        return table.sort_values("test", ascending=False, ignore_index=True)
+
+    def residual_alignment(
+        self, members: Sequence[int] | np.ndarray, target_by_clip: ArrayLike, **options: Any
+    ) -> ResidualAlignment:
+        """:func:`~kernel.decoding.geometry.residual_alignment` of members of one width.
+
+        Validation people choose, test people judge.
+        """
+        sets = {which: self.rows(which) for which in ("validation", "test")}
+        used = sets["validation"] | sets["test"]
+        people: dict[str, Any] = {
+            which: self.trials["subject"][rows].unique() for which, rows in sets.items()
+        }
+        y, clip, subject = (self.trials[name].to_numpy()[used] for name in ("y", "clip", "subject"))
+        Z = np.stack([self.checkpoints[int(m)].kept_features[used] for m in members]).astype(float)
+        return residual_alignment(Z, y, clip, subject, target_by_clip, **people, **options)
+
     def network(self, member: int) -> nn.Module:
         """The trained network of a member, on the processor and in evaluation mode.
 
         Its logits are those of classes or of moments, as the spec's labels say.
         """
-        checkpoint = self.checkpoints[member]
-        return restored(checkpoint.spec, checkpoint.state, self.shape)
+        return self.checkpoints[member].network(self.shape)
 
+    def interval(
+        self, member: int | str, which: str = "test", *, random_state: stats.Seed = 0, **options: Any
+    ) -> stats.Interval:
+        """Balanced accuracy of a member, by number, or a baseline, by name, with an interval over subjects.
 
-def restored(spec: TrainingSpec, state: Mapping[str, np.ndarray], shape: tuple[int, int]) -> nn.Module:
-    """The network of a spec with these weights, for inputs of so many channels and bands."""
-    network = build_member(spec, shape, len(state["head.bias"]))
-    network.load_state_dict({name: torch.tensor(value) for name, value in state.items()})
-    return network.eval()
-
-
-def subject_interval(
-    bank: Bank, member: int | str, *, which: str = "test", random_state: stats.Seed = 0, **options: Any
-) -> stats.Interval:
-    """Balanced accuracy of a member, by number, or a baseline, by name, with an interval over subjects.
-
-    The trials of one person resemble each other, so that an interval over trials is too short: people are
-    resampled, each with all of their trials. The set ``which`` must hold two subjects or more; the rest is as
-    for :func:`kernel.stats.bootstrap_interval`.
-    """
-    rows = bank.rows(which)
-    trials = bank.trials[rows]
-    subject, y = trials["subject"].to_numpy(), trials["y"].to_numpy()
-    if len(np.unique(subject)) < 2:
-        raise ValueError(
-            f"{which} holds subject {subject[0]} only: an interval over subjects needs two or more, "
-            "choose a split with more test subjects"
-        )
-    hit = bank.scores(member)[rows].argmax(1) == y
-    return recall_interval(hit, y, subject, random_state=random_state, **options)
+        The trials of one person resemble each other, so that an interval over trials is too short: people are
+        resampled, each with all of their trials. The set must hold two subjects or more; the rest is as for
+        :func:`kernel.stats.bootstrap_interval`.
+        """
+        rows = self.rows(which)
+        trials = self.trials[rows]
+        subject, y = trials["subject"].to_numpy(), trials["y"].to_numpy()
+        if len(np.unique(subject)) < 2:
+            raise ValueError(
+                f"{which} holds subject {subject[0]} only: an interval over subjects needs two or more, "
+                "choose a split with more test subjects"
+            )
+        hit = self.scores(member)[rows].argmax(1) == y
+        return recall_interval(hit, y, subject, random_state=random_state, **options)
 
 
 def recall_interval(hit: np.ndarray, y: np.ndarray, subject: np.ndarray, **options: Any) -> stats.Interval:

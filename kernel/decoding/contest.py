@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from tqdm.auto import tqdm
 
 from kernel import checks, files
@@ -21,11 +21,12 @@ from kernel.decoding import ensemble, members, networks
 from kernel.decoding.bank import time_steps
 from kernel.decoding.checkpoints import recall_interval
 from kernel.decoding.effects import paired_t
+from kernel.decoding.geometry import Device
 from kernel.decoding.residual import NetworkClassifier
 from kernel.metrics import balanced_accuracy
 
 
-class Method(NamedTuple):
+class _Method(NamedTuple):
     """A contestant: which members it trains and how it combines them."""
 
     family: str
@@ -36,23 +37,26 @@ class Method(NamedTuple):
 #: are chosen on validation; the base of ``+ base`` and ``weighted`` takes the place of one member, so that
 #: the number of trainings is the same. ``drop random`` is the control of ``drop basin``.
 METHODS = {
-    "base alone": Method("base", "single"),
-    "single network": Method("seeds", "single"),
-    "best single": Method("seeds", "best"),
-    "deep ensemble": Method("seeds", "uniform"),
-    "top half": Method("seeds", "top_half"),
-    "bagged subjects": Method("bagging", "uniform"),
-    "snapshots": Method("snapshots", "uniform"),
-    "random subspaces": Method("random_subspaces", "uniform"),
-    "two lengths": Method("length", "uniform"),
-    "residual complement": Method("residual_complement", "uniform"),
-    "residual complement + base": Method("residual_complement", "half_base"),
-    "residual subspaces": Method("residual_subspaces", "uniform"),
-    "drop random": Method("drop_random", "uniform"),
-    "drop basin": Method("drop_basin", "uniform"),
-    "drop basin + base": Method("drop_basin", "half_base"),
-    "drop basin, weighted": Method("drop_basin", "validation"),
-    "drop basin, stacked": Method("drop_basin", "stacked"),
+    name: _Method(*both)
+    for name, both in {
+        "base alone": ("base", "single"),
+        "single network": ("seeds", "single"),
+        "best single": ("seeds", "best"),
+        "deep ensemble": ("seeds", "uniform"),
+        "top half": ("seeds", "top_half"),
+        "bagged subjects": ("bagging", "uniform"),
+        "snapshots": ("snapshots", "uniform"),
+        "random subspaces": ("random_subspaces", "uniform"),
+        "two lengths": ("length", "uniform"),
+        "residual complement": ("residual_complement", "uniform"),
+        "residual complement + base": ("residual_complement", "half_base"),
+        "residual subspaces": ("residual_subspaces", "uniform"),
+        "drop random": ("drop_random", "uniform"),
+        "drop basin": ("drop_basin", "uniform"),
+        "drop basin + base": ("drop_basin", "half_base"),
+        "drop basin, weighted": ("drop_basin", "validation"),
+        "drop basin, stacked": ("drop_basin", "stacked"),
+    }.items()
 }
 RESIDUAL_METHODS = tuple(name for name in METHODS if name.startswith(("residual", "drop basin")))
 #: The base of the contest: the MLP of the bank, ten epochs, well under a second a training.
@@ -65,19 +69,6 @@ _COLUMNS = [
 
 
 # The contest
-
-
-def methods_for(estimator: Any) -> list[str]:
-    """Contestants that an estimator allows: some need a seed, a length of training, or its snapshots."""
-    seeded = bool(members.seed_parameters(estimator))
-    allowed = {
-        "base": not seeded,
-        "seeds": seeded,
-        "residual_complement": seeded,
-        "length": seeded and members.length_parameter(estimator) is not None,
-        "snapshots": hasattr(estimator, "snapshots"),
-    }
-    return [name for name, method in METHODS.items() if allowed.get(method.family, True)]
 
 
 def contest(
@@ -93,7 +84,7 @@ def contest(
     random_state: int = 0,
     folder: str | Path | None = None,
     n_jobs: int = 1,
-    device: members.Device = None,
+    device: Device = None,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Compare ensembles of one size and cost on the test subjects of one cohort.
@@ -110,7 +101,8 @@ def contest(
     estimator : estimator, optional
         The base, with ``predict_proba``; by default :data:`NETWORK`.
     methods : sequence of str, optional
-        Names of :data:`METHODS`; by default all that `methods_for` allows the base.
+        Names of :data:`METHODS`; by default all that the base allows: some need its seed, its
+        length of training, or its snapshots.
     n_members : int
         Trainings of every contestant.
     segment, n_windows : float and int
@@ -134,8 +126,8 @@ def contest(
         ``ece``; then the linear baselines ``lda`` and ``logistic`` of one training. What a row does not have
         is missing.
     """
-    estimator = members.placed(NETWORK if estimator is None else estimator, device)
-    possible = methods_for(estimator)
+    estimator = NETWORK if estimator is None else estimator
+    possible = [name for name, method in METHODS.items() if _can_enter(estimator, method.family)]
     reference = "deep ensemble" if "deep ensemble" in possible else "base alone"
     methods = possible if methods is None else list(methods)
     names = dict.fromkeys([reference, *methods])
@@ -145,7 +137,7 @@ def contest(
     folder = "contest" if folder is None else files.writable_folder(folder)
     families = dict.fromkeys(METHODS[name].family for name in names)
     trained = {
-        family: _members(family, estimator, samples, n_members, random_state, folder, n_jobs, device)
+        family: _trained(family, estimator, samples, n_members, random_state, folder, n_jobs, device)
         for family in tqdm(families, desc="families", disable=not progress)
     }
     base = trained[METHODS[reference].family]
@@ -167,9 +159,13 @@ def contest(
         hit = (P.argmax(-1) == samples.y_test).reshape(-1, len(samples.y_test)).mean(0)
         row["bacc"], row["bacc_low"], row["bacc_high"] = recall_interval(hit, *trials, **options)
         if P.ndim == 2:  # one classifier, and not the mean of several
-            quality = ensemble.calibration(P, samples.y_test)
-            row |= {"nll": quality.nll, "ece": quality.ece}
+            row |= ensemble.calibration(P, samples.y_test)
     return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def _can_enter(estimator: Any, family: str) -> bool:
+    """Whether a base can train a family; ``base``, itself alone, is for one without seeds."""
+    return not members.allows(estimator, "seeds") if family == "base" else members.allows(estimator, family)
 
 
 class _Samples(NamedTuple):
@@ -212,7 +208,7 @@ class _Samples(NamedTuple):
         return files.digest(self.X, self.y, self.subject, self.asked)
 
 
-def _members(
+def _trained(
     family: str,
     estimator: Any,
     samples: _Samples,
@@ -220,13 +216,13 @@ def _members(
     random_state: int,
     folder: str | Path,
     n_jobs: int,
-    device: members.Device,
+    device: Device,
 ) -> np.ndarray:
     """Probabilities (n_members, n_asked, n_classes) of one family, trained or loaded."""
 
     def compute() -> np.ndarray:
         if family == "base":
-            trained = [members.fitted(clone(estimator), members.View(), samples.X, samples.y)]
+            trained = [members.fit_base(estimator, samples.X, samples.y, random_state, device)]
         else:
             trained = members.fit_members(
                 estimator, family, samples.X, samples.y, n_members=n_members, groups=samples.subject,
@@ -260,14 +256,14 @@ def _linear(name: str, samples: _Samples, folder: str | Path) -> np.ndarray:
     key = files.cache_key(__name__, "linear", name, samples.digest)
 
     def compute() -> np.ndarray:
-        model = networks.linear_baseline(name, 0).fit(samples.X.astype(float), samples.y)
+        model = networks.linear_baseline(name).fit(samples.X.astype(float), samples.y)
         return model.predict_proba(samples.asked.astype(float))
 
     return files.load_or_compute(folder, key[:40], compute)[samples.test]
 
 
 def _combine(
-    method: Method, trained: dict[str, np.ndarray], base: np.ndarray, samples: _Samples
+    method: _Method, trained: dict[str, np.ndarray], base: np.ndarray, samples: _Samples
 ) -> np.ndarray:
     """Probabilities of a contestant on test trials; of single members (n_members, n_test, n_classes)."""
     P = trained[method.family].astype(float)

@@ -87,7 +87,9 @@ def paired_t(differences: ArrayLike) -> tuple[stats.Interval, float]:
 
     Differences that are all the same give p = 0, or 1 if they are zero, and an interval of no width.
     """
-    d = _differences(differences)
+    d = real(differences, "differences")
+    if d.ndim != 1 or len(d) < 2:
+        raise ValueError(f"differences must be two or more numbers, got {d}: run more seeds or cohorts")
     mean, se = float(d.mean()), float(d.std(ddof=1) / np.sqrt(len(d)))
     half = float(student_t.ppf(0.975, len(d) - 1)) * se
     if se < 1e-15:
@@ -96,22 +98,13 @@ def paired_t(differences: ArrayLike) -> tuple[stats.Interval, float]:
     return stats.Interval(mean, mean - half, mean + half), p
 
 
-def equivalence_p(differences: ArrayLike, margin: float) -> float:
+def _equivalence_p(d: np.ndarray, margin: float) -> float:
     """P of two one-sided t tests (TOST): small if the mean lies within plus or minus `margin`.
 
     Schuirmann (1987), Journal of Pharmacokinetics and Biopharmaceutics 15. doi:10.1007/BF01068419
     """
-    d = _differences(differences)
-    checks.between("margin", margin, 0, np.inf)
     se = max(float(d.std(ddof=1) / np.sqrt(len(d))), 1e-15)
     return float(student_t.sf((margin - abs(d.mean())) / se, len(d) - 1))
-
-
-def _differences(differences: ArrayLike) -> np.ndarray:
-    d = real(differences, "differences")
-    if d.ndim != 1 or len(d) < 2:
-        raise ValueError(f"differences must be two or more numbers, got {d}: run more seeds or cohorts")
-    return d
 
 
 # Results
@@ -160,7 +153,7 @@ def summarise(
             interval, p = paired_t(d)
             value, low, high = over_subjects.get(name, interval)
             row |= {name: value, f"{name}_low": low, f"{name}_high": high, f"{name}_p": p}
-            row[f"{name}_same"] = equivalence_p(d, margin)
+            row[f"{name}_same"] = _equivalence_p(d, margin)
         row["sd"] = float(means["true"].std(ddof=1))
         sd, test = max(row["sd"], 1e-12), TTestPower()
         # at enormous effects the noncentral t is not a number, and the power 1

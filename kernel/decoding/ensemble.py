@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import log_softmax
 
 from kernel import checks, stats
 from kernel.arrays import class_numbers, plain, precision, real, row_labels
@@ -20,15 +19,11 @@ from kernel.metrics import trial_weights
 
 MOST_MEMBERS = 16  # of which all subsets are scored: 65,535
 _TIE = 1e-12
+_BINS = 15  # of the calibration error
 _CHUNK = 1_000_000  # numbers held at once: a processor's cache holds a few arrays of them
 
 
 # Combining
-
-
-def softmax(logits: ArrayLike) -> np.ndarray:
-    """Probabilities (..., n_classes) of logits (..., n_classes)."""
-    return np.exp(log_softmax(real(logits, "logits"), axis=-1))
 
 
 def softmax_ensemble(members: ArrayLike, *, weights: ArrayLike | None = None) -> np.ndarray:
@@ -190,14 +185,14 @@ def contributions(members: ArrayLike, y: ArrayLike) -> Contributions:
         values = all_subset_accuracies(P, y)
         full, bit = 2**n - 1, 2 ** np.arange(n)
         return Contributions(
-            values[full] - values[full - bit], shapley_values(values), values[bit], float(values[full])
+            values[full] - values[full - bit], _shapley_values(values), values[bit], float(values[full])
         )
     one, rest = np.eye(n, dtype=bool), ~np.eye(n, dtype=bool)
     values = subset_accuracies(P, y, np.concatenate([one, rest, np.ones((1, n), dtype=bool)]))
     return Contributions(values[-1] - values[n : 2 * n], None, values[:n], float(values[-1]))
 
 
-def shapley_values(values: ArrayLike) -> np.ndarray:
+def _shapley_values(values: np.ndarray) -> np.ndarray:
     r"""Shapley values of a game that is given by the value of every coalition [1]_.
 
     .. math:: \phi_i = \sum_{S \not\ni i} \frac{|S|!\,(m - |S| - 1)!}{m!} \bigl(v(S \cup i) - v(S)\bigr)
@@ -209,10 +204,7 @@ def shapley_values(values: ArrayLike) -> np.ndarray:
     ----------
     .. [1] Shapley (1953), Contributions to the Theory of Games II. doi:10.1515/9781400881970-018
     """
-    values = real(values, "values")
-    m = max(values.size, 1).bit_length() - 1
-    if values.ndim != 1 or m < 1 or values.size != 2**m:
-        raise ValueError(f"values must have 2 ** m entries, one for each coalition, got shape {values.shape}")
+    m = values.size.bit_length() - 1
     coalition = np.arange(values.size)
     size = np.bitwise_count(coalition)
     weight = np.array([1 / (m * math.comb(m - 1, s)) for s in range(m)])
@@ -259,21 +251,16 @@ def kappa(same: np.ndarray, expected: np.ndarray) -> np.ndarray:
 # Calibration
 
 
-class Calibration(NamedTuple):
-    """How far probabilities can be taken at their word."""
+def calibration(probabilities: ArrayLike, y: ArrayLike) -> dict[str, float]:
+    r"""How far probabilities (n_trials, n_classes) can be taken at their word.
 
-    nll: float  #: mean negative log-likelihood in nats; probabilities below 1e-15 count as that
-    brier: float  #: mean squared distance of the probabilities to the one-hot truth
-    ece: float  #: expected calibration error
-
-
-def calibration(probabilities: ArrayLike, y: ArrayLike, *, n_bins: int = 15) -> Calibration:
-    r"""Log-likelihood, Brier score and expected calibration error of probabilities (n_trials, n_classes).
+    ``nll`` is the mean negative log-likelihood in nats, probabilities below 1e-15 counting as that; ``ece``
+    the expected calibration error
 
     .. math:: \mathrm{ECE} = \sum_b \frac{n_b}{n}\, |\mathrm{acc}(b) - \mathrm{conf}(b)|
 
-    over bins of equal width of the largest probability [1]_ [2]_. Of few trials it is biased upwards: even a
-    calibrated model has some.
+    over fifteen bins of equal width of the largest probability [1]_ [2]_. Of few trials it is biased upwards:
+    even a calibrated model has some.
 
     References
     ----------
@@ -282,16 +269,14 @@ def calibration(probabilities: ArrayLike, y: ArrayLike, *, n_bins: int = 15) -> 
     """
     P = checked_members(probabilities, least=1)[0]
     y = class_numbers(y, *P.shape)
-    checks.count("n_bins", n_bins)
     confidence, hit = P.max(-1), P.argmax(-1) == y
     # a bin holds its upper edge, as in the references
-    place = np.clip(np.ceil(confidence * n_bins).astype(int) - 1, 0, n_bins - 1)
-    gaps = np.bincount(place, hit - confidence, minlength=n_bins)  # n_b (acc - conf)
-    return Calibration(
-        nll=float(-np.log(np.maximum(P[np.arange(len(y)), y], 1e-15)).mean()),
-        brier=float(((P - np.eye(P.shape[1])[y]) ** 2).sum(-1).mean()),
-        ece=float(np.abs(gaps).sum() / len(y)),
-    )
+    place = np.clip(np.ceil(confidence * _BINS).astype(int) - 1, 0, _BINS - 1)
+    gaps = np.bincount(place, hit - confidence)  # n_b (acc - conf)
+    return {
+        "nll": float(-np.log(np.maximum(P[np.arange(len(y)), y], 1e-15)).mean()),
+        "ece": float(np.abs(gaps).sum() / len(y)),
+    }
 
 
 # Comparisons

@@ -55,14 +55,14 @@ def basin(Z: Features, y: ArrayLike, *, rank: int | None = None, device: Device 
     ----------
     .. [1] Papyan, Han & Donoho (2020), PNAS 117(40). doi:10.1073/pnas.2015509117
     """
-    Z, classes, code = checked(Z, y, device)
+    Z, classes, code = _placed_features(Z, y, device)
     most = min(len(classes) - 1, Z.shape[-1])
     rank = most if rank is None else checks.count("rank", rank, 1, most)
     return Projector(_class_components(Z, code, rank)[1][..., :rank, :])
 
 
 def _class_components(Z: torch.Tensor, code: np.ndarray, rank: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Positions of the classes (..., n_classes, k) and principal directions (..., k, d) of their means."""
+    """Positions of the classes (..., n_classes, k) on the principal directions (..., k, d) of their means."""
     means = _means(Z, code)
     U, s, Vt = torch.linalg.svd(means - means.mean(-2, keepdim=True), full_matrices=False)
     tiny = s[..., rank - 1] <= _noise(Z)
@@ -70,16 +70,10 @@ def _class_components(Z: torch.Tensor, code: np.ndarray, rank: int) -> tuple[tor
         where = f" of checkpoint {int(tiny.nonzero()[0])}" if tiny.ndim else ""
         cure = "pass a smaller rank" if rank > 1 else "the classes do not differ, give other features"
         raise ValueError(f"the class means{where} span fewer than {rank} dimensions: {cure}")
-    return U, Vt
+    return U * s[..., None, :], Vt
 
 
 # Class means against a target
-
-
-def class_positions(Z: Features, y: ArrayLike, *, device: Device = None) -> np.ndarray:
-    """Positions (..., n_classes) of the classes on the first principal component of their means."""
-    Z, _, code = checked(Z, y, device)
-    return _class_components(Z, code, 1)[0][..., 0].cpu().numpy()
 
 
 class ClassAlignment(NamedTuple):
@@ -89,6 +83,7 @@ class ClassAlignment(NamedTuple):
     p: np.ndarray  #: (...): share of permuted targets with as large a score
     null: np.ndarray  #: (n_null, ...): their scores; a row is one permutation, the same for every checkpoint
     exact: bool  #: whether every distinct order was enumerated
+    positions: np.ndarray  #: (..., n_classes): the classes on the component, whose sign is arbitrary
 
 
 def class_pc1_alignment(
@@ -116,14 +111,14 @@ def class_pc1_alignment(
     random_state, device
         Seed, of orders that every checkpoint shares; where to compute.
     """
-    Z, classes, _ = checked(Z, y, device)
+    Z, classes, code = _placed_features(Z, y, device)
     if len(classes) < 3:
         raise ValueError(f"{len(classes)} classes: any two values correlate perfectly, three are needed")
     target = real(target, "target")
     checks.shape("target", target, (len(classes),), f"({len(classes)} classes,)")
     if np.ptp(target) == 0:
         raise ValueError(f"target must vary over classes, got {target}")
-    first = class_positions(Z, y)
+    first = _class_components(Z, code, 1)[0][..., 0].cpu().numpy()
     seed = int(np.random.default_rng(random_state).integers(2**63))
     tests = [
         stats.permutation_test(
@@ -138,6 +133,7 @@ def class_pc1_alignment(
         np.array([test.p for test in tests]).reshape(lead),
         np.stack([test.null for test in tests], axis=1).reshape(-1, *lead),
         tests[0].exact,
+        first,
     )
 
 
@@ -167,7 +163,7 @@ class ResidualAlignment(NamedTuple):
     null_component: np.ndarray | None
 
     def null_directions(self) -> np.ndarray:
-        """Directions (..., n_null, d) that random targets choose: the control of `ablation_effect`."""
+        """Directions (..., n_null, d) that random targets choose, a control where directions are removed."""
         if self.null_component is None:
             raise ValueError("the null draws directions, not targets: use null='permute'")
         index = np.moveaxis(self.null_component, 0, -1)[..., None]
@@ -224,7 +220,7 @@ def residual_alignment(
     .. [1] Kriegeskorte et al. (2009), Nature Neuroscience 12(5). doi:10.1038/nn.2303
     .. [2] Mezzadri (2007), Notices of the AMS 54(5). arXiv:math-ph/0609050
     """
-    Z, _, code = checked(Z, y, device)
+    Z, _, code = _placed_features(Z, y, device)
     checks.choice("null", null, NULLS)
     for name, value in {"n_components": n_components, "n_splits": n_splits, "n_null": n_null}.items():
         checks.count(name, value)
@@ -254,8 +250,8 @@ def residual_alignment(
     return ResidualAlignment(
         selected=same_clips,
         held_out=other_clips,
-        p_selected=p_greater(same_clips, drawn[0]),
-        p_held_out=p_greater(other_clips, drawn[1]),
+        p_selected=_p_greater(same_clips, drawn[0]),
+        p_held_out=_p_greater(other_clips, drawn[1]),
         null_selected=drawn[0],
         null_held_out=drawn[1],
         component=choice.cpu().numpy(),
@@ -272,7 +268,7 @@ def _scores(class_of: np.ndarray, halvings: np.ndarray, reference: torch.Tensor)
     targets (n_targets, n_clips).
     """
     every, *halves = (
-        _within(half, class_of, reference)
+        _centring(half, class_of, reference)
         for half in (np.ones(len(class_of), dtype=bool), *halvings, *~halvings)
     )
     n = len(halvings)
@@ -282,14 +278,14 @@ def _scores(class_of: np.ndarray, halvings: np.ndarray, reference: torch.Tensor)
         means: Sequence[torch.Tensor], directions: torch.Tensor, targets: torch.Tensor
     ) -> tuple[torch.Tensor, ...]:
         chosen_from, tested_on = (part @ directions.mT for part in means)
-        r = _cosines(every, chosen_from, targets)
+        r = _correlations(every, chosen_from, targets)
         best = r.abs().argmax(-1)
-        selected = _pick(_cosines(every, tested_on, targets), best).abs()
+        selected = _pick(_correlations(every, tested_on, targets), best).abs()
         held_out = torch.zeros_like(selected)
         for a, b in pairs:
-            r_a = _cosines(a, chosen_from, targets)
+            r_a = _correlations(a, chosen_from, targets)
             choice = r_a.abs().argmax(-1)
-            held_out += _pick(_cosines(b, tested_on, targets), choice) * _pick(r_a, choice).sign()
+            held_out += _pick(_correlations(b, tested_on, targets), choice) * _pick(r_a, choice).sign()
         return selected, held_out / len(pairs), best, _pick(r, best).sign()
 
     return scores
@@ -369,7 +365,7 @@ def _halvings(class_of: np.ndarray, n_splits: int, rng: np.random.Generator) -> 
     return np.array(halves)
 
 
-def _within(half: np.ndarray, class_of: np.ndarray, reference: torch.Tensor) -> torch.Tensor:
+def _centring(half: np.ndarray, class_of: np.ndarray, reference: torch.Tensor) -> torch.Tensor:
     """The projector (n_clips, n_clips) that keeps half of the clips and subtracts class means among them."""
     member = np.eye(class_of.max() + 1)[class_of] * half[:, None]  # (n_clips, n_classes)
     member /= np.sqrt(np.maximum(member.sum(0), 1))
@@ -385,7 +381,7 @@ def _permuted(target: np.ndarray, class_of: np.ndarray, n: int, rng: np.random.G
     return drawn
 
 
-def _cosines(within: torch.Tensor, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+def _correlations(within: torch.Tensor, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Correlations (..., n_targets, k) of scores (..., n_clips, k) and targets (n_targets, n_clips)."""
     targets, inside = targets @ within, within @ scores
     size, power = (torch.linalg.vector_norm(part, dim=-1 - i) for i, part in enumerate((targets, inside)))
@@ -400,7 +396,7 @@ def _pick(values: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     return values.gather(-1, index[..., None])[..., 0]
 
 
-def p_greater(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
+def _p_greater(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
     """One-sided p-values (...) of observed (...) against null (n_null, ...)."""
     pairs = zip(observed.reshape(-1), null.reshape(len(null), -1).T, strict=True)
     p = [stats.permutation_p(float(value), column, alternative="greater") for value, column in pairs]
@@ -410,7 +406,9 @@ def p_greater(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
 # Arrays
 
 
-def checked(Z: Features, y: ArrayLike, device: Device) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
+def _placed_features(
+    Z: Features, y: ArrayLike, device: Device
+) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
     """Features where they are computed on, names of the classes, class of each trial."""
     features = tensor(Z, "Z")
     if features.ndim not in (2, 3) or 0 in features.shape:

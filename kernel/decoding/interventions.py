@@ -23,7 +23,7 @@ from kernel.arrays import real, whole
 from kernel.brain.cohort import Cohort, Split, make_split, scalp_channels, segments, standardise
 from kernel.brain.simulate import PRESETS, Settings, simulate_cohort
 from kernel.decoding import ensemble, geometry, networks
-from kernel.decoding.alignment import NAMED, PAPER_ROWS, Alignment, Context, clip_values
+from kernel.decoding.alignment import NAMED, PAPER_ROWS, Alignment, Context
 from kernel.decoding.bank import Bank, TrainingSpec, train_bank
 from kernel.decoding.effects import ARMS as ARMS
 from kernel.decoding.effects import Interventions as Interventions
@@ -34,7 +34,7 @@ from kernel.decoding.effects import family_mean as family_mean
 from kernel.decoding.effects import paired_changes as paired_changes
 from kernel.decoding.effects import paired_t as paired_t
 from kernel.decoding.effects import summarise as summarise
-from kernel.decoding.study import clip_target, member_residuals
+from kernel.decoding.study import clip_target
 from kernel.metrics import balanced_accuracy, mean_recall
 from kernel.threads import one_thread, side_by_side
 
@@ -130,16 +130,9 @@ def possible_strategies(
     Arguments as for `run_interventions`; `values` are its ``valence``.
     """
     values = default_values(cohort) if values is None else values
-    channels = tuple(scalp_channels(cohort.channels))
-    context = Context(
-        values=clip_values(values, cohort.y, cohort.classes),
-        clip_class=cohort.y,
-        clip=np.arange(len(cohort.clips)),
-        classes=cohort.classes,
-        channels=channels,
-        bands=tuple(cohort.bands),
-        profile=np.zeros((len(cohort.clips), len(channels), len(cohort.bands))),  # any will do to be checked
-    )
+    channels = scalp_channels(cohort.channels)
+    profile = np.zeros((len(cohort.clips), len(channels), len(cohort.bands)))  # any will do to be checked
+    context = Context.of(cohort, values, np.arange(len(cohort.clips)), profile, channels)
     possible, refused = {}, {}
     for label, alignment in wanted_strategies(strategies).items():
         try:
@@ -256,12 +249,14 @@ def _planned(
         named |= {"strategy": a.strategy, "family": a.definition.family, "strength": a.dose}
         for arm in ARMS[1:]:
             rows += [{**named, "arm": arm, "seed": seed + offset} for seed in seeds]
-            specs += [_aligned(recipe, a, arm, seed + offset, placebo_offset, f"{label}, ") for seed in seeds]
+            specs += [
+                _arm_spec(recipe, a, arm, seed + offset, placebo_offset, f"{label}, ") for seed in seeds
+            ]
     table = pd.DataFrame(rows).astype({"number": "Int64"})
     return table, specs, np.searchsorted(twins, table["seed"])
 
 
-def _aligned(
+def _arm_spec(
     recipe: TrainingSpec, alignment: Alignment, arm: str, seed: int, offset: int = 0, label: str = ""
 ) -> TrainingSpec:
     permuted = replace(alignment, placebo_seed=seed + offset if arm == "placebo" else None)
@@ -358,23 +353,21 @@ def run_cohorts(
     return combine(list(side_by_side(jobs, n_jobs=n_jobs, label="cohorts", progress=progress)))
 
 
-def at_level(
-    axis: str, level: float, preset: str | Settings = "default", recipe: TrainingSpec = RECIPE
-) -> dict[str, Any]:
+def at_level(axis: str, level: float, preset: str | Settings = "default") -> dict[str, Any]:
     """Options of `run_cohorts` with one property of a study at a level.
 
     `axis` is what varies: training ``subjects``, each cohort drawing its own; ``signal``, the size of all
     effects relative to the preset; or ``epochs`` of training.
     """
-    options: dict[str, Any] = {"preset": preset, "recipe": recipe}
+    options: dict[str, Any] = {"preset": preset, "recipe": RECIPE}
     if checks.choice("axis", axis, ("subjects", "signal", "epochs")) == "signal":
         settings = PRESETS[preset] if isinstance(preset, str) else preset
         effects = {name: level * getattr(settings, name) for name in ("valence", "classes", "clips")}
         return options | {"preset": replace(settings, **effects)}
     if axis == "subjects":
         return options | {"n_training": int(level)}
-    rise = min(recipe.warmup_epochs, int(level) // 4)
-    return options | {"recipe": replace(recipe, epochs=int(level), warmup_epochs=rise)}
+    rise = min(RECIPE.warmup_epochs, int(level) // 4)
+    return options | {"recipe": replace(RECIPE, epochs=int(level), warmup_epochs=rise)}
 
 
 def _on_simulated(
@@ -429,7 +422,7 @@ def mechanism(
         for member, checkpoint in enumerate(bank.checkpoints):
             Z = checkpoint.kept_features[test]
             pc1 = geometry.class_pc1_alignment(Z, y, by_class, n_permutations=1, random_state=0)
-            rest = member_residuals(bank, [member], lead, n_null=1)
+            rest = bank.residual_alignment([member], lead, n_null=1)
             scores.append((float(pc1.score), float(rest.selected[0]), float(rest.held_out[0])))
     table = pd.DataFrame(scores, columns=["class_pc1", "residual", "held_out"])
     change = (table - table.iloc[twin].to_numpy()).add_prefix("d_")
@@ -460,7 +453,7 @@ def ensemble_with_axis(
     split, values = _split_and_values(cohort, split, valence)
     seeds = range(n_base + most)
     specs = [replace(recipe, seed=seed, recipe="base") for seed in seeds]
-    specs += [_aligned(recipe, alignment, arm, seed) for arm in ARMS[1:] for seed in seeds[n_base:]]
+    specs += [_arm_spec(recipe, alignment, arm, seed) for arm in ARMS[1:] for seed in seeds[n_base:]]
     bank = train_bank(specs, cohort, split, valence=values, features=False, baselines=False, **options)
     P, y, subject = bank.test_probabilities()
     first, *pools = np.split(P, np.cumsum([n_base, most, most]))

@@ -1,18 +1,16 @@
 """Losses that pull features or predictions towards values of clips, for many networks at once.
 
-Every function takes a `Batch` of M members, n trials, d features and C classes, and gives one loss a member
-(M,). Values are standardised over clips, so that a strength means the same whatever their unit.
+A loss takes a `Batch` of M members, n trials, d features and C classes, and gives one number a member (M,);
+:func:`~kernel.decoding.alignment.strategies_table` has the formulas. Values are standardised over clips, so
+that a strength means the same whatever their unit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
-from numpy.typing import ArrayLike
-from scipy.special import softmax
 from torch.nn import functional as F
 
 # Added under square roots: gradients stay finite where features are zero, and change in the seventh digit
@@ -65,7 +63,7 @@ class Batch:
 # Regression
 
 
-def regression(batch: Batch) -> torch.Tensor:
+def _regression(batch: Batch) -> torch.Tensor:
     r"""Mean squared error of a linear head that predicts the clip's value.
 
     .. math:: \frac{\sum_i w_{y_i} \lVert A^\top z_i + b - v_{c_i} \rVert^2 / k}{\sum_i w_{y_i}}
@@ -81,7 +79,7 @@ def regression(batch: Batch) -> torch.Tensor:
     return (weight * error).sum(-1) / weight.sum(-1)
 
 
-def expected_valence(batch: Batch) -> torch.Tensor:
+def _expected_valence(batch: Batch) -> torch.Tensor:
     r"""Squared error of the value that the predicted probabilities expect.
 
     .. math:: \frac1n \sum_i \Bigl(\sum_k p_{ik} \bar v_k - v_{c_i}\Bigr)^2
@@ -95,7 +93,7 @@ def expected_valence(batch: Batch) -> torch.Tensor:
 # Relations between trials
 
 
-def rsa(batch: Batch) -> torch.Tensor:
+def _rsa(batch: Batch) -> torch.Tensor:
     r"""One minus the correlation of feature and value dissimilarities over the pairs of a batch.
 
     .. math:: 1 - \mathrm{corr}_{i < j}\bigl(\lVert z_i - z_j \rVert^2,\; (v_i - v_j)^2\bigr)
@@ -118,7 +116,7 @@ def rsa(batch: Batch) -> torch.Tensor:
     return 1 - (a * b).sum((1, 2)) / size
 
 
-def cka(batch: Batch) -> torch.Tensor:
+def _cka(batch: Batch) -> torch.Tensor:
     r"""One minus linear centred kernel alignment of features and values.
 
     .. math:: 1 - \frac{\lVert Z^\top v \rVert^2}{\lVert Z^\top Z \rVert_F\, \lVert v \rVert^2}
@@ -132,7 +130,7 @@ def cka(batch: Batch) -> torch.Tensor:
     return 1 - together / (alone * (v**2).sum(1) + _EPS)
 
 
-def procrustes(batch: Batch) -> torch.Tensor:
+def _procrustes(batch: Batch) -> torch.Tensor:
     r"""Procrustes disparity of what features and values vary within classes.
 
     With residuals R of the features and t of the values from their class means in the batch, both of unit
@@ -157,7 +155,7 @@ def procrustes(batch: Batch) -> torch.Tensor:
 # Soft labels
 
 
-def distance_cross_entropy(batch: Batch) -> torch.Tensor:
+def _distance_cross_entropy(batch: Batch) -> torch.Tensor:
     r"""What replaces the cross entropy by one towards soft labels that fall off with valence distance.
 
     .. math:: (1 - \varepsilon) \frac1n \sum_i \sum_k (q_{ik} - [k = y_i]) (-\log p_{ik}),
@@ -174,7 +172,7 @@ def distance_cross_entropy(batch: Batch) -> torch.Tensor:
     return (1 - batch.smoothing) * change
 
 
-def soft_label_kd(batch: Batch, *, temperature: float) -> torch.Tensor:
+def _soft_label_kd(batch: Batch, *, temperature: float) -> torch.Tensor:
     r"""Divergence from soft labels to a softened prediction.
 
     .. math:: T^2\, \mathrm{KL}\bigl(q \,\Vert\, \mathrm{softmax}(\ell / T)\bigr), \quad
@@ -186,7 +184,7 @@ def soft_label_kd(batch: Batch, *, temperature: float) -> torch.Tensor:
     return _distillation(batch.logits, (-distance / temperature).softmax(-1), temperature)
 
 
-def teacher_kd(batch: Batch, *, temperature: float, teacher_strength: float) -> torch.Tensor:
+def _teacher_kd(batch: Batch, *, temperature: float, teacher_strength: float) -> torch.Tensor:
     """The same divergence from the softened logits of a teacher."""
     assert batch.teacher is not None
     return _distillation(batch.logits, (batch.teacher / temperature).softmax(-1), temperature)
@@ -200,7 +198,7 @@ def _distillation(logits: torch.Tensor, soft: torch.Tensor, temperature: float) 
 # Contrasts
 
 
-def weighted_supcon(z: torch.Tensor, weight: torch.Tensor, temperature: float) -> torch.Tensor:
+def _weighted_supcon(z: torch.Tensor, weight: torch.Tensor, temperature: float) -> torch.Tensor:
     r"""Supervised contrastive loss of features (M, n, d) with a weight for every pair (M, n, n).
 
     .. math:: -\frac1n \sum_i \frac{\sum_{j \ne i} w_{ij} \log s_{ij}}{\sum_{j \ne i} w_{ij}}, \quad
@@ -218,17 +216,17 @@ def weighted_supcon(z: torch.Tensor, weight: torch.Tensor, temperature: float) -
     return (each * counted).sum(-1) / counted.sum(-1).clamp(min=1)
 
 
-def supcon_class(batch: Batch, *, temperature: float, width: float) -> torch.Tensor:
-    r"""`weighted_supcon` with :math:`w_{ij} = \exp(-(\bar v_{y_i} - \bar v_{y_j})^2 / 2 h^2)`."""
-    return weighted_supcon(batch.z, _nearness(batch.class_value, width), temperature)
+def _supcon_class(batch: Batch, *, temperature: float, width: float) -> torch.Tensor:
+    r"""`_weighted_supcon` with :math:`w_{ij} = \exp(-(\bar v_{y_i} - \bar v_{y_j})^2 / 2 h^2)`."""
+    return _weighted_supcon(batch.z, _nearness(batch.class_value, width), temperature)
 
 
-def supcon_clip(batch: Batch, *, temperature: float, width: float) -> torch.Tensor:
-    r"""`weighted_supcon` with :math:`w_{ij} = \exp(-(v_{c_i} - v_{c_j})^2 / 2 h^2)`."""
-    return weighted_supcon(batch.z, _nearness(batch.clip_value, width), temperature)
+def _supcon_clip(batch: Batch, *, temperature: float, width: float) -> torch.Tensor:
+    r"""`_weighted_supcon` with :math:`w_{ij} = \exp(-(v_{c_i} - v_{c_j})^2 / 2 h^2)`."""
+    return _weighted_supcon(batch.z, _nearness(batch.clip_value, width), temperature)
 
 
-def info_nce(batch: Batch, *, temperature: float) -> torch.Tensor:
+def _info_nce(batch: Batch, *, temperature: float) -> torch.Tensor:
     r"""Contrastive loss whose positives are pairs of one third of the valence range of the clips.
 
     .. math:: -\operatorname{mean}_{(i, p)} \log \frac{\exp(\cos(z_i, z_p) / \tau)}
@@ -263,54 +261,17 @@ def _nearness(values: torch.Tensor, width: float) -> torch.Tensor:
     return torch.exp(-((values[:, :, None] - values[:, None]) ** 2) / (2 * width**2))
 
 
-# How a loss joins the base loss
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One time of a training: weights of the base loss and of the strategy's, which weights are held fixed
-    (``nothing``, ``encoder``, ``all``), and whether validation may choose this epoch."""
-
-    base: float = 1.0
-    extra: float = 1.0
-    frozen: str = "nothing"
-    eligible: bool = True
-
-
-def weighted_sum(base: torch.Tensor, extra: torch.Tensor, batch: Batch, phase: Phase) -> torch.Tensor:
-    """Base loss plus strength times the strategy's."""
-    return phase.base * base + phase.extra * batch.strength * extra
-
-
-def plain_sum(base: torch.Tensor, extra: torch.Tensor, batch: Batch, phase: Phase) -> torch.Tensor:
-    """Base loss plus the strategy's, where the strength is part of the latter's formula."""
-    return phase.base * base + phase.extra * extra
-
-
-def uncertainty_sum(base: torch.Tensor, extra: torch.Tensor, batch: Batch, phase: Phase) -> torch.Tensor:
-    r"""Both losses weighted by learned variances.
-
-    .. math:: e^{-s_1} L_1 + \tfrac12 s_1 + \lambda \bigl(\tfrac12 e^{-s_2} L_2 + \tfrac12 s_2\bigr),
-        \quad s = \log \sigma^2
-
-    Kendall et al. (2018), CVPR. arXiv:1705.07115
-    """
-    first, second = batch.parameters["log_variance"].unbind(-1)
-    task = torch.exp(-first) * base + 0.5 * first
-    return task + batch.strength * 0.5 * (torch.exp(-second) * extra + second)
-
-
-def smooth_posterior(
-    logits: ArrayLike, class_values: ArrayLike, strength: float, *, width: float
-) -> np.ndarray:
-    r"""Log probabilities (..., C) from logits, mixed with their smoothing over classes of near valence (C,).
-
-    .. math:: \log\bigl((1 - \lambda) p + \lambda K p\bigr), \quad
-        K_{kj} = \frac{\exp(-(\bar v_k - \bar v_j)^2 / 2 h^2)}{\sum_l \exp(-(\bar v_l - \bar v_j)^2 / 2 h^2)}
-
-    with the strength :math:`\lambda` in [0, 1] and the width h.
-    """
-    p, values = softmax(np.asarray(logits, dtype=float), axis=-1), np.asarray(class_values, dtype=float)
-    near = np.exp(-((values[:, None] - values) ** 2) / (2 * width**2))
-    near /= near.sum(0)
-    return np.log(np.maximum((1 - strength) * p + strength * p @ near.T, 1e-30))
+LOSSES: dict[str, Callable[..., torch.Tensor]] = {
+    "regression": _regression,
+    "expected_valence": _expected_valence,
+    "rsa": _rsa,
+    "cka": _cka,
+    "procrustes": _procrustes,
+    "distance_ce": _distance_cross_entropy,
+    "soft_label_kd": _soft_label_kd,
+    "distilled_teacher": _teacher_kd,
+    "supcon_class": _supcon_class,
+    "supcon_clip": _supcon_clip,
+    "info_nce": _info_nce,
+}
+"""Losses by name, each a function of a `Batch` and its options that gives one number a member (M,)."""

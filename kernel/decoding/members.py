@@ -12,33 +12,32 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import check_random_state
 from threadpoolctl import threadpool_limits
 
 from kernel import checks
 from kernel.arrays import class_numbers, real, row_labels
 from kernel.decoding import ensemble, geometry
+from kernel.decoding.geometry import Device
 from kernel.metrics import balanced_accuracy
 
 BASIN = ("residual_complement", "residual_subspaces", "drop_basin")
 DIVERSITY = ("seeds", "length", *BASIN, "drop_random", "random_subspaces", "bagging", "snapshots")
 LENGTH_PARAMETERS = ("epochs", "max_iter", "n_estimators", "n_epochs", "max_epochs")
 SHORT, LONG = 0.8, 1.2  # training lengths over the base's: as 100 to 150, at the budget of equal members
-Device = str | torch.device | None
-_REDRAWS = 100
+_REDRAWS, _SEED = 100, "random_state"
 
 
 # Views of the input
 
 
-class View(NamedTuple):
+class _View(NamedTuple):
     """What one member sees of the input."""
 
     removed: np.ndarray | None = None  #: (k, n_features): orthonormal directions that are projected out
@@ -51,7 +50,10 @@ class View(NamedTuple):
         return X if self.columns is None else X[:, self.columns]
 
 
-def input_basin(X: np.ndarray, y: np.ndarray, device: Device = None) -> np.ndarray:
+_WHOLE = _View()
+
+
+def _input_basin(X: np.ndarray, y: np.ndarray, device: Device = None) -> np.ndarray:
     """Orthonormal basis (rank, n_features) of the centred class means, largest spread first.
 
     The rank is that of the means: at most one less than there are classes, and no more than features.
@@ -64,26 +66,26 @@ def input_basin(X: np.ndarray, y: np.ndarray, device: Device = None) -> np.ndarr
     return geometry.basin(X, y, rank=max(rank, 1), device=device).basis.cpu().numpy()
 
 
-def make_views(
+def _make_views(
     diversity: str,
     X: np.ndarray,
     y: np.ndarray,
     n_members: int,
     random_state: np.random.RandomState,
     device: Device = None,
-) -> list[View]:
+) -> list[_View]:
     """Views of the members of one of :data:`DIVERSITY`, as `ResidualEnsembleClassifier` describes them."""
     d = X.shape[1]
     if diversity not in (*BASIN, "drop_random", "random_subspaces"):
-        return [View()] * n_members
+        return [_WHOLE] * n_members
     if d < 2:
         raise ValueError(f"n_features = {d}: a part of it is nothing, use diversity='seeds' or 'bagging'")
     if diversity == "random_subspaces":
         halves = (np.sort(random_state.permutation(d)[: (d + 1) // 2]) for _ in range(n_members))
-        return [View(columns=columns) for columns in halves]
+        return [_View(columns=columns) for columns in halves]
     if diversity == "drop_random":
         return _dropping(np.eye(d), 0, n_members, random_state)
-    basis = input_basin(X, y, device)
+    basis = _input_basin(X, y, device)
     if diversity == "drop_basin":
         if len(basis) > 1:
             return _dropping(basis, len(basis), n_members, random_state)
@@ -100,20 +102,20 @@ def make_views(
             "use diversity='drop_basin'"
         )
     if diversity == "residual_complement":
-        return [View(removed=basis)] * n_members
+        return [_View(removed=basis)] * n_members
     residual = np.linalg.svd(basis)[2][len(basis) :]  # (d - rank, d), orthonormal
     drawn = (random_state.standard_normal((free, free // 2)) for _ in range(n_members))
-    return [View(removed=np.linalg.qr(half)[0].T @ residual) for half in drawn]
+    return [_View(removed=np.linalg.qr(half)[0].T @ residual) for half in drawn]
 
 
 def _dropping(
     basis: np.ndarray, n_principal: int, n_members: int, random_state: np.random.RandomState
-) -> list[View]:
+) -> list[_View]:
     """Each of the first directions of a basis (rank, n_features) in turn, then random ones of its span."""
     random = random_state.standard_normal((max(0, n_members - n_principal), len(basis))) @ basis
     random /= np.linalg.norm(random, axis=1, keepdims=True)
     directions = (*basis[: min(n_principal, n_members)], *random)
-    return [View(removed=direction[None]) for direction in directions]
+    return [_View(removed=direction[None]) for direction in directions]
 
 
 # Members
@@ -123,7 +125,7 @@ class Member(NamedTuple):
     """A classifier, fitted to class numbers, and its view of the input."""
 
     estimator: Any
-    view: View
+    view: _View
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Probabilities (n, n_classes) of rows (n, n_features)."""
@@ -150,19 +152,19 @@ def fit_members(
     rng = check_random_state(random_state)
     checks.count("n_members", n_members, 2)
     if isinstance(diversity, str) and diversity == "snapshots":
-        if not hasattr(estimator, "snapshots"):
+        if not allows(estimator, diversity):
             raise ValueError(
                 f"{_kind(estimator)} keeps no snapshots of its training: use NetworkClassifier, or "
                 "diversity='length'"
             )
         seeds = np.random.RandomState(rng.randint(2**31 - 1))
-        stations = seeded(estimator, seeds, device).snapshots(X, y, n_members)
-        return [Member(one, View()) for one in stations]
+        stations = _seeded(estimator, seeds, device).snapshots(X, y, n_members)
+        return [Member(one, _WHOLE) for one in stations]
     untrained = _untrained(estimator, diversity, X, y, n_members, rng, device)
     rows: list[Any] = [slice(None)] * len(untrained)
     if diversity == "bagging":
         rows = [_bootstrap(y, groups, rng) for _ in untrained]
-    tasks = (delayed(fitted)(*one, X[part], y[part]) for one, part in zip(untrained, rows, strict=True))
+    tasks = (delayed(_fitted)(*one, X[part], y[part]) for one, part in zip(untrained, rows, strict=True))
     alone = checks.device(device).type != "cpu"  # members would share an accelerator
     members = list(Parallel(n_jobs=1 if alone else n_jobs)(tasks))
     _refuse_identical(members, X, rng, diversity)
@@ -177,43 +179,48 @@ def _untrained(
     n_members: int,
     rng: np.random.RandomState,
     device: Device,
-) -> list[tuple[Any, View]]:
+) -> list[tuple[Any, _View]]:
     """Untrained members and their views."""
     # seeds first: with one random state, members of different diversity are paired by their seeds
     seeds = np.random.RandomState(rng.randint(2**31 - 1))
     if not isinstance(diversity, str):
         checks.count("the number of estimators in diversity", len(diversity), 2)
-        return [(seeded(one, seeds, device), View()) for one in diversity]
+        return [(_seeded(one, seeds, device), _WHOLE) for one in diversity]
     checks.choice("diversity", diversity, DIVERSITY)
-    views = make_views(diversity, X, y, n_members, rng, device)
+    views = _make_views(diversity, X, y, n_members, rng, device)
     if diversity != "length":
-        return [(seeded(estimator, seeds, device), view) for view in views]
-    name = length_parameter(estimator)
+        return [(_seeded(estimator, seeds, device), view) for view in views]
+    name = _length_parameter(estimator)
     if name is None:
         raise ValueError(
             f"{_kind(estimator)} has none of {', '.join(LENGTH_PARAMETERS)}: its training has no "
             "length, choose another diversity"
         )
     lengths = [max(1, round(factor * estimator.get_params()[name])) for factor in (SHORT, LONG)]
-    pairs = [seeded(estimator, seeds, device) for _ in range((n_members + 1) // 2)]
-    return [(clone(one).set_params(**{name: n}), View()) for one in pairs for n in lengths][:n_members]
+    pairs = [_seeded(estimator, seeds, device) for _ in range((n_members + 1) // 2)]
+    return [(clone(one).set_params(**{name: n}), _WHOLE) for one in pairs for n in lengths][:n_members]
 
 
-def length_parameter(estimator: Any) -> str | None:
-    """Name of the parameter that sets the length of a training, in a pipeline too; None if there is none."""
+def allows(estimator: Any, diversity: str) -> bool:
+    """Whether members of a base can differ so: some ways need a seed, a length of training, or snapshots."""
+    if diversity == "snapshots":
+        return hasattr(estimator, "snapshots")
+    if diversity == "length" and _length_parameter(estimator) is None:
+        return False
+    return diversity not in ("seeds", "length", "residual_complement") or bool(_parameters(estimator, _SEED))
+
+
+def _length_parameter(estimator: Any) -> str | None:
+    """Name of the parameter that sets the length of a training; None if there is none."""
     return next((name for last in LENGTH_PARAMETERS for name in _parameters(estimator, last)), None)
 
 
-def seed_parameters(estimator: Any) -> list[str]:
-    """Names of all seeds of an estimator, in a pipeline too."""
-    return sorted(_parameters(estimator, "random_state"))
-
-
 def _parameters(estimator: Any, last: str) -> list[str]:
+    """Names of all parameters that end so, in a pipeline too."""
     return [name for name in estimator.get_params() if name.split("__")[-1] == last]
 
 
-def placed(estimator: Any, device: Device) -> Any:
+def _placed(estimator: Any, device: Device) -> Any:
     """A clone whose networks are computed on a device; without one, where they say or where they can be."""
     own = clone(estimator)
     parameters = own.get_params()
@@ -221,10 +228,10 @@ def placed(estimator: Any, device: Device) -> Any:
     return own.set_params(**dict.fromkeys(names, str(checks.device(device)))) if names else own
 
 
-def seeded(estimator: Any, rng: np.random.RandomState, device: Device) -> Any:
+def _seeded(estimator: Any, rng: np.random.RandomState, device: Device) -> Any:
     """An untrained clone with seeds of its own, on a device."""
-    seeds = {name: rng.randint(2**31 - 1) for name in seed_parameters(estimator)}
-    return placed(estimator, device).set_params(**seeds)
+    seeds = {name: rng.randint(2**31 - 1) for name in sorted(_parameters(estimator, _SEED))}
+    return _placed(estimator, device).set_params(**seeds)
 
 
 def _bootstrap(y: np.ndarray, groups: np.ndarray | None, rng: np.random.RandomState) -> np.ndarray:
@@ -241,7 +248,14 @@ def _bootstrap(y: np.ndarray, groups: np.ndarray | None, rng: np.random.RandomSt
     )
 
 
-def fitted(estimator: Any, view: View, X: np.ndarray, y: np.ndarray) -> Member:
+def fit_base(
+    estimator: Any, X: np.ndarray, y: np.ndarray, random_state: np.random.RandomState | int, device: Device
+) -> Member:
+    """An estimator on the whole input, with seeds of its own, as the members are trained."""
+    return _fitted(_seeded(estimator, check_random_state(random_state), device), _WHOLE, X, y)
+
+
+def _fitted(estimator: Any, view: _View, X: np.ndarray, y: np.ndarray) -> Member:
     """The member that an estimator becomes on a view, in one thread."""
     with threadpool_limits(1):
         return Member(estimator.fit(view(X), y), view)
@@ -269,34 +283,6 @@ def _kind(estimator: Any) -> str:
     return type(estimator[-1] if isinstance(estimator, Pipeline) else estimator).__name__
 
 
-def hold_out(
-    y: np.ndarray, groups: np.ndarray | None, fraction: float, rng: np.random.RandomState
-) -> np.ndarray:
-    """Which samples to hold out: bool (n,), whole groups if given, no class lost from the rest.
-
-    Without groups a part of every class is taken, at least one sample if the class has two.
-    """
-    held = np.zeros(len(y), dtype=bool)
-    if groups is None:
-        for c in np.unique(y):
-            rows = rng.permutation(np.flatnonzero(y == c))
-            held[rows[: min(len(rows) - 1, max(1, round(fraction * len(rows))))]] = True
-        return held
-    names = rng.permutation(np.unique(groups))
-    for name in names:
-        if held.sum() >= fraction * len(y):
-            break
-        rows = groups == name
-        if len(np.unique(y[~(held | rows)])) == len(np.unique(y)):
-            held |= rows
-    if not held.any():
-        raise ValueError(
-            f"no group of {len(names)} can be held out without losing a class: give more groups, or "
-            "validation_fraction=None"
-        )
-    return held
-
-
 # Aggregation
 
 
@@ -306,11 +292,11 @@ def aggregate(how: str, held: np.ndarray, y: np.ndarray, asked: np.ndarray) -> n
     What is learnt, is learnt from the members' probabilities `held` of other trials with classes `y`.
     """
     if how == "stacked":
-        return fit_stacker(held, y).predict_proba(stacking_features(asked))
-    return ensemble.softmax_ensemble(asked, weights=member_weights(how, held, y))
+        return fit_stacker(held, y).predict_proba(asked)
+    return ensemble.softmax_ensemble(asked, weights=_member_weights(how, held, y))
 
 
-def member_weights(how: str, held: np.ndarray, y: np.ndarray) -> np.ndarray | None:
+def _member_weights(how: str, held: np.ndarray, y: np.ndarray) -> np.ndarray | None:
     """Weights (n_members,), None if they are equal; half of ``half_base`` goes to the first member.
 
     Those of ``validation`` are learnt; ``best`` and ``top_half`` are chosen by balanced accuracy.
@@ -347,16 +333,20 @@ def validation_weights(members: ArrayLike, y: ArrayLike, *, n_iterations: int = 
     return w
 
 
-def stacking_features(P: np.ndarray) -> np.ndarray:
-    """Log probabilities (n_trials, n_members * n_classes)."""
+def _log_probabilities(P: np.ndarray) -> np.ndarray:
+    """Of members (n_members, n_trials, n_classes) as features (n_trials, n_members * n_classes)."""
     return np.log(np.maximum(P, 1e-6)).transpose(1, 0, 2).reshape(P.shape[1], -1)
 
 
 def fit_stacker(P: np.ndarray, y: np.ndarray) -> Any:
-    """Logistic regression on the members' scaled log probabilities."""
+    """Logistic regression on the members' scaled log probabilities, a pipeline that takes them as `P` is.
+
+    ValueError if a class number of the columns of `P` (n_members, n_trials, n_classes) is missing in `y`.
+    """
     absent = np.setdiff1d(np.arange(P.shape[-1]), y)
     if len(absent):
         raise ValueError(
             f"no held-out sample has class number {absent[0]}: stacking needs all, raise validation_fraction"
         )
-    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(stacking_features(P), y)
+    steps = FunctionTransformer(_log_probabilities), StandardScaler(), LogisticRegression(max_iter=1000)
+    return make_pipeline(*steps).fit(P, y)

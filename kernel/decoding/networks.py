@@ -41,25 +41,24 @@ HOW_TO_INSTALL = (
 LINEAR_BASELINES = ("lda", "logistic")
 
 
-def linear_baseline(name: str, random_state: int | None = None) -> ClassifierMixin:
+def linear_baseline(name: str) -> ClassifierMixin:
     """A linear classifier of flat features, not fitted, to stand beside every network.
 
     ``lda`` is linear discriminant analysis with the Ledoit-Wolf shrinkage of its covariance
     (doi:10.1016/S0047-259X(03)00096-4), ``logistic`` multinomial logistic regression on standardised
-    features, with a ridge penalty of 10. Neither draws random numbers with the solvers here.
+    features, with a ridge penalty of 10. Neither draws random numbers.
     """
     if checks.choice("linear baseline", name, LINEAR_BASELINES) == "lda":
         # centred first: its constants are products of class means, which an offset would swamp
         lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
         return make_pipeline(StandardScaler(with_std=False), lda)
-    model = LogisticRegression(C=0.1, max_iter=1000, random_state=random_state)
-    return make_pipeline(StandardScaler(), model)
+    return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
 
 
 # Parts
 
 
-class Dropout(nn.Module):
+class _Dropout(nn.Module):
     """Dropout that can give each member of a stack random numbers of its own.
 
     The share `p` of values set to zero is rounded to 1/256: one random byte decides each value, and the
@@ -87,13 +86,13 @@ class Dropout(nn.Module):
 
 
 def use_generators(network: nn.Module, generators: Sequence[torch.Generator] | None) -> None:
-    """Let every `Dropout` of a network draw from these generators; None returns to torch's global state."""
+    """Let every `_Dropout` of a network draw from these generators; None returns to torch's global state."""
     for module in network.modules():
-        if isinstance(module, Dropout):
+        if isinstance(module, _Dropout):
             module.generators = generators
 
 
-class Attention(nn.Module):
+class _Attention(nn.Module):
     """Multi-head self-attention over the last but one axis, whose tokens have length `width`.
 
     `length`, the number of tokens, gives every head a learned bias for every relative position.
@@ -123,7 +122,7 @@ class Attention(nn.Module):
         return self.out(mixed.transpose(1, 2).reshape(*batch, length, width))
 
 
-class AxialBlock(nn.Module):
+class _AxialBlock(nn.Module):
     """Attention over channels, attention over windows, feed-forward; layer norm before each, residual around.
 
     With a single window there is no time to attend to and that part is left out.
@@ -131,14 +130,14 @@ class AxialBlock(nn.Module):
 
     def __init__(self, width: int, heads: int, n_windows: int, dropout: float) -> None:
         super().__init__()
-        self.channel_norm, self.channel_attention = nn.LayerNorm(width), Attention(width, heads)
+        self.channel_norm, self.channel_attention = nn.LayerNorm(width), _Attention(width, heads)
         self.time_norm: nn.LayerNorm | None = None
-        self.time_attention: Attention | None = None
+        self.time_attention: _Attention | None = None
         if n_windows > 1:
-            self.time_norm, self.time_attention = nn.LayerNorm(width), Attention(width, heads, n_windows)
+            self.time_norm, self.time_attention = nn.LayerNorm(width), _Attention(width, heads, n_windows)
         self.feed_norm = nn.LayerNorm(width)
         self.feed = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
-        self.dropout = Dropout(dropout)
+        self.dropout = _Dropout(dropout)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         # x: (n, n_channels, n_windows, width)
@@ -157,13 +156,8 @@ def _windows(x: torch.Tensor) -> torch.Tensor:
     return x.transpose(-3, -2).flatten(-2)
 
 
-class MLP(nn.Module):
-    """Layers of linear map, GELU and dropout on the flattened input; a linear head.
-
-    `hidden` are the widths of the layers, the last of them penultimate. `window_width`, if it is not zero, is
-    that of a first layer that sees one window at a time, with the same weights for each: what it makes of the
-    windows, side by side, enters the hidden layers.
-    """
+class _MLP(nn.Module):
+    """Layers of linear map, GELU and dropout on the flattened input; a linear head."""
 
     def __init__(
         self,
@@ -186,7 +180,7 @@ class MLP(nn.Module):
         self.window = nn.Linear(n_features, window_width) if window_width else None
         widths = [n_windows * (window_width or n_features), *hidden]
         self.layers = nn.ModuleList(map(nn.Linear, widths, hidden))
-        self.dropout = Dropout(dropout)
+        self.dropout = _Dropout(dropout)
         self.head = nn.Linear(hidden[-1], n_classes)
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
@@ -202,17 +196,17 @@ class MLP(nn.Module):
         return self.head(self.features(x))
 
 
-class StackedMLP(nn.Module):
+class _StackedMLP(nn.Module):
     """Many MLPs of one architecture, whose parameters are copied, as one batched computation.
 
     Every parameter gets a leading axis of members, and every linear map becomes one batched product.
     """
 
-    def __init__(self, networks: Sequence[MLP]) -> None:
+    def __init__(self, networks: Sequence[_MLP]) -> None:
         super().__init__()
         states = [network.state_dict() for network in networks]
         self.depth = len(networks[0].layers)
-        self.dropout = Dropout(networks[0].dropout.p)
+        self.dropout = _Dropout(networks[0].dropout.p)
         self.stacked = nn.ParameterDict()
         for name in states[0]:  # a parameter's name may hold no dot
             stack = torch.stack([state[name] for state in states])
@@ -237,27 +231,26 @@ class StackedMLP(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.head(self.features(x))
 
+    def weights(self, what: str = "data") -> dict[str, torch.Tensor]:
+        """Weights (``"data"``) or gradients (``"grad"``), (n_members, ...) each, by the names of one MLP."""
+        return {name.replace("-", "."): getattr(value, what) for name, value in self.stacked.items()}
+
     def states(self) -> list[dict[str, torch.Tensor]]:
-        """Parameters of each member under the names that `MLP` gives them."""
-        members = len(self.stacked["head-bias"])
-        return [
-            {name.replace("-", "."): value[member].detach() for name, value in self.stacked.items()}
-            for member in range(members)
-        ]
+        """The same weights member by member."""
+        weights = self.weights()
+        members = range(len(weights["head.bias"]))
+        return [{name: value[member] for name, value in weights.items()} for member in members]
 
     def _linear(self, z: torch.Tensor, name: str) -> torch.Tensor:
         return torch.baddbmm(self.stacked[f"{name}-bias"][:, None], z, self.stacked[f"{name}-weight"].mT)
 
 
-class AxialTransformer(nn.Module):
+class _AxialTransformer(nn.Module):
     """Attention over channels within a window, then over windows within a channel.
 
     Each token, one channel in one window, is a linear image of its bands plus a learned embedding of the
     channel. After the blocks, channels are pooled by attention, windows by their mean, and a GELU layer gives
     the penultimate features. Ho et al. (2019), arXiv:1912.12180.
-
-    `width` is the length of a token, `depth` the number of blocks, `heads` those of each attention,
-    `penultimate` the length of the features; `dropout` follows attention, feed-forward and last layers.
     """
 
     def __init__(
@@ -278,9 +271,9 @@ class AxialTransformer(nn.Module):
             checks.count(name, value)
         self.tokens = nn.Linear(n_bands, width)
         self.channels = nn.Parameter(0.5 * torch.randn(n_channels, 1, width))
-        self.blocks = nn.Sequential(*(AxialBlock(width, heads, n_windows, dropout) for _ in range(depth)))
+        self.blocks = nn.Sequential(*(_AxialBlock(width, heads, n_windows, dropout) for _ in range(depth)))
         self.norm, self.pool = nn.LayerNorm(width), nn.Linear(width, 1)
-        self.penultimate, self.dropout = nn.Linear(width, penultimate), Dropout(dropout)
+        self.penultimate, self.dropout = nn.Linear(width, penultimate), _Dropout(dropout)
         self.head = nn.Linear(penultimate, n_classes)
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
@@ -292,12 +285,11 @@ class AxialTransformer(nn.Module):
         return self.head(self.features(x))
 
 
-class CBraMod(nn.Module):
+class _CBraMod(nn.Module):
     """CBraMod through braindecode: raw EEG in µV at 200 Hz, one patch per second (arXiv:2412.07236).
 
-    The encoder's output, averaged over channels and patches, is the penultimate layer. `n_windows` are
-    patches of 200 samples; `pretrained` fetches ``braindecode/cbramod-pretrained`` from the Hugging Face hub,
-    whose depth is the default of `layers`. ImportError, with the cure, if braindecode cannot be imported.
+    The encoder's output, averaged over channels and patches, is the penultimate layer. ImportError, with the
+    cure, if braindecode cannot be imported.
     """
 
     def __init__(
@@ -336,13 +328,26 @@ class CBraMod(nn.Module):
 # Registry
 
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {"mlp": MLP, "axial": AxialTransformer, "cbramod": CBraMod}
-"""Networks by name; they take ``n_channels, n_bands, n_windows, n_classes`` and the options by name."""
+NETWORKS: dict[str, Callable[..., nn.Module]] = {"mlp": _MLP, "axial": _AxialTransformer, "cbramod": _CBraMod}
+"""Networks by name; they take ``n_channels, n_bands, n_windows, n_classes`` and the options by name.
+
+- ``mlp``: layers of linear map, GELU and dropout on the flattened input. `hidden` are the widths of the
+  layers, the last of them penultimate. `window_width`, if it is not zero, is that of a first layer that sees
+  one window at a time, with the same weights for each: what it makes of the windows, side by side, enters the
+  hidden layers.
+- ``axial``: attention over channels within a window, then over windows within a channel (Ho et al. 2019,
+  arXiv:1912.12180). `width` is the length of a token, `depth` the number of blocks, `heads` those of each
+  attention, `penultimate` the length of the features; `dropout` follows attention, feed-forward and last
+  layers.
+- ``cbramod``: CBraMod through braindecode, for raw EEG in µV at 200 Hz (arXiv:2412.07236). `n_windows` are
+  patches of 200 samples; `pretrained` fetches ``braindecode/cbramod-pretrained`` from the Hugging Face hub,
+  whose depth is the default of `layers`. ImportError, with the cure, if braindecode cannot be imported.
+"""
 
 RAW = ("cbramod",)
 """Networks that take raw signals instead of differential entropies."""
 
-STACKED: dict[str, Callable[..., nn.Module]] = {"mlp": StackedMLP}
+STACKED: dict[str, Callable[..., nn.Module]] = {"mlp": _StackedMLP}
 """Stacked form, made from a list of networks, of those that have one. Attention gains nothing by it."""
 
 
@@ -367,7 +372,7 @@ def build(
     >>> count_parameters(net)
     29449
     """
-    check_options(name, options)
+    network_options(name, options)
     sizes = {"n_channels": n_channels, "n_bands": n_bands, "n_windows": n_windows, "n_classes": n_classes}
     for size, value in sizes.items():
         checks.count(size, value, 2 if size == "n_classes" else 1)
@@ -376,17 +381,13 @@ def build(
         return NETWORKS[name](**sizes, **options)
 
 
-def network_options(name: str) -> dict[str, Any]:
-    """Options of a network with their defaults."""
+def network_options(name: str, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Options of a network, by default and as given; ValueError lists the networks or options there are."""
     parameters = inspect.signature(NETWORKS[checks.choice("network", name, NETWORKS)]).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
-
-
-def check_options(name: str, options: Mapping[str, Any]) -> None:
-    """ValueError if there is no such network or it has no such option; lists the ones there are."""
-    known = network_options(name)
-    for option in options:
+    known = {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    for option in options or {}:
         checks.choice(f"option of {name!r}", option, known)
+    return {**known, **(options or {})}
 
 
 def count_parameters(network: nn.Module) -> int:

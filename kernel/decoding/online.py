@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time as wall_clock
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,7 +36,7 @@ from numpy.typing import ArrayLike
 from kernel import checks, files
 from kernel.arrays import precision, real
 from kernel.decoding.causal import DEFAULTS, CausalEntropy, OnlineSettings, Statistics, Window
-from kernel.decoding.streams import Log, OutOfOrderError, Record, Stateful, channel_names, fitting
+from kernel.decoding.streams import Chunks, OutOfOrderError, Record, Stateful, read_log
 
 if TYPE_CHECKING:
     from kernel.decoding.bank import Bank
@@ -100,7 +101,7 @@ class OnlineDecoder(Stateful):
     ) -> None:
         if not isinstance(settings, OnlineSettings):
             raise ValueError(f"settings must be OnlineSettings, got {settings!r}: OnlineSettings(window=2.0)")
-        self.channels, self.named = channel_names(channels)
+        self.channels, self.named = _channel_names(channels)
         self.settings, self.entropy = settings, CausalEntropy(sfreq, len(self.channels), settings)
         shape = len(self.channels), len(self.entropy.bands)
         self._least_windows = math.ceil(settings.coverage * settings.n_windows - 1e-9)
@@ -108,7 +109,7 @@ class OnlineDecoder(Stateful):
         if not isinstance(estimators, Sequence | np.ndarray):
             raise ValueError(f"estimators must be a list, got {estimators!r}: put it in brackets")
         self._members = [_member(e, i, math.prod(shape)) for i, e in enumerate(estimators)]
-        self.classes = _classes(estimators, classes)
+        self.classes = _agreed_classes(estimators, classes)
         self._weights = _weights(weights, len(self._members))
 
         self.statistics = Statistics(*shape, memory=settings.memory / settings.window)
@@ -122,7 +123,7 @@ class OnlineDecoder(Stateful):
         if folder is not None:
             self._folder = files.writable_folder(folder)
             self._go_on(self._folder / "state.npz")
-            self._log = Log(self._folder / "records.jsonl", settings.window)
+            self._log = _Log(self._folder / "records.jsonl", settings.window)
 
     def __enter__(self) -> OnlineDecoder:
         return self
@@ -352,13 +353,63 @@ def decode(chunks: Iterable[Any], decoder: OnlineDecoder, *, disorder: str = "ra
     or under disorder ``"drop"`` is left out: see :meth:`OnlineDecoder.drop`.
     """
     checks.choice("disorder", disorder, ("raise", "drop"))
-    for chunk, time in fitting(chunks, decoder.entropy.sfreq, decoder.channels if decoder.named else None):
+    for chunk, time in _fitting(chunks, decoder.entropy.sfreq, decoder.channels if decoder.named else None):
         try:
             yield from decoder.push(chunk, time)
         except OutOfOrderError:
             if disorder == "raise":
                 raise
             yield from decoder.drop(chunk, time)
+
+
+# Chunks
+
+
+def _channel_names(channels: Sequence[str] | int) -> tuple[tuple[str, ...], bool]:
+    """Names of the channels, numbers if only their count is given, and whether they are names."""
+    if isinstance(channels, int | np.integer):
+        return tuple(map(str, range(checks.count("channels", channels)))), False
+    names = checks.choices("channels", channels)
+    if unnamed := [name for name in names if not isinstance(name, str)]:
+        raise ValueError(f"channels must be names, or their number, got {unnamed[0]!r}: name every channel")
+    checks.choices("channels, in lower case,", [name.strip().lower() for name in names])
+    return names, True
+
+
+def _places_of(names: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """Place of each wanted channel among the names, whatever their case."""
+    places = {name.strip().lower(): place for place, name in reversed(list(enumerate(names)))}
+    absent = [name for name in wanted if name.strip().lower() not in places]
+    if absent:
+        raise ValueError(
+            f"the recording or stream has no channels {absent}, only {list(names)}: rename them, or give the "
+            "decoder the number of its channels if the rows are in the order of the training"
+        )
+    return [places[name.strip().lower()] for name in wanted]
+
+
+def _fitting(
+    chunks: Iterable[Any], sfreq: float, channels: Sequence[str] | None
+) -> Iterator[tuple[Any, Any]]:
+    """Chunks and times, None if they have none; rows are these channels where a source names its rows."""
+    rows = None
+    if isinstance(chunks, Chunks):
+        if not np.isclose(chunks.sfreq, sfreq):
+            raise ValueError(f"the chunks have {chunks.sfreq:g} Hz, not {sfreq:g}: resample them first")
+        if channels is None and chunks.bads:
+            raise ValueError(
+                f"bad channels {list(chunks.bads)} leave out rows: give the decoder the names of its channels"
+            )
+        if channels is not None and chunks.channels is not None:
+            names = (*chunks.channels, *chunks.bads)
+            rows = np.array(_places_of(names, channels))
+    for item in chunks:
+        chunk, time = item if isinstance(item, tuple) else (item, None)
+        if rows is not None:  # numbers beyond the chunk's rows are of bad channels: NaN
+            there, arranged = rows < len(chunk), np.full((len(rows), chunk.shape[1]), np.nan)
+            arranged[there] = chunk[rows[there]]
+            chunk = arranged
+        yield chunk, time
 
 
 # Members
@@ -398,7 +449,7 @@ def from_bank(
     return [callable_of(member) for member in (range(len(bank)) if members is None else members)]
 
 
-def _classes(estimators: Sequence[Any], renamed: Sequence[Any] | None) -> tuple[Any, ...]:
+def _agreed_classes(estimators: Sequence[Any], renamed: Sequence[Any] | None) -> tuple[Any, ...]:
     """Names of the classes, on which all estimators must agree; new names may not change their number."""
     if len(estimators) == 0:
         raise ValueError("estimators is empty: give one fitted classifier or more")
@@ -463,3 +514,28 @@ def _probabilities(answer: Any, number: int, n_classes: int) -> np.ndarray:
             "add up to 1; are these scores that need a softmax?"
         )
     return answers[0] if slack == 1e-4 else answers[0] / answers.sum()
+
+
+# The log
+
+
+class _Log:
+    """An append-only file of records, each on the disk before the next is decoded, none twice."""
+
+    def __init__(self, path: Path, window: float) -> None:
+        records = read_log(path) if path.exists() else []
+        with files.atomic_path(path) as temporary:  # without a line that was cut off
+            temporary.write_text("".join(record.to_json() + "\n" for record in records))
+        self._file = path.open("ab")
+        self._least_step, self.last = window / 2, records[-1].time if records else -math.inf
+
+    def append(self, record: Record) -> None:
+        # after a restart the same samples may be fed again, whose records are here already
+        if record.time > self.last + self._least_step:
+            self._file.write(record.to_json().encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self.last = record.time
+
+    def close(self) -> None:
+        self._file.close()

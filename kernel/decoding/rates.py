@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import delayed
 from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
@@ -23,13 +22,12 @@ from kernel.decoding.study import (
     RANDOM,
     SCORES,
     clip_target,
-    member_residuals,
     rediscovery,
     usual_split,
 )
-from kernel.threads import one_thread, side_by_side
+from kernel.threads import one_thread
 
-#: Truths of `rediscovery_p_values`: no valence first.
+#: Presets that `rediscovery_p_values` is asked about: no valence first.
 RATE_PRESETS = ("no_valence", "default", "strong_valence")
 _ROW = [("seed", "i8"), ("estimator", "U64"), ("null", "U48"), ("value", "f8"), ("p", "f8")]
 
@@ -45,14 +43,12 @@ def rate_specs(seed: int = 0) -> list[TrainingSpec]:
 
 
 def rediscovery_p_values(
-    presets: Sequence[str] | Mapping[str, Settings] = RATE_PRESETS,
+    preset: str | Settings,
     seeds: Iterable[int] = range(16),
     specs: Sequence[TrainingSpec] | None = None,
     *,
     n_subjects: int = 123,
     n_null: int = 199,
-    n_jobs: int = 2,
-    progress: bool = True,
 ) -> pd.DataFrame:
     """Train a small bank on every simulated cohort and run every test of the convergence claim on it.
 
@@ -63,35 +59,28 @@ def rediscovery_p_values(
 
     Parameters
     ----------
-    presets, seeds
-        What is planted, names of presets or Settings by name; seeds of the cohorts.
+    preset, seeds
+        What is planted; seeds of the cohorts.
     specs : sequence of TrainingSpec, optional
         What is trained on each; `rate_specs` by default. Three or more, without prototypes.
     n_subjects, n_null : int
         People per cohort; members of each null: 199 make p <= .05 an exact 5 % event.
-    n_jobs, progress
-        Processes, of one thread each; whether to show a progress bar.
 
     Returns
     -------
     DataFrame
-        Columns ``truth``, ``seed``, ``estimator``, ``null``, ``value``, ``p``, as
-        :func:`kernel.brain.calibration.rejection_rates` takes them.
+        Columns ``seed``, ``estimator``, ``null``, ``value``, ``p``; with a column ``truth`` it is what
+        :func:`kernel.brain.calibration.rejection_rates` takes.
     """
     specs = rate_specs() if specs is None else list(specs)
     checks.count("the number of specs", len(specs), 3)
     checks.count("n_null", n_null, 19)
-    truths = dict(presets) if isinstance(presets, Mapping) else {name: PRESETS[name] for name in presets}
-    jobs = [(name, int(seed)) for seed in seeds for name in truths]
-    tasks = [delayed(_tested)(truths[name], seed, specs, n_subjects, n_null) for name, seed in jobs]
-    done = side_by_side(tasks, n_jobs=n_jobs, label="simulated cohorts", progress=progress)
-    parts = [pd.DataFrame(rows).assign(truth=name) for (name, _), rows in zip(jobs, done, strict=True)]
-    table = pd.concat(parts, ignore_index=True)
-    table["truth"] = pd.Categorical(table["truth"], list(truths), ordered=True)
-    return table.sort_values(["truth", "seed"], kind="stable", ignore_index=True)
+    settings = PRESETS[preset] if isinstance(preset, str) else preset
+    parts = [_tests_of_cohort(settings, int(seed), specs, n_subjects, n_null) for seed in seeds]
+    return pd.DataFrame(np.concatenate(parts))
 
 
-def _tested(
+def _tests_of_cohort(
     settings: Settings, seed: int, specs: Sequence[TrainingSpec], n_subjects: int, n_null: int
 ) -> np.ndarray:
     """Every test on one cohort, stored."""
@@ -107,14 +96,14 @@ def _tested(
                 specs, cohort, usual_split(cohort), baselines=False, folder=folder, n_jobs=1, device="cpu",
                 progress=False,
             )  # fmt: skip
-        tests = run_tests(bank, clip_target(cohort, positions), n_null=n_null, random_state=seed)
+        tests = _convergence_tests(bank, clip_target(cohort, positions), n_null=n_null, random_state=seed)
         return np.array([(seed, *test.values()) for test in tests], dtype=_ROW)
 
     with threadpool_limits(1), one_thread():
         return files.load_or_compute("rediscovery", key, compute)
 
 
-def run_tests(
+def _convergence_tests(
     bank: Bank, target_by_clip: ArrayLike, *, n_null: int = 199, random_state: int = 0
 ) -> list[dict[str, Any]]:
     """Every test of the convergence claim on a bank of three members or more, the paper's ways and ours.
@@ -138,7 +127,7 @@ def run_tests(
     add(test, PERMUTED["class_pc1"], one["class_pc1"], one["class_pc1_p"])
     test = "residual chosen on the same clips, best checkpoint"
     add(test, "textbook formula", one["residual"], stats.textbook_p(one["residual"], n_clips))
-    rotated = member_residuals(bank, [best], target_by_clip, null="haar", **draws)
+    rotated = bank.residual_alignment([best], target_by_clip, null="haar", **draws)
     add(test, RANDOM, one["residual"], rotated.p_selected[0])
     add(test, PERMUTED["residual"], one["residual"], one["residual_p"])
     test = "residual on held-out clips, best checkpoint"

@@ -19,19 +19,15 @@ from torch.nn import functional as F
 from kernel import checks
 from kernel.arrays import for_estimator, row_labels
 from kernel.decoding import ensemble, networks
+from kernel.decoding.geometry import Device
 from kernel.decoding.members import (
-    Device,
     Member,
-    View,
+    fit_base,
     fit_members,
     fit_stacker,
-    fitted,
-    hold_out,
-    seeded,
-    stacking_features,
     validation_weights,
 )
-from kernel.decoding.training import Labels, Single, TrainingSpec, adamw, build_member, optimise
+from kernel.decoding.training import Labels, Single, TrainingSpec, build_member, optimise
 from kernel.threads import one_thread
 
 AGGREGATION = ("uniform", "half_base", "validation", "stacked")
@@ -45,6 +41,34 @@ def _samples(estimator: Any, X: Any, y: Any = "no_validation", *, reset: bool = 
     """Samples (n, n_features), and their labels if there are any, as scikit-learn has them."""
     labels = y if isinstance(y, str) else for_estimator(y, "y", labels=True)
     return validate_data(estimator, for_estimator(X, "X"), labels, dtype=_FLOATS, reset=reset)
+
+
+def _hold_out(
+    y: np.ndarray, groups: np.ndarray | None, fraction: float, rng: np.random.RandomState
+) -> np.ndarray:
+    """Which samples to hold out: bool (n,), whole groups if given, no class lost from the rest.
+
+    Without groups a part of every class is taken, at least one sample if the class has two.
+    """
+    held = np.zeros(len(y), dtype=bool)
+    if groups is None:
+        for c in np.unique(y):
+            rows = rng.permutation(np.flatnonzero(y == c))
+            held[rows[: min(len(rows) - 1, max(1, round(fraction * len(rows))))]] = True
+        return held
+    names = rng.permutation(np.unique(groups))
+    for name in names:
+        if held.sum() >= fraction * len(y):
+            break
+        rows = groups == name
+        if len(np.unique(y[~(held | rows)])) == len(np.unique(y)):
+            held |= rows
+    if not held.any():
+        raise ValueError(
+            f"no group of {len(names)} can be held out without losing a class: give more groups, or "
+            "validation_fraction=None"
+        )
+    return held
 
 
 def _class_names(y: np.ndarray) -> np.ndarray:
@@ -172,9 +196,9 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, _Classifier):
         self.validation_ = None
         train = np.ones(len(code), dtype=bool)
         if self.validation_fraction is not None:
-            self.validation_ = hold_out(code, groups, self.validation_fraction, rng)
+            self.validation_ = _hold_out(code, groups, self.validation_fraction, rng)
             train = ~self.validation_
-        self.base_ = fitted(seeded(base, rng, self.device), View(), rows[train], code[train])
+        self.base_ = fit_base(base, rows[train], code[train], rng, self.device)
         self.members_ = fit_members(
             base, self.diversity, rows[train], code[train], n_members=self.n_members,
             groups=None if groups is None else groups[train], random_state=rng, n_jobs=self.n_jobs,
@@ -187,7 +211,7 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, _Classifier):
         """Probabilities (n_samples, n_classes), columns in the order of `classes_`."""
         P = self.members_proba(X)
         if self.stacker_ is not None:
-            return self.stacker_.predict_proba(stacking_features(P[1:]))
+            return self.stacker_.predict_proba(P[1:])
         return np.tensordot(self.weights_, P, axes=1)
 
     def members_proba(self, X: ArrayLike) -> np.ndarray:
@@ -325,7 +349,7 @@ class NetworkClassifier(_Classifier):
         self._seed, self._n_trainings = int(drawn), 0
         spec, place = self._spec(), checks.device(self.device)
         self.network_ = build_member(spec, self._shape(), len(classes)).to(place)
-        self._optimiser = adamw(spec, self.network_.parameters(), place)
+        self._optimiser: torch.optim.Optimizer | None = None
 
     def _shape(self) -> tuple[int, int]:
         return (self.n_features_in_, 1) if self.shape is None else self.shape
@@ -339,7 +363,8 @@ class NetworkClassifier(_Classifier):
         place = next(self.network_.parameters()).device
         inputs, rows = self._inputs(X, torch.float32).to(place), {"train": np.arange(len(X))}
         with one_thread():
-            optimise(Single(self.network_), [spec], inputs, labels, rows, optimiser=self._optimiser)
+            course = optimise(Single(self.network_), [spec], inputs, labels, rows, optimiser=self._optimiser)
+        self._optimiser = course.optimiser
         self._n_trainings += 1
         networks.use_generators(self.network_, None)  # a generator cannot be copied
         self.network_.eval()

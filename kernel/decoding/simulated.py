@@ -27,7 +27,7 @@ LEVELS: dict[str, tuple[float, ...]] = {"subjects": (4, 16), "epochs": (2, 5), "
 
 
 @lru_cache(maxsize=1)
-def cohort(truth: str) -> Cohort:
+def _planted(truth: str) -> Cohort:
     """The cohort of a preset and a seed, such as ``"default 0"``, in windows of ten seconds."""
     preset, seed = truth.split()
     return simulate_cohort(int(seed), preset, window=10.0)[0]
@@ -42,7 +42,7 @@ def on_simulated(
     clips, which the simulated cohort has too.
     """
     truth, _, rest = part.partition(", ")
-    simulated = Material(cohort(truth), material.axes)
+    simulated = Material(_planted(truth), material.axes)
     table = compute(simulated, ", ".join(filter(None, ["means", rest])), **options)
     return table.assign(truth=truth, simulated=True)
 
@@ -55,8 +55,7 @@ def parts_of(parts: Iterable[str], *truths: str) -> tuple[str, ...]:
 
 def rediscovery_rates(material: Material, part: str, seeds: Iterable[int] = range(16)) -> pd.DataFrame:
     """As :func:`kernel.decoding.rates.rediscovery_p_values`, on cohorts of a preset, which is the part."""
-    table = rates.rediscovery_p_values([part], seeds, n_jobs=1, progress=False)
-    return table.assign(truth=table["truth"].astype(str), simulated=True)
+    return rates.rediscovery_p_values(part, seeds).assign(truth=part, simulated=True)
 
 
 # Alignment over cohorts
@@ -77,7 +76,7 @@ def alignment_cohorts(
     Columns: ``truth``, ``cohort``, and those of :func:`kernel.decoding.trained.alignment` without people.
     """
     result = interventions.run_cohorts(seeds, part, strategies, seeds=1, n_jobs=1, progress=False)
-    return _rows(result).assign(truth=part)
+    return _stored_rows(result).assign(truth=part)
 
 
 def alignment_regimes(material: Material, part: str, seeds: Iterable[int] = COHORTS) -> pd.DataFrame:
@@ -87,19 +86,19 @@ def alignment_regimes(material: Material, part: str, seeds: Iterable[int] = COHO
     result = interventions.run_cohorts(
         seeds, strategies=trained.FOUR, seeds=1, n_jobs=1, progress=False, **options
     )
-    return _rows(result).assign(axis=axis, level=float(level), truth=preset)
+    return _stored_rows(result).assign(axis=axis, level=float(level), truth=preset)
 
 
-def _rows(result: Interventions) -> pd.DataFrame:
+def _stored_rows(result: Interventions) -> pd.DataFrame:
     return result.table.drop(columns="delta").astype({"number": "Float64"}).assign(simulated=True)
 
 
 def transfer(material: Material, part: str, seeds: Iterable[int] = trained.SEEDS) -> pd.DataFrame:
     """Row 23 of the paper's table: from a cohort of FACED's design, the part, to one of SEED-V's."""
     result = interventions.run_interventions(
-        cohort(part), [23], seeds=list(seeds), recipe=RECIPE, split="standard", n_jobs=1, progress=False
+        _planted(part), [23], seeds=list(seeds), recipe=RECIPE, split="standard", n_jobs=1, progress=False
     )
-    return _rows(result).assign(truth=part)
+    return _stored_rows(result).assign(truth=part)
 
 
 # Ensembles over cohorts
@@ -109,20 +108,16 @@ HEADROOM_PARTS = tuple(f"default {seed}" for seed in range(12))
 POOL_PARTS = tuple(f"default {seed}, {pool}" for seed in range(8) for pool in range(2))
 
 
-def contest_cohorts(material: Material, part: str, methods: Iterable[str] | None = None) -> pd.DataFrame:
-    """The contest of ensembles on one cohort; `part` is preset and seed."""
-    return _contest(part, methods=methods)
-
-
-def headroom_cohorts(material: Material, part: str) -> pd.DataFrame:
-    """Single networks and their ensembles of five on one cohort; `part` is preset and seed."""
-    return _contest(part, methods=["single network", "deep ensemble"], n_members=5)
-
-
-def _contest(part: str, **options: Any) -> pd.DataFrame:
-    people, (preset, seed) = cohort(part), part.split()
+def contest_cohorts(material: Material | None, part: str, **options: Any) -> pd.DataFrame:
+    """The contest of ensembles on one cohort; `part` is preset and seed, options are those of the contest."""
+    people, (preset, seed) = _planted(part), part.split()
     table = contest.contest(people, make_split(people, "standard"), progress=False, **options)
     return table.assign(preset=preset, cohort_seed=int(seed), simulated=True)
+
+
+def headroom_cohorts(material: Material | None, part: str) -> pd.DataFrame:
+    """Single networks and their ensembles of five on one cohort; `part` is preset and seed."""
+    return contest_cohorts(material, part, methods=["single network", "deep ensemble"], n_members=5)
 
 
 # Another data set
@@ -168,7 +163,7 @@ def replication_tests(material: Material | None, part: str | Cohort) -> pd.DataF
 
     people = _cohort_of(part)
     split = study.usual_split(people)
-    table = study.convergence_table(_rediscovered(people))
+    table = _rediscovered(people).convergence_table()
     (pc1,) = table.query("scope == 'overall' and null == 'emotions permuted'").to_dict("records")
     places = axis_positions(MODEL, people.classes)
     aligned = interventions.run_interventions(

@@ -51,7 +51,7 @@ SMOOTHING_PARTS = (
 PSEUDO_SMOOTHING_PARTS = tuple(str(block) for block in range(N_GROUPINGS // BLOCK))
 
 
-def running_normalise(
+def _running_normalise(
     x: np.ndarray, mean: np.ndarray, variance: np.ndarray, *, decay: float = 0.99
 ) -> np.ndarray:
     r"""A session normalised second by second by what has been seen of it, as in FACED's descriptor.
@@ -109,7 +109,7 @@ def kalman_filter(
 def smoothing(material: Material, part: str, n_folds: int | None = None) -> pd.DataFrame:
     """The pipeline of FACED's data descriptor, with the leak of its filter and without.
 
-    Seconds of the scalp channels, `running_normalise` in the order shown, `kalman_filter`, z-scores of each
+    Seconds of the scalp channels, `_running_normalise` in the order shown, `kalman_filter`, z-scores of each
     person and feature, a linear classifier of single seconds, ten folds of people in the order of their
     numbers. The descriptor filters clips in the order of their numbers, which is sorted by emotion
     (``sorted``). Beside it: no filter (``none``); ``restarted`` in each clip; in the ``order shown``; clips
@@ -132,7 +132,7 @@ def smoothing(material: Material, part: str, n_folds: int | None = None) -> pd.D
     if "without delta" in kind:
         cohort = cohort.select(bands=list(cohort.bands)[1:])
     sequence, held = _sequence(cohort, condition), held_out(cohort.y, cohort.clips)
-    for fold, test, x in islice(_folds(cohort), n_folds):
+    for fold, test, x in islice(_normalised_folds(cohort), n_folds):
         if fold == 0:
             shrinkage = within_clip_shrinkage(_scored(x)[~test])
         x = _smoothed(x, sequence, condition)
@@ -160,7 +160,7 @@ def pseudo_smoothing(material: Material, part: str) -> pd.DataFrame:
     draws = {number: grouping(cohort.y, number) for number in range(first, first + BLOCK)}
     names = ("none", "restarted", "sorted", "restarted_unseen", "sorted_unseen")
     shares = np.zeros((len(draws), len(names)))
-    for fold, test, x in _folds(cohort):
+    for fold, test, x in _normalised_folds(cohort):
         plain = _scored(x)
         if fold == 0:
             shrinkage = within_clip_shrinkage(plain[~test])
@@ -189,9 +189,9 @@ def _svm_calls(x: np.ndarray, groups: np.ndarray, test: np.ndarray) -> np.ndarra
     return svm.predict(x[test].reshape(-1, x.shape[-1])).reshape(x[test].shape[:3])
 
 
-def _folds(cohort: Cohort, n_folds: int = 10) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+def _normalised_folds(cohort: Cohort) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Number, test people and normalised features (n_subjects, n_clips, n_seconds, p) of each fold."""
-    order = cohort.order
+    order, n_folds = cohort.order, 10
     if not np.isfinite(order).all():
         raise ValueError(f"{cohort.label} lacks presentation orders: read its ratings too, or pass order=")
     x, shown = clip_blocks(cohort, cohort.window), np.argsort(order, axis=1)
@@ -200,7 +200,7 @@ def _folds(cohort: Cohort, n_folds: int = 10) -> Iterator[tuple[int, np.ndarray,
     fold_of = np.minimum(np.arange(len(x)) // round(len(x) / n_folds), n_folds - 1)
     for fold in range(n_folds):
         train = fold_of != fold
-        normal = running_normalise(session, mean[train].mean(0), variance[train].mean(0))
+        normal = _running_normalise(session, mean[train].mean(0), variance[train].mean(0))
         yield fold, ~train, _reordered(normal.reshape(x.shape), np.argsort(shown, axis=1))
 
 

@@ -78,23 +78,23 @@ def grouping(
 # A linear discriminant from the moments of clips
 
 
-class ClipMoments(NamedTuple):
+class _ClipMoments(NamedTuple):
     """Mean (n_clips, p) and mean outer product (n_clips, p, p) of the rows of each clip, equally many."""
 
     mean: np.ndarray
     square: np.ndarray
 
 
-def clip_moments(X: np.ndarray) -> ClipMoments:
+def clip_moments(X: np.ndarray) -> _ClipMoments:
     """Moments of each clip over people and segments or seconds: `X` (n_subjects, n_clips, n_rows, p)."""
     blocks = [X[:, clip].reshape(-1, X.shape[-1]) for clip in range(X.shape[1])]
     square = np.stack([block.T @ block for block in blocks]).astype(float)
     mean = np.stack([block.mean(0, dtype=float) for block in blocks])
-    return ClipMoments(mean, square / len(blocks[0]))
+    return _ClipMoments(mean, square / len(blocks[0]))
 
 
-def discriminant(
-    moments: ClipMoments, groups: np.ndarray, shrinkage: float, *, n_groups: int | None = None
+def _discriminant(
+    moments: _ClipMoments, groups: np.ndarray, shrinkage: float, n_groups: int
 ) -> tuple[np.ndarray, np.ndarray]:
     r"""Linear discriminant of groups of clips with equal priors and a shrunk covariance.
 
@@ -103,10 +103,9 @@ def discriminant(
     in scikit-learn's ``LinearDiscriminantAnalysis(solver="lsqr", shrinkage=s)`` with equal priors. It needs
     no more than the moments of clips, so that thousands of groupings cost one pass over the data.
 
-    `groups` (n_clips,) numbers the group of each clip from 0; -1 leaves it out; `n_groups` is by default one
-    more than the largest. Gives coefficients (p, n_groups) and intercepts (n_groups,).
+    `groups` (n_clips,) numbers the group of each clip from 0; -1 leaves it out. Gives coefficients
+    (p, n_groups) and intercepts (n_groups,).
     """
-    n_groups = int(groups.max()) + 1 if n_groups is None else n_groups
     member = (groups == np.arange(n_groups)[:, None]).astype(float)  # (n_groups, n_clips)
     if not member.any(1).all():
         empty = np.flatnonzero(~member.any(1)).tolist()
@@ -127,9 +126,9 @@ def within_clip_shrinkage(X: np.ndarray) -> float:
 
 
 def hits(
-    X: np.ndarray, moments: ClipMoments, groups: np.ndarray, shrinkage: float, held: np.ndarray | None = None
+    X: np.ndarray, moments: _ClipMoments, groups: np.ndarray, shrinkage: float, held: np.ndarray | None = None
 ) -> np.ndarray:
-    """Share of rows `X` (n_subjects, n_clips, n_rows, p) called rightly by `discriminant`, by person, clip.
+    """Share of rows `X` (n_subjects, n_clips, n_rows, p) called rightly, by person and clip.
 
     With folds `held` (n_folds, n_clips) from `held_out`, each clip in one of them, a clip is called by the
     discriminant that has not seen it.
@@ -137,7 +136,7 @@ def hits(
     right, n_groups = np.zeros(X.shape[:2]), int(groups.max()) + 1
     for fold in [None] if held is None else held:
         left = groups if fold is None else np.where(fold, -1, groups)
-        coef, intercept = discriminant(moments, left, shrinkage, n_groups=n_groups)
+        coef, intercept = _discriminant(moments, left, shrinkage, n_groups)
         scores = X.reshape(-1, X.shape[-1]) @ coef.astype(X.dtype) + intercept.astype(X.dtype)
         share = (scores.argmax(1).reshape(X.shape[:3]) == groups[:, None]).mean(2)
         right += share if fold is None else share * fold
@@ -228,7 +227,7 @@ def _folds(emotions: np.ndarray, groups: np.ndarray, z: Cohort, scheme: str) -> 
 def accuracy_by_people(material: Material, part: str) -> pd.DataFrame:
     """Recall of each emotion after training on few or many people, on clips seen in training and unseen ones.
 
-    `discriminant` on means of 10 s learns from people drawn at random among those who are not test people of
+    A discriminant on means of 10 s learns from people drawn at random among those who are not test people of
     the standard split, and calls all clips of the test people: with every clip in training, and with one of
     each emotion held out at a time. A part says how many people; all of them are one draw, others `N_DRAWS`.
 
@@ -293,7 +292,7 @@ def identification(material: Material, part: str) -> pd.DataFrame:
 
 
 def pseudo_emotions(material: Material, part: str) -> pd.DataFrame:
-    """Accuracy of `discriminant` for emotions and for arbitrary groups of the same clips, standard split.
+    """Accuracy of a discriminant for emotions and for arbitrary groups of the same clips, standard split.
 
     Rows are means of 10 s. Shrinkage is that of the covariance within clips, which knows no groups. A part is
     ``true``, or kind of the groupings (free, or among clips of one valence) and number of their block.
@@ -324,7 +323,7 @@ def pseudo_emotions(material: Material, part: str) -> pd.DataFrame:
 # Which moment of the film
 
 
-def time_course(material: Material, part: str) -> pd.DataFrame:
+def segment_recognition(material: Material, part: str) -> pd.DataFrame:
     """Segments of 10 s recognised by their seconds: does the course of a film carry more than its mean?
 
     A template is the mean of each second of a segment over the training people of the standard split,

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import ArrayLike
 
 from kernel import checks, stats
@@ -19,10 +18,8 @@ from kernel.brain.cohort import Cohort, Split, make_split, standardise
 from kernel.brain.study import AxisProjection, clip_values, project_vaxis
 from kernel.decoding import geometry
 from kernel.decoding.bank import Bank, TrainingSpec, train_bank
-from kernel.decoding.checkpoints import subject_interval
+from kernel.decoding.geometry import Device
 from kernel.ratings import load_ratings
-
-_Device = str | torch.device | None
 
 #: What the six recipes change in a training.
 RECIPES: dict[str, dict[str, Any]] = {
@@ -63,21 +60,6 @@ def fewer_specs(seed: int = 0) -> list[TrainingSpec]:
     return [spec for spec in checkpoint_specs(seed) if spec.network == "mlp" or spec.epochs == shortest]
 
 
-def members_table(bank: Bank, *, n_resamples: int = 1000, random_state: int = 0) -> pd.DataFrame:
-    """`Bank.table`, best first, with a ``label`` and, over test subjects, ``test_low`` and ``test_high``."""
-    table = bank.table()
-    names: list[int | str] = [*range(len(bank)), *bank.baselines]
-    limits = [
-        subject_interval(bank, name, n_resamples=n_resamples, random_state=random_state) for name in names
-    ]
-    table["test_low"], table["test_high"] = [i.low for i in limits], [i.high for i in limits]
-    length = table["epochs"].astype("string").fillna("")
-    table["label"] = np.where(
-        table["recipe"] == "baseline", table["network"], table["recipe"] + ", " + length + " epochs"
-    )
-    return table.sort_values("test", ascending=False, ignore_index=True)
-
-
 def split_table(
     cohort: Cohort, splits: Sequence[tuple[str, int]], specs: Sequence[TrainingSpec], *, progress: bool = True
 ) -> pd.DataFrame:
@@ -95,7 +77,7 @@ def split_table(
         people = int(bank.trials["subject"][bank.rows("test")].nunique())
         shared = {"split": name, "fold": fold, "new_clips": not split.shares_clips, "n_subjects": people}
         for method in bank.baselines:
-            interval = dict(zip(("bacc", "low", "high"), subject_interval(bank, method), strict=True))
+            interval = dict(zip(("bacc", "low", "high"), bank.interval(method), strict=True))
             rows.append({**shared, "method": method, **interval})
         mean = float(bank.bacc("test").mean())
         rows.append({**shared, "method": f"mean of {len(bank)} networks", "bacc": mean})
@@ -165,6 +147,8 @@ class Rediscovery(NamedTuple):
     nulls: dict[str, np.ndarray]
     directions: tuple[np.ndarray, ...]  #: (d,) each: residual directions; empty without residual scores
     random_targets: tuple[np.ndarray, ...]  #: (n_null, d) each: directions that permuted targets choose
+    #: (n_checkpoints, n_classes): the classes on the first component of their means, whose sign is arbitrary
+    positions: np.ndarray
     label: str  #: of the cohort
     simulated: bool  #: whether it was simulated
 
@@ -172,6 +156,35 @@ class Rediscovery(NamedTuple):
     def scores(self) -> list[str]:
         """Names of the scores there are."""
         return [score for score in SCORES if score in self.table]
+
+    def convergence_table(self, *, n_resamples: int = 2000, random_state: int = 0) -> pd.DataFrame:
+        """Correlate accuracy with every score over checkpoints of three recipes or more: see `convergence`.
+
+        One row for each score, null and scope: ``data``, ``simulated``, ``score``, ``null``, ``scope``
+        (overall; within and between recipes; the same for network and length), ``r``, ``low``, ``high`` (of
+        correlations within: a bootstrap over the checkpoints of each recipe, with the target fixed), ``p``
+        (one-sided), ``percentile`` of r in the null, ``null_sd``, ``n`` checkpoints.
+        """
+        table, seeds = self.table, {"n_resamples": n_resamples, "random_state": random_state}
+        groupings = {
+            "recipes": table["recipe"],
+            "network and length": table["network"] + table["epochs"].astype(str),
+        }
+        nulls = [(score, PERMUTED[score], self.nulls[score]) for score in self.scores]
+        nulls.insert(1, ("class_pc1", RANDOM, self.nulls["random"]))
+        rows = []
+        for score, null, scores in nulls:
+            for name, group in groupings.items():
+                c = convergence(table[score], table["test"], group, scores, **seeds)
+                for scope in ("overall", "within", "between") if name == "recipes" else ("within", "between"):
+                    r, drawn = getattr(c, scope), c.null[scope]
+                    low, high = c.within_interval[1:] if scope == "within" else (np.nan, np.nan)
+                    label = scope if scope == "overall" else f"{scope} {name}"
+                    row = {"data": self.label, "simulated": self.simulated, "score": SCORES[score]}
+                    row |= {"null": null, "scope": label, "r": r, "low": low, "high": high}
+                    row |= {"p": getattr(c, f"p_{scope}"), "percentile": float(100 * np.mean(drawn < r))}
+                    rows.append(row | {"null_sd": float(drawn.std()), "n": len(table)})
+        return pd.DataFrame(rows)
 
 
 def rediscovery(
@@ -181,7 +194,7 @@ def rediscovery(
     n_permutations: int = 10_000,
     n_null: int = 1000,
     random_state: int = 0,
-    device: _Device = None,
+    device: Device = None,
 ) -> Rediscovery:
     """Align every checkpoint of a bank with a target, between classes and within them.
 
@@ -221,15 +234,17 @@ def rediscovery(
     nulls: dict[str, np.ndarray] = {}
     directions: dict[int, np.ndarray] = {}
     random_targets: dict[int, np.ndarray] = {}
+    positions = np.empty((len(bank), len(present)))
     widths = np.array([checkpoint.kept_features.shape[1] for checkpoint in bank.checkpoints])
     for members in (np.flatnonzero(widths == width) for width in np.unique(widths)):  # computed together
         Z = np.stack([bank.checkpoints[m].kept_features[test] for m in members]).astype(float)
         between = geometry.class_pc1_alignment(Z, y, of_class, n_permutations=n_permutations, **seeds)
-        positions = geometry.class_positions(Z, y, device=device)
         scores = {"class_pc1": between.score, "class_pc1_p": between.p}
-        drawn = {"class_pc1": between.null, "random": np.abs(stats.pearson(positions, draws[:, None]))}
+        drawn = {"class_pc1": between.null}
+        drawn["random"] = np.abs(stats.pearson(between.positions, draws[:, None]))
+        positions[members] = between.positions
         if within:
-            inside = member_residuals(bank, members, target, n_null=n_null, **seeds)
+            inside = bank.residual_alignment(members, target, n_null=n_null, **seeds)
             scores |= {"residual": inside.selected, "residual_p": inside.p_selected}
             scores |= {"held_out": inside.held_out, "held_out_p": inside.p_held_out}
             scores |= {"component": inside.component}
@@ -253,21 +268,10 @@ def rediscovery(
         nulls=nulls,
         directions=tuple(directions[m] for m in sorted(directions)),
         random_targets=tuple(random_targets[m] for m in sorted(random_targets)),
+        positions=positions,
         label=bank.label,
         simulated=bank.simulated,
     )
-
-
-def member_residuals(
-    bank: Bank, members: Sequence[int] | np.ndarray, target_by_clip: ArrayLike, **options: Any
-) -> geometry.ResidualAlignment:
-    """`residual_alignment` of members of one width: validation people choose, test people judge."""
-    sets = {which: bank.rows(which) for which in ("validation", "test")}
-    used = sets["validation"] | sets["test"]
-    people: dict[str, Any] = {which: bank.trials["subject"][rows].unique() for which, rows in sets.items()}
-    y, clip, subject = (bank.trials[name].to_numpy()[used] for name in ("y", "clip", "subject"))
-    Z = np.stack([bank.checkpoints[int(m)].kept_features[used] for m in members]).astype(float)
-    return geometry.residual_alignment(Z, y, clip, subject, target_by_clip, **people, **options)
 
 
 class Convergence(NamedTuple):
@@ -355,40 +359,6 @@ def convergence(
     return Convergence(**observed, **p, within_interval=interval, null=drawn)
 
 
-def convergence_table(
-    alignment: Rediscovery, *, n_resamples: int = 2000, random_state: int = 0
-) -> pd.DataFrame:
-    """Correlate accuracy with every score over checkpoints of three recipes or more, within and between them.
-
-    One row for each score, null and scope: ``data``, ``simulated``, ``score``, ``null``, ``scope`` (overall;
-    within and between recipes; the same for network and length), ``r``, ``low``, ``high`` (of correlations
-    within: a bootstrap over the checkpoints of each recipe, with the target fixed), ``p`` (one-sided),
-    ``percentile`` of r in the null, ``null_sd``, ``n`` checkpoints.
-    """
-    table = alignment.table
-    groupings = {
-        "recipes": table["recipe"],
-        "network and length": table["network"] + table["epochs"].astype(str),
-    }
-    nulls = [(score, PERMUTED[score], alignment.nulls[score]) for score in alignment.scores]
-    nulls.insert(1, ("class_pc1", RANDOM, alignment.nulls["random"]))
-    rows = []
-    for score, null, scores in nulls:
-        for name, group in groupings.items():
-            c = convergence(
-                table[score], table["test"], group, scores, n_resamples=n_resamples, random_state=random_state
-            )
-            for scope in ("overall", "within", "between") if name == "recipes" else ("within", "between"):
-                r, drawn = getattr(c, scope), c.null[scope]
-                low, high = c.within_interval[1:] if scope == "within" else (np.nan, np.nan)
-                label = scope if scope == "overall" else f"{scope} {name}"
-                row = {"data": alignment.label, "simulated": alignment.simulated, "score": SCORES[score]}
-                row |= {"null": null, "scope": label, "r": r, "low": low, "high": high}
-                row |= {"p": getattr(c, f"p_{scope}"), "percentile": float(100 * np.mean(drawn < r))}
-                rows.append(row | {"null_sd": float(drawn.std()), "n": len(table)})
-    return pd.DataFrame(rows)
-
-
 class AxisInEEG(NamedTuple):
     """What `map_vaxis_to_eeg` found."""
 
@@ -408,7 +378,7 @@ def map_vaxis_to_eeg(
     n_permutations: int = 10_000,
     n_slow: int = 1000,
     random_state: int = 0,
-    device: _Device = None,
+    device: Device = None,
     progress: bool = True,
 ) -> AxisInEEG:
     """Ask of a cohort's EEG all that the paper asks: is the axis in it, and do classifiers find it unasked?

@@ -59,7 +59,7 @@ def _regime(part: str) -> tuple[str, list[str]]:
     return part.split(", ")[0], part.split(", ")[1:]
 
 
-def training_rows(*folds: Bank, columns: pd.DataFrame | None = None) -> pd.DataFrame:
+def _training_rows(*folds: Bank, columns: pd.DataFrame | None = None) -> pd.DataFrame:
     """One row for each member: ``seed``, ``validation``, ``bacc``, and a column for each test person.
 
     Of several folds of the same members the test trials are taken together. `columns` stand in front.
@@ -80,7 +80,7 @@ def training_rows(*folds: Bank, columns: pd.DataFrame | None = None) -> pd.DataF
 
 
 def people_of(table: pd.DataFrame) -> np.ndarray:
-    """Balanced accuracy of each test person (n_rows, n_people) from the columns of `training_rows`."""
+    """Balanced accuracy of each test person (n_rows, n_people) from the columns that a table has for them."""
     return table[[name for name in table if name.startswith(_PERSON)]].to_numpy(dtype=float)
 
 
@@ -125,7 +125,7 @@ def decoders(material: Material, part: str, seeds: Iterable[int] | None = None) 
     A part has labels and a condition: clips *seen* in training; the same with the seconds of every segment
     *shuffled*, in training and test alike; clips *unseen*, one of each emotion held out at a time, where rows
     are of all folds together. Five seeds, or for unseen clips two, by default. Columns: ``regime``,
-    ``labels``, ``condition``, and those of `training_rows`.
+    ``labels``, ``condition``, ``seed``, ``validation``, ``bacc``, and one for each test person.
     """
     regime, (labels, condition) = _regime(part)
     seeds = range(2 if condition == "unseen" else 5) if seeds is None else seeds
@@ -135,13 +135,13 @@ def decoders(material: Material, part: str, seeds: Iterable[int] | None = None) 
     z, split = material.z, make_split(material.z, "standard")
     if condition != "unseen":
         bank = _train(_shuffled(z) if condition == "shuffled" else z, specs, features=False)
-        return training_rows(bank, columns=columns)
+        return _training_rows(bank, columns=columns)
     folds = []
     for fold in held_out(z.y, z.clips):
         parts = {name: getattr(split, name) & ~fold for name in ("train", "validation")}
         unseen = replace(split, name="unseen clips", test=split.test & fold, **parts)
         folds.append(_train(z, specs, unseen, features=False))
-    return training_rows(*folds, columns=columns)
+    return _training_rows(*folds, columns=columns)
 
 
 def _shuffled(z: Cohort) -> Cohort:
@@ -165,7 +165,7 @@ NULLS = tuple(f"null {draw}" for draw in range(N_NULL))
 _CHECKPOINT = ["regime", "network", "recipe", "epochs"]
 
 
-def checkpoint_specs(regime: str) -> list[TrainingSpec]:
+def _checkpoint_specs(regime: str) -> list[TrainingSpec]:
     """The thirty-six trainings of :func:`kernel.decoding.study.checkpoint_specs` in a regime.
 
     Of the time course the perceptron sees ten steps of a second, the transformer five of two seconds.
@@ -182,7 +182,7 @@ def _checkpoint_bank(material: Material, part: str, recipes: Iterable[str] | Non
     from kernel.language.study import story_axis
 
     regime, (network, epochs) = _regime(part)
-    specs = [s for s in checkpoint_specs(regime) if (s.network, str(s.epochs)) == (network, epochs)]
+    specs = [s for s in _checkpoint_specs(regime) if (s.network, str(s.epochs)) == (network, epochs)]
     if recipes is not None:
         specs = [spec for spec in specs if spec.recipe.partition(", ")[2] in recipes]
     prototypes = None
@@ -197,11 +197,11 @@ def _checkpoints(
 ) -> tuple[Bank, study.Rediscovery]:
     """Members of a part and what they share with the language model's axis."""
     bank = _checkpoint_bank(material, part, recipes)
-    target = study.clip_target(material.z, _positions(material, "language model"))
+    target = study.clip_target(material.z, _axis_positions(material, "language model"))
     return bank, study.rediscovery(bank, target, n_permutations=1, n_null=N_NULL)
 
 
-def _positions(material: Material, axis: str) -> dict[str, float]:
+def _axis_positions(material: Material, axis: str) -> dict[str, float]:
     """Position of each emotion on an axis that has one for each."""
     return dict(zip(material.z.emotions.tolist(), material.axes[axis].to_numpy(dtype=float), strict=True))
 
@@ -210,28 +210,21 @@ def checkpoints(material: Material, part: str, recipes: Iterable[str] | None = N
     """Checkpoints that were never shown an axis, and what they share with one.
 
     A part has network and epochs; `recipes` are six by default. Columns: ``regime``, ``network``, ``recipe``,
-    ``epochs`` and those of `training_rows`; :data:`PC1`, from which the score for any axis follows;
-    ``residual`` and ``held_out`` as of :func:`kernel.decoding.study.rediscovery`, whose target within classes
-    are the ratings of clips; and ``held_out`` for :data:`NULLS`, targets permuted within classes, the same
-    for all checkpoints.
+    ``epochs``, ``seed``, ``validation``, ``bacc`` and one for each test person; :data:`PC1`, from which the
+    score for any axis follows; ``residual`` and ``held_out`` as of
+    :func:`kernel.decoding.study.rediscovery`, whose target within classes are the ratings of clips; and
+    ``held_out`` for :data:`NULLS`, targets permuted within classes, the same for all checkpoints.
     """
     bank, alignment = _checkpoints(material, part, recipes)
-    table, test = alignment.table, bank.rows("test")
-    y = bank.trials["y"].to_numpy()[test]
-    first = []
-    for checkpoint in bank.checkpoints:
-        z = checkpoint.kept_features[test].astype(float)
-        means = np.stack([z[y == k].mean(0) for k in range(len(bank.classes))])
-        u, s, _ = np.linalg.svd(means - means.mean(0), full_matrices=False)
-        first.append(u[:, 0] * s[0] * np.sign(u[-1, 0]))
+    table, first = alignment.table, alignment.positions
     columns = table.assign(regime=_regime(part)[0])[_CHECKPOINT]
     scores = table[["residual", "held_out"]].reset_index(drop=True)
-    pc1 = pd.DataFrame(np.array(first), columns=[f"pc1 {emotion}" for emotion in bank.classes])
+    pc1 = pd.DataFrame(first * np.sign(first[:, -1:]), columns=[f"pc1 {emotion}" for emotion in bank.classes])
     nulls = pd.DataFrame(alignment.nulls["held_out"].T, columns=NULLS)
-    return pd.concat([training_rows(bank, columns=columns), scores, pc1[list(PC1)], nulls], axis=1).copy()
+    return pd.concat([_training_rows(bank, columns=columns), scores, pc1[list(PC1)], nulls], axis=1).copy()
 
 
-def ablation(material: Material, part: str, recipes: Iterable[str] | None = None) -> pd.DataFrame:
+def ablation_drops(material: Material, part: str, recipes: Iterable[str] | None = None) -> pd.DataFrame:
     """What every checkpoint loses with its residual direction, beside the controls; arguments as there.
 
     Columns: ``regime``, ``network``, ``recipe``, ``epochs``, ``control``, ``of`` (the whole direction, or its
@@ -268,9 +261,9 @@ RECIPE_PARTS = tuple(
 FEW_PARTS = tuple(f"{regime}, {n}" for regime in REGIMES for n in (4, 16))
 
 
-def alignment_values(material: Material) -> np.ndarray:
+def _alignment_values(material: Material) -> np.ndarray:
     """What networks are aligned with (n_clips, 2): two language models' axes, ratings within emotions."""
-    axes = [_positions(material, name) for name in ("language model", "second model")]
+    axes = [_axis_positions(material, name) for name in ("language model", "second model")]
     return interventions.default_values(material.z, axes)
 
 
@@ -283,7 +276,7 @@ def alignment(material: Material, part: str, seeds: Iterable[int] = SEEDS) -> pd
     """
     regime, _, label = part.partition(", ")  # a label may hold a comma
     strategy, number = _ALL[label]
-    return _aligned(material, regime, {label: strategy} if number is None else [number], seeds)
+    return _aligned_rows(material, regime, {label: strategy} if number is None else [number], seeds)
 
 
 def doses(
@@ -291,14 +284,16 @@ def doses(
 ) -> pd.DataFrame:
     """A strategy, which is the part, at the strengths that the paper prints, or the first; as `alignment`."""
     regime, (name,) = _regime(part)
-    return _aligned(material, regime, [name], seeds, strengths=interventions.DOSES[name][:n_strengths])
+    return _aligned_rows(material, regime, [name], seeds, strengths=interventions.DOSES[name][:n_strengths])
 
 
 def recipes(
     material: Material, part: str, seeds: Iterable[int] = SEEDS, strategies: Sequence[int] = FOUR
 ) -> pd.DataFrame:
     """Four strategies on recipes from weak to strong; a part has labels and epochs. As `alignment`."""
-    return _aligned(material, _regime(part)[0], strategies, seeds, recipe=_recipe(part)).assign(recipe=part)
+    return _aligned_rows(material, _regime(part)[0], strategies, seeds, recipe=_recipe(part)).assign(
+        recipe=part
+    )
 
 
 def _recipe(part: str) -> TrainingSpec:
@@ -312,7 +307,7 @@ def few_people(material: Material, part: str, seeds: Iterable[int] = SEEDS) -> p
     regime, (n,) = _regime(part)
     split = make_split(material.z, "standard")
     tables = [
-        _aligned(material, regime, FOUR, [seed], split=interventions.few_subjects(split, int(n), seed))
+        _aligned_rows(material, regime, FOUR, [seed], split=interventions.few_subjects(split, int(n), seed))
         for seed in seeds
     ]
     return pd.concat(tables, ignore_index=True).assign(people=int(n))
@@ -322,14 +317,14 @@ def _options(material: Material, regime: str) -> dict[str, Any]:
     """How networks of a regime are aligned."""
     return {
         "split": make_split(material.z, "standard"),
-        "valence": alignment_values(material),
+        "valence": _alignment_values(material),
         "recipe": REGIMES[regime],
         "n_jobs": 1,
         "progress": False,
     }
 
 
-def _aligned(
+def _aligned_rows(
     material: Material, regime: str, strategies: Any, seeds: Iterable[int], **options: Any
 ) -> pd.DataFrame:
     options = _options(material, regime) | options
@@ -342,15 +337,15 @@ def _aligned(
     return table.astype({"number": "Float64"})
 
 
-def as_interventions(table: pd.DataFrame, *, label: str = "FACED") -> Interventions:
+def as_interventions(table: pd.DataFrame) -> Interventions:
     """Stored rows of `alignment`, `doses`, `recipes` or `few_people` as `Interventions`.
 
     The rows are of one regime and one recipe or number of people; those without a strategy that several parts
-    share are taken once. `label` names the cohort where the table has no column ``cohort``. The accuracy of a
-    person takes the place of hits by class, which is the same mean where everybody has as many trials of each
-    class. Without columns of people only what is asked over cohorts can be asked.
+    share are taken once. Without a column ``cohort`` the cohort is FACED. The accuracy of a person takes the
+    place of hits by class, which is the same mean where everybody has as many trials of each class. Without
+    columns of people only what is asked over cohorts can be asked.
     """
-    table = table if "cohort" in table else table.assign(cohort=label)
+    table = table if "cohort" in table else table.assign(cohort="FACED")
     shared = (table["arm"] == "base") & table.duplicated(["cohort", "arm", "seed"])
     table = table[~shared].reset_index(drop=True)
     unit = list(zip(table["cohort"], table["seed"], strict=True))
@@ -364,7 +359,7 @@ def as_interventions(table: pd.DataFrame, *, label: str = "FACED") -> Interventi
     return Interventions(rows, tuple(people[:, :, None]), counts, twin)
 
 
-def mechanism(
+def axis_shifts(
     material: Material, part: str, seeds: Iterable[int] = SEEDS, strategies: Sequence[int] = FOUR
 ) -> pd.DataFrame:
     """How far four strategies and their placebos move class means and residual; the part is the regime.
@@ -456,7 +451,7 @@ COMPARISON_PARTS = tuple(
 )
 
 
-def contest(material: Material, part: str) -> pd.DataFrame:
+def ensembles(material: Material, part: str) -> pd.DataFrame:
     """Ensembles of ten at equal cost; a part has the family of members.
 
     Linear baselines stand with the seeds. As :func:`kernel.decoding.contest.contest`, with the ``regime``.
@@ -505,10 +500,10 @@ def pools(material: Material, part: str, n_members: int | None = None) -> pd.Dat
 def pool_ends(material: Material, part: str) -> pd.DataFrame:
     """Top and bottom seven of a pool by residual, with the difference for :data:`NULLS`, random orders.
 
-    As of :func:`kernel.decoding.two_tier.top_and_bottom`, with ``regime`` and ``pool``.
+    As of :meth:`kernel.decoding.two_tier.Pool.top_and_bottom`, with ``regime`` and ``pool``.
     """
     names, pool = _pool(material, part)
-    ends, null = two_tier.top_and_bottom(pool, n_permutations=N_NULL, random_state=names["pool"])
+    ends, null = pool.top_and_bottom(n_permutations=N_NULL, random_state=names["pool"])
     nulls = pd.DataFrame([null], columns=NULLS)
     return pd.concat([pd.DataFrame([{"pool": names["pool"], **ends, **names}]), nulls], axis=1)
 
@@ -516,7 +511,7 @@ def pool_ends(material: Material, part: str) -> pd.DataFrame:
 def pool_growth(material: Material, part: str) -> pd.DataFrame:
     """Accuracy of ensembles of every size from a pool, with ``regime`` and ``pool``."""
     names, pool = _pool(material, part)
-    return two_tier.growth(pool.probabilities, pool.y).assign(**names)
+    return pool.growth().assign(**names)
 
 
 def comparisons(material: Material, part: str) -> pd.DataFrame:

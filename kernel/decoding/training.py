@@ -104,7 +104,7 @@ class TrainingSpec:
     recipe: str = ""
 
     def __post_init__(self) -> None:
-        networks.check_options(self.network, self.options)
+        networks.network_options(self.network, self.options)
         checks.choice("labels", self.labels, LABELS)
         checks.choice("augmentation", self.augmentation, AUGMENTATIONS)
         checks.choice("kd", self.kd, (None, "llm", "random"))
@@ -131,7 +131,7 @@ class TrainingSpec:
     def content(self) -> dict[str, Any]:
         """What decides the training, as plain values; equal for specs that train alike."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "recipe"}
-        options = {**networks.network_options(self.network), **self.options}
+        options = networks.network_options(self.network, self.options)
         values["options"] = {k: list(v) if isinstance(v, list | tuple) else v for k, v in options.items()}
         alignment = self.active_alignment()
         values["alignment"] = alignment.content() if alignment is not None else None
@@ -208,25 +208,22 @@ class Single(nn.Module):
     def head(self, z: torch.Tensor) -> torch.Tensor:
         return self.network.head(z[0])[None]
 
+    def weights(self, what: str = "data") -> dict[str, torch.Tensor]:
+        return {name: getattr(p, what)[None] for name, p in self.network.named_parameters()}
+
     def states(self) -> list[dict[str, torch.Tensor]]:
         return [{name: value.detach() for name, value in self.network.state_dict().items()}]
 
 
-def member_weights(model: Any, what: str = "data") -> dict[str, torch.Tensor]:
-    """Weights (``"data"``) or gradients (``"grad"``) with an axis of members, by a single network's names."""
-    if isinstance(model, Single):
-        return {name: getattr(p, what)[None] for name, p in model.network.named_parameters()}
-    return {name.replace("-", "."): getattr(p, what) for name, p in model.stacked.items()}
-
-
-class Training(NamedTuple):
+class _Training(NamedTuple):
     """Course of a stack's training: balanced accuracy on validation and mean loss (n_members, n_epochs), the
-    epoch chosen (n_members,) and the weights at it."""
+    epoch chosen (n_members,) and the weights at it, and the optimiser, with which another may go on."""
 
     validation: np.ndarray
     losses: np.ndarray
     epoch: np.ndarray
     states: list[dict[str, torch.Tensor]]
+    optimiser: torch.optim.Optimizer
 
 
 def optimise(
@@ -240,13 +237,13 @@ def optimise(
     aligner: Aligner | None = None,
     optimiser: torch.optim.Optimizer | None = None,
     progress: bool = False,
-) -> Training:
+) -> _Training:
     """Train a stack of members that share their schedule; leaves the chosen weights in the model.
 
-    `model` is a StackedMLP or Single on the device of the inputs (n, n_channels, n_windows, n_bands), with
-    one of `specs` for each member. `rows` are trials of ``train``, and of ``validation``, on which the epoch
-    is chosen; without any the last is taken. `targets` are prototypes of each member, rows of length one.
-    `optimiser` is one that goes on, by default a new AdamW.
+    `model`, a stack of networks or a Single, has one of `specs` for each member and is on the device of the
+    inputs (n, n_channels, n_windows, n_bands). `rows` are trials of ``train``, and of ``validation``, on
+    which the epoch is chosen; without any the last is taken. `targets` are prototypes of each member, rows of
+    length one. `optimiser` is one that goes on, by default a new AdamW.
     """
     shared, members, device = specs[0], len(specs), inputs.device
     aligner = Aligner([None] * members) if aligner is None else aligner
@@ -255,12 +252,14 @@ def optimise(
     held = torch.tensor(rows.get("validation", []), dtype=torch.long, device=device)
     orders = [spec.generator(ORDER) for spec in specs]
     sd = float(inputs[train].std(correction=0)) if len(train) > 1 else 0.0
-    augment = Augmentation(specs, sd, device)
-    loss_of = Loss(specs, targets or [None] * members, model, device)
+    augment = _Augmentation(specs, sd, device)
+    loss_of = _Loss(specs, targets or [None] * members, model, device)
     networks.use_generators(model, [spec.generator(DROPOUT, device) for spec in specs])
 
-    parameters = [*model.parameters(), *loss_of.parameters(), *aligner.parameters()]
-    optimiser = adamw(shared, parameters, device) if optimiser is None else optimiser
+    if optimiser is None:
+        parameters = [*model.parameters(), *loss_of.parameters(), *aligner.parameters()]
+        fused = device.type in ("cpu", "cuda")  # its rate is set at every step
+        optimiser = torch.optim.AdamW(parameters, weight_decay=shared.weight_decay, fused=fused)
     rate = _schedule(shared, math.ceil(len(train) / shared.batch_size))
     validation, losses = np.zeros((members, shared.epochs)), np.zeros((members, shared.epochs))
     best, chosen_epoch = np.full(members, -1.0), np.full(members, shared.epochs - 1)
@@ -283,7 +282,7 @@ def optimise(
             optimiser.param_groups[0]["lr"] = rate(step)
             optimiser.zero_grad()
             loss.sum().backward()  # the gradient of a member's part reaches its own weights only
-            aligner.backward(lambda: member_weights(model, "grad"))
+            aligner.backward(lambda: model.weights("grad"))
             optimiser.step()
             aligner.hold()
             total += loss.detach() * batch.shape[1]
@@ -310,13 +309,7 @@ def optimise(
             f"member {lost} diverged, its scores are no numbers: standardise the features, or lower "
             f"learning_rate={specs[lost].learning_rate:g}"
         )
-    return Training(validation, losses, chosen_epoch, states)
-
-
-def adamw(spec: TrainingSpec, parameters: Any, device: torch.device) -> torch.optim.Optimizer:
-    """The optimiser of a spec; its rate is set at every step."""
-    fused = device.type in ("cpu", "cuda")
-    return torch.optim.AdamW(parameters, weight_decay=spec.weight_decay, fused=fused)
+    return _Training(validation, losses, chosen_epoch, states, optimiser)
 
 
 def _schedule(spec: TrainingSpec, steps_per_epoch: int) -> Callable[[int], float]:
@@ -360,7 +353,7 @@ def _restore(model: Any, states: Sequence[Mapping[str, torch.Tensor]]) -> None:
             value.copy_(kept[name])  # a view of the model's own weights
 
 
-class Loss(nn.Module):
+class _Loss(nn.Module):
     """Cross entropy with label smoothing plus the loss towards prototypes, one number for each member."""
 
     def __init__(
@@ -377,7 +370,7 @@ class Loss(nn.Module):
         self.maps = None
         if not chosen:
             return
-        width = model.states()[0]["head.weight"].shape[1]
+        width = model.weights()["head.weight"].shape[-1]
         starts = [
             torch.randn(width, len(p), generator=spec.generator(PROTOTYPES)) / math.sqrt(width)
             for _, spec, p in chosen
@@ -402,7 +395,7 @@ class Loss(nn.Module):
         return loss.index_add(0, self.helped, -self.weight * near.mean((1, 2)))
 
 
-class Augmentation:
+class _Augmentation:
     """Random changes of training inputs (n_members, n, n_channels, n_windows, n_bands), where asked for.
 
     Each member draws its numbers from its own generator; the rest is computed for all at once.

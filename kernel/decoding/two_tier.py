@@ -16,7 +16,6 @@ from kernel import checks, stats
 from kernel.arrays import row_labels
 from kernel.decoding import ensemble
 from kernel.decoding.bank import Bank, TrainingSpec
-from kernel.decoding.study import member_residuals
 
 
 class Pool(NamedTuple):
@@ -32,6 +31,43 @@ class Pool(NamedTuple):
     residual: np.ndarray
     held_out: np.ndarray  #: (n_members,): with its sign, on clips that had no part in the choice
     null_residual: np.ndarray  #: (n_null, n_members): `residual` for permuted targets, one a row
+
+    def top_and_bottom(
+        self, *, size: int = 7, n_permutations: int = 2000, random_state: stats.Seed = 0
+    ) -> tuple[dict[str, float], np.ndarray]:
+        """Ensembles of the most and of the least aligned members, among all subsets of that size.
+
+        Accuracies ``top``, ``bottom``, their ``difference``, that of ``all`` members, and ``p``, the exact
+        share of orders of the members with as large a difference; and differences of random orders
+        (n_permutations,). The pool has up to sixteen members, more than `size`. Seven of ten overlap in four:
+        the difference is that of three members against three others.
+        """
+        m = len(self.residual)
+        checks.count("size", size, 1, m - 1)
+        subsets = ensemble.subsets_of(m, size)
+        accuracy = ensemble.subset_accuracies(self.probabilities, self.y, subsets)
+        everyone = ensemble.subset_accuracies(self.probabilities, self.y, np.ones((1, m), dtype=bool))
+        code, order = subsets @ 2 ** np.arange(m), np.argsort(self.residual, kind="stable")
+        ends = order[-size:], order[:size]
+        top, bottom = (float(accuracy[code == (2**chosen).sum()][0]) for chosen in ends)
+        # an order of the members is a pair of subsets that overlap as little as they can
+        overlap = subsets.astype(int) @ subsets.T.astype(int)
+        first, second = np.nonzero(overlap == max(0, 2 * size - m))
+        differences = accuracy[first] - accuracy[second]
+        p = float((differences >= top - bottom - 1e-12).mean())
+        row = {"top": top, "bottom": bottom, "difference": top - bottom, "all": float(everyone[0]), "p": p}
+        return row, np.random.default_rng(random_state).choice(differences, n_permutations)
+
+    def growth(self) -> pd.DataFrame:
+        """Accuracy of ensembles of every size, over all subsets of up to sixteen members.
+
+        One row a size: ``size``, ``mean``, ``sd``, ``worst``, ``best``, ``subsets``.
+        """
+        values = ensemble.all_subset_accuracies(self.probabilities, self.y)
+        size = np.bitwise_count(np.arange(len(values)))
+        groups = pd.DataFrame({"size": size, "value": values})[1:].groupby("size")["value"]
+        table = groups.agg(mean="mean", sd=lambda v: v.std(ddof=0), worst="min", best="max", subsets="size")
+        return table.reset_index()
 
 
 def pool_specs(
@@ -56,8 +92,7 @@ def make_pools(bank: Bank, target_by_clip: ArrayLike, *, n_null: int = 200) -> l
 
     The target (n_clips,) is a value of each clip, such as its mean valence.
     """
-    every = range(len(bank))
-    aligned = member_residuals(bank, every, target_by_clip, n_null=n_null)
+    aligned = bank.residual_alignment(range(len(bank)), target_by_clip, n_null=n_null)
     recipes = np.array([spec.recipe for spec in bank.specs])
     pools = []
     for recipe in dict.fromkeys(recipes.tolist()):
@@ -107,10 +142,10 @@ def residual_against_contribution(
     for pool in pools:
         x = pool.residual
         gain = ensemble.contributions(pool.probabilities, pool.y).leave_one_out
-        r = float(_correlation(x, gain))
-        null = _correlation(x, rng.permuted(np.tile(gain, (n_permutations, 1)), axis=1))
+        r = float(_correlation_or_zero(x, gain))
+        null = _correlation_or_zero(x, rng.permuted(np.tile(gain, (n_permutations, 1)), axis=1))
         nulls.append(null)
-        targets.append(_correlation(pool.null_residual, gain))
+        targets.append(_correlation_or_zero(pool.null_residual, gain))
         slope = r * float(gain.std() / x.std()) if np.ptp(x) > 0 else 0.0
         p = stats.permutation_p(r, null, alternative="greater")
         rows.append({"pool": pool.name, "r": r, "slope": slope, "p": p, "members": len(x)})
@@ -122,51 +157,12 @@ def residual_against_contribution(
     return TwoTier(table, mean, float(table["r"].std()), p, null, float(np.std(nulls)), p_target)
 
 
-def _correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _correlation_or_zero(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Pearson correlation over the last axis, zero where nothing varies."""
     x, y = x - x.mean(-1, keepdims=True), y - y.mean(-1, keepdims=True)
     size = np.sqrt((x**2).sum(-1) * (y**2).sum(-1))
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(size > 1e-14, (x * y).sum(-1) / size, 0.0)
-
-
-def top_and_bottom(
-    pool: Pool, *, size: int = 7, n_permutations: int = 2000, random_state: stats.Seed = 0
-) -> tuple[dict[str, float], np.ndarray]:
-    """Ensembles of the most and of the least aligned members of a pool, among all subsets of that size.
-
-    Accuracies ``top``, ``bottom``, their ``difference``, that of ``all`` members, and ``p``, the exact share
-    of orders of the members with as large a difference; and differences of random orders (n_permutations,).
-    The pool has up to sixteen members, more than `size`. Seven of ten overlap in four: the difference is that
-    of three members against three others.
-    """
-    m = len(pool.residual)
-    checks.count("size", size, 1, m - 1)
-    subsets = ensemble.subsets_of(m, size)
-    accuracy = ensemble.subset_accuracies(pool.probabilities, pool.y, subsets)
-    everyone = ensemble.subset_accuracies(pool.probabilities, pool.y, np.ones((1, m), dtype=bool))
-    code, order = subsets @ 2 ** np.arange(m), np.argsort(pool.residual, kind="stable")
-    ends = order[-size:], order[:size]
-    top, bottom = (float(accuracy[code == (2**chosen).sum()][0]) for chosen in ends)
-    # an order of the members is a pair of subsets that overlap as little as they can
-    overlap = subsets.astype(int) @ subsets.T.astype(int)
-    first, second = np.nonzero(overlap == max(0, 2 * size - m))
-    differences = accuracy[first] - accuracy[second]
-    p = float((differences >= top - bottom - 1e-12).mean())
-    row = {"top": top, "bottom": bottom, "difference": top - bottom, "all": float(everyone[0]), "p": p}
-    return row, np.random.default_rng(random_state).choice(differences, n_permutations)
-
-
-def growth(probabilities: ArrayLike, y: ArrayLike) -> pd.DataFrame:
-    """Accuracy of ensembles of every size, over all subsets of up to sixteen members.
-
-    One row a size: ``size``, ``mean``, ``sd``, ``worst``, ``best``, ``subsets``.
-    """
-    values = ensemble.all_subset_accuracies(probabilities, y)
-    size = np.bitwise_count(np.arange(len(values)))
-    groups = pd.DataFrame({"size": size, "value": values})[1:].groupby("size")["value"]
-    table = groups.agg(mean="mean", sd=lambda v: v.std(ddof=0), worst="min", best="max", subsets="size")
-    return table.reset_index()
 
 
 def length_agreement(

@@ -73,7 +73,7 @@ class ValenceAxis(TransformerMixin, BaseEstimator):
         X = _states(X)
         library: Any = torch if isinstance(X, torch.Tensor) else np
         X = X.detach() if library is torch else X
-        self.classes_, rows = _classes(y, len(X))
+        self.classes_, rows = _ordered_classes(y, len(X))
         if len(self.classes_) < 2:
             raise ValueError(
                 f"all texts are of class {self.classes_[0]!r}: an axis needs two classes or more"
@@ -151,7 +151,7 @@ def bootstrap_direction(
     """
     checks.count("n_resamples", n_resamples)
     states = real(_states(X), "hidden states")
-    classes, rows = _classes(y, len(states))
+    classes, rows = _ordered_classes(y, len(states))
     single_texts = [name for name, texts in zip(classes, rows, strict=True) if len(texts) < 2]
     if single_texts:
         raise ValueError(
@@ -195,7 +195,7 @@ def shuffled_shares(
     """
     checks.count("n_shuffles", n_shuffles)
     states = real(_states(X), "hidden states")
-    classes, _ = _classes(y, len(states))
+    classes, _ = _ordered_classes(y, len(states))
     if len(classes) < 3:
         raise ValueError(
             f"classes {classes}: the share of PC1 needs three classes or more, with two it is one"
@@ -269,10 +269,10 @@ def agreement(
         raise ValueError(f"vector {constant[0]!r} is constant")
 
     items = np.stack(rows)
-    matrix = _correlation(items)
+    matrix = _correlations(items)
     rng = np.random.default_rng(random_state)
     picks = (rng.integers(items.shape[1], size=items.shape[1]) for _ in range(n_resamples))
-    resampled = np.stack([_correlation(items[:, pick]) for pick in picks])
+    resampled = np.stack([_correlations(items[:, pick]) for pick in picks])
 
     def mean_over(pairs: np.ndarray) -> Interval | None:
         if not pairs.any():
@@ -286,14 +286,14 @@ def agreement(
     return Agreement(names, matrix, mean_over(upper), mean_over(upper & same), mean_over(upper & ~same))
 
 
-def _correlation(items: np.ndarray) -> np.ndarray:
+def _correlations(items: np.ndarray) -> np.ndarray:
     centred = items - items.mean(1, keepdims=True)
     norms = np.linalg.norm(centred, axis=1, keepdims=True)
     units = centred / np.where(norms == 0, 1, norms)
     return units @ units.T
 
 
-def _classes(y: Sequence[str] | np.ndarray, n: int) -> tuple[tuple[str, ...], list[np.ndarray]]:
+def _ordered_classes(y: Sequence[str] | np.ndarray, n: int) -> tuple[tuple[str, ...], list[np.ndarray]]:
     """Classes in order, and the numbers of the texts of each."""
     emotions = np.atleast_1d(np.asarray(y, dtype=object))
     if len(emotions) != n:

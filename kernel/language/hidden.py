@@ -29,10 +29,6 @@ Position = str | int | Sequence[int]
 Reader = Callable[[torch.Tensor], torch.Tensor]
 
 
-class LayerError(ValueError):
-    """A layer that the model does not have."""
-
-
 class _Done(Exception):
     """Raised inside a forward pass once the last wanted layer has been read."""
 
@@ -83,9 +79,8 @@ def hidden_states(
     Raises
     ------
     ValueError, TypeError
-        If a text is empty, no string, becomes no tokens or has no such position.
-    LayerError
-        If the model has no such layer, or the wanted layers differ in width.
+        If a text is empty, no string, becomes no tokens or has no such position, or if the model has no such
+        layer, or the wanted layers differ in width.
 
     Examples
     --------
@@ -178,11 +173,11 @@ def _layer_numbers(layers: Layers, n_layers: int) -> list[int]:
     """Layer numbers 0..n_layers for a specification."""
     named = {"penultimate": [n_layers - 1], "last": [n_layers], "all": list(range(n_layers + 1))}
     if isinstance(layers, str):
-        return named[checks.choice("layers", layers, named, error=LayerError)]
+        return named[checks.choice("layers", layers, named)]
     numbers = list(layers) if isinstance(layers, Iterable) else [layers]
     if not numbers:
-        raise LayerError("layers is empty: name at least one layer")
-    numbers = [checks.count("layers", k, -n_layers - 1, n_layers, error=LayerError) for k in numbers]
+        raise ValueError("layers is empty: name at least one layer")
+    numbers = [checks.count("layers", k, -n_layers - 1, n_layers) for k in numbers]
     return [k % (n_layers + 1) for k in numbers]
 
 
@@ -264,7 +259,7 @@ def _compute(
     """One array (n_texts, n_layers, n_features) for each position; a batch too large for memory is halved."""
     widths = {k: lm.widths[k] for k in wanted}
     if len(set(widths.values())) > 1:
-        raise LayerError(
+        raise ValueError(
             f"layers differ in width, so ask for them one by one: features by layer are {widths}"
         )
     states = np.empty((len(positions), len(tokens), len(wanted), widths[wanted[0]]), dtype=np.float32)

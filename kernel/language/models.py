@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-class UnknownModelError(LookupError):
-    """The name is neither in the registry, nor a hub id, nor a folder."""
-
-
 class ModelLoadError(RuntimeError):
     """The weights could not be loaded, or the network cannot be read; the message says why."""
 
@@ -88,7 +84,7 @@ class LanguageModel:
         try:
             ordinary = torch.arange(1, 7) * self.vocabulary // 7  # special tokens stand at the ends
             ids = torch.stack([ordinary, torch.cat([ordinary[:-1], ordinary[:1]])]).to(self.device)
-            self.blocks, self.widths = _blocks(self.base, ids)
+            self.blocks, self.widths = _entered_blocks(self.base, ids)
             self.bidirectional = _sees_ahead(self.base, ids)
         except Exception as error:  # networks made for more than tokens fail in many ways
             raise ModelLoadError(
@@ -142,7 +138,7 @@ class LanguageModel:
             for name, tensor in (*self.base.named_parameters(), *self.base.named_buffers())
         ]
         modules = [
-            (name, f"{type(module).__module__}.{type(module).__qualname__}", _settings(module))
+            (name, f"{type(module).__module__}.{type(module).__qualname__}", _plain_attributes(module))
             for name, module in self.base.named_modules()
         ]
         config = _text_config(self.base)
@@ -156,7 +152,7 @@ def _checksum(tensor: torch.Tensor) -> int:
     return zlib.crc32(flat.view(torch.uint8).numpy().data) if flat.numel() else 0
 
 
-def _settings(module: nn.Module) -> dict[str, Any]:
+def _plain_attributes(module: nn.Module) -> dict[str, Any]:
     """Plain attributes of a module, such as a scale or a rate of dropout, but not where it came from."""
     plain = {name: value for name, value in vars(module).items() if isinstance(value, int | float | str)}
     return {name: plain[name] for name in plain if not name.startswith("_") and name != "name_or_path"}
@@ -172,7 +168,7 @@ def _check_stack(name: str, config: Any) -> None:
         raise ModelLoadError(f"{name} is an encoder-decoder, which has no one stack of blocks: use a decoder")
 
 
-def _blocks(base: Any, ids: torch.Tensor) -> tuple[nn.ModuleList, tuple[int, ...]]:
+def _entered_blocks(base: Any, ids: torch.Tensor) -> tuple[nn.ModuleList, tuple[int, ...]]:
     """The list whose members the hidden states enter one by one, and the width of every state."""
     lists = [m for m in base.modules() if isinstance(m, nn.ModuleList)]
     entered: dict[nn.Module, torch.Tensor] = {}
@@ -268,8 +264,8 @@ def load_language_model(
 
     Raises
     ------
-    UnknownModelError
-        If the name is not known; lists the registry.
+    ValueError
+        If the name is neither in the registry, nor a hub id, nor a folder; lists the registry.
     kernel.assets.AssetMissingError
         If a bundled model has not been fetched yet.
     ModelLoadError
@@ -286,7 +282,7 @@ def load_language_model(
     elif name.count("/") == 1 and name[0] not in "~./":
         source = name
     else:
-        raise UnknownModelError(
+        raise ValueError(
             f"unknown model {name!r}: use a hub id 'organisation/model', a folder, "
             f"or one of {sorted(REGISTRY)}"
         )

@@ -40,6 +40,40 @@ class Recipe(NamedTuple):
     noise: str = "kept"
     component: str = "first"
 
+    def read(self, lm: LanguageModel, texts: Sequence[str], *, progress: bool = False) -> np.ndarray:
+        """States of texts, (n_texts, n_blocks, n_features), one block for each cue and layer."""
+        checks.choice("layers", self.layers, LAYERS)
+        last = lm.n_layers - 1
+        layers = [last] if self.layers == "penultimate" else range(-(-lm.n_layers * 2 // 3), lm.n_layers)
+        blocks = [hidden_states(lm, texts, layers, cue, progress=progress) for cue in CUES[: self.cues]]
+        return np.concatenate(blocks, axis=1)
+
+    def axes(
+        self, states: Mapping[str, np.ndarray], emotions: Sequence[str], *, orient: str = "joy"
+    ) -> dict[str, TextAxis]:
+        r"""Axes of several models from the same stories.
+
+        With C the emotions' means, centred, after the noise has been dealt with, the component is the first
+        eigenvector c of :math:`C C^\top`; models share that of the mean of these matrices, each divided by
+        its trace. The direction is :math:`C^\top c`, which for a model's own c is its principal component.
+
+        Parameters
+        ----------
+        states : mapping of model to array, shape (n_stories, n_blocks, n_features)
+            As `read` gives them; blocks are brought to equal variance.
+        emotions : sequence of str, length n_stories
+            Class of each story.
+        orient : str
+            Class that lies at a positive position.
+
+        Returns
+        -------
+        dict of model to TextAxis
+        """
+        spaces = {model: _Stories(X, emotions, orient) for model, X in states.items()}
+        directions = _directions(spaces, np.arange(len(emotions)), self, orient)
+        return {model: spaces[model].axis(direction, self) for model, direction in directions.items()}
+
 
 #: Every candidate, the default axis first.
 RECIPES = tuple(Recipe(*choice) for choice in product((1, len(CUES)), LAYERS, NOISE, COMPONENTS))
@@ -50,7 +84,7 @@ STEADY = Recipe(len(CUES), "penultimate", "kept", "shared")
 
 
 class TextAxis(NamedTuple):
-    """An axis of the states of `read_texts`, in standard deviations over its emotions.
+    """An axis of the states that `Recipe.read` gives, in standard deviations over its emotions.
 
     `positions` are those of the emotions, zero the mean of the stories; `mean` and `weights` have the shape
     (n_blocks, n_features). `lm` is the model that reads texts, None for an axis from states alone.
@@ -69,8 +103,8 @@ class TextAxis(NamedTuple):
     def score(self, texts: Sequence[str], *, progress: bool = False) -> np.ndarray:
         """Positions of texts, (n_texts,), which the axis' own model reads."""
         if self.lm is None:
-            raise ValueError("this axis was built from states and has no model: project states of read_texts")
-        return self.project(read_texts(self.lm, texts, self.recipe, progress=progress))
+            raise ValueError("built from states, this axis has no model: project what Recipe.read gives")
+        return self.project(self.recipe.read(self.lm, texts, progress=progress))
 
 
 def steady_axis(
@@ -113,59 +147,15 @@ def steady_axis(
     else:
         texts, emotions = Stories.told(stories)
     lm = load_language_model(lm) if isinstance(lm, str) else lm
-    states = {lm.name: read_texts(lm, texts, STEADY, progress=progress)}
+    states = {lm.name: STEADY.read(lm, texts, progress=progress)}
     for partner in partners:
         if partner is lm or partner == lm.name:
             continue
         partner = load_language_model(partner) if isinstance(partner, str) else partner
         if partner.name in states:
             raise ValueError(f"two models have the name {partner.name!r}: give one another `name`")
-        states[partner.name] = read_texts(partner, texts, STEADY, progress=progress)
-    return label_free_axes(states, emotions, STEADY, orient=orient)[lm.name]._replace(lm=lm)
-
-
-def read_texts(
-    lm: LanguageModel, texts: Sequence[str], recipe: Recipe, *, progress: bool = False
-) -> np.ndarray:
-    """States of texts, (n_texts, n_blocks, n_features), one block for each cue and layer of a recipe."""
-    checks.choice("layers", recipe.layers, LAYERS)
-    last = lm.n_layers - 1
-    layers = [last] if recipe.layers == "penultimate" else range(-(-lm.n_layers * 2 // 3), lm.n_layers)
-    blocks = [hidden_states(lm, texts, layers, cue, progress=progress) for cue in CUES[: recipe.cues]]
-    return np.concatenate(blocks, axis=1)
-
-
-def label_free_axes(
-    states: Mapping[str, np.ndarray],
-    emotions: Sequence[str],
-    recipe: Recipe,
-    *,
-    orient: str = "joy",
-) -> dict[str, TextAxis]:
-    r"""Axes of several models from the same stories.
-
-    With C the emotions' means, centred, after the noise has been dealt with, the component is the first
-    eigenvector c of :math:`C C^\top`; models share that of the mean of these matrices, each divided by its
-    trace. The direction is :math:`C^\top c`, which for a model's own c is its principal component.
-
-    Parameters
-    ----------
-    states : mapping of model to array, shape (n_stories, n_blocks, n_features)
-        As `read_texts` gives them; blocks are brought to equal variance.
-    emotions : sequence of str, length n_stories
-        Class of each story.
-    recipe : Recipe
-        Its noise and its component.
-    orient : str
-        Class that lies at a positive position.
-
-    Returns
-    -------
-    dict of model to TextAxis
-    """
-    spaces = {model: _Stories(X, emotions, orient) for model, X in states.items()}
-    directions = _directions(spaces, np.arange(len(emotions)), recipe, orient)
-    return {model: spaces[model].axis(direction, recipe) for model, direction in directions.items()}
+        states[partner.name] = STEADY.read(partner, texts, progress=progress)
+    return STEADY.axes(states, emotions, orient=orient)[lm.name]._replace(lm=lm)
 
 
 def reproducibility(
@@ -184,7 +174,7 @@ def reproducibility(
     half's stories, and the other way round; entry (i, j) is the correlation over emotions of the positions on
     model i's axis from the first half with those on model j's from the second. Stability of a model is on the
     diagonal, agreement of two models beside it. `topics` say what each story is about, four topics or more,
-    in each of them every emotion; other arguments as for `label_free_axes`.
+    in each of them every emotion; other arguments as for `Recipe.axes`.
     """
     checks.count("n_splits", n_splits)
     spaces = {model: _Stories(X, emotions, orient) for model, X in states.items()}

@@ -27,13 +27,7 @@ from kernel.language.axis import ValenceAxis
 from kernel.language.hidden import hidden_states
 from kernel.language.models import load_encoder
 from kernel.language.stories import Embed, Stories
-from kernel.stats import Interval
-
-Seed = int | np.random.Generator | None
-
-
-class UnknownBenchmarkError(LookupError):
-    """No such benchmark."""
+from kernel.stats import Interval, Seed
 
 
 class BenchmarkLoadError(RuntimeError):
@@ -122,14 +116,14 @@ def load_benchmark(
 
     Raises
     ------
-    UnknownBenchmarkError
-        Lists the known names. A set that lacks the rating, the language or `n` texts is a ValueError.
+    ValueError
+        If there is no such set, or it lacks the rating, the language or `n` texts; lists what there is.
     kernel.assets.AssetMissingError, kernel.assets.AssetCorruptError
         If the texts have not been fetched, or cannot be read any more; shows the command that fetches them.
     BenchmarkLoadError
         If a hub set cannot be reached.
     """
-    checks.choice("name", name, BENCHMARKS, error=UnknownBenchmarkError)
+    checks.choice("name", name, BENCHMARKS)
     known = _SETS[name]
     checks.choice(f"rating of {name!r}", rating, list(known.get("columns", ["valence"])))
     checks.choice(f"language of {name!r}", language, known.get("languages", ["English"]))

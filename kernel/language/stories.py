@@ -37,10 +37,6 @@ AROUSAL_GRADES = tuple(f"arousal_{grade}" for grade in range(1, 10))
 STORY_SETS = ("main", "alt1", "alt2", "alt3", "alt4", "alt5", "further", "arousal")
 
 
-class UnknownStorySetError(LookupError):
-    """No such set of stories."""
-
-
 class ParaphraseError(RuntimeError):
     """Too few generated paraphrases passed the filters; the message counts why."""
 
@@ -111,7 +107,7 @@ def load_stories(which: str = "main", *, n_per_emotion: int | None = None) -> St
     Parameters
     ----------
     which : str
-        One of `STORY_SETS`; another is an `UnknownStorySetError`.
+        One of `STORY_SETS`.
     n_per_emotion : int or None
         As in `Stories.subset`; None takes all.
 
@@ -129,7 +125,7 @@ def load_stories(which: str = "main", *, n_per_emotion: int | None = None) -> St
     >>> len(stories), stories.emotions[0], stories.indices[:6]
     (45, 'anger', (0, 1, 2, 3, 4, 0))
     """
-    checks.choice("story set", which, STORY_SETS, error=UnknownStorySetError)
+    checks.choice("story set", which, STORY_SETS)
     rows = [row for row in _read_rows() if row[0] == which]
     _, emotions, indices, texts = zip(*rows, strict=True)
     stories = Stories(which, texts, emotions, tuple(map(int, indices)))
@@ -184,11 +180,13 @@ def paraphrase(
     random_state: int | np.random.Generator | None = None,
     progress: bool = True,
 ) -> list[str]:
-    """Paraphrase a story with a language model until n texts pass the filters of `filter_paraphrases`.
+    r"""Paraphrase a story with a language model until n texts pass the filters of the paper [1]_.
 
     Answers are sampled from the model's whole distribution. Of each, the first line is taken, without list
-    marks and quotation marks around it, up to its last complete sentence. The filters look at length,
-    distance and repetition, not at sense: read what a small model wrote before you use it.
+    marks and quotation marks around it, up to its last complete sentence. It passes if it has 5 to 80 tokens,
+    lies at a cosine distance :math:`1 - \cos(e_s, e_c) \ge 0.10` from the source, and does not read like it
+    or one before up to case and white space. The filters do not look at sense: read what a small model wrote
+    before you use it.
 
     Parameters
     ----------
@@ -199,7 +197,7 @@ def paraphrase(
     n : int
         Paraphrases to find.
     embed : callable
-        Sentence encoder as in `filter_paraphrases`.
+        Sentence encoder of n texts into embeddings (n, n_features) of any norm.
     temperature : float
         Sampling temperature; the paper's is 0.7.
     max_rounds : int
@@ -218,6 +216,10 @@ def paraphrase(
     ------
     ParaphraseError
         If `max_rounds` are not enough; tells how many were kept and why the others were rejected.
+
+    References
+    ----------
+    .. [1] Radwan et al. (2026), arXiv:2606.00129, filters by Sentence-BERT, doi:10.18653/v1/D19-1410
     """
     if not story.strip():
         raise ValueError("the story is blank: there is nothing to paraphrase")
@@ -237,7 +239,7 @@ def paraphrase(
         for _ in range(max_rounds):
             seed = int(rng.integers(2**31))
             answers += [_first_line(text) for text in _generate(lm, story, temperature, seed)]
-            verdicts = filter_paraphrases(story, answers, embed=embed, count_tokens=count_tokens)
+            verdicts = _filter_paraphrases(story, answers, embed=embed, count_tokens=count_tokens)
             good = [text for text, verdict in zip(answers, verdicts, strict=True) if verdict == "good"]
             bar.update(min(len(good), n) - bar.n)
             if len(good) >= n:
@@ -250,19 +252,10 @@ def paraphrase(
     )
 
 
-def filter_paraphrases(
+def _filter_paraphrases(
     source: str, candidates: Sequence[str], *, embed: Embed, count_tokens: Callable[[str], int]
 ) -> list[str]:
-    r"""Verdict on each paraphrase: good, too short, too long, duplicate, or too close to the source.
-
-    Good ones have 5 to 80 tokens, lie at a cosine distance :math:`1 - \cos(e_s, e_c) \ge 0.10` from the
-    source [1]_, and do not read like it or a good one before them up to case and white space. `embed` maps
-    n texts to embeddings (n, n_features) of any norm.
-
-    References
-    ----------
-    .. [1] Radwan et al. (2026), arXiv:2606.00129, filters by Sentence-BERT, doi:10.18653/v1/D19-1410
-    """
+    """Verdict on each paraphrase: good, too short, too long, duplicate, or too close to the source."""
     vectors = np.asarray(embed([source, *candidates]), dtype=float)
     if vectors.ndim != 2 or len(vectors) != len(candidates) + 1:
         raise ValueError(

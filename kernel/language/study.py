@@ -238,13 +238,12 @@ def run_registry(
     models: Sequence[str],
     folder: str | Path,
     *,
-    retry_failed: bool = False,
     progress: bool = True,
     **options: Any,
 ) -> pd.DataFrame:
     """Run `construct_valence_axis` on many models; one result file per model, failures recorded and skipped.
 
-    A second call with the same options resumes: models with a file are read, not run.
+    A second call with the same options resumes: models that are done are read, failed ones are tried again.
 
     Parameters
     ----------
@@ -252,8 +251,6 @@ def run_registry(
         Names for `load_language_model`.
     folder : path
         Where the result files go, as plain JSON.
-    retry_failed : bool
-        Run models again whose file records a failure.
     progress : bool
         Show progress bars.
     **options
@@ -277,7 +274,7 @@ def run_registry(
         identity = files.cache_key(__name__, name, files.state(name), device, content)
         target = folder / f"{name.replace('/', '--')}.json"
         record = _read_record(target)
-        if record.get("identity") != identity or (retry_failed and record["status"] == "failed"):
+        if record.get("identity") != identity or record["status"] == "failed":
             record = {"model": name, "identity": identity, **_run_one(name, progress, options)}
             with files.atomic_path(target) as temporary:
                 temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")

@@ -27,8 +27,6 @@ from kernel.language.recipes import (
     RECIPES,
     STEADY,
     Recipe,
-    label_free_axes,
-    read_texts,
     reproducibility,
     steady_axis,
 )
@@ -120,7 +118,7 @@ def recipe_positions(material: None, part: str) -> pd.DataFrame:
     return pd.concat(
         _scaled(np.array(list(axis.positions.values())), model, "twelve stories", recipe)
         for recipe in _recipes(cues, layers)
-        for model, axis in label_free_axes(states, stories.emotions, recipe).items()
+        for model, axis in recipe.axes(states, stories.emotions).items()
     )
 
 
@@ -251,7 +249,7 @@ def _loaded(name: str) -> LanguageModel:
 
 
 def _story_states(models: Sequence[str], recipe: Recipe) -> dict[str, np.ndarray]:
-    return {name: read_texts(_loaded(name), diverse_stories(12).texts, recipe) for name in models}
+    return {name: recipe.read(_loaded(name), diverse_stories(12).texts) for name in models}
 
 
 def _scores_without_model(texts: Sequence[str]) -> dict[str, np.ndarray]:

@@ -28,7 +28,7 @@ def benchmarks(small: bool = False) -> list[dict]:
     def ours() -> None:
         for part in np.array_split(np.arange(members), 2):  # the default size of a stack
             chosen = [specs[i] for i in part]
-            stack = networks.StackedMLP([build_member(spec, (32, 5), 9) for spec in chosen])
+            stack = networks.STACKED["mlp"]([build_member(spec, (32, 5), 9) for spec in chosen])
             optimise(stack, chosen, x, Labels.of_classes(y, 9), rows)
 
     def one_by_one(fused: bool) -> None:

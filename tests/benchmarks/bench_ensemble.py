@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import softmax
 from sklearn.metrics import balanced_accuracy_score
 from timing import compared, lean_accuracy, one_thread
 
-from kernel.decoding.ensemble import all_subset_accuracies, softmax, subsets_of
+from kernel.decoding.ensemble import all_subset_accuracies, subsets_of
 
 CLASSES = 9
 
@@ -16,7 +17,7 @@ def pool(members: int, trials: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     y = np.append(np.arange(CLASSES), rng.integers(0, CLASSES, trials - CLASSES))
     signal = 2.5 * np.eye(CLASSES)[y] + rng.standard_normal((trials, CLASSES))
-    return softmax(signal + 0.55 * rng.standard_normal((members, trials, CLASSES))), y
+    return softmax(signal + 0.55 * rng.standard_normal((members, trials, CLASSES)), axis=-1), y
 
 
 def loop(P: np.ndarray, y: np.ndarray, score) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.metrics import balanced_accuracy_score
 from timing import compared, lean_accuracy, one_thread
 
-from kernel.decoding.ablation import ablation_effect
+from kernel.decoding.ablation import _directional_ablation
 
 CLASSES = 9
 
@@ -51,7 +51,7 @@ def benchmarks(small: bool = False) -> list[dict]:
 
     def ours() -> np.ndarray:
         each = (
-            ablation_effect(features, y, (w, c), u[0], kinds=(), random_targets=u)
+            _directional_ablation(features, y, (w, c), u[0], kinds=(), random_targets=u)
             for features, w, c, u in zip(Z, W, b, directions, strict=True)
         )
         return np.stack([effect.null["random_target"] for effect in each], axis=1)

@@ -23,7 +23,8 @@ from kernel.brain.designs import FACED_CLIP_EMOTIONS
 from kernel.brain.features import differential_entropy
 from kernel.brain.ridge import RidgeFolds
 from kernel.decoding import networks
-from kernel.decoding.ablation import ablation_effect
+from kernel.decoding.ablation import _directional_ablation
+from kernel.decoding.geometry import basin
 from kernel.decoding.training import Labels, TrainingSpec, build_member, optimise
 from kernel.language.hidden import hidden_states
 from kernel.language.models import LanguageModel
@@ -146,7 +147,7 @@ def trainings(device: torch.device, small: bool) -> list[dict[str, Any]]:
     ]
 
     def train(place: torch.device, chosen: list[TrainingSpec]) -> torch.Tensor:
-        stack = networks.StackedMLP([build_member(spec, (32, 5), 9) for spec in chosen]).to(place)
+        stack = networks.STACKED["mlp"]([build_member(spec, (32, 5), 9) for spec in chosen]).to(place)
         optimise(stack, chosen, x.to(place), Labels.of_classes(y, 9), rows)
         return torch.cat([weight.detach().flatten() for weight in stack.parameters()])
 
@@ -181,8 +182,12 @@ def ablation(device: torch.device, small: bool) -> list[dict[str, Any]]:
 
     def drops(place: torch.device, n_directions: int) -> Any:
         networks = zip(Z, *head, direction, strict=True)
-        options = {"n_directions": n_directions, "device": place}
-        nulls = [ablation_effect(z, y, (w, b), u, **options).null for z, w, b, u in networks]
+        nulls = [
+            _directional_ablation(
+                z, y, (w, b), u, n_directions=n_directions, projector=basin(z, y, device=place)
+            ).null
+            for z, w, b, u in networks
+        ]
         return np.concatenate([null[kind] for null in nulls for kind in sorted(null)])
 
     row = equality(drops(device, 20), drops(torch.device("cpu"), 20), "float64")

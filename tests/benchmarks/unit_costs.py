@@ -27,7 +27,7 @@ from kernel import files, plans, tasks  # noqa: E402
 from kernel.decoding.study import REGIMES  # noqa: E402
 from kernel.language.models import REGISTRY  # noqa: E402
 from kernel.plans import Study, Task  # noqa: E402
-from kernel.studies import name_tasks, perform  # noqa: E402
+from kernel.studies import _name_tasks, _perform  # noqa: E402
 
 MODEL = "SmolLM2-135M-Instruct"
 STUDY = Study(
@@ -46,20 +46,21 @@ def seconds(work: Callable[[], object]) -> float:
 def measured(study: Study, folder: Path) -> dict[str, float]:
     """Seconds of one core by kind of task, summed over its tasks."""
     found: dict[str, float] = {}
-    for task in name_tasks(study, folder):
+    _name_tasks(study, folder)
+    for task in study.plan():
         took = seconds(lambda task=task: _done(study, folder, task))
         found[task.kind] = found.get(task.kind, 0.0) + took
     return found
 
 
 def _done(study: Study, folder: Path, task: Task) -> None:
-    label, why = perform(study, folder, task)
+    label, why = _perform(study, folder, task)
     if why:
         raise RuntimeError(f"{label}: {why}")
 
 
 def costs(study: Study = STUDY) -> pd.DataFrame:
-    samples = plans.n_samples(study) / 1000
+    samples = study.n_samples / 1000
     with tempfile.TemporaryDirectory() as scratch, threadpool_limits(1):
         folder = Path(scratch) / "study"
         # the model is read from the usual cache, what is computed with it is not
