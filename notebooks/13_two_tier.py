@@ -109,11 +109,11 @@ for place, (data, (r, null)) in enumerate(predicts.items()):
     ax.plot(r, np.full(len(r), place), "o", ms=6, mfc=fill, mec=plots.BLUE, alpha=0.75)
     ax.plot([r.mean()] * 2, [place - 0.3, place + 0.3], color=plots.BLUE, lw=2.4)
 ax.plot(0.743, -0.75, "D", color=plots.INK, ms=7)
-ax.annotate("the paper's pool", (0.70, -0.75), ha="right", va="center", fontsize=9)
+ax.annotate("the paper's pool", (0.66, -0.75), ha="right", va="center", fontsize=9)
 ax.axvline(0, color=plots.INK, lw=0.8, ls=":")
 labels = [f"{data},\n{'weak valence' if data == 'simulated' else 'real EEG'}" for data in predicts]
 ax.set_yticks(range(len(predicts)), labels)
-ax.set(xlabel="r of alignment and contribution", xlim=(-1, 1), ylim=(2.5, -1.1))
+ax.set(xlabel="r of alignment and contribution", xlim=(-1, 1), ylim=(2.5, -1.1), xticks=[-1, -0.5, 0, 0.5, 1])
 plt.show()
 
 # %% [markdown]
