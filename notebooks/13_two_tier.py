@@ -66,12 +66,12 @@ print(audit.sources(*tables.values()))
 # The paper's idea is that networks agree on the means and differ in the residual, and that a member helps if its residual, too, is ordered by
 # valence.
 #
-# ## The correlations of sixteen pools scatter around zero as chance alone would
+# ## The correlations of sixteen pools scatter around zero, as by chance
 #
 # A pool repeats the paper's design in small: five seeds at two lengths of training, whose ratio is that of the paper's 100 and 150 epochs. We
 # train sixteen pools in each regime, each with its own seeds. The {term}`contribution` of member $i$ is the accuracy that the ensemble loses without it; with $\mathrm{BACC}$ for {term}`balanced accuracy`,
 #
-# $$ \Delta_i = \mathrm{BACC}(\text{all ten}) - \mathrm{BACC}(\text{all but } i) . $$
+# $$ \begin{aligned} \Delta_i = {} & \mathrm{BACC}(\text{all ten}) \\ & - \mathrm{BACC}(\text{all but } i) . \end{aligned} $$
 #
 # Its alignment is the absolute correlation, within emotions, of one component of its features with the mean valence ratings of the clips.
 # Validation people choose the component, test people judge it. Each pool, like the paper's, gives one correlation of ten pairs. To see what
@@ -109,11 +109,11 @@ for place, (data, (r, null)) in enumerate(predicts.items()):
     ax.plot(r, np.full(len(r), place), "o", ms=6, mfc=fill, mec=plots.BLUE, alpha=0.75)
     ax.plot([r.mean()] * 2, [place - 0.3, place + 0.3], color=plots.BLUE, lw=2.4)
 ax.plot(0.743, -0.75, "D", color=plots.INK, ms=7)
-ax.annotate("the paper's pool", (0.70, -0.75), ha="right", va="center", fontsize=9)
+ax.annotate("the paper's pool", (0.66, -0.75), ha="right", va="center", fontsize=9)
 ax.axvline(0, color=plots.INK, lw=0.8, ls=":")
 labels = [f"{data},\n{'weak valence' if data == 'simulated' else 'real EEG'}" for data in predicts]
 ax.set_yticks(range(len(predicts)), labels)
-ax.set(xlabel="r of alignment and contribution", xlim=(-1, 1), ylim=(2.5, -1.1))
+ax.set(xlabel="r of alignment and contribution", xlim=(-1, 1), ylim=(2.5, -1.1), xticks=[-1, -0.5, 0, 0.5, 1])
 plt.show()
 
 # %% [markdown]

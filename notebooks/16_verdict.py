@@ -117,8 +117,7 @@ columns = {
 fig = plots.plot_outcomes(headlines[~ours[names]], columns)
 
 # %% [markdown]
-# In the middle column "failed" means that a test missed what was {term}`planted`. The figure shows the claims behind the headlines; the table
-# counts all of the paper's own, each in one column.
+# In the middle column "failed" means that a test missed what was {term}`planted`. The table counts all of the paper's own claims.
 
 # %% tags=["hide-input"]
 THEMES = {
