@@ -13,7 +13,7 @@ from docutils import nodes
 
 VERDICTS = re.compile(r"<th>verdict</th>\s*</tr>\s*</thead>")
 CELL = re.compile(r"<th[^>]*>(.*?)</th>", re.DOTALL)
-CLAIM = re.compile(r"<th>C\d+\.\w+</th>")
+CLAIM = re.compile(r"(?<=<th>)C\d\.\w+(?=</th>)")
 PICTURE = re.compile(r'<img ([^>]*)src="([^"]*_images/([^"]+\.png))"')
 
 
@@ -68,7 +68,7 @@ def arrange(app, doctree):
             html = one_header(raw.astext())
             if VERDICTS.search(html):  # the style keeps its last column in sight on a phone
                 html = html.replace('class="dataframe', 'class="verdicts dataframe', 1)
-            html = CLAIM.sub(lambda name: name[0].replace("_", "_<wbr>"), html)  # a long name may be broken
+            html = CLAIM.sub(lambda name: re.sub(r"[._]", r"\g<0><wbr>", name[0]), html)  # may break
             raw.children = [nodes.Text(html)]
 
 
