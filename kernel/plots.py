@@ -290,7 +290,7 @@ def plot_specifications(table: pd.DataFrame, *, schemes: Sequence[str], label: s
 
     `table` has columns ``scheme``, ``r`` and ``p_emotions``, one row for each specification.
     """
-    fig, drawn = style.panels(schemes, (style.PHONE / 2, 2.2), columns=2, share="xy")
+    fig, drawn = style.panels(schemes, (style.PHONE / 2, 2.2), columns=2, share="xy", ylabel=label)
     for ax, scheme in zip(drawn, schemes, strict=True):
         rows = table[table["scheme"] == scheme].sort_values("r", ignore_index=True)
         small = rows["p_emotions"] < 0.05
@@ -299,7 +299,6 @@ def plot_specifications(table: pd.DataFrame, *, schemes: Sequence[str], label: s
         style.dotted(ax, INK, y=0)
         ax.set(title=f"{scheme}: {small.mean():.0%}", xticks=[])
     fig.supxlabel(f"{len(rows)} specifications, sorted", fontsize=10)
-    fig.supylabel(label, fontsize=10)
     handles = [style.mark(GREY, "p ≥ .05"), style.mark(BLUE, "p < .05, their share above")]
     fig.legend(handles=handles, loc="outside upper right", ncols=2)
     return fig
@@ -363,6 +362,7 @@ def plot_recovery(
         ax.scatter(x, y, s=4, color=BLUE, alpha=0.35, linewidths=0)
         ax.axline((0, 0), slope=1, color=INK, lw=0.8, ls=":")
         ax.locator_params(nbins=2)
+        ax.xaxis.set_major_formatter("{x:g}")
     fig.suptitle(title, fontsize=11)
     fig.supxlabel(f"planted {label}", fontsize=10)
     return fig

@@ -194,9 +194,9 @@ fig = plots.plot_ablation(panels)
 # for the fair one.
 
 # %%
-shown = whole.loc[(SIMULATED, [CONTROLS["isotropic"], fair]), ["z", "p"]].rename(columns={"z": "mean z"})
+shown = whole.loc[(SIMULATED, [CONTROLS["isotropic"], fair]), ["z", "p"]].round({"z": 1, "p": 3}).rename(columns={"z": "mean z"})
 shown = shown.unstack("control").swaplevel(axis=1).sort_index(axis=1, level=0, sort_remaining=False)
-shown = shown.loc[SIMULATED].round(3).rename_axis(index="simulated", columns=[None, None])
+shown = shown.loc[SIMULATED].rename_axis(index="simulated", columns=[None, None])
 shown.rename(lambda label: label.rpartition(", ")[2].replace("default", "weak valence"))
 
 # %% [markdown]

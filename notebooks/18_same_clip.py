@@ -28,8 +28,8 @@
 # **Data of this chapter.** Features, ratings and presentation orders of the 123 people of FACED {cite:p}`chen2023faced`, all real. Two
 # things are not, and are labelled where they appear: *placebo ratings*, which are random numbers put in place of real ratings, and
 # *simulated cohorts*. We wrote the rules of this chapter after a first look at FACED's features but before these results, and the ledger
-# therefore marks its rows as exploratory. One section, [*Found afterwards: delta goes along with own valence*](#found-afterwards-delta-goes-along-with-own-valence), has no
-# rule and no row at all.
+# therefore marks its rows as exploratory. One section, [*Found afterwards: delta is a lead, not a
+# result*](#found-afterwards-delta-is-a-lead-not-a-result), has no rule and no row at all.
 #
 # **Time.** 18 minutes to read, two to three to run (two processor cores). **In the paper.** The paper does not ask this question; the claims C4.within_valence to C4.within_placebo of [the
 # ledger](../book/claims.md).
@@ -316,7 +316,7 @@ fig = plots.plot_against_chance(eyes, label="r of prediction and own valence, ne
 # reach .014, and −.001 once the eyes are regressed out. It looks as if the eyes explained everything. But neighbouring cells share much
 # of what they measure. Would other cells, chosen without any thought of eyes, have explained as much?
 #
-# ## Found afterwards: delta goes along with own valence
+# ## Found afterwards: delta is a lead, not a result
 #
 # *Everything in this section came after the results above.* None of it was preregistered, no rule says what would count as success, and
 # the ledger has no row for it. It belongs to some 25 looks at parts of the head and of the spectrum, which we took when we knew the

@@ -374,6 +374,15 @@ def test_a_page_without_a_question_has_no_card():
         assert not list(page.findall(nodes.container)) and len(page[0]) == 1 + len(texts)
 
 
+def test_the_name_of_a_claim_may_be_broken_and_no_other_name():
+    table = pd.DataFrame({"verdict": ["x_y"] * 2}, ["C4.order_valence", "order_valence"])
+    page = page_of(nodes.raw("", table.to_html(), format="html"))
+    extension("reading").arrange(None, page)
+    html = page[0][1].astext()
+    assert html.replace("<wbr>", "", 2) == table.to_html().replace('class="', 'class="verdicts ', 1)
+    assert "<th>C4.<wbr>order_<wbr>valence</th>" in html
+
+
 def test_pictures_tell_their_size(tmp_path):
     Image.new("RGB", (86, 40)).save(tmp_path / "figure.png")
     builder = SimpleNamespace(images={"figure.png": "abc.png"})

@@ -68,7 +68,7 @@ def arrange(app, doctree):
             html = one_header(raw.astext())
             if VERDICTS.search(html):  # the style keeps its last column in sight on a phone
                 html = html.replace('class="dataframe', 'class="verdicts dataframe', 1)
-                html = CLAIM.sub(lambda name: re.sub(r"[._]", r"\g<0><wbr>", name[0]), html)  # may break
+            html = CLAIM.sub(lambda name: re.sub(r"[._]", r"\g<0><wbr>", name[0]), html)  # may break
             raw.children = [nodes.Text(html)]
 
 
