@@ -39,7 +39,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from kernel import audit, claims, plots, stats
+from kernel import audit, claims, plots, stats, style
 from kernel.brain.calibration import rejection_rates
 from kernel.brain.cohort import FACED_CLASSES
 from kernel.decoding.geometry import class_pc1_alignment
@@ -82,7 +82,7 @@ def positions(bank):
 
 order = plots.emotion_order(FACED_CLASSES)
 turned = [FACED_CLASSES.index(emotion) for emotion in ("disgust", "fear", "amusement")]
-fig, panels = plt.subplots(1, 2, figsize=(4.45, 5))
+fig, panels = plt.subplots(1, 2, figsize=(style.PHONE, 5))
 for ax, (label, bank) in zip(panels, people.items(), strict=True):
     x = positions(bank)
     x *= np.sign(x[:, turned].sum(1, keepdims=True))  # a component has no sign of its own

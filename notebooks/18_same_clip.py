@@ -222,8 +222,6 @@ fig = plots.plot_paired_forest(
     power, {"all jointly": "joint", "drift first, clips later": "naive"},
     label="simulated cohorts with p ≤ .05", reference=0.05,
 )
-fig.set_size_inches(4.45, 3.2)
-legend = fig.axes[0].legend(loc="upper right")
 
 # %% [markdown]
 # Where nothing is planted the blue dots lie at the dotted line, as they should; with an effect they soon reach 1.
