@@ -129,7 +129,7 @@ def test_stacked_panels_fit_a_phone_and_name_their_common_scale_once(rng, stacke
     ]  # fmt: skip
     for fig in narrow:
         first, second = fig.axes
-        assert (fig.get_figwidth() <= style.PHONE) == stacked
+        assert fig.get_figwidth() <= (style.PHONE if stacked else style.WIDTH)
         assert (first.get_position().y0 > second.get_position().y1) == stacked
         assert (first.get_xlabel(), second.get_xlabel()) == ("" if stacked else "x", "x")
     first, second = narrow[0].axes
