@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kernel.language.study import construct_valence_axis as construct_valence_axis
     from kernel.language.study import run_registry as run_registry
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 
 _HOMES = {
     "construct_valence_axis": "kernel.language.study",
