@@ -6,7 +6,7 @@ Mappings called `panels` give the content of each panel by its title.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -170,10 +170,11 @@ def plot_nulls(
     return fig
 
 
-def plot_outcomes(table: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
+def plot_outcomes(table: pd.DataFrame, columns: Mapping[str, str], hollow: Collection[str] = ()) -> Figure:
     """What became of claims: a row for each claim, a column for each kind of data, an outcome in each cell.
 
-    `table` is as :func:`kernel.claims.outcomes`; `columns` gives what stands above each of its columns.
+    `table` is as :func:`kernel.claims.outcomes`; `columns` gives what stands above each of its columns, and
+    cells of those in `hollow` are not filled.
     """
     names = [textwrap.fill(text.rstrip("."), 30) for text in table["claim"]]
     fig, ax = plt.subplots(figsize=(style.PHONE, 0.46 * len(table) + 0.9))
@@ -182,10 +183,14 @@ def plot_outcomes(table: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
             word = str(claim[column])
             if word == "not asked":
                 continue
-            box = Rectangle((place + 0.03, row - 0.44), 0.94, 0.88, color=style.OUTCOME_COLOURS[word], lw=0)
+            colour = style.OUTCOME_COLOURS[word]
+            face, width = ("none", 1.5) if column in hollow else (colour, 0)
+            box = Rectangle(
+                (place + 0.04, row - 0.42), 0.92, 0.84, facecolor=face, edgecolor=colour, lw=width
+            )
             ax.add_patch(box)
-            ink = "white" if word in ("held", "failed") else INK
-            word = textwrap.fill(word, 10)
+            ink = "white" if word in ("held", "failed") and column not in hollow else INK
+            word = textwrap.fill(word, 8)
             ax.text(place + 0.5, row, word, ha="center", va="center", fontsize=9, color=ink)
     ax.set(xlim=(0, len(columns)), ylim=(len(table) - 0.5, -0.5))
     ax.set_xticks(np.arange(len(columns)) + 0.5, list(columns.values()))
@@ -462,13 +467,13 @@ def plot_people_by_clips(panels: Mapping[str, np.ndarray], *, label: str) -> Fig
 
 def plot_subject_spread(panels: Mapping[str, pd.Series], *, chance: float) -> Figure:
     """Accuracy of every subject, sorted, one line per classifier."""
-    fig, ax = plt.subplots(figsize=(6, 3.4))
+    fig, ax = plt.subplots(figsize=(style.PHONE, 3))
     for colour, (name, values) in zip(style.SERIES, panels.items(), strict=False):
         ordered = np.sort(values.to_numpy())
         ax.plot(np.arange(1, len(ordered) + 1), ordered, "o-", ms=4, lw=1.2, color=colour, label=name)
     ax.axhline(chance, color=GREY, lw=0.8, ls=":", label="chance")
     ax.set(xlabel="test subject, sorted", ylabel="balanced accuracy", ylim=(0, 1))
-    style.legend_beside(ax)
+    ax.legend(loc="upper left")
     return fig
 
 
@@ -483,7 +488,7 @@ def plot_filter_memory(
     many seconds; `memory` is the time constant in seconds.
     """
     colours = emotion_colours()
-    fig, drawn = style.panels(panels, (7.5, 1.3 + 0.9 / len(panels)), columns=1, share="x")
+    fig, drawn = style.panels(panels, (style.PHONE, 1.6), columns=1, share="x")
     for ax, (emotions, place, restart) in zip(drawn, panels.values(), strict=True):
         clip = np.repeat(np.arange(place + 1), seconds)
         weight = np.exp(-np.arange(len(clip))[::-1] / memory) * ((clip == place) | (not restart))
@@ -502,10 +507,12 @@ def plot_filter_memory(
         ax.text(0.01, 0.7, words, color=ORANGE, transform=ax.transAxes)
         ax.set(xlim=(0, seconds * len(emotions)), ylim=(-0.42, 1.05), yticks=[])
         ax.spines["left"].set_visible(False)
-    drawn[-1].set_xlabel("seconds as the filter meets them (strip: emotions of the clips)")
+    drawn[-1].set_xlabel("seconds as the filter meets them")
     names = [name for name in EMOTIONS if name in set(emotions)]
     handles = [Rectangle((0, 0), 1, 1, color=colours[name], lw=0, label=name) for name in names]
-    fig.legend(handles=[*drawn[0].get_legend_handles_labels()[0], *handles], loc="outside right upper")
+    fig.legend(
+        handles=[*drawn[0].get_legend_handles_labels()[0], *handles], loc="outside lower center", ncols=3
+    )
     return fig
 
 

@@ -383,10 +383,10 @@ layers = pd.DataFrame(
 fig = plots.plot_layer_sweep(layers)
 
 # %% [markdown]
-# Before about six tenths of the depth the axis is weak or has the wrong sign; then the AUC jumps above .85. The share of the first component, highest where Gemma's axis does *not* sort the snippets, is no sign of valence.
+# In the first half of the layers the axis is weak or has the wrong sign; late in each model the AUC jumps above .85, and in SmolLM2's last layer it falls again. The share of the first component, highest where Gemma's axis does *not* sort the snippets, is no sign of valence.
 #
 # **Find the layer where good and bad separate.** Choose a model and a layer below. Each dot is a word or a movie snippet; the higher it stands, the better people rated it. In early
-# layers the dots make a heap; in late ones good and bad drift apart. Positions are in standard deviations of the 400 snippets.
+# layers good and bad ones share the same range from left to right; in late ones the good ones move to the right. Positions are in standard deviations of the 400 snippets.
 
 # %%
 short = np.argsort([len(text) for text in movie.texts], kind="stable")[:24]
@@ -507,10 +507,10 @@ claims.show(*[row for row in rows if row.id in FIRM])[["data", "verdict"]]
 #
 # ## Try it
 #
-# 1. In the figure of layers, choose a word that you would call bad and follow it from layer to layer. Where does it leave the heap, and does it stay?
+# 1. In the figure of layers, choose a word that you would call bad and follow it from layer to layer. Where does it part from the good ones, and does it stay apart?
 #
 # ```{dropdown} Solution
-# Most words leave it in the second half of the layers, as the curve of the AUC says. A few end on the wrong side: the axis sorts most texts, not all.
+# Most words part in the second half of the layers, as the curve of the AUC says. A few end on the wrong side: the axis sorts most texts, not all.
 # ```
 #
 # 2. Does another cue do as well? Look at `CUES` in {py:mod}`kernel.language.recipes` and build the axis after another one of them.
@@ -521,12 +521,14 @@ claims.show(*[row for row in rows if row.id in FIRM])[["data", "verdict"]]
 #
 # 3. Build an axis from three emotions of your own, a story for each. Would you trust it more or less than that of nine?
 #
-# ```{dropdown} Solution
+# ````{dropdown} Solution
 # Less. Three averages leave the first component little to choose from, and each rests on a single story; the section on single stories shows what that does. This is how to build it, and how to read a larger model bare, as the paper does:
 #
-#     import kernel
+# ```python
+# import kernel
 #
-#     stories = {"pride": "...", "boredom": "...", "envy": "..."}
-#     kernel.construct_valence_axis(lm, stories, orient="pride")
-#     kernel.construct_valence_axis("Qwen/Qwen3-0.6B", cue=None)
+# stories = {"pride": "...", "boredom": "...", "envy": "..."}
+# kernel.construct_valence_axis(lm, stories, orient="pride")
+# kernel.construct_valence_axis("Qwen/Qwen3-0.6B", cue=None)
 # ```
+# ````

@@ -20,7 +20,7 @@
 # **The answer in short.** In people we find no sign of it. Alignment harms *briefly trained* networks most, where the paper expects no harm at
 # all, and a {term}`placebo` with permuted valence harms about as much at every strength and every length of training. In simulated cohorts
 # alignment harms briefly trained networks just as much where there is no valence to be saturated with. But our networks do not reach the
-# range that the paper speaks of: the best on people names .47 of the segments rightly, and the paper's threshold lies at .62 to .66.
+# range that the paper speaks of: the best of this chapter's networks on people names .47 of the segments rightly, and the paper's threshold lies at .62 to .66.
 #
 # **You will learn** how to test a causal claim by varying its cause, why a stronger classifier is not the same as a more saturated one, and
 # how to show that a test could have found help if there were any.
@@ -110,7 +110,7 @@ pd.DataFrame(
 # %% [markdown]
 # The rows say how much 24 strategies change accuracy with the axis, with the placebo, and by how much the two differ; the 95 % intervals
 # draw people and seeds anew. In both regimes the interval of the difference includes zero. By the rule of the ledger the question is
-# undecided, since such an interval does not prove that there is no difference. But of a harm of .010 and .026 it leaves at most .0014 to
+# undecided, since such an interval does not prove that there is no difference. But of a harm of .010 and .026 it leaves, at the interval's end, .0014 to
 # the axis itself.
 #
 # ## A harder push costs more, towards the axis or towards a placebo
@@ -226,6 +226,7 @@ forest = pd.DataFrame(
 )
 pair = {words[arm]: arm for arm in ARMS[:2]}
 fig = plots.plot_paired_forest(forest, pair, label="stronger minus weaker, real EEG")
+fig.axes[0].locator_params(axis="x", nbins=4)
 
 # %% [markdown]
 # For longer training the dots lie right of zero: the stronger networks lose less. But accuracy as such does not decide. Networks on the time
@@ -573,8 +574,8 @@ claims.show(*firm)[["data", "verdict"]]
 # what we see: a second loss distracts from the first, whatever it aims at, and it does so the more, the heavier it is and the less time
 # there is to learn.
 #
-# **What is not shown.** Whether another harm, special to the axis, begins at an accuracy of .62: our networks on people
-# end at .47. Nor do we show whether the residual stays where it is.
+# **What is not shown.** Whether another harm, special to the axis, begins at an accuracy of .62: the networks of this
+# chapter end at .47. Nor do we show whether the residual stays where it is.
 #
 # ## Try it
 #

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # The story
 #
-# Some moments feel good and some bad; psychologists call this *valence*. A preprint of May 2026 makes a bold claim: language models contain a direction from bad to good, our brain waves (EEG) follow it, and programs that read emotions from brain waves find it without being told {cite:p}`radwan2026shared`.
+# Some moments feel good and some bad; psychologists call this *valence*. A preprint of May 2026 claims that language models contain a direction from bad to good, our brain waves (EEG) follow it, and programs that read emotions from brain waves find it without being told {cite:p}`radwan2026shared`.
 # If so, machines and brains share a sense of good and bad, and a scale learned from text could read feelings from the brain.
 #
 # The preprint came without code. We rebuilt its main steps, with smaller models and networks, from published features of its recordings: 123 people watched 28 film clips {cite:p}`chen2023faced`. Of each result we asked: *would it look the same if the claim were false?* We wrote our rules before we looked at any brain; later questions are marked [exploratory](../book/how_to_read.md).
@@ -94,7 +94,7 @@ for y, word in ((columns.min().min() - 0.1, "bad"), (columns.max().max() + 0.1, 
     label = ax.text(0.5, y, word, ha="center", va="center", style="italic")
 
 # %% [markdown]
-# So a direction exists, and it is crude. Of the directions along which these texts vary anyway, one in sixteen sorts them as well (other model: one in eight). With a single story for each emotion the axis may turn upside down. And −1, 0 or +1, written beside each emotion from memory, agrees with people better than our models' axes ([chapters 1](01_axis.ipynb), [2](02_sentiment.ipynb), [3](03_consistency.ipynb)).
+# A direction exists, then, and is crude. Of the directions along which these texts vary anyway, one in sixteen sorts them as well (other model: one in eight). With a single story for each emotion the axis may turn upside down. And −1, 0 or +1, written beside each emotion by hand, agrees with people better than our models' axes ([chapters 1](01_axis.ipynb), [2](02_sentiment.ipynb), [3](03_consistency.ipynb)).
 #
 # ## 2. Brain: noise is fitted as well as brains
 #
@@ -130,9 +130,9 @@ ax.spines["left"].set_visible(False)
 ax.tick_params(axis="y", length=0)
 
 # %% [markdown]
-# The .87 comes back from the paper's own data, judged on the clips that were fitted (exploratory). With random numbers for brains the fit reaches .99. Asked for unseen emotions, it fails (−.16, exploratory; chance does as well in 33 of 100 cases). So does the test fixed beforehand, with our model's axis (−1.00, p = .99).
+# The .87 comes back from the paper's own data, judged on the clips that were fitted (exploratory). With random numbers the fit reaches .99. Asked for unseen emotions, it fails (−.16, exploratory; chance does as well in 33 of 100 cases). So does the test fixed beforehand, with our model's axis (−1.00, p = .99).
 #
-# Is that test blind? In one simulated cohort we planted strong valence, and it just missed: r is .42, but both its p-values, .03 and .06, must be below .05. With people's own ratings in place of the axis it finds even weak planted valence most of the time, and nothing in real brains. So the .87 says nothing about brains, though EEG may still follow valence *weakly* ([chapters 4](04_eeg.ipynb), [5](05_projection.ipynb), [6](06_topography.ipynb), [same clip](18_same_clip.ipynb)).
+# Is that test blind? In one simulated cohort we planted strong valence, and it just missed: r is .42, but its p-values, .03 plain and .06 without the order of showing, must both be below .05. With people's own ratings in place of the axis it finds even weak planted valence most of the time, and nothing in real brains. So the .87 says nothing about brains, though EEG may still follow valence *weakly* ([chapters 4](04_eeg.ipynb), [5](05_projection.ipynb), [6](06_topography.ipynb), [same clip](18_same_clip.ipynb)).
 #
 # ## 3. Classifiers: 36 witnesses, two opinions
 #
@@ -153,15 +153,15 @@ panels[0].set_yticks([0, 0.2, 0.4], ["0", ".2", ".4"])
 label = panels[0].set_ylabel("agreement with the axis")
 
 # %% [markdown]
-# Our own 36, which see the *time course* of the EEG and are less accurate than the paper's, give .83 with one language model's axis and −.78 with another's, although these axes agree closely. Neither is beyond what shuffled emotions give (p = .12 and .81). With averages over ten seconds the two are .11 and −.65.
+# Our own 36, which see the *time course* of the EEG and are less accurate than the paper's, give .83 with one language model's axis and −.78 with another's, although these axes agree closely. Neither rises above what shuffled emotions give (one-sided p = .12 and .81). With averages over ten seconds the two are .11 and −.65.
 #
 # What do they recognise? A network that learns which *moment* of which film is on, and no emotion, names emotions better than one that learns emotions (exploratory). On unseen clips both do little better than chance ([chapters 7](07_classifiers.ipynb), [8](08_rediscovery.ipynb), [9](09_ablation.ipynb)).
 #
 # ## 4. Alignment: a meaningless goal harms as much
 #
-# The authors also push networks towards the axis, in 25 ways. None helps and 16 harm; they conclude that the networks know the axis already. But any extra task can distract. So each of our trainings has a *placebo*: the same push, with values dealt out to the wrong emotions.
+# The authors also push networks towards the axis, in 25 ways. None helps and 16 harm; they conclude that the networks know the axis already. But any extra task can distract. So each training has a *placebo*: the same push, with values dealt out to the wrong emotions.
 
-# %% tags=["remove-input"] mystnb={"image": {"alt": "Scatter plot, real EEG: for each of 24 strategies the change in accuracy with the true axis, up, against the change with a placebo, across, on logarithmic scales. All dots lie close to the diagonal, from no change to a loss of three tenths."}, "figure": {"caption": "**Axis and placebo cost the same (real EEG).** A dot is one of 24 strategies, ten seeds each; on the line, axis and placebo harm alike."}}
+# %% tags=["remove-input"] mystnb={"image": {"alt": "Scatter plot, real EEG: for each of 24 strategies the change in accuracy with the true axis, up, against the change with a placebo, across, on logarithmic scales. All dots lie close to the diagonal, from no change to a loss of three tenths."}, "figure": {"caption": "**Axis and placebo cost the same (real EEG).** A dot is one of 24 strategies (the 25th needs other data), ten seeds each, time course; on the line both harm alike. Scales are stretched near zero."}}
 rows = tables["alignment"].query("regime == @REGIMES[1]")
 run = trained.as_interventions(rows[rows["number"].notna() | (rows["arm"] == "base")])
 summary = interventions.summarise(run)
@@ -191,7 +191,7 @@ versus = ledger.loc["C8.beats_deep_ensemble"]
 rows = {
     "ten plain ones": gain,
     "one direction hidden": versus.loc["FACED, time course; one basin direction of the input dropped"],
-    "all hidden from most": versus.loc["FACED, time course; residual complement and base"],
+    "several hidden": versus.loc["FACED, time course; residual complement and base"],
 }
 fig, ax = plt.subplots(figsize=(4.4, 3))
 heights = [4, 1.3, 0.3]
@@ -211,7 +211,7 @@ ax.spines["left"].set_visible(False)
 ax.tick_params(axis="y", length=0)
 
 # %% [markdown]
-# With the time course, ten plain networks beat one by 2 % (.008 of accuracy); with averages the gain is uncertain. We made ten others differ, by hiding from them directions along which the emotions' averages differ. They cannot be told from ten plain ones, and gain .03 at most ([chapters 12](12_ensemble.ipynb), [13](13_two_tier.ipynb)).
+# With the time course, ten plain networks beat one by 2 % (.008 of accuracy); with averages the gain is uncertain. We made ten others differ, by hiding from them directions along which the emotions' averages differ. They cannot be told from ten plain ones (the intervals reach .03; [chapters 12](12_ensemble.ipynb), [13](13_two_tier.ipynb)).
 #
 # ## What to believe
 #

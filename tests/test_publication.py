@@ -364,7 +364,7 @@ def test_a_table_of_verdicts_is_marked_and_its_long_names_may_break():
         output = nodes.raw("", shown.to_html(), format="html")
         extension("reading").arrange(None, page_of(output))
         assert ('class="verdicts dataframe' in output.astext()) is marked
-        assert ("<th>C7.<wbr>count_<wbr>own</th>" in output.astext()) is marked
+        assert "<th>C7.<wbr>count_<wbr>own</th>" in output.astext()
 
 
 def test_a_page_without_a_question_has_no_card():

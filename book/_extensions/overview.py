@@ -19,7 +19,7 @@ STEPS = yaml.safe_load((HERE / "overview.yml").read_text(encoding="utf-8"))
 GLYPHS = {
     "held": '<circle cx="8" cy="8" r="7"/><path class="ink" d="M4.5 8.5l2.5 2.5 4.5-5.5"/>',
     "held in part": '<circle class="ring" cx="8" cy="8" r="6.2"/><path d="M8 1.8a6.2 6.2 0 0 1 0 12.4z"/>',
-    "failed": '<path class="ring" d="M3 3l10 10M13 3L3 13"/>',
+    "failed": '<circle class="ring" cx="8" cy="8" r="6.2"/><path class="ring" d="M5.5 5.5l5 5m0-5l-5 5"/>',
     "could not be decided": '<circle class="ring" cx="8" cy="8" r="6.2"/><path class="ring" d="M5 8h6"/>',
 }
 
