@@ -37,11 +37,11 @@ h1, h2 { counter-increment: part; margin-top: 1rem; }
   border-radius: 1em; background: #00558c; color: white; font-size: 1.1rem; line-height: 1.6em;
   text-align: center; vertical-align: middle; }
 """
-#: Tables on a narrow page: less room between columns, no column of models, since there is one, ...
+#: Tables on a narrow page: less room between columns, and no column of models, since there is only one.
 NARROW = """
 body { padding: 0 .5rem; } th, td { padding: .25rem .3rem; } :is(th, td):nth-child(7) { display: none; }
 """
-# ... and names of claims that may break after a stroke.
+# Names of claims may break after an underscore.
 BREAKS = """() => document.querySelectorAll('td:first-child')
   .forEach(cell => cell.innerHTML = cell.innerHTML.replaceAll('_', '_<wbr>'))"""
 # The box around a part: from its heading to the end of so many rows, or to the next heading.
