@@ -103,7 +103,7 @@ def _result(row: Mapping[str, Any]) -> list[str]:
     if row["verdict"] == "not run":
         run = f"run `{row['command']}`" if row["command"] else "nothing in this edition runs it"
         return ["–", f"needs {row['needs']}" + ("" if row["chapter"] else f"; {run}"), "**not run**"]
-    return [_estimate(row), "<br>".join(filter(None, [row["data"], row["note"]])), f"**{row['verdict']}**"]
+    return [_estimate(row), "; <br>".join(filter(None, [row["data"], row["note"]])), f"**{row['verdict']}**"]
 
 
 def _estimate(row: Mapping[str, Any]) -> str:

@@ -383,6 +383,13 @@ def test_the_ledger_lists_every_claim_run_or_not(results):
     assert table.loc[table["id"] == "C2.auc_amazon", "verdict"].tolist() == ["supported", "not supported"]
 
 
+def test_data_and_note_of_a_result_are_told_apart_on_the_page(shape):
+    record(**shape, note="ten seeds")
+    assert "| a model; <br>ten seeds |" in page.ledger_markdown()
+    record(**shape)
+    assert "| a model |" in page.ledger_markdown()
+
+
 def test_the_page_counts_links_and_keeps_its_columns(results):
     text = page.ledger_markdown()
     tables = [line for line in text.splitlines() if line.startswith("|")]

@@ -26,6 +26,7 @@ from packaging.version import Version
 from sklearn.linear_model import LogisticRegression
 
 import kernel
+from kernel.brain.cohort import Cohort
 from kernel.brain.simulate import simulate_cohort
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -346,27 +347,22 @@ def test_the_examples_of_the_readme_run(monkeypatch):
 
 @pytest.mark.assets
 def test_the_recipes_run_as_printed(tmp_path, monkeypatch):
-    """In one go, from top to bottom, on noise in place of people, few texts and few draws."""
+    """In one go, from top to bottom, on five simulated people in whom pleasant clips are louder."""
     rng = np.random.default_rng(0)
-    clips = {"a": "happy", "b": "sad", "c": "calm", "d": "happy", "e": "sad", "f": "calm"}
+    kinds = ["happy", "proud", "calm", "sad", "afraid", "angry"]
+    clips = dict(zip("abcdefghijkl", 2 * kinds, strict=True))
 
-    def epochs(order):
-        data = 1e-5 * rng.standard_normal((len(order), 3, 601))
-        table = pd.DataFrame({"emotion": [clips[c] for c in order], "clip": list(order)})
+    def epochs(valence):
+        order = rng.permutation(list(clips))
+        emotions = [clips[c] for c in order]
+        loud = np.exp(valence * np.array([-kinds.index(e) for e in emotions]))
+        data = 1e-5 * loud[:, None, None] * rng.standard_normal((len(order), 3, 601))
+        table = pd.DataFrame({"emotion": emotions, "clip": order})
         events = np.array([[1000 * k, 0, 1] for k in range(len(order))])
         info = mne.create_info(["Fz", "Cz", "Pz"], 200.0, "eeg")
         return mne.EpochsArray(data, info, events, metadata=table, verbose="error")
 
-    y = np.tile(np.arange(3), 40)
-    names = {
-        "epochs_of_anna": epochs("abcdef"),
-        "epochs_of_ben": epochs("fdbace"),
-        "epochs_of_chris": epochs("cefbda"),
-        "X": np.eye(3)[y] + rng.standard_normal((120, 3)),
-        "y": y,
-        "person": np.repeat(np.arange(10), 12),
-        "X_test": rng.standard_normal((5, 3)),
-    }
+    names = {name: epochs(0.3) for name in ("anna", "ben", "chris", "dora", "emil")}
     few = partial(kernel.construct_valence_axis, n_texts=30, progress=False)
     monkeypatch.setattr(kernel, "construct_valence_axis", few)
     monkeypatch.setattr(kernel, "map_vaxis_to_eeg", partial(kernel.map_vaxis_to_eeg, **DRAWS))
@@ -379,7 +375,10 @@ def test_the_recipes_run_as_printed(tmp_path, monkeypatch):
         exec(compile(block, "howto.md", "exec"), names)
     assert names["scores"].shape == (2,) and names["axis"].positions["happy"] > 0
     assert names["states"].shape == (1, 1, 576) and (tmp_path / "my_study.nc").is_file()
-    assert names["projection"].tracking.p >= 1 / 6 and names["diverse"].predictions.shape == (5,)
+    assert names["diverse"].predictions.shape == (12 * 3,)
+    assert names["projection"].tracking.p < 0.05 and names["projection"].order_removed.p < 0.05
+    noise = Cohort.from_epochs([epochs(0) for _ in range(5)])
+    assert kernel.map_vaxis_to_eeg(noise, names["positions"]).projection.tracking.p > 0.05
 
 
 # ---- the size of the house: budgets that may only be lowered

@@ -29,13 +29,21 @@ TINY = Study(
     permutations=200, slow_permutations=50,
 )  # fmt: skip
 #: Name of a picture: the number of the part it shows, after how many rows of its table it ends, its width.
-PARTS = {"head": (1, 9, 600), "verdicts": (2, 8, 800), "alignment": (9, 0, 700)}
+#: A phone shows the whole width of the tables, with text of 9 px; the figure needs a little more for that.
+PARTS = {"head": (1, 9, 504), "verdicts": (2, 5, 504), "alignment": (9, 0, 550)}
 NUMBERS = """
 h1, h2 { counter-increment: part; margin-top: 1rem; }
 :is(h1, h2)::before { content: counter(part); display: inline-block; min-width: 1.6em; margin-right: .5em;
   border-radius: 1em; background: #00558c; color: white; font-size: 1.1rem; line-height: 1.6em;
   text-align: center; vertical-align: middle; }
 """
+#: Tables on a narrow page: less room between columns, and no column of models, since there is only one.
+NARROW = """
+body { padding: 0 .5rem; } th, td { padding: .25rem .2rem; } :is(th, td):nth-child(7) { display: none; }
+"""
+# Names of claims may break after an underscore.
+BREAKS = """() => document.querySelectorAll('td:first-child')
+  .forEach(cell => cell.innerHTML = cell.innerHTML.replaceAll('_', '_<wbr>'))"""
 # The box around a part: from its heading to the end of so many rows, or to the next heading.
 BOX = """([part, rows]) => {
   const heads = [...document.querySelectorAll('h1, h2')], head = heads[part - 1].getBoundingClientRect();
@@ -55,7 +63,8 @@ def main() -> int:
         run_study(TINY, folder, n_jobs=1, progress=False)
         page = browser.new_page()
         page.goto(write_report(folder).as_uri())
-        page.add_style_tag(content=NUMBERS)
+        page.add_style_tag(content=NUMBERS + NARROW)
+        page.evaluate(BREAKS)
         for name, (part, rows, width) in PARTS.items():
             target = ROOT / "book" / "_static" / f"report_{name}.png"
             page.set_viewport_size({"width": width, "height": 900})
