@@ -27,6 +27,8 @@
 # **Data of this chapter.** Three real language models (SmolLM2-135M-Instruct, Gemma-3-270M and Qwen2.5-Coder-0.5B-Instruct). Real mean ratings of movie, product, tweet and editorial snippets and of single words
 # {cite:p}`hutto2014vader`; labelled sentences and tweets {cite:p}`socher2013recursive,pang2005seeing,rosenthal2017semeval`; sentences and words with rated valence and arousal {cite:p}`buechel2017emobank,warriner2013norms`; rated words of
 # four languages {cite:p}`dodds2015human`. Nothing is simulated. Texts that we may not pass on are [fetched on request](../book/data.md).
+#
+# **Time.** 9 minutes to read, three to four to run (two processor cores). **In the paper.** Zero-shot sentiment with its controls and ablation; the claims of part C2 of [the ledger](../book/claims.md).
 
 # %% tags=["hide-input"]
 import numpy as np

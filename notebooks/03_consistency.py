@@ -27,6 +27,8 @@
 # {cite:p}`chen2023faced` (doi [10.82901/nemar.nm000112](https://doi.org/10.82901/nemar.nm000112), CC-BY-4.0, BIDS conversion by
 # Guetschel); real human ratings of snippets {cite:p}`hutto2014vader`; and the fourteen figures printed in the paper. Nothing is
 # simulated.
+#
+# **Time.** 5 minutes to read, less than one to run (two processor cores). **In the paper.** The agreement of fourteen language models; the claims of part C3 of [the ledger](../book/claims.md).
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
