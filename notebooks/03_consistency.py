@@ -332,12 +332,14 @@ claims.show(*[row for row in rows if row.id in FIRM])[["data", "verdict"]]
 #
 # 3. Put your own text on the steady axis. Then repeat the comparison of this chapter for another model.
 #
-# ```{dropdown} Solution
+# ````{dropdown} Solution
 # The first call shares its component with Gemma; the second takes any model that a hub offers and compares it with people.
 #
-#     import kernel
+# ```python
+# import kernel
 #
-#     axis = kernel.steady_axis("SmolLM2-135M-Instruct")
-#     axis.score(["The nurse smiled and said the scan was clear."])
-#     kernel.run_registry(["your/model"], "results/")
+# axis = kernel.steady_axis("SmolLM2-135M-Instruct")
+# axis.score(["The nurse smiled and said the scan was clear."])
+# kernel.run_registry(["your/model"], "results/")
 # ```
+# ````
