@@ -44,10 +44,12 @@
     return made;
   }
 
+  const mean = values => values.reduce((sum, value) => sum + value, 0) / values.length;
+
   function pearson(x, y) {
     const centred = values => {
-      const mean = values.reduce((sum, v) => sum + v, 0) / values.length;
-      return values.map(v => v - mean);
+      const middle = mean(values);
+      return values.map(v => v - middle);
     };
     const [a, b] = [centred(x), centred(y)], dot = (u, v) => u.reduce((sum, value, i) => sum + value * v[i], 0);
     return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
@@ -103,6 +105,13 @@
     if (y.label)
       draw(svg, 'text', { x: 12, y: (top + height - bottom) / 2, 'text-anchor': 'middle', transform: turn }, y.label);
     return { toX, toY };
+  }
+
+  /* A line and the band around it: places across, and the heights of lower edge, line and upper edge. */
+  function curve(svg, x, [low, middle, high], tint) {
+    const points = y => x.map((place, i) => `${place},${y[i]}`);
+    draw(svg, 'polygon', { points: [...points(high), ...points(low).reverse()].join(' '), class: `explore-band explore-fill-${tint}` });
+    draw(svg, 'polyline', { points: points(middle).join(' '), class: `explore-line explore-stroke-${tint}` });
   }
 
   function canvas(parent, label, height) {
@@ -199,13 +208,7 @@
         x: { from: logs[0], to: logs.at(-1), ticks: logs, names: data.features, label: 'features of pure noise' },
         y: { from: -1, to: 1, ticks: [-1, -0.5, 0, 0.5, 1], digits: 1, label: 'r of fit and target' },
       });
-      data.kinds.forEach((kind, j) => {
-        const up = logs.map((x, i) => `${toX(x)},${toY(kind.high[i])}`);
-        const down = logs.map((x, i) => `${toX(x)},${toY(kind.low[i])}`).reverse();
-        draw(left.svg, 'polygon', { points: [...up, ...down].join(' '), class: `explore-band explore-fill-${tint(j)}` });
-        const middle = logs.map((x, i) => `${toX(x)},${toY(kind.r[i])}`);
-        draw(left.svg, 'polyline', { points: middle.join(' '), class: `explore-line explore-stroke-${tint(j)}` });
-      });
+      data.kinds.forEach((kind, j) => curve(left.svg, logs.map(toX), [kind.low, kind.r, kind.high].map(r => r.map(toY)), tint(j)));
       const level = toY(data.reference);
       draw(left.svg, 'line', { x1: toX(logs[0]), x2: toX(logs.at(-1)), y1: level, y2: level, class: 'explore-now' });
       draw(left.svg, 'text', { x: toX(logs[0]) + 4, y: level - 5, class: 'explore-strong' }, `the paper: ${number(data.reference)}`);
@@ -419,14 +422,7 @@
       });
       draw(left.svg, 'line', { x1: toX(logs[0]), x2: toX(logs.at(-1)), y1: toY(chance), y2: toY(chance), class: 'explore-now' });
       draw(left.svg, 'text', { x: toX(logs.at(-1)) - 4, y: toY(chance) + 16, 'text-anchor': 'end' }, 'chance');
-      const mean = values => values.reduce((sum, value) => sum + value, 0) / values.length;
-      data.kinds.forEach((kind, j) => {
-        const up = logs.map((x, i) => `${toX(x)},${toY(kind.max[i])}`);
-        const down = logs.map((x, i) => `${toX(x)},${toY(kind.min[i])}`).reverse();
-        draw(left.svg, 'polygon', { points: [...up, ...down].join(' '), class: `explore-band explore-fill-${tint(j)}` });
-        const middle = logs.map((x, i) => `${toX(x)},${toY(kind.mean[i])}`);
-        draw(left.svg, 'polyline', { points: middle.join(' '), class: `explore-line explore-stroke-${tint(j)}` });
-      });
+      data.kinds.forEach((kind, j) => curve(left.svg, logs.map(toX), [kind.min, kind.mean, kind.max].map(r => r.map(toY)), tint(j)));
       draw(left.svg, 'line', { x1: toX(logs[k]), x2: toX(logs[k]), y1: toY(0), y2: toY(most), class: 'explore-now' });
 
       const right = canvas(parts[1], `Recall of each emotion after training on ${count}`, 280);
