@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -53,10 +54,15 @@ class Table:
         return sorted({asset for part in parts for asset in (self.needs(part) if self.needs else ())})
 
 
-def _axes_of_clips(material: Material, part: str) -> pd.DataFrame:
+_AXIS_MODELS = {"language model": "SmolLM2-135M-Instruct", "second model": "Gemma-3-270M"}
+
+
+def _axes_of_clips(
+    material: Material, part: str, models: Mapping[str, str] = MappingProxyType(_AXIS_MODELS)
+) -> pd.DataFrame:
     """Positions of the 28 clips on the axes that the audit asks about; `part` is not used.
 
-    Two language models' axes, mean valence ratings of emotions and of clips, the code -1, 0, +1, and the axis
+    Language models' axes, mean valence ratings of emotions and of clips, the code -1, 0, +1, and the axis
     recovered from the paper's printed figures.
     """
     from kernel.brain.faced_table import load_faced_table
@@ -68,14 +74,13 @@ def _axes_of_clips(material: Material, part: str) -> pd.DataFrame:
     emotions = pd.Series(FACED_CLIP_EMOTIONS, index=range(1, len(FACED_CLIP_EMOTIONS) + 1))
     valence = load_ratings()["valence_mean"]
     means = load_faced_table()["raw_mean"].sel(people="all")
-    names = {"language model": "SmolLM2-135M-Instruct", "second model": "Gemma-3-270M"}
-    models = {column: emotions.map(axis_positions(name, FACED_CLASSES)) for column, name in names.items()}
+    positions = {column: emotions.map(axis_positions(name, FACED_CLASSES)) for column, name in models.items()}
     channels, bands = (means[axis].values.tolist() for axis in ("channel", "band"))
     return pd.DataFrame(
         {
             "clip": emotions.index,
             "emotion": emotions.to_numpy(),
-            **{column: positions.to_numpy() for column, positions in models.items()},
+            **{column: values.to_numpy() for column, values in positions.items()},
             "class ratings": valence.groupby(emotions).transform("mean").to_numpy(),
             "clip ratings": valence.to_numpy(),
             "sign code": emotions.map(VALENCE_CODE).to_numpy(dtype=float),
@@ -174,12 +179,12 @@ _POOLS = ("pools", "pool_ends", "pool_growth")
 
 #: Every table of the audit by name; ``axes`` comes first, because others need it.
 TABLES: Mapping[str, Table] = {
-    "axes": Table(_axes_of_clips, WHOLE, quick=()),
+    "axes": Table(_axes_of_clips, WHOLE, check=partial(_axes_of_clips, models={})),
     "simulator_check": Table(_simulator_check, WHOLE),
     **_named(WHOLE, components.variance, specifications.reliability, specifications.jackknife),
-    **_named(WHOLE, specifications.specification_share, quick=()),
-    "calibration": Table(_simulated_tests, calibration.FACED_CALIBRATION_PARTS, quick=()),
-    "power_of_axes": Table(_power_of_axes, calibration.FACED_CALIBRATION_PARTS, quick=()),
+    **_named(WHOLE, specifications.specification_share),
+    "calibration": Table(_simulated_tests, calibration.FACED_CALIBRATION_PARTS),
+    "power_of_axes": Table(_power_of_axes, calibration.FACED_CALIBRATION_PARTS),
     "held_out": Table(specifications.held_out_predictions, TEST_AXES),
     **_named(TEST_AXES, specifications.tests_of_projection, specifications.topography_tests),
     **_named(specifications.AVERAGINGS, specifications.specifications, specifications.map_choices),
@@ -196,8 +201,7 @@ TABLES: Mapping[str, Table] = {
         quick=smoothing.CONDITIONS,
         check=partial(smoothing.smoothing, n_folds=1),
     ),
-    # a number is of all folds, which takes a quarter of a minute; the same code gives a fold of `smoothing`
-    **_named(smoothing.PSEUDO_SMOOTHING_PARTS, smoothing.pseudo_smoothing, quick=()),
+    **_named(smoothing.PSEUDO_SMOOTHING_PARTS, smoothing.pseudo_smoothing),
     **_named(within_clip.CLIP_PARTS, within_clip.within_clip),
     **_named(within_clip.ITEMS, within_clip.within_people, within_clip.within_cells),
     **_named(within_clip.EYE_SETS, within_clip.within_eyes),
@@ -205,7 +209,11 @@ TABLES: Mapping[str, Table] = {
     "within_hard_placebo": Table(partial(within_clip.within_placebo, hard=True), within_clip.PLACEBO_PARTS),
     **_named(within_clip.CONTROL_PARTS, within_clip.within_controls),
     **_named(within_clip.BAND_PARTS, within_clip.within_bands),
-    **_named(within_clip.RATES_PARTS, within_clip.within_rates, quick=()),
+    **_named(
+        within_clip.RATES_PARTS,
+        within_clip.within_rates,
+        check=partial(within_clip.within_rates, n_cohorts=1),
+    ),
     **_NETWORKS,
     **{f"simulated_{name}": _on_simulations(_NETWORKS[name], *truths) for name, truths in _CONTROLS.items()},
     **{f"simulated_{name}": _on_simulations(_NETWORKS[name], parts=simulated.POOL_PARTS) for name in _POOLS},
@@ -230,6 +238,7 @@ TABLES: Mapping[str, Table] = {
             (words.recipe_reproducibility, words.RECIPE_PARTS, words.RECIPE_PARTS[:1]),
             (words.recipe_positions, words.POSITION_PARTS, words.RECIPE_PARTS[:1]),
             (words.text_scores, words.SCORE_PARTS, ("sst2; no model", "tweeteval; no model")),
+            # minutes for each model; the same states and axes give a part of the tables above
             (words.models_agree, words.AGREEMENT_PARTS, ()),
             (words.comments, words.COMMENT_PARTS, ()),
         )

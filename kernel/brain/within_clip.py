@@ -318,15 +318,15 @@ def within_placebo(material: Material, part: str, *, hard: bool = False) -> pd.D
     return pd.DataFrame(rows)
 
 
-def within_rates(material: object, part: str) -> pd.DataFrame:
-    """As `within_placebo`, for simulated cohorts of FACED's sizes; no recording enters.
+def within_rates(material: object, part: str, n_cohorts: int | None = None) -> pd.DataFrame:
+    """As `within_placebo`, for simulated cohorts of FACED's sizes, all or the first; no recording enters.
 
     Valence is the simulated one, a share of person x clip going along with it; for "placebo" that share is
     the largest and `placebo_ratings` take the place of valence.
     """
     truth, block = part.split(" | ")
     share, rows = max(_SHARES) if truth == "placebo" else float(truth.removeprefix("within ")), []
-    for seed in _BLOCKS[block]:
+    for seed in _BLOCKS[block][:n_cohorts]:
         cohort, _ = simulate_components(seed, within=share, window=30.0)
         trials, ratings = trial_features(standardise(cohort)), cohort.person_rating("valence")
         models = [_model(cohort, trials, drift) for drift in ("linear", "naive")]
