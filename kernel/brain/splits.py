@@ -68,6 +68,12 @@ def make_split(
     return Split(name, train, validation, test)
 
 
+def usual_split(cohort: Cohort) -> Split:
+    """The split of the paper where the cohort allows it, FACED with its test people; else folds of people."""
+    whole = cohort.data.attrs["dataset"] == "FACED" and len(cohort.subjects) > 100
+    return make_split(cohort, "standard" if whole else "leave_subjects_out")
+
+
 def _released_split(cohort: Cohort, fold: int, rng: np.random.Generator) -> Parts:
     _require_dataset(cohort, "FACED", "standard")
     return _by_subject(cohort, np.digitize(cohort.subjects, (80, 100)))

@@ -156,7 +156,7 @@ def run_interventions(
     strengths: Strengths | None = None,
     seeds: int | Sequence[int] = 5,
     placebo_offset: int = 0,
-    split: str | Split = "standard",
+    split: str | Split | None = None,
     valence: ArrayLike | None = None,
     recipe: TrainingSpec = RECIPE,
     target: Cohort | None = None,
@@ -177,8 +177,8 @@ def run_interventions(
     seeds : int or sequence of int
         How many, from 0 up, or which. The placebo of a seed permutes the values with that seed plus
         `placebo_offset`: several cohorts should not share their permutations.
-    split : str or Split
-        As for :func:`~kernel.brain.cohort.make_split`.
+    split : str or Split, optional
+        As for :func:`~kernel.brain.splits.make_split`; :func:`~kernel.brain.splits.usual_split` by default.
     valence : array_like, optional
         As for :func:`~kernel.decoding.bank.train_bank`; `default_values` of the cohort if not given.
     recipe : TrainingSpec
@@ -228,9 +228,10 @@ def _seed_numbers(seeds: int | Sequence[int]) -> list[int]:
 
 
 def _split_and_values(
-    cohort: Cohort, split: str | Split, valence: ArrayLike | None
+    cohort: Cohort, split: str | Split | None, valence: ArrayLike | None
 ) -> tuple[Split, np.ndarray]:
     values = default_values(cohort) if valence is None else real(valence, "valence")
+    split = usual_split(cohort) if split is None else split
     return make_split(cohort, split) if isinstance(split, str) else split, values
 
 
@@ -394,7 +395,7 @@ def mechanism(
     strategies: Strategies | None = None,
     *,
     seeds: int | Sequence[int] = 5,
-    split: str | Split = "standard",
+    split: str | Split | None = None,
     valence: ArrayLike | None = None,
     recipe: TrainingSpec = RECIPE,
     **options: Any,
@@ -435,7 +436,7 @@ def ensemble_with_axis(
     *,
     n_base: int = 10,
     n_added: Sequence[int] = (5, 10, 15),
-    split: str | Split = "standard",
+    split: str | Split | None = None,
     valence: ArrayLike | None = None,
     recipe: TrainingSpec = RECIPE,
     **options: Any,

@@ -101,12 +101,6 @@ PERMUTED = {
 RANDOM = "random directions"
 
 
-def usual_split(cohort: Cohort) -> Split:
-    """The split of the paper where the cohort allows it, FACED with its test people; else folds of people."""
-    whole = cohort.data.attrs["dataset"] == "FACED" and len(cohort.subjects) > 100
-    return make_split(cohort, "standard" if whole else "leave_subjects_out")
-
-
 def clip_ratings(cohort: Cohort) -> np.ndarray | None:
     """Mean valence of each clip (n_clips,): the cohort's, or that of FACED's 123 people; None if unknown."""
     try:
