@@ -22,8 +22,9 @@ sys.path.insert(0, str(ROOT))
 
 from kernel import files  # noqa: E402
 from kernel.decoding.alignment import Alignment  # noqa: E402
-from kernel.decoding.bank import TrainingSpec  # noqa: E402
-from kernel.decoding.interventions import family_mean, run_cohorts, summarise  # noqa: E402
+from kernel.decoding.effects import family_mean, summarise  # noqa: E402
+from kernel.decoding.interventions import run_cohorts  # noqa: E402
+from kernel.decoding.training import TrainingSpec  # noqa: E402
 
 STRATEGIES = [
     Alignment("rsa", 1.0),

@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return assets.main(words[1:])
     options = _parser().parse_args(words)
-    from kernel.audit import StoredResultError
+    from kernel.audit.store import StoredResultError
     from kernel.claims import ClaimsError
     from kernel.plans import StudyError
 
@@ -128,16 +128,16 @@ def _write_report(options: argparse.Namespace) -> int:
 
 def _tables(study: Any, options: argparse.Namespace) -> int:
     """A study of the book's tables, which lie where the book reads them."""
-    from kernel import audit
+    from kernel.audit import store
 
     if options.dry_run:
-        plan = audit.table_costs(study.tables)
+        plan = store.table_costs(study.tables)
         print(plan.round(2).to_string())
         print(f"{plan['parts'].sum()} parts; the stored ones took {plan['hours'].sum():.1f} h of one core")
         return 0
     with _client(options.scheduler) as client:
         how = {"n_jobs": options.jobs, "client": client, "progress": not options.quiet}
-        print(audit.run(study.path, study.tables, target=options.folder, **how))
+        print(store.run(study.path, study.tables, target=options.folder, **how))
     return 0
 
 

@@ -12,17 +12,17 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from kernel import checks, files
-from kernel.brain.cohort import SPLITS
+from kernel.audit.tables import CREDIT, TABLES
+from kernel.brain.designs import DESIGNS
 from kernel.brain.features import BANDS
-from kernel.brain.simulate import DESIGNS, PRESET_NAMES
+from kernel.brain.simulate import PRESET_NAMES
+from kernel.brain.splits import SPLITS
 from kernel.decoding import interventions
 from kernel.decoding.alignment import NAMED, PAPER_ROWS
-from kernel.decoding.bank import TrainingSpec
 from kernel.decoding.interventions import RECIPE
-from kernel.decoding.rates import rate_specs
-from kernel.decoding.study import checkpoint_specs, fewer_specs
+from kernel.decoding.rediscovery import checkpoint_specs, fewer_specs, rate_specs
+from kernel.decoding.training import TrainingSpec
 from kernel.language.models import REGISTRY
-from kernel.tables import CREDIT, TABLES
 
 #: Which classifiers a study trains.
 CHECKPOINTS: dict[str, Callable[[int], list[TrainingSpec]]] = {
@@ -119,7 +119,7 @@ class Study:
     segment : float or None
         Seconds of a sample of the classifiers; None takes 10 s or what is nearest.
     split, fold : str or None, int
-        As for :func:`~kernel.brain.cohort.make_split`; None takes the usual one of the data set.
+        As for :func:`~kernel.brain.splits.make_split`; None takes the usual one of the data set.
     models : tuple of str
         Language models whose axes are built; the first gives prototypes.
     texts : int

@@ -264,7 +264,7 @@ def plot_p_values(panels: Mapping[str, np.ndarray]) -> Figure:
 def plot_rejection_rates(rates: pd.DataFrame, *, n_null: int, title: str) -> Figure:
     """How often each test rejects, by truth; the first `n_null` truths should all read .05.
 
-    `rates` is as from `kernel.brain.calibration.rejection_rates`: columns ``estimator``, ``null``, ``truth``,
+    `rates` is as from `kernel.audit.projection_rates.rejection_rates`: ``estimator``, ``null``, ``truth``,
     ``rate``. A line separates the leading truths, which are without the effect: false alarms are orange.
     """
     table = rates.assign(test=rates["estimator"] + "\n| " + rates["null"]).pivot_table(

@@ -27,8 +27,8 @@ from threadpoolctl import threadpool_limits
 
 from kernel import checks, claims, files
 from kernel.brain.cohort import Cohort
-from kernel.decoding import interventions
-from kernel.decoding.interventions import Interventions
+from kernel.decoding import effects
+from kernel.decoding.effects import Interventions
 from kernel.plans import Study, StudyError, Task
 from kernel.tasks import KINDS, STAMP, Result, Results
 from kernel.threads import one_thread, side_by_side
@@ -254,18 +254,18 @@ def collect(study: Study, folder: str | Path) -> dict[str, pd.DataFrame]:
     folder = files.absolute(folder)
     results = Results(folder)
     tables: dict[str, list[dict[str, Any]]] = {}
-    effects = []
+    runs = []
     for result in filter(None, (results.read(task.label) for task in study.plan())):
         for name, rows in result["tables"].items():
             tables.setdefault(name, []).extend(_stamped(row, result["provenance"]) for row in rows)
         if "hits" in result.get("kept", {}):
-            effects.append(_interventions(result))
+            runs.append(_interventions(result))
     frames = {name: pd.DataFrame(rows) for name, rows in tables.items()}
     if "members" in frames:  # every model's task tells the same of them
         frames["members"] = frames["members"].drop_duplicates(["label"], ignore_index=True)
-    if effects:
+    if runs:
         stamp = frames["strategies"].iloc[0][list(STAMP)].to_dict()
-        frames["summary"] = interventions.summarise(interventions.combine(effects)).assign(**stamp)
+        frames["summary"] = effects.summarise(effects.combine(runs)).assign(**stamp)
         counts = _counted(frames["summary"], stamp)
         frames["judged"] = pd.concat([frames["judged"], counts], ignore_index=True)
     for name, frame in frames.items():

@@ -12,17 +12,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kernel import ratings
-from kernel.brain.cohort import Cohort, Split, make_split
+from kernel.brain import ratings
+from kernel.brain.cohort import Cohort
 from kernel.brain.simulate import simulate_cohort
 from kernel.brain.sources import load_cohort
-from kernel.brain.study import AxisProjection, map_vaxis_to_scalp, project_vaxis
+from kernel.brain.splits import Split, make_split, usual_split
+from kernel.brain.tracking import AxisProjection, map_vaxis_to_scalp, project_vaxis
 from kernel.decoding import ablation as ablations
 from kernel.decoding import interventions
-from kernel.decoding import study as classifiers
-from kernel.decoding.bank import Bank, TrainingSpec, train_bank
+from kernel.decoding import rediscovery as classifiers
+from kernel.decoding.bank import train_bank
+from kernel.decoding.checkpoints import Bank
 from kernel.decoding.contest import contest
-from kernel.language.study import construct_valence_axis, story_axis
+from kernel.decoding.training import TrainingSpec
+from kernel.language.construct import construct_valence_axis, story_axis
 from kernel.plans import CHECKPOINTS, Study, StudyError, Task
 
 #: What every row of a result carries.
@@ -267,7 +270,7 @@ def _read_cohort(study: Study, folder: Path) -> Cohort:
 
 def _split(study: Study, cohort: Cohort) -> Split:
     if study.split is None:
-        return classifiers.usual_split(cohort)
+        return usual_split(cohort)
     return make_split(cohort, study.split, fold=study.fold, random_state=study.random_state)
 
 

@@ -39,13 +39,14 @@ import numpy as np
 import pandas as pd
 from scipy.stats import zscore
 
-from kernel import audit, claims, interactive, plots, stats, style
+from kernel import claims, interactive, plots, stats, style
+from kernel.audit import store
+from kernel.brain.ratings import load_ratings
 from kernel.language.axis import ValenceAxis, agreement, bootstrap_direction, shuffled_shares
 from kernel.language.hidden import AFFECT_CUE, bare_and_cued_states, hidden_states
 from kernel.language.models import REGISTRY, load_language_model
 from kernel.language.sentiment import load_benchmark
 from kernel.language.stories import CLIP_EMOTIONS, EMOTIONS, VALENCE_CODE, diverse_stories, load_stories
-from kernel.ratings import load_ratings
 
 plots.set_style()
 MODELS = ("SmolLM2-135M-Instruct", "Gemma-3-270M")
@@ -244,9 +245,9 @@ pd.DataFrame(
 # sets of nine positions, within a model and between models. We [wrote this criterion down](../book/rules.md) before any recipe had been scored on a text or compared with people. The table gives the mean correlation.
 
 # %%
-returns = audit.load("recipe_reproducibility")
+returns = store.load("recipe_reproducibility")
 two = returns[returns["part"] != "three models"]
-print(audit.sources(returns))
+print(store.sources(returns))
 wide = two.pivot_table(index=["noise", "component"], columns=["cues", "layers"], values="r")
 wide.columns = [f"{n} cue{'s' * (n > 1)}, {'many layers' if layers == 'late' else 'one layer'}" for n, layers in wide.columns]
 wide.set_axis([f"{noise}, {component}" for noise, component in wide.index]).round(2)

@@ -34,14 +34,15 @@
 import numpy as np
 import pandas as pd
 
-from kernel import audit, claims, interactive, plots, stats
+from kernel import claims, interactive, plots, stats
+from kernel.audit import store
+from kernel.audit.words import BUNDLED, MODELS, SNIPPETS
 from kernel.language import sentiment
 from kernel.language.axis import ValenceAxis
 from kernel.language.hidden import AFFECT_CUE, hidden_states
 from kernel.language.models import load_language_model, random_twin
 from kernel.language.sentiment import load_benchmark
 from kernel.language.stories import AROUSAL_GRADES, diverse_stories, load_stories, nonce
-from kernel.language.words import BUNDLED, MODELS, SNIPPETS
 
 plots.set_style()
 pd.set_option("display.max_rows", 100)
@@ -77,8 +78,8 @@ H = {name: read(lm, movie.texts) for name, lm in models.items()}
 axis = {name: ValenceAxis().fit(S[name], emotions) for name in BUNDLED}
 
 # %%
-table = audit.load("text_scores")
-print(audit.sources(table))
+table = store.load("text_scores")
+print(store.sources(table))
 scored = table.set_index(["texts", "model", "method"]).sort_index()
 
 # %% [markdown]

@@ -35,12 +35,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from kernel import audit, claims, plots, stats, style
+from kernel import claims, plots, stats, style
+from kernel.audit import store
+from kernel.audit.words import MODELS
+from kernel.brain.ratings import load_ratings
 from kernel.language.models import REGISTRY
 from kernel.language.sentiment import GOEMOTIONS_CLASSES
 from kernel.language.stories import CLIP_EMOTIONS, EMOTIONS, VALENCE_CODE
-from kernel.language.words import MODELS
-from kernel.ratings import load_ratings
 
 plots.set_style()
 SHORT = {name: name.split("-")[0] for name in MODELS}
@@ -59,8 +60,8 @@ NEGATIVE, POSITIVE = EMOTIONS[:4], EMOTIONS[5:]
 # We must therefore judge chance by drawing nine random values, not twenty-eight: the {term}`class-constant null`.
 
 # %%
-placed, pairs, comments = (audit.load(name) for name in ("recipe_positions", "models_agree", "comments"))
-print(audit.sources(placed, pairs, comments))
+placed, pairs, comments = (store.load(name) for name in ("recipe_positions", "models_agree", "comments"))
+print(store.sources(placed, pairs, comments))
 
 # %% [markdown]
 # ## Models from different makers agree text by text
@@ -211,7 +212,7 @@ r_of = two.groupby(["cues", "layers", "noise", "component", "model"])["position"
     lambda p: stats.pearson(p.to_numpy(), class_means)
 )
 candidates = r_of.groupby(level=[0, 1, 2, 3]).mean().rename("mean r with people").reset_index()
-reproduced = audit.load("recipe_reproducibility").query("part != 'three models'")
+reproduced = store.load("recipe_reproducibility").query("part != 'three models'")
 mean_r = reproduced.groupby(["cues", "layers", "noise", "component"])["r"].mean().rename("reproducibility").reset_index()
 candidates.merge(mean_r).sort_values("reproducibility", ascending=False).head(8).round(2).reset_index(drop=True)
 

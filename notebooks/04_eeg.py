@@ -31,12 +31,10 @@ import mne
 import numpy as np
 import pandas as pd
 
-from kernel import audit, claims, load_faced_table, plots, stats
-from kernel.brain.cohort import make_split
+from kernel import claims, load_faced_table, plots, stats
+from kernel.audit import store
 from kernel.brain.features import BANDS, differential_entropy
-from kernel.brain.simulate import SFREQ, simulate_cohort, simulate_raw
-from kernel.language.stories import VALENCE_CODE
-from kernel.ratings import (
+from kernel.brain.ratings import (
     BLOCKS,
     DISTINCT_ORDERS,
     STANDARD_SETS,
@@ -47,11 +45,14 @@ from kernel.ratings import (
     position_counts,
     position_only_bacc,
 )
+from kernel.brain.simulate import SFREQ, simulate_cohort, simulate_raw
+from kernel.brain.splits import make_split
+from kernel.language.stories import VALENCE_CODE
 
 plots.set_style()
 faced = load_faced_table()
-variance, reliability = audit.load("variance"), audit.load("reliability")
-print(audit.sources(variance, reliability))
+variance, reliability = store.load("variance"), store.load("reliability")
+print(store.sources(variance, reliability))
 
 # %% [markdown]
 # ## What FACED holds: 28 clips, 160 numbers each, two kinds of caps

@@ -32,21 +32,22 @@ import numpy as np
 import pandas as pd
 from scipy.stats import zscore
 
-from kernel import audit, claims, interactive, load_faced_table, plots, stats
-from kernel.brain.reconstruction import PENALTY, recover_axis
+from kernel import claims, interactive, load_faced_table, plots, stats
+from kernel.audit import store
+from kernel.audit.reconstruction import PENALTY, recover_axis
+from kernel.audit.specifications import SCHEMES, fewest
+from kernel.brain.ratings import load_ratings
 from kernel.brain.ridge import RidgeFolds
 from kernel.brain.simulate import simulate_cohort
-from kernel.brain.specifications import SCHEMES, fewest
-from kernel.brain.study import project_vaxis
-from kernel.language.study import axis_positions
-from kernel.ratings import load_ratings
+from kernel.brain.tracking import project_vaxis
+from kernel.language.construct import axis_positions
 from kernel.tasks import projection_results
 
 plots.set_style()
 names = ["axes", "tests_of_projection", "held_out", "simulator_check", "calibration", "power_of_axes", "specifications", "specification_share",
          "greedy_removal", "jackknife", "variance"]
-stored = {name: audit.load(name) for name in names}
-print(audit.sources(*stored.values()))
+stored = {name: store.load(name) for name in names}
+print(store.sources(*stored.values()))
 
 # %% [markdown]
 # ## The printed fit comes back to the digit

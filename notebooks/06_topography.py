@@ -34,20 +34,22 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from kernel import audit, claims, load_faced_table, plots, stats
-from kernel.brain.cohort import FACED_SCALP, scalp_info, standardise, trial_features
+from kernel import claims, load_faced_table, plots, stats
+from kernel.audit import store
+from kernel.audit.reconstruction import CONSTRAINTS, recover_axis, region_groupings, reproduce, triple_ranks
+from kernel.brain.cohort import standardise, trial_features
 from kernel.brain.components import FACED_COMPONENTS, FacedSettings
+from kernel.brain.designs import FACED_SCALP, scalp_info
 from kernel.brain.people import subject_oracle
-from kernel.brain.reconstruction import CONSTRAINTS, recover_axis, region_groupings, reproduce, triple_ranks
 from kernel.brain.simulate import simulate_cohort
-from kernel.brain.study import map_vaxis_to_scalp
 from kernel.brain.topography import cell_correlations, cell_map, nine_clips
-from kernel.language.study import axis_positions
+from kernel.brain.tracking import map_vaxis_to_scalp
+from kernel.language.construct import axis_positions
 
 plots.set_style()
 names = ["axes", "topography_tests", "cells", "map_means", "map_choices", "calibration"]
-stored = {name: audit.load(name) for name in names}
-print(audit.sources(*stored.values()))
+stored = {name: store.load(name) for name in names}
+print(store.sources(*stored.values()))
 
 # %% [markdown]
 # ## The printed map comes back to the digit
@@ -559,8 +561,8 @@ claims.show(*[row for row in rows if row.id in FIRM])[["data", "verdict"]]
 #
 # ```python
 # from kernel.brain.sources import load_cohort
-# from kernel.brain.study import map_vaxis_to_scalp
-# from kernel.language.study import axis_positions
+# from kernel.brain.tracking import map_vaxis_to_scalp
+# from kernel.language.construct import axis_positions
 #
 # cohort = load_cohort("/path/to/recordings")
 # result = map_vaxis_to_scalp(cohort, axis_positions("SmolLM2-135M-Instruct", cohort.classes))

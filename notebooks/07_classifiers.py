@@ -35,12 +35,10 @@
 import numpy as np
 import pandas as pd
 
-from kernel import audit, claims, interactive, plots, stats
-from kernel.brain.cohort import FACED_CLIP_EMOTIONS, standardise
-from kernel.brain.simulate import simulate_cohort
-from kernel.decoding.bank import TrainingSpec
-from kernel.decoding.smoothing import CONDITIONS, kalman_filter
-from kernel.decoding.stimuli import (
+from kernel import claims, interactive, plots, stats
+from kernel.audit import store
+from kernel.audit.smoothing import CONDITIONS, kalman_filter
+from kernel.audit.stimuli import (
     KINDS,
     clip_blocks,
     clip_moments,
@@ -49,9 +47,14 @@ from kernel.decoding.stimuli import (
     hits,
     within_clip_shrinkage,
 )
-from kernel.decoding.study import split_table, usual_split
-from kernel.decoding.trained import over_people, people_of
-from kernel.ratings import draw_orders, load_order, position_only_bacc
+from kernel.audit.trainings import over_people, people_of
+from kernel.brain.cohort import standardise
+from kernel.brain.designs import FACED_CLIP_EMOTIONS
+from kernel.brain.ratings import draw_orders, load_order, position_only_bacc
+from kernel.brain.simulate import simulate_cohort
+from kernel.brain.splits import usual_split
+from kernel.decoding.rediscovery import split_table
+from kernel.decoding.training import TrainingSpec
 
 plots.set_style()
 emotions = np.array(FACED_CLIP_EMOTIONS)
@@ -59,8 +62,8 @@ emotions = np.array(FACED_CLIP_EMOTIONS)
 # %%
 names = ["accuracy_by_split", "accuracy_by_people", "identification", "pseudo_emotions"]
 names += ["time_course", "decoders", "checkpoints", "smoothing", "pseudo_smoothing"]
-tables = {name: audit.load(name) for name in names}
-print(audit.sources(*tables.values()))
+tables = {name: store.load(name) for name in names}
+print(store.sources(*tables.values()))
 
 # %% [markdown]
 # ## On clips that it has not met, a classifier loses most of its advantage
@@ -722,8 +725,10 @@ claims.show(*rows, *simulated)[["data", "verdict"]]
 #
 # ```python
 # import kernel
-# from kernel.brain.cohort import make_split, standardise
-# from kernel.decoding.bank import TrainingSpec, train_bank
+# from kernel.brain.cohort import standardise
+# from kernel.brain.splits import make_split
+# from kernel.decoding.bank import train_bank
+# from kernel.decoding.training import TrainingSpec
 #
 # cohort = standardise(kernel.load_cohort("/path/to/data"))
 # split = make_split(cohort, "leave_clips_out")

@@ -39,18 +39,19 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from kernel import audit, claims, plots, stats, style
-from kernel.brain.calibration import rejection_rates
-from kernel.brain.cohort import FACED_CLASSES
+from kernel import claims, plots, stats, style
+from kernel.audit import store
+from kernel.audit.projection_rates import rejection_rates
+from kernel.audit.rediscovery_rates import RATE_PRESETS
+from kernel.audit.trainings import NULLS, PC1
+from kernel.brain.designs import FACED_CLASSES
 from kernel.decoding.geometry import class_pc1_alignment
-from kernel.decoding.rates import RATE_PRESETS
-from kernel.decoding.study import convergence
-from kernel.decoding.trained import NULLS, PC1
+from kernel.decoding.rediscovery import convergence
 
 plots.set_style()
 names = ["axes", "checkpoints", "simulated_checkpoints", "simulated_rates"]
-tables = {name: audit.load(name) for name in names}
-print(audit.sources(*tables.values()))
+tables = {name: store.load(name) for name in names}
+print(store.sources(*tables.values()))
 
 TRUTHS = {"no_valence 0": "no valence", "default 0": "default", "strong_valence 0": "strong valence"}
 AXES = ["language model", "second model", "class ratings", "sign code", "recovered"]
@@ -426,7 +427,7 @@ print(f"r of accuracy and score {result.overall:.2f},", f"p {result.p_overall:.2
 #
 # ```python
 # from kernel.decoding.geometry import class_pc1_alignment
-# from kernel.decoding.study import convergence
+# from kernel.decoding.rediscovery import convergence
 #
 # # scores, and scores with the emotions permuted
 # scores = class_pc1_alignment(features, y, axis)

@@ -37,17 +37,18 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom
 
-from kernel import audit, claims, plots, stats
-from kernel.brain.calibration import rejection_rates
+from kernel import claims, plots, stats
+from kernel.audit import store
+from kernel.audit.projection_rates import rejection_rates
+from kernel.audit.rediscovery_rates import RATE_PRESETS
+from kernel.audit.trainings import NULLS
 from kernel.decoding.ablation import CONTROLS, Ablation, ablation_summary
-from kernel.decoding.rates import RATE_PRESETS
-from kernel.decoding.trained import NULLS
 
 plots.set_style()
 names = ["checkpoints", "ablation", "ablation_nulls"]
 names += [f"simulated_{name}" for name in names] + ["simulated_rates"]
-tables = {name: audit.load(name) for name in names}
-print(audit.sources(*tables.values()))
+tables = {name: store.load(name) for name in names}
+print(store.sources(*tables.values()))
 
 # %% [markdown]
 # ## A loss means something only beside the loss of other directions
@@ -321,7 +322,7 @@ print(f"99 of 100 random ones below {np.quantile(held, 0.99):.0%}")
 #
 # ```python
 # from kernel.decoding.ablation import ablation, ablation_summary
-# from kernel.decoding.study import clip_target, rediscovery
+# from kernel.decoding.rediscovery import clip_target, rediscovery
 #
 # alignment = rediscovery(bank, clip_target(cohort, positions))
 # ablation_summary(ablation(bank, alignment))

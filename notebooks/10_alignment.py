@@ -41,17 +41,18 @@ import numpy as np
 import pandas as pd
 from scipy.stats import ttest_1samp
 
-from kernel import audit, claims, plots, stats, style
+from kernel import claims, plots, stats, style
+from kernel.audit import store, trainings
 from kernel.brain.simulate import simulate_cohort
-from kernel.decoding import interventions, trained
+from kernel.decoding import effects, interventions
 from kernel.decoding.alignment import permute_values
 
 plots.set_style()
 
 # %% tags=["hide-input"]
 names = ("alignment", "axes", "simulated_alignment", "simulated_transfer")
-tables = {name: audit.load(name) for name in names}
-print(audit.sources(*tables.values()))
+tables = {name: store.load(name) for name in names}
+print(store.sources(*tables.values()))
 
 # %% [markdown]
 # ## Ten of the paper's sixteen survive the correction
@@ -112,14 +113,14 @@ print(*(f"{rule}: {count} of {m}" for rule, count in counts.items()), sep="\n")
 # second. We run each strategy with ten seeds, and each seed has a permutation of its own.
 
 # %% tags=["hide-input"]
-REGIMES = tuple(trained.REGIMES)
+REGIMES = tuple(trainings.REGIMES)
 BEYOND = {"the axis": "true", "placebo": "placebo", "beyond the placebo": "beyond"}
 N_ROWS = len(PAPER := paper.set_index("number").drop(23))
 
 
 def changes(rows):
     """Changes (strategies, seeds, people) with the axis, with the placebo, and their difference."""
-    run = trained.as_interventions(rows)
+    run = trainings.as_interventions(rows)
     people = np.stack(run.hits)[..., 0]
     change, at = people - people[run.twin], run.table.groupby(["arm", "label"], sort=False).indices
     labels = run.deltas()["label"].unique()
@@ -132,7 +133,7 @@ numbered = {
 }
 cubes = {regime: changes(numbered[regime]) for regime in REGIMES}
 bases = {r: t.query("arm == 'base' and seed < 1000").drop_duplicates("seed") for r, t in numbered.items()}
-accuracy = {regime: trained.over_people(trained.people_of(base).mean(0)) for regime, base in bases.items()}
+accuracy = {regime: trainings.over_people(trainings.people_of(base).mean(0)) for regime, base in bases.items()}
 pd.DataFrame(accuracy, ["accuracy without a strategy", "from", "to"]).T.round(2)
 
 # %% [markdown]
@@ -144,8 +145,8 @@ pd.DataFrame(accuracy, ["accuracy without a strategy", "from", "to"]).T.round(2)
 # The next figure shows each strategy (blue) beside its placebo (grey). If the axis did the harm, blue would lie to the left of grey.
 
 # %% mystnb={"image": {"alt": "Forest plot, real EEG, two panels for means and time course, one row for each of 24 strategies sorted by the paper's change. Blue dots, the axis, and grey dots, the placebo, lie close together in nearly every row. Pretraining, soft labels by distance and strong RSA lie far left of zero, most others near zero; the paper's diamonds lie further left in most rows."}, "figure": {"caption": "**Where the axis costs accuracy, its placebo costs as much (real EEG, 23 people, ten seeds).** Bars: 95 % intervals over people. Diamonds: changes of balanced accuracy that the paper prints for its own networks; in brackets, rows of its table. The scale is linear up to .02 and logarithmic beyond."}} tags=["hide-input"]
-runs = {regime: trained.as_interventions(rows) for regime, rows in numbered.items()}
-summaries = {regime: interventions.summarise(run) for regime, run in runs.items()}
+runs = {regime: trainings.as_interventions(rows) for regime, rows in numbered.items()}
+summaries = {regime: effects.summarise(run) for regime, run in runs.items()}
 printed = PAPER["delta"].sort_values()
 short = PAPER["strategy"].str.replace("weight ", "").str.replace("temperature", "T")
 SHORTER = {"distance-aware cross-entropy": "distance CE", "frontal alpha asymmetry": "alpha asymmetry"}
@@ -261,8 +262,8 @@ print("a typical strategy is found in four of five cases if it changes accuracy 
 
 # %% mystnb={"image": {"alt": "Forest plot with three rows: means and time course, real EEG, and one simulated cohort. The axis in blue and the placebo in grey lie together, left of zero; the difference in orange lies just above zero on people and just below it in the simulated cohort, inside a shaded band of plus and minus one hundredth."}, "figure": {"caption": "**The placebo harms as much as the axis.** Mean over the 24 strategies, on people (real EEG) and on one *simulated* cohort with weak valence. Bars: 95 % intervals over people. Shaded: differences below .01."}} tags=["hide-input"]
 simulated = tables["simulated_alignment"].query("number.notna() or arm == 'base'")
-runs["simulated"] = trained.as_interventions(simulated)
-families = {name: interventions.family_mean(run) for name, run in runs.items()}
+runs["simulated"] = trainings.as_interventions(simulated)
+families = {name: effects.family_mean(run) for name, run in runs.items()}
 ends = {"": "value", "_low": "low", "_high": "high"}
 forest = pd.DataFrame(
     [
@@ -288,7 +289,7 @@ for regime in REGIMES:
         "beyond the placebo, mean": f"{mean['value']:+.3f}",
         "interval over people": f"{mean['low']:+.3f} to {mean['high']:+.3f}",
         "interval over people and seeds": "{:+.3f} to {:+.3f}".format(
-            *trained.over_people_and_seeds(cubes[regime]["beyond"].mean(0))[1:]
+            *trainings.over_people_and_seeds(cubes[regime]["beyond"].mean(0))[1:]
         ),
         "strategies that differ from it (Holm)": "; ".join(f"{short[n]}: {d:+.3f}" for n, d in passed.items())
         or "none",
@@ -315,7 +316,7 @@ pd.DataFrame(rows).rename_axis("real EEG")
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "The ten further strategies in numbers", "code_prompt_hide": "The ten further strategies in numbers"}
 beside = {}
 for regime, rows in tables["alignment"].groupby("regime"):
-    summary = interventions.summarise(trained.as_interventions(rows[rows["number"].isna()])).set_index(
+    summary = effects.summarise(trainings.as_interventions(rows[rows["number"].isna()])).set_index(
         "label"
     )
     for name, column in list(BEYOND.items())[:2]:
@@ -370,7 +371,7 @@ how = {"split": "leave_subjects_out", "recipe": recipe, "n_jobs": 1, "progress":
 strategy, strength, seeds = 11, 1.0, 3
 how |= {"strengths": [strength], "seeds": seeds}
 run = interventions.run_interventions(cohort, [strategy], **how)
-table = interventions.paired_changes(run).set_index("seed")
+table = effects.paired_changes(run).set_index("seed")
 table[["true", "placebo", "beyond"]].round(3).rename_axis("simulated, seed")
 
 # %% [markdown]
@@ -382,7 +383,7 @@ table[["true", "placebo", "beyond"]].round(3).rename_axis("simulated, seed")
 once = interventions.run_interventions(
     cohort, [11], **how | {"strengths": [10.0]}
 )  # fmt: skip
-print("strength 10:", interventions.paired_changes(once)[["true", "placebo"]].mean().round(1).to_dict())
+print("strength 10:", effects.paired_changes(once)[["true", "placebo"]].mean().round(1).to_dict())
 harmful = paper.loc[paper["delta"] < 0, "p"].to_numpy()
 print("Holm among the strategies that lower accuracy:", len(harmful), (stats.holm(harmful) <= 0.05).sum())
 for regime in REGIMES:
@@ -414,9 +415,9 @@ for regime in REGIMES:
         claims.record("C7.none_helps", value=rises, n=len(table), note=note, **data),
         claims.record("C7.equivalent", **families[regime].loc["beyond"], n=23, note=note, **data),
     ]
-transfer = interventions.paired_changes(trained.as_interventions(tables["simulated_transfer"]))["true"]
-table = interventions.summarise(runs["simulated"])
-p = np.append(table["true_p"], interventions.paired_t(transfer)[1])
+transfer = effects.paired_changes(trainings.as_interventions(tables["simulated_transfer"]))["true"]
+table = effects.summarise(runs["simulated"])
+p = np.append(table["true_p"], effects.paired_t(transfer)[1])
 falls, rises = after_holm(p, np.append(table["true"], transfer.mean()))
 data = {"n": len(p), "data": "simulated cohort, seed 0, default", "simulated": True}
 ledger += [
@@ -475,6 +476,6 @@ claims.show(*firm)[["data", "verdict"]]
 #
 # how = {"seeds": 10, "valence": positions_of_clips}
 # result = interventions.run_interventions(cohort, [11, "InfoNCE"], **how)
-# interventions.summarise(result)  # each strategy beside its placebo
-# interventions.family_mean(result)  # their mean, beyond the placebos
+# effects.summarise(result)  # each strategy beside its placebo
+# effects.family_mean(result)  # their mean, beyond the placebos
 # ```

@@ -36,12 +36,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from kernel import audit, claims, plots, stats, style
+from kernel import claims, plots, stats, style
+from kernel.audit import store, trainings
 from kernel.brain.simulate import Settings
-from kernel.decoding import interventions, trained
+from kernel.decoding import effects, interventions
 from kernel.decoding.alignment import Alignment
-from kernel.decoding.bank import TrainingSpec
 from kernel.decoding.interventions import OWN_SEEDS
+from kernel.decoding.training import TrainingSpec
 
 plots.set_style()
 
@@ -49,8 +50,8 @@ plots.set_style()
 people = ("alignment", "doses", "recipes", "few_people", "mechanism", "axis_members")
 controls = ("cohorts", "regimes", "doses", "mechanism", "axis_members")
 names = people + tuple(f"simulated_{name}" for name in controls)
-tables = {name: audit.load(name) for name in names}
-print(audit.sources(*tables.values()))
+tables = {name: store.load(name) for name in names}
+print(store.sources(*tables.values()))
 
 # %% [markdown]
 # ## Saturation makes four predictions
@@ -70,13 +71,13 @@ print(audit.sources(*tables.values()))
 # We begin with the first prediction, and with the 24 strategies of chapter 10 together.
 
 # %% tags=["hide-input"]
-REGIMES = tuple(trained.REGIMES)
+REGIMES = tuple(trainings.REGIMES)
 ARMS = ("true", "placebo", "beyond")
 
 
 def changes(rows):
     """Mean over strategies of the changes (n_seeds, n_people) with the axis, its placebo, and beyond it."""
-    run = trained.as_interventions(rows)
+    run = trainings.as_interventions(rows)
     # strategies with placebos of their own count their seeds from a thousand
     accuracy, groups = np.stack(run.hits)[..., 0], [run.table["arm"], run.table["seed"] % OWN_SEEDS]
     delta = pd.DataFrame(accuracy - accuracy[run.twin]).groupby(groups).mean()
@@ -95,11 +96,11 @@ def starred(interval, digits=3):
     return f"{round(value, digits) + 0.0:+.{digits}f}" + "*" * (low > 0 or high < 0)  # no -0
 
 
-both = trained.over_people_and_seeds
+both = trainings.over_people_and_seeds
 everything = tables["alignment"].query("number.notna() or arm == 'base'")
 mean_of_24 = {regime: changes(rows) for regime, rows in everything.groupby("regime")}
 family = {
-    regime: interventions.family_mean(trained.as_interventions(rows))
+    regime: effects.family_mean(trainings.as_interventions(rows))
     for regime, rows in everything.groupby("regime")
 }
 words = {"true": "the axis", "placebo": "placebo", "beyond": "beyond the placebo"}
@@ -152,7 +153,7 @@ legend = axes[0, 0].legend(loc="lower left")
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "Rank correlations of strength and change", "code_prompt_hide": "Rank correlations of strength and change"}
 doses = {
-    regime: interventions.dose_response(trained.as_interventions(rows))
+    regime: effects.dose_response(trainings.as_interventions(rows))
     for regime, rows in tables["doses"].groupby("regime")
 }
 rho = pd.concat({regime: table.set_index(["strategy", "arm"]) for regime, table in doses.items()})
@@ -172,7 +173,7 @@ rho.unstack("arm")[["true", "placebo"]].set_axis(["the axis", "placebo"], axis=1
 # %% mystnb={"image": {"alt": "Four panels, real EEG, for means and time course, emotions and moments: change of accuracy against the number of epochs, with the axis in blue and the placebo in grey, with 95 % intervals; beneath each number of epochs stands the accuracy without a strategy, from .20 to .47. In three panels both lines rise from about -.04 or -.08 to near zero; for emotions on the time course from -.02 to -.013."}, "figure": {"caption": "**Harm is largest where training is short, with the axis and the placebo alike (real EEG).** Mean of four strategies; beneath the epochs the accuracy without a strategy; bars: 95 % intervals over 23 people and ten seeds."}} tags=["hide-input"]
 recipes = {name: changes(rows) for name, rows in tables["recipes"].groupby("recipe", sort=False)}
 lines = {
-    (regime, labels): [f"{regime}, {labels}, {length}" for length in trained.LENGTHS[regime]]
+    (regime, labels): [f"{regime}, {labels}, {length}" for length in trainings.LENGTHS[regime]]
     for regime in REGIMES
     for labels in ("emotions", "moments")
 }
@@ -204,7 +205,7 @@ few = {
     (regime, int(n)): changes(rows)
     for (regime, n), rows in tables["few_people"].groupby(["regime", "people"])
 }
-few |= {(regime, 80): recipes[f"{regime}, emotions, {trained.REGIMES[regime].epochs}"] for regime in REGIMES}
+few |= {(regime, 80): recipes[f"{regime}, emotions, {trainings.REGIMES[regime].epochs}"] for regime in REGIMES}
 longest = {line: recipes[names[-1]] for line, names in lines.items()}
 shortest = {line: recipes[names[0]] for line, names in lines.items()}
 contrasts = {("longer training", ", ".join(line)): (longest[line], shortest[line]) for line in lines}
@@ -293,7 +294,7 @@ def moved(text):
     for (regime, label, arm), part in tables["mechanism"].groupby(["regime", "label", "arm"], sort=False):
         if arm != "base":
             for name, score in (("class means", "d_class_pc1"), ("residual", "d_residual")):
-                interval = interventions.paired_t(part[score])[0]
+                interval = effects.paired_t(part[score])[0]
                 rows[name, regime, words[arm], FAMILIES[label]] = text(interval, 2)
     return pd.Series(rows).unstack(level=(0, 1, 2))
 
@@ -345,7 +346,7 @@ gains(shown)
 # %% mystnb={"image": {"alt": "Forest plot, simulated cohorts: change of balanced accuracy with the axis, with a placebo and beyond it, for weak, strong and no valence with full training, for 4 and 16 training people, for 2 and 5 epochs, for effects half and twice as large, with weak and in part with no valence, and for a stored run with 4 people and 100 epochs."}, "figure": {"caption": "**Short training is harmed as much where there is no valence (simulated).** In brackets the accuracy without a strategy. Mean of four strategies, or of nine in the last two rows. Bars: 95 % intervals over cohorts."}} tags=["hide-input"]
 truths = {"default": "weak valence", "strong_valence": "strong valence", "no_valence": "no valence"}
 runs = {
-    name: trained.as_interventions(tables["simulated_cohorts"].query("truth == @preset"))
+    name: trainings.as_interventions(tables["simulated_cohorts"].query("truth == @preset"))
     for preset, name in truths.items()
 }
 levels = {"subjects": "{:g} people", "epochs": "{:g} epochs", "signal": "effects × {:g}"}
@@ -353,14 +354,14 @@ for (axis, level, preset), rows in tables["simulated_regimes"].groupby(
     ["axis", "level", "truth"], sort=False
 ):
     name = f"{levels[axis].format(level)}, {truths[preset]}"
-    runs[name] = trained.as_interventions(rows.drop(columns=["axis", "level"]))
+    runs[name] = trainings.as_interventions(rows.drop(columns=["axis", "level"]))
 rows = []
 pairs = [
     f"{few}, {valence}" for few in ("4 people", "2 epochs") for valence in ("weak valence", "no valence")
 ]
 for name in dict.fromkeys([*truths.values(), *pairs, *runs]):  # with and without valence side by side
     run = runs[name]
-    mean = interventions.family_mean(run)
+    mean = effects.family_mean(run)
     limits = {
         f"{arm}{end}": mean.loc[arm, column]
         for arm in ARMS
@@ -381,7 +382,7 @@ fig = plots.plot_paired_forest(pd.DataFrame(rows), arms, label="change, simulate
 
 # %% tags=["hide-input"]
 def contrast(one, other):
-    return interventions.change_contrast(runs[one], runs[other]).set_index("label").loc["all"]
+    return effects.change_contrast(runs[one], runs[other]).set_index("label").loc["all"]
 
 
 needs = {name: contrast(name, "no valence") for name in ("weak valence", "strong valence")}
@@ -416,7 +417,7 @@ control = interventions.run_cohorts(
     range(8), only_valence, [Alignment("rsa", 1.0)], n_subjects=40, n_training=3, seeds=1,
     split="leave_subjects_out", recipe=TrainingSpec(epochs=60), progress=False,
 )  # fmt: skip
-helped = {arm: interventions.paired_t(interventions.paired_changes(control)[arm]) for arm in ARMS}
+helped = {arm: effects.paired_t(effects.paired_changes(control)[arm]) for arm in ARMS}
 pd.DataFrame(
     {
         words[arm]: {"change": change, "from": low, "to": high, "p": p}
@@ -469,7 +470,7 @@ def in_people(claim, change, **more):
     """As everywhere in the ledger the interval is over people; the note has the one over seeds as well."""
     _, low, high = both(change)
     note = f"over people and seeds [{low:.3f}, {high:.3f}]"
-    record(claim, trained.over_people(change.mean(0)), n=change.shape[1], note=note, **more)
+    record(claim, trainings.over_people(change.mean(0)), n=change.shape[1], note=note, **more)
 
 
 for regime in REGIMES:
@@ -491,7 +492,7 @@ for regime in REGIMES:
     in_people("C7.helps_when_scarce", few[regime, 4]["beyond"], regime=regime, variant="4 training people")
     moved_by_axis = tables["mechanism"].query("regime == @regime and arm == 'true'")
     by_seed = moved_by_axis.groupby("seed")["d_residual"].mean()
-    record("C7.mechanism", interventions.paired_t(by_seed)[0], n=len(by_seed), regime=regime)
+    record("C7.mechanism", effects.paired_t(by_seed)[0], n=len(by_seed), regime=regime)
     last = tables["axis_members"].query("regime == @regime and kind == 'true'").iloc[-1]
     gain = last[["gain", "low", "high"]]
     record("C8.axis_members_harm", gain, n=23, regime=regime, note=f"{last['added']} added to ten")
@@ -527,7 +528,7 @@ def control_row(claim, interval, *, n, data, **more):
 
 for name in truths.values():
     control_row(
-        "C7.beyond_placebo", interventions.family_mean(runs[name]).loc["beyond"], n=5, data=f"{five}, {name}"
+        "C7.beyond_placebo", effects.family_mean(runs[name]).loc["beyond"], n=5, data=f"{five}, {name}"
     )
 for name, row in needs.items():
     control_row("C7.needs_valence", row, n=5, data=f"{five}, {name}")
@@ -535,7 +536,7 @@ varied = {"subjects": "training subjects", "epochs": "epochs", "signal": "size o
 for (axis, strong, weak), row in thresholds.items():
     control_row("C7.threshold", row, n=5, data=f"{five}; {varied[axis]} {strong:g} against {weak:g}")
 one = "simulated cohort, seed 0"
-for row in interventions.dose_response(trained.as_interventions(tables["simulated_doses"])).to_dict(
+for row in effects.dose_response(trainings.as_interventions(tables["simulated_doses"])).to_dict(
     "records"
 ):
     if row["arm"] == "true":
@@ -545,14 +546,14 @@ for row in interventions.dose_response(trained.as_interventions(tables["simulate
             n=row["n"],
             data=f"{one}, default; {row['strategy']}",
         )
-scarce = interventions.family_mean(runs["4 people, weak valence"]).loc["beyond"]
+scarce = effects.family_mean(runs["4 people, weak valence"]).loc["beyond"]
 control_row("C7.helps_when_scarce", scarce, n=5, data=f"{five}, weak valence, 4 training subjects")
 for preset, row in stored.iterrows():
     limits = {"value": row["beyond"], "low": row["beyond_low"], "high": row["beyond_high"]}
     data = f"simulated cohorts, seeds 100 to 107, {truths[preset]}, 4 training subjects"
     control_row("C7.helps_when_scarce", limits, n=int(row["n"]), data=data, note="stored run of book/grid.py")
 by_seed = tables["simulated_mechanism"].query("arm == 'true'").groupby("seed")["d_residual"].mean()
-interval = interventions.paired_t(by_seed)[0]._asdict()
+interval = effects.paired_t(by_seed)[0]._asdict()
 control_row("C7.mechanism", interval, n=len(by_seed), data=f"{one}, strong valence; four strategies")
 last = tables["simulated_axis_members"].query("kind == 'true'").iloc[-1].rename({"gain": "value"})
 control_row("C8.axis_members_harm", last, n=23, data=f"{one}, default", note=f"{last['added']} added to ten")
@@ -618,7 +619,8 @@ print(f"r over {len(recipes)} trainings: {r:.1f}")
 # ```
 #
 # ```python
-# from kernel.decoding.interventions import dose_response, run_interventions
+# from kernel.decoding.effects import dose_response
+# from kernel.decoding.interventions import run_interventions
 #
 # how = {"strengths": [0.1, 0.5, 1, 5], "valence": positions_of_clips}
 # run = run_interventions(cohort, ["rsa"], **how)

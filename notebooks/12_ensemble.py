@@ -37,7 +37,8 @@
 import numpy as np
 import pandas as pd
 
-from kernel import audit, claims, plots
+from kernel import claims, plots
+from kernel.audit import store
 from kernel.brain.cohort import segments, standardise
 from kernel.brain.simulate import simulate_cohort
 from kernel.decoding.contest import RESIDUAL_METHODS, contest_summary, gains_in_context
@@ -47,8 +48,8 @@ plots.set_style()
 LINEAR = {"lda": "linear discriminant", "logistic": "logistic regression"}
 
 # %% tags=["hide-input"]
-tables = {name: audit.load(name) for name in ("contest", "pool_ends", "simulated_contest")}
-print(audit.sources(*tables.values()))
+tables = {name: store.load(name) for name in ("contest", "pool_ends", "simulated_contest")}
+print(store.sources(*tables.values()))
 
 # %% [markdown]
 # ## A vote helps if the voters make different mistakes
@@ -350,7 +351,8 @@ claims.show(*rows, *controls)[["data", "verdict"]]
 #
 # ```python
 # import kernel
-# from kernel.brain.cohort import Cohort, make_split, standardise
+# from kernel.brain.cohort import Cohort, standardise
+# from kernel.brain.splits import make_split
 # from kernel.decoding.contest import contest
 #
 # cohort = standardise(Cohort.load("my_study.nc"))

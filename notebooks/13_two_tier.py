@@ -39,7 +39,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from kernel import audit, claims, plots, stats, style
+from kernel import claims, plots, stats, style
+from kernel.audit import store
 from kernel.decoding.ensemble import gain_against_headroom
 
 plots.set_style()
@@ -47,8 +48,8 @@ plots.set_style()
 # %% tags=["hide-input"]
 names = ["pools", "pool_ends", "pool_growth", "comparisons"]
 names += [f"simulated_{name}" for name in names]
-tables = {name: audit.load(name) for name in (*names, "headroom", "simulated_headroom")}
-print(audit.sources(*tables.values()))
+tables = {name: store.load(name) for name in (*names, "headroom", "simulated_headroom")}
+print(store.sources(*tables.values()))
 
 # %% [markdown]
 # ## The residual is what varies within an emotion
@@ -385,7 +386,8 @@ print(f"r of .743 or more by chance: {share:.4f}")
 # **On your own data.** Sixteen pools on a cohort of yours ([how to build one](../book/howto.md)), whose clips carry ratings:
 #
 # ```python
-# from kernel.brain.cohort import Cohort, make_split, standardise
+# from kernel.brain.cohort import Cohort, standardise
+# from kernel.brain.splits import make_split
 # from kernel.decoding.bank import train_bank
 # from kernel.decoding import two_tier
 #

@@ -36,19 +36,21 @@
 import numpy as np
 import pandas as pd
 
-from kernel import audit, claims, plots, stats
-from kernel.brain.calibration import rejection_rates
-from kernel.brain.cohort import FACED_CLASSES, mean_over_subjects, standardise, trial_features
+from kernel import claims, plots, stats
+from kernel.audit import simulated, store
+from kernel.audit.projection_rates import rejection_rates
+from kernel.brain.cohort import mean_over_subjects, standardise, trial_features
+from kernel.brain.designs import CLASS_VALENCE, FACED_CLASSES
 from kernel.brain.projection import track
-from kernel.brain.simulate import CLASS_VALENCE, simulate_cohort
+from kernel.brain.simulate import simulate_cohort
 from kernel.brain.sources import load_cohort
-from kernel.brain.study import transfer_class_order
+from kernel.brain.splits import usual_split
 from kernel.brain.topography import cell_map
-from kernel.decoding import simulated
-from kernel.decoding.bank import TrainingSpec
-from kernel.decoding.study import split_table, usual_split
+from kernel.brain.tracking import transfer_class_order
+from kernel.decoding.rediscovery import split_table
+from kernel.decoding.training import TrainingSpec
+from kernel.language.construct import axis_positions
 from kernel.language.models import load_language_model
-from kernel.language.study import axis_positions
 
 plots.set_style()
 lm = load_language_model("SmolLM2-135M-Instruct")
@@ -57,7 +59,7 @@ other = load_cohort(skip=["FACED"], progress=False)
 recorded = [] if other.simulated else [other]
 cohorts = {part.label: part for part in (*recorded, *made.values())}
 names = ("replication_rates", "replication_checkpoints", "replication_tests")
-stored = {name: audit.load(name) for name in names}
+stored = {name: store.load(name) for name in names}
 print(*(table.attrs["source"] for table in stored.values()), sep="\n")
 positions = {label: axis_positions(lm, part.classes) for label, part in cohorts.items()}
 
@@ -399,7 +401,7 @@ print(f"{n_orders} orders, smallest two-sided p {p:.3f}")
 #
 # ```python
 # import kernel
-# from kernel.brain.study import transfer_class_order
+# from kernel.brain.tracking import transfer_class_order
 #
 # faced = kernel.load_cohort("/path/to/FACED")
 # seed_v = kernel.load_cohort("/path/to/SEED-V")

@@ -44,22 +44,23 @@ from scipy import stats as scipy_stats
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import BaggingClassifier
 
-from kernel import audit, claims, plots, stats, style
-from kernel.brain.cohort import FACED_CHANNELS, FACED_CLASSES, FACED_CLIP_EMOTIONS
+from kernel import claims, plots, stats, style
+from kernel.audit import store
+from kernel.audit.trainings import over_people
+from kernel.brain.designs import FACED_CHANNELS, FACED_CLASSES, FACED_CLIP_EMOTIONS
 from kernel.brain.features import differential_entropy
 from kernel.brain.simulate import PRESETS, SFREQ, simulate_raw
 from kernel.decoding.causal import CausalEntropy, OnlineSettings
 from kernel.decoding.online import OnlineDecoder, decode
 from kernel.decoding.streams import read_log, replay
-from kernel.decoding.trained import over_people
 
 plots.set_style()
 emotions = np.array(FACED_CLIP_EMOTIONS)
 
 # %% tags=["hide-input"]
 names = ("online", "accuracy_by_split", "decoders")
-online, splits, decoders = (audit.load(name) for name in names)
-print(audit.sources(online, splits, decoders))
+online, splits, decoders = (store.load(name) for name in names)
+print(store.sources(online, splits, decoders))
 
 # %% [markdown]
 # ## New people are decoded above chance, and the networks know the films

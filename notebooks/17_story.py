@@ -28,10 +28,11 @@ import numpy as np
 import pandas as pd
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-from kernel import audit, claims, plots, stats
+from kernel import claims, plots, stats
+from kernel.audit import store, trainings
+from kernel.audit.reconstruction import PENALTY
 from kernel.brain.designs import FACED_CLASSES
-from kernel.brain.reconstruction import PENALTY
-from kernel.decoding import interventions, trained
+from kernel.decoding import effects
 from kernel.decoding.geometry import class_pc1_alignment
 
 plots.set_style()
@@ -39,7 +40,7 @@ plt.rcParams |= {"figure.dpi": 100, "font.size": 11, "svg.hashsalt": "story"}
 plt.rcParams |= dict.fromkeys(["axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize"], 11)
 set_matplotlib_formats("svg", metadata={"Date": None})
 ledger = claims.ledger(claims.book_ledger()).set_index(["id", "data"])
-REGIMES = tuple(trained.REGIMES)
+REGIMES = tuple(trainings.REGIMES)
 
 
 def short(r):
@@ -47,7 +48,7 @@ def short(r):
     return f"{r:.2f}".replace("0.", ".").replace("-", "\u2212")
 
 
-tables = {name: audit.load(name, check=False) for name in ("axes", "checkpoints", "alignment", "contest")}
+tables = {name: store.load(name, check=False) for name in ("axes", "checkpoints", "alignment", "contest")}
 axes = tables["axes"].groupby("emotion").mean(numeric_only=True).loc[list(FACED_CLASSES)]
 
 
@@ -141,7 +142,7 @@ ax.tick_params(axis="y", length=0)
 
 # %% tags=["remove-input"] mystnb={"image": {"alt": "Two scatter plots of the same 36 networks, real EEG: accuracy across, agreement with the axis up. With the axis of one language model the dots rise in two clusters, r = .83; with the axis of another they fall, r = -.78."}, "figure": {"caption": "**The same networks, two axes, opposite answers (real EEG).** A dot is a network that sees the time course; the two clusters are two kinds of network. The two axes correlate at .87 over the nine emotions."}}
 bank = tables["checkpoints"].query("regime == @REGIMES[1]")
-first = bank[list(trained.PC1)].to_numpy()[..., None]
+first = bank[list(trainings.PC1)].to_numpy()[..., None]
 titles = {"language model": "one model's axis", "second model": "another's"}
 scores = {name: class_pc1_alignment(first, np.arange(9), axes[name].to_numpy()).score for name in titles}
 agreement = axes["language model"].corr(axes["second model"])
@@ -164,8 +165,8 @@ label = panels[0].set_ylabel("agreement with the axis")
 
 # %% tags=["remove-input"] mystnb={"image": {"alt": "Scatter plot, real EEG: for each of 24 strategies the change in accuracy with the true axis, up, against the change with a placebo, across, on logarithmic scales. All dots lie close to the diagonal, from no change to a loss of three tenths."}, "figure": {"caption": "**Axis and placebo cost the same (real EEG).** A dot is one of 24 strategies (the 25th needs other data), ten seeds each, time course; on the line both harm alike. Scales are stretched near zero."}}
 rows = tables["alignment"].query("regime == @REGIMES[1]")
-run = trained.as_interventions(rows[rows["number"].notna() | (rows["arm"] == "base")])
-summary = interventions.summarise(run)
+run = trainings.as_interventions(rows[rows["number"].notna() | (rows["arm"] == "base")])
+summary = effects.summarise(run)
 fig, ax = plt.subplots(figsize=(4.4, 3.8))
 ax.axline((0, 0), slope=1, color=plots.GREY, lw=1)
 ax.plot(summary["placebo"], summary["true"], "o", color=plots.BLUE, ms=7, alpha=0.75)

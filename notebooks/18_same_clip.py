@@ -39,16 +39,18 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest, ttest_1samp
 
-from kernel import audit, claims, plots, stats
-from kernel.brain.cohort import FACED_SCALP, scalp_info, standardise, trial_features
+from kernel import claims, plots, stats
+from kernel.audit import store
+from kernel.brain.cohort import standardise, trial_features
 from kernel.brain.components import simulate_components
+from kernel.brain.designs import FACED_SCALP, scalp_info
 from kernel.brain.within_clip import PeopleRidge, drift_free, placebo_ratings, residuals, within_clip_test
 
 plots.set_style()
 names = ["within_clip", "within_people", "within_cells", "within_eyes", "within_controls"]
 names += ["within_bands", "within_placebo", "within_hard_placebo", "within_rates", "variance"]
-tables = {name: audit.load(name) for name in names}
-print(audit.sources(*tables.values()))
+tables = {name: store.load(name) for name in names}
+print(store.sources(*tables.values()))
 
 # %% [markdown]
 # ## A clip cannot explain why two people differ about it

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import torch
 
-from kernel import arrays, metrics, ratings, stats
-from kernel.brain import features, projection, topography
+from kernel import arrays, metrics, stats
+from kernel.brain import features, projection, ratings, topography
 from kernel.brain.cohort import Cohort
 from kernel.decoding import alignment, causal, ensemble, geometry, members, online, streams
 from kernel.language import axis

@@ -13,13 +13,14 @@ from sklearn.metrics import balanced_accuracy_score
 from torch.nn.functional import cosine_similarity, cross_entropy
 
 from kernel import stats
-from kernel.brain.cohort import Cohort, make_split, segments, standardise
+from kernel.brain.cohort import Cohort, segments, standardise
 from kernel.brain.simulate import Settings, simulate_cohort
+from kernel.brain.splits import make_split
 from kernel.decoding import bank as bank_module
 from kernel.decoding import networks, training
 from kernel.decoding.alignment import NAMED, PAPER_ROWS, STRATEGIES, Alignment
-from kernel.decoding.bank import TrainingSpec, train_bank
-from kernel.decoding.training import Labels
+from kernel.decoding.bank import train_bank
+from kernel.decoding.training import Labels, TrainingSpec
 from kernel.metrics import balanced_accuracy
 
 QUICK = {"epochs": 4, "warmup_epochs": 1, "batch_size": 64}

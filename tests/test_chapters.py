@@ -18,7 +18,7 @@ from eeg_files import (
 
 from kernel import load_cohort
 from kernel.brain.simulate import simulate_cohort
-from kernel.brain.study import map_vaxis_to_scalp, project_vaxis
+from kernel.brain.tracking import map_vaxis_to_scalp, project_vaxis
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -8,8 +8,9 @@ import xarray as xr
 from sklearn.preprocessing import StandardScaler
 
 from kernel.brain import designs
-from kernel.brain.cohort import Cohort, cohort_tensor, make_split, mean_over_subjects, segments, standardise
+from kernel.brain.cohort import Cohort, cohort_tensor, mean_over_subjects, segments, standardise
 from kernel.brain.designs import FACED_CLASSES, FACED_CLIP_EMOTIONS, FACED_FILMS, faced_hardware
+from kernel.brain.splits import make_split
 
 CHANNELS = ("Fz", "Cz", "Oz")
 

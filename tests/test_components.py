@@ -7,13 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from kernel.audit import variance
+from kernel.audit.material import Material
+from kernel.audit.tables import TABLES
 from kernel.brain import components
-from kernel.brain.cohort import FACED_CLIP_EMOTIONS, FACED_FILMS, FACED_SCALP, Cohort, trial_features
+from kernel.brain.cohort import Cohort, trial_features
 from kernel.brain.components import FACED_COMPONENTS, FacedSettings, simulate_components, variance_components
-from kernel.brain.material import Material
+from kernel.brain.designs import FACED_CLIP_EMOTIONS, FACED_FILMS, FACED_SCALP
+from kernel.brain.ratings import load_ratings
 from kernel.brain.simulate import simulate_cohort
-from kernel.ratings import load_ratings
-from kernel.tables import TABLES
 
 #: Row of the table, field of the sizes, and the error to allow with 60 people, relative to the size. Channels
 #: are so correlated that they count as one or two: 59 persons or slopes have a standard error of
@@ -90,25 +92,25 @@ def test_the_sizes_are_those_of_faced(faced):
 
 def test_shares_are_those_of_a_two_way_layout(rng):
     x = 3 + 2 * rng.standard_normal((400, 1)) + rng.standard_normal(300) + rng.standard_normal((400, 300))
-    shares = components._variance_shares(x)
+    shares = variance._variance_shares(x)
     assert shares.sum() == pytest.approx(1)
     # 400 persons and 300 clips: relative standard errors of .07 and .08 of their variance
     assert shares.to_dict() == pytest.approx({"person": 4 / 6, "clip": 1 / 6, "rest": 1 / 6}, abs=0.07)
-    alike = components._variance_shares(np.tile(rng.standard_normal(9), (5, 1))).to_dict()
+    alike = variance._variance_shares(np.tile(rng.standard_normal(9), (5, 1))).to_dict()
     assert alike == pytest.approx({"person": 0, "clip": 1, "rest": 0})
 
 
 @pytest.mark.faced
 @pytest.mark.parametrize(("item", "rest"), [("valence", 0.48), ("liking", 0.49), ("arousal", 0.56)])
 def test_half_of_the_ratings_lies_between_people_within_a_clip(faced, item, rest):
-    assert components._variance_shares(faced.person_rating(item))["rest"] == pytest.approx(rest, abs=0.005)
+    assert variance._variance_shares(faced.person_rating(item))["rest"] == pytest.approx(rest, abs=0.005)
 
 
 def test_the_table_has_sizes_and_shares_of_what_was_planted():
     shares = {}
     for slope, sizes in {"slope": FACED_COMPONENTS, "no slope": without("slope")}.items():
         cohort, _ = simulate_components(2, n_subjects=20, components=sizes)
-        table = components.variance(Material(cohort), "all").set_index(["quantity", "component", "of"])
+        table = variance.variance(Material(cohort), "all").set_index(["quantity", "component", "of"])
         sizes = variance_components(cohort)
         assert table.loc[("sd", "person", "alpha"), "value"] == sizes.loc["person", "alpha"]
         bands = table["value"].filter(like="share, ", axis=0).unstack("component").dropna(axis=1, how="all")
@@ -119,7 +121,7 @@ def test_the_table_has_sizes_and_shares_of_what_was_planted():
         np.testing.assert_allclose(eeg["slope"] / eeg["person"], ratio[[name[7:] for name in eeg.index]])
         shares[slope] = eeg.loc["share, gamma", "slope"]
         ratings = table.loc[("share, ratings", slice(None), "liking"), "value"].droplevel([0, 2]).to_dict()
-        assert ratings == components._variance_shares(cohort.person_rating("liking")).to_dict()
+        assert ratings == variance._variance_shares(cohort.person_rating("liking")).to_dict()
     # .027 by the sizes; variances of 19 differences between people have a standard error of a third
     assert 0.01 < shares["slope"] < 0.05 and shares["no slope"] < 0.004
 
@@ -208,7 +210,7 @@ def test_a_profile_tells_shared_from_separate_noise(rng, shared):
         de, subjects=range(6), emotions=FACED_CLIP_EMOTIONS, channels=["Fz", "Cz", "Pz", "Oz"],
         dataset="FACED", provenance="simulated: noise", simulated=True,
     )  # fmt: skip
-    profile = components.profile(cohort)
+    profile = variance.profile(cohort)
     r, sd = (profile[profile.index.str.startswith(start)].to_numpy() for start in ("r of", "sd"))
     assert r == pytest.approx(shared, abs=4 / np.sqrt(6 * 28 * 29))
     assert sd == pytest.approx(np.sqrt(0.25 + 1 / 30), rel=4 / np.sqrt(2 * 6 * 27))

@@ -14,8 +14,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score
 
 from kernel import files, stats
-from kernel.brain.cohort import make_split, segments, standardise
+from kernel.brain.cohort import segments, standardise
 from kernel.brain.simulate import Settings, simulate_cohort
+from kernel.brain.splits import make_split
 from kernel.decoding import members, networks
 from kernel.decoding.bank import train_bank
 from kernel.decoding.contest import (

@@ -10,7 +10,7 @@ import pytest
 from eeg_files import EMOEEG_ORDER, write_emoeeg_mc
 
 from kernel.brain.emoeegmc import read_emoeeg_mc
-from kernel.brain.releases import EEGFileError
+from kernel.brain.readers import EEGFileError
 
 QUIET = {"progress": False}
 # in the form in which the README of ds005540 lists who saw what

@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 from eeg_files import CHANNELS_LATE, SCALP, write_bdf
 
-from kernel.brain import faced, releases
+from kernel.brain import faced, readers
 from kernel.brain.features import differential_entropy
-from kernel.brain.releases import EEGFileError
+from kernel.brain.readers import EEGFileError
 
 SECONDS = 3
 
@@ -486,4 +486,4 @@ def test_a_recording_that_breaks_off_names_what_was_sought():
 
     raw = SimpleNamespace(info={"sfreq": 100.0}, n_times=1000, get_data=broken)
     with pytest.raises(EEGFileError, match=r"no samples of clip 3 \(end of file\), expected a whole"):
-        releases.cut(raw, [0], 0, 500, 1, window=1.0, path=Path("a.bdf"), where="clip 3")
+        readers.cut(raw, [0], 0, 500, 1, window=1.0, path=Path("a.bdf"), where="clip 3")

@@ -12,7 +12,8 @@ from eeg_files import write_faced_de, write_faced_remarks
 from scipy.stats import zscore
 
 import kernel
-from kernel.brain.cohort import FACED_FILMS, standardise
+from kernel.brain.cohort import standardise
+from kernel.brain.designs import FACED_FILMS
 from kernel.brain.faced import read_faced
 from kernel.brain.faced_table import PEOPLE, load_faced_table
 

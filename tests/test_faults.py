@@ -171,7 +171,7 @@ def small_cohort():
 
 
 def bank(place: Path):
-    from kernel.brain.cohort import make_split
+    from kernel.brain.splits import make_split
     from kernel.decoding import bank
 
     train_block = getattr(bank._train_block, "uncounted", bank._train_block)

@@ -205,7 +205,7 @@ def test_a_key_follows_its_inputs_and_every_library(monkeypatch):
 
 
 def test_the_code_of_a_key_holds_what_python_imports_and_reads():
-    module = "kernel.brain.calibration"
+    module = "kernel.audit.projection_rates"
     code = f"import sys, {module}; print(*(m for m in sys.modules if m.startswith('kernel.')))"
     hashes = files._source_hashes(PACKAGE)
     held = files._with_imports([module], hashes)

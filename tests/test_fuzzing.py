@@ -31,14 +31,15 @@ from test_sentiment import write_sets
 from kernel import assets, claims, files
 from kernel.assets import AssetCorruptError, AssetMissingError, _AssetFile
 from kernel.brain import emoeegmc, faced, seedv
-from kernel.brain.cohort import Cohort, make_split
+from kernel.brain.cohort import Cohort
 from kernel.brain.pickles import load_npy, load_npz, load_pickle
-from kernel.brain.releases import EEGFileError, UnsafePickleError
+from kernel.brain.readers import EEGFileError, UnsafePickleError
+from kernel.brain.splits import make_split
 from kernel.claims import ClaimsError
 from kernel.decoding import bank
 from kernel.decoding.online import OnlineDecoder, decode
 from kernel.decoding.streams import read_log, replay
-from kernel.language import sentiment, study
+from kernel.language import construct, sentiment
 from kernel.language.models import ModelLoadError, load_language_model
 
 MEMORY = 64 * 2**20  # bytes that a reader may take beside ten times its file
@@ -353,10 +354,10 @@ def ledger(folder, monkeypatch):
 
 def study_record(folder, monkeypatch):
     truth = {"status": "done", "auc_movie": 0.9, "paper_r": None}
-    monkeypatch.setattr(study, "_run_one", lambda name, progress, options: truth)
+    monkeypatch.setattr(construct, "_run_one", lambda name, progress, options: truth)
     monkeypatch.setattr(files, "source_digest", lambda *names: "0" * 64)
-    study.run_registry(["model"], folder, progress=False)
-    return folder / "model.json", lambda: study.run_registry(["model"], folder, progress=False)
+    construct.run_registry(["model"], folder, progress=False)
+    return folder / "model.json", lambda: construct.run_registry(["model"], folder, progress=False)
 
 
 def asset_manifest(folder, monkeypatch):

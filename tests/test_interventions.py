@@ -9,32 +9,36 @@ import pytest
 from scipy.stats import binomtest, ttest_1samp
 
 from kernel import stats
-from kernel.brain.cohort import Cohort, make_split
+from kernel.brain.cohort import Cohort
 from kernel.brain.simulate import Settings, simulate_cohort
+from kernel.brain.splits import make_split
 from kernel.decoding import bank as bank_module
 from kernel.decoding import interventions as module
 from kernel.decoding.alignment import NAMED, PAPER_ROWS, Alignment
-from kernel.decoding.bank import TrainingSpec, train_bank
-from kernel.decoding.interventions import (
-    DOSES,
+from kernel.decoding.bank import train_bank
+from kernel.decoding.effects import (
     Interventions,
-    at_level,
     change_contrast,
     combine,
-    default_values,
     dose_response,
-    ensemble_with_axis,
     family_mean,
-    few_subjects,
-    mechanism,
     paired_changes,
     paired_t,
+    summarise,
+)
+from kernel.decoding.interventions import (
+    DOSES,
+    at_level,
+    default_values,
+    ensemble_with_axis,
+    few_subjects,
+    mechanism,
     possible_strategies,
     run_cohorts,
     run_interventions,
-    summarise,
     wanted_strategies,
 )
+from kernel.decoding.training import TrainingSpec
 from kernel.metrics import balanced_accuracy
 
 QUICK = TrainingSpec(epochs=4, warmup_epochs=1, batch_size=64)

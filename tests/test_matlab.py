@@ -10,7 +10,7 @@ import pytest
 from scipy.io import loadmat, savemat
 
 from kernel.brain.matlab import load_struct
-from kernel.brain.releases import EEGFileError
+from kernel.brain.readers import EEGFileError
 
 FIELDS = {"score": 3, "vid": 1}
 HEAD = b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM"

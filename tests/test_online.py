@@ -21,13 +21,16 @@ from scipy.signal import freqz_sos
 from scipy.special import softmax
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from kernel.brain.cohort import FACED_CLIP_EMOTIONS, make_split, standardise
+from kernel.brain.cohort import standardise
+from kernel.brain.designs import FACED_CLIP_EMOTIONS
 from kernel.brain.features import BANDS, band_gain, differential_entropy
 from kernel.brain.simulate import Settings, simulate_cohort, simulate_raw
-from kernel.decoding.bank import TrainingSpec, train_bank
+from kernel.brain.splits import make_split
+from kernel.decoding.bank import train_bank
 from kernel.decoding.causal import CausalEntropy, OnlineSettings, Statistics
 from kernel.decoding.online import OnlineDecoder, decode, from_bank
 from kernel.decoding.streams import OutOfOrderError, Record, read_log, replay, stream_lsl
+from kernel.decoding.training import TrainingSpec
 
 SFREQ, N_CHANNELS, N_BANDS = 125, 4, 5
 QUICK = {

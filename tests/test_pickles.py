@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from kernel.brain.pickles import load_npy, load_npz, load_pickle, loads_pickle
-from kernel.brain.releases import EEGFileError, UnsafePickleError
+from kernel.brain.readers import EEGFileError, UnsafePickleError
 
 PROTOCOLS = [2, 3, 4, 5]
 

@@ -15,9 +15,10 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from kernel import stats
 from kernel.brain import projection as pj
 from kernel.brain import ridge
-from kernel.brain.cohort import FACED_CLIP_EMOTIONS, standardise, trial_features
+from kernel.brain.cohort import standardise, trial_features
+from kernel.brain.designs import CLASS_VALENCE, FACED_CLIP_EMOTIONS
 from kernel.brain.ridge import RidgeFolds
-from kernel.brain.simulate import CLASS_VALENCE, simulate_cohort
+from kernel.brain.simulate import simulate_cohort
 
 EMOTIONS = np.array(FACED_CLIP_EMOTIONS)
 ORDERED = list(dict.fromkeys(FACED_CLIP_EMOTIONS))

@@ -8,11 +8,12 @@ import pytest
 from scipy.stats import zscore
 from sklearn.linear_model import Ridge
 
-from kernel.brain import reconstruction as rc
-from kernel.brain.cohort import FACED_CHANNELS, FACED_CLIP_EMOTIONS, cohort_tensor
+from kernel.audit import reconstruction as rc
+from kernel.brain.cohort import cohort_tensor
+from kernel.brain.designs import FACED_CHANNELS, FACED_CLIP_EMOTIONS
 from kernel.brain.faced_table import load_faced_table
+from kernel.brain.ratings import load_ratings
 from kernel.brain.topography import cell_correlations, regions
-from kernel.ratings import load_ratings
 
 EMOTIONS, CHANNELS = np.array(FACED_CLIP_EMOTIONS), list(FACED_CHANNELS)
 BANDS = ["delta", "theta", "alpha", "beta", "gamma"]

@@ -36,10 +36,10 @@ MADE_WITH = ("hub", "book", "test", "cluster")
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 FLOORS = {
     **dict.fromkeys(["arrays", "checks"], 0),
-    **dict.fromkeys(["metrics", "stats", "files", "threads", "assets", "ratings"], 1),
+    **dict.fromkeys(["metrics", "stats", "files", "threads", "assets"], 1),
     **dict.fromkeys(["language", "brain"], 2),
     "decoding": 3,
-    **dict.fromkeys(["audit", "tables", "claims", "interactive", "plots", "style"], 4),
+    **dict.fromkeys(["audit", "claims", "interactive", "plots", "style"], 4),
     "plans": 5,
     "tasks": 6,
     "studies": 7,
@@ -397,8 +397,8 @@ WIDE = {
     ("networks", "__init__"),
     ("residual", "__init__"),
     ("residual", "residual_ensemble_decoding"),
-    ("study", "construct_valence_axis"),
-    ("study", "map_vaxis_to_eeg"),
+    ("construct", "construct_valence_axis"),
+    ("rediscovery", "map_vaxis_to_eeg"),
     ("training", "optimise"),
 }
 

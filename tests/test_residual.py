@@ -21,11 +21,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from kernel.brain.cohort import make_split, segments, standardise
+from kernel.brain.cohort import segments, standardise
 from kernel.brain.projection import ProjectionModel
 from kernel.brain.simulate import simulate_cohort
+from kernel.brain.splits import make_split
 from kernel.decoding import ensemble, members
-from kernel.decoding.bank import TrainingSpec, train_bank
+from kernel.decoding.bank import train_bank
 from kernel.decoding.members import _input_basin, _make_views, aggregate, validation_weights
 from kernel.decoding.residual import (
     NetworkClassifier,
@@ -33,6 +34,7 @@ from kernel.decoding.residual import (
     _hold_out,
     residual_ensemble_decoding,
 )
+from kernel.decoding.training import TrainingSpec
 
 
 def make_data(seed=0, n_subjects=12, each=5, k=4, d=12, strength=1.2):

@@ -13,10 +13,10 @@ from eeg_files import SEED_V_LABELS, SEED_V_NAMES, write_cnt, write_seed_v_de
 from scipy.ndimage import gaussian_filter1d
 
 from kernel.brain import seedv
-from kernel.brain.cohort import make_split
 from kernel.brain.features import differential_entropy
-from kernel.brain.releases import EEGFileError
+from kernel.brain.readers import EEGFileError
 from kernel.brain.seedv import read_seed_v
+from kernel.brain.splits import make_split
 
 QUIET = {"progress": False}
 N_TIMES = 13_000  # ms of recording: real trials last minutes

@@ -8,15 +8,16 @@ import eeg_files
 import numpy as np
 import pytest
 
-from kernel import audit, claims, files, plans, report, studies
+from kernel import claims, files, plans, report, studies
+from kernel.audit import store
 from kernel.brain import emoeegmc, faced_table, matlab, pickles, seedv, sources
 from kernel.brain.cohort import Cohort
 from kernel.brain.faced import read_faced
-from kernel.brain.releases import EEGFileError
+from kernel.brain.readers import EEGFileError
 from kernel.brain.simulate import simulate_cohort
 from kernel.brain.sources import _recognise, faced_folder, load_cohort
 from kernel.decoding.streams import read_log
-from kernel.language.study import run_registry
+from kernel.language.construct import run_registry
 
 SIMULATED, TRUTH = simulate_cohort(0, n_subjects=2, window=30.0)
 
@@ -210,8 +211,8 @@ READERS = {
     "status": studies.status,
     "report": report.write_report,
     "recordings": lambda place: studies.run_study(plans.Study(path=place), "never"),
-    "results": lambda place: audit.load("cells", folder=place),
-    "tables": lambda place: audit.run(place),
+    "results": lambda place: store.load("cells", folder=place),
+    "tables": lambda place: store.run(place),
 }
 WRITERS = {
     "cohort": lambda place: simulate_cohort(0, n_subjects=1, window=30.0)[0].save(place),

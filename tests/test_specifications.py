@@ -12,11 +12,12 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 
 from kernel import stats
-from kernel.brain import specifications as sp
-from kernel.brain import study, topography
-from kernel.brain.cohort import FACED_CLIP_EMOTIONS, FACED_FILMS, FACED_SCALP, standardise, trial_features
+from kernel.audit import specifications as sp
+from kernel.brain import topography, tracking
+from kernel.brain.cohort import standardise, trial_features
+from kernel.brain.designs import CLASS_VALENCE, FACED_CLASSES, FACED_CLIP_EMOTIONS, FACED_FILMS, FACED_SCALP
 from kernel.brain.projection import clip_effects
-from kernel.brain.simulate import CLASS_VALENCE, FACED_CLASSES, simulate_cohort
+from kernel.brain.simulate import simulate_cohort
 
 EMOTIONS = np.array(FACED_CLIP_EMOTIONS)
 VALENCE = np.repeat(CLASS_VALENCE, [3, 3, 3, 3, 4, 3, 3, 3, 3])
@@ -153,7 +154,9 @@ def test_the_curve_as_a_whole_is_quiet_without_valence(monkeypatch):
 
 def test_projection_and_maps_are_those_of_the_study(strong, monkeypatch):
     def fewer(cohort, values, **options):
-        return study.project_vaxis(cohort, values, valence=options["valence"], n_permutations=20, n_slow=20)
+        return tracking.project_vaxis(
+            cohort, values, valence=options["valence"], n_permutations=20, n_slow=20
+        )
 
     monkeypatch.setattr(sp, "project_vaxis", fewer)
     table = sp.tests_of_projection(strong, "second model")
@@ -177,7 +180,7 @@ def test_projection_and_maps_are_those_of_the_study(strong, monkeypatch):
     assert len(held) == 2 * 3 * 28
 
     def map_fewer(cohort, values):
-        return study.map_vaxis_to_scalp(cohort, values, n_permutations=20, n_slow=20)
+        return tracking.map_vaxis_to_scalp(cohort, values, n_permutations=20, n_slow=20)
 
     monkeypatch.setattr(sp, "map_vaxis_to_scalp", map_fewer)
     claims = sp.topography_tests(strong, "second model").set_index("claim")

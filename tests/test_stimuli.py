@@ -10,10 +10,11 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from kernel.brain.cohort import FACED_CLASSES, FACED_FILMS, FACED_SCALP, Cohort, standardise
+from kernel.audit import smoothing as sm
+from kernel.audit import stimuli as st
+from kernel.brain.cohort import Cohort, standardise
+from kernel.brain.designs import FACED_CLASSES, FACED_FILMS, FACED_SCALP
 from kernel.brain.simulate import Settings, simulate_cohort
-from kernel.decoding import smoothing as sm
-from kernel.decoding import stimuli as st
 
 
 def material_of(cohort):

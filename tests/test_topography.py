@@ -12,10 +12,17 @@ from scipy.stats import t as student_t
 from kernel import stats
 from kernel.brain import topography as tp
 from kernel.brain.cohort import Cohort, cohort_tensor, standardise, trial_features
-from kernel.brain.designs import FACED_CHANNELS, FACED_CLASSES, FACED_CLIP_EMOTIONS, FACED_SCALP, scalp_info
+from kernel.brain.designs import (
+    CLASS_VALENCE,
+    FACED_CHANNELS,
+    FACED_CLASSES,
+    FACED_CLIP_EMOTIONS,
+    FACED_SCALP,
+    scalp_info,
+)
 from kernel.brain.people import ClusterTest, _subject_correlations, cluster_test, simpson, subject_oracle
 from kernel.brain.seedv import SEED_V_CHANNELS
-from kernel.brain.simulate import CLASS_VALENCE, simulate_cohort
+from kernel.brain.simulate import simulate_cohort
 
 FACED = np.array(FACED_CLIP_EMOTIONS)
 VALENCE = np.array([CLASS_VALENCE[FACED_CLASSES.index(emotion)] for emotion in FACED])

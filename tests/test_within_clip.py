@@ -10,7 +10,7 @@ from scipy.stats import binom
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.preprocessing import PolynomialFeatures
 
-from kernel import audit
+from kernel.audit import same_clip, store
 from kernel.brain import within_clip as module
 from kernel.brain.cohort import standardise, trial_features
 from kernel.brain.components import simulate_components
@@ -206,8 +206,8 @@ def test_what_cannot_be_tested_is_named(rng, change, message):
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(module, "_EXCHANGES", 49)
-    monkeypatch.setattr(module, "_FEWER_EXCHANGES", 19)
+    monkeypatch.setattr(same_clip, "_EXCHANGES", 49)
+    monkeypatch.setattr(same_clip, "_FEWER_EXCHANGES", 19)
 
 
 def material(n_subjects=24, n_channels=6, effect=None, seed=0, **options):
@@ -223,17 +223,17 @@ def material(n_subjects=24, n_channels=6, effect=None, seed=0, **options):
 
 def test_tables_of_one_study_agree_and_repeat(quick):
     study = material(within=0.3)
-    table = module.within_clip(study, "valence | linear")
-    pd.testing.assert_frame_equal(table, module.within_clip(study, "valence | linear"))
-    each = module.within_people(study, "valence")
+    table = same_clip.within_clip(study, "valence | linear")
+    pd.testing.assert_frame_equal(table, same_clip.within_clip(study, "valence | linear"))
+    each = same_clip.within_people(study, "valence")
     assert each["r"].mean() == pytest.approx(table["r"][0]) and table["n"][0] == len(each) == 24
-    everything = module.within_eyes(study, "all cells")
+    everything = same_clip.within_eyes(study, "all cells")
     assert everything["r"][0] == pytest.approx(table["r"][0]) and everything["n_cells"][0] == 30
     direct = within_clip_test(
         study.trials, study.scalp.person_rating(), study.scalp.order, study.scalp.hardware, n_exchanges=19
     )
     assert direct.r == pytest.approx(table["r"][0])
-    naive = module.within_clip(study, "valence | naive")
+    naive = same_clip.within_clip(study, "valence | naive")
     assert list(naive) == list(table) and naive["r"][0] != table["r"][0]
 
 
@@ -241,7 +241,7 @@ def test_a_cell_is_found_where_it_was_planted_and_nowhere_else(quick):
     effect = np.zeros((6, 5))
     effect[4, 2] = 1.0
     study = material(effect=effect)
-    table = module.within_cells(study, "valence").set_index(["channel", "band"])
+    table = same_clip.within_cells(study, "valence").set_index(["channel", "band"])
     cell = (study.scalp.channels[4], "alpha")
     assert table["r"].idxmax() == cell and table["p"][cell] == pytest.approx(0.02)
     assert (table.loc[table["p"] <= 0.05, "r"].abs() >= table["limit"].iloc[0]).all()
@@ -251,7 +251,7 @@ def test_a_cell_is_found_where_it_was_planted_and_nowhere_else(quick):
     assert table["r"][cell] == pytest.approx(
         np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(x, y, strict=True)])
     )
-    absent = module.within_cells(material(), "valence")
+    absent = same_clip.within_cells(material(), "valence")
     assert (absent["p"] > 0.02).all()
 
 
@@ -261,7 +261,9 @@ def test_an_effect_of_the_eyes_is_told_from_one_of_the_brain(quick):
     brain[4, 2] = 2.0
     for effect, explained in ((eyes, True), (brain, False)):
         study = material(effect=effect)
-        table = pd.concat([module.within_eyes(study, part) for part in module.EYE_SETS]).set_index("cells")
+        table = pd.concat([same_clip.within_eyes(study, part) for part in same_clip.EYE_SETS]).set_index(
+            "cells"
+        )
         assert table.loc["eyes", "n_cells"] + table.loc["other cells", "n_cells"] == 30
         assert (table.loc["eyes", "r"] > 0.5) == explained
         assert (table.loc["other cells, eyes regressed out", "r"] < 0.2) == explained
@@ -271,7 +273,7 @@ def test_an_effect_in_one_band_comes_back_in_that_band_alone(quick):
     effect = np.zeros((6, 5))
     effect[:, 1] = 1.0
     study = material(effect=effect)
-    table = pd.concat([module.within_bands(study, part) for part in module.BAND_PARTS[:5]])
+    table = pd.concat([same_clip.within_bands(study, part) for part in same_clip.BAND_PARTS[:5]])
     assert table["drift"].tolist() == 5 * list(module.DRIFTS) and set(table["n_cells"]) == {6}
     rest = table[table["cells"] != "theta"]
     assert (table.loc[table["cells"] == "theta", "r"] > 0.5).all() and (rest["r"] < 0.3).all()
@@ -279,27 +281,29 @@ def test_an_effect_in_one_band_comes_back_in_that_band_alone(quick):
 
 def test_controls_are_the_eyes_rows_for_other_cells(quick):
     study = material(n_channels=30, effect=None)
-    rows = module.within_controls(study, "Fp1 Fp2, delta").set_index("kind")
-    eyes = pd.concat([module.within_eyes(study, part) for part in module.EYE_SETS[1:]]).set_index("cells")
+    rows = same_clip.within_controls(study, "Fp1 Fp2, delta").set_index("kind")
+    eyes = pd.concat([same_clip.within_eyes(study, part) for part in same_clip.EYE_SETS[1:]]).set_index(
+        "cells"
+    )
     same = {"alone": "eyes", "left out": "other cells", "regressed out": "other cells, eyes regressed out"}
     for kind, name in same.items():
         columns = ["n_cells", "r", "p", "limit"]
         pd.testing.assert_series_equal(rows.loc[kind, columns], eyes.loc[name, columns], check_names=False)
     assert set(rows["n_cells"]) == {38, 112}
-    posterior = module.within_bands(study, module.BAND_PARTS[-1])
+    posterior = same_clip.within_bands(study, same_clip.BAND_PARTS[-1])
     n_posterior = sum(name[0] in "PO" for name in study.scalp.channels)
     assert set(posterior["n_cells"]) == {n_posterior} and 8 <= n_posterior <= 10
-    assert {len(part.split()) for part in module.CONTROL_PARTS} == {3}
+    assert {len(part.split()) for part in same_clip.CONTROL_PARTS} == {3}
 
 
 def test_placebos_and_rates_come_in_blocks_with_both_ways(quick, monkeypatch):
-    monkeypatch.setitem(module._BLOCKS, "3-4", range(3, 5))
-    table = module.within_placebo(material(), "25-49")
+    monkeypatch.setitem(same_clip._BLOCKS, "3-4", range(3, 5))
+    table = same_clip.within_placebo(material(), "25-49")
     assert table["set"].tolist() == list(range(25, 50))
     assert list(table) == ["set", "r", "p", "r_naive", "p_naive"] and table["r"].nunique() == 25
-    hard = module.within_placebo(material(), module.PLACEBO_PARTS[1], hard=True)
+    hard = same_clip.within_placebo(material(), same_clip.PLACEBO_PARTS[1], hard=True)
     assert hard["set"].tolist() == table["set"].tolist() and (hard["r"] != table["r"]).all()
-    rates = pd.concat([module.within_rates(None, f"{truth} | 3-4") for truth in ("within 0.4", "placebo")])
+    rates = pd.concat([same_clip.within_rates(None, f"{truth} | 3-4") for truth in ("within 0.4", "placebo")])
     assert rates.groupby("truth")["r"].min()["within 0.4"] > 0.5
     assert rates.groupby("truth")["r"].max()["placebo"] < 0.2
 
@@ -308,10 +312,10 @@ def test_placebos_and_rates_come_in_blocks_with_both_ways(quick, monkeypatch):
 def test_on_faced_the_eyes_come_out_as_stored_and_clips_leave_nothing_for_placebo_ratings(faced):
     scalp = faced.select(channels=faced.channels[:30])
     study = SimpleNamespace(scalp=scalp, trials=trial_features(standardise(scalp)))
-    placebos = module.within_placebo(study, "0-24")
+    placebos = same_clip.within_placebo(study, "0-24")
     assert (placebos["p"] <= 0.05).sum() <= binom.ppf(0.999, 25, 0.05)
-    stored = audit.load("within_eyes", check=False).set_index("cells")
-    for part in module.EYE_SETS:
-        row = module.within_eyes(study, part).iloc[0]
+    stored = store.load("within_eyes", check=False).set_index("cells")
+    for part in same_clip.EYE_SETS:
+        row = same_clip.within_eyes(study, part).iloc[0]
         assert row["r"] == pytest.approx(stored.loc[part, "r"], abs=1e-6)
         assert row["p"] == pytest.approx(stored.loc[part, "p"], abs=1e-3)

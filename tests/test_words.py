@@ -8,8 +8,7 @@ import torch
 from conftest import make_tiny_lm
 from scipy.stats import zscore
 
-from kernel import audit
-from kernel.language import words
+from kernel.audit import store, words
 from kernel.language.axis import ValenceAxis
 from kernel.language.hidden import AFFECT_CUE, hidden_states
 from kernel.language.recipes import steady_axis
@@ -169,4 +168,4 @@ def test_comments_lie_where_the_default_axis_puts_them(models, monkeypatch, plan
 )
 def test_a_part_names_its_assets(part, expected):
     assert set(words.needs(part)) == expected
-    assert all(set(words.needs(p)) <= set(audit.assets.ASSETS) for p in words.SCORE_PARTS)
+    assert all(set(words.needs(p)) <= set(store.assets.ASSETS) for p in words.SCORE_PARTS)

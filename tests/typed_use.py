@@ -13,13 +13,13 @@ import xarray as xr
 
 import kernel
 from kernel.brain.cohort import Cohort
+from kernel.decoding.rediscovery import AxisInEEG
 from kernel.decoding.residual import EnsembleDecoding
-from kernel.decoding.study import AxisInEEG
+from kernel.language.construct import ValenceAxisResult
 from kernel.language.models import LanguageModel
 from kernel.language.recipes import TextAxis
 from kernel.language.sentiment import Benchmark, ZeroShot
 from kernel.language.stories import Stories
-from kernel.language.study import ValenceAxisResult
 
 
 def right(scores: np.ndarray) -> None:

@@ -18,8 +18,8 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from kernel.brain.ratings import SCALES, STANDARD_SETS, OrderTables, position_counts  # noqa: E402
 from kernel.language.stories import CLIP_EMOTIONS, VALENCE_CODE  # noqa: E402
-from kernel.ratings import SCALES, STANDARD_SETS, OrderTables, position_counts  # noqa: E402
 
 
 def ratings_table(ratings: pd.DataFrame, emotions: Sequence[str]) -> pd.DataFrame:

@@ -20,18 +20,8 @@ from numpy.typing import ArrayLike
 
 from kernel import checks
 from kernel.arrays import real, row_labels, whole
-from kernel.brain.designs import FACED_CHANNELS as FACED_CHANNELS
-from kernel.brain.designs import FACED_CLASSES as FACED_CLASSES
-from kernel.brain.designs import FACED_CLIP_EMOTIONS as FACED_CLIP_EMOTIONS
-from kernel.brain.designs import FACED_FILMS as FACED_FILMS
-from kernel.brain.designs import FACED_SCALP as FACED_SCALP
-from kernel.brain.designs import faced_hardware as faced_hardware
-from kernel.brain.designs import scalp_channels as scalp_channels
-from kernel.brain.designs import scalp_info as scalp_info
+from kernel.brain.designs import scalp_info
 from kernel.brain.features import band_edges
-from kernel.brain.splits import SPLITS as SPLITS
-from kernel.brain.splits import Split as Split
-from kernel.brain.splits import make_split as make_split
 from kernel.checks import shape
 from kernel.files import absolute, atomic_path
 

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from kernel.brain import releases
+from kernel.brain import readers
 from kernel.brain.cohort import Cohort
 from kernel.brain.designs import DESIGNS
 from kernel.brain.features import BANDS
 from kernel.brain.pickles import load_npy
-from kernel.brain.releases import LEAVE_OUT, unexpected
+from kernel.brain.readers import LEAVE_OUT, unexpected
 from kernel.files import absolute
 
 EMOEEG_CHANNELS = DESIGNS["EmoEEG-MC"].channels
@@ -51,11 +51,11 @@ def read_emoeeg_mc(
     pickle of anything but arrays.
     """
     root = absolute(path)
-    releases.check_folder(root, "ds005540")
+    readers.check_folder(root, "ds005540")
     held = copies(root)["de"]
     if not held:
-        raise releases.nothing_known(root, FILES)
-    files = releases.chosen(held, subjects, root)
+        raise readers.nothing_known(root, FILES)
+    files = readers.chosen(held, subjects, root)
     shape = (len(files), len(EMOEEG_CLIPS), SECONDS, len(EMOEEG_CHANNELS), len(BANDS["official"]))
     de = np.full(shape, np.nan, dtype=np.float32)
     bar = tqdm(files.items(), desc="EmoEEG-MC", unit="subject", disable=not progress)
@@ -75,13 +75,13 @@ def copies(root: Path) -> dict[str, dict[int, Path]]:
     """Feature file of each subject."""
     pattern = FILES.removeprefix("derivatives/").replace("XX", "*")
     entries = list((root / "derivatives").glob(pattern)) or list(root.glob(pattern))
-    return {"de": releases.numbered(entries, r"sub-(\d+)_.*", root)}
+    return {"de": readers.numbered(entries, r"sub-(\d+)_.*", root)}
 
 
 def _read_trials(path: Path, n_trials: int) -> np.ndarray:
     """Differential entropies (n_trials, 64, 30, 5), stored by trial or with all seconds in a row."""
     cure = f"It was not fetched: `datalad get` it, or {LEAVE_OUT}"
-    releases.check_file(path, "a file written by numpy.save", cure)
+    readers.check_file(path, "a file written by numpy.save", cure)
     held = load_npy(path)
     if isinstance(held, dict):
         if "de" not in held:
@@ -92,10 +92,10 @@ def _read_trials(path: Path, n_trials: int) -> np.ndarray:
     n_channels, n_bands = len(EMOEEG_CHANNELS), len(BANDS["official"])
     if isinstance(held, np.ndarray) and held.ndim == 3:
         long = (n_channels, n_trials * SECONDS, n_bands)
-        in_a_row = releases.check_array(held, path=path, shape=long, axes=("channel", "second", "band"))
+        in_a_row = readers.check_array(held, path=path, shape=long, axes=("channel", "second", "band"))
         return in_a_row.reshape(n_channels, n_trials, SECONDS, n_bands).swapaxes(0, 1)
     shape = (n_trials, n_channels, SECONDS, n_bands)
-    return releases.check_array(held, path=path, shape=shape, axes=("trial", "channel", "second", "band"))
+    return readers.check_array(held, path=path, shape=shape, axes=("trial", "channel", "second", "band"))
 
 
 def _orders(root: Path, subjects: list[int]) -> np.ndarray | None:

@@ -17,13 +17,13 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from kernel.brain import releases
+from kernel.brain import readers
 from kernel.brain.cohort import Cohort
 from kernel.brain.designs import DESIGNS, FACED_CHANNELS, FACED_FILMS, FACED_SCALP, faced_hardware
 from kernel.brain.features import BANDS, differential_entropy
 from kernel.brain.matlab import load_struct
 from kernel.brain.pickles import load_pickle
-from kernel.brain.releases import LEAVE_OUT, unexpected
+from kernel.brain.readers import LEAVE_OUT, unexpected
 from kernel.checks import choice
 from kernel.files import absolute
 
@@ -84,20 +84,20 @@ def read_faced(
     EEGFileError
         If a file is missing, truncated, of another shape, holds NaN, a flat or an unknown channel, ratings or
         an order that cannot be, or a pickle of anything but arrays
-        (:class:`~kernel.brain.releases.UnsafePickleError`).
+        (:class:`~kernel.brain.readers.UnsafePickleError`).
     """
     choice("bands", bands, BANDS)
     choice("source", source, ("auto", *_READERS))
     choice("channels", channels, ("scalp", "all"))
     path = absolute(path)
-    releases.check_folder(path, "FACED")
+    readers.check_folder(path, "FACED")
     layout, files = _copy_to_read(path, source, bands)
     if channels == "all" and layout == "bids":
         raise ValueError(
             "channels='all' needs the official release: in the BIDS copy the two channels that are not on "
             "the scalp are ears for subjects 0-60 and eyes for 61-122; use channels='scalp'"
         )
-    files = releases.chosen(files, subjects, path)
+    files = readers.chosen(files, subjects, path)
     names = FACED_SCALP if channels == "scalp" else FACED_CHANNELS
     ids = list(files)
     de = np.empty((len(ids), N_CLIPS, SECONDS, len(names), len(BANDS[bands])), dtype=np.float32)
@@ -151,12 +151,12 @@ def _copy_to_read(root: Path, source: str, bands: str) -> tuple[str, dict[int, P
             f"signals, for the bands {bands!r}",
             "Pass bands='official', or give a folder with Processed_data or the BIDS copy.",
         )
-    raise releases.nothing_known(root, FILES + (f" (source={source!r})" if source != "auto" else ""))
+    raise readers.nothing_known(root, FILES + (f" (source={source!r})" if source != "auto" else ""))
 
 
 def _pickles(root: Path, places: Sequence[str], pattern: str) -> dict[int, Path]:
     for folder in (root / place for place in places):
-        files = releases.numbered(folder.iterdir(), pattern, root) if folder.is_dir() else {}
+        files = readers.numbered(folder.iterdir(), pattern, root) if folder.is_dir() else {}
         if files:
             return files
     return {}
@@ -178,7 +178,7 @@ def _bids_folders(root: Path) -> dict[int, Path]:
 
 def _bids_subjects(base: Path) -> dict[int, Path]:
     folders = {file.parent.parent for file in base.glob("sub-*/eeg/sub-*_task-watchingVideoClips_*")}
-    numbered = releases.numbered(folders, r"sub-(\d{3})", base)
+    numbered = readers.numbered(folders, r"sub-(\d{3})", base)
     return {number: folder / "eeg" for number, folder in numbered.items()}
 
 
@@ -187,7 +187,7 @@ def _bids_subjects(base: Path) -> dict[int, Path]:
 
 def _read_de(path: Path, subject: int, bands: str, n_channels: int) -> _Recording:
     shape = (N_CLIPS, len(FACED_CHANNELS), SECONDS, len(BANDS[bands]))
-    de = releases.check_array(
+    de = readers.check_array(
         load_pickle(path), path=path, shape=shape, axes=("clip", "channel", "second", "band")
     )
     return de[:, :n_channels].swapaxes(1, 2), None, []
@@ -195,10 +195,10 @@ def _read_de(path: Path, subject: int, bands: str, n_channels: int) -> _Recordin
 
 def _read_processed(path: Path, subject: int, bands: str, n_channels: int) -> _Recording:
     shape = (N_CLIPS, len(FACED_CHANNELS), SECONDS * SFREQ)
-    x = releases.check_array(load_pickle(path), path=path, shape=shape, axes=("clip", "channel", "sample"))
+    x = readers.check_array(load_pickle(path), path=path, shape=shape, axes=("clip", "channel", "sample"))
     x, names = x[:, :n_channels], FACED_CHANNELS[:n_channels]
     for clip, signals in enumerate(x, start=1):
-        releases.refuse_flat(signals, names, sfreq=SFREQ, window=1.0, path=path, where=f"clip {clip}")
+        readers.refuse_flat(signals, names, sfreq=SFREQ, window=1.0, path=path, where=f"clip {clip}")
     return _entropies_of_clips(x, bands, path), None, []
 
 
@@ -241,13 +241,13 @@ def _read_bids(folder: Path, subject: int, bands: str, n_channels: int) -> _Reco
         raise unexpected(path, f"an unreadable header ({error})", "a 24-bit BDF") from error
     if raw.info["sfreq"] not in (SFREQ, 4 * SFREQ):
         raise unexpected(path, f"{raw.info['sfreq']} Hz", f"{SFREQ} or {4 * SFREQ} Hz")
-    places = releases.picks(raw.ch_names, FACED_SCALP, path, others=NOT_SCALP, renamed=RENAMED)
+    places = readers.picks(raw.ch_names, FACED_SCALP, path, others=NOT_SCALP, renamed=RENAMED)
     bad = _check_channels(Path(f"{stem}_channels.tsv"), raw.ch_names)
     x, step = np.empty((N_CLIPS, len(places), SECONDS * SFREQ)), round(raw.info["sfreq"] / SFREQ)
     for event in events.itertuples():
         stop, where = round((event.onset + event.duration) * step * SFREQ), f"clip {event.clip}"
         start = stop - step * SFREQ * SECONDS
-        x[event.clip - 1] = releases.cut(raw, places, start, stop, step, window=1.0, path=path, where=where)
+        x[event.clip - 1] = readers.cut(raw, places, start, stop, step, window=1.0, path=path, where=where)
     names = [raw.ch_names[place] for place in places]
     x *= _to_microvolts(x, names, path)[:, None]
     x -= x.mean(1, keepdims=True)
@@ -275,7 +275,7 @@ def _read_events(stem: Path) -> pd.DataFrame:
 
 
 def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    releases.check_file(path, "a tab-separated table")
+    readers.check_file(path, "a tab-separated table")
     try:
         # utf-8-sig: the tables of the BIDS copy start with a byte order mark
         table = pd.read_csv(
@@ -316,7 +316,7 @@ def _checked_ratings(table: pd.DataFrame, path: Path, times: Sequence[str] = ())
 def _check_bdf(path: Path) -> None:
     """Compare a BDF's length with what its header promises; mne would shorten the recording and go on."""
     cure = f"The recording was not fetched: `datalad get` it, or {LEAVE_OUT}"
-    releases.check_file(path, "a BDF recording", cure)
+    readers.check_file(path, "a BDF recording", cure)
     size = path.stat().st_size
     with path.open("rb") as stream:
         head = stream.read(256)

@@ -13,7 +13,7 @@ from os import PathLike
 
 import numpy as np
 
-from kernel.brain.releases import check_file, unexpected
+from kernel.brain.readers import check_file, unexpected
 from kernel.files import absolute
 
 MAX_SIZE = 1 << 20  # bytes, packed and unpacked

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from kernel.brain.releases import EEGFileError, UnsafePickleError, unexpected
+from kernel.brain.readers import EEGFileError, UnsafePickleError, unexpected
 from kernel.files import absolute, npy_header
 
 MAX_EXPANSION = 100  # features hardly shrink when zipped; a bomb unpacks a thousandfold

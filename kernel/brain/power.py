@@ -13,7 +13,7 @@ from kernel import checks
 from kernel.brain.cohort import Cohort, cohort_tensor, standardise
 from kernel.brain.projection import track
 from kernel.brain.ridge import Device
-from kernel.brain.study import clip_values
+from kernel.brain.tracking import clip_values
 
 
 def power(

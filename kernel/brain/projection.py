@@ -58,7 +58,7 @@ def track(
     The correlation of left-out predictions is *negative* without signal, because the mean of the others moves
     against what is left out; only its place in the null means something. Where emotions can be decoded but
     valence plays no part, permuted emotions hold their level and the other nulls do not; drift along the
-    session passes them all, and only :func:`clip_effects` remove it (`kernel.brain.calibration` has rates).
+    session passes them all, and only :func:`clip_effects` remove it (rates: `kernel.audit.projection_rates`).
 
     Parameters
     ----------

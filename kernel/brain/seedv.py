@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from kernel.brain import releases
+from kernel.brain import readers
 from kernel.brain.cohort import Cohort
 from kernel.brain.designs import DESIGNS, SEED_V_TIMES
 from kernel.brain.features import BANDS, band_edges, differential_entropy
 from kernel.brain.pickles import load_npz, loads_pickle
-from kernel.brain.releases import LEAVE_OUT, unexpected
+from kernel.brain.readers import LEAVE_OUT, unexpected
 from kernel.checks import choice
 from kernel.files import absolute
 
@@ -70,9 +70,9 @@ def read_seed_v(
     tables = {"seed": SEED_V_BANDS, **BANDS}
     table = tables[choice("bands", bands, tables)]
     path = absolute(path)
-    releases.check_folder(path, "SEED-V")
+    readers.check_folder(path, "SEED-V")
     layout, files = _layout_to_read(path, bands)
-    files = releases.chosen(files, subjects, path)
+    files = readers.chosen(files, subjects, path)
     bar = tqdm(files.items(), desc="SEED-V", unit="subject", disable=not progress)
     trials = [
         _read_features(entry) if layout == "de" else _read_raw(entry, subject, table)
@@ -97,12 +97,12 @@ def copies(root: Path) -> dict[str, dict[int, Any]]:
     """Feature file of each subject, and its recordings by session."""
     folders = [folder for folder in (root, root / "EEG_DE_features", root / "EEG_raw") if folder.is_dir()]
     entries = [file for folder in folders for file in folder.iterdir()]
-    sessions = {k: releases.numbered(entries, rf"(\d+)_{k}_\d+\.cnt", root) for k in (1, 2, 3)}
+    sessions = {k: readers.numbered(entries, rf"(\d+)_{k}_\d+\.cnt", root) for k in (1, 2, 3)}
     recordings = {
         subject: {k: files[subject] for k, files in sessions.items() if subject in files}
         for subject in sorted(set().union(*sessions.values()))
     }
-    return {"de": releases.numbered(entries, r"(\d+)_123\.npz", root), "raw": recordings}
+    return {"de": readers.numbered(entries, r"(\d+)_123\.npz", root), "raw": recordings}
 
 
 def _layout_to_read(root: Path, bands: str) -> tuple[str, dict[int, Any]]:
@@ -113,7 +113,7 @@ def _layout_to_read(root: Path, bands: str) -> tuple[str, dict[int, Any]]:
     if held["de"]:
         found = "DE files, which have the release's own bands"
         raise unexpected(root, found, f"EEG_raw, for the bands {bands!r}", "Pass bands='seed'.")
-    raise releases.nothing_known(root, FILES)
+    raise readers.nothing_known(root, FILES)
 
 
 def _read_features(path: Path) -> list[np.ndarray]:
@@ -128,11 +128,11 @@ def _read_features(path: Path) -> list[np.ndarray]:
     for i, label in enumerate(SEED_V_LABELS):
         where = f"{path}[data][{i}]"
         axes = ("window", "feature")
-        trial = releases.check_array(data[i], path=where, shape=(None, n_channels * n_bands), axes=axes)
+        trial = readers.check_array(data[i], path=where, shape=(None, n_channels * n_bands), axes=axes)
         if not len(trial):
             raise unexpected(where, "no window", "at least one")
         where = f"{path}[label][{i}]"
-        marks = releases.check_array(labels[i], path=where, shape=(len(trial),), axes=("window",))
+        marks = readers.check_array(labels[i], path=where, shape=(len(trial),), axes=("window",))
         if (marks != label).any():
             found = f"labels {np.unique(marks).tolist()}"
             raise unexpected(where, found, f"{label} ({SEED_V_CLASSES[label]})")
@@ -176,10 +176,10 @@ def _read_session(
         raise unexpected(path, f"an unreadable recording ({error})", "Neuroscan CNT", cure) from error
     if raw.info["sfreq"] != RAW_SFREQ:
         raise unexpected(path, f"{raw.info['sfreq']} Hz", f"{RAW_SFREQ} Hz")
-    places = releases.picks(raw.ch_names, SEED_V_CHANNELS, path, others=NOT_SCALP)
+    places = readers.picks(raw.ch_names, SEED_V_CHANNELS, path, others=NOT_SCALP)
     trials = []
     for number, (start, stop) in enumerate(times, start=1):
         part = (start * RAW_SFREQ, stop * RAW_SFREQ, RAW_SFREQ // SFREQ)
-        x = 1e6 * releases.cut(raw, places, *part, window=WINDOW, path=path, where=f"trial {number}")
+        x = 1e6 * readers.cut(raw, places, *part, window=WINDOW, path=path, where=f"trial {number}")
         trials.append(differential_entropy(x, SFREQ, bands, window=WINDOW).swapaxes(0, 1))
     return trials

@@ -22,13 +22,16 @@ import numpy as np
 from scipy.special import digamma, polygamma
 
 from kernel.brain.cohort import Cohort
-from kernel.brain.designs import CLASS_VALENCE as CLASS_VALENCE
-from kernel.brain.designs import DESIGNS as DESIGNS
-from kernel.brain.designs import FACED_CHANNELS, Design, faced_hardware, scalp_info
-from kernel.brain.designs import FACED_CLASSES as FACED_CLASSES
+from kernel.brain.designs import (
+    DESIGNS,
+    FACED_CHANNELS,
+    Design,
+    faced_hardware,
+    scalp_info,
+)
 from kernel.brain.features import band_edges, band_gain
+from kernel.brain.ratings import draw_orders
 from kernel.checks import choice, count
-from kernel.ratings import draw_orders
 
 if TYPE_CHECKING:
     from kernel.brain.components import FacedSettings
@@ -116,7 +119,7 @@ def simulate_cohort(
 
     Presets of one seed and design share every pattern, order and noise: they differ by the amplitudes alone.
     The first subjects do not depend on how many follow. FACED's two recording cohorts are named but do not
-    differ. Orders follow :func:`~kernel.ratings.draw_orders`, and mean ratings of valence are the planted
+    differ. Orders follow :func:`~kernel.brain.ratings.draw_orders`, mean ratings of valence are the planted
     valence in units of 0-7; SEED-V has one order, EmoEEG-MC one for each person, and neither has ratings.
     Windows after the end of a shorter clip are NaN.
 

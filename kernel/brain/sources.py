@@ -12,7 +12,7 @@ from pathlib import Path
 from kernel import assets, files
 from kernel.brain import emoeegmc, faced, seedv
 from kernel.brain.cohort import Cohort
-from kernel.brain.releases import nothing_known, unexpected
+from kernel.brain.readers import nothing_known, unexpected
 from kernel.brain.simulate import simulate_cohort
 
 VARIABLE = "KERNEL_DATA"

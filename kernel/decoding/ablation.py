@@ -11,9 +11,9 @@ import torch
 
 from kernel import checks, stats
 from kernel.arrays import Features, tensor
-from kernel.decoding.bank import Bank
+from kernel.decoding.checkpoints import Bank
 from kernel.decoding.geometry import CHUNK, Device, Projector, basin, rounding
-from kernel.decoding.study import Rediscovery
+from kernel.decoding.rediscovery import Rediscovery
 from kernel.metrics import score_accuracy, trial_weights
 
 KINDS = ("isotropic", "residual", "matched", "matched_residual")

@@ -25,14 +25,13 @@ from tqdm.auto import tqdm
 
 from kernel import checks, files
 from kernel.arrays import real
-from kernel.brain.cohort import Cohort, Split, segment_length, segments, standardise
+from kernel.brain.cohort import Cohort, segment_length, segments, standardise
+from kernel.brain.splits import Split
 from kernel.decoding import networks, training
 from kernel.decoding.aligner import Aligner
 from kernel.decoding.alignment import Context
-from kernel.decoding.checkpoints import SETS, Checkpoint
-from kernel.decoding.checkpoints import Bank as Bank
-from kernel.decoding.training import Labels, Single, build_member, optimise
-from kernel.decoding.training import TrainingSpec as TrainingSpec
+from kernel.decoding.checkpoints import SETS, Bank, Checkpoint
+from kernel.decoding.training import Labels, Single, TrainingSpec, build_member, optimise
 from kernel.threads import one_thread, processes
 
 STACK_SIZE = 18  # members of a stack at most: bounds the memory, and what a kill can cost

@@ -16,7 +16,8 @@ from sklearn.base import BaseEstimator
 from tqdm.auto import tqdm
 
 from kernel import checks, files
-from kernel.brain.cohort import Cohort, Split, segment_length, segments, standardise
+from kernel.brain.cohort import Cohort, segment_length, segments, standardise
+from kernel.brain.splits import Split
 from kernel.decoding import ensemble, members, networks
 from kernel.decoding.bank import time_steps
 from kernel.decoding.checkpoints import recall_interval

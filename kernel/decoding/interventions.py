@@ -20,21 +20,21 @@ from numpy.typing import ArrayLike
 
 from kernel import checks, files
 from kernel.arrays import real, whole
-from kernel.brain.cohort import Cohort, Split, make_split, scalp_channels, segments, standardise
+from kernel.brain.cohort import Cohort, segments, standardise
+from kernel.brain.designs import scalp_channels
 from kernel.brain.simulate import PRESETS, Settings, simulate_cohort
+from kernel.brain.splits import Split, make_split, usual_split
 from kernel.decoding import ensemble, geometry, networks
 from kernel.decoding.alignment import NAMED, PAPER_ROWS, Alignment, Context
-from kernel.decoding.bank import Bank, TrainingSpec, train_bank
-from kernel.decoding.effects import ARMS as ARMS
-from kernel.decoding.effects import Interventions as Interventions
-from kernel.decoding.effects import change_contrast as change_contrast
-from kernel.decoding.effects import combine as combine
-from kernel.decoding.effects import dose_response as dose_response
-from kernel.decoding.effects import family_mean as family_mean
-from kernel.decoding.effects import paired_changes as paired_changes
-from kernel.decoding.effects import paired_t as paired_t
-from kernel.decoding.effects import summarise as summarise
-from kernel.decoding.study import clip_target
+from kernel.decoding.bank import train_bank
+from kernel.decoding.checkpoints import Bank
+from kernel.decoding.effects import (
+    ARMS,
+    Interventions,
+    combine,
+)
+from kernel.decoding.rediscovery import clip_target
+from kernel.decoding.training import TrainingSpec
 from kernel.metrics import balanced_accuracy, mean_recall
 from kernel.threads import one_thread, side_by_side
 
@@ -99,8 +99,8 @@ def default_values(cohort: Cohort, positions: Sequence[Mapping[str, float]] = ()
 
     For simulated cohorts that know what was planted, this valence and 14 noisy copies of it beside, which
     agree as the paper's 14 models do; for others the axes of language models, or the mean ratings where none
-    are given. Each of `positions` is a model's axis, as :func:`kernel.language.study.axis_positions`; clips
-    of an emotion differ by their ratings, as in :func:`kernel.decoding.study.clip_target`.
+    are given. Each of `positions` is a model's axis: :func:`kernel.language.construct.axis_positions`; clips
+    of an emotion differ by their ratings, as in :func:`kernel.decoding.rediscovery.clip_target`.
     """
     planted = cohort.simulated and "rating" in cohort.data
     if positions and not planted:

@@ -39,7 +39,7 @@ from kernel.decoding.causal import DEFAULTS, CausalEntropy, OnlineSettings, Stat
 from kernel.decoding.streams import Chunks, OutOfOrderError, Record, Stateful, read_log
 
 if TYPE_CHECKING:
-    from kernel.decoding.bank import Bank
+    from kernel.decoding.checkpoints import Bank
 
 STATUS = ("decoded", "filling", "channels lost")
 

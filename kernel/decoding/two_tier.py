@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike
 from kernel import checks, stats
 from kernel.arrays import row_labels
 from kernel.decoding import ensemble
-from kernel.decoding.bank import Bank, TrainingSpec
+from kernel.decoding.checkpoints import Bank
+from kernel.decoding.training import TrainingSpec
 
 
 class Pool(NamedTuple):

@@ -8,7 +8,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneGroupOut, permutation_test_score
 from timing import compared
 
-from kernel.brain.cohort import FACED_CLIP_EMOTIONS
+from kernel.brain.designs import FACED_CLIP_EMOTIONS
 from kernel.brain.ridge import RidgeFolds
 
 ALPHA = 30.0

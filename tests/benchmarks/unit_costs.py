@@ -24,7 +24,7 @@ import pandas as pd  # noqa: E402
 from threadpoolctl import threadpool_limits  # noqa: E402
 
 from kernel import files, plans, tasks  # noqa: E402
-from kernel.decoding.study import REGIMES  # noqa: E402
+from kernel.decoding.rediscovery import REGIMES  # noqa: E402
 from kernel.language.models import REGISTRY  # noqa: E402
 from kernel.plans import Study, Task  # noqa: E402
 from kernel.studies import _name_tasks, _perform  # noqa: E402

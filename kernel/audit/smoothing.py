@@ -21,9 +21,8 @@ import numpy as np
 import pandas as pd
 from sklearn.svm import LinearSVC
 
-from kernel.brain.cohort import Cohort
-from kernel.brain.material import Material
-from kernel.decoding.stimuli import (
+from kernel.audit.material import Material
+from kernel.audit.stimuli import (
     clip_blocks,
     clip_labels,
     clip_moments,
@@ -32,6 +31,7 @@ from kernel.decoding.stimuli import (
     hits,
     within_clip_shrinkage,
 )
+from kernel.brain.cohort import Cohort
 
 #: Groupings of `pseudo_smoothing`, and those of one part.
 N_GROUPINGS, BLOCK = 60, 3

@@ -14,12 +14,15 @@ from numpy.typing import ArrayLike
 
 from kernel import checks, stats
 from kernel.arrays import real, row_labels
-from kernel.brain.cohort import Cohort, Split, make_split, standardise
-from kernel.brain.study import AxisProjection, clip_values, project_vaxis
+from kernel.brain.cohort import Cohort, standardise
+from kernel.brain.ratings import load_ratings
+from kernel.brain.splits import Split, make_split, usual_split
+from kernel.brain.tracking import AxisProjection, clip_values, project_vaxis
 from kernel.decoding import geometry
-from kernel.decoding.bank import Bank, TrainingSpec, train_bank
+from kernel.decoding.bank import train_bank
+from kernel.decoding.checkpoints import Bank
 from kernel.decoding.geometry import Device
-from kernel.ratings import load_ratings
+from kernel.decoding.training import TrainingSpec
 
 #: What the six recipes change in a training.
 RECIPES: dict[str, dict[str, Any]] = {
@@ -60,12 +63,22 @@ def fewer_specs(seed: int = 0) -> list[TrainingSpec]:
     return [spec for spec in checkpoint_specs(seed) if spec.network == "mlp" or spec.epochs == shortest]
 
 
+def rate_specs(seed: int = 0) -> list[TrainingSpec]:
+    """Six short trainings of the perceptron: two recipes at three lengths, so that accuracies differ."""
+    shared: dict[str, Any] = {"warmup_epochs": 1, "batch_size": 256, "learning_rate": 2e-3, "seed": seed}
+    return [
+        TrainingSpec(epochs=epochs, augmentation=augmentation, recipe=recipe, **shared)
+        for recipe, augmentation in (("plain", "none"), ("augmented", "paper"))
+        for epochs in (2, 5, 10)
+    ]
+
+
 def split_table(
     cohort: Cohort, splits: Sequence[tuple[str, int]], specs: Sequence[TrainingSpec], *, progress: bool = True
 ) -> pd.DataFrame:
     """Balanced accuracy on new subjects under several splits, with intervals over these subjects.
 
-    Splits are names and folds, as for :func:`~kernel.brain.cohort.make_split`. One row per split and method,
+    Splits are names and folds, as for :func:`~kernel.brain.splits.make_split`. One row per split and method,
     the linear baselines and the mean of the networks: ``split``, ``fold``, ``new_clips``, ``n_subjects``,
     ``method``, ``bacc``, ``low``, ``high``.
     """
@@ -391,7 +404,7 @@ def map_vaxis_to_eeg(
     prototypes
         As for :func:`~kernel.decoding.bank.train_bank`.
     n_permutations, n_slow
-        As for :func:`~kernel.brain.study.project_vaxis`.
+        As for :func:`~kernel.brain.tracking.project_vaxis`.
     random_state, device, progress
         Seed of all nulls; where to compute, see :func:`kernel.checks.device`; whether to show progress bars.
 

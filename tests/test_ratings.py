@@ -10,10 +10,7 @@ import pandas as pd
 import pytest
 
 from kernel import stats
-from kernel.brain.cohort import make_split
-from kernel.brain.simulate import simulate_cohort
-from kernel.language.stories import CLIP_EMOTIONS, EMOTIONS, VALENCE_CODE
-from kernel.ratings import (
+from kernel.brain.ratings import (
     BLOCKS,
     DISTINCT_ORDERS,
     NEUTRAL_BLOCK,
@@ -26,6 +23,9 @@ from kernel.ratings import (
     position_counts,
     position_only_bacc,
 )
+from kernel.brain.simulate import simulate_cohort
+from kernel.brain.splits import make_split
+from kernel.language.stories import CLIP_EMOTIONS, EMOTIONS, VALENCE_CODE
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book" / "studies"))

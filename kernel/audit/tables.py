@@ -11,12 +11,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kernel.brain import calibration, components, specifications, within_clip
-from kernel.brain.cohort import FACED_CLASSES, FACED_CLIP_EMOTIONS
-from kernel.brain.material import Material
-from kernel.brain.specifications import MAP_AXES, TEST_AXES, WHOLE
-from kernel.decoding import simulated, smoothing, stimuli, trained
-from kernel.language import words
+from kernel.audit import (
+    projection_rates,
+    same_clip,
+    simulated,
+    smoothing,
+    specifications,
+    stimuli,
+    trainings,
+    variance,
+    words,
+)
+from kernel.audit.material import Material
+from kernel.audit.specifications import MAP_AXES, TEST_AXES, WHOLE
+from kernel.brain.components import simulate_components
+from kernel.brain.designs import FACED_CLASSES, FACED_CLIP_EMOTIONS
 
 #: What the stored tables of each folder of ``book/results`` are computed from.
 CREDIT = {
@@ -65,11 +74,11 @@ def _axes_of_clips(
     Language models' axes, mean valence ratings of emotions and of clips, the code -1, 0, +1, and the axis
     recovered from the paper's printed figures.
     """
+    from kernel.audit.reconstruction import recover_axis
     from kernel.brain.faced_table import load_faced_table
-    from kernel.brain.reconstruction import recover_axis
+    from kernel.brain.ratings import load_ratings
+    from kernel.language.construct import axis_positions
     from kernel.language.stories import VALENCE_CODE
-    from kernel.language.study import axis_positions
-    from kernel.ratings import load_ratings
 
     emotions = pd.Series(FACED_CLIP_EMOTIONS, index=range(1, len(FACED_CLIP_EMOTIONS) + 1))
     valence = load_ratings()["valence_mean"]
@@ -91,7 +100,7 @@ def _axes_of_clips(
 
 def _simulated_tests(material: Material, part: str) -> pd.DataFrame:
     """Of the 20 cohorts of a part of `faced_calibration`: how many each test rejects, and its mean value."""
-    table = calibration.faced_calibration(part).assign(cohorts=1)
+    table = projection_rates.faced_calibration(part).assign(cohorts=1)
     table["rejected"] = table["p"] <= 0.05 + 1e-12
     by_test = table.groupby(["truth", "estimator", "null"], sort=False)
     return by_test.agg({"cohorts": "sum", "rejected": "sum", "value": "mean"}).reset_index()
@@ -99,19 +108,21 @@ def _simulated_tests(material: Material, part: str) -> pd.DataFrame:
 
 def _simulator_check(material: Material, part: str) -> pd.DataFrame:
     """The real cohort beside a simulated one of its sizes: `profile`, and how well clips are identified."""
-    simulation, _ = components.simulate_components(0)
+    simulation, _ = simulate_components(0)
     columns = {}
     for name, cohort in {"real": material.scalp, "simulated": simulation}.items():
         identified = stimuli.identification(Material(cohort), "correlation")["accuracy"].mean()
         further = pd.Series({"clips identified, of 28": identified})
-        columns[name] = pd.concat([components.profile(cohort), further])
+        columns[name] = pd.concat([variance.profile(cohort), further])
     return pd.DataFrame(columns).rename_axis("quantity").reset_index()
 
 
 def _power_of_axes(material: Material, part: str) -> pd.DataFrame:
     """`axis_power` for the axes that have one position for each emotion."""
     names = ["class ratings", "language model", "second model"]
-    return calibration.axis_power(part, {name: np.array(material.axes[name], dtype=float) for name in names})
+    return projection_rates.axis_power(
+        part, {name: np.array(material.axes[name], dtype=float) for name in names}
+    )
 
 
 def _named(parts: Iterable[str], *functions: Callable[..., Any], **options: Any) -> dict[str, Table]:
@@ -141,33 +152,46 @@ def _on_simulations(table: Table, *truths: str, parts: Iterable[str] | None = No
 
 _NETWORKS = {
     "decoders": _networks(
-        trained.decoders,
-        trained.DECODER_PARTS,
+        trainings.decoders,
+        trainings.DECODER_PARTS,
         ("means, emotions, seen", "means, moments, seen"),
         seeds=(0,),
     ),
-    "checkpoints": _networks(trained.checkpoints, trained.CHECKPOINT_PARTS, recipes=("plain",)),
-    "ablation": _networks(trained.ablation_drops, trained.CHECKPOINT_PARTS, recipes=("plain",)),
-    "ablation_nulls": _networks(trained.ablation_nulls, trained.CHECKPOINT_PARTS, recipes=("plain",)),
+    "checkpoints": _networks(trainings.checkpoints, trainings.CHECKPOINT_PARTS, recipes=("plain",)),
+    "ablation": _networks(trainings.ablation_drops, trainings.CHECKPOINT_PARTS, recipes=("plain",)),
+    "ablation_nulls": _networks(trainings.ablation_nulls, trainings.CHECKPOINT_PARTS, recipes=("plain",)),
     "alignment": _networks(
-        trained.alignment, trained.ALIGNMENT_PARTS, trained.ALIGNMENT_PARTS[:10], seeds=(0,)
+        trainings.alignment,
+        trainings.ALIGNMENT_PARTS,
+        trainings.ALIGNMENT_PARTS[:10],
+        seeds=(0,),
     ),
-    "doses": _networks(trained.doses, trained.DOSE_PARTS, trained.DOSE_PARTS[:3], seeds=(0,), n_strengths=1),
+    "doses": _networks(
+        trainings.doses,
+        trainings.DOSE_PARTS,
+        trainings.DOSE_PARTS[:3],
+        seeds=(0,),
+        n_strengths=1,
+    ),
     "recipes": _networks(
-        trained.recipes, trained.RECIPE_PARTS, trained.RECIPE_PARTS[:4], seeds=(0,), strategies=(11,)
+        trainings.recipes,
+        trainings.RECIPE_PARTS,
+        trainings.RECIPE_PARTS[:4],
+        seeds=(0,),
+        strategies=(11,),
     ),
-    "few_people": _networks(trained.few_people, trained.FEW_PARTS, trained.FEW_PARTS[:2], seeds=(0,)),
-    "mechanism": _networks(trained.axis_shifts, trained.REGIMES, seeds=(0,), strategies=(11,)),
-    "contest": _networks(trained.ensembles, trained.CONTEST_PARTS, ("means, seeds",)),
-    "pools": _networks(trained.pools, trained.POOL_PARTS, n_members=3),
+    "few_people": _networks(trainings.few_people, trainings.FEW_PARTS, trainings.FEW_PARTS[:2], seeds=(0,)),
+    "mechanism": _networks(trainings.axis_shifts, trainings.REGIMES, seeds=(0,), strategies=(11,)),
+    "contest": _networks(trainings.ensembles, trainings.CONTEST_PARTS, ("means, seeds",)),
+    "pools": _networks(trainings.pools, trainings.POOL_PARTS, n_members=3),
     # of ensembles the contest is computed again, and these are not: each of their numbers takes ten trainings
     # or more, and is smaller than what two runs of the same training may differ by
-    "axis_members": _networks(trained.axis_members, trained.REGIMES, ()),
-    "pool_ends": _networks(trained.pool_ends, trained.POOL_PARTS, ()),
-    "pool_growth": _networks(trained.pool_growth, trained.POOL_PARTS, ()),
-    "comparisons": _networks(trained.comparisons, trained.COMPARISON_PARTS, ()),
-    "headroom": _networks(trained.headroom, trained.RECIPE_PARTS),
-    "online": _networks(trained.online, trained.ONLINE_PARTS, people=(100,)),
+    "axis_members": _networks(trainings.axis_members, trainings.REGIMES, ()),
+    "pool_ends": _networks(trainings.pool_ends, trainings.POOL_PARTS, ()),
+    "pool_growth": _networks(trainings.pool_growth, trainings.POOL_PARTS, ()),
+    "comparisons": _networks(trainings.comparisons, trainings.COMPARISON_PARTS, ()),
+    "headroom": _networks(trainings.headroom, trainings.RECIPE_PARTS),
+    "online": _networks(trainings.online, trainings.ONLINE_PARTS, people=(100,)),
 }
 _TRUTHS = tuple(f"{preset} 0" for preset in simulated.PRESETS)
 _CONTROLS = {
@@ -181,10 +205,10 @@ _POOLS = ("pools", "pool_ends", "pool_growth")
 TABLES: Mapping[str, Table] = {
     "axes": Table(_axes_of_clips, WHOLE, check=partial(_axes_of_clips, models={})),
     "simulator_check": Table(_simulator_check, WHOLE),
-    **_named(WHOLE, components.variance, specifications.reliability, specifications.jackknife),
+    **_named(WHOLE, variance.variance, specifications.reliability, specifications.jackknife),
     **_named(WHOLE, specifications.specification_share),
-    "calibration": Table(_simulated_tests, calibration.FACED_CALIBRATION_PARTS),
-    "power_of_axes": Table(_power_of_axes, calibration.FACED_CALIBRATION_PARTS),
+    "calibration": Table(_simulated_tests, projection_rates.FACED_CALIBRATION_PARTS),
+    "power_of_axes": Table(_power_of_axes, projection_rates.FACED_CALIBRATION_PARTS),
     "held_out": Table(specifications.held_out_predictions, TEST_AXES),
     **_named(TEST_AXES, specifications.tests_of_projection, specifications.topography_tests),
     **_named(specifications.AVERAGINGS, specifications.specifications, specifications.map_choices),
@@ -202,17 +226,17 @@ TABLES: Mapping[str, Table] = {
         check=partial(smoothing.smoothing, n_folds=1),
     ),
     **_named(smoothing.PSEUDO_SMOOTHING_PARTS, smoothing.pseudo_smoothing),
-    **_named(within_clip.CLIP_PARTS, within_clip.within_clip),
-    **_named(within_clip.ITEMS, within_clip.within_people, within_clip.within_cells),
-    **_named(within_clip.EYE_SETS, within_clip.within_eyes),
-    **_named(within_clip.PLACEBO_PARTS, within_clip.within_placebo),
-    "within_hard_placebo": Table(partial(within_clip.within_placebo, hard=True), within_clip.PLACEBO_PARTS),
-    **_named(within_clip.CONTROL_PARTS, within_clip.within_controls),
-    **_named(within_clip.BAND_PARTS, within_clip.within_bands),
+    **_named(same_clip.CLIP_PARTS, same_clip.within_clip),
+    **_named(same_clip.ITEMS, same_clip.within_people, same_clip.within_cells),
+    **_named(same_clip.EYE_SETS, same_clip.within_eyes),
+    **_named(same_clip.PLACEBO_PARTS, same_clip.within_placebo),
+    "within_hard_placebo": Table(partial(same_clip.within_placebo, hard=True), same_clip.PLACEBO_PARTS),
+    **_named(same_clip.CONTROL_PARTS, same_clip.within_controls),
+    **_named(same_clip.BAND_PARTS, same_clip.within_bands),
     **_named(
-        within_clip.RATES_PARTS,
-        within_clip.within_rates,
-        check=partial(within_clip.within_rates, n_cohorts=1),
+        same_clip.RATES_PARTS,
+        same_clip.within_rates,
+        check=partial(same_clip.within_rates, n_cohorts=1),
     ),
     **_NETWORKS,
     **{f"simulated_{name}": _on_simulations(_NETWORKS[name], *truths) for name, truths in _CONTROLS.items()},

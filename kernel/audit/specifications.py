@@ -1,6 +1,6 @@
 """The projection and the maps under every choice of analysis: tables of the audit of FACED.
 
-Each takes a :class:`~kernel.brain.material.Material` and the name of a part, and gives tidy rows, the same at
+Each takes a :class:`~kernel.audit.material.Material` and the name of a part, and gives tidy rows, the same at
 every call. Fixed penalties act on features z-scored over all clips, those left out among them: no label
 enters, and the paper's figure came about so. p-values are one-sided, for correlations as large as the
 observed, unless a docstring says otherwise.
@@ -18,13 +18,13 @@ from scipy.stats import rankdata, trim_mean, zscore
 from scipy.stats import t as student_t
 
 from kernel import checks, stats
+from kernel.audit.material import Material
+from kernel.audit.reconstruction import BEST_CELL, PENALTY, asymmetries, axis_figures
 from kernel.brain import topography
 from kernel.brain.cohort import Cohort, mean_over_subjects, standardise, trial_features
-from kernel.brain.material import Material
 from kernel.brain.projection import against_null, clip_effects
-from kernel.brain.reconstruction import BEST_CELL, PENALTY, asymmetries, axis_figures
 from kernel.brain.ridge import RidgeFolds
-from kernel.brain.study import map_vaxis_to_scalp, project_vaxis
+from kernel.brain.tracking import map_vaxis_to_scalp, project_vaxis
 
 AVERAGINGS = ("raw mean", "standardised", "z of clip means", "median", "trimmed mean", "order removed")
 #: Sets of channels, by the first letters of their names; "" takes all.

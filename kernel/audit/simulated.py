@@ -1,4 +1,4 @@
-"""The controls: tables of :mod:`kernel.decoding.trained` on simulated cohorts, whose truth is known.
+"""The controls: tables of :mod:`kernel.audit.trainings` on simulated cohorts, whose truth is known.
 
 And tables over many cohorts, which people cannot give. Every row says that it is simulated. The material is
 taken by all, so that they stand among the tables of FACED; most do not use it.
@@ -12,13 +12,17 @@ from typing import Any
 
 import pandas as pd
 
-from kernel.brain.calibration import replicate
-from kernel.brain.cohort import Cohort, make_split
-from kernel.brain.material import Material
+from kernel.audit import trainings
+from kernel.audit.material import Material
+from kernel.audit.projection_rates import replicate
+from kernel.audit.rediscovery_rates import rediscovery_p_values
+from kernel.brain.cohort import Cohort
 from kernel.brain.simulate import simulate_cohort
-from kernel.decoding import contest, interventions, rates, study, trained
+from kernel.brain.splits import make_split, usual_split
+from kernel.decoding import contest, effects, interventions, rediscovery
 from kernel.decoding.bank import train_bank
-from kernel.decoding.interventions import RECIPE, Interventions
+from kernel.decoding.effects import Interventions
+from kernel.decoding.interventions import RECIPE
 
 PRESETS = ("default", "strong_valence", "no_valence")
 COHORTS = range(5)
@@ -36,7 +40,7 @@ def _planted(truth: str) -> Cohort:
 def on_simulated(
     compute: Callable[..., pd.DataFrame], material: Material, part: str, **options: Any
 ) -> pd.DataFrame:
-    """A table of :mod:`kernel.decoding.trained`, `compute`, on a simulated cohort in the regime of means.
+    """A table of :mod:`kernel.audit.trainings`, `compute`, on a simulated cohort in the regime of means.
 
     A part is preset and seed, then what follows the regime in a part of the table. Axes are those of FACED's
     clips, which the simulated cohort has too.
@@ -54,8 +58,8 @@ def parts_of(parts: Iterable[str], *truths: str) -> tuple[str, ...]:
 
 
 def rediscovery_rates(material: Material, part: str, seeds: Iterable[int] = range(16)) -> pd.DataFrame:
-    """As :func:`kernel.decoding.rates.rediscovery_p_values`, on cohorts of a preset, which is the part."""
-    return rates.rediscovery_p_values(part, seeds).assign(truth=part, simulated=True)
+    """As :func:`~kernel.audit.rediscovery_rates.rediscovery_p_values`; the part is a preset."""
+    return rediscovery_p_values(part, seeds).assign(truth=part, simulated=True)
 
 
 # Alignment over cohorts
@@ -69,11 +73,14 @@ REGIME_PARTS = (
 
 
 def alignment_cohorts(
-    material: Material, part: str, seeds: Iterable[int] = COHORTS, strategies: Sequence[int] = trained.FOUR
+    material: Material,
+    part: str,
+    seeds: Iterable[int] = COHORTS,
+    strategies: Sequence[int] = trainings.FOUR,
 ) -> pd.DataFrame:
     """Four strategies, their placebos and trainings without, one of each on every cohort of a preset.
 
-    Columns: ``truth``, ``cohort``, and those of :func:`kernel.decoding.trained.alignment` without people.
+    Columns: ``truth``, ``cohort``, and those of :func:`kernel.audit.trainings.alignment` without people.
     """
     result = interventions.run_cohorts(seeds, part, strategies, seeds=1, n_jobs=1, progress=False)
     return _stored_rows(result).assign(truth=part)
@@ -84,7 +91,7 @@ def alignment_regimes(material: Material, part: str, seeds: Iterable[int] = COHO
     axis, level, preset = part.split(", ")
     options = interventions.at_level(axis, float(level), preset)
     result = interventions.run_cohorts(
-        seeds, strategies=trained.FOUR, seeds=1, n_jobs=1, progress=False, **options
+        seeds, strategies=trainings.FOUR, seeds=1, n_jobs=1, progress=False, **options
     )
     return _stored_rows(result).assign(axis=axis, level=float(level), truth=preset)
 
@@ -93,7 +100,7 @@ def _stored_rows(result: Interventions) -> pd.DataFrame:
     return result.table.drop(columns="delta").astype({"number": "Float64"}).assign(simulated=True)
 
 
-def transfer(material: Material, part: str, seeds: Iterable[int] = trained.SEEDS) -> pd.DataFrame:
+def transfer(material: Material, part: str, seeds: Iterable[int] = trainings.SEEDS) -> pd.DataFrame:
     """Row 23 of the paper's table: from a cohort of FACED's design, the part, to one of SEED-V's."""
     result = interventions.run_interventions(
         _planted(part), [23], seeds=list(seeds), recipe=RECIPE, split="standard", n_jobs=1, progress=False
@@ -137,7 +144,7 @@ def other_cohort(name: str) -> Cohort:
 
 
 def replication_rates(material: Material, part: str, n_cohorts: int = 40) -> pd.DataFrame:
-    """:func:`kernel.brain.calibration.replicate` for a design, which is the part."""
+    """:func:`kernel.audit.projection_rates.replicate` for a design, which is the part."""
     return replicate(part, n_cohorts=n_cohorts).assign(design=part, simulated=True)
 
 
@@ -147,7 +154,7 @@ def replication_checkpoints(
     """Twenty-four networks of a cohort, or the first so many, and what their class means share with the axis.
 
     A part is one of `OTHERS`, or a cohort of recordings; columns are those of the table of
-    :func:`kernel.decoding.study.rediscovery`.
+    :func:`kernel.decoding.rediscovery.rediscovery`.
     """
     return _rediscovered(_cohort_of(part), n_networks).table
 
@@ -159,15 +166,15 @@ def replication_tests(material: Material | None, part: str | Cohort) -> pd.DataF
     and ``beyond`` (change of accuracy, mean of the strategies); ``gain`` of ten networks over ``single``.
     ``value``, ``low``, ``high``, ``p``, ``null_sd``, ``n``, ``single``, ``data``, ``simulated``.
     """
-    from kernel.language.study import axis_positions
+    from kernel.language.construct import axis_positions
 
     people = _cohort_of(part)
-    split = study.usual_split(people)
+    split = usual_split(people)
     table = _rediscovered(people).convergence_table()
     (pc1,) = table.query("scope == 'overall' and null == 'emotions permuted'").to_dict("records")
     places = axis_positions(MODEL, people.classes)
     aligned = interventions.run_interventions(
-        people, trained.FOUR, seeds=3, split=split, valence=[places[name] for name in people.classes],
+        people, trainings.FOUR, seeds=3, split=split, valence=[places[name] for name in people.classes],
         n_jobs=1, progress=False,
     )  # fmt: skip
     voted = contest.contest(people, split, methods=["single network", "deep ensemble"], progress=False)
@@ -176,7 +183,7 @@ def replication_tests(material: Material | None, part: str | Cohort) -> pd.DataF
     n = int(split.test.any(1).sum())
     rows = [
         {"test": "class PC1", "value": pc1["r"], **{name: pc1[name] for name in ("p", "null_sd", "n")}},
-        *({"test": name, **row, "n": n} for name, row in interventions.family_mean(aligned).iterrows()),
+        *({"test": name, **row, "n": n} for name, row in effects.family_mean(aligned).iterrows()),
         {"test": "gain", **gain, "n": n, "single": single["bacc"]},
     ]
     columns = ["test", "value", "low", "high", "p", "null_sd", "n", "single"]
@@ -187,13 +194,13 @@ def _cohort_of(part: str | Cohort) -> Cohort:
     return other_cohort(part) if isinstance(part, str) else part
 
 
-def _rediscovered(part: Cohort, n_networks: int | None = None) -> study.Rediscovery:
-    from kernel.language.study import axis_positions, story_axis
+def _rediscovered(part: Cohort, n_networks: int | None = None) -> rediscovery.Rediscovery:
+    from kernel.language.construct import axis_positions, story_axis
 
     axis = story_axis(MODEL, part.classes)
     prototypes = axis.centroids_[[axis.classes_.index(emotion) for emotion in part.classes]]
     bank = train_bank(
-        study.fewer_specs()[:n_networks], part, study.usual_split(part), prototypes=prototypes,
+        rediscovery.fewer_specs()[:n_networks], part, usual_split(part), prototypes=prototypes,
         baselines=False, n_jobs=1, progress=False,
     )  # fmt: skip
-    return study.rediscovery(bank, study.clip_target(part, axis_positions(MODEL, part.classes)))
+    return rediscovery.rediscovery(bank, rediscovery.clip_target(part, axis_positions(MODEL, part.classes)))

@@ -8,11 +8,12 @@ import pytest
 from eeg_files import write_seed_v_de
 from scipy.stats import pearsonr
 
-from kernel.brain import study
+from kernel.brain import tracking
 from kernel.brain.cohort import Cohort, cohort_tensor, standardise
+from kernel.brain.designs import CLASS_VALENCE, FACED_CLASSES
 from kernel.brain.projection import ProjectionModel, track
 from kernel.brain.seedv import read_seed_v
-from kernel.brain.simulate import CLASS_VALENCE, FACED_CLASSES, simulate_cohort
+from kernel.brain.simulate import simulate_cohort
 
 PAIRS = (("F4", "F3"), ("F8", "F7"), ("Fp2", "Fp1"))
 VALENCE = dict(zip(FACED_CLASSES, CLASS_VALENCE, strict=True))
@@ -27,7 +28,7 @@ def strong():
 
 @pytest.fixture(scope="module")
 def projected(strong):
-    return study.project_vaxis(strong[0], VALENCE, valence=VALENCE, device="cpu", **FEW)
+    return tracking.project_vaxis(strong[0], VALENCE, valence=VALENCE, device="cpu", **FEW)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_finds_nothing_where_there_is_nothing_more_often_than_chance_allows():
     for seed in range(12):
         cohort, _ = simulate_cohort(seed, "null", n_subjects=7, window=30.0)
         cohort = cohort.select(channels=cohort.channels[::3])
-        a = study.project_vaxis(cohort, VALENCE, valence=VALENCE, n_permutations=39, n_slow=39)
+        a = tracking.project_vaxis(cohort, VALENCE, valence=VALENCE, n_permutations=39, n_slow=39)
         tests = (a.tracking, a.order_removed, a.against_order, a.classes, a.trials)
         rejected.append([test.p <= 0.05 for test in tests])
     assert np.sum(rejected, axis=0).max() < 4
@@ -91,7 +92,7 @@ def test_finds_nothing_where_there_is_nothing_more_often_than_chance_allows():
     ids=["chosen clips keep their sequence", "one order", "unknown order", "few people miss a clip"],
 )
 def test_a_cohort_is_served_in_part(small, change, absent):
-    a = study.project_vaxis(change(small), VALENCE, valence=VALENCE, n_permutations=20, n_slow=20)
+    a = tracking.project_vaxis(change(small), VALENCE, valence=VALENCE, n_permutations=20, n_slow=20)
     assert {part for part in PARTS if getattr(a, part) is None} == set(absent) and a.tracking.p <= 1
 
 
@@ -100,9 +101,9 @@ def test_a_cohort_is_served_in_part(small, change, absent):
 
 def test_the_scalp_agrees_with_its_parts(strong):
     cohort, truth = strong
-    a = study.map_vaxis_to_scalp(cohort, VALENCE, n_permutations=200, n_slow=50)
-    X, y = cohort_tensor(standardise(cohort)), study.clip_values(cohort, VALENCE)
-    np.testing.assert_array_equal(study.clip_values(cohort, pd.Series(VALENCE)), y)
+    a = tracking.map_vaxis_to_scalp(cohort, VALENCE, n_permutations=200, n_slow=50)
+    X, y = cohort_tensor(standardise(cohort)), tracking.clip_values(cohort, VALENCE)
+    np.testing.assert_array_equal(tracking.clip_values(cohort, pd.Series(VALENCE)), y)
     assert a.cells.r[3, 2] == pytest.approx(pearsonr(X[:, 3, 2], y)[0]) and a.cells.p_best < 0.05
     assert np.corrcoef(a.cells.r.ravel(), truth.valence_pattern.ravel())[0, 1] > 0.7
     size, alpha = np.abs(a.cells.r), a.bands.index("alpha")
@@ -120,10 +121,10 @@ def test_five_classes_and_sixty_two_channels(tmp_path):
     write_seed_v_de(tmp_path, range(1, 5))
     cohort = read_seed_v(tmp_path, progress=False)
     positions = {emotion: VALENCE[emotion] for emotion in cohort.classes}
-    a = study.project_vaxis(cohort, positions, n_permutations=200, n_slow=40)
+    a = tracking.project_vaxis(cohort, positions, n_permutations=200, n_slow=40)
     assert a.tracking.exact and len(a.tracking.values) == 120
     assert a.classes is None and a.reliability is None
-    scalp = study.map_vaxis_to_scalp(cohort, positions, n_permutations=200, n_slow=20)
+    scalp = tracking.map_vaxis_to_scalp(cohort, positions, n_permutations=200, n_slow=20)
     assert set(cohort.channels) - set(scalp.channels) == {"CB1", "CB2"} and scalp.cells.exact
 
 
@@ -146,7 +147,7 @@ SCALP += ("time", "connectivity")
     ids=["other bands", "front only", "three emotions", "two trials", "few people miss a clip"],
 )
 def test_the_scalp_leaves_out_what_a_cohort_cannot_serve(small, change, absent):
-    a = study.map_vaxis_to_scalp(change(small), VALENCE, n_permutations=20, n_slow=20)
+    a = tracking.map_vaxis_to_scalp(change(small), VALENCE, n_permutations=20, n_slow=20)
     assert {part for part in SCALP if getattr(a, part) is None} == set(absent)
     assert a.simpson is None or np.isfinite(a.simpson.cohort).all()
 
@@ -156,7 +157,7 @@ def test_who_misses_a_clip_does_not_move_its_asymmetry(small):
     de = small.de.copy()
     de[0, :, :, small.channels.index("F4")] += 100.0
     whole, holed = (
-        study.map_vaxis_to_scalp(cohort, VALENCE, n_permutations=20, n_slow=20).asymmetry.observed
+        tracking.map_vaxis_to_scalp(cohort, VALENCE, n_permutations=20, n_slow=20).asymmetry.observed
         for cohort in (small.with_de(de), without(small.with_de(de), [0], [5]))
     )
     assert holed == pytest.approx(whole, abs=0.2)
@@ -173,7 +174,7 @@ def test_the_order_of_classes_transfers_where_valence_is_shared_and_not_where_it
     rejected = {}
     for preset in ("strong_valence", "no_valence"):
         tests = [
-            study.transfer_class_order(
+            tracking.transfer_class_order(
                 simulate_cohort(seed, preset, n_subjects=24, window=30.0)[0],
                 seed_v(seed + 50, preset),
                 VALENCE,
@@ -188,7 +189,7 @@ def test_the_order_of_classes_transfers_where_valence_is_shared_and_not_where_it
 
 def test_the_transfer_is_a_fit_there_and_a_prediction_here(small):
     target = seed_v(3, "strong_valence")
-    order = study.transfer_class_order(small, target, VALENCE)
+    order = tracking.transfer_class_order(small, target, VALENCE)
     assert order.classes == target.classes
     assert order.positions.tolist() == pytest.approx([VALENCE[emotion] for emotion in target.classes])
     assert {name.lower() for name in order.channels} <= {name.lower() for name in target.channels}
@@ -196,7 +197,7 @@ def test_the_transfer_is_a_fit_there_and_a_prediction_here(small):
         cohort_tensor(standardise(c.select(channels=order.channels))).reshape(len(c.clips), -1)
         for c in (small, target)
     )
-    model = ProjectionModel().fit(X, study.clip_values(small, VALENCE), small.emotions)
+    model = ProjectionModel().fit(X, tracking.clip_values(small, VALENCE), small.emotions)
     joy = model.predict(Z)[target.emotions == "joy"].mean()
     assert order.predicted[list(order.classes).index("joy")] == pytest.approx(joy)
 
@@ -205,13 +206,13 @@ def test_errors_name_the_value(small):
     other = small.select(clips=range(1, 16))
     no_joy, no_fear = ({k: v for k, v in VALENCE.items() if k != name} for name in ("joy", "fear"))
     calls = {
-        "no position for joy": lambda: study.project_vaxis(small, no_joy),
-        "no valence for fear": lambda: study.project_vaxis(small, VALENCE, valence=no_fear),
-        r"share the electrodes \['Fz'\]": lambda: study.transfer_class_order(
+        "no position for joy": lambda: tracking.project_vaxis(small, no_joy),
+        "no valence for fear": lambda: tracking.project_vaxis(small, VALENCE, valence=no_fear),
+        r"share the electrodes \['Fz'\]": lambda: tracking.transfer_class_order(
             small.select(channels=["Fz", "F3"]), other.select(channels=["Fz", "O1"]), VALENCE
         ),
-        "bands must agree by name": lambda: study.transfer_class_order(renamed(small), other, VALENCE),
-        "no position for fear": lambda: study.transfer_class_order(other, other, no_fear),
+        "bands must agree by name": lambda: tracking.transfer_class_order(renamed(small), other, VALENCE),
+        "no position for fear": lambda: tracking.transfer_class_order(other, other, no_fear),
     }
     for message, call in calls.items():
         with pytest.raises((KeyError, ValueError), match=message):

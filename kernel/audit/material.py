@@ -7,7 +7,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from kernel.brain.cohort import FACED_SCALP, Cohort, standardise, trial_features
+from kernel.brain.cohort import Cohort, standardise, trial_features
+from kernel.brain.designs import FACED_SCALP
 
 
 class Material:

@@ -15,10 +15,11 @@ import pandas as pd
 import pytest
 from eeg_files import write_faced_de, write_faced_remarks
 
-from kernel import audit, plans, tables
-from kernel.audit import SpotCheckError, StoredResultError
+from kernel import plans
+from kernel.audit import store, tables
+from kernel.audit.store import SpotCheckError, StoredResultError
+from kernel.audit.tables import Table
 from kernel.brain.faced import read_faced
-from kernel.tables import Table
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -41,11 +42,11 @@ BANDS = ("delta", "theta", "alpha")
 def study(tmp_path, monkeypatch):
     """A registry of one table, recordings of three people, and a record of what was computed."""
     registry = {"levels": Table(levels, BANDS, quick=("alpha",))}
-    for module in (audit, plans):
+    for module in (store, plans):
         monkeypatch.setattr(module, "TABLES", registry)
     axes = pd.DataFrame({"sign": np.ones(28)}).rename_axis("clip").to_csv()
-    monkeypatch.setattr(audit, "_axes", lambda folder: axes)
-    monkeypatch.setattr(audit, "N_PEOPLE", 3)
+    monkeypatch.setattr(store, "_axes", lambda folder: axes)
+    monkeypatch.setattr(store, "N_PEOPLE", 3)
     write_faced_de(tmp_path / "faced", range(3))
     write_faced_remarks(tmp_path / "faced", range(3))
     (tmp_path / "count").write_text("")
@@ -54,7 +55,7 @@ def study(tmp_path, monkeypatch):
 
 
 def run(study, **options):
-    return audit.run(study / "faced", target=study / "results", n_jobs=1, progress=False, **options)
+    return store.run(study / "faced", target=study / "results", n_jobs=1, progress=False, **options)
 
 
 def computed(study):
@@ -62,7 +63,7 @@ def computed(study):
 
 
 def test_a_table_comes_back_as_it_was_computed_with_its_origin(study):
-    table = audit.load("levels", folder=run(study))
+    table = store.load("levels", folder=run(study))
     assert computed(study) == list(BANDS)
     assert table["part"].tolist() == [band for band in BANDS for _ in range(3)]
     cohort = read_faced(study / "faced", source="de", channels="all", progress=False)
@@ -70,7 +71,7 @@ def test_a_table_comes_back_as_it_was_computed_with_its_origin(study):
     assert table.loc[table["part"] == "alpha", "nats"].to_numpy() == pytest.approx(expected, rel=1e-5)
     entry = json.loads((study / "results" / "manifest.json").read_text())["tables"]["levels"]
     assert {"sha256", "date", "hours", "recordings", "packages", "versions"} <= set(entry)
-    text = audit.sources(table)
+    text = store.sources(table)
     assert f"stored run of {entry['date']}" in text and "Chen et al. (2023)" in text
 
 
@@ -92,41 +93,45 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_table(study, monkeypatch)
 def test_a_part_is_computed_again_where_recordings_are_and_once_while_nothing_changes(study, monkeypatch):
     folder = run(study)
     again = "part 'alpha' computed again and equal"
-    assert again not in audit.load("levels", folder=folder).attrs["source"]
+    assert again not in store.load("levels", folder=folder).attrs["source"]
     monkeypatch.setenv("KERNEL_DATA", str(study / "faced"))
     (study / "count").write_text("")
-    assert again not in audit.load("levels", folder=folder, check=False).attrs["source"]
+    assert again not in store.load("levels", folder=folder, check=False).attrs["source"]
     for _ in range(2):
-        assert again in audit.load("levels", folder=folder).attrs["source"]
+        assert again in store.load("levels", folder=folder).attrs["source"]
     assert computed(study) == ["alpha"]
     next((study / "faced").rglob("sub*.pkl.pkl")).touch()
-    audit.load("levels", folder=folder)
+    store.load("levels", folder=folder)
     assert computed(study) == ["alpha"] * 2
-    monkeypatch.setattr(audit.files, "source_digest", lambda *names: "f" * 64)
-    assert again in audit.load("levels", folder=folder).attrs["source"]  # new code alone makes nothing stale
+    monkeypatch.setattr(store.files, "source_digest", lambda *names: "f" * 64)
+    assert again in store.load("levels", folder=folder).attrs["source"]  # new code alone makes nothing stale
     assert computed(study) == ["alpha"] * 3
-    monkeypatch.setattr(audit, "N_PEOPLE", 4)  # recordings in part
-    assert again not in audit.load("levels", folder=folder).attrs["source"]
+    monkeypatch.setattr(store, "N_PEOPLE", 4)  # recordings in part
+    assert again not in store.load("levels", folder=folder).attrs["source"]
     with pytest.raises(StoredResultError, match=r"does not hold .* of all 4 people"):
         run(study)
 
 
 def test_a_part_has_a_key_of_its_table_its_functions_their_code_and_libraries(monkeypatch):
-    keys = {name: audit._key(name, "all", "data") for name in audit.TABLES}
+    keys = {name: store._key(name, "all", "data") for name in store.TABLES}
     assert len(set(keys.values())) == len(keys)
-    name, table = "smoothing", audit.TABLES["smoothing"]
-    hashes = dict(audit.files._source_hashes(audit.files._PACKAGE))
-    for path, changed in {"decoding/smoothing.py": True, "brain/faced.py": True, "audit.py": False}.items():
-        monkeypatch.setattr(audit.files, "_source_hashes", lambda _, path=path: hashes | {path: "0"})
-        assert (audit._key(name, "all", "data") != keys[name]) == changed, path
+    name, table = "smoothing", store.TABLES["smoothing"]
+    hashes = dict(store.files._source_hashes(store.files._PACKAGE))
+    for path, changed in {
+        "audit/smoothing.py": True,
+        "brain/faced.py": True,
+        "audit/store.py": False,
+    }.items():
+        monkeypatch.setattr(store.files, "_source_hashes", lambda _, path=path: hashes | {path: "0"})
+        assert (store._key(name, "all", "data") != keys[name]) == changed, path
         monkeypatch.undo()
-    monkeypatch.setattr(audit.files, "VERSIONS", {**audit.files.VERSIONS, "torch": "0"})
-    assert audit._key(name, "all", "data") != keys[name]
+    monkeypatch.setattr(store.files, "VERSIONS", {**store.files.VERSIONS, "torch": "0"})
+    assert store._key(name, "all", "data") != keys[name]
     monkeypatch.undo()
-    assert audit._key(name, "all", "other data") != keys[name] != audit._key(name, "none", "data")
+    assert store._key(name, "all", "other data") != keys[name] != store._key(name, "none", "data")
     for other in (replace(table, compute=partial(table.compute, n=1)), replace(table, compute=half)):
-        monkeypatch.setattr(audit, "TABLES", {name: other})
-        assert audit._key(name, "all", "data") != keys[name]
+        monkeypatch.setattr(store, "TABLES", {name: other})
+        assert store._key(name, "all", "data") != keys[name]
 
 
 def half(material, part):
@@ -140,17 +145,17 @@ def test_a_check_of_some_rows_is_compared_with_these(study, monkeypatch):
     def counted(material, part):
         return with_a_gap(material, part).iloc[1:].astype({"count": int})
 
-    monkeypatch.setattr(audit, "TABLES", {"levels": Table(with_a_gap, BANDS, ("alpha",), counted)})
+    monkeypatch.setattr(store, "TABLES", {"levels": Table(with_a_gap, BANDS, ("alpha",), counted)})
     folder = run(study)
     monkeypatch.setenv("KERNEL_DATA", str(study / "faced"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert "equal" in audit.load("levels", folder=folder).attrs["source"]
+        assert "equal" in store.load("levels", folder=folder).attrs["source"]
     wrong = Table(with_a_gap, BANDS, ("alpha",), lambda *given: counted(*given).assign(nats=9.5))
-    monkeypatch.setattr(audit, "TABLES", {"levels": wrong})
-    monkeypatch.setattr(audit.files, "source_digest", lambda *names: "f" * 64)
+    monkeypatch.setattr(store, "TABLES", {"levels": wrong})
+    monkeypatch.setattr(store.files, "source_digest", lambda *names: "f" * 64)
     with pytest.raises(SpotCheckError, match="nats of row 0"):
-        audit.load("levels", folder=folder)
+        store.load("levels", folder=folder)
 
 
 def test_other_recordings_are_noticed_and_read_again(study, monkeypatch):
@@ -160,7 +165,7 @@ def test_other_recordings_are_noticed_and_read_again(study, monkeypatch):
     monkeypatch.setenv("KERNEL_DATA", str(study / "others"))
     message = r"levels, part 'alpha', subject of row 0: stored .*0.*, computed .*3"
     with pytest.raises(SpotCheckError, match=message):
-        audit.load("levels", folder=folder)
+        store.load("levels", folder=folder)
     shutil.rmtree(study / "faced")
     (study / "others").rename(study / "faced")
     assert set(pd.read_csv(run(study) / "levels.csv")["subject"]) == {3, 4, 5}
@@ -168,8 +173,8 @@ def test_other_recordings_are_noticed_and_read_again(study, monkeypatch):
 
 def test_text_stays_text_and_numbers_numbers():
     table = pd.DataFrame({"part": ["0", "true"], "kind": ["true", "free"], "r": [0.1, np.nan], "n": [1, 2]})
-    pd.testing.assert_frame_equal(audit._from_csv(audit._as_csv(table)), table)
-    one = audit._from_csv(audit._as_csv(table.iloc[1:])).iloc[0]
+    pd.testing.assert_frame_equal(store._from_csv(store._as_csv(table)), table)
+    one = store._from_csv(store._as_csv(table.iloc[1:])).iloc[0]
     assert (one["part"], one["kind"]) == ("true", "free") and np.isnan(one["r"])
 
 
@@ -197,13 +202,13 @@ def test_text_stays_text_and_numbers_numbers():
 def test_a_spot_check_allows_for_another_processor_only(old, new, passes):
     tables = [pd.DataFrame([{"part": "a", **row}, {"part": "a", **row}]) for row in (old, new)]
     if passes:
-        audit._spot_check("t", *tables)
+        store._spot_check("t", *tables)
     else:
         with pytest.raises(SpotCheckError, match=f"t, part 'a', {next(iter(old))} of row 0"):
-            audit._spot_check("t", *tables)
+            store._spot_check("t", *tables)
     for other in (tables[1].iloc[:1], tables[1].rename(columns={"part": "parts"})):
         with pytest.raises(SpotCheckError, match="rows of"):
-            audit._spot_check("t", tables[0], other)
+            store._spot_check("t", tables[0], other)
 
 
 def test_numbers_of_networks_may_differ_as_seeds_do():
@@ -211,12 +216,12 @@ def test_numbers_of_networks_may_differ_as_seeds_do():
         {"seed": range(6), "bacc": [0.24, 0.25, 0.26] * 2, "z": [1.0, 3.0, 5.0] * 2, "part": "a"}
     )
     near = stored.assign(bacc=stored["bacc"] + 0.03, z=stored["z"] - 6.0)
-    audit._spot_check("t", stored, near, stored)
+    store._spot_check("t", stored, near, stored)
     for column, step in (("bacc", 0.05), ("z", 8.0)):
         with pytest.raises(SpotCheckError, match=column):
-            audit._spot_check("t", stored, stored.assign(**{column: stored[column] + step}), stored)
+            store._spot_check("t", stored, stored.assign(**{column: stored[column] + step}), stored)
     with pytest.raises(SpotCheckError, match="bacc"):
-        audit._spot_check("t", stored, near)
+        store._spot_check("t", stored, near)
 
 
 # ---- what is refused
@@ -228,7 +233,7 @@ def forged(study, change):
     manifest = json.loads((folder / "manifest.json").read_text())
     text = (folder / "levels.csv").read_text()
     text = change(manifest["tables"], text) or text
-    manifest["tables"]["levels"]["sha256"] = audit.hashlib.sha256(text.encode()).hexdigest()
+    manifest["tables"]["levels"]["sha256"] = store.hashlib.sha256(text.encode()).hexdigest()
     (folder / "levels.csv").write_text(text)
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
@@ -248,34 +253,34 @@ def forged(study, change):
 )
 def test_a_table_that_does_not_belong_is_refused(study, change, message):
     with pytest.raises(StoredResultError, match=message):
-        audit.load("levels", folder=forged(study, change))
+        store.load("levels", folder=forged(study, change))
 
 
 def test_what_is_edited_or_missing_is_named_with_its_cure(study):
     with pytest.raises(StoredResultError, match=r"no stored results at .*make results"):
-        audit.load("levels", folder=study)
+        store.load("levels", folder=study)
     folder = run(study)
-    for call in (lambda: audit.load("levls", folder=folder), lambda: run(study, names=["levls"])):
+    for call in (lambda: store.load("levls", folder=folder), lambda: run(study, names=["levls"])):
         with pytest.raises(StoredResultError, match=r"one of levels; got 'levls' \(did you mean levels"):
             call()
     with pytest.raises(StoredResultError, match="set KERNEL_DATA"):
-        audit.run(target=study / "results", n_jobs=1, progress=False)
+        store.run(target=study / "results", n_jobs=1, progress=False)
     path = folder / "levels.csv"
     path.write_text(path.read_text().replace("mean of alpha", "mean of ALPHA", 1))
     with pytest.raises(StoredResultError, match=r"levels\.csv was edited .* `make results`"):
-        audit.load("levels", folder=folder)
+        store.load("levels", folder=folder)
     path.unlink()
     with pytest.raises(StoredResultError, match="holds no table 'levels'"):
-        audit.load("levels", folder=folder)
+        store.load("levels", folder=folder)
     (folder / "manifest.json").write_text("{")
     with pytest.raises(StoredResultError, match="is no manifest"):
-        audit.load("levels", folder=folder)
+        store.load("levels", folder=folder)
 
 
 def test_outside_a_book_the_cure_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StoredResultError, match=r"no book around .*: work in a clone"):
-        audit.load("axes")
+        store.load("axes")
 
 
 # ---- the book's own
@@ -283,12 +288,12 @@ def test_outside_a_book_the_cure_is_named(tmp_path, monkeypatch):
 
 def test_every_table_is_stored_with_the_book_and_intact():
     results = ROOT / "book" / "results"
-    for name, table in audit.TABLES.items():
-        stored = audit.load(name, folder=results / table.source, check=False)
+    for name, table in store.TABLES.items():
+        stored = store.load(name, folder=results / table.source, check=False)
         assert stored["part"].drop_duplicates().tolist() == list(table.parts), name
         assert set(table.quick or ()) <= set(table.parts), name
-    for source in audit.CREDIT:
-        names = {name for name, table in audit.TABLES.items() if table.source == source}
+    for source in store.CREDIT:
+        names = {name for name, table in store.TABLES.items() if table.source == source}
         assert {path.stem for path in (results / source).glob("*.csv")} == names
 
 
@@ -315,7 +320,7 @@ def disagreements(tables):
 def test_tables_of_ensembles_agree_with_one_another_and_would_not_if_one_were_edited(prefix):
     folder = ROOT / "book" / "results" / "faced"
     names = ("pools", "pool_ends", "pool_growth", "axis_members", "contest")
-    tables = {name: audit.load(prefix + name, folder=folder, check=False) for name in names}
+    tables = {name: store.load(prefix + name, folder=folder, check=False) for name in names}
     rounding = 2e-6
     assert max(disagreements(tables).values()) < rounding
     for name, column in zip(names, ("bacc", "all", "mean", "gain", "bacc"), strict=True):
@@ -326,15 +331,15 @@ def test_tables_of_ensembles_agree_with_one_another_and_would_not_if_one_were_ed
 
 @pytest.mark.faced
 @pytest.mark.assets
-@pytest.mark.parametrize("name", [name for name, table in audit.TABLES.items() if table.quick != ()])
+@pytest.mark.parametrize("name", [name for name, table in store.TABLES.items() if table.quick != ()])
 def test_a_part_of_every_stored_table_comes_out_again(name, monkeypatch):
     from conftest import FACED
 
     monkeypatch.setenv("KERNEL_DATA", str(FACED))
-    table = audit.TABLES[name]
-    if table.needs and all(audit._not_fetched(table.assets([part])) for part in table.quick):
+    table = store.TABLES[name]
+    if table.needs and all(store._not_fetched(table.assets([part])) for part in table.quick):
         pytest.skip("the texts of this table have not been fetched")
-    stored = audit.load(name, folder=ROOT / "book" / "results" / table.source)
+    stored = store.load(name, folder=ROOT / "book" / "results" / table.source)
     assert "computed again and equal" in stored.attrs["source"]
 
 
@@ -345,7 +350,7 @@ def test_the_command_line_computes_tables_and_names_what_is_missing(study, capsy
     options = ["--folder", str(study / "results"), "--jobs", "1", "--quiet"]
     assert main(["run", str(study / "tables.yaml"), *options]) == 0
     assert capsys.readouterr().out.strip() == str(study / "results")
-    assert audit.load("levels", folder=study / "results")["part"].nunique() == 3
+    assert store.load("levels", folder=study / "results")["part"].nunique() == 3
     (study / "tables.yaml").write_text("tables: faced\n")
     assert main(["run", str(study / "tables.yaml"), *options]) == 1
     assert "set KERNEL_DATA" in capsys.readouterr().err
@@ -355,21 +360,21 @@ def test_a_dask_cluster_computes_the_same_tables(study):
     distributed = pytest.importorskip("distributed")
     alone = (run(study) / "levels.csv").read_bytes()
     (study / "count").write_text("")
-    for part in (audit.files.cache_dir("audit")).glob("*.csv"):
+    for part in (store.files.cache_dir("audit")).glob("*.csv"):
         part.unlink()
     options = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
     with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
-        again = audit.run(study / "faced", target=study / "dask", client=client, progress=False)
+        again = store.run(study / "faced", target=study / "dask", client=client, progress=False)
     assert (again / "levels.csv").read_bytes() == alone
     assert sorted(computed(study)) == sorted(BANDS)
 
 
 def test_the_plan_tells_parts_and_hours(study):
     folder = study / "results"
-    assert audit.table_costs(folder=folder).loc["levels"].isna()["hours"]
+    assert store.table_costs(folder=folder).loc["levels"].isna()["hours"]
     run(study)
-    assert audit.table_costs(["levels"], folder=folder).loc["levels", "parts"] == 3
-    assert audit.table_costs(folder=folder).loc["levels", "hours"] >= 0
+    assert store.table_costs(["levels"], folder=folder).loc["levels", "parts"] == 3
+    assert store.table_costs(folder=folder).loc["levels", "hours"] >= 0
 
 
 def test_a_table_of_words_has_assets_in_place_of_recordings(tmp_path, monkeypatch):
@@ -380,33 +385,33 @@ def test_a_table_of_words_has_assets_in_place_of_recordings(tmp_path, monkeypatc
     table = Table(
         one, ("first", "second"), needs=lambda part: ["sst2"] if part == "second" else ["vader-lexicon"]
     )
-    monkeypatch.setattr(audit, "TABLES", {"counts": table, "levels": Table(levels, BANDS)})
+    monkeypatch.setattr(store, "TABLES", {"counts": table, "levels": Table(levels, BANDS)})
     places = {"sst2": tmp_path}
-    monkeypatch.setattr(audit.assets, "path", lambda name: places[name] if name in places else missing(name))
+    monkeypatch.setattr(store.assets, "path", lambda name: places[name] if name in places else missing(name))
 
     def missing(name):
-        raise audit.assets.AssetMissingError(name)
+        raise store.assets.AssetMissingError(name)
 
     options = {"target": tmp_path / "results", "n_jobs": 1, "progress": False}
     with pytest.raises(StoredResultError, match=r"need vader-lexicon: run .* fetch vader-lexicon"):
-        audit.run(names=["counts"], **options)
+        store.run(names=["counts"], **options)
     with pytest.raises(StoredResultError, match="cannot be computed in one run"):
-        audit.run(names=["counts", "levels"], **options)
+        store.run(names=["counts", "levels"], **options)
     places["vader-lexicon"] = tmp_path
-    folder = audit.run(names=["counts"], **options)
-    stored = audit.load("counts", folder=folder)
+    folder = store.run(names=["counts"], **options)
+    stored = store.load("counts", folder=folder)
     assert "computed again and equal" in stored.attrs["source"] and stored["value"].tolist() == [2.5, 3]
-    assert "rated texts" in audit.sources(stored) and "FACED" not in audit.sources(stored)
+    assert "rated texts" in store.sources(stored) and "FACED" not in store.sources(stored)
     del places["vader-lexicon"]  # then only the other part can be checked
-    assert "part 'second' computed again" in audit.load("counts", folder=folder).attrs["source"]
+    assert "part 'second' computed again" in store.load("counts", folder=folder).attrs["source"]
     places.clear()
-    assert "again" not in audit.load("counts", folder=folder).attrs["source"]
+    assert "again" not in store.load("counts", folder=folder).attrs["source"]
 
 
 @pytest.mark.assets
 def test_the_stored_axes_are_those_of_the_models_and_ratings():
     """They are not computed again by any chapter: the language models take minutes the first time."""
-    stored = audit.load("axes", folder=ROOT / "book" / "results" / "faced", check=False).drop(columns="part")
+    stored = store.load("axes", folder=ROOT / "book" / "results" / "faced", check=False).drop(columns="part")
     again = tables._axes_of_clips(None, "all")
     assert (stored["emotion"] == again["emotion"]).all()
     numbers = stored.columns.drop("emotion")

@@ -12,7 +12,7 @@ from conftest import make_tiny_lm
 from tokenizers.trainers import WordLevelTrainer
 
 import kernel
-from kernel.language import study
+from kernel.language import construct
 from kernel.language.axis import ValenceAxis
 from kernel.language.hidden import AFFECT_CUE, hidden_states
 from kernel.language.models import ModelLoadError
@@ -75,7 +75,7 @@ def test_bad_sentences_are_named(tiny_lm):
 
 @pytest.mark.parametrize("layer", ["all", [3, 5], (2,), None, 1.5])
 def test_an_axis_has_one_layer(layer):
-    for build in (kernel.construct_valence_axis, study.story_axis):
+    for build in (kernel.construct_valence_axis, construct.story_axis):
         with pytest.raises(ValueError, match=r"one layer, such as layer='penultimate'"):
             build("no/model", layer=layer)  # said before a model is loaded
 
@@ -100,39 +100,39 @@ def test_a_registry_run_records_failures_and_resumes(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return make_tiny_lm(seed=len(name))
 
-    monkeypatch.setattr(study, "load_language_model", load)
-    monkeypatch.setattr(study, "diverse_stories", lambda: pytest.fail("sentences were given"))
+    monkeypatch.setattr(construct, "load_language_model", load)
+    monkeypatch.setattr(construct, "diverse_stories", lambda: pytest.fail("sentences were given"))
     options = dict(emotion_sentences=SENTENCES, benchmarks=[toy_benchmark()], cue=None, progress=False)
     names = ["good/model", "broken/model", "interrupted/model"]
     with pytest.raises(KeyboardInterrupt):
-        study.run_registry(names, tmp_path, **options)
+        construct.run_registry(names, tmp_path, **options)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["broken--model.json", "good--model.json"]
 
-    table = study.run_registry(names, tmp_path, **options).set_index("model")
+    table = construct.run_registry(names, tmp_path, **options).set_index("model")
     assert started == [*names, "broken/model", "interrupted/model"]
     assert table.loc["broken/model", "status"] == "failed"
     assert "gated" in table.loc["broken/model", "error"]
     assert 0 <= table.loc["good/model", "auc_toy"] <= 1
 
     (tmp_path / "good--model.json").write_text('{"half": ')
-    study.run_registry(names, tmp_path, **options)
+    construct.run_registry(names, tmp_path, **options)
     assert started[5:] == ["good/model", "broken/model"]
     assert json.loads((tmp_path / "good--model.json").read_text())["status"] == "done"
-    study.run_registry(["good/model"], tmp_path, **{**options, "orient": "anger"})
+    construct.run_registry(["good/model"], tmp_path, **{**options, "orient": "anger"})
     assert started[7:] == ["good/model"]
 
 
 def test_a_registry_file_belongs_to_all_that_made_it(tmp_path, monkeypatch):
     started = []
     done = {"status": "done"}
-    monkeypatch.setattr(study, "_run_one", lambda name, progress, options: started.append(name) or done)
+    monkeypatch.setattr(construct, "_run_one", lambda name, progress, options: started.append(name) or done)
     (tmp_path / "own").mkdir()
     rated = toy_benchmark(n=2000)
 
     def again(**options):
         before = len(started)
         options = dict(emotion_sentences=SENTENCES, benchmarks=[rated]) | options
-        study.run_registry([str(tmp_path / "own")], tmp_path / "out", progress=False, **options)
+        construct.run_registry([str(tmp_path / "own")], tmp_path / "out", progress=False, **options)
         return len(started) > before
 
     assert again() and not again()
@@ -140,7 +140,7 @@ def test_a_registry_file_belongs_to_all_that_made_it(tmp_path, monkeypatch):
     assert again() and not again()
     (tmp_path / "own" / "model.safetensors").write_bytes(b"other weights")
     assert again() and not again()
-    monkeypatch.setattr(study.files, "VERSIONS", {})
+    monkeypatch.setattr(construct.files, "VERSIONS", {})
     assert again() and not again()
     assert again(orient="anger")
 
@@ -149,7 +149,7 @@ def test_axis_positions_are_those_of_an_axis_of_these_emotions_alone(tiny_lm):
     chosen, stories = ("joy", "fear", "neutral"), diverse_stories()
     words = WordLevelTrainer(vocab_size=200, special_tokens=["<pad>", "<unk>"], show_progress=False)
     tiny_lm.tokenizer.backend_tokenizer.train_from_iterator(stories.texts, words)
-    positions = study.axis_positions(tiny_lm, chosen)
+    positions = construct.axis_positions(tiny_lm, chosen)
     texts = [t for t, e in zip(stories.texts, stories.emotions, strict=True) if e in chosen]
     labels = [e for e in stories.emotions if e in chosen]
     states = hidden_states(tiny_lm, texts, "penultimate", AFFECT_CUE, progress=False)[:, 0]
@@ -159,7 +159,7 @@ def test_axis_positions_are_those_of_an_axis_of_these_emotions_alone(tiny_lm):
     )
     assert positions["joy"] > 0
     with pytest.raises(ValueError, match=r"emotions must be one of .* got 'glee', which has no stories"):
-        study.axis_positions(tiny_lm, ["joy", "glee"])
+        construct.axis_positions(tiny_lm, ["joy", "glee"])
 
 
 #: Words of the tiny model's vocabulary; each label has its own.
@@ -167,34 +167,34 @@ OWN = {"calm": ["w10 w11", "w12"], "stress": ["w60 w61", "w62"], "boredom": ["w1
 
 
 def test_an_axis_of_ones_own_emotions_is_that_of_their_stories(tiny_lm):
-    axis = study.story_axis(tiny_lm, OWN, orient="calm", cue=None)
+    axis = construct.story_axis(tiny_lm, OWN, orient="calm", cue=None)
     texts = [text for own in OWN.values() for text in own]
     states = hidden_states(tiny_lm, texts, "penultimate", None, progress=False)[:, 0]
     expected = ValenceAxis(orient="calm").fit(states, [label for label, own in OWN.items() for _ in own])
     np.testing.assert_allclose(axis.direction_, expected.direction_, atol=1e-6)
-    positions = study.axis_positions(tiny_lm, OWN, orient="calm", cue=None)
+    positions = construct.axis_positions(tiny_lm, OWN, orient="calm", cue=None)
     assert list(positions) == ["boredom", "calm", "stress"] and positions["calm"] > 0
     with pytest.raises(ValueError, match="orient must be one of boredom, calm, stress; got 'joy'"):
-        study.story_axis(tiny_lm, OWN)
+        construct.story_axis(tiny_lm, OWN)
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_valence_codes_say_which_way_an_axis_points(tiny_lm, sign):
-    plain = study.axis_positions(tiny_lm, OWN, orient="calm", cue=None)
+    plain = construct.axis_positions(tiny_lm, OWN, orient="calm", cue=None)
     # the positions themselves, and codes of two labels that rise or fall as these do
     for codes in (plain, {"calm": 0.0, "stress": plain["stress"] - plain["calm"]}):
         codes = {label: sign * code for label, code in codes.items()}
-        turned = study.axis_positions(tiny_lm, OWN, orient=codes, cue=None)
+        turned = construct.axis_positions(tiny_lm, OWN, orient=codes, cue=None)
         assert turned == pytest.approx({label: sign * place for label, place in plain.items()}, abs=1e-5)
 
 
 def test_codes_that_give_no_direction_are_named(tiny_lm):
     with pytest.raises(ValueError, match="no two different codes"):
-        study.story_axis(tiny_lm, OWN, orient={"calm": 1, "stress": 1.0}, cue=None)
+        construct.story_axis(tiny_lm, OWN, orient={"calm": 1, "stress": 1.0}, cue=None)
     with pytest.raises(ValueError, match="orient must be one of boredom, calm, stress; got 'joy'"):
-        study.story_axis(tiny_lm, OWN, orient={"calm": 1, "joy": -1}, cue=None)
+        construct.story_axis(tiny_lm, OWN, orient={"calm": 1, "joy": -1}, cue=None)
     with pytest.raises(ValueError, match="codes of orient holds NaN"):
-        study.story_axis(tiny_lm, OWN, orient={"calm": 1, "stress": np.nan}, cue=None)
+        construct.story_axis(tiny_lm, OWN, orient={"calm": 1, "stress": np.nan}, cue=None)
 
 
 def test_the_call_that_an_unknown_label_shows_works(tiny_lm, monkeypatch):
@@ -210,16 +210,16 @@ def test_the_call_that_an_unknown_label_shows_works(tiny_lm, monkeypatch):
         )
 
     monkeypatch.setattr("kernel.language.stories._generate", generate)
-    monkeypatch.setattr(study, "load_encoder", lambda device: make_tiny_lm("gpt2", device=device))
+    monkeypatch.setattr(construct, "load_encoder", lambda device: make_tiny_lm("gpt2", device=device))
     with pytest.raises(ValueError, match="got 'stress'") as told:
-        study.story_axis("no/model", ["stress", "calm"])
+        construct.story_axis("no/model", ["stress", "calm"])
     call = re.search(r"let the model write them: (story_axis\(.*\))$", str(told.value)).group(1)
-    names = {"lm": tiny_lm, "story_axis": study.story_axis}
-    names["write_stories"] = partial(study.write_stories, random_state=0, progress=False)
+    names = {"lm": tiny_lm, "story_axis": construct.story_axis}
+    names["write_stories"] = partial(construct.write_stories, random_state=0, progress=False)
     axis = eval(call, names)
     assert axis.classes_ == ("calm", "stress") and axis.positions_[1] > 0
     assert set(asked) == {"Somebody feels stress.", "Somebody feels calm."}
-    stories = study.write_stories(tiny_lm, ["stress", "calm"], 3, random_state=0, progress=False)
+    stories = construct.write_stories(tiny_lm, ["stress", "calm"], 3, random_state=0, progress=False)
     assert [len(set(own)) for own in stories.values()] == [3, 3]
     with pytest.raises(ParaphraseError, match="gave 0 of 3"):
-        study.write_stories(tiny_lm, ["boredom"], 3, max_rounds=2, progress=False)
+        construct.write_stories(tiny_lm, ["boredom"], 3, max_rounds=2, progress=False)

@@ -17,8 +17,9 @@ from sklearn.covariance import ledoit_wolf, ledoit_wolf_shrinkage
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from kernel import stats
-from kernel.brain.cohort import Cohort, make_split, segments, standardise, trial_features
-from kernel.brain.material import Material
+from kernel.audit.material import Material
+from kernel.brain.cohort import Cohort, segments, standardise, trial_features
+from kernel.brain.splits import make_split
 from kernel.language.stories import VALENCE_CODE
 from kernel.metrics import balanced_accuracy
 
@@ -168,7 +169,7 @@ def accuracy_by_split(material: Material, part: str) -> pd.DataFrame:
     In each fold one clip or one film of every emotion is held out, or a negative and a positive emotion. Seen
     and unseen are tested on the same: a clip counts as unseen where a fold has held it out, as seen in the
     others. Neutral, which has one film only, is left out of the folds over films. A part is the split of
-    :func:`~kernel.brain.cohort.make_split`.
+    :func:`~kernel.brain.splits.make_split`.
 
     Columns: ``channels``; ``labels`` (emotions, or valence: negative or positive); ``held_out`` (nothing,
     clips, films, emotions); ``training`` (seen, unseen, or difference, seen minus unseen); ``n_classes``,

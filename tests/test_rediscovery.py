@@ -11,13 +11,18 @@ import pytest
 from scipy.stats import binom, pearsonr
 
 import kernel
-from kernel import ratings, stats
-from kernel.brain.calibration import rejection_rates
-from kernel.brain.cohort import make_split, standardise
-from kernel.brain.simulate import CLASS_VALENCE, FACED_CLASSES, Settings, simulate_cohort
-from kernel.brain.study import project_vaxis
-from kernel.decoding import ablation, geometry, rates, study
-from kernel.decoding.bank import TrainingSpec, train_bank
+from kernel import stats
+from kernel.audit import rediscovery_rates
+from kernel.audit.projection_rates import rejection_rates
+from kernel.brain import ratings
+from kernel.brain.cohort import standardise
+from kernel.brain.designs import CLASS_VALENCE, FACED_CLASSES
+from kernel.brain.simulate import Settings, simulate_cohort
+from kernel.brain.splits import make_split
+from kernel.brain.tracking import project_vaxis
+from kernel.decoding import ablation, geometry, rediscovery
+from kernel.decoding.bank import train_bank
+from kernel.decoding.training import TrainingSpec
 
 FEW = [TrainingSpec(epochs=6, warmup_epochs=1, seed=seed) for seed in range(2)]
 
@@ -30,13 +35,13 @@ def bank(tmp_path_factory):
 
 
 def test_thirty_six_different_trainings_that_share_their_start():
-    specs = study.checkpoint_specs(seed=4)
+    specs = rediscovery.checkpoint_specs(seed=4)
     assert len(specs) == 36
     assert len({(s.network, s.epochs, s.recipe) for s in specs}) == 36
     assert Counter(s.network for s in specs) == {"mlp": 18, "axial": 18}
     assert {s.seed for s in specs} == {4}
     assert {s.kd for s in specs} == {None, "llm", "random"}
-    fewer = study.fewer_specs(seed=4)
+    fewer = rediscovery.fewer_specs(seed=4)
     assert len(fewer) == 24 and all(spec in specs for spec in fewer)
 
 
@@ -52,7 +57,7 @@ def test_members_are_sorted_and_their_intervals_hold_them(bank):
 def test_new_clips_tell_clips_from_classes(classes, clips, survives):
     truth = Settings(valence=0.0, classes=classes, clips=clips, trial=0.1)
     cohort = simulate_cohort(1, truth, n_subjects=30, window=10.0)[0]
-    table = study.split_table(
+    table = rediscovery.split_table(
         cohort, [("cohort_matched", 0), ("leave_clips_out", 0)], FEW[:1], progress=False
     ).query("method == 'lda'").set_index("split")  # fmt: skip
     assert table.loc["cohort_matched", "low"] > 0.3
@@ -84,13 +89,13 @@ NINE = [
 def nine(tmp_path_factory):
     cohort = simulate_cohort(3, "strong_valence", n_subjects=25, window=10.0)[0]
     folder = tmp_path_factory.mktemp("nine")
-    bank = train_bank(NINE, cohort, study.usual_split(cohort), folder=folder, n_jobs=1, progress=False)
-    target = study.clip_target(cohort, PEOPLE)
+    bank = train_bank(NINE, cohort, rediscovery.usual_split(cohort), folder=folder, n_jobs=1, progress=False)
+    target = rediscovery.clip_target(cohort, PEOPLE)
     return (
         cohort,
         bank,
         target,
-        study.rediscovery(bank, target, n_permutations=300, n_null=60, random_state=5),
+        rediscovery.rediscovery(bank, target, n_permutations=300, n_null=60, random_state=5),
     )
 
 
@@ -106,13 +111,13 @@ def single(bank, member, target, **options):
 
 def test_the_usual_split_is_the_paper_s_where_there_are_its_people():
     few = simulate_cohort(0, n_subjects=25, window=30.0)[0]
-    assert study.usual_split(few).name == "leave_subjects_out"
-    assert study.usual_split(simulate_cohort(0, n_subjects=123, window=30.0)[0]).name == "standard"
+    assert rediscovery.usual_split(few).name == "leave_subjects_out"
+    assert rediscovery.usual_split(simulate_cohort(0, n_subjects=123, window=30.0)[0]).name == "standard"
 
 
 def test_a_target_is_the_axis_between_emotions_and_ratings_within():
     cohort = simulate_cohort(0, n_subjects=5, window=30.0)[0].select(clips=range(28, 0, -1))
-    target = study.clip_target(cohort, PEOPLE)[::-1]  # sorted by clip: the cohort is not
+    target = rediscovery.clip_target(cohort, PEOPLE)[::-1]  # sorted by clip: the cohort is not
     for emotion, value in PEOPLE.items():
         own = cohort.emotions == emotion
         assert target[own].mean() == pytest.approx(value)
@@ -122,10 +127,10 @@ def test_a_target_is_the_axis_between_emotions_and_ratings_within():
 def test_ratings_of_faced_are_known_and_those_of_others_are_not_invented():
     cohort = simulate_cohort(0, n_subjects=5, window=30.0)[0]
     bare = type(cohort)(cohort.data.drop_vars(["rating", "item"]))
-    np.testing.assert_allclose(study.clip_ratings(bare), ratings.load_ratings()["valence_mean"])
+    np.testing.assert_allclose(rediscovery.clip_ratings(bare), ratings.load_ratings()["valence_mean"])
     other = simulate_cohort(0, design="SEED-V", n_subjects=5)[0]
-    assert study.clip_ratings(other) is None
-    target = study.clip_target(other, PEOPLE)
+    assert rediscovery.clip_ratings(other) is None
+    target = rediscovery.clip_target(other, PEOPLE)
     np.testing.assert_allclose(target, [PEOPLE[emotion] for emotion in other.emotions])
 
 
@@ -176,13 +181,13 @@ def test_convergence_is_that_of_the_geometry_and_every_row_names_its_data(nine):
         ("class_pc1", "random directions", found.nulls["random"]),
         ("held_out", "targets permuted within class", found.nulls["held_out"]),
     ):
-        one = study.convergence(
+        one = rediscovery.convergence(
             found.table[score], bank.bacc("test"), found.table["recipe"], drawn, n_resamples=100
         )
-        overall = rows.loc[(study.SCORES[score], null, "overall")]
+        overall = rows.loc[(rediscovery.SCORES[score], null, "overall")]
         assert (overall["r"], overall["p"]) == (pytest.approx(one.overall), one.p_overall)
         assert overall["percentile"] == pytest.approx(100 * np.mean(one.null["overall"] < one.overall))
-        within = rows.loc[(study.SCORES[score], null, "within recipes")]
+        within = rows.loc[(rediscovery.SCORES[score], null, "within recipes")]
         assert (within["low"], within["high"]) == pytest.approx(one.within_interval[1:])
     by_length = table[table["scope"] == "within network and length"]
     assert len(by_length) == 4 and by_length["r"].between(-1, 1).all()
@@ -191,7 +196,7 @@ def test_convergence_is_that_of_the_geometry_and_every_row_names_its_data(nine):
 def test_a_target_without_clips_gives_class_scores_and_no_ablation(nine):
     cohort, bank, _, found = nine
     constant = np.array([PEOPLE[emotion] for emotion in cohort.emotions])
-    plain = study.rediscovery(bank, constant, n_permutations=300, n_null=10, random_state=5)
+    plain = rediscovery.rediscovery(bank, constant, n_permutations=300, n_null=10, random_state=5)
     assert plain.scores == ["class_pc1"] and "held_out" not in plain.table
     np.testing.assert_allclose(plain.table["class_pc1"], found.table["class_pc1"])
     assert set(plain.convergence_table(n_resamples=50)["score"]) == {"class PC1"}
@@ -205,15 +210,17 @@ def test_a_target_without_clips_gives_class_scores_and_no_ablation(nine):
 )
 def test_too_few_clips_name_the_cure(tmp_path, clips, left):
     cohort = simulate_cohort(0, n_subjects=12, window=10.0)[0].select(clips=clips)
-    bank = train_bank(FEW[:1], cohort, study.usual_split(cohort), folder=tmp_path, n_jobs=1, progress=False)
+    bank = train_bank(
+        FEW[:1], cohort, rediscovery.usual_split(cohort), folder=tmp_path, n_jobs=1, progress=False
+    )
     target = np.arange(len(clips), dtype=float)
     if left:
         with pytest.raises(ValueError, match=f"leave {left} contrasts .* two clips or more in each of four"):
-            study.rediscovery(bank, target, n_null=10)
+            rediscovery.rediscovery(bank, target, n_null=10)
     else:  # one clip a class: nothing varies within, the class score stands alone
-        assert study.rediscovery(bank, target, n_permutations=50, n_null=10).scores == ["class_pc1"]
+        assert rediscovery.rediscovery(bank, target, n_permutations=50, n_null=10).scores == ["class_pc1"]
     with pytest.raises(ValueError, match=f"{len(clips)} clips of"):
-        study.rediscovery(bank, target[:-1])
+        rediscovery.rediscovery(bank, target[:-1])
 
 
 # Accuracy against alignment over checkpoints
@@ -236,7 +243,7 @@ def test_convergence_equals_scipy(rng):
     keep = np.arange(36) != np.flatnonzero(recipes == "r3")[0]  # recipes of unequal size
     score, bacc, recipes = score[keep], bacc[keep], recipes[keep]
     null = rng.standard_normal((40, 35))
-    one = study.convergence(score, bacc, recipes, null, n_resamples=50)
+    one = rediscovery.convergence(score, bacc, recipes, null, n_resamples=50)
 
     def parts(x):
         level = np.array([x[recipes == r].mean() for r in recipes])
@@ -253,8 +260,8 @@ def test_convergence_equals_scipy(rng):
 
 def test_convergence_tells_within_from_between(rng):
     null = rng.standard_normal((99, 36))
-    both = study.convergence(*checkpoints(rng, within=3.0, between=3.0), null)
-    recipe = study.convergence(*checkpoints(rng, between=3.0), null)
+    both = rediscovery.convergence(*checkpoints(rng, within=3.0, between=3.0), null)
+    recipe = rediscovery.convergence(*checkpoints(rng, between=3.0), null)
     assert both.p_within == both.p_between == 0.01 and both.within_interval.low > 0.5
     assert recipe.p_between == 0.01 and recipe.overall > 0.6
     assert recipe.within < 0.5 and recipe.within_interval.low < recipe.within < recipe.within_interval.high
@@ -268,7 +275,7 @@ def test_convergence_null_is_calibrated_where_all_checkpoints_share_one_geometry
         slopes = rng.standard_normal(100)  # of the target and of 99 permuted ones
         scores = slopes[:, None] * quality + 0.5 * rng.standard_normal((100, 36))
         recipes = np.repeat(np.arange(12), 3)
-        p.append(study.convergence(scores[0], quality, recipes, scores[1:], n_resamples=2).p_overall)
+        p.append(rediscovery.convergence(scores[0], quality, recipes, scores[1:], n_resamples=2).p_overall)
         plain.append(pearsonr(scores[0], quality, alternative="greater").pvalue)
     assert binom.ppf(5e-4, 100, 0.05) <= np.sum(np.array(p) <= 0.05) <= binom.ppf(1 - 5e-4, 100, 0.05)
     assert np.mean(np.array(plain) < 0.05) > 0.25
@@ -278,7 +285,7 @@ def test_convergence_interval_covers_its_value_within_recipes(rng):
     covered = []
     for _ in range(40):
         score, bacc, recipes = checkpoints(rng, within=1.0, n_recipes=6, size=12)
-        one = study.convergence(score, bacc, recipes, score[None], n_resamples=150, random_state=rng)
+        one = rediscovery.convergence(score, bacc, recipes, score[None], n_resamples=150, random_state=rng)
         covered.append(one.within_interval.low < np.sqrt(0.5) < one.within_interval.high)
     assert binom.cdf(np.sum(covered), 40, 0.95) > 1e-3
 
@@ -298,7 +305,7 @@ def test_convergence_says_what_it_cannot_use(rng, message, change):
     score, bacc, null = rng.standard_normal(12), rng.standard_normal(12), rng.standard_normal((5, 12))
     given = {"score": score, "bacc": bacc, "recipes": np.repeat(np.arange(4), 3), "null_scores": null}
     with pytest.raises(ValueError, match=message):
-        study.convergence(**given | change)
+        rediscovery.convergence(**given | change)
 
 
 # What is lost without a direction
@@ -380,7 +387,7 @@ OURS = [
 
 def p_values(seeds, **options):
     tables = [
-        rates.rediscovery_p_values(settings, seeds, **options).assign(truth=truth)
+        rediscovery_rates.rediscovery_p_values(settings, seeds, **options).assign(truth=truth)
         for truth, settings in TRUTHS.items()
     ]
     return pd.concat(tables, ignore_index=True)
@@ -406,7 +413,7 @@ def test_an_interrupted_study_goes_on_where_it_stopped(monkeypatch, tmp_path):
     monkeypatch.setenv("KERNEL_CACHE", str(tmp_path / "whole"))
     whole = p_values(range(2), **QUICK)
     monkeypatch.setenv("KERNEL_CACHE", str(tmp_path / "broken"))
-    simulate, made = rates.simulate_cohort, []
+    simulate, made = rediscovery_rates.simulate_cohort, []
 
     def stops(seed, settings, **options):
         made.append(seed)
@@ -414,7 +421,7 @@ def test_an_interrupted_study_goes_on_where_it_stopped(monkeypatch, tmp_path):
             raise KeyboardInterrupt
         return simulate(seed, settings, **options)
 
-    monkeypatch.setattr(rates, "simulate_cohort", stops)
+    monkeypatch.setattr(rediscovery_rates, "simulate_cohort", stops)
     with pytest.raises(KeyboardInterrupt):
         p_values(range(2), **QUICK)
     resumed = p_values(range(2), **QUICK)
@@ -427,9 +434,9 @@ def test_every_argument_of_a_study_is_in_its_key(monkeypatch):
 
     def unread(folder, key, compute):
         keys.append(key)
-        return np.zeros(1, rates._ROW)
+        return np.zeros(1, rediscovery_rates._ROW)
 
-    monkeypatch.setattr(rates.files, "load_or_compute", unread)
+    monkeypatch.setattr(rediscovery_rates.files, "load_or_compute", unread)
     changes = [{}, {"n_subjects": 13}, {"n_null": 39}, {"specs": [*SHORT, replace(SHORT[0], seed=1)]}]
     for change in changes:
         p_values(range(2), **{**QUICK, **change})
@@ -447,7 +454,7 @@ def test_one_call_is_its_parts(tmp_path, monkeypatch):
     found = kernel.map_vaxis_to_eeg(cohort, positions, specs=FEW, progress=False, **few)
     assert found.projection.tracking.p == project_vaxis(cohort, positions, **few).tracking.p
     assert len(found.bank) == 2 and found.bank.split == "leave_subjects_out"
-    own = study.rediscovery(found.bank, study.clip_target(cohort, positions), n_permutations=200)
+    own = rediscovery.rediscovery(found.bank, rediscovery.clip_target(cohort, positions), n_permutations=200)
     pd.testing.assert_frame_equal(found.rediscovery.table, own.table)
     alone = kernel.map_vaxis_to_eeg(cohort, positions, **few)
     assert alone.bank is None and alone.rediscovery is None

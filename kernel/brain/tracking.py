@@ -13,7 +13,8 @@ import pandas as pd
 
 from kernel import stats
 from kernel.brain import people, projection, topography
-from kernel.brain.cohort import Cohort, mean_over_subjects, scalp_channels, standardise, trial_features
+from kernel.brain.cohort import Cohort, mean_over_subjects, standardise, trial_features
+from kernel.brain.designs import scalp_channels
 from kernel.brain.ridge import Device
 
 

@@ -13,13 +13,14 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from kernel import checks, stats
-from kernel.brain.cohort import FACED_CLIP_EMOTIONS, Cohort, mean_over_subjects, standardise, trial_features
+from kernel.brain.cohort import Cohort, mean_over_subjects, standardise, trial_features
 from kernel.brain.components import FacedSettings
+from kernel.brain.designs import CLASS_VALENCE, FACED_CLASSES, FACED_CLIP_EMOTIONS
 from kernel.brain.projection import clip_effects, track, track_against_order, trial_level
 from kernel.brain.ridge import RELATIVE_ALPHAS, RidgeFolds
-from kernel.brain.simulate import CLASS_VALENCE, FACED_CLASSES, Settings, simulate_cohort
-from kernel.brain.study import clip_values, transfer_class_order
+from kernel.brain.simulate import Settings, simulate_cohort
 from kernel.brain.topography import cell_correlations, cell_map
+from kernel.brain.tracking import clip_values, transfer_class_order
 
 Row = tuple[str, str, float, float]  # estimator, null, value, p
 

@@ -16,18 +16,23 @@ import numpy as np
 import pandas as pd
 
 from kernel import stats
-from kernel.brain.cohort import FACED_CLASSES, Cohort, Split, make_split, segments
-from kernel.brain.material import Material
+from kernel.audit.material import Material
+from kernel.audit.stimuli import held_out
+from kernel.brain.cohort import Cohort, segments
+from kernel.brain.designs import FACED_CLASSES
+from kernel.brain.splits import Split, make_split
 from kernel.decoding import ablation as ablations
 from kernel.decoding import contest as contests
-from kernel.decoding import ensemble, interventions, study, two_tier
+from kernel.decoding import ensemble, interventions, rediscovery, two_tier
 from kernel.decoding.alignment import NAMED, PAPER_ROWS, Alignment
-from kernel.decoding.bank import Bank, TrainingSpec, train_bank
-from kernel.decoding.interventions import RECIPE, Interventions
+from kernel.decoding.bank import train_bank
+from kernel.decoding.checkpoints import Bank
+from kernel.decoding.effects import Interventions
+from kernel.decoding.interventions import RECIPE
 from kernel.decoding.networks import linear_baseline
 from kernel.decoding.online import OnlineDecoder, from_bank
 from kernel.decoding.residual import NetworkClassifier
-from kernel.decoding.stimuli import held_out
+from kernel.decoding.training import TrainingSpec
 from kernel.metrics import balanced_accuracy
 
 #: Options of the network that sees seconds: one layer for each second, then one for all of them.
@@ -156,7 +161,7 @@ def _shuffled(z: Cohort) -> Cohort:
 CHECKPOINT_PARTS = tuple(
     f"{regime}, {network}, {epochs}"
     for regime in REGIMES
-    for network, design in study.REGIMES.items()
+    for network, design in rediscovery.REGIMES.items()
     for epochs in design["epochs"]
 )
 #: Position of each emotion on the first component of a checkpoint's class means.
@@ -166,11 +171,11 @@ _CHECKPOINT = ["regime", "network", "recipe", "epochs"]
 
 
 def _checkpoint_specs(regime: str) -> list[TrainingSpec]:
-    """The thirty-six trainings of :func:`kernel.decoding.study.checkpoint_specs` in a regime.
+    """The thirty-six trainings of :func:`kernel.decoding.rediscovery.checkpoint_specs` in a regime.
 
     Of the time course the perceptron sees ten steps of a second, the transformer five of two seconds.
     """
-    specs = study.checkpoint_specs()
+    specs = rediscovery.checkpoint_specs()
     if regime == "means":
         return specs
     course: dict[str, Any] = {"mlp": {"options": _SECONDS, "n_windows": 10}, "axial": {"n_windows": 5}}
@@ -179,7 +184,7 @@ def _checkpoint_specs(regime: str) -> list[TrainingSpec]:
 
 def _checkpoint_bank(material: Material, part: str, recipes: Iterable[str] | None) -> Bank:
     """Members of a part; prototypes are those of the language model's stories."""
-    from kernel.language.study import story_axis
+    from kernel.language.construct import story_axis
 
     regime, (network, epochs) = _regime(part)
     specs = [s for s in _checkpoint_specs(regime) if (s.network, str(s.epochs)) == (network, epochs)]
@@ -194,11 +199,11 @@ def _checkpoint_bank(material: Material, part: str, recipes: Iterable[str] | Non
 
 def _checkpoints(
     material: Material, part: str, recipes: Iterable[str] | None
-) -> tuple[Bank, study.Rediscovery]:
+) -> tuple[Bank, rediscovery.Rediscovery]:
     """Members of a part and what they share with the language model's axis."""
     bank = _checkpoint_bank(material, part, recipes)
-    target = study.clip_target(material.z, _axis_positions(material, "language model"))
-    return bank, study.rediscovery(bank, target, n_permutations=1, n_null=N_NULL)
+    target = rediscovery.clip_target(material.z, _axis_positions(material, "language model"))
+    return bank, rediscovery.rediscovery(bank, target, n_permutations=1, n_null=N_NULL)
 
 
 def _axis_positions(material: Material, axis: str) -> dict[str, float]:
@@ -212,7 +217,7 @@ def checkpoints(material: Material, part: str, recipes: Iterable[str] | None = N
     A part has network and epochs; `recipes` are six by default. Columns: ``regime``, ``network``, ``recipe``,
     ``epochs``, ``seed``, ``validation``, ``bacc`` and one for each test person; :data:`PC1`, from which the
     score for any axis follows; ``residual`` and ``held_out`` as of
-    :func:`kernel.decoding.study.rediscovery`, whose target within classes are the ratings of clips; and
+    :func:`kernel.decoding.rediscovery.rediscovery`, whose target within classes are the ratings of clips; and
     ``held_out`` for :data:`NULLS`, targets permuted within classes, the same for all checkpoints.
     """
     bank, alignment = _checkpoints(material, part, recipes)
@@ -477,7 +482,7 @@ def _pool(
     """One pool of ten and the columns that name it; the target is the mean valence of clips."""
     regime, (number,) = _regime(part)
     specs = [spec for spec in _pool_specs(regime, N_POOLS) if spec.recipe == f"pool {number}"][:n_members]
-    target = study.clip_ratings(material.z)
+    target = rediscovery.clip_ratings(material.z)
     assert target is not None  # FACED has ratings
     place = np.argsort(material.z.clips)
     (pool,) = two_tier.make_pools(_train(material.z, specs), target[place], n_null=N_NULL)

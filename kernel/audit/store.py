@@ -26,10 +26,10 @@ from joblib import delayed
 from threadpoolctl import threadpool_limits
 
 from kernel import assets, checks, files
+from kernel.audit.material import Material
+from kernel.audit.tables import CREDIT, TABLES
 from kernel.brain.faced import read_faced
-from kernel.brain.material import Material
 from kernel.brain.sources import faced_folder
-from kernel.tables import CREDIT, TABLES
 from kernel.threads import side_by_side
 
 #: What a number of a stored table may differ by when it is computed again on another processor: absolute and

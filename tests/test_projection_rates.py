@@ -9,14 +9,15 @@ import pandas as pd
 import pytest
 from scipy.stats import beta, pearsonr
 
-from kernel.brain import calibration
-from kernel.brain.calibration import FACED_TRUTHS, _calibrate, _run_tests, rejection_rates
-from kernel.brain.cohort import FACED_CLIP_EMOTIONS, cohort_tensor, standardise, trial_features
-from kernel.brain.material import Material
+from kernel.audit import projection_rates
+from kernel.audit.material import Material
+from kernel.audit.projection_rates import FACED_TRUTHS, _calibrate, _run_tests, rejection_rates
+from kernel.audit.tables import TABLES
+from kernel.brain.cohort import cohort_tensor, standardise, trial_features
+from kernel.brain.designs import CLASS_VALENCE, FACED_CLIP_EMOTIONS
 from kernel.brain.projection import track
 from kernel.brain.ridge import RidgeFolds
-from kernel.brain.simulate import CLASS_VALENCE, PRESETS, simulate_cohort
-from kernel.tables import TABLES
+from kernel.brain.simulate import PRESETS, simulate_cohort
 
 SMALL = {"n_permutations": 39, "n_subjects": 40}
 VERDICT = ("leave-one-emotion-out r", "emotions permuted")
@@ -98,31 +99,31 @@ def test_every_test_is_what_a_user_would_run(monkeypatch):
 
 
 def test_a_part_at_the_sizes_of_faced_names_its_truth_and_seeds(monkeypatch):
-    parts = calibration.FACED_CALIBRATION_PARTS
+    parts = projection_rates.FACED_CALIBRATION_PARTS
     assert len(parts) == 5 * len(FACED_TRUTHS) and "valence .6 | 40-59" in parts
     asked = []
     monkeypatch.setattr(
-        calibration, "_calibrate", lambda *told: asked.append(told) or pd.DataFrame({"p": [1]})
+        projection_rates, "_calibrate", lambda *told: asked.append(told) or pd.DataFrame({"p": [1]})
     )
-    assert calibration.faced_calibration("valence .6 | 40-59")["truth"].tolist() == ["valence .6"]
+    assert projection_rates.faced_calibration("valence .6 | 40-59")["truth"].tolist() == ["valence .6"]
     assert asked == [(FACED_TRUTHS["valence .6"], range(40, 60))]
-    monkeypatch.setattr(calibration, "_BLOCK", 2)
+    monkeypatch.setattr(projection_rates, "_BLOCK", 2)
     sizes = [3, 3, 3, 3, 4, 3, 3, 3, 3]
     axes = {"people": np.repeat(CLASS_VALENCE, sizes), "none": np.repeat(range(9), sizes)}
-    power = calibration.axis_power("valence .6 | 0-19", axes)
+    power = projection_rates.axis_power("valence .6 | 0-19", axes)
     assert power["cohorts"].tolist() == [2, 2] and power["rejected"][0] >= power["rejected"][1]
 
 
 def test_stored_rates_count_what_each_test_rejects(monkeypatch):
-    part = calibration.FACED_CALIBRATION_PARTS[0]
+    part = projection_rates.FACED_CALIBRATION_PARTS[0]
     rows = [(0, "r", "null", 0.2, 0.05), (1, "r", "null", 0.4, 0.5), (2, "best", "null", 0.3, 0.01)]
     runs = pd.DataFrame(rows, columns=["seed", "estimator", "null", "value", "p"]).assign(truth="planted")
-    monkeypatch.setattr(calibration, "faced_calibration", lambda _: runs)
+    monkeypatch.setattr(projection_rates, "faced_calibration", lambda _: runs)
     table = TABLES["calibration"].compute(None, part).set_index("estimator")
     assert table.loc["r", ["cohorts", "rejected"]].tolist() == [2, 1] and table.loc["best", "rejected"] == 1
     assert table.loc["r", "value"] == pytest.approx(0.3) and (table["truth"] == "planted").all()
     asked = []
-    monkeypatch.setattr(calibration, "axis_power", lambda *told: asked.append(told))
+    monkeypatch.setattr(projection_rates, "axis_power", lambda *told: asked.append(told))
     names = ["class ratings", "language model", "second model"]
     TABLES["power_of_axes"].compute(
         Material(None, pd.DataFrame(np.ones((28, 4)), columns=[*names, "x"])), part
@@ -137,8 +138,8 @@ def test_a_replication_finds_what_both_cohorts_share_and_nothing_where_there_is_
     def fewer(*arguments, design="FACED", **options):
         return simulate_cohort(*arguments, design=design, n_subjects=people[design], **options)
 
-    monkeypatch.setattr(calibration, "simulate_cohort", fewer)
-    table = calibration.replicate(design, n_cohorts=6, n_permutations=39)
+    monkeypatch.setattr(projection_rates, "simulate_cohort", fewer)
+    table = projection_rates.replicate(design, n_cohorts=6, n_permutations=39)
     assert len(table) == 3 * 3 * 6 and table["p"].between(0, 1).all()
     rates = rejection_rates(table).set_index(["estimator", "truth"])["rate"]
     # three or more of six by chance: 2 in 1,000
@@ -150,10 +151,10 @@ def test_a_replication_finds_what_both_cohorts_share_and_nothing_where_there_is_
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: calibration.replicate("SEED-V", n_cohorts=0), "n_cohorts must be .* 1 or more, got 0"),
+        (lambda: projection_rates.replicate("SEED-V", n_cohorts=0), "n_cohorts must be .* 1 or more, got 0"),
         (lambda: _calibrate(PRESETS["null"], range(2), n_permutations=10), "19 or more, got 10"),
-        (lambda: calibration.replicate("FACED"), "design must be one of SEED-V, EmoEEG-MC; got 'FACED'"),
-        (lambda: calibration.faced_calibration("valence .6"), r"part must be one of no valence \| 0-19"),
+        (lambda: projection_rates.replicate("FACED"), "design must be one of SEED-V, EmoEEG-MC; got 'FACED'"),
+        (lambda: projection_rates.faced_calibration("valence .6"), r"part must be one of no valence \| 0-19"),
     ],
 )
 def test_errors_name_the_value_and_the_cure(call, message):

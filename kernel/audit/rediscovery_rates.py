@@ -13,33 +13,19 @@ from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
 from kernel import checks, files, stats
-from kernel.brain.cohort import FACED_CLASSES
-from kernel.brain.simulate import CLASS_VALENCE, PRESETS, Settings, simulate_cohort
+from kernel.brain.designs import CLASS_VALENCE, FACED_CLASSES
+from kernel.brain.simulate import PRESETS, Settings, simulate_cohort
+from kernel.brain.splits import usual_split
 from kernel.decoding.ablation import CONTROLS, ablation
-from kernel.decoding.bank import Bank, TrainingSpec, train_bank
-from kernel.decoding.study import (
-    PERMUTED,
-    RANDOM,
-    SCORES,
-    clip_target,
-    rediscovery,
-    usual_split,
-)
+from kernel.decoding.bank import train_bank
+from kernel.decoding.checkpoints import Bank
+from kernel.decoding.rediscovery import PERMUTED, RANDOM, SCORES, clip_target, rate_specs, rediscovery
+from kernel.decoding.training import TrainingSpec
 from kernel.threads import one_thread
 
 #: Presets that `rediscovery_p_values` is asked about: no valence first.
 RATE_PRESETS = ("no_valence", "default", "strong_valence")
 _ROW = [("seed", "i8"), ("estimator", "U64"), ("null", "U48"), ("value", "f8"), ("p", "f8")]
-
-
-def rate_specs(seed: int = 0) -> list[TrainingSpec]:
-    """Six short trainings of the perceptron: two recipes at three lengths, so that accuracies differ."""
-    shared: dict[str, Any] = {"warmup_epochs": 1, "batch_size": 256, "learning_rate": 2e-3, "seed": seed}
-    return [
-        TrainingSpec(epochs=epochs, augmentation=augmentation, recipe=recipe, **shared)
-        for recipe, augmentation in (("plain", "none"), ("augmented", "paper"))
-        for epochs in (2, 5, 10)
-    ]
 
 
 def rediscovery_p_values(
@@ -70,7 +56,7 @@ def rediscovery_p_values(
     -------
     DataFrame
         Columns ``seed``, ``estimator``, ``null``, ``value``, ``p``; with a column ``truth`` it is what
-        :func:`kernel.brain.calibration.rejection_rates` takes.
+        :func:`kernel.audit.projection_rates.rejection_rates` takes.
     """
     specs = rate_specs() if specs is None else list(specs)
     checks.count("the number of specs", len(specs), 3)
