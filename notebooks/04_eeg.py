@@ -365,13 +365,14 @@ print(f"clips make up {part['clip'] / (part['clip'] + rest):.0%}")
 # **On your own data.** FACED's features come from Synapse (syn50614194, with an account) or, as recordings, from NEMAR (nm000112). With the features in a folder, the two stored tables of this chapter can be computed again:
 #
 # ```bash
-# KERNEL_DATA=/path/to/FACED kernel audit variance reliability
+# echo "tables: [variance, reliability]" > two_tables.yaml
+# KERNEL_DATA=/path/to/FACED kernel run two_tables.yaml
 # ```
 #
 # ```python
 # import kernel
 # from kernel.brain.components import variance_components
 #
-# cohort = kernel.load_cohort("/path/to/FACED")    # or SEED-V, EmoEEG-MC, or a file written by Cohort.save
+# cohort = kernel.load_cohort("/path/to/FACED")    # or a cohort of yours in which no trial is missing or short
 # variance_components(cohort)
 # ```

@@ -472,7 +472,7 @@ claims.show(*firm)[["data", "verdict"]]
 # **On your own data.** On a cohort of yours:
 #
 # ```python
-# from kernel.decoding import interventions
+# from kernel.decoding import effects, interventions
 #
 # how = {"seeds": 10, "valence": positions_of_clips}
 # result = interventions.run_interventions(cohort, [11, "InfoNCE"], **how)

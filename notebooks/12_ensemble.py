@@ -352,11 +352,11 @@ claims.show(*rows, *controls)[["data", "verdict"]]
 # ```python
 # import kernel
 # from kernel.brain.cohort import Cohort, standardise
-# from kernel.brain.splits import make_split
+# from kernel.brain.splits import usual_split
 # from kernel.decoding.contest import contest
 #
 # cohort = standardise(Cohort.load("my_study.nc"))
-# split = make_split(cohort, "standard")
+# split = usual_split(cohort)    # folds of people
 # contest(cohort, split, random_state=1)  # other seeds: other trainings
 #
 # data = X, y, X_test

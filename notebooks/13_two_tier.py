@@ -387,12 +387,12 @@ print(f"r of .743 or more by chance: {share:.4f}")
 #
 # ```python
 # from kernel.brain.cohort import Cohort, standardise
-# from kernel.brain.splits import make_split
+# from kernel.brain.splits import usual_split
 # from kernel.decoding.bank import train_bank
 # from kernel.decoding import two_tier
 #
 # cohort = standardise(Cohort.load("my_study.nc"))
-# split = make_split(cohort, "standard")
+# split = usual_split(cohort)    # folds of people
 # bank = train_bank(two_tier.pool_specs(16), cohort, split)
 # pools = two_tier.make_pools(bank, cohort.rating())
 # result = two_tier.residual_against_contribution(pools)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+from importlib import import_module
 from pathlib import Path
 
 import jupytext
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 from eeg_files import (
     write_emoeeg_mc,
@@ -17,8 +20,13 @@ from eeg_files import (
 )
 
 from kernel import load_cohort
+from kernel.brain.cohort import Cohort, segments, standardise
 from kernel.brain.simulate import simulate_cohort
+from kernel.brain.splits import usual_split
 from kernel.brain.tracking import map_vaxis_to_scalp, project_vaxis
+from kernel.decoding.bank import train_bank
+from kernel.decoding.networks import linear_baseline
+from kernel.decoding.training import TrainingSpec
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -73,3 +81,83 @@ def test_stored_results_are_shown_whatever_lies_at_hand(source, tmp_path, monkey
     committed = {(row["id"], row["data"]): row["verdict"] for row in kept}
     assert {key: row["verdict"] for key, row in rows.items()} == {key: committed[key] for key in rows}
     assert not rows["C4.reliability_clips", "FACED"]["simulated"]
+
+
+OWN = "**On your own data.**"
+
+
+def own_data(path):
+    """What a chapter says under "On your own data", as Python."""
+    cells = jupytext.read(path, fmt="py:percent").cells
+    (text,) = [cell.source.partition(OWN)[2] for cell in cells if OWN in cell.source]
+    return "\n".join(re.findall(r"```python\n(.*?)```", text, flags=re.S))
+
+
+CHAPTERS = [
+    path
+    for path in sorted((ROOT / "notebooks").glob("*.py"))
+    if re.search(r"(?s)\*\*On your own data\.\*\*.*```python", path.read_text(encoding="utf-8"))
+]
+
+
+@pytest.fixture(scope="module")
+def mine():
+    """Twenty people who rated eighteen clips, as a cohort of no known data set, and what comes of it."""
+    whole, _ = simulate_cohort(0, "faced", n_subjects=20, window=5.0)
+    clips = [int(np.flatnonzero(whole.y == k)[n]) + 1 for k in range(9) for n in (0, 1)]
+    cohort = whole.select(clips=clips, channels=whole.channels[:8])
+    cohort = Cohort(cohort.data.assign_attrs(dataset="my study"))
+    z = standardise(cohort)
+    specs = [
+        TrainingSpec(epochs=3, warmup_epochs=1, recipe=recipe, seed=seed)
+        for seed, recipe in enumerate("aabbcc")
+    ]
+    bank = train_bank(specs, z, usual_split(z), n_jobs=1, progress=False)
+    rows = segments(z)
+    train, test = rows.subject > 4, rows.subject <= 4
+    features = np.stack([checkpoint.kept_features for checkpoint in bank.checkpoints])
+    return {
+        "cohort": cohort,
+        "bank": bank,
+        "positions": dict(zip(cohort.classes, np.linspace(-1, 1, 9), strict=True)),
+        "positions_of_clips": np.linspace(-1, 1, 9)[cohort.y],
+        "features": features,
+        "y": bank.trials["y"].to_numpy(),
+        "axis": np.linspace(-1, 1, 9),
+        "accuracy": bank.bacc("test"),
+        "recipe": [spec.recipe for spec in bank.specs],
+        "names": [f"channel {n}" for n in range(8)],
+        "leak": lambda cohort: None,
+        "my_classifier": linear_baseline("lda"),
+        "trials": {"X": rows.X[train], "y": rows.y[train], "X_test": rows.X[test]},
+        "subject": rows.subject[train],
+    }
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_what_a_chapter_says_of_your_own_data_runs(path, mine, tmp_path, monkeypatch):
+    def loaded(place, **options):
+        if "FACED" in place:
+            return simulate_cohort(1, n_subjects=12)[0]
+        if "SEED-V" in place:
+            return simulate_cohort(1, design="SEED-V", window=4.0)[0]
+        return mine["cohort"]
+
+    def amplifier(name):
+        return (np.random.default_rng(k).normal(0, 1e-5, (8, 250)) for k in range(12))
+
+    def positions(model, classes):
+        return mine["positions"]
+
+    monkeypatch.chdir(tmp_path)
+    mine["cohort"].save(tmp_path / "my_study.nc")
+    for home, names in {
+        "kernel": {"load_cohort": loaded, "axis_positions": positions},
+        "kernel.brain.sources": {"load_cohort": loaded},
+        "kernel.language.construct": {"axis_positions": positions},
+        "kernel.decoding.streams": {"stream_lsl": amplifier},
+    }.items():
+        for name, stand_in in names.items():
+            monkeypatch.setattr(import_module(home), name, stand_in, raising=False)
+    names = mine | mine["trials"] if path.stem == "12_ensemble" else dict(mine)
+    exec(compile(own_data(path), path.name, "exec"), names)

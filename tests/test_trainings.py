@@ -14,6 +14,7 @@ from kernel import stats
 from kernel.audit import simulated, trainings
 from kernel.audit.material import Material
 from kernel.audit.stimuli import held_out
+from kernel.audit.tables import TABLES
 from kernel.brain.cohort import Cohort, segments, standardise
 from kernel.brain.simulate import simulate_cohort
 from kernel.brain.splits import make_split
@@ -271,7 +272,7 @@ def test_controls_are_simulated_and_say_so(quick, few, monkeypatch):
     monkeypatch.setattr(simulated.contest, "NETWORK", NetworkClassifier(epochs=4, batch_size=256))
     rows = simulated.on_simulated(trainings.alignment, few, "default 0, 14", seeds=(0,))
     assert set(rows["truth"]) == {"default 0"} and set(rows["arm"]) == set(effects.ARMS)
-    contests = simulated.headroom_cohorts(few, "default 0")
+    contests = TABLES["simulated_headroom"].compute(few, "default 0")
     assert set(contests["preset"]) == {"default"} and set(contests["cohort_seed"]) == {0}
     moved = simulated.transfer(few, "default 0", seeds=(0,))
     for table in (rows, contests, moved):

@@ -28,6 +28,14 @@ class Material:
             raise ValueError("this table needs positions of the clips: pass axes=")
         return self._axes
 
+    def values(self, axis: str) -> np.ndarray:
+        """Position of each clip on an axis (n_clips,)."""
+        return self.axes[axis].to_numpy(dtype=float)
+
+    def positions(self, axis: str) -> dict[str, float]:
+        """Position of each emotion on an axis that has one for each."""
+        return dict(zip(self.cohort.emotions.tolist(), self.values(axis).tolist(), strict=True))
+
     @cached_property
     def scalp(self) -> Cohort:
         """The channels on the scalp."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
-from kernel import checks, files, stats
+from kernel import checks, stats
 from kernel.brain.designs import CLASS_VALENCE, FACED_CLASSES
 from kernel.brain.simulate import PRESETS, Settings, simulate_cohort
 from kernel.brain.splits import usual_split
@@ -25,7 +23,6 @@ from kernel.threads import one_thread
 
 #: Presets that `rediscovery_p_values` is asked about: no valence first.
 RATE_PRESETS = ("no_valence", "default", "strong_valence")
-_ROW = [("seed", "i8"), ("estimator", "U64"), ("null", "U48"), ("value", "f8"), ("p", "f8")]
 
 
 def rediscovery_p_values(
@@ -40,8 +37,7 @@ def rediscovery_p_values(
 
     Tests of one checkpoint take the best on validation. Cohorts of one seed share their patterns, clips and
     noise over presets. The target is people's mean valence of the nine emotions, the best axis there can be,
-    and within classes the planted valence. Every cohort's rows are kept in the user's cache under a digest of
-    all arguments and of the code.
+    and within classes the planted valence.
 
     Parameters
     ----------
@@ -62,31 +58,20 @@ def rediscovery_p_values(
     checks.count("the number of specs", len(specs), 3)
     checks.count("n_null", n_null, 19)
     settings = PRESETS[preset] if isinstance(preset, str) else preset
-    parts = [_tests_of_cohort(settings, int(seed), specs, n_subjects, n_null) for seed in seeds]
-    return pd.DataFrame(np.concatenate(parts))
-
-
-def _tests_of_cohort(
-    settings: Settings, seed: int, specs: Sequence[TrainingSpec], n_subjects: int, n_null: int
-) -> np.ndarray:
-    """Every test on one cohort, stored."""
-    trainings = [spec.content() for spec in specs]
-    key = files.cache_key(__name__, "rediscovery", asdict(settings), seed, trainings, n_subjects, n_null)
-    positions = dict(zip(FACED_CLASSES, CLASS_VALENCE, strict=True))
-
-    def compute() -> np.ndarray:
-        cohort, _ = simulate_cohort(seed, settings, n_subjects=n_subjects, window=10.0)
-        # the members are not wanted again: hundreds of them would fill the cache
-        with tempfile.TemporaryDirectory() as folder:
-            bank = train_bank(
-                specs, cohort, usual_split(cohort), baselines=False, folder=folder, n_jobs=1, device="cpu",
-                progress=False,
-            )  # fmt: skip
-        tests = _convergence_tests(bank, clip_target(cohort, positions), n_null=n_null, random_state=seed)
-        return np.array([(seed, *test.values()) for test in tests], dtype=_ROW)
-
+    positions, rows = dict(zip(FACED_CLASSES, CLASS_VALENCE, strict=True)), []
     with threadpool_limits(1), one_thread():
-        return files.load_or_compute("rediscovery", key, compute)
+        for seed in seeds:
+            cohort, _ = simulate_cohort(seed, settings, n_subjects=n_subjects, window=10.0)
+            # the members are not wanted again: hundreds of them would fill the cache
+            with tempfile.TemporaryDirectory() as folder:
+                bank = train_bank(
+                    specs, cohort, usual_split(cohort), baselines=False, folder=folder, n_jobs=1,
+                    device="cpu", progress=False,
+                )  # fmt: skip
+            target = clip_target(cohort, positions)
+            tests = _convergence_tests(bank, target, n_null=n_null, random_state=seed)
+            rows += [{"seed": seed, **test} for test in tests]
+    return pd.DataFrame(rows)
 
 
 def _convergence_tests(

@@ -122,11 +122,6 @@ def contest_cohorts(material: Material | None, part: str, **options: Any) -> pd.
     return table.assign(preset=preset, cohort_seed=int(seed), simulated=True)
 
 
-def headroom_cohorts(material: Material | None, part: str) -> pd.DataFrame:
-    """Single networks and their ensembles of five on one cohort; `part` is preset and seed."""
-    return contest_cohorts(material, part, methods=["single network", "deep ensemble"], n_members=5)
-
-
 # Another data set
 
 #: Cohorts in the designs of SEED-V and EmoEEG-MC.

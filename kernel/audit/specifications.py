@@ -8,7 +8,7 @@ observed, unless a docstring says otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any
 
@@ -181,7 +181,7 @@ def tests_of_projection(material: Material, part: str) -> pd.DataFrame:
 
     Films left out are beside them: default penalties, emotions permuted.
     """
-    positions, human = (_by_emotion(material, name) for name in (part, "class ratings"))
+    positions, human = (material.positions(name) for name in (part, "class ratings"))
     result: Any = project_vaxis(material.scalp, positions, valence=human, n_permutations=2000, n_slow=500)
     y, n, n_trials = result.positions, len(result.positions), int(material.scalp.present.sum())
     removed, surrogates, reliable = result.order_removed, result.against_order, result.reliability
@@ -207,7 +207,7 @@ def tests_of_projection(material: Material, part: str) -> pd.DataFrame:
 
 def held_out_predictions(material: Material, part: str) -> pd.DataFrame:
     """Prediction of each clip on one axis with clips, films or emotions left out, order kept or removed."""
-    cohort, y, tables = material.scalp, _clip_axis(material, part), []
+    cohort, y, tables = material.scalp, material.values(part), []
     groups = {"clip": None, "film": _films(cohort), "emotion": cohort.emotions}
     for (name, X), (unit, members) in product(_means_and_effects(material).items(), groups.items()):
         columns = {"clip": cohort.clips, "emotion": cohort.emotions, "position": y}
@@ -232,7 +232,7 @@ def topography_tests(material: Material, part: str) -> pd.DataFrame:
     Rows that are no claims stand beside them: searches over all emotions and weights, and what Simpson's
     paradox compares. ``detail`` says what was chosen.
     """
-    result: Any = map_vaxis_to_scalp(material.scalp, _by_emotion(material, part))
+    result: Any = map_vaxis_to_scalp(material.scalp, material.positions(part))
     alpha, time, few, gain = result.bands.index("alpha"), result.time, result.few_emotions, result.weighted
     channel, band = result.cells.best
     cell = f"{result.channels[channel]}/{result.bands[band]}"
@@ -298,7 +298,7 @@ def map_choices(material: Material, part: str) -> pd.DataFrame:
     X, names = _averaged(cohort, part), (cohort.channels, list(cohort.bands), cohort.emotions)
     rows = [(part, "none", figure, r) for figure, r in asymmetries(X, *names).items()]
     for axis in AXES:
-        figures = axis_figures(X, *names, _clip_axis(material, axis))
+        figures = axis_figures(X, *names, material.values(axis))
         rows += [(part, axis, figure, r) for figure, r in figures.items()]
     return pd.DataFrame(rows, columns=["averaging", "axis", "figure", "value"])
 
@@ -306,7 +306,7 @@ def map_choices(material: Material, part: str) -> pd.DataFrame:
 def _map(material: Material, axis: str) -> tuple[np.ndarray, np.ndarray, list[str], list[str]]:
     averaging, channels = MAP_AXES[axis]
     cohort = material.scalp if channels == "scalp" else material.cohort
-    return _averaged(cohort, averaging), _clip_axis(material, axis), cohort.channels, list(cohort.bands)
+    return _averaged(cohort, averaging), material.values(axis), cohort.channels, list(cohort.bands)
 
 
 # Who carries it
@@ -315,7 +315,7 @@ def _map(material: Material, axis: str) -> tuple[np.ndarray, np.ndarray, list[st
 def _carried(means: np.ndarray, figure: str, material: Material) -> np.ndarray:
     """A figure of `CARRIED` for each of several cohort means (..., n_clips, n_channels, n_bands)."""
     what, axis = figure.split(", ")
-    cohort, y = material.cohort, _clip_axis(material, axis)
+    cohort, y = material.cohort, material.values(axis)
     if what == "PO3/gamma":
         channel, band = BEST_CELL
         return stats.pearson(means[..., cohort.channels.index(channel), list(cohort.bands).index(band)], y)
@@ -400,15 +400,6 @@ def reliability(
         values = [agreement(first) for first in draws]
         rows.append((name, "random halves", float(np.mean(values)), float(np.std(values, ddof=1))))
     return pd.DataFrame(rows, columns=["features", "groups", "r", "sd"])
-
-
-def _clip_axis(material: Material, name: str) -> np.ndarray:
-    return np.array(material.axes[name], dtype=float)
-
-
-def _by_emotion(material: Material, axis: str) -> Mapping[str, float]:
-    """Value of each emotion on an axis that has one for each."""
-    return dict(zip(material.scalp.emotions.tolist(), material.axes[axis].tolist(), strict=True))
 
 
 def _films(cohort: Cohort) -> np.ndarray:

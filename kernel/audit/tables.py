@@ -8,7 +8,6 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from kernel.audit import (
@@ -120,9 +119,7 @@ def _simulator_check(material: Material, part: str) -> pd.DataFrame:
 def _power_of_axes(material: Material, part: str) -> pd.DataFrame:
     """`axis_power` for the axes that have one position for each emotion."""
     names = ["class ratings", "language model", "second model"]
-    return projection_rates.axis_power(
-        part, {name: np.array(material.axes[name], dtype=float) for name in names}
-    )
+    return projection_rates.axis_power(part, {name: material.values(name) for name in names})
 
 
 def _named(parts: Iterable[str], *functions: Callable[..., Any], **options: Any) -> dict[str, Table]:
@@ -248,7 +245,10 @@ TABLES: Mapping[str, Table] = {
     ),
     "simulated_regimes": _networks(simulated.alignment_regimes, simulated.REGIME_PARTS, seeds=(0,)),
     "simulated_contest": _networks(simulated.contest_cohorts, simulated.CONTEST_PARTS, ()),
-    "simulated_headroom": _networks(simulated.headroom_cohorts, simulated.HEADROOM_PARTS),
+    "simulated_headroom": _networks(
+        partial(simulated.contest_cohorts, methods=["single network", "deep ensemble"], n_members=5),
+        simulated.HEADROOM_PARTS,
+    ),
     "replication_rates": Table(
         simulated.replication_rates,
         simulated.DESIGN_PARTS,

@@ -202,13 +202,8 @@ def _checkpoints(
 ) -> tuple[Bank, rediscovery.Rediscovery]:
     """Members of a part and what they share with the language model's axis."""
     bank = _checkpoint_bank(material, part, recipes)
-    target = rediscovery.clip_target(material.z, _axis_positions(material, "language model"))
+    target = rediscovery.clip_target(material.z, material.positions("language model"))
     return bank, rediscovery.rediscovery(bank, target, n_permutations=1, n_null=N_NULL)
-
-
-def _axis_positions(material: Material, axis: str) -> dict[str, float]:
-    """Position of each emotion on an axis that has one for each."""
-    return dict(zip(material.z.emotions.tolist(), material.axes[axis].to_numpy(dtype=float), strict=True))
 
 
 def checkpoints(material: Material, part: str, recipes: Iterable[str] | None = None) -> pd.DataFrame:
@@ -268,7 +263,7 @@ FEW_PARTS = tuple(f"{regime}, {n}" for regime in REGIMES for n in (4, 16))
 
 def _alignment_values(material: Material) -> np.ndarray:
     """What networks are aligned with (n_clips, 2): two language models' axes, ratings within emotions."""
-    axes = [_axis_positions(material, name) for name in ("language model", "second model")]
+    axes = [material.positions(name) for name in ("language model", "second model")]
     return interventions.default_values(material.z, axes)
 
 
