@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kernel.language.sentiment import zero_shot as zero_shot
     from kernel.language.stories import load_stories as load_stories
 
-__version__ = "0.5.0"
+__version__ = "0.6.0"
 
 _HOMES = {
     "construct_valence_axis": "kernel.language.construct",

@@ -1,1 +1,1 @@
-"""From EEG to one linear projection: cohorts, features, sources, read-out and topography."""
+"""From EEG to one linear projection: readers, cohorts, features, the projection and maps of the scalp."""
