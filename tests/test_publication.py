@@ -302,6 +302,25 @@ def test_marks_on_the_cover_follow_the_ledger(tmp_path):
         overview.mark(headline, ledger)
 
 
+def test_answers_on_the_cover_follow_the_ledger(tmp_path):
+    overview, ledger = extension("overview"), tmp_path / "claims.json"
+    (row,) = [
+        row
+        for row in claims.read_ledger(claims.book_ledger())
+        if (row.id, row.data) == ("C4.tracked", "FACED")
+    ]
+    (step,) = [step for step in overview.STEPS if step["title"] == "2. Brain"]
+    answers = {}
+    for verdicts in (["not supported"], ["supported"], ["supported", "not supported (exploratory)"]):
+        rows = [row._replace(verdict=word, data=f"FACED, {n}") for n, word in enumerate(verdicts)]
+        rows.append(row._replace(verdict="supported (simulated)", data="made up", simulated=True))
+        ledger.write_text(json.dumps([one._asdict() for one in rows]))
+        answers[verdicts[-1]] = overview.answer(step["questions"][0], ledger)
+    assert answers == {"not supported": "No.", "supported": "Yes.", "not supported (exploratory)": "In part."}
+    html = overview.steps(claims.book_ledger(), str)
+    assert all(question["ask"] in html for step in overview.STEPS for question in step["questions"])
+
+
 def test_every_step_names_a_headline_and_pages_of_the_contents():
     overview = extension("overview")
     contents = (ROOT / "_toc.yml").read_text()

@@ -1,6 +1,6 @@
-"""The five claims in a row: on the cover with the question asked of each, on chapters as a small map.
+"""The five claims in a row: on the cover with what is asked of each, on chapters as a small map.
 
-The marks are outcomes on real data, read from the ledger; nothing is written by hand.
+Marks and answers are outcomes on real data, read from the ledger.
 """
 
 from __future__ import annotations
@@ -36,6 +36,14 @@ def mark(headline: str, ledger: Path) -> str:
     return "failed"  # two words are left, and the other is that it could not be decided
 
 
+def answer(question: dict[str, str], ledger: Path) -> str:
+    """What the verdicts of a question's claim say to it."""
+    rows = [row for row in claims.read_ledger(ledger) if row.id == question["claim"]]
+    real = [row for row in rows if not row.simulated] or rows
+    words = {question[row.verdict.partition(" (")[0]] for row in real}
+    return words.pop() if len(words) == 1 else "In part."
+
+
 def glyph(word: str) -> str:
     return f'<svg class="outcome-mark" viewBox="0 0 16 16" aria-hidden="true">{GLYPHS[word]}</svg>'
 
@@ -50,11 +58,12 @@ def steps(ledger: Path, address, *, small: bool = False, here: str = "") -> str:
             now = ' aria-current="true"' if here in step["pages"] else ""
             items.append(f'<li{now}>{title} {glyph(word)}<span class="sr-only">, {word}</span></li>')
             continue
+        asked = [(escape(one["ask"]), escape(answer(one, ledger))) for one in step["questions"]]
         items.append(
             f'<li><div class="icon"><svg viewBox="0 0 80 48" aria-hidden="true">{step["icon"]}</svg></div>'
             f'<p class="step">{title}</p><p>{escape(step["claim"])}</p>'
-            f'<p class="ask">{escape(step["question"])}</p>'
-            f'<p class="outcome">{glyph(word)} The claim {word}</p></li>'
+            + "".join(f'<p><span class="ask">{question}</span> {said}</p>' for question, said in asked)
+            + f'<p class="outcome">{glyph(word)} The claim {word}</p></li>'
         )
     kind, label = (
         ("overview small", "Where this chapter stands") if small else ("overview", "The five claims")
