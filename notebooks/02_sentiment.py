@@ -36,11 +36,12 @@ import pandas as pd
 
 from kernel import claims, interactive, plots, stats
 from kernel.audit import store
-from kernel.audit.words import BUNDLED, MODELS, SNIPPETS
+from kernel.audit.words import MODELS, SNIPPETS
 from kernel.language import sentiment
 from kernel.language.axis import ValenceAxis
 from kernel.language.hidden import AFFECT_CUE, hidden_states
 from kernel.language.models import load_language_model, random_twin
+from kernel.language.recipes import BUNDLED
 from kernel.language.sentiment import load_benchmark
 from kernel.language.stories import AROUSAL_GRADES, diverse_stories, load_stories, nonce
 

@@ -40,7 +40,6 @@ from scipy.stats import binom
 from kernel import claims, plots, stats
 from kernel.audit import store
 from kernel.audit.projection_rates import rejection_rates
-from kernel.audit.rediscovery_rates import RATE_PRESETS
 from kernel.audit.trainings import NULLS
 from kernel.decoding.ablation import CONTROLS, Ablation, ablation_summary
 
@@ -213,7 +212,7 @@ rates = rejection_rates(tables["simulated_rates"])
 rates = rates[rates["estimator"] == "accuracy lost without the residual direction"]
 rates["share"] = [f"{row.rate:.2f} ({row.low:.2f} to {row.high:.2f})" for row in rates.itertuples()]
 rates["null"] = rates["null"].str.removeprefix("directions, ")
-table = rates.pivot(index="null", columns="truth", values="share")[list(RATE_PRESETS)]
+table = rates.pivot(index="null", columns="truth", values="share")[["no_valence", "default", "strong_valence"]]
 table.rename_axis("directions").rename_axis(columns=None).rename(columns=lambda name: name.replace("_", " ").replace("default", "weak valence"))
 
 # %% [markdown]

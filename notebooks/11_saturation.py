@@ -614,7 +614,7 @@ print(f"r over {len(recipes)} trainings: {r:.1f}")
 # **On your own data.** On the recordings of FACED, and on a cohort of your own:
 #
 # ```bash
-# # all tables of this chapter, computed again
+# # all stored tables of FACED, computed again
 # KERNEL_DATA=/path/to/FACED make results
 # ```
 #

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from importlib import import_module
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from eeg_files import (
     write_seed_v_de,
 )
 
-from kernel import load_cohort
+from kernel import claims, cli, load_cohort
 from kernel.brain.cohort import Cohort, segments, standardise
 from kernel.brain.simulate import simulate_cohort
 from kernel.brain.splits import usual_split
@@ -27,6 +28,7 @@ from kernel.brain.tracking import map_vaxis_to_scalp, project_vaxis
 from kernel.decoding.bank import train_bank
 from kernel.decoding.networks import linear_baseline
 from kernel.decoding.training import TrainingSpec
+from kernel.plans import load_study
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -86,18 +88,14 @@ def test_stored_results_are_shown_whatever_lies_at_hand(source, tmp_path, monkey
 OWN = "**On your own data.**"
 
 
-def own_data(path):
-    """What a chapter says under "On your own data", as Python."""
+def own_data(path, language):
+    """What a chapter says under "On your own data" in a language."""
     cells = jupytext.read(path, fmt="py:percent").cells
     (text,) = [cell.source.partition(OWN)[2] for cell in cells if OWN in cell.source]
-    return "\n".join(re.findall(r"```python\n(.*?)```", text, flags=re.S))
+    return "\n".join(re.findall(rf"```{language}\n(.*?)```", text, flags=re.S))
 
 
-CHAPTERS = [
-    path
-    for path in sorted((ROOT / "notebooks").glob("*.py"))
-    if re.search(r"(?s)\*\*On your own data\.\*\*.*```python", path.read_text(encoding="utf-8"))
-]
+CHAPTERS = [p for p in sorted((ROOT / "notebooks").glob("*.py")) if OWN in p.read_text(encoding="utf-8")]
 
 
 @pytest.fixture(scope="module")
@@ -160,4 +158,26 @@ def test_what_a_chapter_says_of_your_own_data_runs(path, mine, tmp_path, monkeyp
         for name, stand_in in names.items():
             monkeypatch.setattr(import_module(home), name, stand_in, raising=False)
     names = mine | mine["trials"] if path.stem == "12_ensemble" else dict(mine)
-    exec(compile(own_data(path), path.name, "exec"), names)
+    exec(compile(own_data(path, "python"), path.name, "exec"), names)
+
+
+def test_what_a_chapter_says_of_your_own_data_in_a_shell_can_be_typed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    makefile, n = (ROOT / "Makefile").read_text(encoding="utf-8"), 0
+    for line in "\n".join(own_data(path, "bash") for path in CHAPTERS).splitlines():
+        words = [word for word in shlex.split(line, comments=True) if not word.startswith("KERNEL_DATA=")]
+        match words:
+            case ["echo", text, ">", place]:
+                Path(place).write_text(text, encoding="utf-8")
+            case ["make", target]:
+                assert re.search(rf"(?m)^{target}:", makefile), line
+            case ["kernel", *arguments]:
+                options = cli._parser().parse_args(arguments)
+                if arguments[0] == "run":
+                    assert load_study(options.study).tables
+                else:
+                    assert arguments[0] == "claims" and claims.load_claim(options.id)
+            case _:
+                assert not words, line
+        n += bool(words)
+    assert n >= 5

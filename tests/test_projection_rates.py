@@ -1,4 +1,4 @@
-"""The calibration study: it agrees with single tests, separates truths, and goes on after an interruption."""
+"""The calibration study: it agrees with single tests and separates truths."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -18,7 +17,7 @@ from kernel.brain import ratings
 from kernel.brain.cohort import standardise
 from kernel.brain.designs import CLASS_VALENCE, FACED_CLASSES
 from kernel.brain.simulate import Settings, simulate_cohort
-from kernel.brain.splits import make_split
+from kernel.brain.splits import make_split, usual_split
 from kernel.brain.tracking import project_vaxis
 from kernel.decoding import ablation, geometry, rediscovery
 from kernel.decoding.bank import train_bank
@@ -89,7 +88,7 @@ NINE = [
 def nine(tmp_path_factory):
     cohort = simulate_cohort(3, "strong_valence", n_subjects=25, window=10.0)[0]
     folder = tmp_path_factory.mktemp("nine")
-    bank = train_bank(NINE, cohort, rediscovery.usual_split(cohort), folder=folder, n_jobs=1, progress=False)
+    bank = train_bank(NINE, cohort, usual_split(cohort), folder=folder, n_jobs=1, progress=False)
     target = rediscovery.clip_target(cohort, PEOPLE)
     return (
         cohort,
@@ -111,8 +110,8 @@ def single(bank, member, target, **options):
 
 def test_the_usual_split_is_the_paper_s_where_there_are_its_people():
     few = simulate_cohort(0, n_subjects=25, window=30.0)[0]
-    assert rediscovery.usual_split(few).name == "leave_subjects_out"
-    assert rediscovery.usual_split(simulate_cohort(0, n_subjects=123, window=30.0)[0]).name == "standard"
+    assert usual_split(few).name == "leave_subjects_out"
+    assert usual_split(simulate_cohort(0, n_subjects=123, window=30.0)[0]).name == "standard"
 
 
 def test_a_target_is_the_axis_between_emotions_and_ratings_within():
@@ -210,9 +209,7 @@ def test_a_target_without_clips_gives_class_scores_and_no_ablation(nine):
 )
 def test_too_few_clips_name_the_cure(tmp_path, clips, left):
     cohort = simulate_cohort(0, n_subjects=12, window=10.0)[0].select(clips=clips)
-    bank = train_bank(
-        FEW[:1], cohort, rediscovery.usual_split(cohort), folder=tmp_path, n_jobs=1, progress=False
-    )
+    bank = train_bank(FEW[:1], cohort, usual_split(cohort), folder=tmp_path, n_jobs=1, progress=False)
     target = np.arange(len(clips), dtype=float)
     if left:
         with pytest.raises(ValueError, match=f"leave {left} contrasts .* two clips or more in each of four"):
@@ -407,40 +404,6 @@ def test_the_tests_keep_their_level_without_valence_and_find_it_where_it_is():
     # a textbook formula takes six points on one curve for independent ones
     r = ("r of accuracy and class PC1", "textbook formula", "no valence")
     assert shares.loc[r, "rate"] * n > shares.loc[(r[0], "emotions permuted", r[2]), "rate"] * n
-
-
-def test_an_interrupted_study_goes_on_where_it_stopped(monkeypatch, tmp_path):
-    monkeypatch.setenv("KERNEL_CACHE", str(tmp_path / "whole"))
-    whole = p_values(range(2), **QUICK)
-    monkeypatch.setenv("KERNEL_CACHE", str(tmp_path / "broken"))
-    simulate, made = rediscovery_rates.simulate_cohort, []
-
-    def stops(seed, settings, **options):
-        made.append(seed)
-        if len(made) == 3:
-            raise KeyboardInterrupt
-        return simulate(seed, settings, **options)
-
-    monkeypatch.setattr(rediscovery_rates, "simulate_cohort", stops)
-    with pytest.raises(KeyboardInterrupt):
-        p_values(range(2), **QUICK)
-    resumed = p_values(range(2), **QUICK)
-    assert len(made) == 3 + 2  # two were there, one was lost
-    assert resumed.equals(whole)
-
-
-def test_every_argument_of_a_study_is_in_its_key(monkeypatch):
-    keys = []
-
-    def unread(folder, key, compute):
-        keys.append(key)
-        return np.zeros(1, rediscovery_rates._ROW)
-
-    monkeypatch.setattr(rediscovery_rates.files, "load_or_compute", unread)
-    changes = [{}, {"n_subjects": 13}, {"n_null": 39}, {"specs": [*SHORT, replace(SHORT[0], seed=1)]}]
-    for change in changes:
-        p_values(range(2), **{**QUICK, **change})
-    assert len(keys) == len(set(keys)) == len(changes) * len(TRUTHS) * 2
 
 
 # The entry point

@@ -410,7 +410,7 @@ def test_a_table_of_words_has_assets_in_place_of_recordings(tmp_path, monkeypatc
 
 @pytest.mark.assets
 def test_the_stored_axes_are_those_of_the_models_and_ratings():
-    """They are not computed again by any chapter: the language models take minutes the first time."""
+    """Chapters check the other columns alone: the language models take minutes the first time."""
     stored = store.load("axes", folder=ROOT / "book" / "results" / "faced", check=False).drop(columns="part")
     again = tables._axes_of_clips(None, "all")
     assert (stored["emotion"] == again["emotion"]).all()

@@ -211,7 +211,7 @@ def test_checkpoints_store_what_scores_for_any_axis_need(few, quick):
     material = few
     table = trainings.checkpoints(material, "means, mlp, 3")
     bank, alignment = trainings._checkpoints(material, "means, mlp, 3", None)
-    target = rediscovery.clip_target(material.z, trainings._axis_positions(material, "language model"))
+    target = rediscovery.clip_target(material.z, material.positions("language model"))
     of_class = np.array([target[material.z.emotions == e].mean() for e in trainings.FACED_CLASSES])
     scores = np.abs(stats.pearson(table[list(trainings.PC1)].to_numpy(), of_class))
     np.testing.assert_allclose(scores, alignment.table["class_pc1"], atol=1e-6)
@@ -320,7 +320,7 @@ def test_rates_and_replications_say_what_they_are_of(quick, few, monkeypatch):
     monkeypatch.setattr(interventions, "run_interventions", run)
     places = dict(zip(few.z.classes, range(9), strict=True))
     monkeypatch.setattr("kernel.language.construct.axis_positions", lambda model, classes: places)
-    tables = [simulated.rediscovery_rates(None, "default"), simulated.contest_cohorts(None, "default 0")]
+    tables = [simulated.simulated_rates(None, "default"), simulated.contest_cohorts(None, "default 0")]
     tables += [simulated.replication_rates(None, "SEED-V")]
     tables += [simulated.replication_checkpoints(None, "SEED-V no_valence", n_networks=2)]
     assert tables[0]["truth"].tolist() == ["default"] and tables[2]["design"].tolist() == ["SEED-V"]

@@ -21,9 +21,6 @@ from kernel.decoding.rediscovery import PERMUTED, RANDOM, SCORES, clip_target, r
 from kernel.decoding.training import TrainingSpec
 from kernel.threads import one_thread
 
-#: Presets that `rediscovery_p_values` is asked about: no valence first.
-RATE_PRESETS = ("no_valence", "default", "strong_valence")
-
 
 def rediscovery_p_values(
     preset: str | Settings,

@@ -10,7 +10,7 @@ from kernel import stats
 from kernel.audit.material import Material
 from kernel.brain.cohort import Cohort, standardise, trial_features
 from kernel.brain.components import simulate_components
-from kernel.brain.within_clip import DRIFTS, SEED, PeopleRidge, _as_rows, _normed, placebo_ratings
+from kernel.brain.within_clip import DRIFTS, SEED, PeopleRidge, placebo_ratings
 
 ITEMS = ("valence", "liking", "arousal", "familiarity")
 
@@ -39,9 +39,8 @@ def within_cells(material: Material, part: str) -> pd.DataFrame:
     """Each cell's correlation with an item, mean over people, linear drift; p and limit by max-statistic."""
     cohort, model = material.scalp, _model(material.scalp, material.trials)
     ratings = cohort.person_rating(part).astype(float)
-    cells = _as_rows(_normed(model.features)).T / len(ratings)
-    r = (cells @ _as_rows(_normed(model.residuals(ratings[..., None]))))[:, 0]
-    null = model.null(lambda sets: np.abs(cells @ _as_rows(_normed(sets))).max(0), ratings, _EXCHANGES, SEED)
+    r = model.cells(model.residuals(ratings[..., None]))[:, 0]
+    null = model.null(lambda sets: np.abs(model.cells(sets)).max(0), ratings, _EXCHANGES, SEED)
     p = [stats.permutation_p(abs(value), null, alternative="greater") for value in r]
     names = pd.MultiIndex.from_product([cohort.channels, list(cohort.bands)], names=["channel", "band"])
     return names.to_frame(index=False).assign(item=part, r=r, p=p, limit=float(np.quantile(null, 0.95)))
@@ -109,7 +108,8 @@ def _from_cells(material: Material, cells: str, kind: str) -> dict[str, float]:
     chosen = trials[..., {"all": np.ones_like(mask), "alone": mask}.get(kind, ~mask)]
     if kind == "regressed out":
         x, other = (_model(cohort, trials[..., some]).features for some in (mask, ~mask))
-        chosen = other - x @ np.linalg.lstsq(_as_rows(x), _as_rows(other), rcond=None)[0]
+        a, b = (one.reshape(-1, one.shape[-1]) for one in (x, other))
+        chosen = other - x @ np.linalg.lstsq(a, b, rcond=None)[0]
     return {"n_cells": chosen.shape[2], **_test_row(_model(cohort, chosen), cohort.person_rating("valence"))}
 
 

@@ -57,7 +57,7 @@ def parts_of(parts: Iterable[str], *truths: str) -> tuple[str, ...]:
     return tuple(f"{truth}, {one}" if one else truth for truth in truths for one in rest)
 
 
-def rediscovery_rates(material: Material, part: str, seeds: Iterable[int] = range(16)) -> pd.DataFrame:
+def simulated_rates(material: Material, part: str, seeds: Iterable[int] = range(16)) -> pd.DataFrame:
     """As :func:`~kernel.audit.rediscovery_rates.rediscovery_p_values`; the part is a preset."""
     return rediscovery_p_values(part, seeds).assign(truth=part, simulated=True)
 

@@ -238,7 +238,7 @@ TABLES: Mapping[str, Table] = {
     **_NETWORKS,
     **{f"simulated_{name}": _on_simulations(_NETWORKS[name], *truths) for name, truths in _CONTROLS.items()},
     **{f"simulated_{name}": _on_simulations(_NETWORKS[name], parts=simulated.POOL_PARTS) for name in _POOLS},
-    "simulated_rates": _networks(simulated.rediscovery_rates, simulated.PRESETS, seeds=(0,)),
+    "simulated_rates": _networks(simulated.simulated_rates, simulated.PRESETS, seeds=(0,)),
     "simulated_transfer": _networks(simulated.transfer, ("default 0",), seeds=(0,)),
     "simulated_cohorts": _networks(
         simulated.alignment_cohorts, simulated.COHORT_PARTS, seeds=(0,), strategies=(11,)

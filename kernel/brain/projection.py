@@ -1,4 +1,4 @@
-"""One linear projection of EEG onto an axis: held-out predictions, and the nulls that judge them."""
+"""One linear projection of EEG onto an axis: held-out predictions, their nulls, and split-half reliability."""
 
 from __future__ import annotations
 

@@ -22,13 +22,7 @@ import numpy as np
 from scipy.special import digamma, polygamma
 
 from kernel.brain.cohort import Cohort
-from kernel.brain.designs import (
-    DESIGNS,
-    FACED_CHANNELS,
-    Design,
-    faced_hardware,
-    scalp_info,
-)
+from kernel.brain.designs import DESIGNS, FACED_CHANNELS, Design, faced_hardware, scalp_info
 from kernel.brain.features import band_edges, band_gain
 from kernel.brain.ratings import draw_orders
 from kernel.checks import choice, count

@@ -29,7 +29,7 @@ DRIFTS = ("linear", "quadratic", "blocks")
 RELATIVE_ALPHAS = tuple(10.0**power for power in range(-2, 5))
 
 _FOLDS = 10
-SEED = 20260600129  # of the folds of people
+SEED = 20260600129  # of the folds of people, and of what audit.same_clip draws
 _CHUNK = 500  # sets of ratings solved at once: 100 MB for 123 people
 _AUTOCORRELATION = 0.6  # of placebo noise from clip to clip
 
@@ -195,6 +195,13 @@ class PeopleRidge:
             weights = self._vectors[number] @ (scores * self._inverse[number][choice].T)
             predicted[fold] = self.features[fold] @ weights
         return (_normed(predicted) * _normed(ratings)).sum(1)
+
+    def cells(self, ratings: np.ndarray) -> np.ndarray:
+        """Each feature's correlation over clips with residuals of ratings, mean over people.
+
+        Takes residuals (n_subjects, n_clips, n_sets), gives (n_features, n_sets).
+        """
+        return _as_rows(_normed(self.features)).T @ _as_rows(_normed(ratings)) / len(ratings)
 
     def people(self, ratings: ArrayLike) -> np.ndarray:
         """Correlation of each person for one set of ratings (n_subjects, n_clips)."""

@@ -28,11 +28,7 @@ from kernel.decoding import ensemble, geometry, networks
 from kernel.decoding.alignment import NAMED, PAPER_ROWS, Alignment, Context
 from kernel.decoding.bank import train_bank
 from kernel.decoding.checkpoints import Bank
-from kernel.decoding.effects import (
-    ARMS,
-    Interventions,
-    combine,
-)
+from kernel.decoding.effects import ARMS, Interventions, combine
 from kernel.decoding.rediscovery import clip_target
 from kernel.decoding.training import TrainingSpec
 from kernel.metrics import balanced_accuracy, mean_recall
@@ -345,8 +341,8 @@ def run_cohorts(
     """`run_interventions` on several simulated cohorts, combined; each has permutations of its own.
 
     `preset` is that of the simulation. Cohorts are computed side by side in `n_jobs` processes of one thread,
-    one bar over them. Options are those of `run_interventions`, ``split`` by name; ``n_subjects`` of each
-    cohort; ``n_training``, to keep so many training subjects, drawn for each cohort.
+    one bar over them. Options are those of `run_interventions`, ``split`` by name (``standard``);
+    ``n_subjects`` of each cohort; ``n_training``, to keep so many training subjects, drawn for each cohort.
     """
     if options.get("folder") is not None:
         options["folder"] = files.writable_folder(options["folder"])  # workers may be elsewhere

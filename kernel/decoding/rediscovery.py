@@ -400,7 +400,7 @@ def map_vaxis_to_eeg(
     specs : sequence of TrainingSpec
         Classifiers to train, such as `checkpoint_specs`, which takes minutes; none by default.
     split : Split, optional
-        On whom they are trained, chosen and tested; `usual_split` by default.
+        On whom they are trained, chosen and tested; :func:`~kernel.brain.splits.usual_split` by default.
     prototypes
         As for :func:`~kernel.decoding.bank.train_bank`.
     n_permutations, n_slow
