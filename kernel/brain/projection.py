@@ -1,4 +1,4 @@
-"""One linear projection of EEG onto an axis: held-out predictions, their nulls, and split-half reliability."""
+"""One linear projection of EEG onto an axis: held-out predictions, nulls that judge them, and reliability."""
 
 from __future__ import annotations
 
