@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +11,7 @@ from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 
 from kernel import stats
 from kernel.audit import specifications as sp
+from kernel.audit.material import Material
 from kernel.brain import topography, tracking
 from kernel.brain.cohort import standardise, trial_features
 from kernel.brain.designs import CLASS_VALENCE, FACED_CLASSES, FACED_CLIP_EMOTIONS, FACED_FILMS, FACED_SCALP
@@ -35,10 +34,7 @@ def positions(seed=0):
 
 
 def material_of(cohort, axes=None):
-    scalp = cohort.select(channels=FACED_SCALP)
-    z = standardise(scalp)
-    axes = positions() if axes is None else axes
-    return SimpleNamespace(cohort=cohort, scalp=scalp, z=z, trials=trial_features(z), axes=axes)
+    return Material(cohort, positions() if axes is None else axes)
 
 
 def simulated(seed, preset, n_subjects=24, window=30.0):
