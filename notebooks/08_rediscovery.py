@@ -159,7 +159,7 @@ every_axis.loc[AXES].round(2)
 # With the time course, the language model's axis comes close to the paper's .885, and one shuffled axis in eight does as well (p = .12).
 # The axis of a second model correlates at .87 with the first over nine emotions and yet gives −.78 in the same networks. People's own ratings, which should be
 # the best axis of all, give −.46 and −.50. How can that be? The first axis lies nearer to the perceptrons' order of emotions, the second to the transformers' (mean scores .35 against
-# .12, and .10 against .28), and no score exceeds .4: axes that correlate at .87 leave room for that. If accuracy brought valence out, the scores would be high, and the sign could not depend on which of two similar axes we
+# .12, and .10 against .28), and with either no score exceeds .4: axes that correlate at .87 leave room for that. If accuracy brought valence out, the scores would be high, and the sign could not depend on which of two similar axes we
 # take. What is large here is the *null*: its standard deviation is .67 (the paper reports .62 for its own), as wide as with three
 # independent networks.
 #
@@ -240,11 +240,11 @@ rows = [
 pd.DataFrame(rows).set_index("data").T.round(2).rename_axis(columns=None)
 
 # %% [markdown]
-# On the same clips the mean score is .17 and .29, which means little: the best of many components is never below zero. On clips that had
+# On the same clips the mean score is .17 and .29, which means little: the best of many components always correlates above zero. On clips that had
 # no part in the choice it is −.02 and .09, no more than permuted ratings give, and its correlation with accuracy is negative in both
 # regimes. So the second score shows no link either.
 #
-# ## In simulated people the score finds valence, and its correlation does not
+# ## In simulated people the score finds valence; its correlation with accuracy does not
 #
 # Would these tests notice a real link? In simulated people we {term}`plant <planted>` the truth ourselves. First, we train six networks for
 # a short time on each of 16 simulated cohorts of each kind: without valence, with weak and with strong valence. How often does each test
