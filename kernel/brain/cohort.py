@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 
 from kernel import checks
 from kernel.arrays import real, row_labels, whole
-from kernel.brain.designs import scalp_info
+from kernel.brain.designs import scalp_channels, scalp_info
 from kernel.brain.features import band_edges
 from kernel.checks import shape
 from kernel.files import absolute, atomic_path
@@ -348,6 +348,22 @@ def standardise(cohort: Cohort) -> Cohort:
             raise ValueError(f"{name} of subject {subject} does not vary: drop the channel or the subject")
         out[index] = (block - np.nanmean(block, axis=(0, 1))) / scale
     return cohort.with_de(out, unit="z")
+
+
+def on_common_electrodes(first: Cohort, second: Cohort) -> tuple[Cohort, Cohort]:
+    """Both cohorts on the scalp electrodes that they share, in the order of the first, each standardised.
+
+    ValueError if they share fewer than two, or if their bands have other names.
+    """
+    theirs = {name.lower(): name for name in second.channels}
+    shared = [name for name in scalp_channels(first.channels) if name.lower() in theirs]
+    if len(shared) < 2 or list(first.bands) != list(second.bands):
+        raise ValueError(
+            f"{first.label} and {second.label} share the electrodes {shared}, with bands {list(first.bands)} "
+            f"and {list(second.bands)}: two electrodes must be in common, and bands must agree by name"
+        )
+    there = second.select(channels=[theirs[name.lower()] for name in shared])
+    return standardise(first.select(channels=shared)), standardise(there)
 
 
 @dataclass(frozen=True, eq=False)

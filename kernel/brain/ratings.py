@@ -15,6 +15,7 @@ from scipy.special import ndtri
 
 from kernel import files
 from kernel.arrays import real, whole
+from kernel.brain.designs import FACED_CLASSES
 from kernel.checks import choice, count, shape
 
 #: The twelve scales, each a slider from 0 to 7.
@@ -33,7 +34,6 @@ BLOCKS = (
     (17, 20, 23, 26), (18, 21, 24, 27), (19, 22, 25, 28),
 )  # fmt: skip
 NEUTRAL_BLOCK = 3
-_CLASSES = ("anger", "disgust", "fear", "sadness", "neutral", "amusement", "inspiration", "joy", "tenderness")
 #: Subjects of the split that is usual for FACED.
 STANDARD_SETS = {"train": range(80), "validation": range(80, 100), "test": range(100, 123)}
 
@@ -81,7 +81,7 @@ def load_order() -> OrderTables:
     transitions = _shipped("faced_order_transitions", ["before"], ["-1", "0", "1"], 3)
     return OrderTables(
         clips=_shipped("faced_order_clips", ["clip"], ["emotion", "mean", "sd", *STANDARD_SETS], 28),
-        classes=_shipped("faced_order_classes", ["set", "position"], _CLASSES, 28 * len(STANDARD_SETS)),
+        classes=_shipped("faced_order_classes", ["set", "position"], FACED_CLASSES, 28 * len(STANDARD_SETS)),
         transitions=transitions.rename(columns=int).rename_axis(columns="after"),
     )
 

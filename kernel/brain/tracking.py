@@ -13,7 +13,7 @@ import pandas as pd
 
 from kernel import stats
 from kernel.brain import people, projection, topography
-from kernel.brain.cohort import Cohort, mean_over_subjects, standardise, trial_features
+from kernel.brain.cohort import Cohort, mean_over_subjects, on_common_electrodes, standardise, trial_features
 from kernel.brain.designs import scalp_channels
 from kernel.brain.ridge import Device
 
@@ -154,30 +154,22 @@ def transfer_class_order(
     axis of `target` was built from its own emotions alone, `target_positions` are its positions; other
     arguments as for `project_vaxis`.
     """
-    theirs = {name.lower(): name for name in target.channels}
-    shared = [name for name in scalp_channels(source.channels) if name.lower() in theirs]
-    if len(shared) < 2:
-        raise ValueError(
-            f"{source.label} and {target.label} share the electrodes {shared}: a projection needs two"
-        )
-    if list(source.bands) != list(target.bands):
-        raise ValueError(f"bands must agree by name, got {list(source.bands)} and {list(target.bands)}")
+    source, target = on_common_electrodes(source, target)
 
-    def means(cohort: Cohort, channels: list[str]) -> np.ndarray:
-        trials = trial_features(standardise(cohort.select(channels=channels)))
-        return mean_over_subjects(trials).reshape(len(cohort.clips), -1)
+    def means(cohort: Cohort) -> np.ndarray:
+        return mean_over_subjects(trial_features(cohort)).reshape(len(cohort.clips), -1)
 
     model = projection.ProjectionModel(device=device).fit(
-        means(source, shared), clip_values(source, positions, "position"), source.emotions
+        means(source), clip_values(source, positions, "position"), source.emotions
     )
-    predicted = model.predict(means(target, [theirs[name.lower()] for name in shared]))
+    predicted = model.predict(means(target))
     y = clip_values(target, positions if target_positions is None else target_positions, "position")
     classes = tuple(name for name in target.classes if name in target.emotions)
     by_clip = pd.DataFrame({"carried": predicted, "planned": y})
     carried, planned = by_clip.groupby(target.emotions).mean().loc[list(classes)].to_numpy().T
     options: Any = {"n_permutations": n_permutations, "random_state": random_state}
     test = stats.permutation_test(stats.pearson, carried, planned, alternative="greater", **options)
-    return ClassOrder(classes, carried, planned, shared, test)
+    return ClassOrder(classes, carried, planned, source.channels, test)
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 
 from kernel import checks, files
 from kernel.arrays import real, whole
-from kernel.brain.cohort import Cohort, segments, standardise
+from kernel.brain.cohort import Cohort, on_common_electrodes, segments
 from kernel.brain.designs import scalp_channels
 from kernel.brain.simulate import PRESETS, Settings, simulate_cohort
 from kernel.brain.splits import Split, make_split, usual_split
@@ -286,15 +286,7 @@ def _common(source: Cohort, target: Cohort | None) -> tuple[Cohort, Cohort]:
         )
     if target is None:
         target = simulate_cohort(_seed_of(source), design="SEED-V")[0]
-    theirs = {name.lower(): name for name in target.channels}
-    shared = [name for name in scalp_channels(source.channels) if name.lower() in theirs]
-    if len(shared) < 2 or list(source.bands) != list(target.bands):
-        raise ValueError(
-            f"cross_dataset needs two electrodes and all bands in common; {source.label} and {target.label} "
-            f"share {shared}, with bands {list(source.bands)} and {list(target.bands)}"
-        )
-    there = target.select(channels=[theirs[name.lower()] for name in shared])
-    return standardise(source.select(channels=shared)), standardise(there)
+    return on_common_electrodes(source, target)
 
 
 @one_thread()
