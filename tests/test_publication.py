@@ -331,6 +331,21 @@ def test_every_step_names_a_headline_and_pages_of_the_contents():
     assert html.count("<li") == len(overview.STEPS) and html.count("aria-current") == 1
 
 
+# ---- how a docstring looks on a page
+
+
+@pytest.mark.parametrize("what", ["attribute", "data", "property", "function"])
+def test_what_stands_before_a_colon_is_no_type(what):
+    from sphinx.ext.napoleon import Config, NumpyDocstring
+
+    lines = ["Base of the contest: a flat perceptron."]
+    untold = NumpyDocstring(lines, Config(), what=what, name="BASE").lines()
+    assert any(line.startswith(":type:") for line in untold) == (what != "function")
+    extension("docstrings").readable(None, what, "BASE", None, None, lines)
+    told = NumpyDocstring(lines, Config(), what=what, name="BASE").lines()
+    assert [line for line in told if line not in ("", "..")] == ["Base of the contest: a flat perceptron."]
+
+
 # ---- how a chapter looks on a page
 
 

@@ -1,7 +1,8 @@
 """Docstrings of the package on one page: numbered references as lists, the contract of a module as bullets.
 
-Sphinx would take the ``.. [1]`` of every docstring for one and the same footnote of the page, and would
-describe each field of a named tuple by its number.
+Sphinx would take the ``.. [1]`` of every docstring for one and the same footnote of the page, what stands
+before a colon for the type of a constant or a property, and would describe each field of a named tuple by its
+number.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ _CONTRACT = ("In:", "Out:", "Never")
 def readable(app, what, name, obj, options, lines):
     """Rewrite the lines of a docstring in place, before napoleon reads them."""
     lines[:] = _references(_contract(lines) if what == "module" else lines)
+    if what in ("attribute", "data", "property"):
+        lines[:0] = ["..", ""]  # napoleon seeks a type in the first line alone: give it an empty comment
 
 
 def _contract(lines: list[str]) -> Iterator[str]:
