@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from kernel.brain.cohort import Cohort
-from kernel.brain.epochs import from_epochs
 from kernel.brain.features import differential_entropy
 
 CHANNELS, SFREQ, EMOTIONS = ["Fz", "Cz", "Pz"], 200.0, {"a": "joy", "b": "anger", "c": "neutral"}
@@ -41,14 +40,14 @@ def test_features_order_and_missing_clips(metadata):
 
 def test_a_stronger_signal_is_found_and_equal_ones_are_alike():
     people = [epochs("abc", seed=seed, amplitude={"b": 3}) for seed in range(6)]
-    mean = from_epochs(people).data["de"].mean(("subject", "second", "channel", "band")).to_numpy()
+    mean = Cohort.from_epochs(people).data["de"].mean(("subject", "second", "channel", "band")).to_numpy()
     assert mean[1] - mean[0] == pytest.approx(np.log(3), abs=0.1)
     assert abs(mean[2] - mean[0]) < 0.1
 
 
 def test_microvolts_given_as_volts_are_named():
     with pytest.warns(UserWarning, match=r"person 1: .* is 9\.\d+e\+06 uV, far from EEG: MNE takes V"):
-        from_epochs([epochs("ab", amplitude={"a": 1e6, "b": 1e6})])
+        Cohort.from_epochs([epochs("ab", amplitude={"a": 1e6, "b": 1e6})])
 
 
 BAD = {
@@ -85,14 +84,14 @@ def _bad(one):
 @pytest.mark.parametrize("message", BAD)
 def test_what_cannot_be_read_is_named_with_its_cure(message):
     with pytest.raises(ValueError, match=message):
-        from_epochs(BAD[message]())
+        Cohort.from_epochs(BAD[message]())
 
 
 def test_events_need_both_names():
     one = epochs("ab", metadata=False)
     one.event_id = {"joy": 2, "anger/b": 1}
     with pytest.raises(ValueError, match="events must be named 'emotion/clip', got joy, anger/b"):
-        from_epochs([one])
+        Cohort.from_epochs([one])
 
 
 @pytest.mark.parametrize("loud", [(1,), (1, 2)])
@@ -105,7 +104,7 @@ def test_epochs_rejected_on_loading_are_missing_clips(loud):
     events = np.array([[601 * k, 0, 1] for k in range(3)])
     options = {"metadata": whole.metadata, "reject": {"eeg": 0.1}, "verbose": "error"}
     lazy = mne.Epochs(raw, events, tmin=0, tmax=3, baseline=None, **options)
-    cohort = from_epochs([whole, lazy])
+    cohort = Cohort.from_epochs([whole, lazy])
     np.testing.assert_array_equal(cohort.present, [[True] * 3, [k not in loud for k in range(3)]])
     np.testing.assert_allclose(cohort.de[1, 0], cohort.de[0, 0], rtol=1e-4)
     assert len(lazy.events) == 3  # what was given is not changed
@@ -124,10 +123,10 @@ def test_a_position_is_that_in_the_recording():
         (seen[[2, 0, 1]], [1, 2, 3]),
         (parts, [nan, 2, 3]),
     ):
-        np.testing.assert_array_equal(from_epochs([seen, one]).order[1], expected)
+        np.testing.assert_array_equal(Cohort.from_epochs([seen, one]).order[1], expected)
 
 
 def test_numbers_of_clips_are_sorted_by_size_and_a_float_column_names_the_same():
     numbers = [10, 2, 1], [10.0, 2.0, 1.0]
-    cohort = from_epochs([_with(epochs("abc"), clip=clips) for clips in numbers])
+    cohort = Cohort.from_epochs([_with(epochs("abc"), clip=clips) for clips in numbers])
     assert cohort.present.all() and list(cohort.emotions) == ["neutral", "anger", "joy"]  # clips 1, 2, 10

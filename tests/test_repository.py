@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tomllib
 from functools import partial
+from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -188,6 +189,32 @@ def test_imports_go_one_way(path):
 )
 def test_the_floor_test_can_fail(part, source, bad):
     assert trespasses(part, source, f"kernel.{part}") == bad
+
+
+def files_imported(path, source):
+    """Files of the package that a file needs when it runs, also inside functions, by their dotted names."""
+    tree, needed = ast.parse(source), set()
+    for block in [node for node in ast.walk(tree) if isinstance(node, ast.If)]:
+        if "TYPE_CHECKING" in ast.dump(block.test):
+            block.body = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("kernel"):
+            needed |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return needed & NAMES - {path}
+
+
+NAMES = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in MODULES}
+
+
+def test_no_files_import_each_other_in_a_circle():
+    sources = {name: (ROOT / name.replace(".", "/")).with_suffix(".py").read_text() for name in NAMES}
+    graph = {name: files_imported(name, source) for name, source in sources.items()}
+    assert len(list(TopologicalSorter(graph).static_order())) == len(NAMES)
+    graph["kernel.brain.cohort"] |= files_imported(
+        "", "def f():\n    from kernel.brain import splits, tracking"
+    )
+    with pytest.raises(CycleError):
+        list(TopologicalSorter(graph).static_order())
 
 
 # ---- scripts of the book

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike
 from kernel import checks
 from kernel.arrays import real, row_labels, whole
 from kernel.brain.designs import scalp_channels, scalp_info
+from kernel.brain.epochs import arrays_of_epochs
 from kernel.brain.features import band_edges
 from kernel.checks import shape
 from kernel.files import absolute, atomic_path
@@ -60,10 +61,8 @@ class Cohort:
 
     @classmethod
     def from_epochs(cls, people: Any, **options: Any) -> Cohort:
-        """From Epochs of MNE-Python, one object a person; see :func:`kernel.brain.epochs.from_epochs`."""
-        from kernel.brain import epochs
-
-        return epochs.from_epochs(people, **options)
+        """From Epochs of MNE-Python, one a person; see :func:`~kernel.brain.epochs.arrays_of_epochs`."""
+        return cls.from_arrays(**arrays_of_epochs(people, **options))
 
     @classmethod
     def from_arrays(

@@ -20,8 +20,8 @@ from scipy.optimize import minimize_scalar, nnls
 from kernel import checks
 from kernel.brain.cohort import Cohort, trial_features
 from kernel.brain.designs import DESIGNS, FACED_FILMS, FACED_SCALP, faced_hardware
+from kernel.brain.patterns import LEAD, TRIAL, Truth, _generators, _head, _root, _smooth_roots, _unit_power
 from kernel.brain.ratings import draw_orders, load_ratings
-from kernel.brain.simulate import LEAD, TRIAL, Truth, _generators, _head, _root, _smooth_roots, _unit_power
 
 N_CLIPS = len(DESIGNS["FACED"].emotions)
 _LAGS = 11  # seconds of autocovariance, from lag 0, that the noise within a clip is fitted to

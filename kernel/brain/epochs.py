@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from kernel import checks
-from kernel.brain.cohort import Cohort
 from kernel.brain.features import differential_entropy
 
 if TYPE_CHECKING:
     import mne
 
 
-def from_epochs(
+def arrays_of_epochs(
     people: Mapping[int, mne.BaseEpochs] | Sequence[mne.BaseEpochs],
     *,
     emotion: str = "emotion",
@@ -26,8 +25,10 @@ def from_epochs(
     bands: str | Mapping[str, tuple[float, float]] = "official",
     window: float = 1.0,
     ratings: Mapping[str, np.ndarray] | None = None,
-) -> Cohort:
-    """A cohort from MNE's Epochs: differential entropy of the EEG channels, in windows from time 0 on.
+) -> dict[str, Any]:
+    """What :meth:`kernel.brain.cohort.Cohort.from_arrays` takes, from MNE's Epochs.
+
+    Features are the differential entropy of the EEG channels, in windows from time 0 on.
 
     Parameters
     ----------
@@ -42,7 +43,7 @@ def from_epochs(
     bands, window
         As :func:`kernel.brain.features.differential_entropy` takes them; nats refer to microvolts.
     ratings : mapping of str to array, shape (n_clips,) or (n_subjects, n_clips), optional
-        As for :meth:`Cohort.from_arrays`; clips in the order of their sorted names, numbers by size.
+        As for ``from_arrays``; clips in the order of their sorted names, numbers by size.
     """
     persons = dict(people) if isinstance(people, Mapping) else dict(enumerate(people, start=1))
     checks.choices("people", persons)
@@ -62,18 +63,18 @@ def from_epochs(
         columns = [clips.index(name) for name in trials[person]["clip"]]
         de[row, columns] = features[row]
         order[row, columns] = _viewing_order(epochs)
-    return Cohort.from_arrays(
-        de,
-        subjects=list(persons),
-        emotions=[kinds[name][0] for name in clips],
-        channels=channels,
-        dataset=dataset,
-        provenance="Epochs of MNE-Python",
-        bands=bands,
-        window=window,
-        order=order,
-        ratings=ratings,
-    )
+    return {
+        "de": de,
+        "subjects": list(persons),
+        "emotions": [kinds[name][0] for name in clips],
+        "channels": channels,
+        "dataset": dataset,
+        "provenance": "Epochs of MNE-Python",
+        "bands": bands,
+        "window": window,
+        "order": order,
+        "ratings": ratings,
+    }
 
 
 def _without_rejected(person: int, epochs: mne.BaseEpochs) -> mne.BaseEpochs:

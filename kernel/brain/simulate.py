@@ -16,26 +16,19 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import digamma, polygamma
 
 from kernel.brain.cohort import Cohort
-from kernel.brain.designs import DESIGNS, FACED_CHANNELS, Design, faced_hardware, scalp_info
+from kernel.brain.components import FacedSettings, simulate_components
+from kernel.brain.designs import DESIGNS, FACED_CHANNELS, Design, faced_hardware
 from kernel.brain.features import band_edges, band_gain
+from kernel.brain.patterns import LEAD, TRIAL, Truth, _generators, _head, _root, _smooth_roots, _unit_power
 from kernel.brain.ratings import draw_orders
-from kernel.checks import choice, count
-
-if TYPE_CHECKING:
-    from kernel.brain.components import FacedSettings
+from kernel.checks import choice
 
 SFREQ = 250.0  # Hz, as the FACED release
-TRIAL = 30.0  # s of EEG kept of each clip
-N_SOURCES = 200
-# Lead of positive blocks that gives, on average over cohorts of 123, FACED's correlation of -.32 between a
-# clip's mean position and its mean valence.
-LEAD = 0.11
 RMS = 10.0  # µV, of the broadband signal at an average electrode
 
 RATING_MEAN, RATING_SD = 3.09, 1.30  # of valence on 0-7 over FACED's clips
@@ -80,27 +73,6 @@ PRESET_NAMES = (*PRESETS, "faced")
 """Names that `simulate_cohort` knows; ``faced`` has components of the sizes of real brains."""
 
 
-@dataclass(frozen=True, eq=False)
-class Truth:
-    """What was planted.
-
-    `valence` (n_clips,) is that of each clip, mean 0 and standard deviation 1, `valence_pattern` (n_places,
-    n_bands) its pattern of unit root mean square; places are electrodes, or sources for a raw simulation.
-    `effect` (n_clips, n_places, n_bands) is the mean effect of each clip in nats, the bracket of the module's
-    formula, `gain` (n_subjects,) its size in each subject. Raw simulations have `expected` (n_subjects, 28,
-    n_windows, n_channels, n_bands), the log of the expected variance as differential entropy; ``faced`` has
-    `deviation` (n_subjects, n_clips), each person's rating of valence net of person and clip.
-    """
-
-    settings: Settings | FacedSettings
-    valence: np.ndarray
-    valence_pattern: np.ndarray
-    effect: np.ndarray
-    gain: np.ndarray
-    expected: np.ndarray | None = None
-    deviation: np.ndarray | None = None
-
-
 def simulate_cohort(
     random_state: int | np.random.Generator | None = 0,
     preset: str | Settings | FacedSettings = "default",
@@ -137,9 +109,6 @@ def simulate_cohort(
     layout, faced = DESIGNS[choice("design", design, DESIGNS)], design == "FACED"
     n_subjects = layout.n_subjects if n_subjects is None else n_subjects
     window = layout.window if window is None else window
-    # here, because that module builds on this one
-    from kernel.brain.components import FacedSettings, simulate_components
-
     if preset == "faced" or isinstance(preset, FacedSettings):
         if not faced:
             raise ValueError(f"preset 'faced' has FACED's sizes in official bands, not {design}'s")
@@ -296,24 +265,6 @@ def _ornstein_uhlenbeck(white: np.ndarray, window: float, tau: float = 8.0) -> n
     return out
 
 
-def _smooth_roots(directions: np.ndarray, n_bands: int) -> tuple[np.ndarray, np.ndarray]:
-    """Roots of the correlations over places and over bands of a smooth pattern."""
-    squared = ((directions[:, None] - directions[None]) ** 2).sum(-1)
-    bands = np.arange(n_bands)
-    return _root(np.exp(-squared / (2 * 0.6**2))), _root(0.5 ** np.abs(np.subtract.outer(bands, bands)))
-
-
-def _unit_power(pattern: np.ndarray) -> np.ndarray:
-    """Scale to unit root mean square over the last two axes."""
-    return pattern / np.sqrt((pattern**2).mean((-2, -1), keepdims=True))
-
-
-def _root(covariance: np.ndarray) -> np.ndarray:
-    """Symmetric root of a covariance that may be singular; unlike other roots, the same on every machine."""
-    values, vectors = np.linalg.eigh(covariance)
-    return (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
-
-
 # Noise of a variance estimate
 
 
@@ -377,59 +328,7 @@ def _log_variance_noise(
     return mean + sd * rng.standard_normal((n, len(roots[1]))) @ roots[1].T
 
 
-# The head
-
-
-@dataclass(frozen=True, eq=False)
-class _Head:
-    directions: np.ndarray  # (n_channels, 3), unit vectors from the centre; y to the nose, z up
-    sources: np.ndarray  # (n_sources, 3), likewise
-    lead_field: np.ndarray  # (n_channels, n_sources), average reference, mean squared row length 1
-    correlation: np.ndarray  # (n_channels, n_channels), of independent sources of equal power
-    log_gain: np.ndarray  # (n_channels,), log of the amplitude of these at each electrode
-
-
-@lru_cache(maxsize=4)
-def _head(channels: tuple[str, ...]) -> _Head:
-    """Electrodes over N_SOURCES radial dipoles on a shell of mne's spherical head."""
-    import mne
-
-    info = scalp_info(channels, sfreq=SFREQ)
-    centre = np.array([0.0, 0.0, 0.04])
-    sphere = mne.make_sphere_model(r0=centre, head_radius=0.095, verbose="error")
-    step = (np.arange(N_SOURCES) + 0.5) / N_SOURCES  # a Fibonacci spiral down to just below the equator
-    height, angle = 1 - 1.1 * step, np.pi * (1 + 5**0.5) * N_SOURCES * step
-    across = np.sqrt(1 - height**2)
-    sources = np.column_stack([across * np.cos(angle), across * np.sin(angle), height])
-    space = mne.setup_volume_source_space(
-        pos={"rr": centre + 0.07 * sources, "nn": sources}, sphere=sphere, sphere_units="m", verbose="error"
-    )
-    identity = mne.transforms.Transform("head", "mri")
-    forward = mne.make_forward_solution(info, identity, space, sphere, meg=False, eeg=True, verbose="error")
-    forward = mne.convert_forward_solution(forward, force_fixed=True, verbose="error")
-    lead_field = forward["sol"]["data"]
-    lead_field = lead_field - lead_field.mean(0)
-    lead_field /= np.sqrt((lead_field**2).sum(1).mean())
-    length = np.sqrt((lead_field**2).sum(1))
-    directions = np.array([channel["loc"][:3] for channel in info["chs"]]) - centre
-    return _Head(
-        directions=directions / np.linalg.norm(directions, axis=1, keepdims=True),
-        sources=sources,
-        lead_field=lead_field,
-        correlation=(lead_field / length[:, None]) @ (lead_field / length[:, None]).T,
-        log_gain=np.log(length),
-    )
-
-
 # Arguments
-
-
-def _generators(
-    random_state: int | np.random.Generator | None, n_subjects: int
-) -> tuple[np.random.Generator, np.random.Generator, list[np.random.Generator]]:
-    """Generators of the patterns that subjects share, of the orders, and of each subject."""
-    shared, orders, *subjects = np.random.default_rng(random_state).spawn(2 + count("n_subjects", n_subjects))
-    return shared, orders, subjects
 
 
 def _window_counts(design: Design, window: float) -> np.ndarray:
