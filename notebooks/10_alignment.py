@@ -92,7 +92,7 @@ print(*(f"{rule}: {count} of {m}" for rule, count in counts.items()), sep="\n")
 #
 # An {term}`alignment strategy` gives a network a second task while it learns to name emotions: for example, to let its states lie along the
 # {term}`valence axis`. A second task may cost accuracy because of what it teaches, or just because it is a second task. A {term}`placebo` tells these
-# apart. It is the same strategy, at the same strength, but the values of the axis are dealt out to the wrong emotions.
+# apart. It is the same strategy, at the same strength, but the values of the axis are shuffled over the emotions.
 #
 # ```{figure} ../book/_static/placebo.svg
 # :alt: Two vertical scales from bad to good. On the left, the axis: joy and amusement on top, neutral in the middle, fear and anger at the bottom. On the right, a placebo: the same five places, but neutral and anger on top, fear in the middle, joy and amusement at the bottom. Below each scale stands the same network, pushed equally hard towards it. The left one pays for an extra task and for the effect of the axis, the right one only for an extra task; the difference is the effect of the axis.

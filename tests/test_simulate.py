@@ -16,9 +16,10 @@ from kernel.brain.cohort import cohort_tensor, segments, standardise
 from kernel.brain.designs import SEED_V_TIMES
 from kernel.brain.emoeegmc import read_emoeeg_mc
 from kernel.brain.features import differential_entropy
+from kernel.brain.patterns import LEAD
 from kernel.brain.ratings import BLOCKS, draw_orders, load_order, load_ratings
 from kernel.brain.seedv import read_seed_v
-from kernel.brain.simulate import LEAD, Settings, simulate_cohort, simulate_raw
+from kernel.brain.simulate import Settings, simulate_cohort, simulate_raw
 from kernel.brain.splits import make_split
 
 NOTHING = Settings(valence=0, classes=0, clips=0, trial=0, slow=0, base=0)

@@ -356,11 +356,10 @@ def on_common_electrodes(first: Cohort, second: Cohort) -> tuple[Cohort, Cohort]
     """
     theirs = {name.lower(): name for name in second.channels}
     shared = [name for name in scalp_channels(first.channels) if name.lower() in theirs]
-    if len(shared) < 2 or list(first.bands) != list(second.bands):
-        raise ValueError(
-            f"{first.label} and {second.label} share the electrodes {shared}, with bands {list(first.bands)} "
-            f"and {list(second.bands)}: two electrodes must be in common, and bands must agree by name"
-        )
+    if len(shared) < 2:
+        raise ValueError(f"{first.label} and {second.label} share the electrodes {shared}: two are needed")
+    if list(first.bands) != list(second.bands):
+        raise ValueError(f"bands must agree by name, got {list(first.bands)} and {list(second.bands)}")
     there = second.select(channels=[theirs[name.lower()] for name in shared])
     return standardise(first.select(channels=shared)), standardise(there)
 

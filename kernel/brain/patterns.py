@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
@@ -31,7 +30,7 @@ class Truth:
     of person and clip.
     """
 
-    settings: Any
+    settings: object
     valence: np.ndarray
     valence_pattern: np.ndarray
     effect: np.ndarray

@@ -286,7 +286,10 @@ def _common(source: Cohort, target: Cohort | None) -> tuple[Cohort, Cohort]:
         )
     if target is None:
         target = simulate_cohort(_seed_of(source), design="SEED-V")[0]
-    return on_common_electrodes(source, target)
+    try:
+        return on_common_electrodes(source, target)
+    except ValueError as error:
+        raise ValueError(f"cross_dataset: {error}; or leave row 23 out") from error
 
 
 @one_thread()
