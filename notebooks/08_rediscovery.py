@@ -252,7 +252,7 @@ pd.DataFrame(rows).set_index("data").T.round(2).rename_axis(columns=None)
 
 # %% mystnb={"image": {"alt": "Heat map, simulated cohorts: rows are tests, columns are truths without valence, with weak and with strong valence. Tests by permuted targets stay near .05 without valence; textbook formulas do not. The correlation of accuracy and score is rarely found even with strong valence."}, "figure": {"caption": "**The score can find strong valence; its correlation with accuracy cannot (simulated cohorts).** In the orange column there is no valence, and a fair test reads .05. Under each test, after the bar, stands its null: the textbook formula, or what was shuffled or drawn at random (emotions, directions, ratings of clips)."}}
 runs = tables["simulated_rates"]
-runs = runs.assign(truth=pd.Categorical(runs["truth"], ["no_valence", "default", "strong_valence"], ordered=True))
+runs = runs.assign(truth=pd.Categorical(runs["truth"], [truth.split()[0] for truth in TRUTHS], ordered=True))
 rates = rejection_rates(runs.sort_values("truth", kind="stable"))
 SHORT = {
     ", best checkpoint": "", "chosen on the same clips": "same clips", ", mean of checkpoints": ", mean",

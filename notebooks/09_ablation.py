@@ -212,7 +212,7 @@ rates = rejection_rates(tables["simulated_rates"])
 rates = rates[rates["estimator"] == "accuracy lost without the residual direction"]
 rates["share"] = [f"{row.rate:.2f} ({row.low:.2f} to {row.high:.2f})" for row in rates.itertuples()]
 rates["null"] = rates["null"].str.removeprefix("directions, ")
-table = rates.pivot(index="null", columns="truth", values="share")[["no_valence", "default", "strong_valence"]]
+table = rates.pivot(index="null", columns="truth", values="share")[[truth.split()[0] for truth in TRUTHS]]
 table.rename_axis("directions").rename_axis(columns=None).rename(columns=lambda name: name.replace("_", " ").replace("default", "weak valence"))
 
 # %% [markdown]

@@ -40,7 +40,7 @@ def answer(question: dict[str, str], ledger: Path) -> str:
     """What the verdicts of a question's claim say to it."""
     rows = [row for row in claims.read_ledger(ledger) if row.id == question["claim"]]
     real = [row for row in rows if not row.simulated] or rows
-    words = {question.get(row.verdict.partition(" (")[0], "Undecided.") for row in real}
+    words = {question.get(claims.plain_verdict(row.verdict), "Undecided.") for row in real}
     return words.pop() if len(words) == 1 else "In part."
 
 

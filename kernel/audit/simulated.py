@@ -73,10 +73,7 @@ REGIME_PARTS = (
 
 
 def alignment_cohorts(
-    material: Material,
-    part: str,
-    seeds: Iterable[int] = COHORTS,
-    strategies: Sequence[int] = trainings.FOUR,
+    material: Material, part: str, seeds: Iterable[int] = COHORTS, strategies: Sequence[int] = trainings.FOUR
 ) -> pd.DataFrame:
     """Four strategies, their placebos and trainings without, one of each on every cohort of a preset.
 

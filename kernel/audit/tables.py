@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -65,9 +64,7 @@ class Table:
 _AXIS_MODELS = {"language model": "SmolLM2-135M-Instruct", "second model": "Gemma-3-270M"}
 
 
-def _axes_of_clips(
-    material: Material, part: str, models: Mapping[str, str] = MappingProxyType(_AXIS_MODELS)
-) -> pd.DataFrame:
+def _axes_of_clips(material: Material, part: str, models: Mapping[str, str] = _AXIS_MODELS) -> pd.DataFrame:
     """Positions of the 28 clips on the axes that the audit asks about; `part` is not used.
 
     Language models' axes, mean valence ratings of emotions and of clips, the code -1, 0, +1, and the axis
@@ -158,24 +155,13 @@ _NETWORKS = {
     "ablation": _networks(trainings.ablation_drops, trainings.CHECKPOINT_PARTS, recipes=("plain",)),
     "ablation_nulls": _networks(trainings.ablation_nulls, trainings.CHECKPOINT_PARTS, recipes=("plain",)),
     "alignment": _networks(
-        trainings.alignment,
-        trainings.ALIGNMENT_PARTS,
-        trainings.ALIGNMENT_PARTS[:10],
-        seeds=(0,),
+        trainings.alignment, trainings.ALIGNMENT_PARTS, trainings.ALIGNMENT_PARTS[:10], seeds=(0,)
     ),
     "doses": _networks(
-        trainings.doses,
-        trainings.DOSE_PARTS,
-        trainings.DOSE_PARTS[:3],
-        seeds=(0,),
-        n_strengths=1,
+        trainings.doses, trainings.DOSE_PARTS, trainings.DOSE_PARTS[:3], seeds=(0,), n_strengths=1
     ),
     "recipes": _networks(
-        trainings.recipes,
-        trainings.RECIPE_PARTS,
-        trainings.RECIPE_PARTS[:4],
-        seeds=(0,),
-        strategies=(11,),
+        trainings.recipes, trainings.RECIPE_PARTS, trainings.RECIPE_PARTS[:4], seeds=(0,), strategies=(11,)
     ),
     "few_people": _networks(trainings.few_people, trainings.FEW_PARTS, trainings.FEW_PARTS[:2], seeds=(0,)),
     "mechanism": _networks(trainings.axis_shifts, trainings.REGIMES, seeds=(0,), strategies=(11,)),
@@ -231,9 +217,7 @@ TABLES: Mapping[str, Table] = {
     **_named(same_clip.CONTROL_PARTS, same_clip.within_controls),
     **_named(same_clip.BAND_PARTS, same_clip.within_bands),
     **_named(
-        same_clip.RATES_PARTS,
-        same_clip.within_rates,
-        check=partial(same_clip.within_rates, n_cohorts=1),
+        same_clip.RATES_PARTS, same_clip.within_rates, check=partial(same_clip.within_rates, n_cohorts=1)
     ),
     **_NETWORKS,
     **{f"simulated_{name}": _on_simulations(_NETWORKS[name], *truths) for name, truths in _CONTROLS.items()},

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -201,7 +202,12 @@ class PeopleRidge:
 
         Takes residuals (n_subjects, n_clips, n_sets), gives (n_features, n_sets).
         """
-        return _as_rows(_normed(self.features)).T @ _as_rows(_normed(ratings)) / len(ratings)
+        return self._unit_features.T @ _as_rows(_normed(ratings)) / len(ratings)
+
+    @cached_property
+    def _unit_features(self) -> np.ndarray:
+        """Features of length one over clips (n_subjects * n_clips, n_features), the same for all ratings."""
+        return _as_rows(_normed(self.features))
 
     def people(self, ratings: ArrayLike) -> np.ndarray:
         """Correlation of each person for one set of ratings (n_subjects, n_clips)."""
