@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -69,8 +70,10 @@ def _anchor(name: str) -> str:
 
 
 def _card(results: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A claim with the paper's figure and our rule, and its results beneath."""
+    """A claim with the count of its verdicts, which opens on the paper's figure, our rule and its results."""
     claim = results[0]
+    counts = Counter(row["verdict"] for row in results)
+    verdicts = ", ".join(f"{n} {verdict}" for verdict, n in counts.most_common())
     facts = {
         "The paper": claim["paper"],
         "We measure": claim["estimand"],
@@ -81,10 +84,9 @@ def _card(results: Sequence[Mapping[str, Any]]) -> list[str]:
     }
     head = [
         "",
-        "::::{container} claim",
+        f"::::{{dropdown}} `{claim['id']}` {claim['claim']} **{verdicts}**",
         f":name: {claim['id']}",
-        "",
-        f"`{claim['id']}` **{claim['claim']}**",
+        ":class-container: claim",
         "",
     ]
     body = [f"- *{name}:* {text}" for name, text in facts.items() if text]

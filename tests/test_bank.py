@@ -423,7 +423,10 @@ def test_a_loss_of_weight_zero_disturbs_nothing(cohort, split, models, monkeypat
     specs += [TrainingSpec(**SHORT, alignment=Alignment(name, 0.0)) for name in WEIGHTED]
     bank = train(specs, cohort, split, valence=models, stacked=False, baselines=False)
     for spec, checkpoint in zip(specs, bank.checkpoints, strict=True):
-        np.testing.assert_array_equal(checkpoint.logits, bank.checkpoints[0].logits, err_msg=str(spec))
+        # another draw changes logits by thousandths, rounding by a millionth
+        np.testing.assert_allclose(
+            checkpoint.logits, bank.checkpoints[0].logits, rtol=0, atol=1e-5, err_msg=str(spec)
+        )
 
 
 def test_alignment_keeps_initial_weights_and_batches(cohort, split, models):
@@ -445,8 +448,9 @@ def test_tuning_holds_the_encoder_and_moves_what_it_may(cohort, split, models):
     bank = train(specs, cohort, split, valence=models, baselines=False)
     states = dict(zip(names, np.array_split([c.state for c in bank.checkpoints], 3), strict=True))
     assert all(c.epoch >= 4 for c in bank.checkpoints)  # the second half
+    rounding = {"rtol": 0, "atol": 1e-6}  # where in memory a matrix lies decides how its products are rounded
     for name in ("layers.0.weight", "layers.1.weight", "layers.1.bias"):
-        np.testing.assert_array_equal(*(state[name] for state in states["head_tuning"]))
+        np.testing.assert_allclose(*(state[name] for state in states["head_tuning"]), **rounding)
     assert np.abs(np.subtract(*(s["head.weight"] for s in states["head_tuning"]))).max() > 1e-4
     for name in ("layers.0.weight", "layers.1.weight"):
         change = np.subtract(*(state[name] for state in states["lora"]))
@@ -455,7 +459,7 @@ def test_tuning_holds_the_encoder_and_moves_what_it_may(cohort, split, models):
     ratio = np.divide(*(state["layers.1.weight"] for state in states["ia3"]))
     np.testing.assert_allclose(ratio, np.broadcast_to(np.median(ratio, axis=0), ratio.shape), rtol=1e-2)
     assert np.ptp(np.median(ratio, axis=0)) > 1e-4
-    np.testing.assert_array_equal(*(state["layers.0.weight"] for state in states["ia3"]))
+    np.testing.assert_allclose(*(state["layers.0.weight"] for state in states["ia3"]), **rounding)
 
 
 def test_features_follow_valence_where_it_is_the_target_and_planted():

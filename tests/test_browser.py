@@ -467,6 +467,16 @@ def test_the_book_reads_from_a_folder_without_a_server(context, html):
     page.close()
 
 
+def test_a_card_of_the_ledger_unfolds_where_it_is_asked_for(visitor):
+    page = visitor.open("book/claims.html")
+    rows = page.locator("#c1-pc1-share tbody tr")
+    assert page.locator(".claim[open]").count() == 0 and not rows.first.is_visible()
+    page.locator("#c1-pc1-share summary").press("Enter")
+    assert rows.first.is_visible() and page.locator(".claim[open]").count() == 1
+    page = visitor.open("book/claims.html#c6-residual")
+    assert page.locator(".claim[open]").evaluate_all("all => all.map(card => card.id)") == ["c6-residual"]
+
+
 def test_the_ledger_is_filtered_by_claim_verdict_and_data(visitor, browser, origin):
     page = visitor.open("book/claims.html")
     cards, rows, told = (page.locator(one) for one in (".claim", ".claim tbody tr", ".ledger-filters output"))
@@ -475,8 +485,9 @@ def test_the_ledger_is_filtered_by_claim_verdict_and_data(visitor, browser, orig
     assert told.inner_text() == f"{n_rows} rows, {n_cards} claims" and n_rows > n_cards > 50
 
     def shown():
-        return rows.evaluate_all("all => all.filter(row => row.getClientRects().length).length")
+        return rows.evaluate_all("all => all.filter(row => row.checkVisibility()).length")
 
+    cards.evaluate_all("all => all.forEach(card => card.open = true)")
     page.get_by_label("Verdict").select_option("supported")
     assert shown() == sum(v.startswith("supported") for v in verdicts)
     page.get_by_label("Data").select_option("simulated")
@@ -821,6 +832,9 @@ def test_the_pdf_keeps_pictures_and_leads_within_itself(paper, html):
         return sum(item.get_object().get("/Subtype") == "/Image" for item in objects.values())
 
     assert sum(map(drawn, paper.pages)) >= len(list((html / "_images").glob("*.png"))) > 20
+    told = "".join(page.extract_text() for page in paper.pages).replace("\n", " ")
+    ledger = (html / "book/claims.html").read_text(encoding="utf-8")
+    assert told.count("We measure:") >= ledger.count("<em>We measure:</em>") > 100, "cards are unfolded"
     links = [note.get_object() for page in paper.pages for note in page.get("/Annots") or ()]
     away = [str(link["/A"]["/URI"]) for link in links if "/URI" in link.get("/A", {})]
     assert len(links) > len(away) > 0

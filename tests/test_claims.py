@@ -398,11 +398,12 @@ def test_the_page_counts_links_and_keeps_its_columns(results):
     assert re.search(r"C4: [^|]*\| 0 \| 1 \| 0 \| \d+ \|", real)
     assert re.search(r"\*\*all\*\* \| 2 \| 2 \| 0 \| \d+ \|", real)
     assert re.search(r"C4: [^|]*\| 1 \| 2 \| 0 \|\n\| \*\*all\*\* \| 1 \| 2 \| 0 \|\n", simulated)
+    assert f"`C2.auc_amazon` {CLAIMS['C2.auc_amazon'].claim} **1 supported, 1 not supported**\n" in text
     bars = [len(re.findall(r"(?<!\\)\|", line)) for line in tables]
     assert set(bars[:12]) == {6} and set(bars[12:16]) == {5} and set(bars[16:]) == {4}
     assert "| 0.91 [0.88, 0.9], p 0.0021, n 300 |" in text and r"model \| A" in text
     assert "[chapter 2](../notebooks/02_sentiment.ipynb)" in text
-    cards = re.findall(r"^::::\{container\} claim\n:name: (\S+)\n", text, re.M)
+    cards = re.findall(r"^::::\{dropdown\} .+\n:name: (\S+)\n:class-container: claim\n", text, re.M)
     assert cards == list(CLAIMS), "a claim has one card, however many its results"
     assert text.count("**not run**") == len(CLAIMS) - 4
     assert re.findall(r"^## (C\d):", text, re.M) == list(page.GROUPS)

@@ -1,4 +1,4 @@
-/* Filters of the ledger. Without this script the page is the whole list. */
+/* Filters of the ledger, and a card that is linked to unfolds. Without this script the page is the whole list. */
 document.addEventListener('DOMContentLoaded', () => {
   const cards = [...document.querySelectorAll('.claim')];
   if (!cards.length) return;
@@ -41,4 +41,10 @@ document.addEventListener('DOMContentLoaded', () => {
   filters.setAttribute('role', 'search');
   sections.values().next().value.before(filters);
   show();
+  const unfold = () => {
+    const card = cards.find(card => `#${card.id}` === location.hash);
+    if (card) card.open = true;
+  };
+  window.addEventListener('hashchange', unfold);
+  unfold();
 });

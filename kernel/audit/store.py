@@ -338,15 +338,14 @@ def load(name: str, *, folder: str | Path | None = None, check: bool = True) -> 
     stored = _from_csv(text)
     if stored["part"].drop_duplicates().tolist() != list(TABLES[name].parts):
         raise StoredResultError(f"{path} does not hold the parts that it should: run `make results`")
-    part = _check_a_part(name, stored, entry, folder) if check else None
-    again = "" if part is None else f", part {part!r} computed again and equal"
-    stored.attrs["source"] = f"{name}: stored run of {entry['date']}{again}"
+    again = _check_a_part(name, stored, entry, folder) if check else ""
+    stored.attrs["source"] = f"{name}: stored run of {entry['date']}{again and f', {again}'}"
     stored.attrs["credit"] = CREDIT[TABLES[name].source]
     return stored
 
 
-def _check_a_part(name: str, stored: pd.DataFrame, entry: Mapping[str, Any], folder: Path) -> str | None:
-    """Compute the quick part of the day again, unless the same code has; gives its name if it could."""
+def _check_a_part(name: str, stored: pd.DataFrame, entry: Mapping[str, Any], folder: Path) -> str:
+    """Compute the quick part of the day again, unless the same code has; says what it could compare."""
     table = TABLES[name]
     source = faced_folder() if table.source == "faced" else None
     quick = table.parts if table.quick is None else table.quick
@@ -355,7 +354,7 @@ def _check_a_part(name: str, stored: pd.DataFrame, entry: Mapping[str, Any], fol
     else:
         quick = tuple(part for part in quick if not _not_fetched(table.assets([part])))
     if not quick:
-        return None
+        return ""
     part = quick[(int(entry["sha256"], 16) + datetime.now(UTC).toordinal()) % len(quick)]
     if source is None:
         axes, recordings = "", _digest_of_assets()
@@ -363,21 +362,32 @@ def _check_a_part(name: str, stored: pd.DataFrame, entry: Mapping[str, Any], fol
         axes = "" if name == "axes" else _axes(folder)
         recordings = files.digest([(str(path), files.state(path)) for path in _recordings(source)])
     key = _key(name, part, "checked", entry["sha256"], recordings, axes)
-    place = files.cache_dir("audit", f"{key}.checked", create=False)
-    if not place.is_file():
-        material = None if source is None else _material(source, axes, recordings)
-        again = _computed(table.check or table.compute, part, material)
-        expected = stored[stored["part"] == part].reset_index(drop=True)
-        if table.check is not None:
-            keys = [column for column in again if not pd.api.types.is_float_dtype(again[column])]
-            rows = again[keys].astype(expected[keys].dtypes)
-            expected = rows.merge(expected, on=keys, how="left")[list(again)]
-        regime = stored[stored["part"].str.split(",").str[0] == part.split(",")[0]]
-        _spot_check(name, expected, again, regime if table.trained else None)
-        with suppress(OSError):  # without a cache it is checked each time
-            files.writable_folder(place.parent)
-            place.touch()
-    return part
+    place = files.cache_dir("audit", f"{key}.compared", create=False)
+    with suppress(OSError, UnicodeDecodeError):
+        return place.read_text(encoding="utf-8")
+    material = None if source is None else _material(source, axes, recordings)
+    again = _computed(table.check or table.compute, part, material)
+    expected = whole = stored[stored["part"] == part].reset_index(drop=True)
+    if table.check is not None:
+        keys = [column for column in again if not pd.api.types.is_float_dtype(again[column])]
+        expected = again[keys].astype(whole[keys].dtypes).merge(whole, on=keys, how="left")[list(again)]
+    regime = stored[stored["part"].str.split(",").str[0] == part.split(",")[0]]
+    _spot_check(name, expected, again, regime if table.trained else None)
+    told = _compared(part, whole, again, table.trained)
+    with suppress(OSError):  # without a cache it is checked each time
+        files.writable_folder(place.parent)
+        with files.atomic_path(place) as path:
+            path.write_text(told, encoding="utf-8")
+    return told
+
+
+def _compared(part: str, whole: pd.DataFrame, again: pd.DataFrame, trained: bool) -> str:
+    """How much of a part was computed again, and what it is equal within."""
+    rows = "" if len(again) == len(whole) else f"{len(again)} of {len(whole)} rows of "
+    absent = ", ".join(f"{column!r}" for column in whole if column not in again)
+    columns = f" without {absent}" if absent else ""
+    within = ", as far as two trainings agree" if trained else ""
+    return f"{rows}part {part!r}{columns} computed again and equal{within}"
 
 
 def _spot_check(
