@@ -113,7 +113,7 @@ def test_weights_of_another_part_and_tied_ones_are_no_fault(tmp_path, change):
     lm = make_tiny_lm()
     loaded = load_language_model(save(lm, tmp_path, **change), device="cpu")
     options = dict(layers="all", cache=False, progress=False)
-    # where in memory weights lie decides how products are rounded; weights left at random would differ by tenths
+    # where in memory weights lie decides how products are rounded; weights left at random differ by tenths
     np.testing.assert_allclose(
         hidden_states(loaded, ["w1"], **options), hidden_states(lm, ["w1"], **options), rtol=0, atol=1e-4
     )
