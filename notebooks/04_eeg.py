@@ -140,7 +140,7 @@ table.round(3).rename_axis(index=None, columns=None)
 
 # %% [markdown]
 # The printed .988 equals the reliability of the *ratings*. Raw EEG averages come close to it only because electrodes and bands differ in level, whatever clip is on. An analysis of clips uses none of that, only the deviations. These
-# agree at .73 to .81 between odd and even people, and at .64 to .68 between the two recording cohorts. (The cohorts wore different hardware as well.) That is still high. It says that people's brains respond alike to these clips; it does not say to what. And it is an average over bands: [chapter 6](06_topography.ipynb) shows that in gamma, the band of the paper's best cell,
+# agree at .73 to .81 between odd and even people, and at .64 to .68 between the two recording cohorts. (The cohorts wore different hardware as well.) That is still high. It says that what electrodes record responds to these clips alike in different people; it does not say to what, nor whether brains or eyes respond. And it is an average over bands: [chapter 6](06_topography.ipynb) shows that in gamma, the band of the paper's best cell,
 # the halves hardly agree.
 #
 # ## A feature is the log-power of a band, and it measures what it should

@@ -64,7 +64,7 @@ recovered = recover_axis(means.values, channels, bands, emotions)
 positions = pd.Series(recovered.axis, emotions).drop_duplicates()
 
 # %% [markdown]
-# The axis that we find runs from anger to tenderness, much as the paper describes it. The figure .87 did not enter the search, so it can serve as a test. We average the raw features over people and seconds, give the 160 features equal variance over clips, and fit one ridge regression. Its only setting is the {term}`penalty`, which
+# The axis that we find runs from anger to tenderness, much as the paper describes it. The figure .87 did not enter the search, so it can serve as a test, though a mild one: one setting, the penalty, is ours to choose. We average the raw features over people and seconds, give the 160 features equal variance over clips, and fit one ridge regression. That setting is the {term}`penalty`, which
 # keeps the weights small.
 #
 # We ask the same regression two questions. First, how well does it return the 28 positions to which it was fitted? Second, leave out all clips of one emotion, fit to the rest, and predict the clips that were left out; do so for each emotion in turn.
@@ -186,7 +186,7 @@ shown[["language model", "second model", "class ratings", "recovered"]].rename_a
 # No p-value comes near .05, on any of the four axes. (*The same, order removed* takes the order of presentation out of the EEG; the last row does not average over people.) A correlation near $-1$ is the pattern of noise described above: the regression finds so little that it predicts the average of the other clips. (These rows use {term}`standardised`
 # features and choose the penalty on the training clips, as our rules say. That is why even the in-sample correlation differs from the paper's. The 360 ways of analysis below include the paper's.)
 #
-# How good an axis is that of the language model? Its nine positions correlate with people's ratings at .71. It agrees with people only so far; no EEG could follow both. So let us look at the fairest column, where people's own ratings are the axis:
+# How good an axis is that of the language model? Its nine positions correlate with people's ratings at .71. It agrees with people only so far; no EEG could follow both perfectly. So let us look at the fairest column, where people's own ratings are the axis:
 
 # %% mystnb={"image": {"alt": "Two scatter plots on real EEG, one dot for each of 28 clips, coloured by emotion: mean valence rating of the emotion against the prediction with the clip or with the emotion left out. Both fall instead of rising."}, "figure": {"caption": "**Predictions fall instead of rising (real EEG).** A dot is a clip; the axis is people's mean valence rating of each emotion. Predictions from pure noise fall in the same way."}}
 held_out = stored["held_out"].query("axis == 'class ratings' and features == 'standardised'")
@@ -205,7 +205,7 @@ fig = plots.plot_by_emotion(
 # ([chapter 4](04_eeg.ipynb) measures how much). This is how alike they are:
 
 # %%
-stored["simulator_check"].set_index("quantity")[["real", "simulated"]].round(2).rename_axis(None)
+stored["simulator_check"].set_index("quantity")[["real", "simulated"]].round(2).rename_axis(None).rename({"clips identified, of 28": "share of 28 clips identified"})
 
 # %% [markdown]
 # Standard deviations (sd) and correlations (r) of simulated brains are near those of real ones, and clips can be told apart about equally well. Now we {term}`plant <planted>` valence of known size: "valence .2" means that it makes up a fifth of the standard deviation between clips. The tests get people's own
@@ -241,7 +241,7 @@ power.rename(columns=lambda truth: truth.replace("no valence", "none").removepre
 # %% [markdown]
 # Even if everything that clips do to the EEG were valence (the last column), the axis of the first model would find it in little more than half of the cohorts. So the preregistered rows below, which use that axis, are a verdict on the paper's kind of axis. It is the column of people's ratings that tells us something about the EEG.
 #
-# ## No choice of analysis changes the answer
+# ## No more choices of analysis succeed than chance gives
 #
 # Perhaps we chose badly. There are many defensible ways to average people, to pick channels, to set the penalty, and to define the axis. Each combination is a {term}`specification`. We ran all 360, each under four schemes of leaving out.
 
@@ -262,12 +262,12 @@ table
 # By the textbook formula, nearly every specification is "significant" in sample. Against shuffled emotions a few percent are, and some of them even with the emotion left out. Are these few more than luck? For the last column we shuffled the emotions, ran all 360 specifications again, and counted how often the share was as large:
 # in a third to a half of the shuffles. So the few that succeed are what chance leaves among so many.
 #
-# ## Without a single person, the best cell loses its significance
+# ## Taking one person away moves the best cell far more than equal people would
 #
 # One more look at where the published map comes from. Its best {term}`cell` is PO3, an electrode at the back of the head, in the gamma band. There the raw average of 123 people correlates with mean human valence, and with the paper's axis. Is this an effect of many people? We remove them one after
 # another, the most influential first.
 
-# %% mystnb={"image": {"alt": "Line chart on real EEG: correlation of PO3 gamma with mean human valence as people are removed, the most influential first; it drops below the dotted line of significance after one person. A grey band shows random removals, which spread around the full result."}, "figure": {"caption": "**Without a single person the correlation at the best cell is no longer significant (real EEG, exploratory).** Blue: the most influential people removed first; grey: people removed at random, middle 95 %; dotted: the textbook's limit."}}
+# %% mystnb={"image": {"alt": "Line chart on real EEG: correlation of PO3 gamma with mean human valence as people are removed, the most influential first; it drops below the dotted line of significance after one person. A grey band shows random removals, which spread around the full result."}, "figure": {"caption": "**Once one person is taken away, the correlation at the best cell is no longer significant (real EEG, exploratory).** Blue: the most influential people removed first; grey: people removed at random, middle 95 %; dotted: the textbook's limit."}}
 removal = stored["greedy_removal"].query("figure == 'PO3/gamma, clip ratings'").reset_index(drop=True)
 shown = removal.rename(columns={"low": "random_low", "high": "random_high"})
 fig = plots.plot_removal(shown, limit=removal["limit"].iloc[0], label="r of PO3/gamma and mean valence")
@@ -295,7 +295,7 @@ falls = {"simulated, median group": np.median(drops), "simulated, largest": drop
 pd.Series(falls, name="fall by one person").round(3).to_frame()
 
 # %% [markdown]
-# The real fall is far beyond what such equal people give: a raw average in gamma is led by very few people. (Our rule for this row asks that a tenth of the people can be removed. With hindsight, hardly any group with this correlation could meet it. The first step of the fall is the better evidence.)
+# The median group of equal people falls below the limit as well, so a lost significance proves nothing. But the real fall is far beyond the largest that such equal people give: a raw average in gamma is led by very few people. (Our rule for this row asks that a tenth of the people can be removed. With hindsight, hardly any group with this correlation could meet it. The first step of the fall is the better evidence.)
 #
 # ## What could fool us
 #
@@ -429,7 +429,7 @@ claims.show(*[row for row in rows + explored if row.id in FIRM])[["data", "verdi
 # ```
 #
 # ```{dropdown} Solution
-# With a penalty of 1 the fit reaches 1.00 in sample, with 10,000 only .63: this knob can set an in-sample correlation to nearly any value. With the emotion left out the two penalties give .33 and −.99. The .33 looks like a success, but one shuffle in ten does as well. And whoever tries penalties until one succeeds
+# With a penalty of 1 the fit reaches 1.00 in sample, with 10,000 only .63: this knob sets an in-sample correlation to almost any value above .6 that one likes. With the emotion left out the two penalties give .33 and −.99. The .33 looks like a success, but one shuffle in ten does as well. And whoever tries penalties until one succeeds
 # has made a search, which the shuffles would have to repeat.
 # ```
 #

@@ -124,7 +124,7 @@ table[columns].rename_axis(None).rename_axis(None, axis=1).round(3)
 # ## More people teach the clips, and hardly the emotions
 #
 # Would a larger study help? Here we let the same kind of classifier learn from one person, from two, and so on up to 100, always tested on
-# the same 23 others (exploratory, because we had fixed no rule for it). Move the slider, and watch how far apart the two kinds of clips drift.
+# the same 23 others ({term}`post hoc`: we had fixed no rule for it). Move the slider, and watch how far apart the two kinds of clips drift.
 
 # %%
 recall = tables["accuracy_by_people"]

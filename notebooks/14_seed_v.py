@@ -150,7 +150,8 @@ columns(
 
 # %% [markdown]
 # The textbook p-values of the best cells are tiny, but no cell passes once we permute the emotions and repeat the search each time. The one
-# small p of a linear fit belongs to the cohort *without* valence: one test in twenty says yes without a reason. And in SEED-V everybody saw
+# small p of a linear fit belongs to the cohort *without* valence: one test in twenty says yes without a reason. (Its $r$ is negative and yet among the best of all orders,
+# because a fit that finds nothing predicts the wrong way round, as in [chapter 5](05_projection.ipynb); our rule asks for a positive $r$ as well.) And in SEED-V everybody saw
 # the clips in the same order, so that the order cannot be separated out: what seems to follow the axis there may follow the session.
 #
 # ## With a good axis the tests find what is planted
@@ -262,8 +263,8 @@ columns(pd.DataFrame({name: with_interval(arm) for name, arm in ARMS.items()}).T
 
 # %% [markdown]
 # With the axis and with a placebo, accuracy changes by less than a hundredth. In the cohort without valence the axis does .012 worse than its
-# placebo, and the interval excludes zero. Since that cohort has no valence, this is a false alarm: one cohort shows little. Next, ten networks
-# vote.
+# placebo, and the interval excludes zero. Since that cohort has no valence, this is a false alarm: one cohort shows little, and an interval over
+# only four test people is too narrow. Next, ten networks vote.
 
 # %% tags=["hide-input"]
 voted = tests.xs("gain", level="test")
@@ -297,7 +298,8 @@ columns(
 
 # %% [markdown]
 # With the language model's axis none of the three transfers exceeds chance. With people's own valence the same test succeeds nearly always
-# (*class order from FACED* in the table of tests above). So it is the axis that is poor here, not the test.
+# (*class order from FACED* in the table of tests above). Where valence is planted, it is therefore the axis that is poor, not the test; in the
+# cohort without valence there was nothing to carry over.
 
 # %% tags=["remove-cell", "nbval-check-output"]
 # what the solutions below say in numbers
@@ -355,7 +357,7 @@ claims.show(
 # %% [markdown]
 # On these simulated cohorts no row is supported, with valence or without. That is as much as five classes and a poor axis can show.
 #
-# **What stands.** The software reads files of SEED-V and EmoEEG-MC as it reads FACED's, and with a good axis the tests find what was planted in a cohort of sixteen people.
+# **What stands.** With a good axis the tests find what was planted in a cohort of sixteen people. (The readers of SEED-V and EmoEEG-MC have met generated files only.)
 #
 # **What does not stand.** That five classes could replicate *every* claim. By chance the correlation of accuracy and class score takes
 # almost any value, and in the paper's own figures it does not reach .05; nor does the harm of alignment.
