@@ -32,7 +32,9 @@ _OURS = re.compile(r"\(our (?!own run)")
 #: What became of a claim with several results.
 OUTCOMES = ("held", "held in part", "failed", "could not be decided", "not asked")
 #: Words in the labels of simulated cohorts in which there is nothing to find.
-_NOTHING_PLANTED = ("no valence", "no_valence", "nothing planted", "null", "identity only", "no emotions")
+_NOTHING_PLANTED = (
+    "no valence", "no_valence", "nothing planted", "null", "identity only", "no emotions", "noise",
+)  # fmt: skip
 #: What the paper stands on, claim by claim, and the rows of the ledger that put it to the test.
 HEADLINES: Mapping[str, tuple[str, ...]] = files.read_packaged(
     "data/headlines.yaml",

@@ -467,7 +467,7 @@ def record(claim, interval, *, regime, n, variant="", note=""):
 
 
 def in_people(claim, change, **more):
-    """As everywhere in the ledger the interval is over people; the note has the one over seeds as well."""
+    """A row with the interval over test people; the note has that over people and seeds."""
     _, low, high = both(change)
     note = f"over people and seeds [{low:.3f}, {high:.3f}]"
     record(claim, trainings.over_people(change.mean(0)), n=change.shape[1], note=note, **more)

@@ -289,7 +289,7 @@ rows.append(
 claims.show(*rows)[["data", "paper", "ours", "interval", "verdict"]]
 
 # %% [markdown]
-# Only the gain with the time course is supported. Whether residual diversity adds to it stays undecided in all four rows. In simulated
+# Only the gain with the time course is supported, and its interval begins just above zero. Whether residual diversity adds to it stays undecided in all four rows. In simulated
 # cohorts no residual ensemble beats the plain one either.
 
 # %% tags=["hide-cell"] mystnb={"code_prompt_show": "The same rules on simulated cohorts", "code_prompt_hide": "The same rules on simulated cohorts"}

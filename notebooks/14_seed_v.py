@@ -326,6 +326,7 @@ for label, part in cohorts.items():
         continue
     shared = {"data": label, "simulated": part.simulated}
     people = int(usual_split(part).test.any(1).sum())
+    few = f"interval over {people} people" + ", too narrow for so few" * (people < 10)
     cells, order, c = projected[label][1], moved[label].test, converged.loc[label]
     change, gain = (tests.loc[(label, name), ["value", "low", "high"]] for name in ("true", "gain"))
     rows += [
@@ -333,8 +334,8 @@ for label, part in cohorts.items():
             "C9.best_cell", value=abs(best[label]["r"]), p=cells.p_best, n=len(part.clips), **shared
         ),
         claims.record("C9.class_pc1", value=c["value"], p=c["p"], n=int(c["n"]), **shared),
-        claims.record("C9.saturation", **change, n=people, note="mean of four strategies", **shared),
-        claims.record("C9.ensemble", **gain, n=people, **shared),
+        claims.record("C9.saturation", **change, n=people, note=f"mean of four strategies; {few}", **shared),
+        claims.record("C9.ensemble", **gain, n=people, note=few, **shared),
         claims.record("C9.class_order", value=order.observed, p=order.p, n=len(part.classes), **shared),
     ]
 claims.show(*rows)[["data", "paper", "ours", "interval", "p", "verdict"]]
@@ -388,11 +389,12 @@ print(f"{n_orders} orders, smallest two-sided p {p:.3f}")
 # comes from another model.)
 # ```
 #
-# **Exercise 3.** A correlation passes one-sided at .05 if it exceeds about 1.645 standard deviations of its null. How large would the
-# correlation over 24 networks have to be in the cohorts of SEED-V's design? Use the row *sd by chance*.
+# **Exercise 3.** All 120 orders are equally likely by chance. How many of them pass a one-sided test at .05? And how large must the correlation over
+# 24 networks be to belong to them? Look at the row *sd by chance*.
 #
 # ```{dropdown} Solution
-# About 1.0 in one cohort and 1.2 in the other. A correlation cannot exceed 1, so hardly any could pass.
+# Six, because the $k$-th largest of 120 has $p = k/120$. A standard deviation of .5 to .7 says that chance spreads correlations over most of the range
+# from −1 to 1, so the six largest lie near its upper end, and only a correlation as large as they are passes.
 # ```
 #
 # **On your own data.** On recordings, in this chapter or in Python:

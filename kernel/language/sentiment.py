@@ -308,12 +308,19 @@ def vader_scores(texts: Sequence[str]) -> np.ndarray:
 
 
 def supervised_curve(
-    H: np.ndarray, labels: np.ndarray, sizes: Sequence[int], *, n_repeats: int = 5, random_state: int = 0
+    H: np.ndarray,
+    labels: np.ndarray,
+    sizes: Sequence[int],
+    *,
+    zero_shot: np.ndarray | None = None,
+    n_repeats: int = 5,
+    random_state: int = 0,
 ) -> pd.DataFrame:
     """AUC of logistic regression trained on so many labelled texts, tested on the others.
 
     From hidden states (n_texts, n_features) and labels (n_texts,) of bool; every size is tried on `n_repeats`
-    random splits. The table has the columns ``n_train``, ``repeat`` and ``auc``.
+    random splits. The table has the columns ``n_train``, ``repeat`` and ``auc``, and with scores `zero_shot`
+    (n_texts,) that need no labels also ``zero_shot``, their AUC on the same test texts.
     """
     rows = []
     for size in sizes:
@@ -321,7 +328,10 @@ def supervised_curve(
         splits = StratifiedShuffleSplit(n_repeats, train_size=size, random_state=random_state)
         for repeat, (train, test) in enumerate(splits.split(H, labels)):
             scores = _probe().fit(H[train], labels[train]).decision_function(H[test])
-            rows.append({"n_train": size, "repeat": repeat, "auc": float(stats.auc(scores, labels[test]))})
+            row = {"n_train": size, "repeat": repeat, "auc": float(stats.auc(scores, labels[test]))}
+            if zero_shot is not None:
+                row["zero_shot"] = float(stats.auc(zero_shot[test], labels[test]))
+            rows.append(row)
     return pd.DataFrame(rows)
 
 
