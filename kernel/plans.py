@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from kernel.decoding.interventions import RECIPE
 from kernel.decoding.rediscovery import checkpoint_specs, fewer_specs, rate_specs
 from kernel.decoding.training import TrainingSpec
 from kernel.language.models import REGISTRY
+from kernel.language.stories import diverse_stories
 
 #: Which classifiers a study trains.
 CHECKPOINTS: dict[str, Callable[[int], list[TrainingSpec]]] = {
@@ -80,6 +81,15 @@ def _table_names(name: str, value: Any, *, error: type[Exception]) -> tuple[str,
     return checks.choices(name, value, TABLES, error=error)
 
 
+def _stories(name: str, value: Any, *, error: type[Exception]) -> dict[str, list[str]]:
+    if not isinstance(value, dict) or len(value) < 2:
+        raise error(f"{name} must give each of two or more emotions a list of stories, got {value!r}")
+    for emotion, texts in value.items():
+        for text in checks.choices(f"{name} of {_text(name, emotion, error=error)}", texts, error=error):
+            _text(f"a story of {emotion}", text, error=error)
+    return {emotion: list(texts) for emotion, texts in value.items()}
+
+
 def _absolute(name: str, value: Any, *, error: type[Exception]) -> str:
     return str(files.absolute(_text(name, value, error=error)))
 
@@ -122,6 +132,8 @@ class Study:
         As for :func:`~kernel.brain.splits.make_split`; None takes the usual one of the data set.
     models : tuple of str
         Language models whose axes are built; the first gives prototypes.
+    stories, orient : mapping of emotions to lists of stories, or None, and str
+        For emotions that are not FACED's, and the one whose side of the axis is positive.
     texts : int
         Rated texts from each benchmark on which an axis is tested; 0 skips the test.
     checkpoints : str
@@ -154,6 +166,8 @@ class Study:
     models: tuple[str, ...] = _setting(
         ("SmolLM2-135M-Instruct", "Gemma-3-270M"), checks.choices, options=REGISTRY
     )
+    stories: Mapping[str, Sequence[str]] | None = _setting(None, _stories)
+    orient: str = _setting("joy", _text)
     texts: int = _setting(300, checks.count, least=0)
     checkpoints: str = _setting("full", checks.choice, options=CHECKPOINTS)
     strategies: tuple[int | str, ...] | None = _setting(None, _wanted)
@@ -173,6 +187,7 @@ class Study:
             if type(value) is not type(setting.default) or value != setting.default:
                 value = setting.metadata["check"](setting.name, value)
             object.__setattr__(self, setting.name, value)
+        checks.choice("orient", self.orient, self.stories or diverse_stories().sources, error=StudyError)
 
     @property
     def torch_device(self) -> str | None:

@@ -26,6 +26,7 @@ from kernel.decoding.checkpoints import Bank
 from kernel.decoding.contest import contest
 from kernel.decoding.training import TrainingSpec
 from kernel.language.construct import construct_valence_axis, story_axis
+from kernel.language.stories import diverse_stories
 from kernel.plans import CHECKPOINTS, Study, StudyError, Task
 
 #: What every row of a result carries.
@@ -77,6 +78,12 @@ def _cohort_task(study: Study, folder: Path, what: str) -> Result:
         size = {"n_subjects": study.subjects} if study.design == "FACED" else {"design": study.design}
         cohort, _ = simulate_cohort(study.cohort_seed, study.preset, **size)
     _split(study, _of_bands(study, cohort))  # an impossible one shows here
+    lack = set(cohort.classes) - set(study.stories or diverse_stories().sources)
+    if lack:
+        raise StudyError(
+            f"the emotions {sorted(lack)} have no stories: give the study some for each emotion, "
+            f"as 'stories: {{{min(lack)}: [...], ...}}', and as 'orient' the pleasant one"
+        )
     cohort.save(folder / "cohort.nc")
     row = {"subjects": len(cohort.subjects), "clips": len(cohort.clips), "channels": len(cohort.channels)}
     return {"tables": {"cohort": [{**row, "bands": ", ".join(cohort.bands)}]}}
@@ -84,7 +91,8 @@ def _cohort_task(study: Study, folder: Path, what: str) -> Result:
 
 def _axis_task(study: Study, folder: Path, what: str) -> Result:
     classes = _read_cohort(study, folder).classes
-    axis = story_axis(what, classes)
+    stories = {emotion: study.stories[emotion] for emotion in classes} if study.stories else classes
+    axis = story_axis(what, stories, orient=study.orient)
     positions = dict(zip(axis.classes_, axis.positions_, strict=True))
     tables = {"axis": [{"model": what, "emotion": e, "position": float(positions[e])} for e in classes]}
     if study.texts:

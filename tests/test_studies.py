@@ -22,6 +22,7 @@ from bs4 import BeautifulSoup
 from filelock import FileLock
 
 from kernel import studies
+from kernel.brain.cohort import Cohort
 from kernel.brain.simulate import simulate_cohort
 from kernel.cli import main
 from kernel.plans import Study, StudyError, load_study
@@ -116,6 +117,14 @@ def stamps(folder):
         ("epochs: 0", "epochs must be a whole number of 1 or more"),
         ("segment: 0.5", "segment must lie in [1, 1e+06)"),
         ("members: 1", "one member is no ensemble"),
+        (
+            "stories: [calm]",
+            "stories must give each of two or more emotions a list of stories, got ('calm',)",
+        ),
+        ("stories: {calm: [The lake lay still.], stress: The exam.}", "stories of stress must be a list"),
+        ("stories: {calm: [''], stress: [The exam.]}", "a story of calm must be a text"),
+        ("stories: {calm: [Still.], stress: [Loud.]}", "orient must be one of calm, stress; got 'joy'"),
+        ("orient: happy", "orient must be one of"),
         ("split: leave_subject_out", "did you mean leave_subjects_out?"),
         ("- a\n- b", "must hold lines of 'key: value', got a list"),
         ("a: [", "cannot read the study"),
@@ -383,6 +392,36 @@ def test_results_of_another_package_or_other_recordings_are_not_taken(monkeypatc
     first = studies._task_ids(recorded)
     (tmp_path / "sub000.pkl.pkl").write_bytes(b"three")
     assert studies._task_ids(recorded)["cohort"] != first["cohort"]
+
+
+def test_a_study_of_other_emotions_takes_their_stories(rng, tmp_path):
+    emotions = [name for name in ("bored", "proud", "lonely", "calm") for _ in range(2)]
+    de = rng.standard_normal((6, 8, 10, 4, 5))
+    made = {"dataset": "mine", "provenance": "random numbers", "channels": ["Fp1", "Fp2", "O1", "O2"]}
+    order = [rng.permutation(8) + 1 for _ in range(6)]
+    Cohort.from_arrays(de, subjects=range(1, 7), emotions=emotions, order=order, **made).save(
+        tmp_path / "mine.nc"
+    )
+    lines = [
+        f"path: {tmp_path / 'mine.nc'}", "models: [SmolLM2-135M-Instruct]", "texts: 0", "checkpoints: none",
+        "strategies: []", "members: 0", "permutations: 19", "slow_permutations: 19",
+    ]  # fmt: skip
+    (tmp_path / "study.yaml").write_text("\n".join(lines))
+    with pytest.raises(
+        StudyError, match=r"the emotions \['bored', 'calm', 'lonely', 'proud'\] have no stories"
+    ):
+        run(load_study(tmp_path / "study.yaml"), tmp_path / "lacking")
+    lines += [
+        "orient: proud", "stories:", "  bored: [The lecture went on and on.]",
+        "  calm: [The lake lay still.]", "  lonely: [Nobody called on her birthday.]",
+        "  proud: ['His daughter won the race, and he beamed.']",
+    ]  # fmt: skip
+    (tmp_path / "study.yaml").write_text("\n".join(lines))
+    found = run(load_study(tmp_path / "study.yaml"), tmp_path / "out")
+    position = found["axis"].set_index("emotion")["position"]
+    assert list(position.index) == ["bored", "proud", "lonely", "calm"] and position["proud"] > 0
+    assert found["projection"]["p"].between(1 / 24, 1).all()
+    assert studies.open_study(tmp_path / "out").stories["calm"] == ["The lake lay still."]
 
 
 def test_a_finished_study_is_read_without_its_recordings_device_and_package(
