@@ -674,8 +674,8 @@ claims.show(*rows, *simulated)[["data", "verdict"]]
 
 # %% [markdown]
 # One preregistered row, `C6.unseen_clips`, is supported on FACED, for the linear classifier and for networks: on unseen clips the accuracy
-# exceeds chance. The words of this claim, fixed beforehand, say more than its rule can show. They treat reading emotion and knowing clips
-# as alternatives, while the rule asks only whether accuracy exceeds chance: a part of the accuracy survives on unseen clips, and most of
+# exceeds chance. The words of this claim, as first written, said more than its rule can show: they treated reading emotion and knowing clips
+# as alternatives. They now say what the rule asks ([the change](../book/rules.md)), whether accuracy exceeds chance: a part of the accuracy survives on unseen clips, and most of
 # it does not. Networks that learned moments pass the same rule, though no label told them of emotions before the test.
 #
 # **What stands.** People's EEG carries a strong and shared signature of the clip they watch, down to the ten seconds of the film. A

@@ -17,8 +17,8 @@
 # significantly reduce accuracy" and that none helps {cite:p}`radwan2026shared`. How many of the sixteen survive a
 # correction for 25 tests? And is it *the axis* that harms, or would any extra task of that weight do the same?
 #
-# **The answer in short.** Ten of the sixteen survive the strictest usual correction. In our own networks, too, some strategies harm, fewer
-# than in the paper, and none helps. But a {term}`placebo`, the same push with the values exchanged between the emotions, costs as much:
+# **The answer in short.** Ten of the sixteen survive the strictest usual correction. In our own networks, too, some strategies harm (five and ten of 24
+# by the same correction, in the two regimes), and none is shown to help. But a {term}`placebo`, the same push with the values exchanged between the emotions, costs as much:
 # averaged over 24 strategies the axis does no worse, and the data exclude a difference of .01 ({term}`exploratory`). Our networks are much
 # less accurate (.26 and .34) than the paper's (about .62 to .66), so we can say nothing about strong ones.
 #

@@ -24,7 +24,7 @@
 # 5.6 %.
 #
 # **You will learn** why a vote helps only if the voters make different mistakes, what a fair comparison of ensembles needs, and how far
-# luck alone can lift the best of fourteen.
+# luck alone can lift the best of many.
 #
 # **Data of this chapter.** Real: the EEG features of 123 people in FACED {cite:p}`chen2023faced`. Networks learn from people 0 to 79, are chosen
 # on 80 to 99 and tested on 100 to 122; all saw the same 28 clips. In the two regimes they see the mean of ten seconds, or its time course in
@@ -133,6 +133,7 @@ fig.axes[0].locator_params(axis="x", nbins=5)
 # %% tags=["remove-cell"]
 # what the text says of luck
 print(tables["pool_ends"].groupby("regime")["all"].agg(["size", "std"]).round(4))
+print(by_regime["time course"]["difference"].nlargest(2).round(3).to_dict())
 for regime, results in by_regime.items():
     ours = results.loc[list(RESIDUAL_METHODS)]
     print(
@@ -145,7 +146,7 @@ for regime, results in by_regime.items():
 # %% [markdown]
 # Sixteen ensembles that differ only in their seeds (the pools of
 # [chapter 13](13_two_tier.ipynb), of a related network) have a standard deviation of .005 with the time course. A lead of .014, the largest
-# of fourteen, is a reason to repeat the comparison; it is not yet a result.
+# of all, is a reason to repeat the comparison; it is not yet a result.
 #
 # Why is there so little to gain? The next table shows the accuracy of *one* member and of all *ten*, and how often two members agree, in
 # Cohen's *kappa*: 1 for members that always answer alike, 0 for members that agree no more often than by chance.
@@ -201,7 +202,7 @@ cohorts.rename(columns=presets).rename_axis("simulated, minus deep ensemble").re
 
 # %% [markdown]
 # A single network lies .01 below the plain ensemble, so averaging gains that much. *Drop basin* stays within a few thousandths of the plain
-# ensemble, and *residual complement + base* lies below it. Simulated emotions are linear in the features, so the linear discriminant wins.
+# ensemble, and *residual complement + base* lies below it, though with strong valence the interval includes zero. Simulated emotions are linear in the features, so the linear discriminant wins.
 #
 # ## An ensemble of your own
 #
@@ -333,7 +334,7 @@ claims.show(*rows, *controls)[["data", "verdict"]]
 # ```
 #
 # **Exercise 3.** Suppose that all contestants were equally good and that luck moved the accuracy of each with a standard deviation of .005.
-# How far would the best of fourteen lead the plain ensemble?
+# How far would the best of fourteen ensembles lead a plain one?
 #
 # ```python
 # luck = np.random.default_rng(0).normal(0, 0.005, (10_000, 15))
