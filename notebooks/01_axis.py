@@ -166,8 +166,8 @@ digits = {"AUC p": 3, "order": 2, "order p": 2, "share": 2, "share p": 2}
 pd.DataFrame({name: printed[name].map(f"{{:.{n}f}}".format) for name, n in digits.items()})
 
 # %% [markdown]
-# Of the four bare axes only Gemma's with fifty tellings is beyond its null. The share of variance of the cued axes, 28 to 32 %, is what stories with shuffled emotions give as well (p between .4 and .8): the first component of nine points takes about
-# a third of their variance in any case.
+# Of the four bare axes only Gemma's with fifty tellings is beyond its null. The share of variance of the cued axes, 28 to 32 %, is what stories with shuffled emotions give as well (p between .4 and .8): after the cue, the first component takes about
+# that much whatever the emotions are.
 #
 # ## Single stories may turn the axis upside down
 #
@@ -210,7 +210,7 @@ pd.DataFrame(
 
 # %% [markdown]
 # A single telling for each emotion gives anything from a good axis to the same axis with the wrong sign, because joy does not always end up on
-# the side of good. Averaging over tellings or over topics steadies the axis. It looks steadier still when the tellings of one story are resampled, but *other* stories move it:
+# the side of good. Averaging over tellings or over topics steadies the axis. How far? We resample the fifty tellings behind an average, and we compare axes of six *other* stories, one each for every emotion:
 
 # %%
 firmness = {
@@ -230,7 +230,8 @@ pd.DataFrame(
 ).round(2)
 
 # %% [markdown]
-# Resampled tellings of one story hardly move the axis (cosines of .98 and more). Other stories do: in SmolLM2 two of the six sets turn it upside down, so that the projections of two sets correlate .04 on average. The paper reports more than .93 between story sets; our models do not come near it.
+# Averages of fifty tellings hardly move when the tellings are resampled (cosines of .98 and more). Axes of single stories do: in SmolLM2 two of the six sets turn it upside down, so that the projections of two sets correlate .04 on average. Part of that is the single text, not the other story:
+# single tellings of one and the same story, above, are no steadier. The paper reports more than .93 between story sets; single stories in our models do not come near it, and we do not know how many texts stand behind each of the paper's sets.
 #
 # ## A component that models share returns from other stories
 #
@@ -258,7 +259,7 @@ default, steady = (1, "penultimate", "kept", "first"), (5, "penultimate", "kept"
 pd.DataFrame({"default recipe": alone.loc[default], "five cues, shared component": alone.loc[steady]}).rename(index=SHORT).round(2)
 
 # %% [markdown]
-# Sharing helps most: with one cue the mean correlation rises from .79 to .89, with five cues to .91, the highest of all. SmolLM2 gains most, from .68 to .91 between its own halves (second table). To take out what varies between stories of one emotion ruins the axis:
+# Sharing helps most: with one cue the mean correlation rises from .79 to .89, with five cues to .91, the highest of all. Within models only SmolLM2 gains, from .68 to .91 between its own halves (second table). To take out what varies between stories of one emotion ruins the axis:
 # after a cue, texts vary mostly between good and bad, so what looks like noise *is* the signal. We call the winner the *steady* axis; [chapter 2](02_sentiment.ipynb) scores it on labelled sentences, and
 # [chapter 3](03_consistency.ipynb) compares its nine positions with people.
 #
@@ -386,7 +387,7 @@ layers = pd.DataFrame(
 fig = plots.plot_layer_sweep(layers)
 
 # %% [markdown]
-# In the first half of the layers the axis is weak or has the wrong sign; late in each model the AUC jumps above .85, and in SmolLM2's last layer it falls again. The share of the first component, highest where Gemma's axis does *not* sort the snippets, is no sign of valence.
+# In the first half of the layers the axis is weak or has the wrong sign; late in each model the AUC jumps above .85, and in SmolLM2's last layer it falls again. The share of the first component is highest in early layers of Gemma, where the axis sorts the snippets the wrong way round or hardly, so it does not say that good lies on the positive side.
 #
 # **Find the layer where good and bad separate.** Choose a model and a layer below. Each dot is a word or a movie snippet; the higher it stands, the better people rated it. In early
 # layers good and bad ones share the same range from left to right; in late ones the good ones move to the right. Positions are in standard deviations of the 400 snippets.
@@ -504,7 +505,7 @@ claims.show(*[row for row in rows if row.id in FIRM])[["data", "verdict"]]
 # once each text ends in a cue; fifty tellings of one story and six stories told once both find it.
 #
 # **What does not.** The axis takes a smaller share of the variance than in the paper, and no larger one than with shuffled emotions, so the share is no evidence.
-# Nine single stories are not enough here: other stories give other axes, or the same one upside down. Read bare, an axis is marginal at best.
+# Nine single stories are not reliably enough here: other stories give other axes, or the same one upside down. Read bare, an axis is marginal at best.
 #
 # **What is not shown.** Whether larger models need neither cue nor averaging: the paper says so, and these two models cannot tell.
 #

@@ -16,7 +16,7 @@
 # **The question.** The paper does not only say that EEG follows the valence axis. It says where: best at electrode PO3, at the back of the head, in the gamma band ($r = .478$); at the back more than in
 # front; in alpha more than in other bands; carried by nine of the 28 clips; strongest at second 21 {cite:p}`radwan2026shared`. Details like these make a correlation look like physiology. Do they hold?
 #
-# **The answer in short.** Eleven figures of the printed map come back from the paper's own recordings, to the last digit, but its best {term}`cell` (one electrode in one band), PO3 in gamma, is strong under one way of averaging people only. Once we account for having looked at 150 cells no cell remains,
+# **The answer in short.** With one axis of nine positions the paper's own recordings give eleven figures of the printed map to the last digit, and three more that need no axis, but the map's best {term}`cell` (one electrode in one band), PO3 in gamma, is strong under one way of averaging people only. Once we account for having looked at 150 cells no cell remains,
 # and none of the ten details that we had committed to test in advance is supported; the test for the best cell would mostly have missed an effect of a fifth of the standard deviation between clips.
 #
 # **You will learn** how an unknown axis can be recovered from printed correlations, how much a map may depend on the way people are averaged, and what a p-value must pay for a search.
@@ -71,7 +71,7 @@ pd.Series(axis, emotions).drop_duplicates().round(2).rename("position").to_frame
 #
 # The figure shows all printed correlations beside ours. Grey rings had a part in the search and had to fit. Blue rings had none.
 
-# %% mystnb={"image": {"alt": "Dot chart on real EEG: figures that the paper prints, as black diamonds, and the same figures from the recovered axis as rings. Eleven grey rings, used in the search, and blue rings, not used, lie on their diamonds; the mean of parietal channels lies a little beside it."}, "figure": {"caption": "**The printed figures and ours coincide, also where the search did not use them (real EEG of 123 people).** Diamonds: printed; rings: ours, blue if the search did not use them. Two of the four region means are slightly off, because the paper does not list its regions."}}
+# %% mystnb={"image": {"alt": "Dot chart on real EEG: figures that the paper prints, as black diamonds, and the same figures from the recovered axis as rings. Eleven grey rings, used in the search, and blue rings, not used, lie on their diamonds; the mean of parietal channels lies a little beside it."}, "figure": {"caption": "**The printed figures and ours coincide, also where the search did not use them (real EEG of 123 people).** Diamonds: printed; rings: ours, blue if the search did not use them. Three of the four region means are off, the parietal one visibly, because the paper does not list its regions."}}
 printed = reproduce(raw.values, channels, bands, emotions, axis)
 tiny = printed["printed"].abs() < 0.02
 asymmetric = printed[tiny & printed["figure"].str.contains("-")]
@@ -133,7 +133,7 @@ exact.drop(columns="difference").round(3).T.set_axis([f"the one that fits, of {l
 # Raw averages let a person with large swings count more than a person with small ones. There are other usual choices: standardise each person first (over seconds, or over clip means, "z of clip means"), take the median or a trimmed mean over
 # people, or remove the {term}`drift` along the session ("order removed"). None is wrong. The next figure shows the correlation at the paper's best cell, PO3/gamma, under six averages and with five axes: the recovered one, people's mean rating of each clip or of each emotion, the bare code −1, 0, +1, and that of the language model.
 
-# %% mystnb={"image": {"alt": "Heat map on real EEG: correlation at PO3 in gamma, six ways of averaging people in rows, five axes in columns. The row of the raw mean is orange throughout, between .39 and .51. In all other rows values are smaller, between -.17 and .24, some positive and some negative."}, "figure": {"caption": "**The best cell is strong in one average only (real EEG, the same 123 people in every row).** In the raw average (first row) the correlation is large; in all others it is at most half as large, and often of the opposite sign."}}
+# %% mystnb={"image": {"alt": "Heat map on real EEG: correlation at PO3 in gamma, six ways of averaging people in rows, five axes in columns. The row of the raw mean is orange throughout, between .39 and .51. In all other rows values are smaller, between -.17 and .24, some positive and some negative."}, "figure": {"caption": "**The best cell is strong in one average only (real EEG, the same 123 people in every row).** In the raw average (first row) the correlation is large; in all others it is about half as large or less, and often of the opposite sign."}}
 choices = stored["map_choices"].set_index(["axis", "figure", "averaging"])["value"]
 order = list(stored["map_choices"]["averaging"].unique())
 at_best = choices.xs("PO3/gamma", level="figure").unstack("axis", sort=False).loc[order]
@@ -365,7 +365,7 @@ paradox.set_axis(["value", "from", "to"], axis=1).rename_axis(None)
 #
 # ## No second and no network stands out
 #
-# Is there at least a moment at which alpha follows the axis? FACED keeps the last 30 seconds of each clip, which begin 4 to 99 s after the clip's onset. "Second 21" is therefore a place in these 30 seconds and no delay of the brain.
+# Is there at least a moment at which alpha follows the axis? FACED keeps the last 30 seconds of each clip, and clips last from 34 to 129 s {cite:p}`chen2023faced`, so these seconds begin 4 to 99 s after the clip's onset. "Second 21" is therefore a place in these 30 seconds and no delay of the brain.
 # The null takes the best second of shuffled emotions.
 #
 # The last two columns of the table are about the gamma-band "network": how much more strongly the eight channels that follow the axis best vary together than the eight that a shuffled axis chooses (*excess*). That comparison matters, because
@@ -463,7 +463,7 @@ shown.assign(cohort=shown["data"].str.rpartition(", ")[2]).pivot(columns="cohort
 # - *We looked at many things, too.* The verdicts below use one axis and one average, fixed before the recordings were read. Every other number on this page is there so that you can see how much choices matter.
 # - *The announced axis is that of a small language model.* People's own ratings and the recovered axis stand beside it; they differ from it in the rows on single people and, on the recovered axis, in the asymmetry.
 # - *The recovered axis is an inference.* It is the only class-constant axis that we found to give the printed figures. Another path to the same eleven figures is not excluded.
-# - *Order.* Clips come in blocks of one valence, and drift imitates valence in single people. Only the row "order removed" of the first heat map is free of linear drift.
+# - *Order.* Clips come in blocks of one valence, and drift imitates valence in single people. Only the rows "order removed" are free of linear drift.
 #
 # ## Verdict
 #
@@ -557,7 +557,7 @@ claims.show(*[row for row in rows if row.id in FIRM])[["data", "verdict"]]
 # Without anger PO3/gamma falls to .33 (the paper prints .327), and no other emotion matters as much. F7/beta is weakest without tenderness, −.31. With nine emotions a single one can carry a third of a correlation.
 # ```
 #
-# **On your own data.** The whole map of your own recordings takes two lines. An axis is a mapping from each emotion to its position; any other mapping, such as mean ratings, will do as well.
+# **On your own data.** The whole map of your own recordings takes two lines. `load_cohort` reads a folder of FACED, SEED-V or EmoEEG-MC, or a file that `Cohort.save` wrote ([how to](../book/howto.md) make one). An axis is a mapping from each emotion to its position; any other mapping, such as mean ratings, will do as well.
 #
 # ```python
 # from kernel.brain.sources import load_cohort
