@@ -70,7 +70,7 @@ class RidgeFolds:
         self._names, code = np.unique(labels, return_inverse=True)
         if len(self._names) < 3:
             raise ValueError(
-                f"{len(self._names)} groups of rows ({', '.join(map(str, self._names))}): one is left out and "
+                f"{len(self._names)} groups ({', '.join(map(str, self._names))}): one is left out and "
                 "one tries the penalties of a fit to the others, which takes three emotions or clips"
             )
         self._code = torch.as_tensor(code, device=place)
