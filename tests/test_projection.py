@@ -312,7 +312,7 @@ RARE = np.where((CLIP == 4) & (PERSON < 3), np.nan, TRIALS)
         (lambda: pj.track(X * 0 + 1, Y, EMOTIONS), "does not vary"),
         (
             lambda: pj.track(X, Y, ["joy"] * 14 + ["fear"] * 14, null="free"),
-            r"2 groups of rows \(fear, joy\): one is left out .* takes three emotions or clips",
+            r"2 groups \(fear, joy\): one is left out .* takes three emotions or clips",
         ),
         (lambda: RidgeFolds(X[0]), r"got shape \(4,\)"),
         (lambda: RidgeFolds(X, alphas=[0.0]), r"positive numbers, got \[0.0\]"),
