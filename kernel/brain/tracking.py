@@ -219,7 +219,8 @@ def map_vaxis_to_scalp(
 ) -> AxisTopography:
     """Ask where, in which band and when EEG follows an axis, with nulls that repeat every search.
 
-    Arguments and errors as for `project_vaxis`; channels without a place in the 10-05 system are left out.
+    Arguments and errors as for `project_vaxis`; channels without a place in the 10-05 system are left out,
+    a ValueError if all are without.
     """
     if not (placed := scalp_channels(cohort.channels)):
         raise ValueError(
