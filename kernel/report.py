@@ -44,7 +44,7 @@ _TITLES = {
     "convergence": "Do better classifiers follow the axis more?",
     "ablation": "What classifiers lose without their residual direction",
     "summary": "Alignment, each strategy beside its placebo",
-    "refused": "Strategies that the data cannot serve",
+    "refused": "What the data cannot serve",
     "contest": "Ensembles of one size",
 }
 #: Columns that are the same all over a report and stand at its head.

@@ -301,6 +301,7 @@ def permutation_test(
     observed = float(statistic(x, y))
     if exact:
         p = float(_extreme(observed, real(null, "null"), alternative).mean())
+        p = max(p, 1 / len(null))  # the observed order is among them, whatever rounding does to its statistic
     else:
         p = permutation_p(observed, null, alternative=alternative)
     return PermutationResult(observed, p, null, exact)

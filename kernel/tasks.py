@@ -14,6 +14,7 @@ import pandas as pd
 
 from kernel.brain import ratings
 from kernel.brain.cohort import Cohort
+from kernel.brain.designs import scalp_channels
 from kernel.brain.simulate import simulate_cohort
 from kernel.brain.sources import load_cohort
 from kernel.brain.splits import Split, make_split, usual_split
@@ -143,8 +144,12 @@ def projection_results(projection: AxisProjection, *, note: str = "") -> list[di
 
 
 def _topography_task(study: Study, folder: Path, what: str) -> Result:
+    cohort = _read_cohort(study, folder)
+    if not scalp_channels(cohort.channels):
+        why = f"no channel has a place in the 10-05 system, {cohort.channels[0]} neither: rename them"
+        return {"tables": {"refused": [{"part": "topography", "why": why}]}}
     scalp = map_vaxis_to_scalp(
-        _read_cohort(study, folder), _axis_positions(folder, what), n_permutations=study.permutations,
+        cohort, _axis_positions(folder, what), n_permutations=study.permutations,
         n_slow=study.slow_permutations, random_state=study.random_state,
     )  # fmt: skip
     cells = scalp.cells.table(scalp.channels, scalp.bands).reset_index()
@@ -212,7 +217,7 @@ def _strategy_task(study: Study, folder: Path, what: str) -> Result:
     alignment = {what: study.alignments[what]}
     able, refused = interventions.possible_strategies(cohort, alignment, values=values, recipe=recipe)
     if not able:
-        return {"tables": {"refused": [{"strategy": what, "why": refused[what]}]}}
+        return {"tables": {"refused": [{"part": what, "why": refused[what]}]}}
     effects = interventions.run_interventions(
         cohort, able, seeds=_seeds(study), split=_split(study, cohort), valence=values, recipe=recipe,
         segment=study.segment, folder=folder / "trainings", device=study.torch_device, n_jobs=1,

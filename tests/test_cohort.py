@@ -47,6 +47,7 @@ def test_holds_what_was_given(rng):
     np.testing.assert_array_equal(cohort.order, order)
     np.testing.assert_array_equal(cohort.rating("valence"), np.arange(28))
     np.testing.assert_array_equal(cohort.clips, np.arange(1, 29))
+    np.testing.assert_array_equal(make(rng, clips=range(100, 72, -1)).clips, np.arange(100, 72, -1))
     assert cohort.bands["alpha"] == (8.0, 13.0)
     assert cohort.de.dtype == np.float32 and cohort.present.all() and (cohort.n_windows == 30).all()
     assert cohort.data["second"].values[-1] == 29.0
@@ -128,6 +129,9 @@ WRONG_DESIGNS = [
     ({"subjects": range(5)}, r"named, \(5, 28, None, .*got \(6, 28"),
     ({"subjects": [0, 1, 2, 3, 4, 4]}, r"subject \[4, 4\] occur more than once"),
     ({"channels": ("Fz", "Cz", "Cz")}, r"channel \['Cz', 'Cz'\] occur more than once"),
+    ({"clips": [*range(27), 3]}, r"clip \[3, 3\] occur more than once"),
+    ({"clips": range(5)}, r"clips must have shape \(28,\), got \(5,\)"),
+    ({"clips": [*range(27), 2.5]}, "clips holds what is no whole number, 2.5 at 27"),
     ({"subjects": [0, 1, 1.5, 3, 4, 5]}, "subjects holds what is no whole number, 1.5 at 2"),
     ({"emotions": range(28)}, "emotions must be words .*, got 0"),
     ({"emotions": ["joy, high"] * 28}, "emotions must be words .*, got 'joy, high'"),

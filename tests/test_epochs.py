@@ -130,3 +130,34 @@ def test_numbers_of_clips_are_sorted_by_size_and_a_float_column_names_the_same()
     numbers = [10, 2, 1], [10.0, 2.0, 1.0]
     cohort = Cohort.from_epochs([_with(epochs("abc"), clip=clips) for clips in numbers])
     assert cohort.present.all() and list(cohort.emotions) == ["neutral", "anger", "joy"]  # clips 1, 2, 10
+
+
+@pytest.mark.parametrize(
+    ("clips", "kept", "joy"),
+    [
+        ((10, 0, 3), [0, 3, 10], 10),
+        ((103.0, 101.0, 102.0), [101, 102, 103], 103),
+        ((7, 5, "x"), [1, 2, 3], 2),
+        ((20260528123456, 5, 6), [1, 2, 3], 3),
+    ],
+)
+def test_whole_numbers_stay_the_numbers_of_their_clips(clips, kept, joy):
+    people = [_with(epochs("abc", seed=seed), clip=list(clips)) for seed in range(2)]
+    cohort = Cohort.from_epochs(people)
+    assert cohort.clips.tolist() == kept and cohort.select(clips=[joy]).emotions.tolist() == ["joy"]
+    people[0]._data[0, 1] = 0  # flat
+    with pytest.raises(ValueError, match=f"subject 1, clip {joy}, window 0, Cz"):
+        Cohort.from_epochs(people)
+
+
+@pytest.mark.parametrize(("missing", "tmin"), [(0, 0.0), (0, -0.5), (1, 0.0)])
+def test_epochs_may_hold_one_window_to_the_last_sample(missing, tmin):
+    noise, info = np.random.default_rng(0).standard_normal((1, 2000)), mne.create_info(["Cz"], SFREQ, "eeg")
+    options = {"tmin": tmin, "tmax": 2 - (1 + missing) / SFREQ, "baseline": None, "verbose": "error"}
+    raw, events = mne.io.RawArray(1e-5 * noise, info, verbose="error"), np.array([[400, 0, 1], [1000, 0, 2]])
+    one = mne.Epochs(raw, events, {"joy/1": 1, "anger/2": 2}, preload=True, **options)
+    if missing:
+        with pytest.raises(ValueError, match="hold 2 s after it"):
+            Cohort.from_epochs([one], window=2.0)
+    else:
+        assert Cohort.from_epochs([one], window=2.0).n_windows.tolist() == [[1, 1]]

@@ -65,8 +65,10 @@ def test_the_seed_decides(cohort):
         ({"n_draws": 5}, "n_draws must be a whole number of 10 or more, got 5"),
         ({"n_permutations": 9}, "n_permutations must be a whole number of 19 or more"),
         ({"level": 1.5}, "level must lie in"),
+        ({"positions": VALENCE | {"awe": 0, "joy": np.nan}}, "position of joy must lie in .* got nan"),
+        ({"positions": dict.fromkeys(VALENCE, 1)}, "position is 1 for every emotion: values must differ"),
     ],
 )
 def test_bad_options_are_named(cohort, options, message):
     with pytest.raises(ValueError, match=message):
-        power(cohort, VALENCE, **options)
+        power(cohort, **{"positions": VALENCE} | options)

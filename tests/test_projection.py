@@ -135,6 +135,35 @@ def test_equals_permutation_test_score_order_by_order(rng):
     np.testing.assert_allclose(ours, [score, *null], atol=1e-8)
 
 
+@pytest.mark.parametrize(("size", "positions"), [(0, [-1, 0, 1]), (0, [0, 0, 1]), (30, [-1, 0, 1])])
+def test_with_three_emotions_rounding_chooses_nothing(size, positions):
+    """All penalties tie: the order of rows and columns, and a batch, must not choose between them."""
+    found = []
+    for seed in range(40):
+        rng, n = np.random.default_rng(seed), 3 * (1 + seed % 5)
+        y, names = np.repeat(np.array(positions, float), n // 3), np.repeat(list("abc"), n // 3)
+        X = rng.standard_normal((n, 40)) + size * np.outer(y, rng.standard_normal(40))
+        test, clips, columns = pj.track(X, y, names), rng.permutation(n), rng.permutation(40)
+        assert test.exact and test.p >= 1 / len(test.values) and abs(test.values - test.r).min() < 1e-8
+        moved = pj.track(7 * X[clips][:, columns], y[clips], names[clips])
+        assert (moved.r, moved.p) == pytest.approx((test.r, test.p), abs=1e-8)
+        for judged in (
+            pj.class_level(X, y, names, y, n_permutations=10),
+            pj.trial_level(X + rng.standard_normal((2, n, 40)), y, names, n_permutations=10),
+        ):
+            assert judged.exact and judged.p >= 1 / len(judged.null)
+        found.append(test.p == 1 / 3)  # an axis and its reverse fit alike
+    assert np.mean(found) > 0.9 if size else np.mean(found) < 0.6
+
+
+def test_four_to_nine_emotions_choose_as_they_did():
+    """Figures from before ties were broken by rule."""
+    before = [-0.936412606, -0.999998268, -0.694022108, -0.578171811, 0.278477577, 0.400078464]
+    for n, r in enumerate(before, start=4):
+        X, y = np.random.default_rng(n).standard_normal((3 * n, 40)), np.repeat(np.arange(n) - 1.0, 3)
+        assert pj.track(X, y, y.astype(str), n_permutations=19).r == pytest.approx(r, abs=1e-8)
+
+
 @parametrize_with_checks([pj.ProjectionModel()])
 def test_is_a_scikit_learn_estimator(estimator, check):
     with warnings.catch_warnings():
@@ -281,7 +310,10 @@ RARE = np.where((CLIP == 4) & (PERSON < 3), np.nan, TRIALS)
         (lambda: pj.track(X, np.arange(28.0), EMOTIONS), "varies within a group"),
         (lambda: pj.track(X * np.nan, Y, EMOTIONS), "NaN or inf"),
         (lambda: pj.track(X * 0 + 1, Y, EMOTIONS), "does not vary"),
-        (lambda: pj.track(X, Y, ["joy"] * 14 + ["fear"] * 14, null="free"), "2 groups"),
+        (
+            lambda: pj.track(X, Y, ["joy"] * 14 + ["fear"] * 14, null="free"),
+            r"2 groups \(fear, joy\): one is left out .* takes three emotions or clips",
+        ),
         (lambda: RidgeFolds(X[0]), r"got shape \(4,\)"),
         (lambda: RidgeFolds(X, alphas=[0.0]), r"positive numbers, got \[0.0\]"),
         (lambda: RidgeFolds(X, alphas=[]), "positive"),

@@ -182,6 +182,14 @@ def test_one_order_too_many_makes_it_random_with_the_plus_one_rule(rng):
     assert drawn.p == pytest.approx(exact.p, abs=4 * np.sqrt(exact.p * (1 - exact.p) / 719) + 1 / 720)
 
 
+def test_an_exact_p_counts_the_observed_order_even_where_a_batch_rounds_otherwise():
+    def mean_product(x, y):
+        return (x * y).mean(-1) - 1e-9 * (np.ndim(y) == 2)
+
+    result = permutation_test(mean_product, np.arange(3.0), np.arange(3.0), alternative="greater")
+    assert result.exact and result.p == 1 / 6
+
+
 def test_random_permutations_agree_with_scipy(rng):
     x = rng.standard_normal(25)
     y = 0.3 * x + rng.standard_normal(25)

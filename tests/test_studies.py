@@ -191,6 +191,25 @@ def test_a_finished_study_computes_nothing_again(undisturbed):
     assert stamps(folder) == before and len(before) == len(TINY.plan())
 
 
+@pytest.mark.parametrize("prefix", ["E", "named"])
+def test_a_montage_without_places_leaves_out_the_scalp_alone(quick, tmp_path, prefix):
+    kinds, done = quick
+    kinds["topography"] = KINDS["topography"]
+    cohort = simulate_cohort(0, n_subjects=15, window=15.0)[0]
+    if prefix == "E":
+        channels = [f"E{k}" for k in range(len(cohort.channels))]
+        cohort = Cohort(cohort.data.assign_coords(channel=channels))
+    study = replace(TINY, path=str(cohort.save(tmp_path / "cohort.nc")))
+    if prefix == "named":
+        with pytest.raises(StudyError, match="KeyError: 'axis'"):  # the map is begun, and wants one
+            run(study, tmp_path / "study")
+        return
+    refused = run(study, tmp_path / "study")["refused"]
+    assert refused["part"].tolist() == ["topography"] and "10-05 system, E0 neither" in refused["why"][0]
+    assert len(done) == len(study.plan()) - 2  # all but it and the cohort
+    assert run(study, tmp_path / "study")["refused"].equals(refused)
+
+
 def test_a_killed_run_goes_on_with_nothing_lost_and_nothing_double(undisturbed, copied, tmp_path):
     study = copied
     lose(study, *(KINDS.keys() - {"cohort", "axis"}))

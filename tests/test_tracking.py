@@ -40,6 +40,11 @@ def renamed(cohort):
     return Cohort(cohort.data.assign_coords(band=[f"b{k}" for k in range(5)]))
 
 
+def numbered(cohort):
+    """Channels by number, as EGI's nets have them: places on the scalp are not known."""
+    return Cohort(cohort.data.assign_coords(channel=[f"E{k}" for k in range(len(cohort.channels))]))
+
+
 def reordered(cohort, change):
     """The cohort with other orders, a function of positions (n_subjects, n_clips); -1 is unknown."""
     return Cohort(cohort.data.assign_coords(order=change(cohort.data["order"])))
@@ -205,6 +210,10 @@ def test_the_transfer_is_a_fit_there_and_a_prediction_here(small):
 def test_errors_name_the_value(small):
     other = small.select(clips=range(1, 16))
     no_joy, no_fear = ({k: v for k, v in VALENCE.items() if k != name} for name in ("joy", "fear"))
+
+    def project(positions, **options):
+        return lambda: tracking.project_vaxis(small, positions, **options)
+
     calls = {
         "no position for joy": lambda: tracking.project_vaxis(small, no_joy),
         "no valence for fear": lambda: tracking.project_vaxis(small, VALENCE, valence=no_fear),
@@ -213,6 +222,14 @@ def test_errors_name_the_value(small):
         ),
         "bands must agree by name": lambda: tracking.transfer_class_order(renamed(small), other, VALENCE),
         "no position for fear": lambda: tracking.transfer_class_order(other, other, no_fear),
+        r"position of joy must lie in \(-inf, inf\), got nan": project(VALENCE | {"joy": np.nan}),
+        "valence of joy must lie in .* got 'high'": project(VALENCE, valence=VALENCE | {"joy": "high"}),
+        r"mapping of emotion to number, got ndarray: of an axis, dict\(zip": project(np.arange(9.0)),
+        "mapping of emotion to number, got DataFrame": project(pd.DataFrame({"position": VALENCE})),
+        "position is 1 for every emotion: values must differ": project(dict.fromkeys(VALENCE, 1)),
+        "none of the channels E0, E1, E2, ... has a place in the 10-05 system: rename": lambda: (
+            tracking.map_vaxis_to_scalp(numbered(small), VALENCE)
+        ),
     }
     for message, call in calls.items():
         with pytest.raises((KeyError, ValueError), match=message):

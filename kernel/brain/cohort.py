@@ -76,6 +76,7 @@ class Cohort:
         provenance: str,
         bands: str | Mapping[str, tuple[float, float]] = "official",
         window: float = 1.0,
+        clips: Sequence[int] | None = None,
         classes: Sequence[str] | None = None,
         order: ArrayLike | None = None,
         hardware: Sequence[str] | None = None,
@@ -102,6 +103,8 @@ class Cohort:
             A name of :data:`kernel.brain.features.BANDS` or ``{name: (low, high)}`` in Hz.
         window : float
             Length of a window in s; windows do not overlap.
+        clips : sequence of int, length n_clips, optional
+            Number of each clip; from 1 up by default.
         classes : sequence of str, optional
             Class names in label order; by default those of `emotions` in order of first appearance.
         order : array_like, shape (n_subjects, n_clips), optional
@@ -118,6 +121,8 @@ class Cohort:
         lengths = (len(ids), len(emotions), None, len(channels), len(edges))
         shape("de", de, lengths, f"{DIMS} with the lengths that were named, {lengths}")
         n_subjects, n_clips, n_windows = de.shape[:3]
+        numbers = np.arange(1, n_clips + 1) if clips is None else whole(list(clips), "clips")
+        shape("clips", numbers, (n_clips,), f"({n_clips},)")
         classes = list(dict.fromkeys(emotions)) if classes is None else _names(classes, "classes")
         hardware = ["unknown"] * n_subjects if hardware is None else hardware
         positions = np.full(de.shape[:2], np.nan) if order is None else real(order, "order", finite=False)
@@ -129,7 +134,7 @@ class Cohort:
         arrays: dict[str, Any] = {
             "de": de,
             "subject": ids.astype(np.int32),
-            "clip": np.arange(1, n_clips + 1, dtype=np.int32),
+            "clip": numbers.astype(np.int32),
             "second": np.arange(n_windows) * checks.between("window", window, 0, np.inf),
             "channel": np.asarray(channels, dtype=str),
             "band": np.asarray(list(edges), dtype=str),

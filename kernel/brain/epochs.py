@@ -37,7 +37,8 @@ def arrays_of_epochs(
         lacks is missing in the cohort. Positions are those in the recording, and count rejected epochs too
         (``drop_log``): leave bad ones out by rejection or ``drop``; those left out by an index do not count.
     emotion, clip : str
-        Columns of the epochs' metadata. Without metadata, names of events are read as ``emotion/clip``.
+        Columns of the epochs' metadata. Without metadata, names of events are read as ``emotion/clip``. Clips
+        that are whole numbers keep them (below 2 ** 31); if any is not, all are numbered from 1 as sorted.
     dataset : str
         Name of the data in figures and tables.
     bands, window
@@ -67,6 +68,7 @@ def arrays_of_epochs(
         "de": de,
         "subjects": list(persons),
         "emotions": [kinds[name][0] for name in clips],
+        "clips": list(map(int, clips)) if clips[-1].isdecimal() and int(clips[-1]) < 2**31 else None,
         "channels": channels,
         "dataset": dataset,
         "provenance": "Epochs of MNE-Python",
@@ -161,7 +163,8 @@ def _entropies(
             f"person {person} has {epochs.info['sfreq']:g} Hz and ends at {epochs.tmax:g} s, the first "
             f"{first.info['sfreq']:g} Hz and {first.tmax:g} s: resample and crop all alike"
         )
-    if epochs.tmin > 0 or epochs.tmax < window:
+    sfreq = epochs.info["sfreq"]  # the last sample lasts until the next would come
+    if epochs.tmin > 0 or round(epochs.tmax * sfreq) + 1 < window * sfreq - 1e-6:
         raise ValueError(
             f"person {person}: epochs must begin at 0 s or before and hold {window:g} s after it"
         )

@@ -69,7 +69,10 @@ class RidgeFolds:
         labels = np.arange(self.n) if groups is None else row_labels(groups, "groups", self.n)
         self._names, code = np.unique(labels, return_inverse=True)
         if len(self._names) < 3:
-            raise ValueError(f"{len(self._names)} groups: leaving one out and choosing a penalty takes three")
+            raise ValueError(
+                f"{len(self._names)} groups ({', '.join(map(str, self._names))}): one is left out and "
+                "one tries the penalties of a fit to the others, which takes three emotions or clips"
+            )
         self._code = torch.as_tensor(code, device=place)
         self._members = [np.flatnonzero(code == group) for group in range(len(self._names))]
 
@@ -171,7 +174,7 @@ class RidgeFolds:
         """Penalty number (..., n_targets) of the smallest held-out squared error."""
         if self.alphas.shape[-1] == 1:
             return self._code.new_zeros((*self.alphas.shape[:-1], Y.shape[1]))
-        return self._left_out(Y).square().sum(-2).argmin(-2)
+        return _first_least(self._left_out(Y).square().sum(-2), Y, -2)
 
     def _fitted(self, Y: torch.Tensor) -> torch.Tensor:
         choice = self._choose(Y)[..., None, None, :]
@@ -191,7 +194,7 @@ class RidgeFolds:
         RY = self._R @ Y
         if n_groups == self.n:
             # groups are in the order of their names, rows as they came
-            return self._error_of_pairs(RY).argmin(-3)[..., np.concatenate(self._members), :]
+            return _first_least(self._error_of_pairs(RY), Y, -3)[..., np.concatenate(self._members), :]
         error = Y.new_zeros((*lead, n_alphas, n_groups, Y.shape[1]))
         for pairs, rows in _buckets(list(combinations(self._members, 2))):
             which = np.array(list(combinations(range(n_groups), 2)))[pairs]
@@ -200,7 +203,7 @@ class RidgeFolds:
             outer, inner = torch.as_tensor(which.T, device=Y.device)
             error.index_add_(-2, outer, squared[..., first:, :].sum(-2))
             error.index_add_(-2, inner, squared[..., :first, :].sum(-2))
-        return error.argmin(-3)
+        return _first_least(error, Y, -3)
 
     def _error_of_pairs(self, RY: torch.Tensor) -> torch.Tensor:
         """Squared error (..., n_alphas, n, n_targets) over all other rows h where row g and h are left out.
@@ -218,6 +221,17 @@ class RidgeFolds:
             - 2 * diagonal * RY * ((weight * R) @ RY)
             + RY.square() * (weight * R.square()).sum(-1, keepdim=True)
         )
+
+
+def _first_least(error: torch.Tensor, Y: torch.Tensor, axis: int) -> torch.Tensor:
+    """Number of the first penalty along an axis whose squared error is the least, but for rounding.
+
+    With three groups of one position each, all penalties tie: what is left to fit is constant. A choice by
+    rounding would be one for a target alone and another in a batch, that is, another statistic for the null.
+    """
+    slack = torch.finfo(error.dtype).eps ** 0.6
+    least = error.amin(axis, keepdim=True) * (1 + slack) + slack**2 * Y.square().sum(0)
+    return (error <= least).to(torch.uint8).argmax(axis)
 
 
 def _buckets(sets: list[tuple[np.ndarray, ...]]) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from kernel import stats
+from kernel import checks, stats
 from kernel.brain import people, projection, topography
 from kernel.brain.cohort import Cohort, mean_over_subjects, on_common_electrodes, standardise, trial_features
 from kernel.brain.designs import scalp_channels
@@ -114,14 +114,24 @@ def project_vaxis(
 
 
 def clip_values(cohort: Cohort, by_emotion: Mapping[str, float], what: str = "value") -> np.ndarray:
-    """The value of each clip's emotion (n_clips,); KeyError names the emotions that have none."""
+    """The value of each clip's emotion (n_clips,), not all equal; KeyError names the emotions without one."""
+    if not isinstance(by_emotion, Mapping | pd.Series):
+        raise ValueError(
+            f"{what} must be a mapping of emotion to number, got {type(by_emotion).__name__}: of an axis, "
+            "dict(zip(axis.classes_, axis.positions_))"
+        )
     by_emotion = dict(by_emotion)  # a table of pandas would list its values
     missing = sorted(set(cohort.emotions.tolist()) - set(by_emotion))
     if missing:
         raise KeyError(
             f"no {what} for {', '.join(missing)}: {cohort.label} holds {', '.join(cohort.classes)}"
         )
-    return np.array([float(by_emotion[emotion]) for emotion in cohort.emotions])
+    values = np.array(
+        [checks.between(f"{what} of {e}", by_emotion[e], -np.inf, np.inf) for e in cohort.emotions]
+    )
+    if np.ptp(values) == 0:
+        raise ValueError(f"{what} is {values[0]:g} for every emotion: values must differ to order them")
+    return values
 
 
 class ClassOrder(NamedTuple):
@@ -209,9 +219,14 @@ def map_vaxis_to_scalp(
 ) -> AxisTopography:
     """Ask where, in which band and when EEG follows an axis, with nulls that repeat every search.
 
-    Arguments and errors as for `project_vaxis`; channels without a place in the 10-05 system are left out.
+    Arguments and errors as for `project_vaxis`; channels without a place in the 10-05 system are left out,
+    a ValueError if all are without.
     """
-    placed = scalp_channels(cohort.channels)
+    if not (placed := scalp_channels(cohort.channels)):
+        raise ValueError(
+            f"none of the channels {', '.join(cohort.channels[:3])}, ... has a place in the 10-05 system: "
+            "rename them (rename_channels of MNE), or leave the scalp out"
+        )
     cohort = cohort if placed == cohort.channels else cohort.select(channels=placed)
     y, emotions = clip_values(cohort, positions, "position"), cohort.emotions
     standard = standardise(cohort)
