@@ -98,9 +98,9 @@ FROM_ONE = Benchmark("from 1 to 9", toy_benchmark().texts, np.linspace(1, 9, 24)
         (
             [("joy", "w1"), ("fear", "w2")],
             {},
-            r"must be a dict of two emotions or more, .* got \[\('joy', 'w1'",
+            r"must be a dict of two emotions or more, got \[\('joy', 'w1'",
         ),
-        ({"joy": ["w1", "w2"]}, {}, r"two emotions or more, .* got \{'joy'"),
+        ({"joy": ["w1", "w2"]}, {}, r"two emotions or more, got \{'joy'"),
         ({1: "w1", 2: "w2"}, {"orient": 1}, "emotions must be names, no space at an end, got 1"),
         ({"joy ": "w1", "fear": "w2"}, {}, "got 'joy '"),
         ({"anger": "w1", "fear": "w2"}, {}, "orient must be one of anger, fear; got 'joy'"),

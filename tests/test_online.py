@@ -869,6 +869,7 @@ def test_members_of_a_bank_give_their_own_probabilities_and_fit_no_other_channel
     with pytest.raises(ValueError, match="4 windows cannot be averaged into 5 time steps"):
         from_bank(bank, [1])[0](rows[:, :, :4])
     for options, message in (
+        ({"channels": 32, "settings": OnlineSettings(segment=4.0)}, "4 windows cannot be averaged into 5"),
         ({"channels": 30}, "estimator 0 was fitted to 160 features, channels times bands are 150: choose"),
         (
             {"channels": 32, "classes": ["good", "bad"]},

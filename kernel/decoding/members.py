@@ -203,14 +203,14 @@ def check_diversity(estimator: Any, diversity: str | Sequence[Any], n_members: i
     checks.count("n_members", n_members, 2)
     if listed:
         checks.count("the number of estimators in diversity", len(diversity), 2)
-    elif checks.choice("diversity", diversity, DIVERSITY) == "snapshots" and not allows(
-        estimator, "snapshots"
-    ):
+        return
+    checks.choice("diversity", diversity, DIVERSITY)
+    if diversity == "snapshots" and not allows(estimator, "snapshots"):
         raise ValueError(
             f"{_kind(estimator)} keeps no snapshots of its training: use NetworkClassifier, or "
             "diversity='length'"
         )
-    elif diversity == "length" and _length_parameter(estimator) is None:
+    if diversity == "length" and _length_parameter(estimator) is None:
         raise ValueError(
             f"{_kind(estimator)} has none of {', '.join(LENGTH_PARAMETERS)}: its training has no "
             "length, choose another diversity"

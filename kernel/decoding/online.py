@@ -108,7 +108,8 @@ class OnlineDecoder(Stateful):
         self._least_good = math.ceil(settings.min_good * len(self.channels) - 1e-9)
         if not isinstance(estimators, Sequence | np.ndarray):
             raise ValueError(f"estimators must be a list, got {estimators!r}: put it in brackets")
-        self._members = [_member(e, i, math.prod(shape)) for i, e in enumerate(estimators)]
+        segment = len(self.channels), settings.n_windows, len(self.entropy.bands)
+        self._members = [_member(e, i, segment) for i, e in enumerate(estimators)]
         self.classes = _agreed_classes(estimators, classes)
         self._weights = _weights(weights, len(self._members))
 
@@ -477,9 +478,9 @@ def _agreed_classes(estimators: Sequence[Any], renamed: Sequence[Any] | None) ->
     return classes
 
 
-def _member(estimator: Any, number: int, n_features: int) -> tuple[Callable[..., Any], bool]:
+def _member(estimator: Any, number: int, segment: tuple[int, int, int]) -> tuple[Callable[..., Any], bool]:
     """What to call for probabilities, and whether it takes the mean of the segment."""
-    takes_mean = hasattr(estimator, "predict_proba")
+    n_features, takes_mean = segment[0] * segment[2], hasattr(estimator, "predict_proba")
     if not takes_mean and not callable(estimator):
         raise ValueError(
             f"estimator {number}, {type(estimator).__name__}, neither has predict_proba nor can be "
@@ -491,6 +492,8 @@ def _member(estimator: Any, number: int, n_features: int) -> tuple[Callable[...,
             f"estimator {number} was fitted to {fitted} features, channels times bands are {n_features}: "
             "choose the channels and bands of the training"
         )
+    if not takes_mean and hasattr(estimator, "n_features_in_"):
+        estimator(np.zeros((1, *segment)))  # a member of a bank says whether it can divide the segment
     return estimator.predict_proba if takes_mean else estimator, takes_mean
 
 

@@ -86,10 +86,7 @@ class Stories:
     def told(sentences: Mapping[str, str | Sequence[str]]) -> tuple[list[str], list[str]]:
         """Texts of a mapping of emotion to text or texts, with emotions; ValueError if one cannot be used."""
         if not isinstance(sentences, Mapping) or len(sentences) < 2:
-            shown = str(sentences)[:60]
-            raise ValueError(
-                f"sentences must be a dict of two emotions or more, each with its own; got {shown}"
-            )
+            raise ValueError(f"sentences must be a dict of two emotions or more, got {str(sentences)[:60]}")
         pairs = []
         for emotion, texts in sentences.items():
             if not isinstance(emotion, str) or not emotion or emotion != emotion.strip():
