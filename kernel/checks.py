@@ -30,13 +30,18 @@ def choice(name: str, value: T, options: Collection[Any], *, error: Error = Valu
     raise error(f"{name} must be one of {', '.join(known)}; got {value!r}{hint}")
 
 
+def sequence(name: str, values: Iterable[T] | str, *, error: Error = ValueError) -> tuple[T, ...]:
+    """Any number of values as a tuple; one string, or one value, alone is refused."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise error(f"{name} must be a list, got {values!r}: put it in brackets")
+    return tuple(values)
+
+
 def choices(
     name: str, values: Iterable[T] | str, options: Collection[Any] | None = None, *, error: Error = ValueError
 ) -> tuple[T, ...]:
     """One or more different values, each of the options if there are any; one string alone is refused."""
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        raise error(f"{name} must be a list, got {values!r}: put it in brackets")
-    items = tuple(values)
+    items = sequence(name, values, error=error)
     if not items:
         raise error(f"{name} is empty: name one or more")
     twice = [one for place, one in enumerate(items) if one in items[:place]]

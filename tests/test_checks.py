@@ -1,5 +1,7 @@
 """Arguments at the door: values that pass come back, others are named with their cure."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -36,6 +38,13 @@ def test_a_choice_is_one_of_the_options():
             checks.choice("mode", other, ("a", "b"))
     with pytest.raises(KeyError):
         checks.choice("mode", "c", ("a", "b"), error=KeyError)
+
+
+def test_a_sequence_may_be_empty_and_hold_the_same_twice():
+    assert checks.sequence("names", iter("aa")) == ("a", "a") and checks.sequence("names", []) == ()
+    for alone in ("ab", 3, None, Path("ab")):
+        with pytest.raises(ValueError, match=r"names must be a list, got .*: put it in brackets"):
+            checks.sequence("names", alone)
 
 
 def test_choices_are_some_and_different():

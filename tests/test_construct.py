@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -66,11 +67,83 @@ def test_sentences_come_in_any_sequence(tiny_lm):
     )
 
 
-def test_bad_sentences_are_named(tiny_lm):
-    with pytest.raises(ValueError, match="'fear' has no sentence"):
-        kernel.construct_valence_axis(tiny_lm, {"joy": "w1", "fear": []}, benchmarks=[])
-    with pytest.raises(ValueError, match="orient must be one of anger, fear; got 'joy'"):
-        kernel.construct_valence_axis(tiny_lm, {"anger": "w1", "fear": "w2"}, benchmarks=[], progress=False)
+class Reached(Exception):
+    """A model was asked for."""
+
+
+@pytest.fixture
+def loaded(monkeypatch):
+    """What a model is loaded by; nothing else may come before arguments are checked."""
+    asked = []
+
+    def load(name, device=None):
+        asked.append(name)
+        raise Reached
+
+    monkeypatch.setattr(construct, "load_language_model", load)
+    return asked
+
+
+SCORED = construct.ValenceAxisResult("other", None, None, {}, None, {"toy": toy_benchmark().texts})
+FROM_ONE = Benchmark("from 1 to 9", toy_benchmark().texts, np.linspace(1, 9, 24), "none")
+
+
+@pytest.mark.parametrize(
+    ("sentences", "options", "message"),
+    [
+        ({"joy": "w1", "fear": []}, {}, "'fear' has no sentence"),
+        ({"joy": ["w1", " "], "fear": "w2"}, {}, "'joy' has no sentence in ' ': write one, or drop it"),
+        ({"joy": "w1", "fear": ["w2", np.nan]}, {}, "'fear' has no sentence in nan"),
+        ({"joy": None, "fear": "w2"}, {}, "'joy' has no sentence in None"),
+        (
+            [("joy", "w1"), ("fear", "w2")],
+            {},
+            r"must be a dict of two emotions or more, got \[\('joy', 'w1'",
+        ),
+        ({"joy": ["w1", "w2"]}, {}, r"two emotions or more, got \{'joy'"),
+        ({1: "w1", 2: "w2"}, {"orient": 1}, "emotions must be names, no space at an end, got 1"),
+        ({"joy ": "w1", "fear": "w2"}, {}, "got 'joy '"),
+        ({"anger": "w1", "fear": "w2"}, {}, "orient must be one of anger, fear; got 'joy'"),
+        (SENTENCES, {"orient": ["joy"]}, r"orient must be one of anger, joy, neutral; got \['joy'\]"),
+        (SENTENCES, {"orient": {"joy": 1}}, "no two different codes"),
+        (SENTENCES, {"benchmarks": "movie"}, "benchmarks must be a list, got 'movie': put it in brackets"),
+        (SENTENCES, {"benchmarks": toy_benchmark()}, "benchmarks must be a list, got Benchmark"),
+        (SENTENCES, {"benchmarks": ["moovie"]}, r"got 'moovie' \(did you mean movie\?\)"),
+        (SENTENCES, {"benchmarks": [toy_benchmark(), toy_benchmark(seed=1)]}, "by name, holds 'toy' twice"),
+        (SENTENCES, {"benchmarks": [FROM_ONE]}, "one side of zero: .* or subtract the middle of the scale"),
+        (SENTENCES, {"compare_with": SCORED}, "compare_with holds 'other', which is no result: put one"),
+        (SENTENCES, {"compare_with": [SCORED], "benchmarks": ()}, "other was scored on other texts"),
+        (SENTENCES, {"compare_with": [SCORED._replace(texts={})], "benchmarks": ()}, "on other texts"),
+        (SENTENCES, {"compare_with": [SCORED], "benchmarks": [toy_benchmark(n=20)]}, "on other texts"),
+    ],
+)
+def test_arguments_are_checked_before_a_model_is_loaded(loaded, sentences, options, message):
+    usual = {"benchmarks": [toy_benchmark()], "progress": False}
+    with pytest.raises(ValueError, match=message):
+        kernel.construct_valence_axis("a", sentences, **usual | options)
+    if not {"benchmarks", "compare_with"} & {*options} and isinstance(sentences, dict):
+        for call in (construct.story_axis, construct.axis_positions):
+            with pytest.raises(ValueError, match=message):
+                call("a", sentences, **options)
+    assert loaded == []
+    with pytest.raises(Reached):
+        kernel.construct_valence_axis("a", SENTENCES, compare_with=[SCORED], **usual)
+
+
+def test_a_model_may_be_a_folder_and_models_are_a_list(loaded, tmp_path):
+    build = partial(kernel.construct_valence_axis, benchmarks=())
+    for call in (build, construct.story_axis, construct.axis_positions):
+        with pytest.raises(Reached):
+            call(tmp_path / "model", SENTENCES)
+    with pytest.raises(Reached):
+        construct.write_stories(tmp_path / "model", ["calm"])
+    assert loaded == 4 * [tmp_path / "model"]
+    table = construct.run_registry([tmp_path / "model"], tmp_path / "out", progress=False, benchmarks=[])
+    assert table.loc[0, "model"] == str(tmp_path / "model") == loaded[-1]
+    for alone in ("SmolLM2-135M-Instruct", Path("model")):
+        with pytest.raises(ValueError, match=r"models must be a list, got .*: put it in brackets"):
+            construct.run_registry(alone, tmp_path)
+    assert len(loaded) == 5
 
 
 @pytest.mark.parametrize("layer", ["all", [3, 5], (2,), None, 1.5])

@@ -46,7 +46,7 @@ def test_a_folder_loads_like_a_hub_model(tmp_path):
     folder = tmp_path / "mine"
     lm.causal.save_pretrained(folder)
     lm.tokenizer.save_pretrained(folder)
-    loaded = load_language_model(str(folder), device="cpu")
+    loaded = load_language_model(folder, device="cpu")
     assert (loaded.name, loaded.widths, loaded.dtype) == ("mine", (32,) * 5, torch.float32)
     texts = ["w1 w2", "w3"]
     options = dict(cache=False, progress=False)

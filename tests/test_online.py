@@ -737,6 +737,8 @@ def test_a_channel_that_is_marked_bad_is_lost(rng):
             {"channels": NAMES},
             r"has no channels \['Oz'\], only \['Fz', 'Cz', 'Pz', 'O1'\]: rename",
         ),
+        (lambda x: recording(x), {}, r"a whole recording, RawArray: wrap it in replay\(\.\.\.\)"),
+        (lambda x: x, {}, r"a whole recording, ndarray: wrap it in replay"),
         (lambda x: replay(x, SFREQ), {"sfreq": 250}, "chunks have 125 Hz, not 250: resample"),
         (lambda x: replay(recording(x, bads=["Pz"])), {}, r"bad channels \['Pz'\] leave out rows: give"),
     ],
@@ -849,7 +851,7 @@ def test_a_real_stream_arrives_whole(rng):
 # Networks of a bank
 
 
-def test_members_of_a_bank_give_their_own_probabilities(tmp_path):
+def test_members_of_a_bank_give_their_own_probabilities_and_fit_no_other_channels_or_classes(tmp_path):
     cohort, _ = simulate_cohort(0, "null", n_subjects=5)
     shared = {"epochs": 1, "warmup_epochs": 0, "batch_size": 64, "options": {"hidden": (8,)}}
     specs = [
@@ -866,7 +868,18 @@ def test_members_of_a_bank_give_their_own_probabilities(tmp_path):
         np.testing.assert_allclose(member(rows), softmax(bank.scores(number), axis=1), atol=1e-5)
     with pytest.raises(ValueError, match="4 windows cannot be averaged into 5 time steps"):
         from_bank(bank, [1])[0](rows[:, :, :4])
-    decoder = OnlineDecoder(members, sfreq=SFREQ, channels=32, classes=bank.classes)
+    for options, message in (
+        ({"channels": 32, "settings": OnlineSettings(segment=4.0)}, "4 windows cannot be averaged into 5"),
+        ({"channels": 30}, "estimator 0 was fitted to 160 features, channels times bands are 150: choose"),
+        (
+            {"channels": 32, "classes": ["good", "bad"]},
+            r"estimator 0 knows the classes .*, not \['good', 'bad'",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            OnlineDecoder(members, sfreq=SFREQ, **options)
+    decoder = OnlineDecoder(members, sfreq=SFREQ, channels=32)  # whose classes are the bank's
+    assert decoder.classes == tuple(bank.classes)
     records = decoder.push(pink(np.random.default_rng(0), 32, 15))
     assert records[-1].label in cohort.classes and records[-1].probabilities.shape == (9,)
 

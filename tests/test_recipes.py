@@ -1,5 +1,7 @@
 """Axes without labels of valence: what they find, what they do not, and how it is judged."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from conftest import make_tiny_lm
@@ -138,6 +140,30 @@ def test_the_steady_axis_is_one_call(monkeypatch, valence):
     models["b"].name = "c"
     with pytest.raises(ValueError, match="two models have the name 'c'"):
         steady_axis("a", TOLD, partners=[models["b"], models["c"]])
+
+
+@pytest.mark.parametrize(
+    ("told", "options", "message"),
+    [
+        (TOLD, {"orient": "happy"}, "orient must be one of amusement, .*; got 'happy'"),
+        ({"calm": "w1", "stress": "w2"}, {}, "orient must be one of calm, stress; got 'joy'"),
+        ({"joy": "w1"}, {}, "two emotions or more"),
+        ({"joy": "w1", "fear": ["w2", ""]}, {}, "'fear' has no sentence in ''"),
+        (
+            TOLD,
+            {"partners": "Gemma-3-270M"},
+            "partners must be a list, got 'Gemma-3-270M': put it in brackets",
+        ),
+    ],
+)
+def test_the_steady_axis_checks_its_arguments_before_a_model_is_loaded(monkeypatch, told, options, message):
+    asked = []
+    monkeypatch.setattr(recipes, "load_language_model", lambda name: asked.append(name) or make_tiny_lm())
+    with pytest.raises(ValueError, match=message):
+        steady_axis("a", told, **options)
+    assert asked == []
+    steady_axis(Path("a"), {"joy": "w1", "fear": "w2"}, partners=[])
+    assert asked == [Path("a")]
 
 
 def test_the_steady_axis_reads_with_its_recipe():

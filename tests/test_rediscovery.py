@@ -338,6 +338,9 @@ def test_what_is_drawn_for_a_checkpoint_does_not_depend_on_the_others(nine):
     _, bank, _, found = nine
     few, more = (ablation.ablation(bank, found, n_best=n, n_directions=10) for n in (1, None))
     assert len(more.members) == 9
+    for none in (0, -1, 1.5):
+        with pytest.raises(ValueError, match="n_best must be a whole number of 1 or more, got"):
+            ablation.ablation(bank, found, n_best=none, n_directions=10)
     for kind, null in few.null.items():
         np.testing.assert_array_equal(null[:, 0], more.null[kind][:, 0])
 

@@ -18,6 +18,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -360,6 +361,47 @@ def test_refuses_options_and_says_why(options, message):
     X, y, _ = make_data()
     with pytest.raises(ValueError, match=message):
         ResidualEnsembleClassifier(**options).fit(X, y)
+
+
+class Untouched(GaussianNB):
+    """Nothing is to be trained."""
+
+    def fit(self, X, y):
+        raise AssertionError("trained")
+
+
+@pytest.mark.parametrize(
+    ("diversity", "options", "change", "message"),
+    [
+        ("bagging", {}, lambda X: X[:, 1:], "X_test: X has 11 features, but .* is expecting 12"),
+        ("bagging", {}, lambda X: np.where(X > 2, np.nan, X), "X_test: Input X contains NaN"),
+        ("bagging", {}, lambda X: X[:0], r"X_test: Found array with 0 sample\(s\)"),
+        ("bagging", {}, lambda X: X[0], "X_test: Expected 2D array, got 1D"),
+        ("baging", {}, None, r"diversity must be one of .*; got 'baging' \(did you mean bagging"),
+        (None, {}, None, "diversity must be one of .*; got None"),
+        ("bagging", {"n_members": 1}, None, "n_members must be a whole number of 2 or more, got 1"),
+        ("bagging", {"n_members": 4.0}, None, r"n_members must be .*, got 4\.0"),
+        ("length", {}, None, "Untouched has none of epochs"),
+        ("snapshots", {}, None, "Untouched keeps no snapshots"),
+        ([Untouched()], {}, None, "number of estimators in diversity must be"),
+        ([Untouched(), SVC()], {}, None, "SVC has no predict_proba: wrap it in CalibratedClassifierCV"),
+        ([Untouched(), GaussianNB], {}, None, r"estimator is the class GaussianNB: give an object"),
+    ],
+)
+def test_what_cannot_be_decoded_is_refused_before_anything_is_trained(diversity, options, change, message):
+    X, y, _ = make_data()
+    with pytest.raises(ValueError, match=message):
+        residual_ensemble_decoding(Untouched(), diversity, X, y, change(X) if change else X, **options)
+    with pytest.raises(AssertionError, match="trained"):
+        residual_ensemble_decoding(Untouched(), "bagging", X, y, X)
+
+
+def test_too_few_samples_are_named_as_such():
+    X, y, _ = make_data()
+    message = "GaussianNB trained on 4 samples; choose .*, or a smaller validation_fraction"
+    with pytest.raises(ValueError, match=message):
+        residual_ensemble_decoding(GaussianNB(), "bagging", X, y, X, validation_fraction=0.99)
+    residual_ensemble_decoding(GaussianNB(), "bagging", X, y, X, n_members=2, validation_fraction=0.5)
 
 
 @pytest.mark.parametrize(

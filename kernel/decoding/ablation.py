@@ -173,6 +173,7 @@ def ablation(
     .. [2] Arditi et al. (2024). arXiv:2406.11717
     """
     checks.count("n_directions", n_directions, 2)
+    checks.count("n_best", 1 if n_best is None else n_best)
     if not alignment.directions:
         raise ValueError(
             f"there is no residual direction in {alignment.label}: its target is constant within classes, "

@@ -150,13 +150,8 @@ def fit_members(
     ValueError if the diversity does not fit the base or the data, or leaves all members the same.
     """
     rng = check_random_state(random_state)
-    checks.count("n_members", n_members, 2)
+    check_diversity(estimator, diversity, n_members)
     if isinstance(diversity, str) and diversity == "snapshots":
-        if not allows(estimator, diversity):
-            raise ValueError(
-                f"{_kind(estimator)} keeps no snapshots of its training: use NetworkClassifier, or "
-                "diversity='length'"
-            )
         seeds = np.random.RandomState(rng.randint(2**31 - 1))
         stations = _seeded(estimator, seeds, device).snapshots(X, y, n_members)
         return [Member(one, _WHOLE) for one in stations]
@@ -184,21 +179,42 @@ def _untrained(
     # seeds first: with one random state, members of different diversity are paired by their seeds
     seeds = np.random.RandomState(rng.randint(2**31 - 1))
     if not isinstance(diversity, str):
-        checks.count("the number of estimators in diversity", len(diversity), 2)
         return [(_seeded(one, seeds, device), _WHOLE) for one in diversity]
-    checks.choice("diversity", diversity, DIVERSITY)
     views = _make_views(diversity, X, y, n_members, rng, device)
     if diversity != "length":
         return [(_seeded(estimator, seeds, device), view) for view in views]
-    name = _length_parameter(estimator)
-    if name is None:
+    name = str(_length_parameter(estimator))
+    lengths = [max(1, round(factor * estimator.get_params()[name])) for factor in (SHORT, LONG)]
+    pairs = [_seeded(estimator, seeds, device) for _ in range((n_members + 1) // 2)]
+    return [(clone(one).set_params(**{name: n}), _WHOLE) for one in pairs for n in lengths][:n_members]
+
+
+def check_diversity(estimator: Any, diversity: str | Sequence[Any], n_members: int) -> None:
+    """ValueError, before anything is trained, if members of a base cannot be made so."""
+    listed = isinstance(diversity, Sequence) and not isinstance(diversity, str)
+    for one in (estimator, *(diversity if listed else ())):
+        if isinstance(one, type):
+            raise ValueError(f"estimator is the class {one.__name__}: give an object, {one.__name__}()")
+        if not hasattr(one, "predict_proba"):
+            raise ValueError(
+                f"{type(one).__name__} has no predict_proba: wrap it in CalibratedClassifierCV, or choose "
+                "another estimator"
+            )
+    checks.count("n_members", n_members, 2)
+    if listed:
+        checks.count("the number of estimators in diversity", len(diversity), 2)
+        return
+    checks.choice("diversity", diversity, DIVERSITY)
+    if diversity == "snapshots" and not allows(estimator, "snapshots"):
+        raise ValueError(
+            f"{_kind(estimator)} keeps no snapshots of its training: use NetworkClassifier, or "
+            "diversity='length'"
+        )
+    if diversity == "length" and _length_parameter(estimator) is None:
         raise ValueError(
             f"{_kind(estimator)} has none of {', '.join(LENGTH_PARAMETERS)}: its training has no "
             "length, choose another diversity"
         )
-    lengths = [max(1, round(factor * estimator.get_params()[name])) for factor in (SHORT, LONG)]
-    pairs = [_seeded(estimator, seeds, device) for _ in range((n_members + 1) // 2)]
-    return [(clone(one).set_params(**{name: n}), _WHOLE) for one in pairs for n in lengths][:n_members]
 
 
 def allows(estimator: Any, diversity: str) -> bool:
@@ -273,8 +289,8 @@ def _refuse_identical(
     if all(np.abs(other - first).max() < 1e-9 for other in others):
         raise ValueError(
             f"all {len(members)} members are identical: diversity {diversity!r} changes nothing in "
-            f"{_kind(members[0].estimator)}; choose drop_basin, random_subspaces or bagging, or a "
-            "base with random_state"
+            f"{_kind(members[0].estimator)} trained on {len(X)} samples; choose drop_basin, random_subspaces "
+            "or bagging, a base with random_state, or a smaller validation_fraction"
         )
 
 

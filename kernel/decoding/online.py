@@ -108,7 +108,8 @@ class OnlineDecoder(Stateful):
         self._least_good = math.ceil(settings.min_good * len(self.channels) - 1e-9)
         if not isinstance(estimators, Sequence | np.ndarray):
             raise ValueError(f"estimators must be a list, got {estimators!r}: put it in brackets")
-        self._members = [_member(e, i, math.prod(shape)) for i, e in enumerate(estimators)]
+        segment = len(self.channels), settings.n_windows, len(self.entropy.bands)
+        self._members = [_member(e, i, segment) for i, e in enumerate(estimators)]
         self.classes = _agreed_classes(estimators, classes)
         self._weights = _weights(weights, len(self._members))
 
@@ -393,6 +394,8 @@ def _fitting(
 ) -> Iterator[tuple[Any, Any]]:
     """Chunks and times, None if they have none; rows are these channels where a source names its rows."""
     rows = None
+    if hasattr(chunks, "get_data") or getattr(chunks, "ndim", 0) == 2:
+        raise ValueError(f"chunks is a whole recording, {type(chunks).__name__}: wrap it in replay(...)")
     if isinstance(chunks, Chunks):
         if not np.isclose(chunks.sfreq, sfreq):
             raise ValueError(f"the chunks have {chunks.sfreq:g} Hz, not {sfreq:g}: resample them first")
@@ -421,8 +424,7 @@ def from_bank(
     """Members of a trained bank, all or those numbered, as callables for an :class:`OnlineDecoder`.
 
     Each takes windows (n, n_channels, n_windows, n_bands), averages them into as many time steps as the
-    member was trained on, and computes probabilities (n, n_classes) on the device. Give the decoder the
-    bank's classes, ``classes=bank.classes``.
+    member was trained on, and computes probabilities (n, n_classes) on the device.
     """
     from kernel.decoding.training import Labels
 
@@ -444,6 +446,8 @@ def from_bank(
                 logits = network(torch.as_tensor(steps, dtype=torch.float32, device=place)).cpu()
                 return labels.class_scores(logits).softmax(-1).numpy()
 
+        # by which a decoder knows before the session whether its channels, bands and classes are the bank's
+        vars(probabilities).update(n_features_in_=math.prod(bank.shape), classes_=bank.classes)
         return probabilities
 
     return [callable_of(member) for member in (range(len(bank)) if members is None else members)]
@@ -474,22 +478,23 @@ def _agreed_classes(estimators: Sequence[Any], renamed: Sequence[Any] | None) ->
     return classes
 
 
-def _member(estimator: Any, number: int, n_features: int) -> tuple[Callable[..., Any], bool]:
+def _member(estimator: Any, number: int, segment: tuple[int, int, int]) -> tuple[Callable[..., Any], bool]:
     """What to call for probabilities, and whether it takes the mean of the segment."""
-    if not hasattr(estimator, "predict_proba"):
-        if not callable(estimator):
-            raise ValueError(
-                f"estimator {number}, {type(estimator).__name__}, neither has predict_proba nor can be "
-                "called: calibrate it (sklearn.calibration) or wrap it in a function"
-            )
-        return estimator, False
+    n_features, takes_mean = segment[0] * segment[2], hasattr(estimator, "predict_proba")
+    if not takes_mean and not callable(estimator):
+        raise ValueError(
+            f"estimator {number}, {type(estimator).__name__}, neither has predict_proba nor can be "
+            "called: calibrate it (sklearn.calibration) or wrap it in a function"
+        )
     fitted = getattr(estimator, "n_features_in_", n_features)
     if fitted != n_features:
         raise ValueError(
             f"estimator {number} was fitted to {fitted} features, channels times bands are {n_features}: "
             "choose the channels and bands of the training"
         )
-    return estimator.predict_proba, True
+    if not takes_mean and hasattr(estimator, "n_features_in_"):
+        estimator(np.zeros((1, *segment)))  # a member of a bank says whether it can divide the segment
+    return estimator.predict_proba if takes_mean else estimator, takes_mean
 
 
 def _weights(weights: ArrayLike | None, n: int) -> np.ndarray:

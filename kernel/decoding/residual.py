@@ -22,6 +22,7 @@ from kernel.decoding import ensemble, networks
 from kernel.decoding.geometry import Device
 from kernel.decoding.members import (
     Member,
+    check_diversity,
     fit_base,
     fit_members,
     fit_stacker,
@@ -237,13 +238,7 @@ class ResidualEnsembleClassifier(MetaEstimatorMixin, _Classifier):
     def _check(self) -> Any:
         """The base, if the options can be used."""
         base = networks.linear_baseline("lda") if self.estimator is None else self.estimator
-        if isinstance(base, type):
-            raise ValueError(f"estimator is the class {base.__name__}: give an object, {base.__name__}()")
-        if not hasattr(base, "predict_proba"):
-            raise ValueError(
-                f"{type(base).__name__} has no predict_proba: wrap it in CalibratedClassifierCV, or choose "
-                "another estimator"
-            )
+        check_diversity(base, self.diversity, self.n_members)
         checks.choice("aggregation", self.aggregation, AGGREGATION)
         if self.validation_fraction is not None:
             checks.between("validation_fraction", self.validation_fraction, 0, 1)
@@ -417,6 +412,11 @@ def residual_ensemble_decoding(
     """
     options = (n_members, aggregation, random_state, n_jobs, validation_fraction, device)
     model = ResidualEnsembleClassifier(base_classifier, diversity_set, *options)
+    _samples(model, X, y)
+    try:  # before anything is trained
+        _samples(model, X_test, reset=False)
+    except ValueError as error:
+        raise ValueError(f"X_test: {error}") from error
     model.fit(X, y, groups=groups)
     probabilities = model.predict_proba(X_test)
     return EnsembleDecoding(

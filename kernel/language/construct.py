@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from kernel import checks, files
 from kernel.arrays import real
 from kernel.language.axis import Agreement, ValenceAxis, agreement
 from kernel.language.hidden import AFFECT_CUE, hidden_states
-from kernel.language.models import REGISTRY, LanguageModel, load_encoder, load_language_model
+from kernel.language.models import REGISTRY, LanguageModel, Model, load_encoder, load_language_model
 from kernel.language.sentiment import Benchmark, load_benchmark, zero_shot
 from kernel.language.stories import Stories, diverse_stories, paraphrase
 
@@ -43,7 +44,7 @@ class ValenceAxisResult(NamedTuple):
 
 
 def construct_valence_axis(
-    lm: LanguageModel | str,
+    lm: Model,
     emotion_sentences: Sentences | None = None,
     *,
     cue: str | None = AFFECT_CUE,
@@ -61,8 +62,8 @@ def construct_valence_axis(
 
     Parameters
     ----------
-    lm : LanguageModel or str
-        A loaded model, or a name for `load_language_model`.
+    lm : LanguageModel, str or path
+        A loaded model, or what `load_language_model` takes.
     emotion_sentences : mapping of emotion to sentence(s), optional
         None takes six different stories for each of the nine FACED emotions.
     cue : str or None
@@ -93,8 +94,8 @@ def construct_valence_axis(
     Raises
     ------
     ValueError
-        If an emotion has no sentence, several layers are asked for, the sentences leave no axis, or a
-        compared result lacks the benchmarks.
+        Before the model is loaded, if sentences, layer, `orient` or benchmarks cannot be used or a compared
+        result lacks the benchmarks; later, if the model does not have the layer or leaves no axis.
 
     Examples
     --------
@@ -105,19 +106,24 @@ def construct_valence_axis(
     _check_layer(layer)
     told = _known_stories(None) if emotion_sentences is None else emotion_sentences
     texts, emotions = Stories.told(told)
-    lm = load_language_model(lm, device) if isinstance(lm, str) else lm.to(device)
+    codes = _codes(orient, emotions)
+    wanted = checks.sequence("benchmarks", benchmarks)
+    rated = [_sample(item, n_texts, min_abs_rating, random_state).check_sides() for item in wanted]
+    if rated:
+        checks.choices("benchmarks, by name,", [benchmark.name for benchmark in rated])
+    scored = {benchmark.name: tuple(benchmark.texts) for benchmark in rated}
+    _check_compared(compare_with, scored)
+    lm = lm.to(device) if isinstance(lm, LanguageModel) else load_language_model(lm, device)
 
     def states(items: Sequence[str]) -> np.ndarray:
         return hidden_states(lm, items, layer, cue, progress=progress)[:, 0]
 
-    axis = _oriented(states(texts), emotions, orient)
-    rows, scores, scored = [], {}, {}
-    for item in benchmarks:
-        benchmark = _sample(item, n_texts, min_abs_rating, random_state)
-        scored[benchmark.name] = tuple(benchmark.texts)
+    axis = _oriented(states(texts), emotions, codes)
+    rows, scores = [], {}
+    for benchmark in rated:
         scores[benchmark.name] = axis.project(states(benchmark.texts))
         rows.append(zero_shot(scores[benchmark.name], benchmark, random_state=random_state).row())
-    consistency = _consistency(lm.name, scores, scored, compare_with, random_state) if compare_with else None
+    consistency = _consistency(lm.name, scores, compare_with, random_state) if compare_with else None
     return ValenceAxisResult(lm.name, axis, pd.DataFrame(rows), scores, consistency, scored)
 
 
@@ -129,16 +135,21 @@ def _check_layer(layer: str | int) -> None:
         )
 
 
-def _oriented(H: np.ndarray, emotions: Sequence[str], orient: str | Mapping[str, float]) -> ValenceAxis:
-    if isinstance(orient, str):
-        return ValenceAxis(orient=orient).fit(H, emotions)
-    names = list(checks.choices("orient", orient, sorted(set(emotions))))
+def _codes(orient: str | Mapping[str, float], emotions: Sequence[str]) -> dict[str, float]:
+    """Valence codes of emotions, or of the positive one alone."""
+    if not isinstance(orient, Mapping):
+        return {checks.choice("orient", orient, sorted(set(emotions))): 1.0}
+    names = checks.choices("orient", orient, sorted(set(emotions)))
     codes = real([orient[name] for name in names], "codes of orient")
     if len(names) < 2 or np.ptp(codes) == 0:
         raise ValueError(f"orient={dict(orient)} has no two different codes: give one to each emotion")
-    axis = ValenceAxis(orient=names[int(np.argmax(codes))]).fit(H, emotions)
-    places = [axis.positions_[axis.classes_.index(name)] for name in names]
-    if np.corrcoef(places, codes)[0, 1] < 0:
+    return dict(zip(names, codes.tolist(), strict=True))
+
+
+def _oriented(H: np.ndarray, emotions: Sequence[str], codes: dict[str, float]) -> ValenceAxis:
+    axis = ValenceAxis(orient=max(codes, key=codes.__getitem__)).fit(H, emotions)
+    places = [axis.positions_[axis.classes_.index(name)] for name in codes]
+    if len(codes) > 1 and np.corrcoef(places, list(codes.values()))[0, 1] < 0:
         axis = ValenceAxis(orient=axis.classes_[int(np.argmin(axis.positions_))]).fit(H, emotions)
     return axis
 
@@ -150,19 +161,21 @@ def _sample(item: str | Benchmark, n: int | None, min_abs_rating: float, random_
     return load_benchmark(item, n=n, min_abs_rating=min_abs_rating, random_state=random_state)
 
 
-def _consistency(
-    name: str,
-    scores: dict[str, np.ndarray],
-    texts: dict[str, tuple[str, ...]],
-    others: Sequence[ValenceAxisResult],
-    random_state: int,
-) -> Agreement:
-    vectors = {name: np.concatenate([zscore(values) for values in scores.values()])}
-    for other in others:
-        if other.texts != texts:
+def _check_compared(others: Sequence[ValenceAxisResult], texts: dict[str, tuple[str, ...]]) -> None:
+    for other in checks.sequence("compare_with", others):
+        if not isinstance(other, ValenceAxisResult):
+            raise ValueError(f"compare_with holds {other!r}, which is no result: put one in brackets")
+        if not texts or other.texts != texts:
             raise ValueError(
                 f"{other.model} was scored on other texts: use the same benchmarks, n_texts and random_state"
             )
+
+
+def _consistency(
+    name: str, scores: dict[str, np.ndarray], others: Sequence[ValenceAxisResult], random_state: int
+) -> Agreement:
+    vectors = {name: np.concatenate([zscore(values) for values in scores.values()])}
+    for other in others:
         label = other.model if other.model not in vectors else f"{other.model} ({len(vectors) + 1})"
         vectors[label] = np.concatenate([zscore(other.scores[key]) for key in scores])
     families = {key: REGISTRY[key].family if key in REGISTRY else key for key in vectors}
@@ -170,7 +183,7 @@ def _consistency(
 
 
 def story_axis(
-    lm: LanguageModel | str,
+    lm: Model,
     emotions: Sequence[str] | Sentences | None = None,
     *,
     progress: bool = False,
@@ -208,7 +221,7 @@ def _known_stories(emotions: Sequence[str] | None) -> dict[str, list[str]]:
     return {name: known[name] for name in known if name in chosen}
 
 
-def write_stories(lm: LanguageModel | str, labels: Sequence[str], n: int = 6, **options: Any) -> Sentences:
+def write_stories(lm: Model, labels: Sequence[str], n: int = 6, **options: Any) -> Sentences:
     """Let a model write `n` stories for each label, a noun such as ``stress``, for :func:`story_axis`.
 
     It retells "Somebody feels stress." as in :func:`paraphrase`, whose `options` and errors it has. Without
@@ -216,7 +229,7 @@ def write_stories(lm: LanguageModel | str, labels: Sequence[str], n: int = 6, **
     badly: read the stories before you use them.
     """
     labels = checks.choices("labels", labels)
-    lm = load_language_model(lm) if isinstance(lm, str) else lm
+    lm = lm if isinstance(lm, LanguageModel) else load_language_model(lm)
     if "embed" not in options:
         encoder = load_encoder(lm.device)
         read = partial(hidden_states, encoder, layers="last", position="mean", cache=False, progress=False)
@@ -226,7 +239,7 @@ def write_stories(lm: LanguageModel | str, labels: Sequence[str], n: int = 6, **
 
 
 def axis_positions(
-    lm: LanguageModel | str, emotions: Sequence[str] | Sentences | None = None, **options: Any
+    lm: Model, emotions: Sequence[str] | Sentences | None = None, **options: Any
 ) -> dict[str, float]:
     """Where the axis of :func:`story_axis` puts its emotions, in standard deviations over them."""
     axis = story_axis(lm, emotions, **options)
@@ -235,7 +248,7 @@ def axis_positions(
 
 
 def run_registry(
-    models: Sequence[str],
+    models: Sequence[str | os.PathLike[str]],
     folder: str | Path,
     *,
     progress: bool = True,
@@ -247,8 +260,8 @@ def run_registry(
 
     Parameters
     ----------
-    models : sequence of str
-        Names for `load_language_model`.
+    models : sequence of str or path
+        What `load_language_model` takes.
     folder : path
         Where the result files go, as plain JSON.
     progress : bool
@@ -267,10 +280,11 @@ def run_registry(
     kernel.files.CacheNotWritableError, OSError
         If the folder cannot be written: that is not a failure of a model.
     """
+    names = [os.fspath(one) for one in checks.sequence("models", models)]
     folder, content = files.writable_folder(folder), joblib.hash(options)
     device = checks.device(options.get("device")).type
     rows = []
-    for name in tqdm(models, desc="models", disable=not progress):
+    for name in tqdm(names, desc="models", disable=not progress):
         identity = files.cache_key(__name__, name, files.state(name), device, content)
         target = folder / f"{name.replace('/', '--')}.json"
         record = _read_record(target)

@@ -5,6 +5,7 @@ No remote code is run, no pickled weights are read, and a bundled model is never
 
 from __future__ import annotations
 
+import os
 import zlib
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -147,6 +148,10 @@ class LanguageModel:
         return files.digest(repr(sorted(settings.items(), key=str)), attention, modules, tensors)
 
 
+#: A model, or the name or folder of one.
+Model = LanguageModel | str | os.PathLike[str]
+
+
 def _checksum(tensor: torch.Tensor) -> int:
     flat = tensor.detach().cpu().contiguous().reshape(-1)
     return zlib.crc32(flat.view(torch.uint8).numpy().data) if flat.numel() else 0
@@ -242,7 +247,7 @@ def _difference(states: torch.Tensor, reference: torch.Tensor) -> float:
 
 
 def load_language_model(
-    name: str, device: str | torch.device | None = None, dtype: torch.dtype | None = None
+    name: str | os.PathLike[str], device: str | torch.device | None = None, dtype: torch.dtype | None = None
 ) -> LanguageModel:
     """Load a language model by name.
 
@@ -251,7 +256,7 @@ def load_language_model(
 
     Parameters
     ----------
-    name : str
+    name : str or path
         A name in `REGISTRY`, a hub id, or a folder holding a transformers model in safetensors.
     device : str, torch.device or None
         As for `kernel.checks.device`.
@@ -271,7 +276,7 @@ def load_language_model(
     ModelLoadError
         If the hub or the folder does not give a usable model.
     """
-    device = checks.device(device)
+    name, device = os.fspath(name), checks.device(device)
     if dtype is None and device.type == "cpu":
         dtype = torch.float32
     card = REGISTRY.get(name)

@@ -12,7 +12,7 @@ from kernel import checks
 from kernel.arrays import real
 from kernel.language.axis import ValenceAxis
 from kernel.language.hidden import AFFECT_CUE, hidden_states
-from kernel.language.models import LanguageModel, load_language_model
+from kernel.language.models import LanguageModel, Model, load_language_model
 from kernel.language.stories import Stories, diverse_stories
 
 #: Cues after which a text is read; the first is that of the default axis.
@@ -108,10 +108,10 @@ class TextAxis(NamedTuple):
 
 
 def steady_axis(
-    lm: LanguageModel | str,
+    lm: Model,
     stories: Mapping[str, str | Sequence[str]] | None = None,
     *,
-    partners: Sequence[LanguageModel | str] = BUNDLED,
+    partners: Sequence[Model] = BUNDLED,
     orient: str = "joy",
     progress: bool = False,
 ) -> TextAxis:
@@ -119,11 +119,11 @@ def steady_axis(
 
     Parameters
     ----------
-    lm : LanguageModel or str
-        A loaded model, or a name for `load_language_model`, whose errors it has.
+    lm : LanguageModel, str or path
+        A loaded model, or what `load_language_model` takes, whose errors it has.
     stories : mapping of emotion to story or stories, optional
         None takes the twelve of each of FACED's nine emotions.
-    partners : sequence of LanguageModel or str
+    partners : sequence of LanguageModel, str or path
         Models that read the stories too and share the component; `lm` itself is left out. Without any, the
         axis is the model's own first component, which returns less well from other stories.
     orient : str
@@ -146,12 +146,14 @@ def steady_axis(
         texts, emotions = list(known.texts), list(known.emotions)
     else:
         texts, emotions = Stories.told(stories)
-    lm = load_language_model(lm) if isinstance(lm, str) else lm
+    checks.choice("orient", orient, sorted(set(emotions)))
+    partners = checks.sequence("partners", partners)
+    lm = lm if isinstance(lm, LanguageModel) else load_language_model(lm)
     states = {lm.name: STEADY.read(lm, texts, progress=progress)}
     for partner in partners:
         if partner is lm or partner == lm.name:
             continue
-        partner = load_language_model(partner) if isinstance(partner, str) else partner
+        partner = partner if isinstance(partner, LanguageModel) else load_language_model(partner)
         if partner.name in states:
             raise ValueError(f"two models have the name {partner.name!r}: give one another `name`")
         states[partner.name] = STEADY.read(partner, texts, progress=progress)

@@ -62,6 +62,15 @@ class Benchmark:
     def __len__(self) -> int:
         return len(self.texts)
 
+    def check_sides(self) -> Benchmark:
+        """The set itself; ValueError if an AUC, which needs positive and negative ratings, has none."""
+        if not (self.ratings.min(initial=0) < 0 < self.ratings.max(initial=0)):
+            raise ValueError(
+                f"the {len(self)} texts of {self.name!r} are all rated on one side of zero: an AUC needs "
+                "both, so take more (n_texts; texts in a study), or subtract the middle of the scale"
+            )
+        return self
+
 
 _SETS: dict[str, dict[str, Any]] = files.read_packaged(
     "language/data/benchmarks.yaml", lambda file: files.read_yaml(file.read())
@@ -252,13 +261,8 @@ def zero_shot(
     """
     scores = np.asarray(scores, dtype=float)
     checks.shape(f"scores of {benchmark.name!r}", scores, (len(benchmark),))
-    labels, ratings = benchmark.labels, benchmark.ratings
+    labels, ratings = benchmark.check_sides().labels, benchmark.ratings
     sided, sign = ratings != 0, np.sign(ratings)
-    if labels[sided].all() or not labels.any():
-        raise ValueError(
-            f"the {len(benchmark)} texts of {benchmark.name!r} are all rated on one side of zero: "
-            "an AUC needs both, so take more (n_texts; texts in a study)"
-        )
     rng = np.random.default_rng(random_state)
     interval = partial(stats.bootstrap_interval, n_resamples=n_resamples, random_state=rng)
     return ZeroShot(

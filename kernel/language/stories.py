@@ -10,7 +10,7 @@ import csv
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import count, islice
@@ -84,12 +84,17 @@ class Stories:
 
     @staticmethod
     def told(sentences: Mapping[str, str | Sequence[str]]) -> tuple[list[str], list[str]]:
-        """Texts of a mapping of emotion to text or texts, and the emotion of each."""
+        """Texts of a mapping of emotion to text or texts, with emotions; ValueError if one cannot be used."""
+        if not isinstance(sentences, Mapping) or len(sentences) < 2:
+            raise ValueError(f"sentences must be a dict of two emotions or more, got {str(sentences)[:60]}")
         pairs = []
         for emotion, texts in sentences.items():
-            each = [texts] if isinstance(texts, str) else list(texts)
-            if each in ([], [""]):
-                raise ValueError(f"emotion {emotion!r} has no sentence")
+            if not isinstance(emotion, str) or not emotion or emotion != emotion.strip():
+                raise ValueError(f"emotions must be names, no space at an end, got {emotion!r}")
+            each = list(texts) if isinstance(texts, Iterable) and not isinstance(texts, str) else [texts]
+            bad = [text for text in each or [""] if not (isinstance(text, str) and text.strip())]
+            if bad:
+                raise ValueError(f"emotion {emotion!r} has no sentence in {bad[0]!r}: write one, or drop it")
             pairs += [(text, emotion) for text in each]
         return [text for text, _ in pairs], [emotion for _, emotion in pairs]
 
