@@ -134,8 +134,7 @@ def contest(
     names = dict.fromkeys([reference, *methods])
     for name in names:
         checks.choice(f"a contestant with {type(estimator).__name__}", name, possible)
-    split = usual_split(cohort, split).require_test_subjects()
-    samples = _Samples.of(cohort, split, segment, n_windows)
+    samples = _Samples.of(cohort, usual_split(cohort, split), segment, n_windows)
     folder = "contest" if folder is None else files.writable_folder(folder)
     families = dict.fromkeys(METHODS[name].family for name in names)
     trained = {
@@ -202,6 +201,7 @@ class _Samples(NamedTuple):
         asked = whole.rows(split.validation) | test
         if not train.any() or not test.any() or test[asked].all():
             raise ValueError(f"a set of split {split.name!r} is empty: choose another split or fold")
+        split.require_test_subjects()
         learnt = x[train], whole.y[train], whole.subject[train]
         return cls(*learnt, x[asked], whole.y[asked], test[asked], whole.subject[test])
 

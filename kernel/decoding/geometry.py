@@ -232,7 +232,7 @@ def residual_alignment(
     # (..., n_clips, d) of those who choose and of those who test
     means = [_residuals(_means(Z[..., rows, :], clip_code[rows]), class_of) for rows in (chooses, tests)]
     components = _components(means[0], Z, min(n_components, len(clips) - int(class_of.max()) - 1))
-    observed = torch.as_tensor(target[None]).to(Z)
+    observed = torch.tensor(target[None]).to(Z)
     selected, held_out, choice, sign = (part[..., 0] for part in scores(means, components, observed))
     width = choice.numel() * components.shape[-2]
     if null == "permute":

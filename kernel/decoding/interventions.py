@@ -24,7 +24,7 @@ from kernel.brain.designs import scalp_channels
 from kernel.brain.simulate import PRESETS, Settings, simulate_cohort
 from kernel.brain.splits import Split, make_split, usual_split
 from kernel.decoding import ensemble, geometry, networks
-from kernel.decoding.alignment import NAMED, PAPER_ROWS, Alignment, Context
+from kernel.decoding.alignment import NAMED, PAPER_ROWS, STRATEGIES, Alignment, Context
 from kernel.decoding.bank import noise_bank, train_bank
 from kernel.decoding.checkpoints import Bank
 from kernel.decoding.effects import ARMS, Interventions, combine
@@ -62,7 +62,7 @@ def wanted_strategies(
     if not named:
         raise ValueError("strategies is empty: name one or more")
     for strategy in strengths if isinstance(strengths, Mapping) else ():
-        checks.choice("a strategy of strengths", strategy, {a.strategy: a for a in named.values()})
+        checks.choice("a strategy of strengths", strategy, STRATEGIES)
     labelled: dict[str, Alignment] = {}
     for label, alignment in named.items():
         doses = strengths.get(alignment.strategy) if isinstance(strengths, Mapping) else strengths
