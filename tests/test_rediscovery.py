@@ -454,7 +454,7 @@ def poor(what):
 @pytest.mark.parametrize(
     ("what", "split", "message"),
     [
-        ("rating", None, r"clip 4 of .* has no finite rating of valence: mend it, or leave it out"),
+        ("rating", None, r"clip 4 has no rating of valence: mend it, or cohort.select"),
         ("clips", None, r"clips: half of these may leave 1 contrasts"),
         ("a clip in validation", None, "validation has no trial of clip 5: leave it out"),
         ("", "leave_subject_out", "did you mean leave_subjects_out"),

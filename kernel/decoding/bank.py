@@ -67,8 +67,7 @@ def train_bank(
         Differential entropies; standardised here by :func:`kernel.brain.cohort.standardise` unless its unit
         is z.
     split : Split or str
-        Trials to learn from, to choose the epoch on, and to test on; or a name for
-        :func:`~kernel.brain.splits.make_split`.
+        Trials to learn from, to choose the epoch on, and to test on; or a name of `make_split`.
     segment : float, optional
         Seconds of a sample, by default those of :func:`~kernel.brain.cohort.segments`.
     prototypes : mapping of class to vector, or array_like, shape (n_classes, d), optional

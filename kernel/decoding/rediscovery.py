@@ -137,10 +137,7 @@ def clip_target(cohort: Cohort, positions: Mapping[str, float]) -> pd.Series:
     target, ratings = clip_values(cohort, positions, "position"), clip_ratings(cohort)
     if ratings is not None and not np.isfinite(ratings).all():
         clip = cohort.clips[~np.isfinite(ratings)][0]
-        raise ValueError(
-            f"clip {clip} of {cohort.label} has no finite rating of valence: mend it, or leave it out with "
-            "cohort.select(clips=...)"
-        )
+        raise ValueError(f"clip {clip} has no rating of valence: mend it, or cohort.select(clips=...) others")
     if ratings is not None and np.ptp(ratings) > 0:
         for emotion in np.unique(cohort.emotions):
             clips = cohort.emotions == emotion
@@ -259,8 +256,7 @@ def rediscovery(
         drawn["random"] = np.abs(stats.pearson(between.positions, draws[:, None]))
         positions[members] = between.positions
         if within:
-            by_clip = pd.Series(target, clips)  # of some of which only training people may have trials
-            inside = bank.residual_alignment(members, by_clip, n_null=n_null, **seeds)
+            inside = bank.residual_alignment(members, pd.Series(target, clips), n_null=n_null, **seeds)
             scores |= {"residual": inside.selected, "residual_p": inside.p_selected}
             scores |= {"held_out": inside.held_out, "held_out_p": inside.p_held_out}
             scores |= {"component": inside.component}
@@ -440,7 +436,7 @@ def map_vaxis_to_eeg(
     split = usual_split(cohort, split) if specs else None
     if split:  # what cannot be asked is said before any work
         target = clip_target(cohort, positions)
-        rediscovery(noise_bank(cohort, split), target, n_permutations=1, n_null=1)
+        rediscovery(noise_bank(cohort, split), target, n_permutations=1, n_null=1, device=device)
     projection = project_vaxis(cohort, positions, valence=valence, n_slow=n_slow, device=device, **seeds)
     if split is None:
         return AxisInEEG(projection, None, None)
