@@ -6,6 +6,7 @@ mask or fraction is dropped, and nothing that was given is changed.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from numpy.typing import ArrayLike
 
 Features = ArrayLike | torch.Tensor
+Named = ArrayLike | Mapping[str, ArrayLike]  # one row a name: by name, or in the order of the names
 
 
 def real(values: Features, name: str, *, dtype: Any = np.float64, finite: bool = True) -> np.ndarray:
@@ -106,6 +108,22 @@ def _of_one_kind(labels: np.ndarray, name: str) -> np.ndarray:
         first, other = labels.flat[0], labels.flat[texts.index(not texts[0])]
         raise ValueError(f"{name} holds text and others, {first!r} and {other!r}: give all one type")
     return labels
+
+
+def in_order(values: Any, names: Collection[Any], name: str) -> Any:
+    """What a mapping, or a pandas index that holds some of these names, has for each; all else as it is.
+
+    An index that was not made from names, or that repeats them, says no order.
+    """
+    table = isinstance(values, pd.Series | pd.DataFrame)
+    keys = values.index if table else values
+    if table and (isinstance(keys, pd.RangeIndex) or not keys.is_unique or not keys.isin(list(names)).any()):
+        return values
+    if not table and not isinstance(values, Mapping):
+        return values
+    if lacking := [str(one) for one in names if one not in keys]:
+        raise ValueError(f"{name} has nothing for {', '.join(lacking)}: give every one of {len(names)}")
+    return values.loc[list(names)] if table else [values[one] for one in names]
 
 
 def class_numbers(y: Any, n: int, n_classes: int) -> np.ndarray:

@@ -22,13 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return assets.main(words[1:])
     options = _parser().parse_args(words)
-    from kernel.audit.store import StoredResultError
-    from kernel.claims import ClaimsError
-    from kernel.plans import StudyError
-
     try:
         return options.act(options)
-    except (StudyError, StoredResultError, ClaimsError, OSError) as error:
+    except (ValueError, OSError) as error:  # those of the package say what to mend
         print(f"kernel: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -188,6 +188,8 @@ class Study:
                 value = setting.metadata["check"](setting.name, value)
             object.__setattr__(self, setting.name, value)
         checks.choice("orient", self.orient, self.stories or diverse_stories().sources, error=StudyError)
+        if self.seeds < 2 and self.strategies != ():
+            raise StudyError("seeds must be 2 or more to test strategies, got 1; or ask none: strategies: []")
 
     @property
     def torch_device(self) -> str | None:

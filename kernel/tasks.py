@@ -78,7 +78,9 @@ def _cohort_task(study: Study, folder: Path, what: str) -> Result:
     else:
         size = {"n_subjects": study.subjects} if study.design == "FACED" else {"design": study.design}
         cohort, _ = simulate_cohort(study.cohort_seed, study.preset, **size)
-    _split(study, _of_bands(study, cohort))  # an impossible one shows here
+    split = _split(study, _of_bands(study, cohort))  # an impossible one shows here
+    if any(task.trainings for task in study.plan()):
+        split.require_test_subjects()
     lack = set(cohort.classes) - set(study.stories or diverse_stories().sources)
     if lack:
         raise StudyError(

@@ -4,6 +4,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.spatial import procrustes as scipy_procrustes
@@ -309,6 +310,9 @@ def test_values_per_clip_and_per_class():
     per_class = make_context([3.0, 1.0, 2.0]).values
     assert per_class.shape == (10, 1) and per_class.std() == pytest.approx(1)
     assert len(np.unique(per_class)) == 3
+    by_name = {"tenderness": 2.0, "anger": 3.0, "joy": 9.0, "amusement": 1.0}
+    for named in (by_name, pd.Series(by_name), pd.DataFrame({"model": by_name})):
+        np.testing.assert_array_equal(make_context(named).values, per_class)
     np.testing.assert_allclose(make_context(5 * VALUES - 3).values, make_context(VALUES).values)
     for bad in (np.ones(4), np.full(10, np.nan), np.ones((10, 2, 2))):
         with pytest.raises(ValueError, match=r"each of 10 clips or 3 classes|valence holds NaN"):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from unittest import mock
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.metrics import balanced_accuracy_score
@@ -289,6 +290,25 @@ def test_prototypes_keep_their_cosines_and_nothing_else(rng):
         np.testing.assert_allclose(rows @ rows.T, unit @ unit.T, atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", [dict, pd.DataFrame])
+def test_prototypes_are_paired_with_classes_by_name(kind, cohort, split, place):
+    specs = [TrainingSpec(**SHORT, kd="llm")]
+    expected = train(specs, cohort, split, prototypes=PROTOTYPES, folder=place)
+    named = {name: PROTOTYPES[cohort.classes.index(name)] for name in sorted(cohort.classes)}
+    other = train(specs, cohort, split, prototypes=list(named.values()), folder=place)
+    assert not np.array_equal(other.checkpoints[0].logits, expected.checkpoints[0].logits)
+    named = named if kind is dict else pd.DataFrame(named).T
+    assert_same_members(train(specs, cohort, split, prototypes=named, folder=place), expected)
+
+
+def test_one_spec_and_the_name_of_a_split_are_taken(cohort, bank, place):
+    alone = train(SPECS[0], cohort, "leave_subjects_out", folder=place)
+    assert len(alone) == 1 and alone.split == "leave_subjects_out"
+    np.testing.assert_array_equal(alone.checkpoints[0].logits, bank.checkpoints[0].logits)
+    with pytest.raises(ValueError, match="did you mean leave_subjects_out"):
+        train(SPECS[0], cohort, "leave_subject_out", folder=place)
+
+
 def test_time_steps_are_means_of_their_part():
     short = simulate_cohort(1, n_subjects=6, window=5.0)[0]
     de = short.de.copy()
@@ -547,6 +567,7 @@ def aligned(name, **changes):
         ([TrainingSpec(kd="llm")], {}, "needs prototypes="),
         ([TrainingSpec(kd="llm")], {"prototypes": np.ones((8, 4))}, r"\(9 classes, d\).*got \(8, 4\)"),
         ([TrainingSpec()], {"prototypes": np.ones((9, 4))}, "lies at the mean of all"),
+        ([TrainingSpec()], {"prototypes": {"joy": [1.0, 2.0]}}, "prototypes has nothing for anger, "),
         ([TrainingSpec()], {"segment": 15.0}, "not a whole number of windows"),
         ([TrainingSpec(n_windows=3)], {}, "not a whole number of windows"),
         (aligned("rsa"), {}, "spec 0 is aligned by 'rsa' and needs valence="),

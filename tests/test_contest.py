@@ -3,6 +3,7 @@
 import functools
 import itertools
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -208,6 +209,14 @@ def test_refuses_contestants_and_says_why(cohort, split, tmp_path):
     for estimator, name in ((TINY, "luck"), (LDA, "snapshots")):
         with pytest.raises(ValueError, match=f"a contestant with .* must be one of .* got '{name}'"):
             run(cohort, split, tmp_path, estimator=estimator, methods=[name])
+    five = cohort.select(subjects=cohort.subjects[:5])  # one of whom tests
+    with (
+        mock.patch.object(members, "fit_members", None),
+        pytest.raises(
+            ValueError, match=r"test of split 'leave_subjects_out' holds 1 subject: .* add subjects"
+        ),
+    ):
+        run(five, "leave_subjects_out", tmp_path)
     with pytest.raises(ValueError, match="the table lacks deep ensemble, single network"):
         gains_in_context(run(cohort, split, tmp_path, estimator=LDA, methods=["drop basin"]))
 

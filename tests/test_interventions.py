@@ -175,6 +175,8 @@ def test_strategies_by_number_name_and_strength():
         "rsa, strength 1": 1,
         "cka": 1,
     }
+    others = {name: (0.5,) for name in ("cka", "rsa")}  # doses of what is not asked for do no harm
+    assert list(wanted_strategies(["rsa"], strengths=others)) == ["rsa, strength 0.5"]
     for strategies, strengths, message in (
         ([26], None, "row of the paper's table must be a whole number from 1 to 25, got 26"),
         ([], None, "strategies is empty"),
@@ -182,6 +184,9 @@ def test_strategies_by_number_name_and_strength():
         (["rsa", 11], None, "'rsa' and '11 rsa 1' are the same training"),
         ([Alignment("rsa", placebo_seed=1)], None, "placebos are added here"),
         (["rsa"], (-1,), "strength of 'rsa' must lie in"),
+        (["rsa"], {"RSA": (0.1, 5)}, "a strategy of strengths must be one of .*rsa.*; got 'RSA'"),
+        (["rsa"], {"rsa": 0.1}, "strengths of 'rsa' must be a list, got 0.1: put it in brackets"),
+        (["rsa"], 0.1, "strengths of 'rsa' must be a list, got 0.1"),
     ):
         with pytest.raises(ValueError, match=message):
             wanted_strategies(strategies, strengths)
@@ -193,6 +198,8 @@ def test_strategies_by_number_name_and_strength():
         ({"seeds": [1, 1]}, "seeds holds 1 twice"),
         ({"recipe": replace(QUICK, alignment=Alignment("rsa"))}, "recipe has an alignment of its own"),
         ({"valence": np.ones(28)}, "same for all clips"),
+        ({"valence": {"joy": 1.0}}, "valence has nothing for anger, .*: give every one of 9"),
+        ({"split": "leave_subject_out"}, "did you mean leave_subjects_out"),
     ],
 )
 def test_a_run_names_what_is_impossible(cohort, change, message):
@@ -431,6 +438,39 @@ def test_relational_alignment_moves_the_class_means_and_its_placebo_does_not(coh
     change = table.groupby("arm")["d_class_pc1"].mean()
     assert change["true"] > 0.1 and change["true"] > change["placebo"] + 0.1
     assert table[["class_pc1", "residual"]].stack().between(0, 1).all()
+
+
+def test_values_are_paired_with_classes_by_name(cohort, place):
+    asked = {"seeds": 1, "folder": place, **OPTIONS}
+    values = dict(zip(cohort.classes, np.arange(9.0) ** 2, strict=True))
+    backwards = dict(reversed(values.items()))
+    expected, *tables = (
+        run_interventions(cohort, [14], valence=valence, **asked).table
+        for valence in (list(values.values()), backwards, pd.Series(backwards))
+    )
+    for table in tables:
+        pd.testing.assert_frame_equal(table, expected)
+    in_their_order = run_interventions(cohort, [14], valence=list(backwards.values()), **asked).table
+    assert not in_their_order["bacc"].equals(expected["bacc"])
+
+
+def test_what_a_mechanism_cannot_judge_is_missing_or_refused_before_training(cohort, monkeypatch):
+    by_class = dict(zip(cohort.classes, np.arange(9.0), strict=True))
+    asked = {"seeds": 1, **OPTIONS}
+    table = mechanism(cohort, [14], valence=by_class, **asked)
+    assert table["class_pc1"].between(0, 1).all() and table[["residual", "d_held_out"]].isna().all(axis=None)
+    # the clips' numbers, and not their places, pair values with trials
+    turned, values = cohort.select(clips=cohort.clips[::-1]), cohort.rating()
+    bank = train_bank([replace(QUICK, seed=0)], turned, "leave_subjects_out", n_jobs=1, progress=False)
+    mine = mechanism(turned, [14], valence=values[::-1], **asked)
+    by_number = bank.residual_alignment([0], values[np.argsort(cohort.clips)], n_null=1)
+    assert mine["residual"][0] == pytest.approx(by_number.selected[0])
+    monkeypatch.setattr(bank_module, "_train_blocks", None)
+    few = cohort.select(clips=[1, 2, 4, 5, 7, 8, 10, 13, 17, 20, 23, 26])
+    with pytest.raises(ValueError, match="half of these may leave 1 contrasts"):
+        mechanism(few, [14], **asked)
+    with pytest.raises(ValueError, match="holds 1 subject: an interval over subjects needs two"):
+        ensemble_with_axis(cohort.select(subjects=cohort.subjects[:5]), Alignment("rsa"), recipe=QUICK)
 
 
 def test_members_added_to_an_ensemble(cohort):

@@ -20,7 +20,7 @@ from kernel.brain.simulate import Settings, simulate_cohort
 from kernel.brain.splits import make_split, usual_split
 from kernel.brain.tracking import project_vaxis
 from kernel.decoding import ablation, geometry, rediscovery
-from kernel.decoding.bank import train_bank
+from kernel.decoding.bank import noise_bank, train_bank
 from kernel.decoding.training import TrainingSpec
 
 FEW = [TrainingSpec(epochs=6, warmup_epochs=1, seed=seed) for seed in range(2)]
@@ -112,6 +112,13 @@ def test_the_usual_split_is_the_paper_s_where_there_are_its_people():
     few = simulate_cohort(0, n_subjects=25, window=30.0)[0]
     assert usual_split(few).name == "leave_subjects_out"
     assert usual_split(simulate_cohort(0, n_subjects=123, window=30.0)[0]).name == "standard"
+    drawn = usual_split(few, "cohort_matched")
+    assert drawn.name == "cohort_matched" and usual_split(few, drawn) is drawn
+    five = few.select(subjects=few.subjects[:5])
+    with pytest.raises(
+        ValueError, match=r"test of split 'leave_subjects_out' holds 1 subject: .* add subjects"
+    ):
+        rediscovery.split_table(five, [("leave_subjects_out", 0)], FEW)
 
 
 def test_a_target_is_the_axis_between_emotions_and_ratings_within():
@@ -426,3 +433,62 @@ def test_one_call_is_its_parts(tmp_path, monkeypatch):
     assert alone.bank is None and alone.rediscovery is None
     with pytest.raises(KeyError, match="no position for joy"):
         kernel.map_vaxis_to_eeg(cohort, {k: v for k, v in positions.items() if k != "joy"}, specs=FEW)
+    one = kernel.map_vaxis_to_eeg(cohort, positions, specs=FEW[0], split="leave_subjects_out", **few)
+    pd.testing.assert_frame_equal(one.rediscovery.table, found.rediscovery.table[:1])
+
+
+def poor(what):
+    """A cohort of nine people whose data lack something."""
+    cohort = simulate_cohort(0, "strong_valence", n_subjects=9, window=10.0)[0]
+    data, validates = cohort.data.copy(deep=True), usual_split(cohort).validation.any(1)
+    if what == "rating":
+        data["rating"][3] = np.nan
+    if what == "ratings that differ":
+        data["rating"][:] = 5.0
+    if what == "clips":
+        return cohort.select(clips=[1, 2, 4, 5, 7, 8, 10, 13, 17, 20, 23, 26])
+    if what == "a clip in validation":
+        data["de"].values[validates, 4] = np.nan
+    if what == "a whole segment":
+        data["de"].values[:, 6, 1:] = np.nan
+    return type(cohort)(data)
+
+
+@pytest.mark.parametrize(
+    ("what", "split", "message"),
+    [
+        ("rating", None, r"clip 4 has no rating of valence: mend it, or cohort.select"),
+        ("clips", None, r"clips: half of these may leave 1 contrasts"),
+        ("a clip in validation", None, "validation has no trial of clip 5: leave it out"),
+        ("", "leave_subject_out", "did you mean leave_subjects_out"),
+    ],
+)
+def test_one_call_refuses_before_any_work_what_it_could_not_judge(what, split, message, monkeypatch):
+    positions = dict(zip(FACED_CLASSES, CLASS_VALENCE, strict=True))
+    monkeypatch.setattr(rediscovery, "project_vaxis", None)
+    with pytest.raises(ValueError, match=message):
+        kernel.map_vaxis_to_eeg(poor(what), positions, specs=FEW, split=split)
+
+
+@pytest.mark.filterwarnings("ignore:.*shorter than 20 s")
+@pytest.mark.parametrize(
+    ("what", "residual"), [("", True), ("ratings that differ", False), ("a whole segment", True)]
+)
+def test_one_call_judges_what_there_is(what, residual, tmp_path):
+    cohort, positions = poor(what), dict(zip(FACED_CLASSES, CLASS_VALENCE, strict=True))
+    target = rediscovery.clip_target(cohort, positions)
+    assert target.index.tolist() == list(range(1, 29)) and np.isfinite(target).all()
+    split = usual_split(cohort)
+    options = {"segment": 20.0, "folder": tmp_path, "n_jobs": 1, "progress": False}
+    bank = train_bank(FEW[:1], cohort, split, **options)
+    few = {"n_permutations": 50, "n_null": 20}
+    scores = rediscovery.rediscovery(bank, target, **few)
+    assert ("residual" in scores.table) == residual
+    seen = np.unique(bank.trials["clip"])
+    assert len(seen) == (27 if what == "a whole segment" else 28)
+    pd.testing.assert_frame_equal(
+        rediscovery.rediscovery(bank, target[seen].to_numpy(), **few).table, scores.table
+    )
+    blank = noise_bank(cohort, split, 20.0)
+    pd.testing.assert_frame_equal(blank.trials, bank.trials)
+    assert rediscovery.rediscovery(blank, target, **few).scores == scores.scores

@@ -14,6 +14,7 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -99,6 +100,7 @@ def stamps(folder):
         ("subjects: many", "subjects must be a whole number of 2 or more, got 'many'"),
         ("subjects: true", "subjects must be a whole number"),
         ("seeds: 0", "seeds must be a whole number of 1 or more, got 0"),
+        ("seeds: 1", "seeds must be 2 or more to test strategies, got 1; or ask none: strategies: []"),
         ("models: [SmolLM2-135M]", "got 'SmolLM2-135M' (did you mean SmolLM2-135M-Instruct?)"),
         ("models: []", "models is empty"),
         ("models: SmolLM2-135M-Instruct", "models must be a list"),
@@ -347,6 +349,15 @@ def test_a_task_that_fails_is_named_and_the_others_are_kept(quick, tmp_path):
         run(replace(TINY, split="cbramod"), tmp_path / "split")
 
 
+def test_one_test_person_is_refused_before_networks_are_trained(quick, tmp_path):
+    few = replace(TINY, subjects=5)
+    with pytest.raises(StudyError, match=r"cohort: .*test of split 'leave_subjects_out' holds 1 subject"):
+        run(few, tmp_path / "few")
+    assert not quick[1]
+    run(replace(few, checkpoints="none", strategies=(), seeds=1, members=0), tmp_path / "untrained")
+    assert quick[1]
+
+
 def test_results_may_hold_gaps_and_numbers_of_numpy_and_nothing_else(quick, tmp_path):
     kinds, _ = quick
     row = {"share": np.array([np.float32(0.5)], dtype=object)[0], "number": pd.NA}
@@ -525,6 +536,17 @@ def test_what_the_reader_can_mend_is_one_line(arguments, message, capsys):
     assert main(arguments) == 1
     text = capsys.readouterr().err
     assert message in text and "Traceback" not in text and text.startswith("kernel: ")
+
+
+def test_what_a_run_cannot_use_is_one_line_and_a_fault_of_ours_is_not(copied, capsys, monkeypatch):
+    for error in (ValueError("one subject was tested"), TypeError("ours")):
+        monkeypatch.setattr(studies.effects, "summarise", mock.Mock(side_effect=error))
+        if isinstance(error, ValueError):
+            assert main(["report", str(copied)]) == 1
+            assert capsys.readouterr().err == "kernel: one subject was tested\n"
+        else:
+            with pytest.raises(TypeError, match="ours"):
+                main(["report", str(copied)])
 
 
 def test_no_scheduler_is_said_plainly(tmp_path, capsys, monkeypatch):

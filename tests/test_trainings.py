@@ -110,7 +110,9 @@ def test_checkpoints_of_a_part_get_the_prototypes_of_their_classes(material, mon
             specs, prototypes = trainings._checkpoint_bank(material, f"{regime}, {network}, {epochs}", None)
             assert {(s.network, s.epochs, s.n_windows) for s in specs} == {(network, epochs, steps[network])}
             assert len({s.recipe for s in specs}) == 6
-            assert [sorted(names)[int(place)] for place in prototypes[:, 0]] == names
+            assert {name: sorted(names)[int(place)] for name, (place,) in prototypes.items()} == dict(
+                zip(names, names, strict=True)
+            )
     assert trainings._checkpoint_bank(material, "means, mlp, 10", ["plain"])[1] is None
 
 

@@ -166,7 +166,7 @@ def replication_tests(material: Material | None, part: str | Cohort) -> pd.DataF
     (pc1,) = table.query("scope == 'overall' and null == 'emotions permuted'").to_dict("records")
     places = axis_positions(MODEL, people.classes)
     aligned = interventions.run_interventions(
-        people, trainings.FOUR, seeds=3, split=split, valence=[places[name] for name in people.classes],
+        people, trainings.FOUR, seeds=3, split=split, valence=places,
         n_jobs=1, progress=False,
     )  # fmt: skip
     voted = contest.contest(people, split, methods=["single network", "deep ensemble"], progress=False)
@@ -190,7 +190,7 @@ def _rediscovered(part: Cohort, n_networks: int | None = None) -> rediscovery.Re
     from kernel.language.construct import axis_positions, story_axis
 
     axis = story_axis(MODEL, part.classes)
-    prototypes = axis.centroids_[[axis.classes_.index(emotion) for emotion in part.classes]]
+    prototypes = dict(zip(axis.classes_, axis.centroids_, strict=True))
     bank = train_bank(
         rediscovery.fewer_specs()[:n_networks], part, usual_split(part), prototypes=prototypes,
         baselines=False, n_jobs=1, progress=False,

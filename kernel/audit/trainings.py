@@ -193,7 +193,7 @@ def _checkpoint_bank(material: Material, part: str, recipes: Iterable[str] | Non
     prototypes = None
     if any(spec.kd == "llm" for spec in specs):
         axis = story_axis("SmolLM2-135M-Instruct", material.z.classes)
-        prototypes = axis.centroids_[[axis.classes_.index(emotion) for emotion in material.z.classes]]
+        prototypes = dict(zip(axis.classes_, axis.centroids_, strict=True))
     return _train(material.z, specs, prototypes=prototypes)
 
 

@@ -24,6 +24,16 @@ class Split:
     validation: np.ndarray
     test: np.ndarray
 
+    def require_test_subjects(self) -> Split:
+        """Itself; ValueError if fewer than two subjects test."""
+        n = int(self.test.any(1).sum())
+        if n < 2:
+            raise ValueError(
+                f"test of split {self.name!r} holds {n} subject: an interval over subjects needs two, "
+                "choose another fold or split, or add subjects"
+            )
+        return self
+
     @property
     def shares_subjects(self) -> bool:
         """True if some subject is both in train and in test."""
@@ -68,10 +78,12 @@ def make_split(
     return Split(name, train, validation, test)
 
 
-def usual_split(cohort: Cohort) -> Split:
-    """The split of the paper where the cohort allows it, FACED with its test people; else folds of people."""
-    whole = cohort.data.attrs["dataset"] == "FACED" and len(cohort.subjects) > 100
-    return make_split(cohort, "standard" if whole else "leave_subjects_out")
+def usual_split(cohort: Cohort, split: str | Split | None = None) -> Split:
+    """A split, as it is or by name; by default that of the paper for FACED's people, else folds."""
+    if split is None:
+        whole = cohort.data.attrs["dataset"] == "FACED" and len(cohort.subjects) > 100
+        split = "standard" if whole else "leave_subjects_out"
+    return split if isinstance(split, Split) else make_split(cohort, split)
 
 
 def _released_split(cohort: Cohort, fold: int, rng: np.random.Generator) -> Parts:

@@ -22,7 +22,7 @@ from scipy.special import softmax
 from torch.nn import functional as F
 
 from kernel import checks, files
-from kernel.arrays import plain, real
+from kernel.arrays import Named, in_order, plain, real
 from kernel.brain.cohort import Cohort
 from kernel.brain.topography import FRONTAL_PAIRS, PAPER_WEIGHTS, regions
 from kernel.decoding.losses import LOSSES, Batch
@@ -394,21 +394,22 @@ class Context:
     def of(
         cls,
         cohort: Cohort,
-        valence: ArrayLike,
+        valence: Named,
         clip: np.ndarray,
         profile: np.ndarray,
         channels: Sequence[str],
     ) -> Context:
-        """The context of a cohort with one value, or k, for each of its clips, or of its classes in order.
+        """The context of a cohort with one value, or k, for each clip, or class, by name or in order.
 
         ValueError if the length of `valence` fits neither, a value is not finite, or a column does not vary.
         """
-        values = real(valence, "valence")
+        given = in_order(valence, cohort.classes, "valence")
+        values = real(given, "valence")
         values = values[:, None] if values.ndim == 1 else values
         if values.ndim != 2 or len(values) not in (len(cohort.y), len(cohort.classes)):
             raise ValueError(
                 f"valence must be one value for each of {len(cohort.y)} clips or {len(cohort.classes)} "
-                f"classes; got shape {np.shape(valence)}"
+                f"classes; got shape {np.shape(given)}"
             )
         if len(values) != len(cohort.y):
             values = values[cohort.y]

@@ -20,13 +20,12 @@ import numpy as np
 import pandas as pd
 import torch
 from joblib import Parallel, delayed
-from numpy.typing import ArrayLike
 from tqdm.auto import tqdm
 
 from kernel import checks, files
-from kernel.arrays import real
+from kernel.arrays import Named, in_order, real
 from kernel.brain.cohort import Cohort, segment_length, segments, standardise
-from kernel.brain.splits import Split
+from kernel.brain.splits import Split, usual_split
 from kernel.decoding import networks, training
 from kernel.decoding.aligner import Aligner
 from kernel.decoding.alignment import Context
@@ -44,13 +43,13 @@ STACK_LIMIT = 20_000_000
 
 
 def train_bank(
-    specs: Sequence[TrainingSpec],
+    specs: TrainingSpec | Sequence[TrainingSpec],
     cohort: Cohort,
-    split: Split,
+    split: str | Split,
     *,
     segment: float | None = None,
-    prototypes: ArrayLike | None = None,
-    valence: ArrayLike | None = None,
+    prototypes: Named | None = None,
+    valence: Named | None = None,
     features: bool = True,
     baselines: bool = True,
     folder: str | Path | None = None,
@@ -62,20 +61,23 @@ def train_bank(
 
     Parameters
     ----------
-    specs : sequence of TrainingSpec
+    specs : TrainingSpec or sequence of TrainingSpec
         Must be unique, ignoring `recipe`.
     cohort : Cohort
         Differential entropies; standardised here by :func:`kernel.brain.cohort.standardise` unless its unit
         is z.
-    split : Split
-        Trials to learn from, to choose the epoch on, and to test on.
+    split : Split or str
+        Trials to learn from, to choose the epoch on, and to test on; or a name of `make_split`.
     segment : float, optional
         Seconds of a sample, by default those of :func:`~kernel.brain.cohort.segments`.
-    prototypes : array_like, shape (n_classes, d), optional
-        A vector for each class, for ``kd="llm"``. Only their cosines after centring count.
-    valence : array_like, shape (n_clips,), (n_classes,) or (n_clips, n_models), optional
-        Value of each clip in the cohort's order or of each class, in any unit, for specs with an alignment.
-        Of several models the first serves strategies that read one.
+    prototypes : mapping of class to vector, or array_like, shape (n_classes, d), optional
+        A vector for each class, by name or in the order of ``cohort.classes``, for ``kd="llm"``. Only their
+        cosines after centring count.
+    valence : mapping of class to value, or array_like, optional
+        Value of each clip in the cohort's order, or of each class by name or in the order of
+        ``cohort.classes``, in any unit, for specs with an alignment: (n_clips,), (n_classes,), or with a
+        column for each of several models, of which the first serves strategies that read one. What pandas
+        indexes by class is taken by name.
     features, baselines : bool
         Whether the checkpoints hold penultimate features, five sixths of what is stored, and the bank the
         linear baselines. Features can be had later: a member stored without them is evaluated again, not
@@ -102,7 +104,8 @@ def train_bank(
     OSError
         If a member that was stored cannot be read again.
     """
-    specs = tuple(specs)
+    specs = (specs,) if isinstance(specs, TrainingSpec) else tuple(specs)
+    split = usual_split(cohort, split)
     data = _Data.of(specs, cohort, split, segment)
     place = checks.device(device)
     context = _context(specs, cohort, data, valence)
@@ -148,6 +151,18 @@ def train_bank(
         simulated=cohort.simulated,
         shape=data.shape,
     )
+
+
+def noise_bank(cohort: Cohort, split: Split, segment: float | None = None) -> Bank:
+    """What a bank will be asked about, with one member whose features and logits are noise.
+
+    A question that cannot be put to it can be put to no trained one. Errors as of `train_bank`.
+    """
+    data = _Data.of((), cohort, split, segment)
+    noise = np.random.default_rng(0).standard_normal((len(data.trials), len(data.classes)))
+    member = Checkpoint(TrainingSpec(), noise, noise, np.zeros(1), np.zeros(1), 0, {})
+    names = cohort.label, split.name, cohort.simulated
+    return Bank((member,), {}, data.trials, data.classes, *names, data.shape)
 
 
 # The data of a cohort
@@ -253,7 +268,7 @@ def _check_trials(trials: pd.DataFrame, classes: tuple[str, ...]) -> None:
 
 
 def _context(
-    specs: Sequence[TrainingSpec], cohort: Cohort, data: _Data, valence: ArrayLike | None
+    specs: Sequence[TrainingSpec], cohort: Cohort, data: _Data, valence: Named | None
 ) -> Context | None:
     """What alignments need to know of the cohort, checked against each of them; None if there are none."""
     aligned = [(i, spec, a) for i, spec in enumerate(specs) if (a := spec.active_alignment()) is not None]
@@ -303,7 +318,7 @@ class _Member:
 def _checked_members(
     specs: Sequence[TrainingSpec],
     data: _Data,
-    prototypes: ArrayLike | None,
+    prototypes: Named | None,
     context: Context | None,
     device: torch.device,
 ) -> list[_Member]:
@@ -312,9 +327,8 @@ def _checked_members(
         raise ValueError("specs is empty: give one TrainingSpec or more")
     llm, n = None, len(data.classes)
     if prototypes is not None:
-        vectors = checks.shape(
-            "prototypes", real(prototypes, "prototypes"), (n, None), f"({n} classes, d): {data.classes}"
-        )
+        vectors = real(in_order(prototypes, data.classes, "prototypes"), "prototypes")
+        checks.shape("prototypes", vectors, (n, None), f"({n} classes, d): {data.classes}")
         llm = _unit_rows(vectors)
     aligned = None
     if context is not None:

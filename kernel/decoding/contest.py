@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from kernel import checks, files
 from kernel.brain.cohort import Cohort, segment_length, segments, standardise
-from kernel.brain.splits import Split
+from kernel.brain.splits import Split, usual_split
 from kernel.decoding import ensemble, members, networks
 from kernel.decoding.bank import time_steps
 from kernel.decoding.checkpoints import recall_interval
@@ -74,7 +74,7 @@ _COLUMNS = [
 
 def contest(
     cohort: Cohort,
-    split: Split,
+    split: str | Split,
     *,
     estimator: Any = None,
     methods: Sequence[str] | None = None,
@@ -97,8 +97,8 @@ def contest(
     ----------
     cohort : Cohort
         Differential entropies; standardised here unless its unit is z already.
-    split : Split
-        With two or more test subjects.
+    split : Split or str
+        Or its name for :func:`~kernel.brain.splits.make_split`; with two or more test subjects.
     estimator : estimator, optional
         The base, with ``predict_proba``; by default :data:`NETWORK`.
     methods : sequence of str, optional
@@ -134,7 +134,7 @@ def contest(
     names = dict.fromkeys([reference, *methods])
     for name in names:
         checks.choice(f"a contestant with {type(estimator).__name__}", name, possible)
-    samples = _Samples.of(cohort, split, segment, n_windows)
+    samples = _Samples.of(cohort, usual_split(cohort, split), segment, n_windows)
     folder = "contest" if folder is None else files.writable_folder(folder)
     families = dict.fromkeys(METHODS[name].family for name in names)
     trained = {
@@ -201,6 +201,7 @@ class _Samples(NamedTuple):
         asked = whole.rows(split.validation) | test
         if not train.any() or not test.any() or test[asked].all():
             raise ValueError(f"a set of split {split.name!r} is empty: choose another split or fold")
+        split.require_test_subjects()
         learnt = x[train], whole.y[train], whole.subject[train]
         return cls(*learnt, x[asked], whole.y[asked], test[asked], whole.subject[test])
 

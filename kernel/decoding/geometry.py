@@ -15,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from kernel import checks, stats
-from kernel.arrays import Features, like, real, row_labels, tensor
+from kernel.arrays import Features, in_order, like, real, row_labels, tensor
 
 NULLS = ("permute", "haar")
 
@@ -203,7 +203,7 @@ def residual_alignment(
     y, clip, subject : array_like, shape (n_trials,)
         Class, clip and subject of each trial; a clip has one class.
     target_by_clip : array_like, shape (n_clips,)
-        Value of each clip, in the sorted order of the clips.
+        Value of each clip, in the sorted order of the clips; a Series is read by its index of clips.
     validation, test : array_like
         Subjects that choose and subjects that test; trials of others are not used.
     n_components, n_splits, n_null : int
@@ -232,7 +232,7 @@ def residual_alignment(
     # (..., n_clips, d) of those who choose and of those who test
     means = [_residuals(_means(Z[..., rows, :], clip_code[rows]), class_of) for rows in (chooses, tests)]
     components = _components(means[0], Z, min(n_components, len(clips) - int(class_of.max()) - 1))
-    observed = torch.as_tensor(target[None]).to(Z)
+    observed = torch.tensor(target[None]).to(Z)
     selected, held_out, choice, sign = (part[..., 0] for part in scores(means, components, observed))
     width = choice.numel() * components.shape[-2]
     if null == "permute":
@@ -322,7 +322,7 @@ def _clips(clip: ArrayLike, code: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
 
 
 def _target(target: ArrayLike, clips: np.ndarray, class_of: np.ndarray) -> np.ndarray:
-    target = real(target, "target_by_clip")
+    target = real(in_order(target, clips, "target_by_clip"), "target_by_clip")
     checks.shape("target_by_clip", target, (len(clips),), f"({len(clips)} clips,)")
     if all(np.ptp(target[class_of == c]) == 0 for c in np.unique(class_of)):
         raise ValueError(

@@ -16,20 +16,19 @@ import numpy as np
 import pandas as pd
 import torch
 from joblib import delayed
-from numpy.typing import ArrayLike
 
 from kernel import checks, files
-from kernel.arrays import real, whole
+from kernel.arrays import Named, in_order, real, whole
 from kernel.brain.cohort import Cohort, on_common_electrodes, segments
 from kernel.brain.designs import scalp_channels
 from kernel.brain.simulate import PRESETS, Settings, simulate_cohort
 from kernel.brain.splits import Split, make_split, usual_split
 from kernel.decoding import ensemble, geometry, networks
-from kernel.decoding.alignment import NAMED, PAPER_ROWS, Alignment, Context
-from kernel.decoding.bank import train_bank
+from kernel.decoding.alignment import NAMED, PAPER_ROWS, STRATEGIES, Alignment, Context
+from kernel.decoding.bank import noise_bank, train_bank
 from kernel.decoding.checkpoints import Bank
 from kernel.decoding.effects import ARMS, Interventions, combine
-from kernel.decoding.rediscovery import clip_target
+from kernel.decoding.rediscovery import clip_target, rediscovery
 from kernel.decoding.training import TrainingSpec
 from kernel.metrics import balanced_accuracy, mean_recall
 from kernel.threads import one_thread, side_by_side
@@ -62,13 +61,15 @@ def wanted_strategies(
     named = dict(strategies) if isinstance(strategies, Mapping) else dict(map(_labelled, strategies))
     if not named:
         raise ValueError("strategies is empty: name one or more")
+    for strategy in strengths if isinstance(strengths, Mapping) else ():
+        checks.choice("a strategy of strengths", strategy, STRATEGIES)
     labelled: dict[str, Alignment] = {}
     for label, alignment in named.items():
         doses = strengths.get(alignment.strategy) if isinstance(strengths, Mapping) else strengths
         if doses is None:
             labelled[label] = alignment
             continue
-        for dose in doses:
+        for dose in checks.choices(f"strengths of {label!r}", doses):
             labelled[f"{label}, strength {dose:g}"] = replace(alignment, strength=dose)
     first: dict[str, str] = {}
     for label, alignment in labelled.items():
@@ -100,8 +101,7 @@ def default_values(cohort: Cohort, positions: Sequence[Mapping[str, float]] = ()
     """
     planted = cohort.simulated and "rating" in cohort.data
     if positions and not planted:
-        place = np.argsort(np.argsort(cohort.clips))  # targets come sorted by the clips' numbers
-        return np.column_stack([clip_target(cohort, one)[place] for one in positions])
+        return np.column_stack([clip_target(cohort, one).loc[cohort.clips] for one in positions])
     rating = cohort.rating()
     if not planted:
         return rating[:, None]
@@ -118,7 +118,7 @@ def possible_strategies(
     cohort: Cohort,
     strategies: Strategies | None = None,
     *,
-    values: ArrayLike | None = None,
+    values: Named | None = None,
     recipe: TrainingSpec = RECIPE,
 ) -> tuple[dict[str, Alignment], dict[str, str]]:
     """Which strategies a cohort can serve, and what keeps the others back: alignments and reasons by label.
@@ -153,7 +153,7 @@ def run_interventions(
     seeds: int | Sequence[int] = 5,
     placebo_offset: int = 0,
     split: str | Split | None = None,
-    valence: ArrayLike | None = None,
+    valence: Named | None = None,
     recipe: TrainingSpec = RECIPE,
     target: Cohort | None = None,
     segment: float | None = None,
@@ -175,7 +175,7 @@ def run_interventions(
         `placebo_offset`: several cohorts should not share their permutations.
     split : str or Split, optional
         As for :func:`~kernel.brain.splits.make_split`; :func:`~kernel.brain.splits.usual_split` by default.
-    valence : array_like, optional
+    valence : array_like or mapping, optional
         As for :func:`~kernel.decoding.bank.train_bank`; `default_values` of the cohort if not given.
     recipe : TrainingSpec
         What all trainings share; seed and alignment are put in.
@@ -224,11 +224,10 @@ def _seed_numbers(seeds: int | Sequence[int]) -> list[int]:
 
 
 def _split_and_values(
-    cohort: Cohort, split: str | Split | None, valence: ArrayLike | None
+    cohort: Cohort, split: str | Split | None, valence: Named | None
 ) -> tuple[Split, np.ndarray]:
-    values = default_values(cohort) if valence is None else real(valence, "valence")
-    split = usual_split(cohort) if split is None else split
-    return make_split(cohort, split) if isinstance(split, str) else split, values
+    given = default_values(cohort) if valence is None else in_order(valence, cohort.classes, "valence")
+    return usual_split(cohort, split), real(given, "valence")
 
 
 def _planned(
@@ -387,7 +386,7 @@ def mechanism(
     *,
     seeds: int | Sequence[int] = 5,
     split: str | Split | None = None,
-    valence: ArrayLike | None = None,
+    valence: Named | None = None,
     recipe: TrainingSpec = RECIPE,
     **options: Any,
 ) -> pd.DataFrame:
@@ -399,14 +398,18 @@ def mechanism(
     :func:`~kernel.decoding.bank.train_bank`.
 
     One row a training: ``label``, ``arm``, ``seed``, the scores ``class_pc1``, ``residual``, ``held_out`` and
-    their changes against the twin, ``d_class_pc1``, ``d_residual``, ``d_held_out``.
+    their changes against the twin, ``d_class_pc1``, ``d_residual``, ``d_held_out``. Those of the residual are
+    missing where the values are the same for all clips of each class; where clips or people are too few to
+    judge it otherwise, ValueError comes before any training.
     """
     here = {label: a for label, a in wanted_strategies(strategies).items() if not _elsewhere(a)}
     split, values = _split_and_values(cohort, split, valence)
     plan, specs, twin = _planned(here, _seed_numbers(seeds), recipe)
-    bank = train_bank(specs, cohort, split, valence=values, baselines=False, **options)
     lead = values if values.ndim == 1 else values[:, 0]
     lead = lead if len(lead) == len(cohort.clips) else lead[cohort.y]
+    target, blank = pd.Series(lead, cohort.clips), noise_bank(cohort, split, options.get("segment"))
+    able = rediscovery(blank, target, n_permutations=1, n_null=1).scores
+    bank = train_bank(specs, cohort, split, valence=values, baselines=False, **options)
     by_class = np.array([lead[cohort.y == k].mean() for k in range(len(cohort.classes))])
     test, scores = bank.rows("test"), []
     y = bank.trials["y"].to_numpy()[test]
@@ -414,8 +417,9 @@ def mechanism(
         for member, checkpoint in enumerate(bank.checkpoints):
             Z = checkpoint.kept_features[test]
             pc1 = geometry.class_pc1_alignment(Z, y, by_class, n_permutations=1, random_state=0)
-            rest = bank.residual_alignment([member], lead, n_null=1)
-            scores.append((float(pc1.score), float(rest.selected[0]), float(rest.held_out[0])))
+            rest = bank.residual_alignment([member], target, n_null=1) if "residual" in able else None
+            within = (float(rest.selected[0]), float(rest.held_out[0])) if rest else (np.nan, np.nan)
+            scores.append((float(pc1.score), *within))
     table = pd.DataFrame(scores, columns=["class_pc1", "residual", "held_out"])
     change = (table - table.iloc[twin].to_numpy()).add_prefix("d_")
     return pd.concat([plan[["label", "arm", "seed"]], table, change], axis=1)
@@ -428,7 +432,7 @@ def ensemble_with_axis(
     n_base: int = 10,
     n_added: Sequence[int] = (5, 10, 15),
     split: str | Split | None = None,
-    valence: ArrayLike | None = None,
+    valence: Named | None = None,
     recipe: TrainingSpec = RECIPE,
     **options: Any,
 ) -> pd.DataFrame:
@@ -443,6 +447,7 @@ def ensemble_with_axis(
     checks.count("n_base", n_base, 2)
     most = max(checks.count("n_added", count) for count in checks.choices("n_added", n_added))
     split, values = _split_and_values(cohort, split, valence)
+    split.require_test_subjects()
     seeds = range(n_base + most)
     specs = [replace(recipe, seed=seed, recipe="base") for seed in seeds]
     specs += [_arm_spec(recipe, alignment, arm, seed) for arm in ARMS[1:] for seed in seeds[n_base:]]

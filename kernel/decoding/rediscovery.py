@@ -13,13 +13,13 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from kernel import checks, stats
-from kernel.arrays import real, row_labels
+from kernel.arrays import Named, in_order, real, row_labels
 from kernel.brain.cohort import Cohort, standardise
 from kernel.brain.ratings import load_ratings
 from kernel.brain.splits import Split, make_split, usual_split
 from kernel.brain.tracking import AxisProjection, clip_values, project_vaxis
 from kernel.decoding import geometry
-from kernel.decoding.bank import train_bank
+from kernel.decoding.bank import noise_bank, train_bank
 from kernel.decoding.checkpoints import Bank
 from kernel.decoding.geometry import Device
 from kernel.decoding.training import TrainingSpec
@@ -84,8 +84,8 @@ def split_table(
     """
     standard = standardise(cohort)
     rows = []
-    for name, fold in splits:
-        split = make_split(cohort, name, fold=fold)
+    made = [make_split(cohort, name, fold=fold).require_test_subjects() for name, fold in splits]
+    for (name, fold), split in zip(splits, made, strict=True):
         bank = train_bank(specs, standard, split, progress=progress)
         people = int(bank.trials["subject"][bank.rows("test")].nunique())
         shared = {"split": name, "fold": fold, "new_clips": not split.shares_clips, "n_subjects": people}
@@ -124,21 +124,25 @@ def clip_ratings(cohort: Cohort) -> np.ndarray | None:
         return load_ratings()["valence_mean"].loc[cohort.clips].to_numpy()
 
 
-def clip_target(cohort: Cohort, positions: Mapping[str, float]) -> np.ndarray:
-    r"""Value of each clip (n_clips,), by its number: the axis between emotions, viewers' ratings within them.
+def clip_target(cohort: Cohort, positions: Mapping[str, float]) -> pd.Series:
+    r"""Value of each clip, by its number, sorted: the axis between emotions, viewers' ratings within them.
 
     .. math:: t_c = a_{k(c)} + (\rho_c - \bar\rho_{k(c)}) / \mathrm{sd}(\rho)
 
     with the position a of the clip's emotion k and the mean rating rho. An axis read from stories has one
     value for each emotion and says nothing of the clips within: these come from `clip_ratings`. Where there
-    are none, values are constant within classes, and `rediscovery` has no residual score.
+    are none, or one for all, values are constant within classes, and `rediscovery` has no residual score.
+    ValueError names a clip that has no rating where others have.
     """
     target, ratings = clip_values(cohort, positions, "position"), clip_ratings(cohort)
-    if ratings is not None:
+    if ratings is not None and not np.isfinite(ratings).all():
+        clip = cohort.clips[~np.isfinite(ratings)][0]
+        raise ValueError(f"clip {clip} has no rating of valence: mend it, or cohort.select(clips=...) others")
+    if ratings is not None and np.ptp(ratings) > 0:
         for emotion in np.unique(cohort.emotions):
             clips = cohort.emotions == emotion
             target[clips] += (ratings[clips] - ratings[clips].mean()) / ratings.std()
-    return target[np.argsort(cohort.clips)]
+    return pd.Series(target, cohort.clips).sort_index()
 
 
 class Rediscovery(NamedTuple):
@@ -227,7 +231,8 @@ def rediscovery(
         If clips per class are too few to judge a residual; names the cure.
     """
     clips, first = np.unique(bank.trials["clip"], return_index=True)
-    target, class_of = real(target_by_clip, "target_by_clip"), bank.trials["y"].to_numpy()[first]
+    given, class_of = in_order(target_by_clip, clips, "target_by_clip"), bank.trials["y"].to_numpy()[first]
+    target = real(given, "target_by_clip")
     checks.shape("target_by_clip", target, (len(clips),), f"({len(clips)} clips of {bank.label},)")
     within = any(np.ptp(target[class_of == k]) > 0 for k in np.unique(class_of))
     test = bank.rows("test")
@@ -251,7 +256,7 @@ def rediscovery(
         drawn["random"] = np.abs(stats.pearson(between.positions, draws[:, None]))
         positions[members] = between.positions
         if within:
-            inside = bank.residual_alignment(members, target, n_null=n_null, **seeds)
+            inside = bank.residual_alignment(members, pd.Series(target, clips), n_null=n_null, **seeds)
             scores |= {"residual": inside.selected, "residual_p": inside.p_selected}
             scores |= {"held_out": inside.held_out, "held_out_p": inside.p_held_out}
             scores |= {"component": inside.component}
@@ -379,9 +384,9 @@ def map_vaxis_to_eeg(
     positions: Mapping[str, float],
     *,
     valence: Mapping[str, float] | None = None,
-    specs: Sequence[TrainingSpec] = (),
-    split: Split | None = None,
-    prototypes: ArrayLike | None = None,
+    specs: TrainingSpec | Sequence[TrainingSpec] = (),
+    split: str | Split | None = None,
+    prototypes: Named | None = None,
     n_permutations: int = 10_000,
     n_slow: int = 1000,
     random_state: int = 0,
@@ -397,10 +402,11 @@ def map_vaxis_to_eeg(
     positions, valence : mapping of emotion to float
         The axis: a position for each emotion of the cohort; human valence of each, for the test over emotion
         means.
-    specs : sequence of TrainingSpec
+    specs : TrainingSpec or sequence of TrainingSpec
         Classifiers to train, such as `checkpoint_specs`, which takes minutes; none by default.
-    split : Split, optional
-        On whom they are trained, chosen and tested; :func:`~kernel.brain.splits.usual_split` by default.
+    split : Split or str, optional
+        On whom they are trained, chosen and tested, or its name; :func:`~kernel.brain.splits.usual_split` by
+        default.
     prototypes
         As for :func:`~kernel.decoding.bank.train_bank`.
     n_permutations, n_slow
@@ -426,10 +432,13 @@ def map_vaxis_to_eeg(
     >>> found.rediscovery.table                                                     # doctest: +SKIP
     """
     seeds: dict[str, Any] = {"n_permutations": n_permutations, "random_state": random_state}
+    specs = (specs,) if isinstance(specs, TrainingSpec) else tuple(specs)
+    split = usual_split(cohort, split) if specs else None
+    if split:  # what cannot be asked is said before any work
+        target = clip_target(cohort, positions)
+        rediscovery(noise_bank(cohort, split), target, n_permutations=1, n_null=1, device=device)
     projection = project_vaxis(cohort, positions, valence=valence, n_slow=n_slow, device=device, **seeds)
-    if not len(specs):
+    if split is None:
         return AxisInEEG(projection, None, None)
-    split = usual_split(cohort) if split is None else split
     bank = train_bank(specs, cohort, split, prototypes=prototypes, device=device, progress=progress)
-    aligned = rediscovery(bank, clip_target(cohort, positions), device=device, **seeds)
-    return AxisInEEG(projection, bank, aligned)
+    return AxisInEEG(projection, bank, rediscovery(bank, target, device=device, **seeds))
