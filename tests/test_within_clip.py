@@ -34,12 +34,13 @@ def people(rng, n=24, n_clips=16, n_features=6, within=0.0, clip=3.0):
     return features, drifting(1)[..., 0] + own, order
 
 
+@pytest.mark.parametrize("size", [{}, {"n": 123, "n_clips": 28, "n_features": 2}])  # the latter is FACED's
 @pytest.mark.parametrize("drift", module.DRIFTS)
-def test_residuals_are_those_of_one_regression_on_persons_drift_and_clips(rng, drift):
-    features, _, order = people(rng)
+def test_residuals_are_those_of_one_regression_on_persons_drift_and_clips(rng, drift, size):
+    features, _, order = people(rng, **size)
     n, n_clips, k = features.shape
     if drift == "blocks":
-        basis = ((order - 1) // 4)[..., None] == np.arange(4)
+        basis = ((order - 1) // 4)[..., None] == np.arange(n_clips // 4)
     else:
         square = PolynomialFeatures(1 + (drift == "quadratic"))
         basis = square.fit_transform(order.reshape(-1, 1)).reshape(n, n_clips, -1)

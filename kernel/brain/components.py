@@ -65,7 +65,7 @@ def _between(means: np.ndarray, order: np.ndarray) -> tuple[dict[str, np.ndarray
         "clip": np.tile(np.eye(n_clips), (n_subjects, 1)),
     }
     design = np.hstack(list(groups.values()))
-    inverse = np.linalg.pinv(design.T @ design, hermitian=True)
+    inverse = np.linalg.pinv(design.T @ design, rtol=1e-10, hermitian=True)
     y = means.reshape(n_subjects * n_clips, -1)
     weights = inverse @ (design.T @ y)
     freedom = len(y) - (design.shape[1] - 1)  # a constant may go to persons or to clips

@@ -33,6 +33,7 @@ _FOLDS = 10
 SEED = 20260600129  # of the folds of people, and of what audit.same_clip draws
 _CHUNK = 500  # sets of ratings solved at once: 100 MB for 123 people
 _AUTOCORRELATION = 0.6  # of placebo noise from clip to clip
+_RANK = 1e-10  # eigenvalues below this share of the largest are rounding
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,8 @@ def residuals(x: np.ndarray, free: np.ndarray, *, jointly: bool = True) -> np.nd
     x = free @ x
     if not jointly:
         return x - x.mean(0)
-    return x - free @ (np.linalg.pinv(free.sum(0), hermitian=True) @ x.sum(0))
+    # a constant over clips belongs to persons: its eigenvalue is 0 but for rounding, and must be left out
+    return x - free @ (np.linalg.pinv(free.sum(0), rtol=_RANK, hermitian=True) @ x.sum(0))
 
 
 class PeopleRidge:
