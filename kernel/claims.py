@@ -234,7 +234,7 @@ def record(
     simulated : bool
         True marks data label and verdict as simulated.
     path : path, optional
-        The ledger, else that of `ledger_path`.
+        The ledger, else what ``KERNEL_LEDGER`` names, else that of the book around the working directory.
 
     Raises
     ------
@@ -261,7 +261,7 @@ def record(
         verdict=f"{verdict} ({marks})" if marks else verdict,
         note=note,
     )
-    _add(ledger_path(path), row)
+    _add(_ledger_path(path), row)
     return row
 
 
@@ -304,7 +304,7 @@ def _round(key: str, number: float, extra: int) -> float | int:
 # ---- the file
 
 
-def ledger_path(path: str | Path | None = None) -> Path:
+def _ledger_path(path: str | Path | None = None) -> Path:
     """Where the ledger is: the argument, KERNEL_LEDGER, or ``book/claims.json`` in a folder above."""
     return _ledger_for("KERNEL_LEDGER") if path is None else files.absolute(path)
 
@@ -325,7 +325,7 @@ def _ledger_for(variable: str) -> Path:
 
 def read_ledger(path: str | Path | None = None) -> list[Row]:
     """All recorded rows; an absent ledger is empty, a damaged one raises `ClaimsError`."""
-    target = ledger_path(path)
+    target = _ledger_path(path)
     try:
         return [_stored_row(entry) for entry in json.loads(target.read_text(encoding="utf-8"))]
     except FileNotFoundError:

@@ -369,7 +369,7 @@ def test_the_ledger_is_found_from_a_folder_of_the_book(shape, tmp_path, monkeypa
     (tmp_path / "_toc.yml").touch()
     record(**shape)
     assert (tmp_path / "book" / "claims.json").is_file()
-    assert claims.ledger_path("elsewhere.json") == Path.cwd() / "elsewhere.json"
+    assert claims._ledger_path("elsewhere.json") == Path.cwd() / "elsewhere.json"
     monkeypatch.setenv("KERNEL_LEDGER", "scratch.json")  # of a chapter that runs
     assert claims.book_ledger() == tmp_path / "book" / "claims.json"
     monkeypatch.setenv("KERNEL_BOOK_LEDGER", "so_far.json")
