@@ -390,7 +390,7 @@ claims.show(*[row for row in of_people if row.id == "C6.class_pc1"])[["data", "v
 networks = people["FACED, time course"]
 scores, result = convergence_with(networks, "language model")
 print(f"r of accuracy and score {result.overall:.2f},", f"p {result.p_overall:.2f}")
-print(scores.score.groupby(networks["network"].map(architectures).to_numpy()).mean().round(2).to_dict())
+print(pd.Series(scores.score).groupby(networks["network"].to_numpy()).mean().round(2).to_dict())
 
 # %% [markdown]
 # ```{dropdown} Solution
