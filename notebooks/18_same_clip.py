@@ -18,7 +18,7 @@
 # others have a different EEG?
 #
 # **The answer in short.** The test whose rule we had fixed does not show that they do: in people whom the regression has not seen, its
-# prediction correlates with their own valence at .038 to .045, and ratings swapped between people do as well in 7 to 15 % of cases.
+# prediction correlates with their own valence at .038 to .046, and ratings swapped between people do as well in 7 to 15 % of cases.
 # Two slow bands, each taken by itself, exceed chance under all drift models, delta clearly and theta barely, but we found that afterwards,
 # among 33 looks, and FACED's features cannot tell brain from eyes; the same recordings, with two steps in the wrong order, would have given a p below .00001.
 #
@@ -158,7 +158,7 @@ harder = pd.DataFrame({way: rate(hard[p]) for way, p in columns.items()}, alarms
 pd.concat({"placebo": alarms, "harder placebo": harder}).round(2)
 
 # %% [markdown]
-# The joint test raises a false alarm in 7 % of the harder placebos. The interval still includes 5 %, but a slight excess is possible, so we lean on no p
+# The joint test raises a false alarm in 6 % of the harder placebos. The interval still includes 5 %, but a slight excess is possible, so we lean on no p
 # just below .05. The wrong order fails even more often than before.
 #
 # And if we had believed the wrong one? Here are the real ratings of valence; *swapped* compares with ratings swapped between people:
@@ -178,7 +178,7 @@ pd.DataFrame(shown, ["r", "limit, swapped", "p, t-test", "p, swapped"]).T
 # %% [markdown]
 # With p < .00001 the analysis with the wrong order looks like a discovery. Yet its r of .073 lies below the limit of .080 that its own
 # steps reach with swapped ratings (in 95 of 100 cases they stay below it). The last row shows a second trap. Even with everything removed jointly, a t-test treats 123 people as
-# 123 independent witnesses. They are not, since one set of weights predicts many of them; the t-test says .004 where swapping says .080.
+# 123 independent witnesses. They are not, since one set of weights predicts many of them; the t-test says .004 where swapping says .079.
 #
 # ## Under one drift model the test can detect an r of about .07
 #
@@ -291,7 +291,7 @@ best = best[["channel", "band", "r", "p"]]
 best.assign(**{"p, Holm": stats.holm(best["p"])}).rename_axis(None).round(3)
 
 # %% [markdown]
-# The best cell of valence ends up at about .05 (with 4,999 swaps, chance moves that figure by up to .006), and no other item comes near.
+# The best cell of valence ends up at .046, a hair below .05 (with 4,999 swaps, chance moves that figure by up to .006), and no other item comes near. No rule covers single cells.
 # Both cells of Fp1 are negative: people who find a clip more pleasant than others do have *less* slow activity there. Delta at P4, F3 and
 # Fp2 follows, just short of the limit.
 #
@@ -312,7 +312,7 @@ eyes["label"] = [f"{sets[name]} ({n})".replace(", ", ",\n") for name, n in eyes[
 fig = plots.plot_against_chance(eyes, label="r of prediction and own valence, new people")
 
 # %% [markdown]
-# Only the eye-sensitive cells lie beyond their bar: they reach .056 with p = .012 (not corrected for the four tests), more than all 150 cells together. The other 112
+# Only the eye-sensitive cells lie beyond their bar: they reach .057 with p = .011 (not corrected for the four tests), more than all 150 cells together. The other 112
 # reach .014, and −.001 once the eyes are regressed out. It looks as if the eyes explained everything. But neighbouring cells share much
 # of what they measure. Would other cells, chosen without any thought of eyes, have explained as much?
 #
@@ -331,7 +331,7 @@ controls = controls.loc[tables["within_controls"]["cells"].unique(), list(kinds)
 controls.rename(columns=kinds).round(3).rename_axis(index="set of 38 cells", columns=None)
 
 # %% [markdown]
-# *Regressing out* does not single out the eyes. Take P3, P4 and the whole theta band, chosen without a thought of eyes (though theta at Fp1 and Fp2 is in it): alone they reach .073, and the other cells, freed of
+# *Regressing out* does not single out the eyes. Take P3, P4 and the whole theta band, chosen without a thought of eyes (though theta at Fp1 and Fp2 is in it): alone they reach .074, and the other cells, freed of
 # them, keep −.010. Most sets leave as little, because 38 cells explain much of the other 112. Our rule asked for too much.
 #
 # *Leaving out* is more telling. Without Fp1, Fp2 and delta the others reach .014, and without Fp1, Fp2 and theta .018; without any of
