@@ -110,17 +110,21 @@ def _of_one_kind(labels: np.ndarray, name: str) -> np.ndarray:
     return labels
 
 
-def in_order(values: Any, names: Collection[Any], name: str) -> Any:
-    """What a mapping, or a pandas index that holds some of these names, has for each; all else as it is.
+def in_order(values: Any, name: str, *orders: Collection[Any]) -> Any:
+    """What a mapping, or a pandas index, has for each name of the first order that it knows; else as it is.
 
-    An index that was not made from names, or that repeats them, says no order.
+    The index that pandas makes by itself, one of several levels, or one that repeats a name says no order.
     """
     table = isinstance(values, pd.Series | pd.DataFrame)
     keys = values.index if table else values
-    if table and (isinstance(keys, pd.RangeIndex) or not keys.is_unique or not keys.isin(list(names)).any()):
+    if not (table or isinstance(values, Mapping)) or (
+        table and (keys.nlevels > 1 or not keys.is_unique or keys.equals(pd.RangeIndex(len(keys))))
+    ):
         return values
-    if not table and not isinstance(values, Mapping):
+    known = [names for names in orders if any(one in keys for one in names)]
+    if table and not known:
         return values
+    names = (known or orders)[0]
     if lacking := [str(one) for one in names if one not in keys]:
         raise ValueError(f"{name} has nothing for {', '.join(lacking)}: give every one of {len(names)}")
     return values.loc[list(names)] if table else [values[one] for one in names]

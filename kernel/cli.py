@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(words)
     try:
         return options.act(options)
-    except (ValueError, OSError) as error:  # those of the package say what to mend
+    except (ValueError, OSError) as error:  # the package's own are such, and say what to mend
         print(f"kernel: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -23,7 +23,7 @@ from kernel.decoding.interventions import RECIPE
 from kernel.decoding.rediscovery import checkpoint_specs, fewer_specs, rate_specs
 from kernel.decoding.training import TrainingSpec
 from kernel.language.models import REGISTRY
-from kernel.language.stories import diverse_stories
+from kernel.language.stories import Stories, diverse_stories
 
 #: Which classifiers a study trains.
 CHECKPOINTS: dict[str, Callable[[int], list[TrainingSpec]]] = {
@@ -82,12 +82,11 @@ def _table_names(name: str, value: Any, *, error: type[Exception]) -> tuple[str,
 
 
 def _stories(name: str, value: Any, *, error: type[Exception]) -> dict[str, list[str]]:
-    if not isinstance(value, dict) or len(value) < 2:
-        raise error(f"{name} must give each of two or more emotions a list of stories, got {value!r}")
-    for emotion, texts in value.items():
-        for text in checks.choices(f"{name} of {_text(name, emotion, error=error)}", texts, error=error):
-            _text(f"a story of {emotion}", text, error=error)
-    return {emotion: list(texts) for emotion, texts in value.items()}
+    try:
+        pairs = list(zip(*Stories.told(value), strict=True))
+    except ValueError as problem:
+        raise error(f"{name}: {problem}") from None
+    return {one: [text for text, emotion in pairs if emotion == one] for one in value}
 
 
 def _absolute(name: str, value: Any, *, error: type[Exception]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kernel import checks
 from kernel.brain import ratings
 from kernel.brain.cohort import Cohort
 from kernel.brain.designs import scalp_channels
@@ -87,6 +88,9 @@ def _cohort_task(study: Study, folder: Path, what: str) -> Result:
             f"the emotions {sorted(lack)} have no stories: give the study some for each emotion, "
             f"as 'stories: {{{min(lack)}: [...], ...}}', and as 'orient' the pleasant one"
         )
+    checks.choice("orient", study.orient, cohort.classes, error=StudyError)
+    if len(cohort.classes) < 3:
+        raise StudyError(f"the cohort has the emotions {', '.join(cohort.classes)}: a study asks about three")
     cohort.save(folder / "cohort.nc")
     row = {"subjects": len(cohort.subjects), "clips": len(cohort.clips), "channels": len(cohort.channels)}
     return {"tables": {"cohort": [{**row, "bands": ", ".join(cohort.bands)}]}}

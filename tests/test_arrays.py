@@ -255,13 +255,17 @@ def test_a_label_behind_a_mask_is_missing(names):
 def test_what_has_names_is_put_in_their_order_and_all_else_stays():
     named = {"c": 3.0, "a": 1.0, "b": 2.0}
     for kind in (named, pd.Series(named), pd.DataFrame({"model": named})):
-        assert np.ravel(arrays.in_order(kind, ("a", "c"), "valence")).tolist() == [1.0, 3.0]
+        assert np.ravel(arrays.in_order(kind, "valence", ("a", "c"))).tolist() == [1.0, 3.0]
         with pytest.raises(ValueError, match="valence has nothing for d, e: give every one of 3"):
-            arrays.in_order(kind, ("a", "d", "e"), "valence")
-    assert arrays.in_order(pd.Series([1.0, 2.0], index=[7, 3]), np.array([3, 7]), "target").tolist() == [2, 1]
+            arrays.in_order(kind, "valence", ("a", "d", "e"), (7, 8))
+    # pandas makes a range of such numbers
+    for clips in ({7: 1.0, 3: 2.0}, {3: 2.0, 2: 1.0, 1: 0.0}, {1: 0.0, 2: 1.0, 3: 2.0}):
+        by_clip = arrays.in_order(pd.Series(clips), "valence", ("a", "b"), np.array(sorted(clips)))
+        assert by_clip.tolist() == [clips[clip] for clip in sorted(clips)]
+    levels = pd.MultiIndex.from_tuples([("a", 1), ("b", 2)])
     unnamed = pd.Series([2.0, 1.0]), pd.Series([2.0, 1.0], index=["a", "a"]), pd.Series([1.0], index=[8])
-    for kind in (*unnamed, [1.0, 2.0], np.ones(2), torch.ones(2)):
-        assert arrays.in_order(kind, ("a", "b") if kind is not unnamed[0] else (0, 1), "valence") is kind
+    for kind in (*unnamed, pd.Series([1.0, 2.0], index=levels), [1.0, 2.0], np.ones(2), torch.ones(2)):
+        assert arrays.in_order(kind, "valence", ("a", "b"), (0, 1)) is kind
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])

@@ -476,6 +476,10 @@ def test_a_card_of_the_ledger_unfolds_where_it_is_asked_for(visitor):
     page = visitor.open("book/claims.html#c6-residual")
     opened = page.locator("[id^=c6-][open]")
     assert opened.evaluate_all("all => all.map(card => card.id)") == ["c6-residual"]
+    page.get_by_label("Claim").select_option(index=1)
+    page.evaluate("location.hash = '#c4-tracked'")  # which the filter hides
+    page.locator("#c4-tracked[open] tbody tr").first.wait_for()
+    assert page.get_by_label("Claim").input_value() == "all"
 
 
 def test_the_ledger_is_filtered_by_claim_verdict_and_data(visitor, browser, origin):

@@ -242,12 +242,14 @@ def test_recorded_cohorts_get_no_invented_models(cohort):
     recorded = Cohort(cohort.data.assign_attrs(simulated=0))
     np.testing.assert_array_equal(default_values(recorded)[:, 0], cohort.rating())
     assert default_values(recorded).shape == (28, 1)
-    axes = [{name: float(k) for k, name in enumerate(cohort.classes)}, dict.fromkeys(cohort.classes, 0.0)]
+    axes = [{name: float(k) ** power for k, name in enumerate(cohort.classes)} for power in (1, 2)]
     backwards = recorded.select(clips=cohort.clips[::-1])
     values = default_values(backwards, axes)
     np.testing.assert_allclose(values[::-1], default_values(recorded, axes))
-    # an axis that is zero leaves the ratings within emotions; one that is not adds its positions
-    np.testing.assert_allclose(values[:, 0] - values[:, 1], [axes[0][name] for name in backwards.emotions])
+    # ratings within emotions are the same for both; the rest are positions
+    between = [axes[0][name] - axes[1][name] for name in backwards.emotions]
+    np.testing.assert_allclose(values[:, 0] - values[:, 1], between)
+    assert np.ptp(values[backwards.emotions == cohort.classes[0], 0]) > 0
     assert default_values(cohort, axes).shape == (28, 15)
     generated = Cohort(cohort.data.drop_vars("rating"))  # nothing is known of it
     assert generated.simulated and default_values(generated, axes).shape == (28, len(axes))
@@ -462,6 +464,8 @@ def test_what_a_mechanism_cannot_judge_is_missing_or_refused_before_training(coh
     # the clips' numbers, and not their places, pair values with trials
     turned, values = cohort.select(clips=cohort.clips[::-1]), cohort.rating()
     bank = train_bank([replace(QUICK, seed=0)], turned, "leave_subjects_out", n_jobs=1, progress=False)
+    by_clip = pd.Series(values, cohort.clips)
+    np.testing.assert_array_equal(module._split_and_values(turned, None, by_clip)[1], values[::-1])
     mine = mechanism(turned, [14], valence=values[::-1], **asked)
     by_number = bank.residual_alignment([0], values[np.argsort(cohort.clips)], n_null=1)
     assert mine["residual"][0] == pytest.approx(by_number.selected[0])

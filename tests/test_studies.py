@@ -121,10 +121,9 @@ def stamps(folder):
         ("members: 1", "one member is no ensemble"),
         (
             "stories: [calm]",
-            "stories must give each of two or more emotions a list of stories, got ('calm',)",
+            "stories: sentences must be a dict of two emotions or more, got ('calm',)",
         ),
-        ("stories: {calm: [The lake lay still.], stress: The exam.}", "stories of stress must be a list"),
-        ("stories: {calm: [''], stress: [The exam.]}", "a story of calm must be a text"),
+        ("stories: {calm: [' '], stress: [The exam.]}", "stories: emotion 'calm' has no sentence in ' '"),
         ("stories: {calm: [Still.], stress: [Loud.]}", "orient must be one of calm, stress; got 'joy'"),
         ("orient: happy", "orient must be one of"),
         ("split: leave_subject_out", "did you mean leave_subjects_out?"),
@@ -441,6 +440,14 @@ def test_a_study_of_other_emotions_takes_their_stories(rng, tmp_path):
         StudyError, match=r"the emotions \['bored', 'calm', 'lonely', 'proud'\] have no stories"
     ):
         run(load_study(tmp_path / "study.yaml"), tmp_path / "lacking")
+    few = Cohort.from_arrays(de[:, :4], subjects=range(1, 7), emotions=emotions[:4], **made)
+    few.save(tmp_path / "few.nc")
+    stories = {name: ["Something happened."] for name in (*set(emotions), "joy")}
+    for path, cure in (("mine.nc", "orient must be one of bored, proud"), ("few.nc", "asks about three")):
+        orient = {"orient": "proud"} if path == "few.nc" else {}
+        study = replace(TINY, path=str(tmp_path / path), split=None, stories=stories, **orient)
+        with pytest.raises(StudyError, match=cure):
+            run(study, tmp_path / f"refused {path}")
     lines += [
         "orient: proud", "stories:", "  bored: [The lecture went on and on.]",
         "  calm: [The lake lay still.]", "  lonely: [Nobody called on her birthday.]",

@@ -43,8 +43,13 @@ document.addEventListener('DOMContentLoaded', () => {
   show();
   const unfold = () => {
     const card = cards.find(card => `#${card.id}` === location.hash);
-    if (card) card.open = true;
+    if (!card) return;
+    if (card.hidden) for (const box of [claim, verdict, data]) box.value = 'all';
+    show();
+    card.open = true;
+    card.scrollIntoView();
   };
+  window.addEventListener('beforeprint', () => cards.forEach(card => { card.open = true; }));
   window.addEventListener('hashchange', unfold);
   unfold();
 });

@@ -64,11 +64,12 @@ def arrays_of_epochs(
         columns = [clips.index(name) for name in trials[person]["clip"]]
         de[row, columns] = features[row]
         order[row, columns] = _viewing_order(epochs)
+    numbers = list(map(int, clips)) if clips[-1].isdecimal() else None
     return {
         "de": de,
         "subjects": list(persons),
         "emotions": [kinds[name][0] for name in clips],
-        "clips": list(map(int, clips)) if clips[-1].isdecimal() and int(clips[-1]) < 2**31 else None,
+        "clips": numbers if numbers and max(numbers) < 2**31 and len({*numbers}) == len(clips) else None,
         "channels": channels,
         "dataset": dataset,
         "provenance": "Epochs of MNE-Python",

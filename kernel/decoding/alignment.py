@@ -403,7 +403,7 @@ class Context:
 
         ValueError if the length of `valence` fits neither, a value is not finite, or a column does not vary.
         """
-        given = in_order(valence, cohort.classes, "valence")
+        given = in_order(valence, "valence", cohort.classes, cohort.clips)
         values = real(given, "valence")
         values = values[:, None] if values.ndim == 1 else values
         if values.ndim != 2 or len(values) not in (len(cohort.y), len(cohort.classes)):

@@ -327,7 +327,7 @@ def _checked_members(
         raise ValueError("specs is empty: give one TrainingSpec or more")
     llm, n = None, len(data.classes)
     if prototypes is not None:
-        vectors = real(in_order(prototypes, data.classes, "prototypes"), "prototypes")
+        vectors = real(in_order(prototypes, "prototypes", data.classes), "prototypes")
         checks.shape("prototypes", vectors, (n, None), f"({n} classes, d): {data.classes}")
         llm = _unit_rows(vectors)
     aligned = None

@@ -322,7 +322,7 @@ def _clips(clip: ArrayLike, code: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
 
 
 def _target(target: ArrayLike, clips: np.ndarray, class_of: np.ndarray) -> np.ndarray:
-    target = real(in_order(target, clips, "target_by_clip"), "target_by_clip")
+    target = real(in_order(target, "target_by_clip", clips), "target_by_clip")
     checks.shape("target_by_clip", target, (len(clips),), f"({len(clips)} clips,)")
     if all(np.ptp(target[class_of == c]) == 0 for c in np.unique(class_of)):
         raise ValueError(

@@ -226,7 +226,11 @@ def _seed_numbers(seeds: int | Sequence[int]) -> list[int]:
 def _split_and_values(
     cohort: Cohort, split: str | Split | None, valence: Named | None
 ) -> tuple[Split, np.ndarray]:
-    given = default_values(cohort) if valence is None else in_order(valence, cohort.classes, "valence")
+    given = (
+        default_values(cohort)
+        if valence is None
+        else in_order(valence, "valence", cohort.classes, cohort.clips)
+    )
     return usual_split(cohort, split), real(given, "valence")
 
 

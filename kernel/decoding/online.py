@@ -395,7 +395,8 @@ def _fitting(
     """Chunks and times, None if they have none; rows are these channels where a source names its rows."""
     rows = None
     if hasattr(chunks, "get_data") or getattr(chunks, "ndim", 0) == 2:
-        raise ValueError(f"chunks is a whole recording, {type(chunks).__name__}: wrap it in replay(...)")
+        kind = type(chunks).__name__
+        raise ValueError(f"chunks is {kind}, a recording: wrap it in replay(...); a stream: use stream_lsl")
     if isinstance(chunks, Chunks):
         if not np.isclose(chunks.sfreq, sfreq):
             raise ValueError(f"the chunks have {chunks.sfreq:g} Hz, not {sfreq:g}: resample them first")

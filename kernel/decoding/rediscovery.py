@@ -135,6 +135,8 @@ def clip_target(cohort: Cohort, positions: Mapping[str, float]) -> pd.Series:
     ValueError names a clip that has no rating where others have.
     """
     target, ratings = clip_values(cohort, positions, "position"), clip_ratings(cohort)
+    if ratings is not None and not np.isfinite(ratings).any():
+        ratings = None
     if ratings is not None and not np.isfinite(ratings).all():
         clip = cohort.clips[~np.isfinite(ratings)][0]
         raise ValueError(f"clip {clip} has no rating of valence: mend it, or cohort.select(clips=...) others")
@@ -231,7 +233,7 @@ def rediscovery(
         If clips per class are too few to judge a residual; names the cure.
     """
     clips, first = np.unique(bank.trials["clip"], return_index=True)
-    given, class_of = in_order(target_by_clip, clips, "target_by_clip"), bank.trials["y"].to_numpy()[first]
+    given, class_of = in_order(target_by_clip, "target_by_clip", clips), bank.trials["y"].to_numpy()[first]
     target = real(given, "target_by_clip")
     checks.shape("target_by_clip", target, (len(clips),), f"({len(clips)} clips of {bank.label},)")
     within = any(np.ptp(target[class_of == k]) > 0 for k in np.unique(class_of))
@@ -434,7 +436,7 @@ def map_vaxis_to_eeg(
     seeds: dict[str, Any] = {"n_permutations": n_permutations, "random_state": random_state}
     specs = (specs,) if isinstance(specs, TrainingSpec) else tuple(specs)
     split = usual_split(cohort, split) if specs else None
-    if split:  # what cannot be asked is said before any work
+    if split:  # what trained networks could not be asked is said before any work
         target = clip_target(cohort, positions)
         rediscovery(noise_bank(cohort, split), target, n_permutations=1, n_null=1, device=device)
     projection = project_vaxis(cohort, positions, valence=valence, n_slow=n_slow, device=device, **seeds)

@@ -112,7 +112,7 @@ def construct_valence_axis(
     if rated:
         checks.choices("benchmarks, by name,", [benchmark.name for benchmark in rated])
     scored = {benchmark.name: tuple(benchmark.texts) for benchmark in rated}
-    _check_compared(compare_with, scored)
+    _check_compared(compare_with or (), scored)
     lm = lm.to(device) if isinstance(lm, LanguageModel) else load_language_model(lm, device)
 
     def states(items: Sequence[str]) -> np.ndarray:
