@@ -73,7 +73,8 @@ def _card(results: Sequence[Mapping[str, Any]]) -> list[str]:
     """A claim with the count of its verdicts, which opens on the paper's figure, our rule and its results."""
     claim = results[0]
     counts = Counter(row["verdict"] for row in results)
-    verdicts = ", ".join(f"{n} {verdict}" for verdict, n in counts.most_common())
+    real_first = sorted(counts.items(), key=lambda item: ("simulated" in item[0], -item[1]))
+    verdicts = ", ".join(f"{n} {verdict}" for verdict, n in real_first)
     facts = {
         "The paper": claim["paper"],
         "We measure": claim["estimand"],

@@ -434,6 +434,8 @@ def test_the_page_counts_links_and_keeps_its_columns(results):
     assert re.search(r"\*\*all\*\* \| 2 \| 2 \| 0 \| \d+ \|", real)
     assert re.search(r"C4: [^|]*\| 1 \| 2 \| 0 \|\n\| \*\*all\*\* \| 1 \| 2 \| 0 \|\n", simulated)
     assert f"`C2.auc_amazon` {CLAIMS['C2.auc_amazon'].claim} **1 supported, 1 not supported**\n" in text
+    real_first = " **1 not supported, 1 not supported (simulated), 1 supported (simulated)**\n"
+    assert f"{real_first}:name: C4.tracked" in text
     bars = [len(re.findall(r"(?<!\\)\|", line)) for line in tables]
     assert set(bars[:12]) == {6} and set(bars[12:16]) == {5} and set(bars[16:]) == {4}
     assert "| 0.91 [0.88, 0.9], p 0.0021, n 300 |" in text and r"model \| A" in text
