@@ -324,7 +324,9 @@ def test_values_per_clip_and_per_class():
 def make_context(values=VALUES, channels=("Fp1", "F3", "F4", "F7", "F8", "Fp2", "Cz", "O1", "A1"), **changes):
     profile = np.random.default_rng(0).standard_normal((10, len(channels), 2))
     emotions = ("anger", "amusement", "tenderness")
-    cohort = SimpleNamespace(y=CLIP_CLASS, classes=emotions, bands=("alpha", "beta"))
+    cohort = SimpleNamespace(
+        y=CLIP_CLASS, classes=emotions, clips=np.arange(len(CLIP_CLASS)), bands=("alpha", "beta")
+    )
     return replace(Context.of(cohort, values, np.arange(10), profile, channels), **changes)
 
 

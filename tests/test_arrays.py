@@ -18,7 +18,7 @@ from kernel.language import axis
 RNG = np.random.default_rng(0)
 EMOTIONS = np.repeat(["anger", "fear", "joy", "neutral"], 3)
 CODE = np.repeat(np.arange(4), 3)
-FOUR = SimpleNamespace(y=CODE, classes=tuple("abcd"), bands=())  # a cohort of four classes
+FOUR = SimpleNamespace(y=CODE, classes=tuple("abcd"), clips=np.arange(len(CODE)), bands=())  # four classes
 # halves, so that every type holds them exactly
 MATRIX = np.rint(RNG.normal(0, 6, (12, 5))) / 2
 VECTOR = MATRIX.sum(1)
